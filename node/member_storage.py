@@ -158,6 +158,7 @@ class MemberStorage:
                 await storage.snapshot_installed(newest)
             backend.check()
             check_applied(applied_position(backend)[1], recovered)
+            _check_committed(disk, seal, recovered)
         except (DiskError, DataMissing):
             wal.close()
             if backend is not None:
@@ -321,6 +322,23 @@ def check_applied(consistent_index: Index, recovered: Recovered) -> None:
         raise DataMissing(
             f"the backend has applied entry {consistent_index}, but the newest snapshot is at "
             f"entry {recovered.snapshot.index}: the backend's file is older than the log"
+        )
+
+
+def _check_committed(disk: Disk, seal: SealFile | None, recovered: Recovered) -> None:
+    """Raise DataMissing if the disk has lost the snapshot that contains the last committed entry.
+
+    If the log itself has lost entries, Raft refuses the state, because the log does not say what
+    this member has acknowledged.
+    """
+    last, commit = recovered.snapshot.index + len(recovered.entries), recovered.hard_state.commit
+    if commit <= last:
+        return
+    promised = _promises(disk, seal)
+    if promised is not None and promised.last_index >= commit:
+        raise DataMissing(
+            f"entry {commit} is committed, but the log ends at {last}: the disk has lost the "
+            "snapshot that contains the entries between them"
         )
 
 

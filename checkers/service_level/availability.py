@@ -171,8 +171,8 @@ def _check_end(
 def _recovery(evidence: Evidence, stalls: Stalls, counts: dict[str, Any]) -> Verdict:
     """The cluster answers within the bound after the last fault was healed.
 
-    Unknown if the first answer came after the bound, but no operation was waiting for an answer
-    between the end of the bound and the invocation of the operation with that answer.
+    Unknown if the first answer came after the bound, but clients did not ask for it from the end
+    of the bound on (`_kept_asking`).
     """
     history = evidence.history
     healed = max(window.end or 0 for window in history.faults)
@@ -185,17 +185,17 @@ def _recovery(evidence: Evidence, stalls: Stalls, counts: dict[str, Any]) -> Ver
     # Stalls of the harness delay the end of the bound.
     bound_ns += stalls.overlap_ns(healed, history.end_ns)
     if place == len(answered):
-        return _no_answer(history, healed, bound_ns, counts)
+        return _no_answer(evidence, healed, bound_ns, counts)
     first = answered[place]
     counts["recovered after ms"] = round((_returned_at(first) - healed) / 1e6, 1)
     counts["members answered after ms"] = _by_member(answered[place:], healed)
     if _returned_at(first) - healed <= bound_ns:
         return Verdict(NAME, True, counts=counts)
-    if not _unanswered(history, healed + bound_ns, _returned_at(first)):
+    if not _kept_asking(evidence, healed + bound_ns, first):
         why = (
             f"no operation was pending from {wording.seconds(healed + bound_ns)}, "
-            f"{bound_ns / 1e9:g} s after the last fault was healed, to "
-            f"{wording.seconds(first.call)}"
+            f"{bound_ns / 1e9:g} s after the last fault was healed, until shortly before the "
+            f"answer at {wording.seconds(_returned_at(first))}"
         )
         return Verdict(NAME, None, counts=counts, why=why)
     because = (
@@ -206,19 +206,33 @@ def _recovery(evidence: Evidence, stalls: Stalls, counts: dict[str, Any]) -> Ver
     return Verdict(NAME, False, (anomaly,), counts)
 
 
-def _unanswered(history: History, late: int, until: int | None) -> list[Operation]:
+def _kept_asking(evidence: Evidence, late: int, first: Operation) -> bool:
+    """Whether clients waited for an answer, or tried to get one, from the time `late` to `first`.
+
+    One refusal just before the first answer shows nothing about the time before it.
+    """
+    asked = _unanswered(evidence, late, _returned_at(first))
+    return any(
+        op.call <= late or _returned_at(first) - op.call >= PATIENCE_NS for op in asked
+    )
+
+
+def _unanswered(evidence: Evidence, late: int, until: int | None) -> list[Operation]:
     """Return the operations that show that the cluster did not answer from the time `late` on.
 
     These are the operations that were pending at `late`, and those that were invoked later and did
     not succeed. An operation that succeeded within `PATIENCE_NS` is left out, because it was not
     kept waiting. If `until` is given, operations that were invoked from `until` on are left out
-    too. `late` and `until` are times in the history, in ns.
+    too. So are the operations at members that a fault lets end. `late` and `until` are times in
+    the history, in ns.
     """
+    history = evidence.history
     end = history.end_ns
     return [
         op
         for op in history.operations
         if must_be_recent(op.request)
+        and op.node not in evidence.excused
         and (end if op.ended is None else op.ended) >= late
         and not (op.outcome == "ok" and _returned_at(op) - op.call < PATIENCE_NS)
         and (op.call <= late or (op.outcome != "ok" and (until is None or op.call < until)))
@@ -226,10 +240,11 @@ def _unanswered(history: History, late: int, until: int | None) -> list[Operatio
 
 
 def _no_answer(
-    history: History, healed: int, bound_ns: int, counts: dict[str, Any]
+    evidence: Evidence, healed: int, bound_ns: int, counts: dict[str, Any]
 ) -> Verdict:
+    history = evidence.history
     last = history.end_ns
-    unanswered = _unanswered(history, healed + bound_ns, None)
+    unanswered = _unanswered(evidence, healed + bound_ns, None)
     if not unanswered:
         why = (
             f"no operation was answered after {wording.seconds(healed)}, and none was pending when "

@@ -121,8 +121,16 @@ def test_without_pending_operations_a_late_answer_is_undecided() -> None:
     verdict = run.judge()
     assert verdict.valid is None
     assert verdict.why == (
-        "no operation was pending from 5.000 s, 2 s after the last fault was healed, to 30.000 s"
+        "no operation was pending from 5.000 s, 2 s after the last fault was healed, until shortly "
+        "before the answer at 30.100 s"
     )
+
+
+def test_a_refusal_just_before_a_late_first_answer_is_no_unavailability() -> None:
+    run = healed_at(3.0)
+    run.put(29.99, 29.991, "fail")
+    run.put(30.0, 30.1)
+    assert run.judge().valid is None
 
 
 @pytest.mark.parametrize(

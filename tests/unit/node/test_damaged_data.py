@@ -19,6 +19,7 @@ from splitbrain.node.member_storage import (
     BACKEND,
     INCARNATION,
     SEAL,
+    SNAPSHOTS,
     WAL,
     DataRefused,
     MemberStorage,
@@ -28,6 +29,7 @@ from splitbrain.node.mvcc.store import Store, applied_position
 from splitbrain.node.raft.message import START, Entry, HardState, Snapshot, SnapshotMetadata
 from splitbrain.node.storage.memory_backend import MemoryBackend
 from splitbrain.node.storage.seal import SLOT_BYTES
+from splitbrain.node.storage.snapshot_file import snapshot_name
 from splitbrain.node.storage.wal_segment_reader import list_segments
 from tests.unit.storage.memory_disk import MemoryDisk
 
@@ -305,3 +307,26 @@ def test_a_received_snapshot_reaches_the_floor() -> None:
 
     settings = config()
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("seal_log", [False, True])
+def test_a_member_that_lost_the_snapshot_of_a_leader_recovers_from_it(*, seal_log: bool) -> None:
+    async def scenario() -> MemoryDisk:
+        disk = await new_data(settings)
+        storage = await MemberStorage.open(disk, settings)
+        leaders = MemoryBackend()
+        await apply_up_to(leaders, 20)
+        metadata = SnapshotMetadata(20, TERM + 2)
+        await storage.receive_snapshot(Snapshot(metadata, await leaders.snapshot()))
+        await storage.save(HardState(TERM + 2, 0, 20), (), sync=True)
+        storage.close()
+        disk.names[f"{SNAPSHOTS}/{snapshot_name(metadata)}"].cached[40] ^= 1
+        return disk
+
+    settings = config(seal_log=seal_log)
+    storage = opened(asyncio.run(scenario()), settings)
+    assert "lost the snapshot" in storage.damage
+    found = storage.recovered
+    assert found.floor == (TERM + 2, 20)
+    assert found.hard_state == HardState(TERM + 3, 0, APPLIED)
+    assert (found.snapshot.index, list(found.entries)) == (APPLIED, [])
