@@ -9,6 +9,7 @@ of the harness, because the injectors need them and use nothing else of a system
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -209,4 +210,20 @@ class HasFailpoints(Protocol):
 
     async def wait_until_paused_at(self, member: MemberName, failpoint: str) -> None:
         """Return when the member is paused at `failpoint`, whose term is `pause`."""
+        ...
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """A system whose members are processes of this machine, with files that are known."""
+
+    def pid(self, member: MemberName) -> int | None:
+        """The process id of the member; None if the member does not run."""
+        ...
+
+    def files(self, member: MemberName, area: DiskArea, pattern: str = "") -> Sequence[Path]:
+        """The existing files in `area`, or those in the data folder that match `pattern`.
+
+        Raises FaultError if the store of the member has no such area.
+        """
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from splitbrain.nemesis.capabilities import (
@@ -14,11 +14,17 @@ from splitbrain.nemesis.capabilities import (
     Partitionable,
     Pausable,
     Powered,
+    Traceable,
 )
 from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.linux import strace
 
 NONE = "none"
 """The name that selects no faults."""
+
+
+def _nothing() -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +39,17 @@ class FaultKind:
     """True if only simulated systems support the kind; "all" does not include it."""
     needs_failpoints: bool = False
     """True if real processes support the kind only with failpoints; "all" does not include it."""
+    processes_only: bool = False
+    """True if only systems of real processes support the kind; "all" does not include it."""
+    requires: str = ""
+    """What the kind requires of the machine when the system consists of real processes."""
+    missing: Callable[[], str] = _nothing
+    """Returns why this machine cannot inject the kind into real processes; "" if it can."""
 
     @property
     def common(self) -> bool:
         """Whether "all" includes the kind: every store that runs as processes supports it."""
-        return not (self.simulated or self.needs_failpoints)
+        return not (self.simulated or self.needs_failpoints or self.processes_only)
 
 
 KINDS: dict[str, FaultKind] = {
@@ -66,6 +78,12 @@ KINDS: dict[str, FaultKind] = {
         FaultKind(
             "step", "members crash, pause or are cut off at a step of the write path",
             HasFailpoints, needs_failpoints=True,
+        ),
+        FaultKind(
+            "syscall",
+            "system calls of members are slow or fail, or a member is killed at one: syncs and "
+            "writes of the log and the backend",
+            Traceable, processes_only=True, requires="strace", missing=strace.missing,
         ),
     )
 }
@@ -109,3 +127,10 @@ def check_supported(names: Sequence[str], capabilities: Collection[str]) -> None
                 f"the system does not support the fault {name!r} (its class lacks the methods of "
                 f"{KINDS[name].needs.__name__}); it supports {supported}"
             )
+
+
+def check_machine(names: Iterable[str]) -> None:
+    """Raise FaultError for a kind that this machine cannot inject into real processes."""
+    for name in names:
+        if (why := KINDS[name].missing()):
+            raise FaultError(f"the fault {name} cannot be injected on this machine: {why}")

@@ -198,9 +198,44 @@ class AtStep(msgspec.Struct, frozen=True, tag_field="fault", tag="step"):
     on: tuple[MemberName, ...] = ()
 
 
+SyscallKind = Literal["sync", "write", "read", "open"]
+"""A kind of system calls. sync: fdatasync, fsync, msync. write: write, pwrite and their vectors.
+read: the same for read. open: open and openat."""
+
+Errno = Literal["EIO", "ENOSPC", "EINTR", "EDQUOT", "EROFS", "EMFILE", "EAGAIN"]
+
+
+class SyscallFault(msgspec.Struct, frozen=True, tag_field="fault", tag="syscall"):
+    """Delay system calls of members' processes, let them fail, or kill a member at one of them.
+
+    The fault affects the calls of the kind `call` on the files in `area` or, if `path` is given, on
+    the files of the member's data folder that match this pattern, such as `member/wal/*.wal`. The
+    calls of all threads of a member are counted from the moment when the fault begins. The first
+    `nth` - 1 calls are normal, and the next `times` calls are affected (0: all of them).
+
+    delay: each affected call takes `delay_ms` longer. error: it fails with `error` and has no
+    effect. kill: the member is killed when the call number `nth` begins, before it has any effect.
+    The fault is healed by making the calls normal; a member that has ended is also restarted.
+
+    Needs `Traceable`; `kill` also needs `Killable`.
+    """
+
+    target: Target = "any"
+    call: SyscallKind = "sync"
+    do: Literal["delay", "error", "kill"] = "delay"
+    area: DiskArea = "log"
+    path: str = ""
+    nth: int = 1
+    times: int = 0
+    delay_ms: int = 0
+    error: Errno = "EIO"
+    on: tuple[MemberName, ...] = ()
+
+
 Fault = (
     Kill | Pause | Partition | Latency
     | PowerLoss | ClockJump | ClockDrift | DiskFault | BitRot | LostSectors | AtStep
+    | SyscallFault
 )
 
 

@@ -14,6 +14,7 @@ from random import Random
 
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.catalogue import KINDS, check_known, check_supported
+from splitbrain.nemesis.deck import Variant, always, weighted_targets
 from splitbrain.nemesis.fault import (
     AtStep,
     ClockDrift,
@@ -30,9 +31,21 @@ from splitbrain.nemesis.fault import (
     StepAction,
     Target,
 )
+from splitbrain.nemesis.process_drawing import syscall_faults
 from splitbrain.nemesis.storage_drawing import draw_storage_faults
 from splitbrain.nemesis.target import targets_for
 from splitbrain.nemesis.tempo import Tempo, tempo_for
+
+_LEADER_STEPS = (
+    "leader_receive", "leader_wal", "replicate", "quorum_ack", "leader_commit", "apply_notify",
+    "apply_mvcc", "backend_flush", "respond",
+)
+_FOLLOWER_STEPS = (
+    "follower_forward", "follower_wal", "follower_commit", "apply_notify", "apply_mvcc",
+    "backend_flush", "respond",
+)
+STEPS_DRAWN = (*_LEADER_STEPS, *_FOLLOWER_STEPS)
+"""The steps of the write path at which faults are drawn, for members that have all of them."""
 
 
 def draw_faults(
@@ -44,13 +57,14 @@ def draw_faults(
     tempo: Tempo | None = None,
     *,
     snapshots: bool = False,
+    steps: Collection[str] = STEPS_DRAWN,
 ) -> tuple[ScheduledFault, ...]:
     """Draw faults of `kinds` for a load of `duration_ms`, in the order in which they begin.
 
     `tempo` is the frequency and the duration of the faults. By default it is
     `tempo_for(duration_ms)`. With `snapshots`, faults of the kind "step" also hit members that
     receive or restore a snapshot. Such a fault has no effect if the run sends no snapshots, as a
-    short run with the default settings.
+    short run with the default settings. Faults at steps are drawn from `steps`.
 
     Kinds that affect links are left out for a single member, which has no links. Raises FaultError
     for a kind that is unknown or not among `capabilities`.
@@ -60,7 +74,7 @@ def draw_faults(
     if not members:
         raise ValueError("cannot draw a schedule of faults: expected at least one member, got none")
     tempo = tempo or tempo_for(duration_ms)
-    decks = {**DECKS, "step": _steps_and_snapshots} if snapshots else DECKS
+    decks = {**DECKS, "step": _step_deck(steps, snapshots=snapshots)}
     scheduled = [
         fault
         for kind in dict.fromkeys(kinds)
@@ -94,10 +108,6 @@ def _time_line(
         now_ms = end_ms + max(random.randint(*tempo.gap_ms), 1)
 
 
-Variant = Callable[[Random], Fault]
-"""One variant of a fault in a deck; the call draws the numbers of the fault."""
-
-
 def _shuffled_variants(deck: Sequence[Variant], random: Random) -> Iterator[Variant]:
     """The variants of `deck` in random order, without end; the deck is shuffled anew each time.
 
@@ -117,23 +127,12 @@ def _hits_leader(variant: Variant) -> bool:
     return getattr(variant(Random(0)), "target", None) == "leader"
 
 
-# How many variants of a deck have each target. The leader has the most, because most errors
-# of a protocol are there. A fault on all members is rare, because few operations complete then.
-_TARGET_WEIGHTS: dict[Target, int] = {
-    "leader": 3, "any": 2, "follower": 2, "minority": 1, "majority": 1, "all": 1,
-}
-
-
-def _targets(member_count: int) -> list[Target]:
-    return [target for target in targets_for(member_count) for _ in range(_TARGET_WEIGHTS[target])]
-
-
 def _kills(member_count: int) -> list[Variant]:
-    return [_always(Kill(target)) for target in _targets(member_count)]
+    return [always(Kill(target)) for target in weighted_targets(member_count)]
 
 
 def _pauses(member_count: int) -> list[Variant]:
-    return [_always(Pause(target)) for target in _targets(member_count)]
+    return [always(Pause(target)) for target in weighted_targets(member_count)]
 
 
 _SHAPES: tuple[tuple[PartitionShape, Target], ...] = (
@@ -168,7 +167,7 @@ def _partition(shape: PartitionShape, target: Target) -> Variant:
 
 
 def _latencies(member_count: int) -> list[Variant]:
-    return [_latency(target) for target in _targets(member_count)]
+    return [_latency(target) for target in weighted_targets(member_count)]
 
 
 def _latency(target: Target) -> Variant:
@@ -183,13 +182,9 @@ def _latency(target: Target) -> Variant:
     return draw
 
 
-def _always(fault: Fault) -> Variant:
-    return lambda _: fault
-
-
 def _power_losses(member_count: int) -> list[Variant]:
     # Often all machines lose power together, so each target has the same weight.
-    return [_always(PowerLoss(target)) for target in targets_for(member_count)]
+    return [always(PowerLoss(target)) for target in targets_for(member_count)]
 
 
 def _clock_jumps(member_count: int) -> list[Variant]:
@@ -198,7 +193,7 @@ def _clock_jumps(member_count: int) -> list[Variant]:
             target, random.choice((-3_600_000, -5_000, -500, 500, 5_000, 3_600_000))
         )
 
-    return [draw(target) for target in _targets(member_count)]
+    return [draw(target) for target in weighted_targets(member_count)]
 
 
 def _clock_drifts(member_count: int) -> list[Variant]:
@@ -208,7 +203,7 @@ def _clock_drifts(member_count: int) -> list[Variant]:
             target, random.choice((-1, 1)) * random.choice((200, 5_000, 50_000, 300_000))
         )
 
-    return [draw(target) for target in _targets(member_count)]
+    return [draw(target) for target in weighted_targets(member_count)]
 
 
 def _disk_faults(member_count: int) -> list[Variant]:
@@ -223,37 +218,29 @@ def _disk_faults(member_count: int) -> list[Variant]:
             DiskFault(target, sync_error_percent=random.choice((1.0, 20.0, 100.0))),
         ))
 
-    return [draw(target) for target in _targets(member_count)]
+    return [draw(target) for target in weighted_targets(member_count)]
 
 
-_LEADER_STEPS = (
-    "leader_receive", "leader_wal", "replicate", "quorum_ack", "leader_commit", "apply_notify",
-    "apply_mvcc", "backend_flush", "respond",
-)
-_FOLLOWER_STEPS = (
-    "follower_forward", "follower_wal", "follower_commit", "apply_notify", "apply_mvcc",
-    "backend_flush", "respond",
-)
 _SNAPSHOT_STEPS = ("snapshot_receive", "snapshot_restore")
 _SNAPSHOT_ACTIONS: tuple[StepAction, ...] = ("crash", "crash", "power", "isolate", "sleep")
 _STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "crash", "power", "pause", "isolate", "sleep")
 
 
-def _steps(member_count: int) -> list[Variant]:
-    """Faults on one member just before or after a step of the write path that it executes."""
-    if member_count == 1:
-        return [_step("all", _LEADER_STEPS)]
-    leader, follower = _step("leader", _LEADER_STEPS), _step("follower", _FOLLOWER_STEPS)
-    return [leader, leader, leader, follower, follower]
+def _step_deck(steps: Collection[str], *, snapshots: bool) -> Callable[[int], list[Variant]]:
+    """The deck of faults on one member just before or after a step of `steps`."""
 
+    def deck(member_count: int) -> list[Variant]:
+        leading = [name for name in _LEADER_STEPS if name in steps]
+        following = [name for name in _FOLLOWER_STEPS if name in steps]
+        if member_count == 1:
+            return [_step("all", leading)]
+        leader, follower = _step("leader", leading), _step("follower", following)
+        # Snapshots are rare, and a member that leads when the fault is armed may receive one
+        # later, so all members are armed, and for the first visit.
+        snapshot = _step("all", _SNAPSHOT_STEPS, _SNAPSHOT_ACTIONS, visits=(1,))
+        return [leader, leader, leader, follower, follower, *([snapshot] * 2 if snapshots else ())]
 
-def _steps_and_snapshots(member_count: int) -> list[Variant]:
-    if member_count == 1:
-        return _steps(member_count)
-    # Snapshots are rare, and a member that leads when the fault is armed may receive one
-    # later, so all members are armed, and for the first visit.
-    snapshot = _step("all", _SNAPSHOT_STEPS, _SNAPSHOT_ACTIONS, visits=(1,))
-    return [*_steps(member_count), snapshot, snapshot]
+    return deck
 
 
 def _step(
@@ -282,7 +269,8 @@ DECKS: dict[str, Callable[[int], list[Variant]]] = {
     "clock": _clock_jumps,
     "drift": _clock_drifts,
     "disk": _disk_faults,
-    "step": _steps,
+    "step": _step_deck(STEPS_DRAWN, snapshots=False),
+    "syscall": syscall_faults,
 }
 
 

@@ -19,7 +19,7 @@ from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import AtStep, Fault, MemberName, ScheduledFault
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import Injected
-from splitbrain.nemesis.injection.machine import inject
+from splitbrain.nemesis.injection.registry import inject
 from splitbrain.nemesis.injection.step import arm
 from splitbrain.nemesis.injection.trigger import Trigger, Triggers
 

@@ -23,9 +23,16 @@ def _nemeses() -> Iterable[Row]:
 
 
 def _restriction(kind: FaultKind) -> str:
-    if kind.simulated:
-        return " (simulated systems only)"
-    return " (systems with failpoints only)" if kind.needs_failpoints else ""
+    limits = ["simulated systems only"] if kind.simulated else []
+    if kind.needs_failpoints:
+        limits = ["systems with failpoints only"]
+    if kind.processes_only:
+        limits = ["real processes only"]
+    if kind.requires:
+        limits.append(f"needs {kind.requires}")
+    if (why := kind.missing()):
+        limits.append(f"not on this machine: {why}")
+    return f" ({'; '.join(limits)})" if limits else ""
 
 
 def _systems() -> Iterable[Row]:

@@ -24,7 +24,7 @@ from splitbrain.harness.schedule.schedule import (
     member_seeds,
     needed_settings,
 )
-from splitbrain.harness.systems.factory import capabilities_of
+from splitbrain.harness.systems.factory import capabilities_of, failpoint_steps
 from splitbrain.harness.systems.services import check_services
 from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.harness.workloads.workload import Draft, Workload
@@ -78,6 +78,7 @@ def draw_for(
         faults = draw_faults(
             seed, options.nemesis, time_limit_ms, members, capabilities,
             tempo_for(time_limit_ms, options.fault_pace), snapshots=options.swarm,
+            steps=failpoint_steps(options),
         )
     except FaultError as problem:
         raise BadArguments(str(problem)) from problem

@@ -6,7 +6,7 @@ member may have to stop when its disk fails, and a user's system may report a ki
 that ended by itself. These faults excuse the end of a member that they hit:
 
 - a kill, a power loss, or a crash at a step, in force when the member ended;
-- a full or failing disk, in force when the member ended;
+- a full or failing disk, or a failing system call, in force when the member ended;
 - bit rot, lost sectors, a lying disk, misdirected or torn writes, at any earlier time, because a
   store may find the damage later and must then stop.
 
@@ -32,6 +32,7 @@ from splitbrain.nemesis.fault import (
     Kill,
     LostSectors,
     PowerLoss,
+    SyscallFault,
 )
 
 CRASHED = "crashed"
@@ -76,7 +77,7 @@ def lets_stop(window: FaultWindow, crash: Crash) -> bool:
     match fault:
         case Kill() | PowerLoss():
             return in_force
-        case AtStep(do=("crash" | "power")):
+        case AtStep(do=("crash" | "power")) | SyscallFault(do=("kill" | "error")):
             return in_force
         case DiskFault():
             if fault.lying or fault.misdirect_percent or fault.torn_percent:

@@ -24,7 +24,8 @@ from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.harness.systems.system import Address
 from splitbrain.histories.member_state import MemberState
 from splitbrain.nemesis.capabilities import LinkState
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.fault import DiskArea, MemberName
 
 START_TRIES_MAX = 3
 _POLL_S = 0.02
@@ -52,7 +53,7 @@ class ProcessCluster(ABC):
     """Starts and stops member processes, injects faults into them, and reads their state.
 
     A subclass defines how one member is started. The class implements `System`, `Killable`,
-    `Pausable`, `Partitionable` and `CrashReporter`.
+    `Pausable`, `Partitionable`, `Traceable` and `CrashReporter`.
 
     All methods must be called in one asyncio loop. The members are killed when the thread of
     that loop ends.
@@ -61,6 +62,9 @@ class ProcessCluster(ABC):
     name: str
     ends_in_order = True
     """Whether `stop` sends SIGTERM first; otherwise it sends SIGKILL at once."""
+    areas: Mapping[DiskArea, tuple[str, ...]] = {}
+    """Area of the disk → patterns of its files below the data folder. Empty: they are not known,
+    and each area is the whole data folder."""
 
     def __init__(self, settings: ClusterSettings) -> None:
         self.settings = settings
@@ -342,6 +346,17 @@ class ProcessCluster(ABC):
 
     def data_path(self, member: MemberName) -> Path:
         return MemberFiles(self.settings.folder / member).data
+
+    def files(self, member: MemberName, area: DiskArea, pattern: str = "") -> Sequence[Path]:
+        """The existing files of the member in `area`, or those that match `pattern`."""
+        patterns = (pattern,) if pattern else self.areas.get(area, () if self.areas else ("**/*",))
+        if not patterns and area:
+            raise FaultError(
+                f"{self.name} has no area {area} of its disk; it has {', '.join(self.areas)}"
+            )
+        data = self.data_path(member)
+        found = {path for one in patterns or ("**/*",) for path in data.glob(one)}
+        return sorted(path for path in found if path.is_file())
 
     async def _statuses(self) -> dict[MemberName, Status]:
         """The statuses of the members that answer within a second, read concurrently."""

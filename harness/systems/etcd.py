@@ -17,8 +17,11 @@ from pathlib import Path
 
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.cluster import Place, ProcessCluster
+from splitbrain.harness.systems.etcd_steps import STEP_AREAS, EtcdSteps
 from splitbrain.harness.systems.python_node import etcd_flags
 from splitbrain.harness.systems.settings import ClusterSettings
+from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.fault import DiskArea, MemberName
 
 VERSION_TIMEOUT_S = 10.0
 VERSION_BYTES_MAX = 4_000
@@ -45,6 +48,12 @@ class Etcd(ProcessCluster):
     # On SIGTERM etcd hands over its leadership and waits for its peers, which takes seconds
     # if all members end. What it has acknowledged survives a SIGKILL.
     ends_in_order = False
+    areas: Mapping[DiskArea, tuple[str, ...]] = {
+        "log": ("member/wal/*.wal",),
+        "backend": ("member/snap/db",),
+        "snapshots": ("member/snap/*.snap", "member/snap/*.snap.db"),
+    }
+    failpoint_steps = tuple(STEP_AREAS)
 
     def __init__(self, settings: ClusterSettings, binary: str = "") -> None:
         found = locate_binary(binary)
@@ -54,6 +63,7 @@ class Etcd(ProcessCluster):
         if self.version.startswith("3.4."):
             settings = replace(settings, watch_progress_ms=0)  # etcd 3.4 has no such flag
         super().__init__(settings)
+        self._steps = EtcdSteps(self.files, self.leader, lambda name: name in self._paused)
 
     def command(self, place: Place, initial_cluster: str) -> Sequence[str]:
         return (
@@ -68,6 +78,31 @@ class Etcd(ProcessCluster):
     def environment(self) -> dict[str, str]:
         """This process's environment without ETCD_* variables, which etcd takes for flags."""
         return {name: value for name, value in os.environ.items() if not name.startswith("ETCD_")}
+
+    # --- steps of the write path, which strace finds --------------------------------
+
+    async def set_failpoint(self, member: MemberName, failpoint: str, term: str) -> None:
+        pid = self.pid(member)
+        if pid is None:
+            raise FaultError(f"{member} does not run, so it cannot be held at {failpoint}")
+        await self._steps.arm(member, pid, failpoint, term)
+
+    async def clear_failpoint(self, member: MemberName, failpoint: str) -> None:
+        await self._steps.disarm(member)
+
+    async def wait_until_paused_at(self, member: MemberName, failpoint: str) -> None:
+        await self._steps.wait_until_held(member)
+
+    async def resume(self, member: MemberName) -> None:
+        await super().resume(member)
+        await self._steps.disarm(member)
+
+    async def kill(self, member: MemberName) -> None:
+        await self._steps.kill_with(member, super().kill(member))
+
+    async def stop(self) -> None:
+        await super().stop()
+        await self._steps.disarm_all()
 
     def versions(self) -> Mapping[str, str]:
         return {"etcd": self.version, "binary": str(self.binary)}

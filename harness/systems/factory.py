@@ -16,6 +16,7 @@ from splitbrain.harness.systems.system import System
 from splitbrain.histories.random_stream import subseed
 from splitbrain.nemesis.catalogue import KINDS
 from splitbrain.nemesis.fault import AtStep, Latency, Partition
+from splitbrain.nemesis.fault_drawing import STEPS_DRAWN
 
 
 def capabilities_of(options: Options) -> frozenset[str]:
@@ -26,7 +27,7 @@ def capabilities_of(options: Options) -> frozenset[str]:
     fails when it begins.
     """
     if options.system == SIMULATED:
-        return frozenset(KINDS)
+        return frozenset(name for name, kind in KINDS.items() if not kind.processes_only)
     make = _built_in_class(options.system) or load_system(options.system)
     if not callable(make):
         raise BadArguments(
@@ -36,6 +37,18 @@ def capabilities_of(options: Options) -> frozenset[str]:
     if not isinstance(make, type):
         return frozenset(KINDS)
     return frozenset(name for name in KINDS if issubclass(make, KINDS[name].needs))
+
+
+def failpoint_steps(options: Options) -> tuple[str, ...]:
+    """The steps of the write path at which faults can be drawn for the system.
+
+    A class whose members have failpoints at only some of the steps names them in the attribute
+    `failpoint_steps`.
+    """
+    if options.system == SIMULATED:
+        return STEPS_DRAWN
+    make = _built_in_class(options.system) or load_system(options.system)
+    return tuple(getattr(make, "failpoint_steps", STEPS_DRAWN))
 
 
 def _built_in_class(name: str) -> type | None:

@@ -16,7 +16,7 @@ from splitbrain.harness.systems.member_files import MemberFiles
 from splitbrain.harness.systems.process import python_env
 from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault import DiskArea, MemberName
 
 COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "splitbrain.node")
 """With `-P`, modules in the working directory do not replace modules of the same name."""
@@ -32,6 +32,13 @@ class PythonNode(ProcessCluster):
     """
 
     name = "python_node"
+    areas: Mapping[DiskArea, tuple[str, ...]] = {
+        "log": ("member/wal/*.wal",),
+        "seal": ("member/seal",),
+        "backend": ("member/snap/db/*",),
+        "snapshots": ("member/snap/*.snap",),
+        "starts": ("incarnation",),
+    }
 
     def __init__(
         self,

@@ -12,12 +12,14 @@ from splitbrain.harness.schedule.schedule import (
     Schedule,
     default_settings,
 )
-from splitbrain.harness.systems.catalogue import PYTHON_NODE
-from splitbrain.harness.systems.factory import capabilities_of
+from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE
+from splitbrain.harness.systems.factory import capabilities_of, failpoint_steps
 from splitbrain.harness.systems.setting_flags import setting_flags
 from splitbrain.harness.systems.simulated_settings import check_simulated_settings
-from splitbrain.nemesis.catalogue import KINDS
+from splitbrain.nemesis.catalogue import KINDS, check_machine
+from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import AtStep, Fault, Kill, PowerLoss
+from splitbrain.nemesis.fault_drawing import STEPS_DRAWN
 from splitbrain.nemesis.nemesis import name_of
 
 HOLD_UNSYNCED = "--hold-unsynced"
@@ -28,20 +30,11 @@ SAME_NEEDS = {"rot": "storage", "lost": "storage"}
 """A fault → the kind of fault that needs the same protocol of a system."""
 
 def refuse_unsupported(schedule: Schedule) -> None:
-    """Raise BadArguments if the schedule's system cannot run it."""
+    """Raise BadArguments if the schedule's system, or this machine, cannot run it."""
+    _refuse_unsupported_faults(schedule)
     if schedule.system == SIMULATED:
         check_simulated_settings(schedule)
         return
-    supported = capabilities_of(schedule.options)
-    for one in schedule.faults:
-        name = name_of(one.fault)
-        kind = SAME_NEEDS.get(name, name)
-        if kind in KINDS and kind not in supported:
-            raise BadArguments(
-                f"the system {schedule.system} does not support the fault {name} of the "
-                f"schedule; it supports {', '.join(sorted(supported)) or 'none'}. Remove the "
-                "fault, or shrink the schedule without it (splitbrain shrink --no-swarm)"
-            )
     simulated_only = [
         name for name, there in (
             ("buggify", schedule.buggify),
@@ -56,6 +49,43 @@ def refuse_unsupported(schedule: Schedule) -> None:
             "supports; shrink the schedule further, or use a fault such as latency instead"
         )
     setting_flags(schedule)
+
+
+def _refuse_unsupported_faults(schedule: Schedule) -> None:
+    supported = capabilities_of(schedule.options)
+    kinds: dict[str, None] = {}
+    for one in schedule.faults:
+        name = name_of(one.fault)
+        kind = SAME_NEEDS.get(name, name)
+        if kind not in KINDS:
+            continue
+        kinds[kind] = None
+        if kind not in supported:
+            raise BadArguments(
+                f"the system {schedule.system} does not support the fault {name} of the "
+                f"schedule; it supports {', '.join(sorted(supported)) or 'none'}. Remove the "
+                "fault, or shrink the schedule without it (splitbrain shrink --no-swarm)"
+            )
+        if isinstance(one.fault, AtStep):
+            _refuse_unsupported_step(schedule, one.fault)
+    if schedule.system == SIMULATED:
+        return
+    try:
+        check_machine(kinds)
+        if schedule.system == ETCD and "step" in kinds:
+            check_machine(("syscall",))  # strace holds etcd at its steps
+    except FaultError as problem:
+        raise BadArguments(str(problem)) from problem
+
+
+def _refuse_unsupported_step(schedule: Schedule, fault: AtStep) -> None:
+    steps = failpoint_steps(schedule.options)
+    if steps == STEPS_DRAWN or fault.failpoint.partition("_")[2] in steps:
+        return
+    raise BadArguments(
+        f"the system {schedule.system} cannot be held at {fault.failpoint}: its steps are "
+        f"{', '.join(steps)}. Change the step, or remove the fault"
+    )
 
 
 def adapted(schedule: Schedule, system: str, etcd_binary: str = "") -> Schedule:

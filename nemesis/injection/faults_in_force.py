@@ -30,6 +30,9 @@ from splitbrain.nemesis.topology import Link
 Undo = Callable[[], Awaitable[None]]
 """Heals one fault. It may be called twice, and again after it raised."""
 
+OnRestart = Callable[[MemberName], Awaitable[None]]
+"""Called with a member that has just restarted, to inject a fault into its new process."""
+
 Stop = Literal["killed", "paused"]
 Condition = Literal["running", "killed", "paused", "unknown"]
 """The condition of a member. It is unknown after a step that was cancelled or raised."""
@@ -50,7 +53,8 @@ class FaultsInForce:
         self._links_lock = asyncio.Lock()
         self.disks = DiskTable()
         self._other_undos: dict[int, Undo] = {}
-        """Heals the other faults in force: those of clocks, disks and failpoints."""
+        """Heals the other faults in force: those of clocks, disks, failpoints and processes."""
+        self._restart_hooks: dict[int, OnRestart] = {}
 
     async def stop_members(self, how: Stop, members: tuple[MemberName, ...]) -> Undo:
         """Kill or pause `members` until the returned Undo is called.
@@ -88,8 +92,26 @@ class FaultsInForce:
         """Whether a fault in force keeps `member` killed. Such a member must not be started."""
         return self._required(member) == "killed"
 
+    def is_paused(self, member: MemberName) -> bool:
+        """Whether a fault in force pauses `member`. Such a member must not be resumed."""
+        return self._required(member) == "paused"
+
+    def after_restart(self, hook: OnRestart) -> Callable[[], None]:
+        """Call `hook` after each restart of a member, until the returned function is called.
+
+        A fault that affects a process of a member affects the next process with it. An error of
+        the hook is ignored: the restart itself has succeeded.
+        """
+        token = self._next_token()
+        self._restart_hooks[token] = hook
+
+        def forget() -> None:
+            self._restart_hooks.pop(token, None)
+
+        return forget
+
     def register(self, heal: Undo) -> Undo:
-        """Add a fault of clocks, disks or failpoints. `heal` heals the fault.
+        """Add a fault of another kind, such as one of clocks. `heal` heals the fault.
 
         The returned Undo calls `heal`, and does nothing after `heal` has succeeded once.
         """
@@ -161,6 +183,7 @@ class FaultsInForce:
             return "killed"
         if now == "killed":
             await self._killable().restart(member)
+            await self._call_restart_hooks(member)
             return "running"
         if now == "unknown":
             await self._restart_and_resume(member)
@@ -170,6 +193,11 @@ class FaultsInForce:
             return "paused"
         await self._pausable().resume(member)
         return "running"
+
+    async def _call_restart_hooks(self, member: MemberName) -> None:
+        for hook in tuple(self._restart_hooks.values()):
+            with contextlib.suppress(FaultError, OSError):
+                await hook(member)
 
     async def _restart_and_resume(self, member: MemberName) -> None:
         """Undo a kill and a pause; each has no effect on a member that does not need it."""

@@ -3,125 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import functools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Literal, cast
+from typing import Literal
 
-import aiohttp
 import psutil
 import pytest
 
 from splitbrain.harness.systems.cluster import ProcessCluster
-from splitbrain.harness.systems.etcd import Etcd
-from splitbrain.harness.systems.python_node import PythonNode
-from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.histories.event import FaultEvent
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.fault import Kill, Latency, Partition, Pause
 from splitbrain.nemesis.fault_drawing import draw_faults
-from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import inject
 from splitbrain.nemesis.nemesis import Nemesis
 from splitbrain.nemesis.tempo import Tempo
+from tests.conformance.running_cluster import ELECTION_MS, SYSTEMS, Running, cluster, on_a_cluster
 
 pytestmark = pytest.mark.cluster
-SYSTEMS = [pytest.param(Etcd, marks=pytest.mark.etcd), PythonNode]
-ELECTION_MS = 500
-
-
-class Running:
-    """A running cluster, with a client and an observer of the members' states."""
-
-    def __init__(self, system: ProcessCluster, session: aiohttp.ClientSession) -> None:
-        self.system = system
-        self.in_force = FaultsInForce(system)
-        self.session = session
-        self.written = 0
-
-    async def put(self, member: str, timeout_s: float = 3.0) -> bool:
-        """Put a new key at `member`; returns whether the put was acknowledged."""
-        self.written += 1
-        key = base64.b64encode(f"k{self.written}".encode()).decode()
-        try:
-            async with self.session.post(
-                self.system.address(member).client_url + "/v3/kv/put",
-                json={"key": key, "value": key},
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
-            ) as response:
-                return response.status == 200
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return False
-
-    async def leader(self, other_than: str | None = None) -> str:
-        async with asyncio.timeout(10):
-            while (leader := await self.system.leader()) in (None, other_than):
-                await asyncio.sleep(0.05)
-        assert leader is not None
-        return leader
-
-    async def agreement(self) -> int:
-        """Wait until all members have applied the same entries; returns their revision.
-
-        Asserts that the hashes and the change logs of the members are equal at this revision.
-        """
-        async with asyncio.timeout(15):
-            while True:
-                statuses = await self.system._statuses()
-                applied = {(s.raft_applied_index, s.header.revision, s.leader)
-                           for s in statuses.values()}
-                if len(statuses) == len(self.system.members) and len(applied) == 1:
-                    break
-                await asyncio.sleep(0.05)
-        ((_, revision, _),) = applied
-        states = [await self.system.state(member, revision) for member in self.system.members]
-        assert [state.error for state in states] == [None] * len(states)
-        assert len({state.hash for state in states}) == 1
-        assert states[0].hash != 0
-        # A write that a fault delayed may still arrive, so later changes are ignored.
-        logs = {tuple(one for one in state.changes if one.revision <= revision)
-                for state in states}
-        assert len(logs) == 1
-        assert [one.revision for one in logs.pop()] == list(range(2, revision + 1))
-        return revision
-
-
-@asynccontextmanager
-async def cluster(make: Callable[..., ProcessCluster], folder: Path) -> AsyncIterator[Running]:
-    settings = ClusterSettings(
-        members=("n1", "n2", "n3"), folder=folder, heartbeat_ms=50, election_ms=ELECTION_MS
-    )
-    system = make(settings)
-    async with aiohttp.ClientSession() as session:
-        try:
-            await system.start()
-            yield Running(system, session)
-        finally:
-            pids = [p.pid for p in system._processes.values()]
-            await system.stop()
-    assert not any(psutil.pid_exists(pid) for pid in pids)
-
-
-def on_a_cluster(test: Callable[[Running], Awaitable[None]]) -> Callable[..., None]:
-    """Decorate `test(running)` to run on a started cluster of each system."""
-
-    @pytest.mark.parametrize("make", SYSTEMS)
-    @functools.wraps(test)
-    def started(make: Callable[..., ProcessCluster], tmp_path: Path) -> None:
-        async def main() -> None:
-            async with cluster(make, tmp_path) as running:
-                await test(running)
-
-        asyncio.run(asyncio.wait_for(main(), 60))
-
-    del started.__wrapped__  # otherwise pytest requests the arguments of the inner function
-    return cast("Callable[..., None]", started)
-
-
 @on_a_cluster
 async def test_a_killed_leader_is_replaced_and_restarts_with_its_data(
     running: Running,

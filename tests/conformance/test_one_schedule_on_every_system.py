@@ -33,7 +33,7 @@ ISOLATED = """
     lasts 8000 ms
 """
 REFUSED = {
-    "op 1  crash n1 before leader_wal for 100 ms": "does not support the fault step",
+    "op 1  crash n1 before replicate for 100 ms": "cannot be held at before_replicate",
     "100 ms  rot n1 until 101 ms": "does not support the fault rot",
     "100 ms  power n1 until 300 ms": "does not support the fault power",
     "100 ms  clock n1 until 300 ms": "does not support the fault clock",

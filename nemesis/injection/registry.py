@@ -1,0 +1,8 @@
+"""`inject` with the injectors of all faults, each of which its module registers on import."""
+
+from __future__ import annotations
+
+from splitbrain.nemesis.injection import machine, syscalls
+from splitbrain.nemesis.injection.inject import inject
+
+__all__ = ["inject", "machine", "syscalls"]

@@ -1,0 +1,1 @@
+"""How faults reach a running process of any program on Linux: tracing, signals, limits."""

@@ -1,0 +1,130 @@
+"""Holds a running process at its nth system call of one kind on some files.
+
+The calls of all threads are counted. To count, each call stops the whole process for about a
+millisecond, by a SIGSTOP that strace injects. While the process is stopped, strace is replaced by
+one with another action, so no call is missed in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Literal, TypeVar
+
+from splitbrain.nemesis.linux.strace import Calls, Strace, is_dying, is_stopped
+
+T = TypeVar("T")
+Edge = Literal["before", "after"]
+
+STOP = "signal=SIGSTOP"
+"""The whole process stops when the call is complete, before its thread leaves the kernel."""
+HOLD = "delay_enter=3600s"
+"""The call does not begin until strace detaches."""
+_POLL_S = 0.001
+
+
+class ProcessEnded(Exception):
+    """The traced process has ended, or strace has."""
+
+
+class HeldCall:
+    """A process that is held before or after a system call, or will be. `arm` makes one.
+
+    `may_resume` tells whether the process may be sent a SIGCONT. It returns False while something
+    else keeps the process stopped.
+    """
+
+    def __init__(self, strace: Strace, calls: Calls, may_resume: Callable[[], bool]) -> None:
+        self.pid = strace.pid
+        self._strace = strace
+        self._calls = calls
+        self._may_resume = may_resume
+        self._stopped = False
+        self._stops_before = 0
+        """How many stops strace had reported when the process was last continued."""
+
+    @classmethod
+    async def arm(
+        cls, pid: int, calls: Calls, may_resume: Callable[[], bool], inject: str
+    ) -> HeldCall:
+        """Attach to the process with the action `inject`. Raises FaultError."""
+        return cls(await Strace.attach(pid, calls, inject), calls, may_resume)
+
+    async def pass_calls(self, count: int) -> None:
+        """Let `count` calls complete; the process is stopped at the end of the last of them.
+
+        The action must contain `STOP`. Raises ProcessEnded.
+        """
+        while self._strace.calls_begun < count:
+            await self._until_stopped(self._strace.calls_begun + 1)
+            if self._strace.calls_begun < count:
+                self._continue()
+        await self._until_stopped(count)
+
+    async def replace(self, inject: str) -> None:
+        """Replace the action while the process is stopped, and continue the process."""
+        await self._strace.detach()
+        self._strace = await Strace.attach(self.pid, self._calls, inject)
+        self._stops_before = 0
+        self._continue()
+
+    async def reach(self, visit: int, edge: Edge) -> None:
+        """Return when the process is held at call number `visit`. Raises ProcessEnded.
+
+        The action must be that of `first_action(visit, edge)`.
+        """
+        if edge == "after":
+            await self.pass_calls(visit)
+            return
+        if visit > 1:
+            await self.pass_calls(visit - 1)
+            await self.replace(HOLD)
+        await self._until_begun(1)
+
+    async def kill_with(self, kill: Awaitable[T]) -> T:
+        """Kill the held process by `kill`, so that the held call never begins.
+
+        `kill` sends a SIGKILL and waits for the end of the process, which needs strace to detach
+        in between.
+        """
+        killing = asyncio.ensure_future(kill)
+        while not (killing.done() or is_dying(self.pid)):  # noqa: ASYNC110 - the kernel's state
+            await asyncio.sleep(_POLL_S)
+        await self._strace.detach(from_killed=True)
+        return await killing
+
+    async def release(self) -> None:
+        """Detach from the process and let it run. May be called twice."""
+        await self._strace.detach()
+        self._continue()
+
+    async def _until_begun(self, count: int) -> None:
+        while self._strace.calls_begun < count:
+            if self._strace.ended:
+                raise ProcessEnded(f"process {self.pid} ended: {self._strace.message}")
+            await self._strace.changed()
+
+    async def _until_stopped(self, count: int) -> None:
+        """Wait until `count` calls have begun and the process has stopped because of them."""
+        self._stopped = True
+        await self._until_begun(count)
+        # A thread that strace examines looks like a stopped one, so strace's report counts too.
+        while not (self._strace.stops > self._stops_before and is_stopped(self.pid)):
+            if self._strace.ended:
+                raise ProcessEnded(f"process {self.pid} ended: {self._strace.message}")
+            await asyncio.sleep(_POLL_S)
+
+    def _continue(self) -> None:
+        if self._stopped and self._may_resume():
+            self._stopped = False
+            self._stops_before = self._strace.stops
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGCONT)
+
+
+def first_action(visit: int, edge: Edge) -> str:
+    """The action with which a process is armed that shall be held at call number `visit`."""
+    return HOLD if edge == "before" and visit == 1 else STOP

@@ -1,0 +1,36 @@
+"""Decks of the faults that only real processes have."""
+
+from __future__ import annotations
+
+from random import Random
+
+from splitbrain.nemesis.deck import Variant, weighted_targets
+from splitbrain.nemesis.fault import DiskArea, Fault, SyscallFault, Target
+
+_AREAS: tuple[DiskArea, ...] = ("log", "log", "log", "backend")
+_DELAYS_MS = (5, 50, 300, 1_500)
+_VISITS = (1, 2, 5, 20)
+
+
+def syscall_faults(member_count: int) -> list[Variant]:
+    """Faults in the calls that make data durable. A correct store survives each of them."""
+
+    def draw(target: Target) -> Variant:
+        return lambda random: _syscall_fault(target, random)
+
+    return [draw(target) for target in weighted_targets(member_count)]
+
+
+def _syscall_fault(target: Target, random: Random) -> Fault:
+    area, nth = random.choice(_AREAS), random.choice(_VISITS)
+    delay_ms = random.choice(_DELAYS_MS)
+    return random.choice((
+        SyscallFault(target, "sync", "delay", area, delay_ms=delay_ms),
+        SyscallFault(target, "sync", "delay", area, delay_ms=delay_ms),
+        SyscallFault(target, "sync", "kill", area, nth=nth),
+        SyscallFault(target, "sync", "kill", area, nth=nth),
+        SyscallFault(target, "sync", "error", area, nth=nth, times=1, error="EIO"),
+        SyscallFault(target, "sync", "error", area, nth=nth, times=1, error="ENOSPC"),
+        SyscallFault(target, "write", "error", area, nth=nth, times=1, error="ENOSPC"),
+        SyscallFault(target, "write", "delay", area, delay_ms=delay_ms),
+    ))
