@@ -123,6 +123,14 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     metavar="DURATION",
     help="The interval of progress notifications to idle watchers that request them: 250ms, 10m.",
 )
+@click.option(
+    "--lease-checkpoint-interval",
+    type=int,
+    default=300,
+    show_default=True,
+    metavar="S",
+    help="The interval at which the leader records the remaining time of longer leases.",
+)
 @click.option("--pre-vote/--no-pre-vote", default=True, show_default=True)
 @click.option("--seed", type=int, help="Makes the random choices of this member repeatable.")
 @click.option("--trace-file", help="A file for an event of each step of the write path.")
@@ -202,6 +210,7 @@ def _config(flags: dict[str, object]) -> Config:
                 text("experimental_watch_progress_notify_interval"),
                 "--experimental-watch-progress-notify-interval",
             ),
+            lease_checkpoint_interval_s=number("lease_checkpoint_interval"),
             pre_vote=bool(flags["pre_vote"]),
             tracing=bool(flags["trace_file"]),
             admin=bool(flags["admin"]),

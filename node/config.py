@@ -63,6 +63,8 @@ class Config:
     """0 means 5 s plus two election timeouts, as in etcd."""
     watch_progress_interval_ms: int = 600_000
     """The time between two progress notifications to a watcher without events."""
+    lease_checkpoint_interval_s: int = 300
+    """The interval at which the leader records the remaining time of longer leases."""
     tracing: bool = False
     admin: bool = False
     failpoints: str = ""
@@ -70,6 +72,11 @@ class Config:
     @property
     def election_ticks(self) -> int:
         return self.election_ms // self.heartbeat_ms
+
+    @property
+    def lease_ttl_s_min(self) -> int:
+        """The shortest time to live of a lease: one and a half election timeouts, rounded up."""
+        return -(-(3 * self.election_ticks // 2) * self.heartbeat_ms // 1000)
 
     @property
     def request_timeout_s(self) -> float:
@@ -108,6 +115,7 @@ def checked_config(config: Config) -> Config:
         ("--backend-batch-limit", config.backend_batch_operations_max, 1),
         ("--wal-segment-bytes", config.wal_segment_bytes, 4096),
         ("--experimental-watch-progress-notify-interval", config.watch_progress_interval_ms, 1),
+        ("--lease-checkpoint-interval", config.lease_checkpoint_interval_s, 1),
     ):
         if value < least:
             raise ConfigError(f"{flag} is {value}; expected {least} or more")

@@ -21,7 +21,7 @@ thread of the event loop. Values pass only in this direction.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from splitbrain.node import member_metrics
@@ -31,25 +31,29 @@ from splitbrain.node.apply.applier import Applied, Applier
 from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 from splitbrain.node.config import Config
 from splitbrain.node.failpoint import FailpointError, Failpoints, parse_all
+from splitbrain.node.lease.lessor import Lessor
+from splitbrain.node.lease.service import LeaseService
 from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.membership import Membership
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.errors import Code, RpcError
-from splitbrain.node.messages.internal_request import InternalRequest, encode
-from splitbrain.node.messages.rpc import (
-    Member,
-    ResponseHeader,
-    StatusResponse,
-    WriteRequest,
-    WriteResponse,
+from splitbrain.node.messages.internal_request import (
+    ClientWrite,
+    InternalRequest,
+    OperationResponse,
+    encode,
 )
+from splitbrain.node.messages.lease import LeaderRequest
+from splitbrain.node.messages.rpc import Member, ResponseHeader, StatusResponse
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.mvcc.watch import BUFFER_BYTES_MAX
+from splitbrain.node.peer_calls import PeerCalls
 from splitbrain.node.pending import Deadline, Pending, RequestIds
 from splitbrain.node.publication import publish
 from splitbrain.node.raft.config import Config as RaftConfig
 from splitbrain.node.raft.errors import DropReason, ProposalDropped
 from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.ready import Role
 from splitbrain.node.raft_driver import RaftDriver
 from splitbrain.node.read_barrier import ReadBarrier
 from splitbrain.node.world import Closable, DiskError, World
@@ -195,11 +199,20 @@ class Server:
             raft=self.raft,
             metrics=self.metrics,
         )
+        self._lessor = Lessor(
+            clock=world.clock,
+            table=self.store.leases,
+            leading_term=lambda: self.raft.term if self.raft.role is Role.LEADER else 0,
+            propose=self._propose_as_leader,
+            extension_s=config.election_ms / 1000,
+            checkpoint_interval_s=config.lease_checkpoint_interval_s,
+        )
         self._applier = Applier(
             world=world,
             path=path,
             storage=storage,
             store=self.store,
+            lessor=self._lessor,
             membership=self._membership,
             pending=self._pending,
             published=self._published,
@@ -216,8 +229,37 @@ class Server:
             applier=self._applier,
             reads=self._reads,
             metrics=self.metrics,
-            leader_changed=lambda: self._reads.leader_changed(errors.leader_changed()),
+            leader_changed=self._leader_changed,
         )
+        self._assemble_leases()
+
+    def _assemble_leases(self) -> None:
+        transport = self._driver.transport
+        calls = PeerCalls(
+            self._world,
+            lambda peer, queue_bytes_max: transport.dial(peer, "calls", queue_bytes_max),
+            lambda question: self.leases.answer_peer(question),  # noqa: PLW0108
+            self._ids.next,
+        )
+        transport.take_calls_with(calls.take)
+        self._calls = calls
+        self.leases = LeaseService(
+            clock=self._world.clock,
+            member_id=self._config.member_id,
+            timeout_s=self._config.request_timeout_s,
+            ttl_s_min=self._config.lease_ttl_s_min,
+            table=self.store.leases,
+            lessor=self._lessor,
+            leader=lambda: self.raft.leader,
+            new_id=self._ids.next,
+            read_barrier=self.linearizable_read,
+            replicate=self._replicate_as_leader,
+            ask=calls.ask,
+        )
+
+    def _leader_changed(self) -> None:
+        self._reads.leader_changed(errors.leader_changed())
+        self._lessor.role_changed()
 
     async def _publish(self) -> None:
         await publish(
@@ -252,6 +294,7 @@ class Server:
         for served in reversed(self._served):
             await served.close()
         self._served.clear()
+        self._calls.close()
         self._driver.transport.close()
         await self._storage.backend.flush()
 
@@ -274,7 +317,7 @@ class Server:
 
     # --- methods that the API calls ---------------------------------------------
 
-    async def propose(self, operation: WriteRequest) -> WriteResponse:
+    async def propose(self, operation: ClientWrite) -> OperationResponse:
         """Execute a client's write: steps 1 to 11. Raises RpcError."""
         if self._pending.full:
             raise errors.too_many_requests()
@@ -298,6 +341,22 @@ class Server:
         if self.failpoints.armed:
             self._world.spawn(self._after_respond(), "after_respond")
         return done.response
+
+    def _propose_as_leader(self, request: LeaderRequest) -> None:
+        """Propose a request of this leader, without waiting for it. Raises ProposalDropped."""
+        self._driver.propose_own(encode(InternalRequest(self._ids.next(), request)))
+
+    async def _replicate_as_leader(self, request: LeaderRequest) -> None:
+        """Propose a request of this leader, and wait until it is applied.
+
+        Raises ProposalDropped, RpcError.
+        """
+        number = self._ids.next()
+
+        async def begin() -> None:
+            self._driver.propose_own(encode(InternalRequest(number, request)))
+
+        await self._pending.wait_for(number, begin)
 
     async def _after_respond(self) -> None:
         # The response is written in a later iteration of the event loop. The failpoint must be
@@ -325,6 +384,9 @@ class Server:
         As in etcd's /health, a member that knows no leader cannot serve.
         """
         return (True, "") if self.raft.leader else (False, "RAFT NO LEADER")
+
+    def spawn(self, work: Awaitable[None], name: str) -> None:
+        self._world.spawn(work, name)
 
     def failed(self, what: str, problem: Exception) -> None:
         """Log that `what` failed. If the disk has failed, the member stops."""

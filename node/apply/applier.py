@@ -12,11 +12,15 @@ from dataclasses import dataclass
 
 from splitbrain.node.apply.apply import apply
 from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
+from splitbrain.node.lease.lessor import Lessor
 from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.membership import Membership
 from splitbrain.node.messages.errors import RpcError
-from splitbrain.node.messages.internal_request import MemberAttributesRequest, decode
-from splitbrain.node.messages.rpc import WriteResponse
+from splitbrain.node.messages.internal_request import (
+    MemberAttributesRequest,
+    OperationResponse,
+    decode,
+)
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.pending import Pending
 from splitbrain.node.raft.message import Entry, Snapshot
@@ -43,7 +47,7 @@ class ToApply:
 class Applied:
     """The result of a request at the member that the client called."""
 
-    response: WriteResponse
+    response: OperationResponse
     subject: Traced
     revision: int
 
@@ -58,6 +62,7 @@ class Applier:
         path: WritePath,
         storage: MemberStorage,
         store: Store,
+        lessor: Lessor,
         membership: Membership,
         pending: Pending[Applied],
         published: Pending[None],
@@ -68,6 +73,7 @@ class Applier:
         self._path = path
         self._storage = storage
         self._store = store
+        self._lessor = lessor
         self._membership = membership
         self._pending = pending
         self._published = published
@@ -112,6 +118,7 @@ class Applier:
             return
         if not entry.data:
             store.set_consistent_index(entry.index, entry.term)
+            self._lessor.first_entry_applied(entry.term)
             return
         request = decode(entry.data)
         if isinstance(request.op, MemberAttributesRequest):
@@ -124,7 +131,7 @@ class Applier:
             await self._path.before("apply_mvcc")
         # There is no await between these two calls, so that one batch of the backend contains both
         # the entry's writes and its index.
-        outcome = apply(store, request.op)
+        outcome = apply(store, request.op, entry.term)
         store.set_consistent_index(entry.index, entry.term)
         if self._path.observed:
             await self._path.after("apply_mvcc", subject, revision=store.revision)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import SHORT_RUN, Mutant
-from splitbrain.node.messages.internal_request import InternalRequest, encode
+from splitbrain.node.messages.internal_request import (
+    ClientWrite,
+    InternalRequest,
+    OperationResponse,
+    encode,
+)
 from splitbrain.node.messages.rpc import (
     PutRequest,
     PutResponse,
     ResponseHeader,
-    WriteRequest,
-    WriteResponse,
 )
 from splitbrain.node.raft.ready import Role
 from splitbrain.node.server import Server
@@ -26,7 +29,7 @@ MUTANT = Mutant(
 def plant() -> None:
     original = Server.propose
 
-    async def propose(self: Server, operation: WriteRequest) -> WriteResponse:
+    async def propose(self: Server, operation: ClientWrite) -> OperationResponse:
         if self.raft.role is Role.LEADER or not isinstance(operation, PutRequest):
             return await original(self, operation)
         subject = Traced(self._ids.next())
