@@ -16,14 +16,11 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    def run_for_vote(raft: RaftState, context: bytes = b"") -> None:
+    def run_for_vote(raft: RaftState) -> None:
         election.become_candidate(raft)
-        for member in raft.conf_state.all_voters:
+        for member in raft.voters:
             if member != raft.id:
-                request = election._vote_request(
-                    raft, MessageType.VOTE, member, raft.term, context
-                )
-                raft.send(request)
+                raft.send(election._vote_request(raft, MessageType.VOTE, member, raft.term))
         election.record_vote(raft, raft.id, granted=True)
 
     election.run_for_vote = run_for_vote
