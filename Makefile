@@ -1,4 +1,4 @@
-# make demo | test | lint | bench | campaign | mutants | clean; see README.md
+# make demo | test | lint | bench | campaign | nightly | mutants | clean; see README.md
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 TRIES ?= 20
+NIGHT ?= 8h
+NIGHTLY := nightly-$(shell date -u +%Y%m%d)
 
-.PHONY: demo test pythons lint bench campaign mutants clean
+.PHONY: demo test pythons lint bench campaign nightly mutants clean
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"error: Python 3.11 or later is required, found {v.major}.{v.minor}; try: make PYTHON=python3.12")'
@@ -41,6 +43,12 @@ bench: $(READY)
 # Run the long tests, of which `make test` runs only samples.
 campaign: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m campaign
+
+# Run a campaign over this project's store, simulated and as processes, and group the failures. If
+# it is started again on the same day, it continues.
+nightly: $(READY)
+	$(BIN)/splitbrain campaign --time $(NIGHT) --workers $(WORKERS) $(if $(wildcard store/campaigns/$(NIGHTLY)),\
+		--resume $(NIGHTLY),--campaign $(NIGHTLY) --system simulated,python_node)
 
 # Measure how soon each planted bug is found, and write docs/reference/mutants-found.md. An
 # interrupted measurement is continued.

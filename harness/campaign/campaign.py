@@ -98,11 +98,11 @@ def worker_pool(workers: int) -> Iterator[Pool]:
         "splitbrain.harness.campaign.campaign", "splitbrain.harness.simulation.run",
         "splitbrain.checkers.catalogue",
     ])
-    with safe_path(), context.Pool(workers, _prepare_worker) as pool:
+    with safe_path(), context.Pool(workers, prepare_worker) as pool:
         yield pool
 
 
-def _prepare_worker() -> None:
+def prepare_worker() -> None:
     """Ignore Ctrl-C in a worker process, and handle SIGTERM.
 
     On Ctrl-C, the main process of the campaign sends SIGTERM to its workers. Each worker then

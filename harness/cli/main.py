@@ -22,9 +22,9 @@ from splitbrain.harness.exit_codes import EXIT_BAD_ARGUMENTS, EXIT_FAILED, EXIT_
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 GROUPS = {
-    "Run": ("run", "sim", "replay", "hunt", "shrink"),
+    "Run": ("run", "sim", "replay", "hunt", "campaign", "shrink"),
     "Judge": ("check", "export", "generate"),
-    "Browse and keep": ("serve", "runs", "corpus"),
+    "Browse and keep": ("serve", "runs", "groups", "corpus"),
     "Help": ("list", "completion"),
 }
 """Heading in `splitbrain --help` → its commands."""

@@ -13,7 +13,7 @@ from splitbrain.harness.cli.time_option import moment
 
 if TYPE_CHECKING:
     from splitbrain.harness.store.database.query import Filter, Page
-    from splitbrain.harness.store.database.row import RunRow
+    from splitbrain.harness.store.run_row import RunRow
 
 F = TypeVar("F", bound=Callable[..., Any])
 COLOURS = {"valid": "green", "invalid": "red", "unknown": "yellow"}
@@ -59,6 +59,8 @@ def subject_options(command: F) -> F:
 @click.option("--checker", default="", metavar="NAME",
               help="Runs whose first anomaly was found by this checker.")
 @click.option("--kind", default="", metavar="KIND", help="Runs whose first anomaly is of KIND.")
+@click.option("--campaign", default="", metavar="NAME", help="Runs of this campaign.")
+@click.option("--group", default="", metavar="NAME", help="Runs of this group of failures.")
 @click.option("--seed", type=int, default=None, help="Runs of this seed.")
 @click.option("--search", "text", default="", metavar="WORDS",
               help="Runs whose first anomaly contains words that begin with WORDS.")
@@ -96,7 +98,7 @@ def command(
     from splitbrain.harness.store.database.database import open_database
     from splitbrain.harness.store.database.query import find_runs
 
-    folder = _folder(store)
+    folder = store_folder(store)
     with open_database(folder) as connection:
         page = find_runs(
             connection, _filter(wanted), sort=sort, descending=not ascending, limit=limit
@@ -136,7 +138,7 @@ def _filter(wanted: dict[str, Any]) -> Filter:
     return Filter(verdicts=verdicts, nemesis=nemesis, **wanted)
 
 
-def _folder(store: Path | None) -> Path:
+def store_folder(store: Path | None) -> Path:
     """The absolute path of the store. Raises BadArguments if it does not exist."""
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.schedule.options import read_options
@@ -195,7 +197,7 @@ def rebuild(store: Path | None) -> int:
     """
     from splitbrain.harness.store.database.database import rebuild as rebuild_database
 
-    click.echo(f"{rebuild_database(_folder(store)):,} runs")
+    click.echo(f"{rebuild_database(store_folder(store)):,} runs")
     return 0
 
 
@@ -223,7 +225,7 @@ def show_trends(by: Any, as_json: bool, store: Path | None, **wanted: Any) -> in
     from splitbrain.harness.store.database.query import Filter
     from splitbrain.harness.store.database.trends import trends
 
-    with open_database(_folder(store)) as connection:
+    with open_database(store_folder(store)) as connection:
         found = list(trends(connection, by, Filter(**wanted)))
     if as_json:
         import msgspec

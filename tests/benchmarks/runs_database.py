@@ -17,8 +17,8 @@ from statistics import median
 
 from splitbrain.harness.store.database.database import add_runs, open_database
 from splitbrain.harness.store.database.query import Filter, Sort, find_runs
-from splitbrain.harness.store.database.row import RunRow
 from splitbrain.harness.store.database.trends import By, Trend, trends
+from splitbrain.harness.store.run_row import RunRow
 from tests.benchmarks.figure import Figure, load_average
 
 RUNS = 1_000_000

@@ -11,10 +11,17 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
 
 from splitbrain.harness.errors import SplitbrainError
-from splitbrain.harness.store.database.row import RunRow, row_of_folder
+from splitbrain.harness.store.campaign_folder import campaign_folders
 from splitbrain.harness.store.database.schema import SCHEMA, VERSION
+from splitbrain.harness.store.groups import Groups
+from splitbrain.harness.store.run_folder import RunFolder
+from splitbrain.harness.store.run_row import RunRow, row_of_folder
+from splitbrain.harness.store.signature import signature_of
 from splitbrain.harness.store.store import run_folders
 
 FILE = "runs.sqlite"
@@ -94,7 +101,7 @@ def remove_folders(store: Path, folders: Iterable[Path]) -> None:
 def record_folder(store: Path, folder: Path) -> None:
     """Add the run in `folder`, or replace its row. Raises DatabaseFailed."""
     with open_database(store) as connection:
-        add_runs(connection, (row_of_folder(store, folder),))
+        add_runs(connection, (_with_group(Groups(store), store, folder),))
 
 
 def record_again(folder: Path) -> None:
@@ -105,6 +112,35 @@ def record_again(folder: Path) -> None:
     store = folder.parent.parent
     if (store / FILE).is_file():
         record_folder(store, folder)
+
+
+def rename_group(connection: sqlite3.Connection, name: str, new: str) -> None:
+    """Make the runs of the group `name` runs of the group `new`."""
+    with _transaction(connection):
+        connection.execute("INSERT OR IGNORE INTO failure_groups (name) VALUES (?)", (new,))
+        connection.execute(
+            "UPDATE runs SET failure_group = (SELECT id FROM failure_groups WHERE name = ?)"
+            " WHERE failure_group > 0"
+            " AND failure_group = (SELECT id FROM failure_groups WHERE name = ?)", (new, name),
+        )
+        connection.execute("DELETE FROM failure_groups WHERE name = ?", (name,))
+
+
+class GroupCount(NamedTuple):
+    """How often the failures of a group came. Times are in seconds since 1970."""
+
+    runs: int
+    first: int
+    last: int
+
+
+def group_counts(connection: sqlite3.Connection) -> dict[str, GroupCount]:
+    """The name of each group of failures → how often it came."""
+    found = connection.execute(
+        "SELECT name, count(*), min(started), max(started) FROM runs JOIN failure_groups"
+        " ON failure_groups.id = failure_group WHERE failure_group > 0 GROUP BY failure_group"
+    )
+    return {name: GroupCount(runs, first, last) for name, runs, first, last in found}
 
 
 @contextmanager
@@ -135,8 +171,30 @@ def _build(connection: sqlite3.Connection, store: Path, *, again: bool = False) 
             connection.execute(f"DROP {kind} IF EXISTS {name}")
         for statement in _statements(SCHEMA):
             connection.execute(statement)
-        _insert(connection, (row_of_folder(store, folder) for folder in run_folders(store)))
+        _insert(connection, _all_rows(store))
         connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _all_rows(store: Path) -> Iterator[RunRow]:
+    """The rows of all runs of the store: those with a folder, and those of campaigns."""
+    groups = Groups(store)
+    for folder in run_folders(store):
+        yield _with_group(groups, store, folder)
+    for campaign in campaign_folders(store):
+        for ended in campaign.ended().values():
+            row = ended.row
+            if row.folder and not (store / row.folder).is_dir():
+                row = msgspec.structs.replace(row, folder="")
+            group = groups.of(ended.signature) if ended.signature else None
+            yield msgspec.structs.replace(row, group=group.name if group else "")
+
+
+def _with_group(groups: Groups, store: Path, folder: Path) -> RunRow:
+    row = row_of_folder(store, folder)
+    results = RunFolder(folder).read_results() if row.valid is False else None
+    signature = signature_of(results.verdicts) if results else None
+    group = groups.of(signature) if signature else None
+    return msgspec.structs.replace(row, group=group.name) if group else row
 
 
 def _statements(script: str) -> Iterator[str]:

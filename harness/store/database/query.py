@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from splitbrain.harness.store.database.database import VERDICTS
-from splitbrain.harness.store.database.row import RunRow
+from splitbrain.harness.store.run_row import RunRow
 
 SORTED_MAX = 20_000
 """If at most this many runs match, they are all read and sorted."""

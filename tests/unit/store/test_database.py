@@ -25,9 +25,9 @@ from splitbrain.harness.store.database.database import (
     record_folder,
 )
 from splitbrain.harness.store.database.query import Filter, Page, Sort, find_runs
-from splitbrain.harness.store.database.row import RunRow
 from splitbrain.harness.store.database.trends import trends
 from splitbrain.harness.store.records import Results, RunRecord
+from splitbrain.harness.store.run_row import RunRow
 from splitbrain.harness.store.store import make_run_folder
 from tests.benchmarks.runs_database import LAST, synthetic_rows
 

@@ -72,16 +72,25 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 
 def row_of_folder(store: Path, folder: Path) -> RunRow:
     """The row of the run in `folder`. Never raises for damaged files: their fields are empty."""
+    key = folder.relative_to(store).as_posix()
     files = RunFolder(folder)
     facts = read_run_facts(files)[0] or RunFacts()
+    started = _named_time(folder.name) or _recorded_time(facts) or int(folder.stat().st_mtime)
     results = read_result_facts(files)[0] or ResultFacts()
+    test = facts.test or folder.parent.name
+    return msgspec.structs.replace(
+        row_of(key, facts, results), folder=key, started=started, test=test
+    )
+
+
+def row_of(key: str, facts: RunFacts, results: ResultFacts) -> RunRow:
+    """The row of a run with the record `facts` and the results `results`."""
     counts = results.operations.get("all", {})
     p50_ms, p99_ms = _latency(results)
     checker, kind, because = first_finding(facts, results)
-    relative = folder.relative_to(store).as_posix()
     return RunRow(
-        key=relative, folder=relative, started=_started(folder, facts),
-        test=facts.test or folder.parent.name, system=facts.system, workload=facts.workload,
+        key=key, started=_recorded_time(facts), test=facts.test,
+        system=facts.system, workload=facts.workload,
         mutant=facts.mutant, nemesis=_kinds(facts), members=len(facts.members), seed=facts.seed,
         valid=results.valid, ended=facts.ended, error=facts.error or results.error,
         load_s=results.load_s, rate=results.rate if results.load_s else None,
@@ -124,19 +133,21 @@ def _kinds(facts: RunFacts) -> tuple[str, ...]:
     return tuple(str(one) for one in named) if isinstance(named, list | tuple) else (str(named),)
 
 
-def _started(folder: Path, facts: RunFacts) -> int:
-    """The start of the run. The folder's name is read first: a simulated run records its own
-    virtual start."""
+def _named_time(name: str) -> int:
+    """The start of a run by the name of its folder; 0 if the name has another form."""
     try:
-        named = datetime.strptime(folder.name.split("-")[0], _FOLDER_TIME).replace(tzinfo=UTC)
-        return int(named.timestamp())
+        named = datetime.strptime(name.split("-")[0], _FOLDER_TIME).replace(tzinfo=UTC)
     except ValueError:
-        pass
+        return 0
+    return int(named.timestamp())
+
+
+def _recorded_time(facts: RunFacts) -> int:
     try:
         recorded = datetime.fromisoformat(facts.started)
-        return int(recorded.replace(tzinfo=recorded.tzinfo or UTC).timestamp())
     except ValueError:
-        return int(folder.stat().st_mtime)
+        return 0
+    return int(recorded.replace(tzinfo=recorded.tzinfo or UTC).timestamp())
 
 
 def _latency(results: ResultFacts) -> tuple[float | None, float | None]:

@@ -1,0 +1,147 @@
+"""Covering arrays: few configurations in which every combination of `strength` values occurs.
+
+A product of all axes is too large for a campaign, and most bugs need only two or three conditions
+together. Source: Kuhn, Wallace, Gallo, "Software Fault Interactions and Implications for Software
+Testing", IEEE TSE 2004.
+
+Faults are two axes, so that each pair of kinds occurs in a run, and no run has more than two kinds:
+with more, the cluster is down most of the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import covertable
+
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.store.campaign_folder import Axes
+from splitbrain.harness.systems.factory import capabilities_of
+from splitbrain.harness.systems.services import check_services
+from splitbrain.harness.workloads.catalogue import make_workload
+from splitbrain.nemesis.catalogue import KINDS
+
+NO_FAULT = ""
+SYSTEM, WORKLOAD, FAULT, SECOND_FAULT, MEMBERS = (
+    "system", "workload", "fault", "second fault", "members"
+)
+NEEDS_OTHERS = frozenset(("partition", "latency"))
+"""Kinds of faults that a cluster of one member cannot have."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Configuration:
+    """One row of a covering array."""
+
+    system: str
+    workload: str
+    kinds: tuple[str, ...]
+    members: int
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The configuration as options of a run."""
+        return {
+            "system": self.system, "workload": self.workload, "nemesis": list(self.kinds),
+            "nodes": [self.members],
+        }
+
+
+def covering_array(axes: Axes, salt: str = "") -> tuple[Configuration, ...]:
+    """Configurations in which every possible combination of `axes.strength` values occurs.
+
+    Another `salt` gives another array. Raises BadArguments if no configuration is possible.
+    """
+    factors = _factors(axes)
+    rows = covertable.make(
+        factors, strength=min(axes.strength, len(factors)), salt=salt,
+        constraints=list(_constraints(factors)),
+    )
+    found = tuple(dict.fromkeys(_configuration(row) for row in rows))
+    if not found:
+        raise BadArguments("no configuration is possible: no system supports any of the workloads")
+    return found
+
+
+def possible(row: Mapping[str, Any]) -> bool:
+    """Whether a run can have the values of `row`, which may lack some axes."""
+    first, second = row.get(FAULT), row.get(SECOND_FAULT)
+    if first is not None and second is not None and not _in_order(first, second):
+        return False
+    system, members = row.get(SYSTEM), row.get(MEMBERS)
+    if system is not None and row.get(WORKLOAD) is not None and not serves(system, row[WORKLOAD]):
+        return False
+    for kind in (first, second):
+        if not kind:
+            continue
+        if system is not None and not supports(system, kind):
+            return False
+        if members == 1 and kind in NEEDS_OTHERS:
+            return False
+    return True
+
+
+@cache
+def supports(system: str, kind: str) -> bool:
+    return kind in capabilities_of(Options(system=system))
+
+
+@cache
+def serves(system: str, workload: str) -> bool:
+    """Whether `system` has the services that `workload` needs."""
+    made = make_workload(workload, {})
+    try:
+        check_services(system, made)
+    except BadArguments:
+        return False
+    return True
+
+
+def _factors(axes: Axes) -> dict[str, list[Any]]:
+    kinds = [NO_FAULT, *sorted(axes.kinds)]
+    factors: dict[str, list[Any]] = {
+        SYSTEM: list(axes.systems), WORKLOAD: list(axes.workloads), FAULT: kinds,
+        SECOND_FAULT: kinds, MEMBERS: list(axes.members),
+    }
+    return {name: list(dict.fromkeys(values)) for name, values in factors.items()}
+
+
+def _constraints(factors: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    """`possible` for each pair of axes that restrict each other, as covertable takes it."""
+    for names in (
+        (FAULT, SECOND_FAULT), (SYSTEM, WORKLOAD), (SYSTEM, FAULT), (SYSTEM, SECOND_FAULT),
+        (MEMBERS, FAULT), (MEMBERS, SECOND_FAULT),
+    ):
+        yield {
+            "operator": "fn", "requires": list(names),
+            "evaluate": lambda row, names=names: possible({name: row[name] for name in names}),
+        }
+
+
+def _in_order(first: str, second: str) -> bool:
+    """Each set of kinds is written in one way: sorted, and without a gap before a kind."""
+    return second == NO_FAULT or NO_FAULT != first < second
+
+
+def _configuration(row: Mapping[str, Any]) -> Configuration:
+    kinds = tuple(kind for kind in (row[FAULT], row[SECOND_FAULT]) if kind)
+    return Configuration(row[SYSTEM], row[WORKLOAD], kinds, row[MEMBERS])
+
+
+def check_axes(axes: Axes) -> None:
+    """Raise BadArguments for an unknown name or an impossible number."""
+    for kind in axes.kinds:
+        if kind not in KINDS:
+            raise BadArguments(f"{kind!r} is not a kind of fault; see `splitbrain list nemeses`")
+    for system in axes.systems:
+        capabilities_of(Options(system=system))
+    for workload in axes.workloads:
+        make_workload(workload, {})
+    if any(not 1 <= one <= 9 for one in axes.members):
+        raise BadArguments(f"--nodes {','.join(map(str, axes.members))}: expected 1 to 9")
+    if not 1 <= axes.strength <= 5:
+        raise BadArguments(f"--strength {axes.strength}: expected 1 to 5")

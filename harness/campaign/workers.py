@@ -1,0 +1,123 @@
+"""Gives jobs to workers, and returns each outcome once.
+
+If a worker dies, its run is given to another one. A run whose workers died `DEATHS_MAX` times has
+the outcome unknown, so that one run cannot stop a campaign.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable, Generator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+
+from splitbrain.harness.campaign.campaign import prepare_worker
+from splitbrain.harness.campaign.job import Job, Outcome, lost, run_job
+from splitbrain.harness.runs.worker_processes import safe_path
+
+DEATHS_MAX = 3
+QUEUED_PER_WORKER = 2
+"""Jobs that are given to the pool for each worker, so that no worker waits for the next one."""
+TERMINATED_WITHIN_S = 30
+PRELOADED = (
+    "splitbrain.harness.campaign.job", "splitbrain.harness.simulation.run",
+    "splitbrain.checkers.catalogue",
+)
+"""Modules that are imported once by the fork server, not by each worker."""
+
+NextJob = Callable[[], Job | None]
+"""Returns the next job, or None if there is none at this time."""
+Finished = tuple[Job, Outcome]
+
+
+def in_this_process(next_job: NextJob) -> Generator[Finished, None, None]:
+    """Run the jobs one after the other. All jobs must have the same planted bug."""
+    while (job := next_job()) is not None:
+        yield job, run_job(job)
+
+
+def in_processes(
+    next_job: NextJob, workers: int, run: Callable[[Job], Outcome] = run_job
+) -> Generator[Finished, None, None]:
+    """Run the jobs in `workers` processes, and yield each outcome when it is there.
+
+    `next_job` is called again after each outcome was handled. All jobs must have the same planted
+    bug, because it cannot be removed from a process.
+    """
+    deaths: Counter[int] = Counter()
+    again: list[Job] = []
+    with safe_path():
+        while True:
+            pool = _pool(workers)
+            try:
+                yield from _until_broken(pool, next_job, workers, run, again)
+                return
+            except _WorkerDied as died:
+                if len(died.jobs) == 1:
+                    (job,) = died.jobs
+                    deaths[job.number] += 1
+                    if deaths[job.number] == DEATHS_MAX:
+                        again.remove(job)
+                        yield job, lost(job, f"the worker process died, {DEATHS_MAX} times")
+            finally:
+                _end(pool)
+
+
+class _WorkerDied(Exception):
+    """A worker process died. One of `jobs` was its job."""
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self.jobs = jobs
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    return ProcessPoolExecutor(workers, context, prepare_worker)
+
+
+def _until_broken(
+    pool: ProcessPoolExecutor, next_job: NextJob, workers: int, run: Callable[[Job], Outcome],
+    again: list[Job],
+) -> Generator[Finished, None, None]:
+    """Run jobs until there are none. Raises _WorkerDied if a worker dies.
+
+    Jobs in `again` are run first, each alone, so that a further death shows which one is deadly.
+    After the exception, `again` contains the jobs without outcome.
+    """
+    running: dict[Future[Outcome], Job] = {}
+    try:
+        while True:
+            most = 1 if again else QUEUED_PER_WORKER * workers
+            while len(running) < most:
+                job = again[0] if again else next_job()
+                if job is None:
+                    break
+                if not again:
+                    again.append(job)  # until it was submitted, which can fail
+                running[pool.submit(run, job)] = job
+                del again[0]
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                outcome = future.result()
+                yield running.pop(future), outcome
+    except BrokenProcessPool:
+        # Other runs may have ended before the worker died.
+        for future in [one for one in running if one.done()]:
+            with suppress(BrokenProcessPool):
+                outcome = future.result()
+                yield running.pop(future), outcome
+        jobs = list(running.values())
+        again[:] = [*jobs, *again]
+        raise _WorkerDied(jobs) from None
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """End the workers. A worker that is still busy gets SIGTERM, and removes its folders."""
+    for process in list((pool._processes or {}).values()):
+        process.terminate()
+    pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,101 @@
+"""Groups of failures separate the planted bugs, without being told which bug a run has.
+
+Every run of the measurement has one planted bug, which the groups do not see: the signature is that
+of the anomalies alone. The whole test takes all planted bugs; set `SPLITBRAIN_GROUPS_EVERY=7` to
+measure every seventh.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from splitbrain.harness.campaign.grouping import grouped, shrink_group, unshrunk
+from splitbrain.harness.campaign.job import Job, Outcome, run_job
+from splitbrain.harness.campaign.workers import PRELOADED
+from splitbrain.harness.mutants.catalogue import names
+from splitbrain.harness.schedule.text import SUFFIX, write_schedule
+from splitbrain.harness.store.groups import Group, Groups
+
+EVERY = int(os.environ.get("SPLITBRAIN_GROUPS_EVERY", "1"))
+FAILURES = 3
+"""Failing runs of each bug."""
+CPU_S_MAX = 20.0
+"""The time of the search for failing runs of a bug."""
+SHRINK_S = 5.0
+PURE_SHARE_MIN = 0.9
+GROUPS_A_BUG_MAX = 1.5
+
+
+def failures(mutant: str) -> list[Outcome]:
+    """The outcomes of up to `FAILURES` invalid runs of `mutant`. Called in a process of its own."""
+    found: list[Outcome] = []
+    number = 0
+    began = time.process_time()
+    while len(found) < FAILURES and time.process_time() - began < CPU_S_MAX:
+        number += 1
+        job = Job(
+            campaign=mutant, number=number, seed=5_000_000 + number,
+            given={"system": "simulated", "mutant": mutant},
+        )
+        outcome = run_job(job)
+        if outcome.ended.signature is not None:
+            found.append(outcome)
+    return found
+
+
+def shrunk(store: Path, name: str, budget_s: float) -> None:
+    """Shrink the group `name` of `store`. Called in a process of its own."""
+    groups = Groups(store)
+    shrink_group(groups, groups.named(name), store, budget_s)
+
+
+def in_fresh_processes() -> multiprocessing.pool.Pool:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    return context.Pool(1, maxtasksperchild=1)
+
+
+def put_into_groups(store: Path, outcomes: list[Outcome]) -> Iterator[tuple[str, Group]]:
+    """Each bug with the group of one of its failures, before any group is shrunk."""
+    groups = Groups(store)
+    for outcome in outcomes:
+        mutant, number = outcome.ended.row.campaign, outcome.ended.number
+        assert outcome.failed is not None
+        file = store / f"{mutant}-{number}{SUFFIX}"
+        write_schedule(outcome.failed, file)
+        ended, _ = grouped(groups, outcome.ended, file.name)
+        yield mutant, groups.named(ended.row.group)
+
+
+@pytest.mark.campaign
+def test_most_groups_contain_one_bug_and_few_bugs_have_several_groups(tmp_path: Path) -> None:
+    mutants = sorted(names())[3::EVERY]
+    with in_fresh_processes() as pool:
+        outcomes = [one for found in pool.imap(failures, mutants, 1) for one in found]
+        first = list(put_into_groups(tmp_path, outcomes))
+        for group in list(unshrunk(Groups(tmp_path), tmp_path)):
+            pool.apply(shrunk, (tmp_path, group.name, SHRINK_S))
+    groups = Groups(tmp_path)
+    bugs: defaultdict[str, set[str]] = defaultdict(set)
+    for mutant, group in first:
+        joined = groups.of(group.signatures[0])
+        assert joined is not None
+        bugs[joined.name].add(mutant)
+    found = {mutant for mutant, _ in first}
+    pure = sum(len(one) == 1 for one in bugs.values()) / len(bugs)
+    groups_a_bug = sum(map(len, bugs.values())) / len(found)
+    mixed = {name: sorted(one) for name, one in bugs.items() if len(one) > 1}
+    print(msgspec.json.encode({
+        "bugs": len(found), "failures": len(first), "groups": len(bugs),
+        "pure": round(pure, 3), "groups a bug": round(groups_a_bug, 3), "mixed": mixed,
+    }).decode())
+    assert pure >= PURE_SHARE_MIN, mixed
+    assert groups_a_bug <= GROUPS_A_BUG_MAX
