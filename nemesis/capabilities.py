@@ -214,12 +214,17 @@ class HasFailpoints(Protocol):
 
 
 @runtime_checkable
-class Traceable(Protocol):
-    """A system whose members are processes of this machine, with files that are known."""
+class HasProcess(Protocol):
+    """A system whose members are processes of this machine."""
 
     def pid(self, member: MemberName) -> int | None:
         """The process id of the member; None if the member does not run."""
         ...
+
+
+@runtime_checkable
+class Traceable(HasProcess, Protocol):
+    """A system whose members are processes of this machine, with files that are known."""
 
     def files(self, member: MemberName, area: DiskArea, pattern: str = "") -> Sequence[Path]:
         """The existing files in `area`, or those in the data folder that match `pattern`.

@@ -10,6 +10,7 @@ from splitbrain.nemesis.capabilities import (
     Corruptible,
     Disked,
     HasFailpoints,
+    HasProcess,
     Killable,
     Partitionable,
     Pausable,
@@ -17,7 +18,7 @@ from splitbrain.nemesis.capabilities import (
     Traceable,
 )
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.linux import strace
+from splitbrain.nemesis.linux import strace, vdso
 
 NONE = "none"
 """The name that selects no faults."""
@@ -33,8 +34,9 @@ class FaultKind:
 
     name: str
     description: str
-    needs: type
-    """The protocol that a system must have to support the kind."""
+    needs: type | tuple[type, ...]
+    """The protocol that a system must have to support the kind, or several, of which one is
+    enough."""
     simulated: bool = False
     """True if only simulated systems support the kind; "all" does not include it."""
     needs_failpoints: bool = False
@@ -42,14 +44,22 @@ class FaultKind:
     processes_only: bool = False
     """True if only systems of real processes support the kind; "all" does not include it."""
     requires: str = ""
-    """What the kind requires of the machine when the system consists of real processes."""
+    """What the kind requires of the machine if the system consists of real processes; "all" does
+    not include a kind that requires something."""
     missing: Callable[[], str] = _nothing
     """Returns why this machine cannot inject the kind into real processes; "" if it can."""
 
     @property
     def common(self) -> bool:
         """Whether "all" includes the kind: every store that runs as processes supports it."""
-        return not (self.simulated or self.needs_failpoints or self.processes_only)
+        restricted = self.simulated or self.needs_failpoints or self.processes_only
+        return not (restricted or self.requires)
+
+    @property
+    def protocols(self) -> str:
+        """The names of the protocols, one of which a system needs."""
+        needs = self.needs if isinstance(self.needs, tuple) else (self.needs,)
+        return " or ".join(protocol.__name__ for protocol in needs)
 
 
 KINDS: dict[str, FaultKind] = {
@@ -67,8 +77,14 @@ KINDS: dict[str, FaultKind] = {
         FaultKind(
             "power", "machines lose power and everything that is not on their disks", Powered, True
         ),
-        FaultKind("clock", "wall clocks jump forward or back", Clocked, True),
-        FaultKind("drift", "clocks run too fast or too slowly", Clocked, True),
+        FaultKind(
+            "clock", "wall clocks jump forward or back", (Clocked, HasProcess),
+            requires=vdso.REQUIRES, missing=vdso.missing,
+        ),
+        FaultKind(
+            "drift", "clocks run too fast or too slowly; of processes, wall clocks",
+            (Clocked, HasProcess), requires=vdso.REQUIRES, missing=vdso.missing,
+        ),
         FaultKind("disk", "disks are slow or full, or writes and syncs fail", Disked, True),
         FaultKind(
             "storage",
@@ -125,7 +141,7 @@ def check_supported(names: Sequence[str], capabilities: Collection[str]) -> None
             supported = ", ".join(kind for kind in KINDS if kind in capabilities) or "no faults"
             raise FaultError(
                 f"the system does not support the fault {name!r} (its class lacks the methods of "
-                f"{KINDS[name].needs.__name__}); it supports {supported}"
+                f"{KINDS[name].protocols}); it supports {supported}"
             )
 
 

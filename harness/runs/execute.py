@@ -35,6 +35,7 @@ from splitbrain.harness.systems.support import refuse_unsupported
 from splitbrain.harness.systems.system import System
 from splitbrain.harness.systems.version_text import version_text
 from splitbrain.harness.workloads.catalogue import make_workload
+from splitbrain.nemesis.linux.journal import undo_leftovers
 
 INVARIANTS = "invariants"
 """The name of the verdict on the conditions that must be true at every step of a simulation."""
@@ -231,6 +232,8 @@ async def _drive(
 ) -> RunRecord:
     options = schedule.options
     workload = make_workload(options.workload, options.workload_options)
+    if (undone := undo_leftovers()):
+        progress.say(f"undid {undone} changes to processes that a killed run had left")
     system = make(schedule, folder.path)
     progress.say(f"testing {version_text(system)}")
     _write_repro(folder, schedule, dict(system.versions()))

@@ -28,6 +28,7 @@ import psutil
 from splitbrain.harness.errors import SystemFailed
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_PTRACER = 0x59616D61
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _POLL_S = 0.01
 LOG_TAIL_BYTES_MAX = 4_000
@@ -151,7 +152,7 @@ def spawn(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=pass_fds,
-                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only makes two system calls
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only makes system calls
             )
         except (OSError, subprocess.SubprocessError) as problem:
             raise SystemFailed(
@@ -169,16 +170,19 @@ def spawn(
 def die_with_parent() -> Callable[[], None]:
     """Return a function for a child to call between fork and exec.
 
-    The function asks the kernel to kill the child when its parent ends. It makes only two system
-    calls. It takes no lock, because a lock that another thread held at the fork is never released
-    in the child.
+    The function asks the kernel to kill the child when its parent ends, and to let other processes
+    of this user trace the child, where the kernel restricts that (Yama). It takes no lock, because
+    a lock that another thread held at the fork is never released in the child.
     """
     # Therefore all names that the function uses are looked up before the fork.
     prctl, parent, getppid, exit_now = _LIBC.prctl, os.getpid(), os.getppid, os._exit
     death = int(signal.SIGKILL)
 
+    any_process = ctypes.c_ulong(-1)
+
     def request() -> None:
         prctl(_PR_SET_PDEATHSIG, death, 0, 0, 0)
+        prctl(_PR_SET_PTRACER, any_process, 0, 0, 0)  # fails without Yama, which is no loss
         if getppid() != parent:  # the parent ended before the call
             exit_now(127)
 

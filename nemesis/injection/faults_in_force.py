@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Literal
+from typing import Literal, TypeVar, cast
 
 from splitbrain.nemesis.capabilities import (
     NORMAL,
@@ -25,8 +25,11 @@ from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import MemberName
 from splitbrain.nemesis.injection.disk_table import DiskTable
 from splitbrain.nemesis.injection.link_table import LinkTable
+from splitbrain.nemesis.linux.journal import Journal
 from splitbrain.nemesis.topology import Link
 
+S = TypeVar("S")
+T = TypeVar("T")
 Undo = Callable[[], Awaitable[None]]
 """Heals one fault. It may be called twice, and again after it raised."""
 
@@ -55,6 +58,10 @@ class FaultsInForce:
         self._other_undos: dict[int, Undo] = {}
         """Heals the other faults in force: those of clocks, disks, failpoints and processes."""
         self._restart_hooks: dict[int, OnRestart] = {}
+        self.journal = Journal()
+        """What must be undone on this machine if the harness is killed."""
+        self._parts: dict[type, object] = {}
+        self._final_undos: list[Undo] = []
 
     async def stop_members(self, how: Stop, members: tuple[MemberName, ...]) -> Undo:
         """Kill or pause `members` until the returned Undo is called.
@@ -87,6 +94,17 @@ class FaultsInForce:
 
         await self._undo_on_error(self._reconcile_links(changed), undo)
         return undo
+
+    def part(self, kind: Callable[[S, FaultsInForce], T], system: S) -> T:
+        """The only `kind(system, self)`, made by the first call: state that faults share."""
+        key = cast("type", kind)
+        if key not in self._parts:
+            self._parts[key] = kind(system, self)
+        return cast("T", self._parts[key])
+
+    def at_end(self, heal: Undo) -> None:
+        """Let `release_all` call `heal` after it has healed all faults."""
+        self._final_undos.append(heal)
 
     def is_killed(self, member: MemberName) -> bool:
         """Whether a fault in force keeps `member` killed. Such a member must not be started."""
@@ -136,6 +154,7 @@ class FaultsInForce:
             self._reconcile_links(tuple(self._link_states)),
             self._reconcile_members(tuple(self._conditions)),
             self._heal_others(),
+            *(heal() for heal in self._final_undos),
         ))
 
     async def _heal_others(self) -> None:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import singledispatch
 from random import Random
+from typing import Any, Protocol
 
 from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import Kill, Latency, MemberName, Partition, Pause, Target
-from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, Undo
+from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, Undo, system_name
 from splitbrain.nemesis.target import choose_targets, needs_leader
 from splitbrain.nemesis.topology import Link, cut_links, links_touching
+
+OnMember = Callable[[MemberName], Awaitable[object]]
+
+
+class Targeted(Protocol):
+    """A fault on members."""
+
+    @property
+    def target(self) -> Target: ...
+
+    @property
+    def on(self) -> tuple[MemberName, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +112,33 @@ async def resolve_target(
 def _ends(links: tuple[Link, ...], in_force: FaultsInForce) -> tuple[MemberName, ...]:
     ends = {member for link in links for member in link}
     return tuple(member for member in in_force.system.members if member in ends)
+
+
+async def inject_on_each(
+    fault: Targeted,
+    in_force: FaultsInForce,
+    random: Random,
+    inject_on: OnMember,
+    heal: OnMember,
+) -> Injected:
+    """Call `inject_on` with each member that the fault hits; the Undo calls `heal` with each."""
+    members = await resolve_target(fault.target, in_force, random, fault.on)
+
+    async def heal_all() -> None:
+        for member in members:
+            await heal(member)
+
+    undo = in_force.register(heal_all)
+    for member in members:
+        await inject_on(member)
+    return Injected(members, (), undo)
+
+
+def require(in_force: FaultsInForce, protocol: type) -> Any:
+    """The system, which has the methods of `protocol`. Raises FaultError if it has not."""
+    if isinstance(in_force.system, protocol):
+        return in_force.system
+    raise FaultError(
+        f"{system_name(in_force.system)} does not support this fault: its class lacks the "
+        f"methods of {protocol.__name__}"
+    )

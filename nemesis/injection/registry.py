@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from splitbrain.nemesis.injection import machine, syscalls
+from splitbrain.nemesis.injection import clocks, machine, syscalls
 from splitbrain.nemesis.injection.inject import inject
 
-__all__ = ["inject", "machine", "syscalls"]
+__all__ = ["clocks", "inject", "machine", "syscalls"]

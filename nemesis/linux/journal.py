@@ -1,0 +1,163 @@
+"""A journal of changes to the machine that must be undone, also after a crash of the harness.
+
+Each change is written to the journal before it is made, and settled after it is undone. A journal
+belongs to the process that wrote it. If that process is gone, another run undoes what was not
+settled (`undo_leftovers`). The journals are in a folder that does not survive a restart of the
+machine, because the changes do not either.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import resource
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.linux.stopped import started
+from splitbrain.nemesis.linux.vdso import write_memory
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """A process: its pid, and when it started, because a pid is used again."""
+
+    pid: int
+    started: int
+
+    def exists(self) -> bool:
+        return started(self.pid) == self.started
+
+
+class PatchedMemory(msgspec.Struct, frozen=True, tag="memory"):
+    """Bytes in the memory of a process were replaced. Undone by writing the `old` ones."""
+
+    process: Identity
+    old: tuple[tuple[int, bytes], ...]
+    """Pairs of an address and the bytes that were there."""
+
+
+class ChangedLimit(msgspec.Struct, frozen=True, tag="limit"):
+    """A resource limit of a process was changed. Undone by setting the old one."""
+
+    process: Identity
+    resource: int
+    soft: int
+    hard: int
+
+
+class StoppedProcess(msgspec.Struct, frozen=True, tag="stopped"):
+    """A process was stopped by SIGSTOP. Undone by SIGCONT."""
+
+    process: Identity
+
+
+Change = PatchedMemory | ChangedLimit | StoppedProcess
+
+
+class _Line(msgspec.Struct, frozen=True):
+    number: int
+    change: Change | None = None
+    """None: the change with this number has been undone."""
+
+
+class Journal:
+    """The journal of this process. Its file exists while a change is not settled."""
+
+    _files = itertools.count(1)
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or default_folder()
+        self._open: set[int] = set()
+        self._numbers = itertools.count(1)
+        own = os.getpid()
+        self._path = self._folder / f"{own}-{started(own)}-{next(self._files)}.jsonl"
+
+    def note(self, change: Change) -> int:
+        """Record a change that is about to be made. Returns the number to settle it with."""
+        number = next(self._numbers)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._append(_Line(number, change))
+        self._open.add(number)
+        return number
+
+    def settle(self, number: int) -> None:
+        """Record that the change has been undone. May be called twice."""
+        if number not in self._open:
+            return
+        self._open.remove(number)
+        if self._open:
+            self._append(_Line(number))
+        else:
+            self._path.unlink(missing_ok=True)
+
+    def _append(self, line: _Line) -> None:
+        with self._path.open("ab") as file:
+            file.write(msgspec.json.encode(line) + b"\n")
+
+
+def default_folder() -> Path:
+    """The folder of the journals of this user."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    place = Path(runtime) if runtime else Path(tempfile.gettempdir())
+    return place / f"splitbrain-{os.geteuid()}-journal"
+
+
+def undo_leftovers(folder: Path | None = None) -> int:
+    """Undo what killed processes have left. Returns the number of changes that were undone.
+
+    A change that cannot be undone, usually because its process has ended, is skipped.
+    """
+    undone = 0
+    for path in sorted((folder or default_folder()).glob("*.jsonl")):
+        pid, begun, _ = (int(part) for part in path.stem.split("-"))
+        if Identity(pid, begun).exists():
+            continue
+        for change in reversed(list(_unsettled(path))):
+            with contextlib.suppress(FaultError, OSError):
+                undone += undo(change)
+        path.unlink(missing_ok=True)
+    return undone
+
+
+def undo(change: Change) -> bool:
+    """Undo a change. Returns False if its process has ended."""
+    process = change.process
+    if not process.exists():
+        return False
+    match change:
+        case PatchedMemory():
+            write_memory(process.pid, list(change.old))
+        case ChangedLimit():
+            resource.prlimit(process.pid, change.resource, (change.soft, change.hard))
+        case StoppedProcess():
+            os.kill(process.pid, signal.SIGCONT)
+    return True
+
+
+def identity(pid: int) -> Identity:
+    """The identity of the running process `pid`. Raises FaultError if it has ended."""
+    begun = started(pid)
+    if begun is None:
+        raise FaultError(f"process {pid} has ended")
+    return Identity(pid, begun)
+
+
+def _unsettled(path: Path) -> Iterator[Change]:
+    """The changes in a journal that were not settled. A torn last line is a change not made."""
+    changes: dict[int, Change] = {}
+    for text in path.read_bytes().splitlines():
+        try:
+            line = msgspec.json.decode(text, type=_Line)
+        except msgspec.MsgspecError:
+            continue
+        if line.change is None:
+            changes.pop(line.number, None)
+        else:
+            changes[line.number] = line.change
+    yield from changes.values()
