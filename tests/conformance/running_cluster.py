@@ -122,6 +122,5 @@ def on_etcd(test: Callable[[Running], Awaitable[None]]) -> Callable[..., None]:
 
         asyncio.run(asyncio.wait_for(main(), 60))
 
-    return cast("Callable[..., None]", pytest.mark.etcd(functools.update_wrapper(
-        started, test, assigned=("__name__", "__doc__", "__module__"), updated=()
-    )))
+    started.__name__, started.__doc__ = test.__name__, test.__doc__
+    return cast("Callable[..., None]", pytest.mark.etcd(started))
