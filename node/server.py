@@ -21,35 +21,33 @@ thread of the event loop. Values pass only in this direction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from splitbrain.node import member_metrics
-from splitbrain.node.alarms import Alarms
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.api.world import ApiWorld
 from splitbrain.node.apply.applier import Applied, Applier
 from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 from splitbrain.node.config import Config
 from splitbrain.node.failpoint import FailpointError, Failpoints, parse_all
-from splitbrain.node.maintenance.auto_compaction import AutoCompaction, policy_of
-from splitbrain.node.maintenance.space_quota import SpaceQuota
+from splitbrain.node.lease.lessor import Lessor
+from splitbrain.node.lease.service import LeaseService
 from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.membership import Membership
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.errors import Code, RpcError
-from splitbrain.node.messages.internal_request import InternalRequest, encode
-from splitbrain.node.messages.rpc import (
-    AlarmMember,
-    AlarmType,
-    Member,
-    ReplicatedRequest,
-    ReplicatedResponse,
-    ResponseHeader,
-    StatusResponse,
+from splitbrain.node.messages.internal_request import (
+    ClientWrite,
+    InternalRequest,
+    OperationResponse,
+    encode,
 )
+from splitbrain.node.messages.lease import LeaderRequest
+from splitbrain.node.messages.rpc import Member, ResponseHeader, StatusResponse
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.mvcc.watch import BUFFER_BYTES_MAX
+from splitbrain.node.peer_calls import PeerCalls
 from splitbrain.node.pending import Deadline, Pending, RequestIds
 from splitbrain.node.publication import publish
 from splitbrain.node.raft.config import Config as RaftConfig
@@ -58,7 +56,6 @@ from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.ready import Role
 from splitbrain.node.raft_driver import RaftDriver
 from splitbrain.node.read_barrier import ReadBarrier
-from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.world import Closable, DiskError, World
 from splitbrain.node.write_path import Traced, WritePath
 
@@ -70,11 +67,8 @@ FRAGMENT_OVERHEAD_BYTES = 512 * 1024
 etcd's grpcOverheadBytes."""
 
 PENDING_REQUESTS_MAX = 5000
-"""Maximal number of writes that wait at one member. Further writes are refused."""
-
-UNAPPLIED_ENTRIES_MAX = 5000
-"""Writes are refused if so many committed entries wait to be applied. Source: etcd's
-maxGapBetweenApplyAndCommitIndex."""
+"""Maximal number of writes that wait at one member. Further writes are refused. Source: etcd
+refuses writes if apply is 5,000 entries behind commit (maxGapBetweenApplyAndCommitIndex)."""
 
 
 class Server:
@@ -114,7 +108,6 @@ class Server:
         self._storage = await MemberStorage.open(world.disk, config)
         self.store = Store(self._storage.backend)
         self._membership = Membership(self._storage.backend, config)
-        self._alarms = Alarms(self._storage.backend)
         self._trace_start()
         self.raft = self._recovered_raft()
         self._assemble()
@@ -126,7 +119,6 @@ class Server:
         world.spawn(self._applier.run(), "apply")
         world.spawn(self._backend.run(), "backend")
         world.spawn(self._publish(), "publish")
-        self._start_maintenance()
         self._driver.start_ticking()
         self._follow_metrics()
         if self.raft.recovering:
@@ -134,20 +126,6 @@ class Server:
             world.spawn(self._serve_once_recovered(), "serve")
         else:
             await self._serve_clients()
-
-    def _start_maintenance(self) -> None:
-        world = self._world
-        world.spawn(self._quota.run(), "quota")
-        policy = policy_of(self._config)
-        if policy is not None:
-            compaction = AutoCompaction(
-                world=world,
-                policy=policy,
-                revision=lambda: self.store.revision,
-                leads=lambda: self.raft.role is Role.LEADER,
-                compact=self.propose,
-            )
-            world.spawn(compaction.run(), "auto_compaction")
 
     async def _serve_clients(self) -> None:
         admin = self.failpoints if self._config.admin else None
@@ -212,7 +190,6 @@ class Server:
             ask=lambda context: self._driver.ask_read_index(context),  # noqa: PLW0108
             applied=lambda: self.store.consistent_index,
         )
-        flushed = Wakeup()
         self._backend = BackendFlusher(
             world=world,
             config=config,
@@ -221,24 +198,22 @@ class Server:
             store=self.store,
             raft=self.raft,
             metrics=self.metrics,
-            flushed=flushed,
         )
-        self._quota = SpaceQuota(
-            world=world,
-            quota_bytes=None if config.backend_quota_bytes < 0 else config.backend_quota_bytes,
-            member_id=config.member_id,
-            alarms=self._alarms,
-            size_bytes=lambda: self._backend.size_bytes,
-            raise_alarm=self._replicate,
-            flushed=flushed,
+        self._lessor = Lessor(
+            clock=world.clock,
+            table=self.store.leases,
+            leading_term=lambda: self.raft.term if self.raft.role is Role.LEADER else 0,
+            propose=self._propose_as_leader,
+            extension_s=config.election_ms / 1000,
+            checkpoint_interval_s=config.lease_checkpoint_interval_s,
         )
         self._applier = Applier(
             world=world,
             path=path,
             storage=storage,
             store=self.store,
+            lessor=self._lessor,
             membership=self._membership,
-            alarms=self._alarms,
             pending=self._pending,
             published=self._published,
             reads=self._reads,
@@ -254,8 +229,37 @@ class Server:
             applier=self._applier,
             reads=self._reads,
             metrics=self.metrics,
-            leader_changed=lambda: self._reads.leader_changed(errors.leader_changed()),
+            leader_changed=self._leader_changed,
         )
+        self._assemble_leases()
+
+    def _assemble_leases(self) -> None:
+        transport = self._driver.transport
+        calls = PeerCalls(
+            self._world,
+            lambda peer, queue_bytes_max: transport.dial(peer, "calls", queue_bytes_max),
+            lambda question: self.leases.answer_peer(question),  # noqa: PLW0108
+            self._ids.next,
+        )
+        transport.take_calls_with(calls.take)
+        self._calls = calls
+        self.leases = LeaseService(
+            clock=self._world.clock,
+            member_id=self._config.member_id,
+            timeout_s=self._config.request_timeout_s,
+            ttl_s_min=self._config.lease_ttl_s_min,
+            table=self.store.leases,
+            lessor=self._lessor,
+            leader=lambda: self.raft.leader,
+            new_id=self._ids.next,
+            read_barrier=self.linearizable_read,
+            replicate=self._replicate_as_leader,
+            ask=calls.ask,
+        )
+
+    def _leader_changed(self) -> None:
+        self._reads.leader_changed(errors.leader_changed())
+        self._lessor.role_changed()
 
     async def _publish(self) -> None:
         await publish(
@@ -290,6 +294,7 @@ class Server:
         for served in reversed(self._served):
             await served.close()
         self._served.clear()
+        self._calls.close()
         self._driver.transport.close()
         await self._storage.backend.flush()
 
@@ -312,18 +317,12 @@ class Server:
 
     # --- methods that the API calls ---------------------------------------------
 
-    async def propose(self, operation: ReplicatedRequest) -> ReplicatedResponse:
+    async def propose(self, operation: ClientWrite) -> OperationResponse:
         """Execute a client's write: steps 1 to 11. Raises RpcError."""
-        if self._pending.full or self._unapplied_entries > UNAPPLIED_ENTRIES_MAX:
+        if self._pending.full:
             raise errors.too_many_requests()
-        await self._quota.check(operation)
-        return await self._replicate(operation)
-
-    @property
-    def _unapplied_entries(self) -> int:
-        return self.raft.log.committed - self.store.consistent_index
-
-    async def _replicate(self, operation: ReplicatedRequest) -> ReplicatedResponse:
+        if self._backend.is_full:
+            raise errors.no_space()
         subject = Traced(self._ids.next())
         data = encode(InternalRequest(subject.request, operation))
         try:
@@ -342,6 +341,22 @@ class Server:
         if self.failpoints.armed:
             self._world.spawn(self._after_respond(), "after_respond")
         return done.response
+
+    def _propose_as_leader(self, request: LeaderRequest) -> None:
+        """Propose a request of this leader, without waiting for it. Raises ProposalDropped."""
+        self._driver.propose_own(encode(InternalRequest(self._ids.next(), request)))
+
+    async def _replicate_as_leader(self, request: LeaderRequest) -> None:
+        """Propose a request of this leader, and wait until it is applied.
+
+        Raises ProposalDropped, RpcError.
+        """
+        number = self._ids.next()
+
+        async def begin() -> None:
+            self._driver.propose_own(encode(InternalRequest(number, request)))
+
+        await self._pending.wait_for(number, begin)
 
     async def _after_respond(self) -> None:
         # The response is written in a later iteration of the event loop. The failpoint must be
@@ -363,17 +378,15 @@ class Server:
     def header(self) -> ResponseHeader:
         return ResponseHeader(self.cluster_id, self.member_id, self.store.revision, self.raft.term)
 
-    def health(self, ignored_alarms: Collection[str] = ()) -> tuple[bool, str]:
+    def health(self) -> tuple[bool, str]:
         """Return whether the member can serve, and the reason if it cannot.
 
-        As in etcd's /health, a member cannot serve if it knows no leader, or if an alarm is raised
-        whose name is not among `ignored_alarms`.
+        As in etcd's /health, a member that knows no leader cannot serve.
         """
-        for alarm in self._alarms.raised():
-            name = AlarmType(alarm.alarm).name
-            if name not in ignored_alarms:
-                return False, f"ALARM {name}"
         return (True, "") if self.raft.leader else (False, "RAFT NO LEADER")
+
+    def spawn(self, work: Awaitable[None], name: str) -> None:
+        self._world.spawn(work, name)
 
     def failed(self, what: str, problem: Exception) -> None:
         """Log that `what` failed. If the disk has failed, the member stops."""
@@ -392,23 +405,12 @@ class Server:
             raft_index=self.raft.log.committed,
             raft_term=self.raft.term,
             raft_applied_index=self.store.consistent_index,
-            errors=self._status_errors(),
             db_size_in_use=backend.size_in_use_bytes,
         )
-
-    def _status_errors(self) -> tuple[str, ...]:
-        without_leader = () if self.raft.leader else (errors.no_leader().message,)
-        return (*without_leader, *map(alarm_text, self._alarms.raised()))
 
     def members(self) -> list[Member]:
         """Return all members, with the attributes that they have published."""
         return self._membership.members()
-
-
-def alarm_text(alarm: AlarmMember) -> str:
-    """Return an alarm as etcd's status lists it, in protobuf's compact text format."""
-    member = f"memberID:{alarm.member_id} " if alarm.member_id else ""
-    return f"{member}alarm:{AlarmType(alarm.alarm).name} "
 
 
 def _refuse_peer(hello: bytes) -> Callable[[bytes], None]:

@@ -1,7 +1,8 @@
 """Sends Raft's messages between members, over links that can fail at any time.
 
 All messages of one `Ready` to one peer are sent in one frame. A snapshot is sent over a separate
-link (`splitbrain.node.snapshot_stream`), so heartbeats do not wait for it.
+link (`splitbrain.node.snapshot_stream`), so heartbeats do not wait for it. Questions between
+members have a third link (`splitbrain.node.peer_calls`).
 
 Source: the two channels of etcd's rafthttp (stream and snapshot sender).
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -67,8 +69,9 @@ class Transport:
         self._decode = msgspec.msgpack.Decoder(tuple[Message, ...]).decode
         self._links: dict[MemberId, PeerLink] = {}
         self._snapshots = {
-            peer: self._snapshot_sender(peer, url) for peer, url in self._peers.items()
+            peer: self._snapshot_sender(peer) for peer in self._peers
         }
+        self._take_call: Callable[[MemberId, bytes], None] = _ignore_call
         self.heard: dict[MemberId, None] = {}
         """The peers that have connected to this member at least once."""
 
@@ -84,6 +87,16 @@ class Transport:
             link.close()
         for sender in self._snapshots.values():
             sender.close()
+
+    def dial(self, peer: MemberId, channel: str, queue_bytes_max: int) -> PeerLink:
+        """Open another link to a peer, for frames of `channel`."""
+        hello = self._encode(Hello(self._cluster, self._member, peer, channel))
+        url = self._peers[peer]
+        return self._world.network.dial_peer(url, hello, queue_bytes_max=queue_bytes_max)
+
+    def take_calls_with(self, take: Callable[[MemberId, bytes], None]) -> None:
+        """Pass the frames of the channel "calls" to `take`, with the peer that sent them."""
+        self._take_call = take
 
     @property
     def connected_peers(self) -> int:
@@ -111,9 +124,11 @@ class Transport:
             )
             raise ConnectionRefusedError("another cluster or member")
         self.heard[hello.sender] = None
-        take = self._take
+        take: Callable[[bytes], None] = self._take
         if hello.channel == "snapshot":
             take = SnapshotReceiver(self._receive).take
+        elif hello.channel == "calls":
+            take = partial(self._take_call, hello.sender)
         return _counted(take, self.traffic[hello.sender])
 
     def _take(self, frame: bytes) -> None:
@@ -160,17 +175,20 @@ class Transport:
             self.traffic[message.to].failures += 1
         return sent
 
-    def _snapshot_sender(self, peer: MemberId, url: str) -> SnapshotSender:
-        hello = self._encode(Hello(self._cluster, self._member, peer, "snapshot"))
+    def _snapshot_sender(self, peer: MemberId) -> SnapshotSender:
         traffic = self.traffic[peer]
 
         def dial(queue_bytes_max: int) -> PeerLink:
-            return self._world.network.dial_peer(url, hello, queue_bytes_max=queue_bytes_max)
+            return self.dial(peer, "snapshot", queue_bytes_max)
 
         def count_sent(size_bytes: int) -> None:
             traffic.sent_bytes += size_bytes
 
         return SnapshotSender(self._world, dial, count_sent)
+
+
+def _ignore_call(_peer: MemberId, _frame: bytes) -> None:
+    """Drop a frame that arrives before the member is assembled."""
 
 
 def _counted(take: Callable[[bytes], None], traffic: Traffic) -> Callable[[bytes], None]:

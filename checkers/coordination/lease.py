@@ -11,7 +11,8 @@ The log contains no times, but the answers bound the time of each revision
                   lease at V or later.
     early         An operation that grants or renews a lease is invoked at time t and answered
                   with a time to live of T. The lease does not end before t + T, unless a
-                  revocation was invoked. A wrong clock or a deposed leader is no excuse.
+                  revocation was invoked. A jump of a wall clock or a deposed leader is no excuse.
+                  With the fault `drift`, clocks run at a wrong rate, and the time is not judged.
     late          The lease and its keys are gone soon after its time has run out. The time T
                   starts at the last operation that may have renewed the lease. It may start again
                   at each change of term, because a new leader of etcd extends each lease by its

@@ -75,6 +75,13 @@ class LeaseEvidence:
             if fault.begin <= end and (fault.end is None or fault.end >= begin)
         ]
 
+    def clocks_drifted(self, begin: int, end: int) -> bool:
+        """Whether the rate of a clock was wrong at any time from `begin` to `end`.
+
+        No store can measure the time of a lease with such a clock.
+        """
+        return any(fault.f == "drift" for fault in self.faults_between(begin, end))
+
     def restarts(self, until: int) -> Iterable[int]:
         """Yield times up to `until` at which the time of every lease may have started again.
 

@@ -72,6 +72,8 @@ def check_early(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
         for renewal in lease.renewals:
             if renewal.operation is witness or seen >= renewal.lives_until:
                 continue
+            if renewal.call <= seen and given.clocks_drifted(renewal.call, seen):
+                continue
             dead_before = seen < renewal.call
             kind = "kept alive when dead" if dead_before else "died early"
             ops = (renewal.operation, *([witness] if witness is not None else ()))

@@ -33,7 +33,7 @@ def check_answers(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
         if not isinstance(result, LeaseTimeToLiveResult) or is_not_found(result):
             continue
         if op.ret is not None and lease.grants:
-            _check_not_less(lease, op, result, found)
+            _check_not_less(given, lease, op, result, found)
             _check_not_more(given, lease, op, result, found)
             _check_keys(given, lease, op, result, found)
 
@@ -59,12 +59,15 @@ def _check_granted(lease: Lease, found: Findings) -> None:
 
 
 def _check_not_less(
-    lease: Lease, op: ServiceOperation, result: LeaseTimeToLiveResult, found: Findings
+    given: LeaseEvidence, lease: Lease, op: ServiceOperation, result: LeaseTimeToLiveResult,
+    found: Findings,
 ) -> None:
     assert op.ret is not None
     sure = [one for one in lease.renewals if one.ended <= op.call]
     last = max(sure, key=lambda one: one.lives_until, default=None)
-    if last is not None and result.ttl + 1 < (last.lives_until - op.ret) / S and not lease.revokes:
+    if last is None or lease.revokes or given.clocks_drifted(last.call, op.ret):
+        return
+    if result.ttl + 1 < (last.lives_until - op.ret) / S:
         found.add(
             "wrong time to live",
             f"{answer(op)} at {wording.seconds(op.ret)} with {result.ttl} s to live; expected at "

@@ -201,7 +201,9 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
     for member in record.members:
         if member.trace and (folder.path / member.trace).is_file():
             traces[member.name] = tuple(read_trace(folder.path / member.trace))
-    interval_s, persist = lease_checkpoints(record.options.system, record.options.member_flags)
+    interval_s, persist = lease_checkpoints(
+        record.options.system, record.options.member_flags, folder.read_settings()
+    )
     history = History.read(folder.history)
     return Evidence(
         history=history,

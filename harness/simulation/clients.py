@@ -8,7 +8,7 @@ outcome of the request.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from splitbrain.harness.clients.json_client import (
     Completion,
@@ -31,6 +31,16 @@ from splitbrain.node.api import json_codec
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import StatusRequest
+
+
+async def _only_answer(api: Api, path: str, message: object) -> object:
+    """Send the only request of a stream, and return the only answer."""
+
+    async def requests() -> AsyncIterator[object]:
+        yield message
+
+    (answer,) = [answer async for answer in api.streams[path](requests())]
+    return answer
 
 
 class SimulatedClient:
@@ -65,10 +75,15 @@ class SimulatedClient:
 
         async def serve(api: Api) -> bytes:
             message = json_codec.decode_request(path, body)
-            response = await api.methods[path](message)
+            if path in api.streams:
+                response = await _only_answer(api, path, message)
+                answer = json_codec.encode_stream_line(response)
+            else:
+                response = await api.methods[path](message)
+                answer = json_codec.encode_response(response)
             for condition in conditions_of_answer(message, response):
                 reached(condition)
-            return json_codec.encode_response(response)
+            return answer
 
         try:
             answer = await self._clients.ask(url, serve, self._timeout_s)

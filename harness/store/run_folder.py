@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,12 @@ MEMBER_NAME = re.compile(r"[\w-]+")
 
 OLD_PLAN = "plan.json"
 """The file that Splitbrain 0.1.0 wrote instead of `schedule.json`."""
+
+
+class _WithSettings(msgspec.Struct):
+    """The part of a schedule that `RunFolder.read_settings` reads."""
+
+    settings: dict[str, int | bool] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,14 @@ class RunFolder:
                 "each member has a folder of its name"
             )
         return schedule
+
+    def read_settings(self) -> Mapping[str, int | bool]:
+        """The members' settings in the schedule. Empty if there is no readable schedule."""
+        file = self.path / SCHEDULE
+        try:
+            return msgspec.json.decode(file.read_bytes(), type=_WithSettings).settings
+        except (OSError, msgspec.MsgspecError):
+            return {}
 
     def write_schedule(self, schedule: Schedule) -> None:
         (self.path / SCHEDULE).write_bytes(msgspec.json.encode(schedule))

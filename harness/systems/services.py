@@ -6,14 +6,15 @@ from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.systems.catalogue import PYTHON_NODE, SIMULATED
 from splitbrain.harness.workloads.workload import Workload
 
-WITHOUT_LEASES = (PYTHON_NODE, SIMULATED)
-"""Systems whose members serve only keys and watches."""
+NOT_SERVED = {PYTHON_NODE: ("lock", "election"), SIMULATED: ("lock", "election")}
+"""System → the services that its members do not serve."""
 
 
 def check_services(system: str, workload: Workload) -> None:
     """Raise BadArguments if `workload` needs a service that `system` does not serve."""
-    needs = tuple(getattr(workload, "needs", ()))
-    if needs and system in WITHOUT_LEASES:
+    missing = NOT_SERVED.get(system, ())
+    needs = [service for service in getattr(workload, "needs", ()) if service in missing]
+    if needs:
         raise BadArguments(
             f"the workload {workload.name} needs the service{'s' * (len(needs) > 1)} "
             f"{', '.join(needs)}, which the system {system} does not serve; expected a system "

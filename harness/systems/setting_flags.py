@@ -25,6 +25,7 @@ SETTING_FLAGS: Mapping[str, Mapping[str, Flags]] = {
         "backend_batch_interval_ms": _number("--backend-batch-interval"),
         "backend_batch_operations_max": _number("--backend-batch-limit"),
         "pre_vote": lambda value: () if value else ("--no-pre-vote",),
+        "lease_checkpoint_interval_s": _number("--lease-checkpoint-interval"),
     },
     ETCD: {
         "snapshot_count": _number("--snapshot-count"),

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from splitbrain.node.messages import rpc
+from splitbrain.node.messages import lease, rpc
 
 
 class Kind(Enum):
@@ -51,6 +51,7 @@ class Method:
 
 _KV = "etcdserverpb.KV"
 _WATCH = "etcdserverpb.Watch"
+_LEASE = "etcdserverpb.Lease"
 _MAINTENANCE = "etcdserverpb.Maintenance"
 _CLUSTER = "etcdserverpb.Cluster"
 
@@ -61,6 +62,23 @@ METHODS: tuple[Method, ...] = (
     Method(_KV, "Txn", "/v3/kv/txn", rpc.TxnRequest),
     Method(_KV, "Compact", "/v3/kv/compaction", rpc.CompactionRequest),
     Method(_WATCH, "Watch", "/v3/watch", rpc.WatchRequest, kind=Kind.BIDI_STREAM),
+    Method(_LEASE, "LeaseGrant", "/v3/lease/grant", lease.LeaseGrantRequest),
+    Method(
+        _LEASE, "LeaseRevoke", "/v3/lease/revoke", lease.LeaseRevokeRequest,
+        old_route="/v3/kv/lease/revoke",
+    ),
+    Method(
+        _LEASE, "LeaseKeepAlive", "/v3/lease/keepalive", lease.LeaseKeepAliveRequest,
+        kind=Kind.BIDI_STREAM,
+    ),
+    Method(
+        _LEASE, "LeaseTimeToLive", "/v3/lease/timetolive", lease.LeaseTimeToLiveRequest,
+        old_route="/v3/kv/lease/timetolive",
+    ),
+    Method(
+        _LEASE, "LeaseLeases", "/v3/lease/leases", lease.LeaseLeasesRequest,
+        old_route="/v3/kv/lease/leases",
+    ),
     Method(_MAINTENANCE, "Status", "/v3/maintenance/status", rpc.StatusRequest),
     Method(_MAINTENANCE, "Hash", "/v3/maintenance/hash", rpc.HashRequest),
     Method(_MAINTENANCE, "HashKV", "/v3/maintenance/hashkv", rpc.HashKVRequest),

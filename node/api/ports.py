@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable
 from typing import Protocol
 
-from splitbrain.node.messages.rpc import (
-    Member,
-    ReplicatedRequest,
-    ReplicatedResponse,
-    ResponseHeader,
-    StatusResponse,
-)
+from splitbrain.node.messages.internal_request import ClientWrite, OperationResponse
+from splitbrain.node.messages.lease import LeaseTimeToLiveResponse
+from splitbrain.node.messages.rpc import Member, ResponseHeader, StatusResponse
 from splitbrain.node.mvcc.store import Store
+
+
+class LeasePort(Protocol):
+    """The requests about leases that are not writes. The leader answers them."""
+
+    @property
+    def ttl_s_min(self) -> int:
+        """The shortest time to live of a lease."""
+        ...
+
+    def new_id(self) -> int:
+        """Return an id for a new lease."""
+        ...
+
+    async def keep_alive(self, lease_id: int) -> int:
+        """Renew a lease. Returns its time to live in s, or 0 if it does not exist.
+
+        Raises RpcError.
+        """
+        ...
+
+    async def time_to_live(self, lease_id: int, *, keys: bool) -> LeaseTimeToLiveResponse:
+        """Return the remaining time of a lease, without a header. Raises RpcError."""
+        ...
+
+    def leases(self) -> list[int]:
+        """Return the ids of the leases in this member's store."""
+        ...
 
 
 class MemberPort(Protocol):
@@ -20,6 +44,9 @@ class MemberPort(Protocol):
 
     @property
     def store(self) -> Store: ...
+
+    @property
+    def leases(self) -> LeasePort: ...
 
     @property
     def cluster_id(self) -> int: ...
@@ -59,7 +86,7 @@ class MemberPort(Protocol):
         """Return the ids of cluster and member, the store's revision and the Raft term."""
         ...
 
-    async def propose(self, operation: ReplicatedRequest) -> ReplicatedResponse:
+    async def propose(self, operation: ClientWrite) -> OperationResponse:
         """Replicate `operation`, and return its response when this member has applied it.
 
         The header of the response contains only the revision. Raises RpcError if the request is not
@@ -78,15 +105,16 @@ class MemberPort(Protocol):
 
     def members(self) -> list[Member]: ...
 
+    def spawn(self, work: Awaitable[None], name: str) -> None:
+        """Run `work` as a task of the member, also after the request that began it has ended."""
+        ...
+
     def failed(self, what: str, problem: Exception) -> None:
         """Log that `what` failed. If the disk has failed, the member stops."""
         ...
 
-    def health(self, ignored_alarms: Collection[str] = ()) -> tuple[bool, str]:
-        """Return whether the member can serve requests, and the reason if it cannot.
-
-        The alarms whose names are in `ignored_alarms` do not count.
-        """
+    def health(self) -> tuple[bool, str]:
+        """Return whether the member can serve requests, and the reason if it cannot."""
         ...
 
 

@@ -13,13 +13,16 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from splitbrain.node.api.lease_service import LeaseHandlers
 from splitbrain.node.api.methods import BY_ROUTE
 from splitbrain.node.api.ports import AdminPort, MemberPort
 from splitbrain.node.api.watch import WatchStream
 from splitbrain.node.apply.apply import read_txn
 from splitbrain.node.apply.range_read import read_range
 from splitbrain.node.messages import errors, protobuf_size, validation
+from splitbrain.node.messages.internal_request import OperationResponse
 from splitbrain.node.messages.rpc import (
+    AlarmAction,
     AlarmRequest,
     AlarmResponse,
     CompactionRequest,
@@ -36,7 +39,6 @@ from splitbrain.node.messages.rpc import (
     PutResponse,
     RangeRequest,
     RangeResponse,
-    ReplicatedResponse,
     ResponseHeader,
     StatusRequest,
     StatusResponse,
@@ -45,7 +47,6 @@ from splitbrain.node.messages.rpc import (
     WatchRequest,
     WatchResponse,
     WriteRequest,
-    WriteResponse,
 )
 from splitbrain.node.metrics import Metrics
 from splitbrain.node.mvcc.revision import CompactedRevision, FutureRevision
@@ -69,7 +70,6 @@ Answer = TypeVar(
     DeleteRangeResponse,
     TxnResponse,
     CompactionResponse,
-    WriteResponse,
 )
 
 
@@ -92,19 +92,27 @@ class Api:
         self.member = member
         self.metrics = metrics
         self.admin = admin
+        leases = LeaseHandlers(member)
         unary: dict[str, Handler] = {
             "/v3/kv/put": self.put,
             "/v3/kv/range": self.range,
             "/v3/kv/deleterange": self.delete_range,
             "/v3/kv/txn": self.txn,
             "/v3/kv/compaction": self.compact,
+            "/v3/lease/grant": leases.grant,
+            "/v3/lease/revoke": leases.revoke,
+            "/v3/lease/timetolive": leases.time_to_live,
+            "/v3/lease/leases": leases.leases,
             "/v3/maintenance/status": self.status,
             "/v3/maintenance/hash": self.hash,
             "/v3/maintenance/hashkv": self.hash_kv,
             "/v3/maintenance/alarm": self.alarm,
             "/v3/cluster/member/list": self.member_list,
         }
-        self.streams: dict[str, StreamHandler] = {"/v3/watch": self.watch}
+        self.streams: dict[str, StreamHandler] = {
+            "/v3/watch": self.watch,
+            "/v3/lease/keepalive": leases.keep_alive,
+        }
         assert {*unary, *self.streams} == BY_ROUTE.keys(), "each method has one handler"
         self.methods = {
             method: self._stopping_with_the_disk(method, handle)
@@ -165,7 +173,7 @@ class Api:
         assert isinstance(response, CompactionResponse)
         return self._from_here(response)
 
-    async def _propose(self, request: WriteRequest) -> ReplicatedResponse:
+    async def _propose(self, request: WriteRequest) -> OperationResponse:
         bytes_max = self.member.request_bytes_max
         if (
             validation.payload_bytes(request) > bytes_max - _SURELY_SMALL_BYTES
@@ -231,10 +239,10 @@ class Api:
         )
 
     async def alarm(self, request: AlarmRequest) -> AlarmResponse:
-        """List, raise or clear alarms. As in etcd, listing is replicated, too."""
-        response = await self.member.propose(request)
-        assert isinstance(response, AlarmResponse)
-        return replace(response, header=self.member.header())
+        """Answer with an empty list: the member raises no alarms. ACTIVATE is not implemented."""
+        if request.action == AlarmAction.ACTIVATE:
+            raise errors.unimplemented("/etcdserverpb.Maintenance/Alarm")
+        return AlarmResponse(header=self.member.header())
 
     async def member_list(self, request: MemberListRequest) -> MemberListResponse:
         if request.linearizable:

@@ -11,9 +11,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from splitbrain.node.apply.lease import apply_checkpoint, apply_expire, apply_grant, apply_revoke
 from splitbrain.node.apply.range_read import Readable, read_range
 from splitbrain.node.messages import errors, validation
 from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.messages.internal_request import Operation, OperationResponse
+from splitbrain.node.messages.lease import (
+    LeaseCheckpointRequest,
+    LeaseExpireRequest,
+    LeaseGrantRequest,
+    LeaseRevokeRequest,
+)
 from splitbrain.node.messages.rpc import (
     CompactionRequest,
     CompactionResponse,
@@ -29,34 +37,40 @@ from splitbrain.node.messages.rpc import (
     ResponseOp,
     TxnRequest,
     TxnResponse,
-    WriteRequest,
-    WriteResponse,
 )
 from splitbrain.node.mvcc.key_value import KeyValue
 from splitbrain.node.mvcc.revision import CompactedRevision, FutureRevision
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.mvcc.write_transaction import WriteTransaction
 
-Operation = WriteRequest
-Response = WriteResponse
 
-
-def apply(store: Store, operation: Operation) -> Response | RpcError:
+def apply(store: Store, operation: Operation, term: int = 0) -> OperationResponse | RpcError:
     """Apply `operation`, and return the response or an error.
 
-    The header of the response contains only the revision.
+    `term` is the term of the entry that contains the operation. The header of the response contains
+    only the revision.
     """
     try:
-        validation.check_request(operation)
         match operation:
             case PutRequest():
+                validation.check_put(operation)
                 return apply_put(store, operation)
             case DeleteRangeRequest():
+                validation.check_delete_range(operation)
                 return apply_delete_range(store, operation)
             case TxnRequest():
+                validation.check_txn(operation, None)
                 return apply_txn(store, operation)
             case CompactionRequest():
                 return apply_compaction(store, operation)
+            case LeaseGrantRequest():
+                return apply_grant(store, operation)
+            case LeaseRevokeRequest():
+                return apply_revoke(store, operation)
+            case LeaseExpireRequest():
+                return apply_expire(store, operation, term)
+            case LeaseCheckpointRequest():
+                return apply_checkpoint(store, operation, term)
     except RpcError as refusal:
         return refusal
     except CompactedRevision:
@@ -66,7 +80,7 @@ def apply(store: Store, operation: Operation) -> Response | RpcError:
 
 
 def apply_put(store: Store, request: PutRequest) -> PutResponse:
-    check_lease(request)
+    check_lease(store, request)
     check_previous(store, request)
     transaction = store.write()
     try:
@@ -233,7 +247,7 @@ def check_chosen_puts(store: Store, chosen: Chosen, deleted: list[validation.Int
                 deleted.append((operation.key, operation.range_end))
             case PutRequest():
                 check_previous(store, operation)
-                check_lease(operation)
+                check_lease(store, operation)
                 if wants_previous(operation) and any(
                     in_interval(operation.key, begin, end) for begin, end in deleted
                 ):
@@ -310,14 +324,9 @@ def check_previous(source: Readable, request: PutRequest) -> None:
         raise errors.key_not_found()
 
 
-def check_lease(request: PutRequest) -> None:
-    if request.lease and not lease_exists(request.lease):
+def check_lease(store: Store, request: PutRequest) -> None:
+    if request.lease and store.leases.get(request.lease) is None:
         raise errors.lease_not_found()
-
-
-def lease_exists(_lease: int) -> bool:
-    """Always False: leases are not implemented."""
-    return False
 
 
 def put(transaction: WriteTransaction, request: PutRequest) -> PutResponse:

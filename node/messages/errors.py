@@ -123,6 +123,14 @@ def lease_not_found() -> RpcError:
     return RpcError(Code.NOT_FOUND, "etcdserver: requested lease not found")
 
 
+def lease_exists() -> RpcError:
+    return RpcError(Code.FAILED_PRECONDITION, "etcdserver: lease already exists")
+
+
+def lease_ttl_too_large() -> RpcError:
+    return RpcError(Code.OUT_OF_RANGE, "etcdserver: too large lease TTL")
+
+
 def request_too_large() -> RpcError:
     return RpcError(Code.INVALID_ARGUMENT, "etcdserver: request is too large")
 

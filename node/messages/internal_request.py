@@ -11,7 +11,14 @@ from functools import lru_cache
 
 import msgspec
 
-from splitbrain.node.messages.rpc import ReplicatedRequest
+from splitbrain.node.messages.lease import LeaderRequest, LeaseWriteRequest, LeaseWriteResponse
+from splitbrain.node.messages.rpc import WriteRequest, WriteResponse
+
+ClientWrite = WriteRequest | LeaseWriteRequest
+"""A write of a client that is replicated."""
+Operation = ClientWrite | LeaderRequest
+"""An operation that changes the store."""
+OperationResponse = WriteResponse | LeaseWriteResponse
 
 
 class MemberAttributesRequest(
@@ -28,7 +35,7 @@ class InternalRequest(msgspec.Struct, frozen=True, array_like=True):
     """A request with an id that is unique in the whole life of the cluster."""
 
     id: int
-    op: ReplicatedRequest | MemberAttributesRequest
+    op: Operation | MemberAttributesRequest
 
     @property
     def client_id(self) -> int:

@@ -134,24 +134,6 @@ def check_put_once(key: bytes, puts: dict[bytes, None], deletions: list[Interval
         raise errors.duplicate_key()
 
 
-def check_request(
-    request: RangeRequest | PutRequest | DeleteRangeRequest | TxnRequest | CompactionRequest,
-    operations_max: int | None = None,
-) -> None:
-    """Raise RpcError if etcd would refuse the request."""
-    match request:
-        case PutRequest():
-            check_put(request)
-        case RangeRequest():
-            check_range(request)
-        case DeleteRangeRequest():
-            check_delete_range(request)
-        case TxnRequest():
-            check_txn(request, operations_max)
-        case CompactionRequest():
-            pass
-
-
 def is_read_only(request: TxnRequest) -> bool:
     """Whether the transaction contains only ranges.
 

@@ -8,7 +8,8 @@ therefore applies the log from the next entry on, and applies no entry twice. Th
 there is no await between the transaction of the entry and `set_consistent_index`.
 
 The backend has two buckets for the store. `key` contains a `KeyValue` for each change, under its
-revision. `meta` contains the consistent index and the compacted revision.
+revision. `meta` contains the consistent index and the compacted revision. A third bucket, `lease`,
+contains the leases (`splitbrain.node.mvcc.lease_table`).
 
 Source: etcd's server/storage/mvcc.
 """
@@ -32,6 +33,7 @@ from splitbrain.node.mvcc.key_value import (
     decode_key_value,
     encode_key_value,
 )
+from splitbrain.node.mvcc.lease_table import LeaseTable
 from splitbrain.node.mvcc.revision import (
     CompactedRevision,
     FutureRevision,
@@ -69,7 +71,10 @@ def _applied(backend: Backend) -> tuple[int, int]:
 
 
 class Store:
-    """The store of one member. Its methods do not await. `watches` contains its watchers."""
+    """The store of one member. Its methods do not await.
+
+    `watches` contains its watchers, and `leases` its leases with their keys.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -86,6 +91,7 @@ class Store:
         """The compacted changes to remove from the backend. The first `_removed` of them are
         removed already."""
         self._removed = 0
+        self.leases = LeaseTable(backend)
         self.watches = WatchHub(self)
         self._load()
 
@@ -228,6 +234,7 @@ class Store:
         packed = pack(kv.mod_revision, sub, tombstone=tombstone)
         self._index.add(kv.key, packed)
         self._changes.append(packed)
+        self.leases.attach(kv.key, kv.lease)
         self._backend.put(_KEYS, backend_key(packed), encode_key_value(kv))
 
     def end_write(self, revision: int, events: list[Event]) -> None:
@@ -327,6 +334,7 @@ class Store:
         self._forgotten, self._removed = array("Q"), 0
         self._writing = False
         self.revision = FIRST_REVISION
+        self.leases.load()
         self._index = KeyIndex.of(self._stored_changes())
         found = self._backend.get(_META, _SCHEDULED_COMPACTION)
         self._compacted = NOT_COMPACTED if found is None else _REVISION.unpack(found)[0]
@@ -336,7 +344,7 @@ class Store:
         self.consistent_index, self.consistent_term = _applied(self._backend)
 
     def _stored_changes(self) -> Iterator[tuple[bytes, Packed]]:
-        """Yield each key and change, in the order of the revisions.
+        """Yield each key and change, in the order of the revisions, and attach the keys to leases.
 
         At the end, this method sets the store's revision to that of the last change.
         """
@@ -345,5 +353,7 @@ class Store:
         for key, value in self._backend.range(_KEYS, b""):
             packed = packed_from(key)
             self._changes.append(packed)
-            yield decode_key_value(value).key, packed
+            kv = decode_key_value(value)
+            self.leases.attach(kv.key, kv.lease)
+            yield kv.key, packed
         self.revision = main_of(packed)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from splitbrain.node.raft import election, follower
+from splitbrain.node.raft import election, follower, replication
 from splitbrain.node.raft.message import Message
+from splitbrain.node.raft.ready import Role
 from splitbrain.node.raft.state import RaftState
 
 
@@ -15,6 +16,8 @@ def on_pre_vote_response(raft: RaftState, message: Message) -> None:
 
 def on_vote_response(raft: RaftState, message: Message) -> None:
     election.record_vote(raft, message.from_, granted=not message.reject)
+    if raft.role is Role.LEADER and not raft.merging:
+        replication.append_to_all(raft)
 
 
 def on_append(raft: RaftState, message: Message) -> None:

@@ -15,7 +15,8 @@ class Config:
     """Settings of one member.
 
     `voters` is used for a new cluster. A restart from a snapshot uses the voters in the snapshot
-    instead. Times are in ticks. The owner of the `Raft` decides how long a tick is.
+    instead. A member that joins a cluster starts without voters, and gets the configuration from
+    the leader. Times are in ticks. The owner of the `Raft` decides how long a tick is.
 
     Raises ConfigInvalid.
     """
@@ -42,6 +43,19 @@ class Config:
     """A snapshot counts as lost if, for this time, a live follower does not acknowledge it and the
     transport does not report its result. The leader then probes the follower and can send another
     snapshot."""
+    lease_based_reads: bool = False
+    """Whether a leader answers reads at once, because check-quorum gives it a lease. Such reads are
+    linearizable only if the clocks of all members run at nearly the same rate (thesis, 6.4.1)."""
+    step_down_on_removal: bool = True
+    """Whether a leader that is removed, or demoted to learner, becomes a follower when it applies
+    the change."""
+    validate_conf_changes: bool = True
+    """Whether a leader refuses a change of the configuration that is not possible now. Without
+    this check, the application must ensure that each change in the log is possible."""
+    merge_messages: bool = True
+    """Whether the messages of several inputs between two Readies are merged: one APP contains all
+    new entries, one acknowledgement confirms all appends, and one round of heartbeats confirms all
+    reads. Otherwise each input creates its messages immediately, as in etcd-io/raft."""
     snapshots_first: bool = False
     """For tests, makes snapshots frequent: a probed follower that lacks entries of the newest
     snapshot gets the snapshot, even if the leader's log still contains those entries."""
@@ -55,6 +69,8 @@ class Config:
                 f"election_ticks is {self.election_ticks}; expected more than heartbeat_ticks"
                 f" ({self.heartbeat_ticks}), better ten times as much"
             )
+        if self.lease_based_reads and not self.check_quorum:
+            raise ConfigInvalid("lease_based_reads is True; expected check_quorum to be True, too")
         for name in _LIMITS:
             if getattr(self, name) < 1:
                 raise ConfigInvalid(f"{name} is {getattr(self, name)}; expected at least 1")
@@ -77,8 +93,6 @@ _LIMITS = (
 
 
 def _check_members(own: MemberId, voters: tuple[MemberId, ...]) -> None:
-    if not voters:
-        raise ConfigInvalid("voters is empty; expected at least one member")
     if len(set(voters)) != len(voters):
         raise ConfigInvalid(f"voters names a member twice: {voters}")
     for member in (own, *voters):

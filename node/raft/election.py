@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from splitbrain.node.raft import quorum
 from splitbrain.node.raft.log import Log
-from splitbrain.node.raft.message import NONE, Index, MemberId, Message, MessageType, Term
+from splitbrain.node.raft.message import (
+    NONE,
+    EntryType,
+    Index,
+    MemberId,
+    Message,
+    MessageType,
+    Term,
+)
 from splitbrain.node.raft.ready import Role
 from splitbrain.node.raft.state import RaftState
 
@@ -133,37 +141,71 @@ def _answer_vote(raft: RaftState, request: Message, term: Term, *, granted: bool
 
 def is_promotable(raft: RaftState) -> bool:
     """Whether this member is a voter whose log is complete and durable."""
-    return raft.id in raft.voters and raft.log.pending_snapshot is None and not raft.recovering
+    return (
+        (raft.id in raft.voters or raft.id in raft.voters_outgoing)
+        and raft.log.pending_snapshot is None
+        and not raft.recovering
+    )
 
 
-def campaign(raft: RaftState) -> None:
-    """Start an election. It begins with a pre-vote if pre-vote is on."""
-    if raft.role is Role.LEADER or not is_promotable(raft):
+def campaign(raft: RaftState, *, transfer: bool = False) -> None:
+    """Start an election. It begins with a pre-vote if pre-vote is on.
+
+    An election that the leader requested (`transfer`) has no pre-vote. A member does not campaign
+    while it has not applied a committed change of the configuration, because it does not know yet
+    whose votes count.
+    """
+    if raft.role is Role.LEADER or not is_promotable(raft) or has_unapplied_conf_change(raft.log):
         return
-    if raft.config.pre_vote:
+    if raft.config.pre_vote and not transfer:
         run_for_pre_vote(raft)
     else:
-        run_for_vote(raft)
+        run_for_vote(raft, TRANSFER if transfer else b"")
+
+
+def on_timeout_now(raft: RaftState, message: Message) -> None:
+    """Campaign at once, because the leader transfers its leadership to this member."""
+    campaign(raft, transfer=True)
+
+
+def has_unapplied_conf_change(log: Log) -> bool:
+    if log.applied >= log.committed:
+        return False
+    unapplied = log.between(log.applied + 1, log.committed)
+    return any(entry.type is not EntryType.NORMAL for entry in unapplied)
 
 
 def run_for_pre_vote(raft: RaftState) -> None:
     become_pre_candidate(raft)
-    for member in raft.voters:
+    for member in raft.conf_state.all_voters:
         if member != raft.id:
             raft.send(_vote_request(raft, MessageType.PRE_VOTE, member, raft.term + 1))
-    record_vote(raft, raft.id, granted=True)  # a pre-vote need not be durable
+        elif not raft.merging:
+            raft.send_to_self(Message(MessageType.PRE_VOTE_RESP, raft.id, raft.id, raft.term + 1))
+    if raft.merging:
+        record_vote(raft, raft.id, granted=True)  # a pre-vote need not be durable
 
 
-def run_for_vote(raft: RaftState) -> None:
+def run_for_vote(raft: RaftState, context: bytes = b"") -> None:
     """Start an election. `acknowledge_own_vote` counts this member's vote when it is durable."""
     become_candidate(raft)
-    for member in raft.voters:
-        if member != raft.id:
-            raft.send_after_sync(_vote_request(raft, MessageType.VOTE, member, raft.term))
+    for member in raft.conf_state.all_voters:
+        if member == raft.id:
+            if not raft.merging:
+                raft.send_to_self(Message(MessageType.VOTE_RESP, raft.id, raft.id, raft.term))
+            continue
+        request = _vote_request(raft, MessageType.VOTE, member, raft.term, context)
+        if raft.merging:
+            raft.send_after_sync(request)
+        else:
+            raft.send(request)
 
 
-def _vote_request(raft: RaftState, kind: MessageType, to: MemberId, term: Term) -> Message:
-    return Message(kind, to, raft.id, term, raft.log.last_term, raft.log.last_index)
+def _vote_request(
+    raft: RaftState, kind: MessageType, to: MemberId, term: Term, context: bytes = b""
+) -> Message:
+    log = raft.log
+    return Message(kind, to, raft.id, term, log.last_term, log.last_index, context=context)
 
 
 def acknowledge_own_vote(raft: RaftState) -> None:
@@ -176,7 +218,7 @@ def acknowledge_own_vote(raft: RaftState) -> None:
 def record_vote(raft: RaftState, member: MemberId, *, granted: bool) -> None:
     """Record the first vote of each member, and act on the result."""
     raft.votes.setdefault(member, granted)
-    outcome = quorum.tally(raft.voters, raft.votes)
+    outcome = quorum.joint_tally(raft.voters, raft.voters_outgoing, raft.votes)
     if outcome is quorum.VoteResult.WON:
         if raft.role is Role.PRE_CANDIDATE:
             run_for_vote(raft)
@@ -219,6 +261,8 @@ def become_leader(raft: RaftState) -> None:
     raft.role = Role.LEADER
     raft.leader = raft.id
     raft.reset_progress()
+    # The log may contain a change of the configuration that is not applied yet.
+    raft.pending_conf_index = raft.log.last_index
     raft.append_own(b"")
 
 

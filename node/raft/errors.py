@@ -20,10 +20,15 @@ class StateInvalid(RaftError, ValueError):
     """
 
 
+class ConfChangeInvalid(RaftError, ValueError):
+    """A change cannot be applied to a configuration. The message contains both."""
+
+
 class DropReason(Enum):
     NO_LEADER = "no leader"
     TOO_MUCH_UNCOMMITTED = "too much uncommitted"
-    TRANSFERRING = "leadership is being transferred"  # leadership transfer is not implemented
+    TRANSFERRING = "leadership is being transferred"
+    REMOVED = "this member is not in the configuration"
 
 
 class ProposalDropped(RaftError):

@@ -78,7 +78,7 @@ def acknowledge(raft: RaftState, leader: MemberId, index: Index) -> None:
     If several appends arrive before one sync, only the last acknowledgement is sent.
     """
     waiting = raft.messages_after_sync
-    if waiting and covers(waiting[-1], leader, raft.term, index):
+    if waiting and raft.merging and covers(waiting[-1], leader, raft.term, index):
         waiting.pop()
     waiting.append(Message(_APP_RESP, leader, raft.id, raft.term, index=index))
 
@@ -162,15 +162,40 @@ def restore(raft: RaftState, snapshot: Snapshot) -> bool:
     conf_state = metadata.conf_state
     if metadata.index <= raft.log.committed:
         return False
-    if conf_state.voters and raft.id not in conf_state.voters + conf_state.learners:
+    if conf_state.voters and raft.id not in conf_state.members:
         return False
     if raft.log.matches(metadata.index, metadata.term):
         # The log already contains the entries of the snapshot; only the commit index is new.
         raft.log.commit_to(metadata.index)
         return False
     raft.log.restore(snapshot)
-    raft.adopt_configuration(conf_state)
+    if conf_state.voters:
+        raft.adopt_configuration(conf_state, metadata.index)
     return True
+
+
+# Leadership transfer
+
+
+def on_transfer(raft: RaftState, message: Message) -> None:
+    """Forward TRANSFER_LEADER to the leader."""
+    transfer(raft, message.from_)
+
+
+def transfer(raft: RaftState, to: MemberId) -> None:
+    """Ask the leader to transfer the leadership to `to`."""
+    if raft.leader != NONE:
+        raft.send(Message(MessageType.TRANSFER_LEADER, raft.leader, to, raft.term))
+
+
+def forget_leader(raft: RaftState) -> None:
+    """Regard the cluster as without a leader, so that this member grants votes.
+
+    With lease-based reads, the leader relies on this member's refusal of votes. The call then has
+    no effect.
+    """
+    if not raft.config.lease_based_reads:
+        raft.leader = NONE
 
 
 # Forwarding

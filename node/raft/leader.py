@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
-from splitbrain.node.raft import election, quorum, replication
-from splitbrain.node.raft.errors import DropReason, ProposalDropped
+from splitbrain.node.raft import confchange, election, quorum, reconfiguration, replication
+from splitbrain.node.raft.errors import ConfChangeInvalid, DropReason, ProposalDropped
 from splitbrain.node.raft.message import NONE, Entry, EntryType, MemberId, Message, MessageType
 from splitbrain.node.raft.progress import Progress, ProgressState
 from splitbrain.node.raft.read_index import PendingRead
@@ -37,6 +38,8 @@ def check_quorum(raft: RaftState) -> None:
     if raft.config.check_quorum and not quorum_is_active(raft):
         election.become_follower(raft, raft.term, NONE)
         return
+    # The transferee had an election timeout to take over.
+    raft.transferee = NONE
     for progress in raft.peers:
         progress.recent_active = False
 
@@ -44,18 +47,52 @@ def check_quorum(raft: RaftState) -> None:
 def quorum_is_active(raft: RaftState) -> bool:
     active = {member: progress.recent_active for member, progress in raft.progress.items()}
     active[raft.id] = True
-    return quorum.tally(raft.voters, active) is quorum.VoteResult.WON
+    result = quorum.joint_tally(raft.voters, raft.voters_outgoing, active)
+    return result is quorum.VoteResult.WON
 
 
 # Proposals
 
 
-def propose(raft: RaftState, data: bytes) -> None:
+def propose(raft: RaftState, data: bytes, kind: EntryType = _NORMAL) -> None:
     """Append one proposal to the leader's log. Raises ProposalDropped."""
+    if raft.transferee or raft.id not in raft.progress:
+        raise ProposalDropped(DropReason.TRANSFERRING if raft.transferee else DropReason.REMOVED)
     if not has_room(raft, len(data)):
         raise ProposalDropped(DropReason.TOO_MUCH_UNCOMMITTED)
     raft.uncommitted_bytes += len(data)
-    raft.append_own(data)
+    raft.append_own(data, kind)
+    if not raft.merging:
+        replication.append_to_all(raft)
+
+
+def propose_conf_change(raft: RaftState, kind: EntryType, data: bytes) -> None:
+    """Append a change of the configuration. Raises ProposalDropped, ConfChangeInvalid.
+
+    If the change is not possible now, an empty entry takes its place, as in etcd-io/raft.
+    """
+    if reconfiguration.refusal(raft, confchange.decode(data)):
+        propose(raft, b"")
+        return
+    pending, raft.pending_conf_index = raft.pending_conf_index, raft.log.last_index + 1
+    try:
+        propose(raft, data, kind)
+    except ProposalDropped:
+        raft.pending_conf_index = pending
+        raise
+
+
+def leave_joint_when_due(raft: RaftState) -> None:
+    """Propose to leave a joint configuration that is to be left automatically.
+
+    If the proposal is dropped because of a leadership transfer, the next applied entry calls this
+    function again.
+    """
+    if raft.conf_state.auto_leave and raft.log.applied >= raft.pending_conf_index:
+        with suppress(ProposalDropped):
+            propose_conf_change(
+                raft, EntryType.CONF_CHANGE_V2, confchange.encode(confchange.LEAVE_JOINT)
+            )
 
 
 def has_room(raft: RaftState, size_bytes: int) -> bool:
@@ -66,6 +103,7 @@ def has_room(raft: RaftState, size_bytes: int) -> bool:
     """
     return (
         raft.uncommitted_bytes == 0
+        or size_bytes == 0
         or raft.uncommitted_bytes + size_bytes <= raft.config.uncommitted_bytes_max
     )
 
@@ -81,8 +119,13 @@ def on_proposal(raft: RaftState, message: Message) -> None:
 
 def append_proposals(raft: RaftState, entries: Sequence[Entry]) -> None:
     for entry in entries:
-        if entry.type is _NORMAL and has_room(raft, len(entry.data)):
-            propose(raft, entry.data)
+        try:
+            if entry.type is _NORMAL:
+                propose(raft, entry.data)
+            else:
+                propose_conf_change(raft, entry.type, entry.data)
+        except (ProposalDropped, ConfChangeInvalid):
+            raft.proposals_dropped += 1
 
 
 # Appends
@@ -111,8 +154,7 @@ def on_rejection(raft: RaftState, progress: Progress, message: Message) -> None:
         return
     if progress.state is ProgressState.REPLICATE:
         progress.become_probe()
-    progress.append_due = True
-    raft.sends_due = True
+    replication.append_to(raft, progress)
 
 
 def on_acknowledgement(raft: RaftState, progress: Progress, message: Message) -> None:
@@ -131,8 +173,22 @@ def on_acknowledgement(raft: RaftState, progress: Progress, message: Message) ->
         progress.inflights.free_up_to(message.index)
     if replication.maybe_commit(raft):
         release_postponed_reads(raft)
-    elif replication.has_due(raft, progress):
+    elif raft.merging and replication.has_due(raft, progress):
         raft.sends_due = True
+    if not raft.merging:
+        catch_up(raft, progress)
+    if progress.id == raft.transferee and progress.match == raft.log.last_index:
+        send_timeout_now(raft, progress.id)
+
+
+def catch_up(raft: RaftState, progress: Progress) -> None:
+    """Send a follower at once what it lacks."""
+    if progress.id == raft.id:
+        return
+    if progress.can_bump_commit(raft.log.committed):
+        replication.append_to(raft, progress)
+    while replication.append_to(raft, progress, even_if_empty=False):
+        pass
 
 
 # Heartbeats
@@ -143,7 +199,7 @@ def on_heartbeat_response(raft: RaftState, message: Message) -> None:
     if progress is None:
         return
     progress.recent_active = True
-    if progress.nudge_due:
+    if progress.nudge_due or not raft.merging:
         progress.nudge_due = False
         nudge(raft, progress)
     if message.context:
@@ -157,6 +213,9 @@ def nudge(raft: RaftState, progress: Progress) -> None:
         await_snapshot(raft, progress)
     progress.paused = False
     if progress.match < raft.log.last_index or progress.state is _PROBE:
+        if not raft.merging:
+            replication.append_to(raft, progress)
+            return
         progress.append_due = True
         raft.sends_due = raft.sends_due or replication.has_due(raft, progress)
 
@@ -179,7 +238,14 @@ def on_read_index(raft: RaftState, message: Message) -> None:
 
 
 def read_index(raft: RaftState, origin: MemberId, context: bytes) -> None:
-    """Accept a read. If too many reads wait, the read is dropped, as if the network had lost it."""
+    """Accept a read. If too many reads wait, the read is dropped, as if the network had lost it.
+
+    A read that relies on the lease is answered at once. Its index is the commit index, which is
+    up to date after the first commit of this term.
+    """
+    if raft.config.lease_based_reads and replication.committed_in_own_term(raft):
+        answer_read(raft, PendingRead(origin, context, raft.log.committed))
+        return
     if len(raft.reads) + len(raft.postponed_reads) >= raft.config.pending_reads_max:
         return
     if replication.committed_in_own_term(raft):
@@ -191,6 +257,8 @@ def read_index(raft: RaftState, origin: MemberId, context: bytes) -> None:
 def start_read(raft: RaftState, origin: MemberId, context: bytes) -> None:
     raft.reads.add(PendingRead(origin, context, raft.log.committed))
     answer_confirmed_reads(raft)  # immediately, if one member is the majority
+    if raft.reads.round_due and not raft.merging:
+        replication.broadcast_heartbeat(raft)
 
 
 def release_postponed_reads(raft: RaftState) -> None:
@@ -198,31 +266,67 @@ def release_postponed_reads(raft: RaftState) -> None:
     if raft.postponed_reads and replication.committed_in_own_term(raft):
         postponed, raft.postponed_reads = raft.postponed_reads, []
         for origin, context in postponed:
-            start_read(raft, origin, context)
+            read_index(raft, origin, context)
 
 
 def answer_confirmed_reads(raft: RaftState) -> None:
     for read in confirmed_reads(raft):
-        if read.origin == raft.id:
-            raft.read_states.append(ReadState(read.index, read.context))
-        else:
-            raft.send(
-                Message(
-                    MessageType.READ_INDEX_RESP,
-                    read.origin,
-                    raft.id,
-                    raft.term,
-                    index=read.index,
-                    context=read.context,
-                )
-            )
+        answer_read(raft, read)
     if not raft.reads:
         raft.reads.round_due = False
 
 
+def answer_read(raft: RaftState, read: PendingRead) -> None:
+    if read.origin == raft.id:
+        raft.read_states.append(ReadState(read.index, read.context))
+        return
+    raft.send(
+        Message(
+            MessageType.READ_INDEX_RESP,
+            read.origin,
+            raft.id,
+            raft.term,
+            index=read.index,
+            context=read.context,
+        )
+    )
+
+
 def confirmed_reads(raft: RaftState) -> list[PendingRead]:
     """Return the reads for which a majority has confirmed this leader after the read arrived."""
-    return raft.reads.take_confirmed(raft.voters)
+    return raft.reads.take_confirmed(raft.voters, raft.voters_outgoing)
+
+
+# Leadership transfer
+
+
+def on_transfer(raft: RaftState, message: Message) -> None:
+    """Handle TRANSFER_LEADER, which a follower forwarded."""
+    transfer(raft, message.from_)
+
+
+def transfer(raft: RaftState, to: MemberId) -> None:
+    """Transfer the leadership to the voter `to`, as soon as its log is complete.
+
+    This leader drops proposals until then. If the transfer takes longer than an election timeout,
+    it ends, and this member continues to lead. Source: Raft thesis, 3.10.
+    """
+    progress = raft.progress.get(to)
+    if progress is None or progress.is_learner or to == raft.transferee:
+        return
+    raft.transferee = NONE
+    if to == raft.id:
+        return
+    raft.election_elapsed = 0
+    raft.transferee = to
+    if progress.match == raft.log.last_index:
+        send_timeout_now(raft, to)
+    else:
+        replication.append_to(raft, progress)
+
+
+def send_timeout_now(raft: RaftState, to: MemberId) -> None:
+    raft.send(Message(MessageType.TIMEOUT_NOW, to, raft.id, raft.term))
 
 
 # Reports of the transport

@@ -34,7 +34,9 @@ class Log:
         "_compacted_term",
         "_entries",
         "applied",
+        "apply_unstable",
         "applying",
+        "applying_paused",
         "committed",
         "compacted_index",
         "durable",
@@ -78,6 +80,10 @@ class Log:
         self.pending_snapshot: Snapshot | None = None
         """A received snapshot that replaces the log and is not durable yet."""
         self.snapshot_persisting = False
+        self.apply_unstable = True
+        """Whether committed entries are handed out before they are durable in this log."""
+        self.applying_paused = False
+        """Whether no committed entries are handed out until some of those before are applied."""
 
     # Reading
 
@@ -203,9 +209,28 @@ class Log:
         """
         self.durable = max(self.durable, min(index, self.persisting))
 
+    def stable_to(self, index: Index, term: Term) -> None:
+        """Record that the log is durable up to the entry `index` of `term`.
+
+        Has no effect if this entry was replaced meanwhile. The caller guarantees that no write in
+        progress can replace it on the disk.
+        """
+        if self.durable < index <= self.last_index and self.matches(index, term):
+            self.durable = index
+            self.persisting = max(self.persisting, index)
+
+    @property
+    def appliable(self) -> Index:
+        """The index up to which entries may be applied."""
+        return self.committed if self.apply_unstable else min(self.committed, self.durable)
+
     @property
     def has_unapplied(self) -> bool:
-        return self.applying < self.committed and self.pending_snapshot is None
+        return (
+            self.applying < self.appliable
+            and self.pending_snapshot is None
+            and not self.applying_paused
+        )
 
     def take_unapplied(self, bytes_max: int) -> tuple[Entry, ...]:
         """Return committed entries that were not handed out yet, up to `bytes_max` of payload.
@@ -216,7 +241,7 @@ class Log:
         if not self.has_unapplied:
             return ()
         first = self.applying + 1
-        self.applying = self.last_within(first, self.committed, bytes_max)
+        self.applying = self.last_within(first, self.appliable, bytes_max)
         return self.between(first, self.applying)
 
     def applied_to(self, index: Index) -> None:

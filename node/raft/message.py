@@ -27,7 +27,10 @@ START: Position = (0, 0)
 
 class EntryType(IntEnum):
     NORMAL = 0
-    CONF_CHANGE = 1  # reserved: membership change is not implemented
+    CONF_CHANGE = 1
+    """One change of the configuration, without joint consensus."""
+    CONF_CHANGE_V2 = 2
+    """Any change of the configuration. Empty `data` leaves a joint configuration."""
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -48,8 +51,37 @@ class HardState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class ConfState(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A configuration of the cluster.
+
+    A configuration with `voters_outgoing` is joint: elections and commits then need a majority of
+    `voters` and also a majority of `voters_outgoing`. A member in `learners_next` becomes a learner
+    when the joint configuration is left; until then it is an outgoing voter. With `auto_leave`, the
+    leader leaves the joint configuration by itself.
+
+    Source: Raft thesis, 4.3; etcd-io/raft, `ConfState`.
+    """
+
     voters: tuple[MemberId, ...] = ()
     learners: tuple[MemberId, ...] = ()
+    voters_outgoing: tuple[MemberId, ...] = ()
+    learners_next: tuple[MemberId, ...] = ()
+    auto_leave: bool = False
+
+    @property
+    def is_joint(self) -> bool:
+        return bool(self.voters_outgoing)
+
+    @property
+    def all_voters(self) -> tuple[MemberId, ...]:
+        """The incoming and the outgoing voters, in the order of their ids."""
+        if not self.voters_outgoing:
+            return self.voters
+        return tuple(sorted({*self.voters, *self.voters_outgoing}))
+
+    @property
+    def members(self) -> tuple[MemberId, ...]:
+        """All voters and learners, in the order of their ids."""
+        return tuple(sorted({*self.voters, *self.voters_outgoing, *self.learners}))
 
 
 class SnapshotMetadata(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -78,9 +110,10 @@ class MessageType(IntEnum):
     HEARTBEAT_RESP = 10
     READ_INDEX = 11
     READ_INDEX_RESP = 12
-    TIMEOUT_NOW = 13  # reserved: leadership transfer is not implemented
+    TIMEOUT_NOW = 13
     UNREACHABLE = 14  # local: the transport lost the connection to a peer
     SNAP_STATUS = 15  # local: a snapshot was delivered, or (with `reject`) was not
+    TRANSFER_LEADER = 16  # `from_` is the member that shall lead
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -85,9 +85,7 @@ class Progress:
 
     def become_probe(self) -> None:
         """Send one append at a time, starting after the known match."""
-        following_snapshot = (
-            self.pending_snapshot + 1 if self.state is _SNAPSHOT else 0
-        )
+        following_snapshot = self.pending_snapshot + 1 if self.state is _SNAPSHOT else 0
         self._enter(_PROBE)
         self.next = max(self.match + 1, following_snapshot)
         self.sent_commit = min(self.sent_commit, self.next - 1)

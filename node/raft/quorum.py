@@ -1,7 +1,7 @@
 """Majorities: the index that a majority has acknowledged, and the result of a vote.
 
-The voters are a parameter of each function. A joint configuration can therefore call a function
-once for each of its two sets of voters (Raft thesis, 4.3), and learners are not counted.
+The voters are a parameter of each function, so learners are not counted. A joint configuration has
+a second set of voters (`outgoing`), and needs a majority of each set (Raft thesis, 4.3).
 """
 
 from __future__ import annotations
@@ -42,3 +42,24 @@ def tally(voters: Sequence[MemberId], votes: Mapping[MemberId, bool]) -> VoteRes
     if len(voters) - rejected < majority(voters):
         return VoteResult.LOST
     return VoteResult.PENDING
+
+
+def joint_index(
+    voters: Sequence[MemberId],
+    outgoing: Sequence[MemberId],
+    acknowledged: Mapping[MemberId, int],
+) -> int:
+    """Return the highest index that a majority of each set has acknowledged."""
+    index = quorum_index(voters, acknowledged)
+    return min(index, quorum_index(outgoing, acknowledged)) if outgoing else index
+
+
+def joint_tally(
+    voters: Sequence[MemberId], outgoing: Sequence[MemberId], votes: Mapping[MemberId, bool]
+) -> VoteResult:
+    """Return WON if both sets have a majority, and LOST once one of them cannot have one."""
+    incoming = tally(voters, votes)
+    if not outgoing or incoming is VoteResult.LOST:
+        return incoming
+    other = tally(outgoing, votes)
+    return incoming if other is VoteResult.WON else other

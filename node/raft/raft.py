@@ -18,7 +18,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
-from splitbrain.node.raft import candidate, election, follower, leader, replication
+from splitbrain.node.raft import (
+    candidate,
+    confchange,
+    election,
+    follower,
+    leader,
+    reconfiguration,
+    replication,
+)
+from splitbrain.node.raft.confchange import ConfChange
 from splitbrain.node.raft.config import Config
 from splitbrain.node.raft.errors import DropReason, ProposalDropped, StateInvalid
 from splitbrain.node.raft.message import (
@@ -26,6 +35,7 @@ from splitbrain.node.raft.message import (
     START,
     ConfState,
     Entry,
+    EntryType,
     HardState,
     Index,
     MemberId,
@@ -34,10 +44,9 @@ from splitbrain.node.raft.message import (
     Position,
     SnapshotMetadata,
 )
-from splitbrain.node.raft.progress import Progress
 from splitbrain.node.raft.ready import Ready, Role, SoftState
 from splitbrain.node.raft.state import RaftState
-from splitbrain.node.raft.status import ProgressStatus, Status
+from splitbrain.node.raft.status import Status, progress_status
 from splitbrain.node.raft.wellformed import is_well_formed
 
 Handler = Callable[[RaftState, Message], None]
@@ -49,8 +58,7 @@ _CAMPAIGNING: dict[MessageType, Handler] = {
 }
 
 # A role ignores the message types that its table does not contain. Vote requests are handled
-# in the same way in each role, by `election`. TIMEOUT_NOW belongs to leadership transfer,
-# which is not implemented.
+# in the same way in each role, by `election`.
 HANDLERS: dict[Role, dict[MessageType, Handler]] = {
     Role.FOLLOWER: {
         MessageType.PROP: follower.on_proposal,
@@ -59,6 +67,8 @@ HANDLERS: dict[Role, dict[MessageType, Handler]] = {
         MessageType.SNAP: follower.on_snapshot,
         MessageType.READ_INDEX: follower.on_read_index,
         MessageType.READ_INDEX_RESP: follower.on_read_index_response,
+        MessageType.TIMEOUT_NOW: election.on_timeout_now,
+        MessageType.TRANSFER_LEADER: follower.on_transfer,
     },
     Role.PRE_CANDIDATE: {**_CAMPAIGNING, MessageType.PRE_VOTE_RESP: candidate.on_pre_vote_response},
     Role.CANDIDATE: {**_CAMPAIGNING, MessageType.VOTE_RESP: candidate.on_vote_response},
@@ -67,6 +77,7 @@ HANDLERS: dict[Role, dict[MessageType, Handler]] = {
         MessageType.APP_RESP: leader.on_append_response,
         MessageType.HEARTBEAT_RESP: leader.on_heartbeat_response,
         MessageType.READ_INDEX: leader.on_read_index,
+        MessageType.TRANSFER_LEADER: leader.on_transfer,
     },
 }
 
@@ -75,6 +86,8 @@ _LEADER, _CANDIDATE = Role.LEADER, Role.CANDIDATE
 _PROP = MessageType.PROP
 _VOTE = MessageType.VOTE
 _PRE_VOTE = MessageType.PRE_VOTE
+_OWN = frozenset({MessageType.APP_RESP, MessageType.VOTE_RESP, MessageType.PRE_VOTE_RESP})
+"""The types of messages that a member that does not merge messages sends to itself."""
 
 
 class Raft(RaftState):
@@ -90,6 +103,9 @@ class Raft(RaftState):
     message. `floor` is the position of the last entry that it can have acknowledged (START: the
     log is complete).
 
+    `conf_state` is the configuration at `applied`. If it is None, no entry between the snapshot and
+    `applied` has changed the configuration.
+
     Raises StateInvalid if the arguments contradict each other.
     """
 
@@ -103,6 +119,7 @@ class Raft(RaftState):
         entries: Sequence[Entry] = (),
         applied: Index = 0,
         floor: Position = START,
+        conf_state: ConfState | None = None,
     ) -> None:
         super().__init__(
             config,
@@ -112,6 +129,7 @@ class Raft(RaftState):
             entries=entries,
             applied=applied,
             floor=floor,
+            conf_state=conf_state,
         )
         election.draw_election_timeout(self)
         self._in_flight: Ready | None = None
@@ -119,6 +137,8 @@ class Raft(RaftState):
         self._handed_hard_state = hard_state
         self._handed_leader: MemberId = NONE
         self._handed_role = Role.FOLLOWER
+        self._own_messages: tuple[Message, ...] = ()
+        """The messages to this member itself that count when the last Ready is durable."""
 
     # Inputs
 
@@ -128,7 +148,7 @@ class Raft(RaftState):
             leader.tick(self)
             return
         self.election_elapsed += 1
-        if self.election_elapsed >= self.election_timeout:
+        if self.election_elapsed >= self.election_timeout and election.is_promotable(self):
             self.election_elapsed = 0
             election.campaign(self)
 
@@ -144,7 +164,9 @@ class Raft(RaftState):
 
         Source: Raft paper, figure 2; terms as in etcd-io/raft.
         """
-        if message.to != self.id or message.from_ == self.id or not is_well_formed(message):
+        if message.to != self.id or not is_well_formed(message):
+            return
+        if message.from_ == self.id and (self.merging or message.type not in _OWN):
             return
         term = message.term
         if term > self.term:
@@ -170,10 +192,59 @@ class Raft(RaftState):
         """
         if self.role is _LEADER:
             leader.propose(self, data)
-        elif self.leader == NONE:
-            raise ProposalDropped(DropReason.NO_LEADER)
         else:
-            self.forward((Entry(0, 0, data=data),))
+            self._forward_to_leader(Entry(0, 0, data=data))
+
+    def propose_conf_change(self, change: ConfChange, *, simple: bool = False) -> None:
+        """Propose a change of the configuration, as `propose` does with data.
+
+        `simple` selects the older kind of entry, which contains exactly one change. The leader
+        accepts a change only if it has applied all earlier ones; otherwise it appends an empty
+        entry instead. Raises ProposalDropped.
+        """
+        kind = EntryType.CONF_CHANGE if simple else EntryType.CONF_CHANGE_V2
+        data = confchange.encode(change)
+        if self.role is _LEADER:
+            leader.propose_conf_change(self, kind, data)
+        else:
+            self._forward_to_leader(Entry(0, 0, kind, data))
+
+    def _forward_to_leader(self, entry: Entry) -> None:
+        if self.leader == NONE:
+            raise ProposalDropped(DropReason.NO_LEADER)
+        self.forward((entry,))
+        if not self.merging:
+            self._flush_due()
+
+    def apply_conf_change(self, change: ConfChange, index: Index) -> ConfState:
+        """Take a committed change into effect, and return the new configuration.
+
+        The owner calls this method when it applies the entry `index`, which contains `change`.
+        Raises ConfChangeInvalid if the change is not possible. The configuration is then unchanged.
+        """
+        return reconfiguration.apply(self, change, index)
+
+    def conf_change_refusal(self, change: ConfChange) -> str:
+        """Explain why this member, as leader, would not accept `change` now, or return ""."""
+        return reconfiguration.refusal(self, change)
+
+    def transfer_leadership(self, to: MemberId) -> None:
+        """Ask the leader to transfer its leadership to the voter `to`.
+
+        The transfer can fail. The caller observes the leader to find out.
+        """
+        if self.role is _LEADER:
+            leader.transfer(self, to)
+        elif self.role is Role.FOLLOWER:
+            follower.transfer(self, to)
+
+    def forget_leader(self) -> None:
+        """Make a follower regard the cluster as without a leader until it hears from one.
+
+        It then grants votes even if check-quorum would make it refuse them.
+        """
+        if self.role is Role.FOLLOWER:
+            follower.forget_leader(self)
 
     def read_index(self, context: bytes) -> None:
         """Request the index that must be applied before a read is linearizable.
@@ -227,6 +298,11 @@ class Raft(RaftState):
         """Return everything that must be done. `advance` must be called before the next `ready`."""
         assert self._in_flight is None, "ready() was called twice without advance()"
         self._flush_due()
+        if not self.merging:
+            self._keep_own_messages()
+        return self._take_ready(self.config.committed_bytes_max)
+
+    def _take_ready(self, committed_bytes_max: int) -> Ready:
         log = self.log
         hard_state = self._new_hard_state()
         snapshot = log.take_snapshot()
@@ -236,7 +312,7 @@ class Raft(RaftState):
             hard_state,
             entries,
             snapshot,
-            log.take_unapplied(self.config.committed_bytes_max),
+            log.take_unapplied(committed_bytes_max),
             tuple(self.messages),
             tuple(self.messages_after_sync),
             tuple(self.read_states),
@@ -257,6 +333,8 @@ class Raft(RaftState):
         """
         assert ready is self._in_flight, "advance() got a Ready that is not the last one"
         self._in_flight = None
+        for message in self._own_messages:
+            self.step(message)
         if ready.hard_state is not None:
             self.durable_hard_state = ready.hard_state
         if ready.snapshot is not None:
@@ -268,9 +346,10 @@ class Raft(RaftState):
         if self.recovering and self.log.durable_end >= self.floor:
             self.floor = START
         if self.role is _LEADER:
-            replication.acknowledge_own_entries(self)
+            if self.merging:
+                replication.acknowledge_own_entries(self)
             leader.release_postponed_reads(self)
-        elif self.role is _CANDIDATE:
+        elif self.role is _CANDIDATE and self.merging:
             election.acknowledge_own_vote(self)
 
     def _applied(self, entries: tuple[Entry, ...]) -> None:
@@ -279,6 +358,16 @@ class Raft(RaftState):
             size = sum([len(entry.data) for entry in entries])
             # `uncommitted_bytes` does not include entries of earlier terms.
             self.uncommitted_bytes = max(0, self.uncommitted_bytes - size)
+        self._leave_joint_when_due()
+
+    def _leave_joint_when_due(self) -> None:
+        if self.conf_state.auto_leave and self.role is _LEADER:
+            leader.leave_joint_when_due(self)
+
+    def _keep_own_messages(self) -> None:
+        messages = self.messages_after_sync
+        self._own_messages = tuple(one for one in messages if one.to == self.id)
+        self.messages_after_sync = [one for one in messages if one.to != self.id]
 
     def _flush_due(self) -> None:
         """Create the messages for the work that has accumulated since the last Ready."""
@@ -337,6 +426,7 @@ class Raft(RaftState):
         """
         metadata = self.describe_snapshot(index)
         self.log.remember_snapshot(metadata)
+        self.forget_configurations(metadata.index)
         return metadata
 
     def describe_snapshot(self, index: Index) -> SnapshotMetadata:
@@ -356,7 +446,7 @@ class Raft(RaftState):
                 f"no snapshot is possible at index {index}: expected an index after the newest"
                 f" snapshot ({log.snapshot.index}) and at most the commit index ({log.committed})"
             )
-        return SnapshotMetadata(index, term, ConfState(self.voters, self.learners))
+        return SnapshotMetadata(index, term, self.configuration_at(index))
 
     def compact(self, index: Index) -> None:
         """Discard the log up to `index`. Followers that need the discarded entries get a snapshot.
@@ -384,7 +474,9 @@ class Raft(RaftState):
             durable_index=log.durable,
             snapshot_index=log.snapshot.index,
             voters=self.voters,
-            progress=tuple(_progress_status(progress) for progress in self.progress.values()),
+            conf_state=self.conf_state,
+            transferee=self.transferee,
+            progress=tuple(progress_status(progress) for progress in self.progress.values()),
             contradiction=self.contradiction,
         )
 
@@ -400,18 +492,4 @@ def must_sync(before: HardState, hard_state: HardState | None, entries: tuple[En
     return hard_state is not None and (hard_state.term, hard_state.vote) != (
         before.term,
         before.vote,
-    )
-
-
-def _progress_status(progress: Progress) -> ProgressStatus:
-    return ProgressStatus(
-        id=progress.id,
-        match=progress.match,
-        next=progress.next,
-        state=progress.state,
-        paused=progress.is_paused(),
-        recent_active=progress.recent_active,
-        pending_snapshot=progress.pending_snapshot,
-        inflight_messages=len(progress.inflights),
-        is_learner=progress.is_learner,
     )

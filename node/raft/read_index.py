@@ -75,12 +75,16 @@ class ReadIndex:
         if self._acknowledged.get(member, 0) < position <= self._received:
             self._acknowledged[member] = position
 
-    def take_confirmed(self, voters: Sequence[MemberId]) -> list[PendingRead]:
+    def take_confirmed(
+        self, voters: Sequence[MemberId], outgoing: Sequence[MemberId] = ()
+    ) -> list[PendingRead]:
         """Remove and return the reads that a majority of `voters` has confirmed.
+
+        In a joint configuration, a majority of the `outgoing` voters must have confirmed them, too.
 
         The reads are in the order of their arrival.
         """
-        confirmed = quorum.quorum_index(voters, self._acknowledged)
+        confirmed = quorum.joint_index(voters, outgoing, self._acknowledged)
         reads = [self._pending.popleft() for _ in range(confirmed - self._confirmed)]
         self._confirmed = max(confirmed, self._confirmed)
         return reads

@@ -37,13 +37,13 @@ def maybe_commit(raft: RaftState) -> bool:
     if index <= raft.log.committed or not may_commit(raft, index):
         return False
     raft.log.commit_to(index)
-    raft.sends_due = True
+    append_to_all(raft)
     return True
 
 
 def agreed_index(raft: RaftState) -> Index:
     acknowledged = {member: progress.match for member, progress in raft.progress.items()}
-    return quorum.quorum_index(raft.voters, acknowledged)
+    return quorum.joint_index(raft.voters, raft.voters_outgoing, acknowledged)
 
 
 def may_commit(raft: RaftState, index: Index) -> bool:
@@ -63,6 +63,34 @@ def committed_in_own_term(raft: RaftState) -> bool:
 
 
 # Sending
+
+
+def append_to_all(raft: RaftState) -> None:
+    """Send each follower the new entries and the commit index, with the next Ready or at once."""
+    if raft.merging:
+        raft.sends_due = True
+        return
+    for progress in raft.peers:
+        append_to(raft, progress)
+
+
+def append_to(raft: RaftState, progress: Progress, *, even_if_empty: bool = True) -> bool:
+    """Send a follower one append, also an empty one if `even_if_empty`.
+
+    With merged messages, the next Ready sends what is due. Otherwise the append is sent at once.
+    Returns True if the follower can get a further message at once.
+    """
+    if raft.merging:
+        progress.append_due = progress.append_due or even_if_empty
+        raft.sends_due = True
+        return False
+    has_entries = progress.next <= raft.log.last_index and window_is_open(progress)
+    if progress.is_paused() or not (even_if_empty or has_entries):
+        return False
+    progress.append_due = even_if_empty
+    more = _send_append(raft, progress, {})
+    progress.append_due = False
+    return more
 
 
 def has_due(raft: RaftState, progress: Progress) -> bool:
@@ -169,7 +197,10 @@ def broadcast_heartbeat(raft: RaftState) -> None:
         # The commit index is at most the follower's match: after the match, the follower's log
         # may differ.
         commit = min(progress.match, raft.log.committed)
-        progress.sent_commit = max(progress.sent_commit, commit)
+        if raft.merging:
+            progress.sent_commit = max(progress.sent_commit, commit)
+        else:
+            progress.sent_commit = commit  # it may decrease, as in etcd-io/raft
         raft.send(
             Message(
                 _HEARTBEAT, progress.id, raft.id, raft.term, 0, 0, commit, (),

@@ -18,10 +18,12 @@ from splitbrain.node.raft.message import (
     START,
     ConfState,
     Entry,
+    EntryType,
     HardState,
     Index,
     MemberId,
     Message,
+    MessageType,
     Position,
     SnapshotMetadata,
     Term,
@@ -47,8 +49,10 @@ class RaftState:
         entries: Sequence[Entry],
         applied: Index,
         floor: Position,
+        conf_state: ConfState | None,
     ) -> None:
         self.config = config
+        self.merging = config.merge_messages
         self.id: MemberId = config.id
         self.random = random
         self.log = Log(snapshot, entries, hard_state.commit, applied)
@@ -88,11 +92,24 @@ class RaftState:
         self.sends_due = False
         """Whether an append is due for at least one follower."""
 
+        self.transferee: MemberId = NONE
+        """The member to which this leader is transferring the leadership."""
+        self.pending_conf_index: Index = 0
+        """This leader accepts no further change of the configuration until it has applied this
+        entry. It is at or after the latest change in the log."""
+
+        self.configurations: list[tuple[Index, ConfState]] = []
+        """The configurations since the newest snapshot, each with the index of the entry from
+        which on it is valid."""
+        self.conf_state = ConfState()
         self.voters: tuple[MemberId, ...] = ()
+        """The voters; the incoming ones if the configuration is joint."""
+        self.voters_outgoing: tuple[MemberId, ...] = ()
         self.learners: tuple[MemberId, ...] = ()
-        self.adopt_configuration(
-            snapshot.conf_state if snapshot.conf_state.voters else ConfState(config.voters)
-        )
+        if conf_state is None:
+            stored = snapshot.conf_state
+            conf_state = stored if stored.voters else ConfState(tuple(sorted(config.voters)))
+        self.adopt_configuration(conf_state, max(applied, snapshot.index))
 
         # The outputs that the next Ready contains.
         self.messages: list[Message] = []
@@ -100,6 +117,8 @@ class RaftState:
         self.forwards: list[Entry] = []
         """Proposals to forward to the leader."""
         self.read_states: list[ReadState] = []
+        self.proposals_dropped = 0
+        """The number of proposals in peers' messages that this leader has dropped."""
         self.contradiction: str | None = None
         """A description of the first message that contradicted this member's committed entries."""
 
@@ -129,10 +148,20 @@ class RaftState:
 
     # Log
 
-    def append_own(self, data: bytes) -> None:
+    def append_own(self, data: bytes, kind: EntryType = EntryType.NORMAL) -> None:
         """Append the next entry of this leader to its log."""
-        self.log.append((Entry(self.term, self.log.last_index + 1, data=data),))
-        self.sends_due = True
+        index = self.log.last_index + 1
+        self.log.append((Entry(self.term, index, kind, data),))
+        self.sends_due = self.merging
+        if not self.merging:
+            acknowledgement = Message(
+                MessageType.APP_RESP, self.id, self.id, self.term, index=index
+            )
+            self.send_to_self(acknowledgement)
+
+    def send_to_self(self, message: Message) -> None:
+        """Send this member a message that counts when the current state is durable."""
+        self.messages_after_sync.append(message)
 
     # Leadership and configuration
 
@@ -141,22 +170,27 @@ class RaftState:
 
         The followers' logs are unknown. The `match` of this member is its durable index.
         """
-        config = self.config
-        self.progress = {
-            member: Progress(
-                member,
-                self.log.last_index + 1,
-                Inflights(config.inflight_messages_max, config.inflight_bytes_max),
-                is_learner=member in self.learners,
-            )
-            for member in sorted(self.voters + self.learners)
-        }
-        self.peers = tuple(p for member, p in self.progress.items() if member != self.id)
+        next_index = self.log.last_index + 1
+        self.set_progress({m: self.new_progress(m, next_index) for m in self.conf_state.members})
         own = self.progress.get(self.id)
         if own is not None:
             own.state = ProgressState.REPLICATE
             own.recent_active = True
-            own.acknowledge(self.log.durable)
+            own.acknowledge(self.log.durable if self.merging else self.log.last_index)
+
+    def new_progress(self, member: MemberId, next_index: Index) -> Progress:
+        config = self.config
+        return Progress(
+            member,
+            next_index,
+            Inflights(config.inflight_messages_max, config.inflight_bytes_max),
+            is_learner=member in self.learners,
+        )
+
+    def set_progress(self, progress: dict[MemberId, Progress]) -> None:
+        """Replace the progress of all members. `progress` is in the order of their ids."""
+        self.progress = progress
+        self.peers = tuple(one for member, one in progress.items() if member != self.id)
 
     def forget_leadership(self) -> None:
         """Clear the leader's fields.
@@ -169,13 +203,29 @@ class RaftState:
         self.uncommitted_bytes = 0
         self.reads = ReadIndex(self.id)
         self.postponed_reads = []
+        self.transferee = NONE
+        self.pending_conf_index = 0
 
-    def adopt_configuration(self, conf_state: ConfState) -> None:
-        """Use the voters and learners of `conf_state`.
+    def adopt_configuration(self, conf_state: ConfState, index: Index) -> None:
+        """Use the configuration that is valid from the applied entry `index` on."""
+        self.conf_state = conf_state
+        self.voters = conf_state.voters
+        self.voters_outgoing = conf_state.voters_outgoing
+        self.learners = conf_state.learners
+        self.configurations.append((index, conf_state))
 
-        Membership change is not implemented. The configuration is therefore adopted only at the
-        start of the member, and when the member restores a snapshot from a leader.
+    def forget_configurations(self, index: Index) -> None:
+        """Forget the configurations that were replaced up to the entry `index`."""
+        known = self.configurations
+        while len(known) > 1 and known[1][0] <= index:
+            del known[0]
+
+    def configuration_at(self, index: Index) -> ConfState:
+        """Return the configuration after the entry `index`.
+
+        `index` is not before the newest recorded snapshot.
         """
-        if conf_state.voters:
-            self.voters = tuple(sorted(conf_state.voters))
-            self.learners = tuple(sorted(conf_state.learners))
+        for since, conf_state in reversed(self.configurations):
+            if since <= index:
+                return conf_state
+        return self.configurations[0][1]

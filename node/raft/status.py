@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from splitbrain.node.raft.message import Index, MemberId, Term
-from splitbrain.node.raft.progress import ProgressState
+from splitbrain.node.raft.message import ConfState, Index, MemberId, Term
+from splitbrain.node.raft.progress import Progress, ProgressState
 from splitbrain.node.raft.ready import Role
 
 
@@ -20,6 +20,7 @@ class ProgressStatus(msgspec.Struct, frozen=True):
     recent_active: bool
     pending_snapshot: Index
     inflight_messages: int
+    inflight_full: bool
     is_learner: bool
 
 
@@ -47,5 +48,22 @@ class Status(msgspec.Struct, frozen=True):
     durable_index: Index
     snapshot_index: Index
     voters: tuple[MemberId, ...]
+    conf_state: ConfState
+    transferee: MemberId
     progress: tuple[ProgressStatus, ...]
     contradiction: str | None
+
+
+def progress_status(progress: Progress) -> ProgressStatus:
+    return ProgressStatus(
+        id=progress.id,
+        match=progress.match,
+        next=progress.next,
+        state=progress.state,
+        paused=progress.is_paused(),
+        recent_active=progress.recent_active,
+        pending_snapshot=progress.pending_snapshot,
+        inflight_messages=len(progress.inflights),
+        inflight_full=progress.inflights.full(),
+        is_learner=progress.is_learner,
+    )

@@ -7,7 +7,8 @@ import msgspec
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.apply.apply import compare_holds
-from splitbrain.node.messages.rpc import ReplicatedRequest, ReplicatedResponse, TxnRequest
+from splitbrain.node.messages.internal_request import ClientWrite, OperationResponse
+from splitbrain.node.messages.rpc import TxnRequest, TxnResponse
 from splitbrain.node.server import Server
 
 MUTANT = Mutant(
@@ -21,12 +22,13 @@ MUTANT = Mutant(
 def plant() -> None:
     original = Server.propose
 
-    async def propose(self: Server, operation: ReplicatedRequest) -> ReplicatedResponse:
+    async def propose(self: Server, operation: ClientWrite) -> OperationResponse:
         if not isinstance(operation, TxnRequest):
             return await original(self, operation)
         succeeded = all(compare_holds(self.store, one) for one in operation.compare)
         branch = operation.success if succeeded else operation.failure
         response = await original(self, TxnRequest(success=branch))
+        assert isinstance(response, TxnResponse)
         return msgspec.structs.replace(response, succeeded=succeeded)
 
     Server.propose = propose  # type: ignore[method-assign]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import SHORT_RUN, Mutant
-from splitbrain.node.messages.internal_request import InternalRequest, encode
+from splitbrain.node.messages.internal_request import (
+    ClientWrite,
+    InternalRequest,
+    OperationResponse,
+    encode,
+)
 from splitbrain.node.messages.rpc import (
     PutRequest,
     PutResponse,
-    ReplicatedRequest,
-    ReplicatedResponse,
     ResponseHeader,
 )
 from splitbrain.node.raft.ready import Role
@@ -26,7 +29,7 @@ MUTANT = Mutant(
 def plant() -> None:
     original = Server.propose
 
-    async def propose(self: Server, operation: ReplicatedRequest) -> ReplicatedResponse:
+    async def propose(self: Server, operation: ClientWrite) -> OperationResponse:
         if self.raft.role is Role.LEADER or not isinstance(operation, PutRequest):
             return await original(self, operation)
         subject = Traced(self._ids.next())

@@ -16,11 +16,14 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    def run_for_vote(raft: RaftState) -> None:
+    def run_for_vote(raft: RaftState, context: bytes = b"") -> None:
         election.become_candidate(raft)
-        for member in raft.voters:
+        for member in raft.conf_state.all_voters:
             if member != raft.id:
-                raft.send(election._vote_request(raft, MessageType.VOTE, member, raft.term))
+                request = election._vote_request(
+                    raft, MessageType.VOTE, member, raft.term, context
+                )
+                raft.send(request)
         election.record_vote(raft, raft.id, granted=True)
 
     election.run_for_vote = run_for_vote

@@ -21,7 +21,7 @@ def plant() -> None:
         log.committed = min(log.committed, metadata.index - 1)
         log.applied = min(log.applied, log.committed)
         log.restore(snapshot)
-        raft.adopt_configuration(metadata.conf_state)
+        raft.adopt_configuration(metadata.conf_state, metadata.index)
         return True
 
     def _new_hard_state(self: Raft) -> HardState | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import replication
+from splitbrain.node.raft.message import EntryType
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
@@ -16,8 +17,10 @@ MUTANT = Mutant(
 def plant() -> None:
     original = RaftState.append_own
 
-    def append_own(self: RaftState, data: bytes) -> None:
-        original(self, data)
+    def append_own(
+        self: RaftState, data: bytes, kind: EntryType = EntryType.NORMAL
+    ) -> None:
+        original(self, data, kind)
         if len(self.voters) == 1:
             self.progress[self.id].acknowledge(self.log.last_index)
             replication.maybe_commit(self)

@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Awaitable
 
-from splitbrain.node.alarms import Alarms
-from splitbrain.node.apply.admission import refusal
 from splitbrain.node.apply.apply import apply
 from splitbrain.node.messages import rpc
 from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.messages.internal_request import ClientWrite, OperationResponse
+from splitbrain.node.messages.lease import LeaseTimeToLiveResponse
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.storage.memory_backend import MemoryBackend
+
+
+class LoneLeases:
+    """Leases that never expire. The next new lease has the id 1001."""
+
+    ttl_s_min = 2
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._last_id = 1000
+
+    def new_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+    async def keep_alive(self, lease_id: int) -> int:
+        lease = self._store.leases.get(lease_id)
+        return 0 if lease is None else lease.ttl_s
+
+    async def time_to_live(self, lease_id: int, *, keys: bool) -> LeaseTimeToLiveResponse:
+        lease = self._store.leases.get(lease_id)
+        if lease is None:
+            return LeaseTimeToLiveResponse(id=lease_id, ttl=-1)
+        return LeaseTimeToLiveResponse(
+            id=lease_id, ttl=lease.ttl_s, granted_ttl=lease.ttl_s,
+            keys=tuple(sorted(lease.keys)) if keys else (),
+        )
+
+    def leases(self) -> list[int]:
+        return sorted(lease.id for lease in self._store.leases.all())
 
 
 class LoneMember:
@@ -26,24 +56,22 @@ class LoneMember:
     watch_fragment_bytes = request_bytes_max + 512 * 1024
 
     def __init__(self) -> None:
-        backend = MemoryBackend()
-        self.store = Store(backend)
-        self.alarms = Alarms(backend)
+        self.store = Store(MemoryBackend())
+        self.leases = LoneLeases(self.store)
         self.linearizable_reads = 0
-        self.proposals: list[rpc.ReplicatedRequest] = []
+        self.proposals: list[ClientWrite] = []
         self.healthy = (True, "")
+        self.spawned: list[asyncio.Future[None]] = []
         self.failures: list[tuple[str, Exception]] = []
 
     def header(self) -> rpc.ResponseHeader:
         return rpc.ResponseHeader(self.cluster_id, self.member_id, self.store.revision, 2)
 
-    async def propose(self, operation: rpc.ReplicatedRequest) -> rpc.ReplicatedResponse:
+    def spawn(self, work: Awaitable[None], name: str) -> None:
+        self.spawned.append(asyncio.ensure_future(work))
+
+    async def propose(self, operation: ClientWrite) -> OperationResponse:
         self.proposals.append(operation)
-        refused = refusal(operation, self.alarms)
-        if refused is not None:
-            raise refused
-        if isinstance(operation, rpc.AlarmRequest):
-            return self.alarms.apply(operation)
         result = apply(self.store, operation)
         if isinstance(result, RpcError):
             raise result
@@ -64,5 +92,5 @@ class LoneMember:
     def failed(self, what: str, problem: Exception) -> None:
         self.failures.append((what, problem))
 
-    def health(self, ignored_alarms: Collection[str] = ()) -> tuple[bool, str]:
+    def health(self) -> tuple[bool, str]:
         return self.healthy

@@ -16,6 +16,7 @@ from splitbrain.node.mvcc.revision import CompactedRevision, FutureRevision
 class PlainStore:
     revision: int = 1
     compacted_revision: int = -1
+    leases: dict[int, object] = field(default_factory=dict)
     versions: dict[bytes, list[tuple[int, KeyValue | None]]] = field(default_factory=dict)
 
     def at(self, key: bytes, revision: int) -> KeyValue | None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 import pytest
 
 from splitbrain.node.api.v3_service import Api
-from splitbrain.node.messages import errors, rpc
+from splitbrain.node.messages import errors, lease, rpc
 from splitbrain.node.messages.errors import RpcError
 from tests.unit.api.lone_member import LoneMember
 
@@ -116,6 +116,10 @@ def test_every_method_has_a_handler_that_takes_a_decoded_request() -> None:
         "/v3/kv/deleterange": rpc.DeleteRangeRequest(key=b"a"),
         "/v3/kv/txn": rpc.TxnRequest(),
         "/v3/kv/compaction": rpc.CompactionRequest(),
+        "/v3/lease/grant": lease.LeaseGrantRequest(id=1),
+        "/v3/lease/revoke": lease.LeaseRevokeRequest(id=1),
+        "/v3/lease/timetolive": lease.LeaseTimeToLiveRequest(),
+        "/v3/lease/leases": lease.LeaseLeasesRequest(),
         "/v3/maintenance/status": rpc.StatusRequest(),
         "/v3/maintenance/hash": rpc.HashRequest(),
         "/v3/maintenance/hashkv": rpc.HashKVRequest(),
@@ -123,5 +127,6 @@ def test_every_method_has_a_handler_that_takes_a_decoded_request() -> None:
         "/v3/cluster/member/list": rpc.MemberListRequest(),
     }
     assert list(api.methods) == list(empty)
+    asyncio.run(api.methods["/v3/lease/grant"](lease.LeaseGrantRequest(id=2)))  # type: ignore[arg-type]
     for method, request in empty.items():
         assert asyncio.run(api.methods[method](request)).header.member_id == 12  # type: ignore[arg-type]

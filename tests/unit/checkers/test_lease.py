@@ -81,6 +81,19 @@ def test_a_lease_that_is_gone_before_its_time_died_early() -> None:
     assert gone_at(5) == []
 
 
+@pytest.mark.parametrize(("begin", "end", "expected"), [
+    (1.0, 2.0, []),
+    (3.5, 9.0, []),
+    (6.0, 7.0, ["died early"]),
+])
+def test_a_time_that_was_measured_with_a_drifting_clock_is_not_judged(
+    begin: float, end: float, expected: list[str]
+) -> None:
+    drift = FaultWindow(1, "drift", ("n1",), round(begin * S), round(end * S))
+    gone = (4, 4, LeaseKeepAlive(7), LeaseKeepAliveResult(Header(1), 7, 0))
+    assert kinds(judge(grant(), gone, faults=(drift,))) == expected
+
+
 def test_only_minus_one_without_a_granted_time_means_not_found() -> None:
     assert kinds(judge(grant(), left(4, -1, 0))) == ["died early"]
     # Overdue, and still there.

@@ -41,6 +41,7 @@ def test_a_valid_configuration_is_returned_unchanged() -> None:
         ({"election_ms": 400}, "at least 5 times"),
         ({"election_ms": 60_000}, "50000 or less"),
         ({"snapshot_count": 0}, "--snapshot-count is 0"),
+        ({"lease_checkpoint_interval_s": 0}, "--lease-checkpoint-interval is 0"),
         ({"watch_progress_interval_ms": 0}, "--experimental-watch-progress-notify-interval is 0"),
         ({"failpoints": "before_x=off"}, "SPLITBRAIN_FAILPOINTS"),
         (

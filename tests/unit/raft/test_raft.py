@@ -34,7 +34,7 @@ def follower(**state: object) -> Raft:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"voters": ()}, "voters is empty"),
+        ({"lease_based_reads": True, "check_quorum": False}, "expected check_quorum to be True"),
         ({"voters": (1, 1)}, "names a member twice"),
         ({"id": 0}, "member id 0"),
         ({"voters": (1, 2**64)}, "member id"),

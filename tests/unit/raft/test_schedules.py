@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from splitbrain.node.raft import election, follower, leader, quorum, replication
 from splitbrain.node.raft import raft as raft_module
 from splitbrain.node.raft.log import Log
-from splitbrain.node.raft.message import MemberId
+from splitbrain.node.raft.message import EntryType, MemberId
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.read_index import PendingRead
 from splitbrain.node.raft.state import RaftState
@@ -78,8 +78,10 @@ def test_a_minority_that_loses_its_logs_recovers_from_the_leader() -> None:
     run_seeds(100, WITH_LOSSES)
 
 
-def _own_entries_count_at_once(raft: RaftState, data: bytes) -> None:
-    append_own(raft, data)
+def _own_entries_count_at_once(
+    raft: RaftState, data: bytes, kind: EntryType = EntryType.NORMAL
+) -> None:
+    append_own(raft, data, kind)
     own = raft.progress.get(raft.id)
     if own is not None and own.acknowledge(raft.log.last_index):
         replication.maybe_commit(raft)

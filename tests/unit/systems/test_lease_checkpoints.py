@@ -19,5 +19,18 @@ from splitbrain.harness.systems.lease_checkpoints import lease_checkpoints
 def test_flags_of_etcd_tell_whether_the_remaining_time_of_leases_is_recorded(
     flags: tuple[str, ...], expected: tuple[int, bool]
 ) -> None:
-    assert lease_checkpoints("etcd", flags) == expected
-    assert lease_checkpoints("python_node", flags) == (0, False)
+    assert lease_checkpoints("etcd", flags, {}) == expected
+    assert lease_checkpoints("tests.other:Store", flags, {}) == (0, False)
+
+
+@pytest.mark.parametrize(("flags", "settings", "interval_s"), [
+    ((), {}, 300),
+    ((), {"lease_checkpoint_interval_s": 2}, 2),
+    (("--lease-checkpoint-interval", "5"), {}, 5),
+    (("--lease-checkpoint-interval=5",), {"lease_checkpoint_interval_s": 2}, 5),
+])
+def test_own_members_always_record_the_remaining_time(
+    flags: tuple[str, ...], settings: dict[str, int | bool], interval_s: int
+) -> None:
+    for system in ("python_node", "simulated"):
+        assert lease_checkpoints(system, flags, settings) == (interval_s, True)

@@ -1,0 +1,75 @@
+"""The Lease service.
+
+Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/lease.go` and `v3_server.go`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from msgspec.structs import replace
+
+from splitbrain.node.api.ports import MemberPort
+from splitbrain.node.messages.lease import (
+    LeaseGrantRequest,
+    LeaseGrantResponse,
+    LeaseKeepAliveRequest,
+    LeaseKeepAliveResponse,
+    LeaseLeasesRequest,
+    LeaseLeasesResponse,
+    LeaseRevokeRequest,
+    LeaseRevokeResponse,
+    LeaseStatus,
+    LeaseTimeToLiveRequest,
+    LeaseTimeToLiveResponse,
+)
+
+
+class LeaseHandlers:
+    """The handlers of the Lease service. They raise RpcError."""
+
+    def __init__(self, member: MemberPort) -> None:
+        self._member = member
+
+    async def grant(self, request: LeaseGrantRequest) -> LeaseGrantResponse:
+        """Create a lease.
+
+        The member that proposes the grant chooses the id and the least time to live, so that all
+        members apply the same values.
+        """
+        leases = self._member.leases
+        chosen = LeaseGrantRequest(
+            ttl=max(request.ttl, leases.ttl_s_min), id=request.id or leases.new_id()
+        )
+        response = await self._member.propose(chosen)
+        assert isinstance(response, LeaseGrantResponse)
+        header = replace(self._member.header(), revision=response.header.revision)
+        return replace(response, header=header)
+
+    async def revoke(self, request: LeaseRevokeRequest) -> LeaseRevokeResponse:
+        response = await self._member.propose(request)
+        assert isinstance(response, LeaseRevokeResponse)
+        header = replace(self._member.header(), revision=response.header.revision)
+        return replace(response, header=header)
+
+    async def keep_alive(
+        self, requests: AsyncIterator[LeaseKeepAliveRequest]
+    ) -> AsyncGenerator[LeaseKeepAliveResponse, None]:
+        """Yield one response for each request, until the requests end. Raises RpcError.
+
+        The header is created before the renewal. Its revision is therefore not after a revocation
+        that follows the renewal.
+        """
+        async for request in requests:
+            header = self._member.header()
+            ttl = await self._member.leases.keep_alive(request.id)
+            yield LeaseKeepAliveResponse(header=header, id=request.id, ttl=ttl)
+
+    async def time_to_live(self, request: LeaseTimeToLiveRequest) -> LeaseTimeToLiveResponse:
+        response = await self._member.leases.time_to_live(request.id, keys=request.keys)
+        return replace(response, header=self._member.header())
+
+    async def leases(self, _request: LeaseLeasesRequest) -> LeaseLeasesResponse:
+        """List the leases in this member's store, without asking other members."""
+        found = tuple(LeaseStatus(lease_id) for lease_id in self._member.leases.leases())
+        return LeaseLeasesResponse(header=self._member.header(), leases=found)

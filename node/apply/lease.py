@@ -1,0 +1,83 @@
+"""Applies committed requests of the Lease service to the store.
+
+Source: etcd 3.5.1, `server/etcdserver/apply.go` and `server/lease/lessor.go`.
+"""
+
+from __future__ import annotations
+
+from splitbrain.node.messages import errors
+from splitbrain.node.messages.lease import (
+    TTL_S_MAX,
+    LeaseCheckpointRequest,
+    LeaseCheckpointResponse,
+    LeaseExpireRequest,
+    LeaseGrantRequest,
+    LeaseGrantResponse,
+    LeaseRevokeRequest,
+    LeaseRevokeResponse,
+)
+from splitbrain.node.messages.rpc import ResponseHeader
+from splitbrain.node.mvcc.lease_table import Lease
+from splitbrain.node.mvcc.store import Store
+
+
+def apply_grant(store: Store, request: LeaseGrantRequest) -> LeaseGrantResponse:
+    """Create a lease. Raises RpcError."""
+    if not request.id:
+        raise errors.lease_not_found()
+    if request.ttl > TTL_S_MAX:
+        raise errors.lease_ttl_too_large()
+    if store.leases.get(request.id) is not None:
+        raise errors.lease_exists()
+    lease = store.leases.grant(request.id, request.ttl)
+    header = ResponseHeader(revision=store.revision)
+    return LeaseGrantResponse(header=header, id=lease.id, ttl=lease.ttl_s)
+
+
+def apply_revoke(store: Store, request: LeaseRevokeRequest) -> LeaseRevokeResponse:
+    """End a lease. Raises RpcError if it does not exist."""
+    lease = store.leases.get(request.id)
+    if lease is None:
+        raise errors.lease_not_found()
+    end_lease(store, lease)
+    return LeaseRevokeResponse(header=ResponseHeader(revision=store.revision))
+
+
+def apply_expire(store: Store, request: LeaseExpireRequest, term: int) -> LeaseRevokeResponse:
+    """End a lease, unless the leader that proposed it was deposed. `term` is that of the entry."""
+    lease = store.leases.get(request.id)
+    if lease is not None and is_of_term(request, term):
+        end_lease(store, lease)
+    return LeaseRevokeResponse(header=ResponseHeader(revision=store.revision))
+
+
+def apply_checkpoint(
+    store: Store, request: LeaseCheckpointRequest, term: int
+) -> LeaseCheckpointResponse:
+    """Record remaining times to live, unless the leader that proposed them was deposed."""
+    if is_of_term(request, term):
+        for one in request.checkpoints:
+            store.leases.record_remaining(one.id, one.remaining_s)
+    return LeaseCheckpointResponse(header=ResponseHeader(revision=store.revision))
+
+
+def is_of_term(request: LeaseExpireRequest | LeaseCheckpointRequest, term: int) -> bool:
+    """Whether the leader that proposed the request also put it into the log, in `term`.
+
+    A deposed leader forwards its proposal to the new leader. In the meantime the new leader may
+    have renewed the lease.
+    """
+    return request.term == term
+
+
+def end_lease(store: Store, lease: Lease) -> None:
+    """Delete the keys of a lease at one revision, in key order, and remove the lease.
+
+    The order is the same on all members, so their changes and hashes are equal. Without keys no
+    revision is made.
+    """
+    transaction = store.write()
+    for key in sorted(lease.keys):
+        transaction.delete_range(key)
+    transaction.end()
+    store.leases.remove(lease.id)

@@ -1,1 +1,0 @@
-"""Keeps a member within its limits: the space quota and automatic compaction."""

@@ -1,0 +1,126 @@
+"""Questions from one member to another, each with one answer.
+
+Links between members carry frames in one direction. A question therefore goes out over this
+member's link to the peer, and the answer comes back over the peer's link to this member. The links
+are separate from those of Raft's messages, and are dialled when they are first used.
+
+A question can get lost, or its answer. The caller asks again.
+
+Source: etcd's members, which ask each other over HTTP at their peer URLs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import msgspec
+
+from splitbrain.node.raft.message import MemberId
+from splitbrain.node.world import PeerLink, Timer, World
+
+QUEUE_BYTES_MAX = 4 * 1024**2
+ANSWERING_MAX = 5000
+"""Maximal number of questions that this member answers at the same time. Others get no answer."""
+
+AnswerQuestion: TypeAlias = Callable[[bytes], Awaitable[bytes]]
+
+
+class Frame(msgspec.Struct, frozen=True, array_like=True):
+    """A question, or its answer with the same number. An answer without data is a refusal."""
+
+    number: int
+    is_answer: bool
+    data: bytes | None
+
+
+class PeerCalls:
+    """The questions between this member and its peers.
+
+    `dial` opens a link to a peer. `answer` answers a question of a peer, and raises ConnectionError
+    if this is impossible. `number` returns a number that no earlier question of this member had,
+    not even before a restart.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        dial: Callable[[MemberId, int], PeerLink],
+        answer: AnswerQuestion,
+        number: Callable[[], int],
+    ) -> None:
+        self._world = world
+        self._dial = dial
+        self._answer = answer
+        self._number = number
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(Frame).decode
+        self._links: dict[MemberId, PeerLink] = {}
+        self._asked: dict[int, asyncio.Future[bytes]] = {}
+        self._answering = 0
+
+    async def ask(self, peer: MemberId, data: bytes, timeout_s: float) -> bytes:
+        """Ask `peer`, and return its answer.
+
+        Raises ConnectionError if the peer is not connected, refuses, or does not answer in time.
+        The peer may have acted on the question nevertheless.
+        """
+        number = self._number()
+        if not self._send(peer, Frame(number, False, data)):
+            raise ConnectionError("not connected")
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._asked[number] = future
+        timer = self._expire_later(future, timeout_s)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+            del self._asked[number]
+
+    def take(self, peer: MemberId, frame: bytes) -> None:
+        """Take a frame that `peer` sent."""
+        try:
+            given = self._decode(frame)
+        except msgspec.MsgspecError as problem:
+            self._world.log("warn", "dropped a frame that is no question", error=str(problem))
+            return
+        if not given.is_answer:
+            if given.data is not None and self._answering < ANSWERING_MAX:
+                self._answering += 1
+                self._world.spawn(self._reply(peer, given.number, given.data), "answer")
+            return
+        future = self._asked.get(given.number)
+        if future is None or future.done():
+            return
+        if given.data is None:
+            future.set_exception(ConnectionError("the peer refused"))
+        else:
+            future.set_result(given.data)
+
+    def close(self) -> None:
+        for link in self._links.values():
+            link.close()
+
+    async def _reply(self, peer: MemberId, number: int, question: bytes) -> None:
+        answer: bytes | None = None
+        try:
+            answer = await self._answer(question)
+        except ConnectionError:
+            pass
+        finally:
+            self._answering -= 1
+        self._send(peer, Frame(number, True, answer))
+
+    def _send(self, peer: MemberId, frame: Frame) -> bool:
+        link = self._links.get(peer)
+        if link is None:
+            link = self._links[peer] = self._dial(peer, QUEUE_BYTES_MAX)
+        return link.send(self._encode(frame))
+
+    def _expire_later(self, future: asyncio.Future[bytes], timeout_s: float) -> Timer:
+        def expire() -> None:
+            if not future.done():
+                future.set_exception(ConnectionError("the peer did not answer"))
+
+        return self._world.clock.call_later(timeout_s, expire)
