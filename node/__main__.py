@@ -54,6 +54,10 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     help="The URLs where it listens for clients.",
 )
 @click.option(
+    "--listen-client-http-urls",
+    help="URLs that serve only HTTP. With them, --listen-client-urls serve only gRPC.",
+)
+@click.option(
     "--advertise-client-urls",
     help="The client URLs that the member publishes.  [default: the listen URLs]",
 )
@@ -146,9 +150,9 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
 def main(**flags: object) -> None:
     """Start one member of an etcd-like store.
 
-    It serves etcd's v3 API as JSON over HTTP (/v3/kv/put …), stores data in a write-ahead
-    log and an LMDB file, and replicates with Raft. The flags are etcd's. The environment
-    variable SPLITBRAIN_FAILPOINTS sets failpoints.
+    It serves etcd's v3 API as gRPC and as JSON over HTTP (/v3/kv/put …), stores data in a
+    write-ahead log and an LMDB file, and replicates with Raft. The flags are etcd's. The
+    environment variable SPLITBRAIN_FAILPOINTS sets failpoints.
 
     Exit codes: 0 stopped by a signal, 1 start failed or the member had to stop, 2 wrong flags.
     """
@@ -194,6 +198,9 @@ def _config(flags: dict[str, object]) -> Config:
                 text("advertise_client_urls") or clients, "--advertise-client-urls"
             ),
             listen_peer_urls=parse_urls(peers, "--listen-peer-urls"),
+            listen_client_http_urls=_optional_urls(
+                text("listen_client_http_urls"), "--listen-client-http-urls"
+            ),
             heartbeat_ms=number("heartbeat_interval"),
             election_ms=number("election_timeout"),
             snapshot_count=number("snapshot_count"),
@@ -217,6 +224,10 @@ def _config(flags: dict[str, object]) -> Config:
             failpoints=os.environ.get(ENVIRONMENT_VARIABLE, ""),
         )
     )
+
+
+def _optional_urls(urls: str, flag: str) -> tuple[str, ...]:
+    return parse_urls(urls, flag) if urls else ()
 
 
 def _check_advertised(

@@ -37,6 +37,8 @@ class Config:
     listen_client_urls: tuple[str, ...]
     advertise_client_urls: tuple[str, ...]
     listen_peer_urls: tuple[str, ...]
+    listen_client_http_urls: tuple[str, ...] = ()
+    """If there are any, only they serve HTTP, and `listen_client_urls` serve only gRPC."""
     initial_cluster_token: str = "etcd-cluster"
     heartbeat_ms: int = 100
     election_ms: int = 1000

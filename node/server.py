@@ -26,7 +26,7 @@ from dataclasses import replace
 
 from splitbrain.node import member_metrics
 from splitbrain.node.api.v3_service import Api
-from splitbrain.node.api.world import ApiWorld
+from splitbrain.node.api.world import ApiWorld, Carriers
 from splitbrain.node.apply.applier import Applied, Applier
 from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 from splitbrain.node.config import Config
@@ -130,8 +130,12 @@ class Server:
     async def _serve_clients(self) -> None:
         admin = self.failpoints if self._config.admin else None
         api = Api(self, metrics=self.metrics, admin=admin)
-        for url in self._config.listen_client_urls:
-            self._served.append(await self._world.network.serve_clients(url, api))
+        serve, config = self._world.network.serve_clients, self._config
+        carriers = Carriers.GRPC if config.listen_client_http_urls else Carriers.BOTH
+        for url in config.listen_client_urls:
+            self._served.append(await serve(url, api, carriers))
+        for url in config.listen_client_http_urls:
+            self._served.append(await serve(url, api, Carriers.HTTP))
         self._log_start()
 
     async def _serve_once_recovered(self) -> None:

@@ -15,6 +15,7 @@ from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.network import Accept, Dialler, Network
 from splitbrain.harness.simulation.process import Ended, Process
 from splitbrain.node.api.v3_service import Api
+from splitbrain.node.api.world import Carriers
 from splitbrain.node.world import Clock, Closable, Disk
 
 
@@ -52,7 +53,9 @@ class MemberNetwork:
             self._process, url, hello, queue_bytes_max=queue_bytes_max
         )
 
-    async def serve_clients(self, url: str, api: Api) -> Closable:
+    async def serve_clients(
+        self, url: str, api: Api, carriers: Carriers = Carriers.BOTH
+    ) -> Closable:
         self._clients.serve(url, self._process, api)
         return _Listening()
 

@@ -83,6 +83,8 @@ class HttpGateway:
         self._streams: dict[asyncio.Task[Any], None] = {}
         self._routes: dict[str, Handler] = {}
         for method in METHODS:
+            if not method.route:
+                continue
             unary = method.kind is Kind.UNARY
             route = self._unary(method) if unary else self._stream(method)
             self._routes[method.route] = route

@@ -20,7 +20,7 @@ from typing import Any
 from splitbrain.node.api import go_json, json_reader
 from splitbrain.node.api.go_json import GoJsonError, Incomplete
 from splitbrain.node.api.json_text import array, base64, flag, int64, object_of, text
-from splitbrain.node.api.methods import BY_ROUTE
+from splitbrain.node.api.methods import BY_KEY
 from splitbrain.node.api.usual_request import decode_usual
 from splitbrain.node.messages import rpc
 from splitbrain.node.messages.errors import Code, RpcError
@@ -45,7 +45,7 @@ def _reader(method: str) -> json_reader.Message:
         # The definitions are imported only if they are needed, because this takes a while.
         from splitbrain.node.api.json_definitions import request_reader
 
-        reader = _READERS[method] = request_reader(BY_ROUTE[method])
+        reader = _READERS[method] = request_reader(BY_KEY[method])
     return reader
 
 

@@ -32,8 +32,8 @@ class Kind(Enum):
 class Method:
     """One method: `service` and `name` in gRPC, `route` at the JSON gateway.
 
-    `request` is the type of its requests. `old_route` is a second path that the gateway also
-    serves.
+    `route` is empty if the gateway does not serve the method. `old_route` is a second path that
+    the gateway also serves. `request` is the type of the method's requests.
     """
 
     service: str
@@ -47,6 +47,11 @@ class Method:
     def path(self) -> str:
         """The path of the method in gRPC, such as "/etcdserverpb.KV/Put"."""
         return f"/{self.service}/{self.name}"
+
+    @property
+    def key(self) -> str:
+        """The name of the method in the tables of handlers."""
+        return self.route or self.path
 
 
 _KV = "etcdserverpb.KV"
@@ -86,4 +91,4 @@ METHODS: tuple[Method, ...] = (
     Method(_CLUSTER, "MemberList", "/v3/cluster/member/list", rpc.MemberListRequest),
 )
 
-BY_ROUTE: dict[str, Method] = {method.route: method for method in METHODS}
+BY_KEY: dict[str, Method] = {method.key: method for method in METHODS}

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from splitbrain.node.api.lease_service import LeaseHandlers
-from splitbrain.node.api.methods import BY_ROUTE
+from splitbrain.node.api.methods import BY_KEY
 from splitbrain.node.api.ports import AdminPort, MemberPort
 from splitbrain.node.api.watch import WatchStream
 from splitbrain.node.apply.apply import read_txn
@@ -113,7 +113,7 @@ class Api:
             "/v3/watch": self.watch,
             "/v3/lease/keepalive": leases.keep_alive,
         }
-        assert {*unary, *self.streams} == BY_ROUTE.keys(), "each method has one handler"
+        assert {*unary, *self.streams} == BY_KEY.keys(), "each method has one handler"
         self.methods = {
             method: self._stopping_with_the_disk(method, handle)
             for method, handle in unary.items()

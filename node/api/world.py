@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Protocol
 
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.world import Closable, Network, World
 
 
+class Carriers(Enum):
+    """What a client port serves."""
+
+    BOTH = "gRPC and HTTP"
+    GRPC = "gRPC"
+    HTTP = "HTTP"
+
+
 class ApiNetwork(Network, Protocol):
     """A network that connects peers, and also serves the v3 API to clients."""
 
-    async def serve_clients(self, url: str, api: Api) -> Closable:
-        """Serve `api` at `url`. Raises AddressInUse."""
+    async def serve_clients(
+        self, url: str, api: Api, carriers: Carriers = Carriers.BOTH
+    ) -> Closable:
+        """Serve `api` at `url` by `carriers`. Raises AddressInUse."""
         ...
 
 

@@ -181,3 +181,13 @@ def unimplemented(method: str) -> RpcError:
     """Return the error of gRPC for a method that the server does not implement."""
     service, _, name = method.rpartition("/")
     return RpcError(Code.UNIMPLEMENTED, f"unknown method {name} for service {service}")
+
+
+def unknown_service(service: str) -> RpcError:
+    """Return the error of gRPC for a service that the server does not have."""
+    return RpcError(Code.UNIMPLEMENTED, f"unknown service {service}")
+
+
+def deadline() -> RpcError:
+    """Return the error of gRPC for a request whose own timeout has passed."""
+    return RpcError(Code.DEADLINE_EXCEEDED, "context deadline exceeded")

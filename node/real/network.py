@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from splitbrain.node.api.ports import Log
 from splitbrain.node.api.v3_service import Api
+from splitbrain.node.api.world import Carriers
 from splitbrain.node.real.peer_connection import FrameReceiver, TcpPeerLink
 from splitbrain.node.world import AddressInUse, Closable
 
@@ -59,14 +60,16 @@ class RealNetwork:
             queue_bytes_max=queue_bytes_max,
         )
 
-    async def serve_clients(self, url: str, api: Api) -> Closable:
-        # The import of the HTTP server takes half of a member's start. A thread does it, so
+    async def serve_clients(
+        self, url: str, api: Api, carriers: Carriers = Carriers.BOTH
+    ) -> Closable:
+        # The import of the servers takes half of a member's start. A thread does it, so
         # that the members find each other and elect a leader in the meantime.
-        serve = await asyncio.to_thread(_http_carrier)
-        return await serve(url, api, self._log)
+        serve = await asyncio.to_thread(_import_servers)
+        return await serve(url, api, self._log, carriers)
 
 
-def _http_carrier() -> Callable[[str, Api, Log], Awaitable[Closable]]:
+def _import_servers() -> Callable[[str, Api, Log, Carriers], Awaitable[Closable]]:
     from splitbrain.node.api.client_port import serve
 
     return serve

@@ -93,7 +93,7 @@ def etcd_binary() -> str | None:
     return shutil.which(str(Path(spec.submodule_search_locations[0]) / "etcdbin" / "etcd"))
 
 
-def _start(name: str, command: list[str], data: Path, log: Path) -> Server:
+def start_server(name: str, command: list[str], data: Path, log: Path) -> Server:
     client, peer = free_port(), free_port()
     url, peer_url = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
     flags = {
@@ -177,9 +177,10 @@ def masked(answer: Answer) -> Answer:
 def server_pair(folder: Path) -> Iterator[Pair]:
     binary = etcd_binary()
     assert binary is not None, "callers skip if etcd is not installed"
-    etcd = _start("etcd", [binary, "--log-level", "error"], folder / "etcd", folder / "etcd.log")
+    command = [binary, "--log-level", "error"]
+    etcd = start_server("etcd", command, folder / "etcd", folder / "etcd.log")
     try:
-        ours = _start("ours", OURS_COMMAND, folder / "ours", folder / "ours.log")
+        ours = start_server("ours", OURS_COMMAND, folder / "ours", folder / "ours.log")
         try:
             yield Pair(ours, etcd)
         finally:
