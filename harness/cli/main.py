@@ -22,7 +22,7 @@ from splitbrain.harness.exit_codes import EXIT_BAD_ARGUMENTS, EXIT_FAILED, EXIT_
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 GROUPS = {
-    "Run": ("run", "sim", "replay", "hunt", "campaign", "shrink"),
+    "Run": ("run", "sim", "replay", "hunt", "campaign", "shrink", "bisect"),
     "Judge": ("check", "export", "generate"),
     "Browse and keep": ("serve", "runs", "groups", "corpus"),
     "Help": ("list", "completion"),
