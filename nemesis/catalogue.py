@@ -101,6 +101,18 @@ KINDS: dict[str, FaultKind] = {
             "writes of the log and the backend",
             Traceable, processes_only=True, requires="strace", missing=strace.missing,
         ),
+        FaultKind(
+            "cpu", "members' processes run for only a part of the time", HasProcess,
+            processes_only=True,
+        ),
+        FaultKind(
+            "memory", "members' processes can allocate little more memory", HasProcess,
+            processes_only=True,
+        ),
+        FaultKind(
+            "files", "members' processes can open few more files and connections", HasProcess,
+            processes_only=True,
+        ),
     )
 }
 

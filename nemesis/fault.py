@@ -232,10 +232,45 @@ class SyscallFault(msgspec.Struct, frozen=True, tag_field="fault", tag="syscall"
     on: tuple[MemberName, ...] = ()
 
 
+class CpuStarvation(msgspec.Struct, frozen=True, tag_field="fault", tag="cpu"):
+    """Let members' processes run for only `percent` of the time. Needs `HasProcess`.
+
+    Each process is stopped and continued ten times a second.
+    """
+
+    target: Target = "any"
+    percent: int = 20
+    on: tuple[MemberName, ...] = ()
+
+
+class FewFiles(msgspec.Struct, frozen=True, tag_field="fault", tag="files"):
+    """Let members' processes open only `spare` more files or connections. Needs `HasProcess`.
+
+    Further calls fail with EMFILE. The fault is healed by the old limit, and by a restart of a
+    member that has ended.
+    """
+
+    target: Target = "any"
+    spare: int = 0
+    on: tuple[MemberName, ...] = ()
+
+
+class LittleMemory(msgspec.Struct, frozen=True, tag_field="fault", tag="memory"):
+    """Let the address space of members' processes grow by only `spare_bytes`. Needs `HasProcess`.
+
+    Further allocations fail with ENOMEM, and most programs then end. The fault is healed by the old
+    limit, and by a restart of a member that has ended.
+    """
+
+    target: Target = "any"
+    spare_bytes: int = 0
+    on: tuple[MemberName, ...] = ()
+
+
 Fault = (
     Kill | Pause | Partition | Latency
     | PowerLoss | ClockJump | ClockDrift | DiskFault | BitRot | LostSectors | AtStep
-    | SyscallFault
+    | SyscallFault | CpuStarvation | FewFiles | LittleMemory
 )
 
 

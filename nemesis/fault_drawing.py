@@ -31,7 +31,12 @@ from splitbrain.nemesis.fault import (
     StepAction,
     Target,
 )
-from splitbrain.nemesis.process_drawing import syscall_faults
+from splitbrain.nemesis.process_drawing import (
+    cpu_starvations,
+    few_files,
+    little_memory,
+    syscall_faults,
+)
 from splitbrain.nemesis.storage_drawing import draw_storage_faults
 from splitbrain.nemesis.target import targets_for
 from splitbrain.nemesis.tempo import Tempo, tempo_for
@@ -271,6 +276,9 @@ DECKS: dict[str, Callable[[int], list[Variant]]] = {
     "disk": _disk_faults,
     "step": _step_deck(STEPS_DRAWN, snapshots=False),
     "syscall": syscall_faults,
+    "cpu": cpu_starvations,
+    "files": few_files,
+    "memory": little_memory,
 }
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from random import Random
 
 from splitbrain.nemesis.deck import Variant, weighted_targets
-from splitbrain.nemesis.fault import DiskArea, Fault, SyscallFault, Target
+from splitbrain.nemesis.fault import (
+    CpuStarvation,
+    DiskArea,
+    Fault,
+    FewFiles,
+    LittleMemory,
+    SyscallFault,
+    Target,
+)
 
 _AREAS: tuple[DiskArea, ...] = ("log", "log", "log", "backend")
 _DELAYS_MS = (5, 50, 300, 1_500)
@@ -34,3 +42,24 @@ def _syscall_fault(target: Target, random: Random) -> Fault:
         SyscallFault(target, "write", "error", area, nth=nth, times=1, error="ENOSPC"),
         SyscallFault(target, "write", "delay", area, delay_ms=delay_ms),
     ))
+
+
+def cpu_starvations(member_count: int) -> list[Variant]:
+    def draw(target: Target) -> Variant:
+        return lambda random: CpuStarvation(target, random.choice((2, 10, 30)))
+
+    return [draw(target) for target in weighted_targets(member_count)]
+
+
+def few_files(member_count: int) -> list[Variant]:
+    def draw(target: Target) -> Variant:
+        return lambda random: FewFiles(target, random.choice((0, 1, 4)))
+
+    return [draw(target) for target in weighted_targets(member_count)]
+
+
+def little_memory(member_count: int) -> list[Variant]:
+    def draw(target: Target) -> Variant:
+        return lambda random: LittleMemory(target, random.choice((0, 1 << 20, 32 << 20)))
+
+    return [draw(target) for target in weighted_targets(member_count)]

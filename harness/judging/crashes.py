@@ -6,7 +6,8 @@ member may have to stop when its disk fails, and a user's system may report a ki
 that ended by itself. These faults excuse the end of a member that they hit:
 
 - a kill, a power loss, or a crash at a step, in force when the member ended;
-- a full or failing disk, or a failing system call, in force when the member ended;
+- a full or failing disk, or a failing system call, or too little memory or too few
+  files, in force when the member ended;
 - bit rot, lost sectors, a lying disk, misdirected or torn writes, at any earlier time, because a
   store may find the damage later and must then stop.
 
@@ -29,7 +30,9 @@ from splitbrain.nemesis.fault import (
     BitRot,
     DiskFault,
     Fault,
+    FewFiles,
     Kill,
+    LittleMemory,
     LostSectors,
     PowerLoss,
     SyscallFault,
@@ -78,6 +81,8 @@ def lets_stop(window: FaultWindow, crash: Crash) -> bool:
         case Kill() | PowerLoss():
             return in_force
         case AtStep(do=("crash" | "power")) | SyscallFault(do=("kill" | "error")):
+            return in_force
+        case FewFiles() | LittleMemory():
             return in_force
         case DiskFault():
             if fault.lying or fault.misdirect_percent or fault.torn_percent:

@@ -33,14 +33,19 @@ class Running:
         self.session = session
         self.written = 0
 
-    async def put(self, member: str, timeout_s: float = 3.0) -> bool:
+    async def reconnect(self) -> None:
+        """Close all connections to the members."""
+        await self.session.close()
+        self.session = aiohttp.ClientSession()
+
+    async def put(self, member: str, timeout_s: float = 3.0, size_bytes: int = 0) -> bool:
         """Put a new key at `member`; returns whether the put was acknowledged."""
         self.written += 1
         key = base64.b64encode(f"k{self.written}".encode()).decode()
         try:
             async with self.session.post(
                 self.system.address(member).client_url + "/v3/kv/put",
-                json={"key": key, "value": key},
+                json={"key": key, "value": "A" * size_bytes or key},
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
             ) as response:
                 return response.status == 200
@@ -86,13 +91,14 @@ async def cluster(make: Callable[..., ProcessCluster], folder: Path) -> AsyncIte
         members=("n1", "n2", "n3"), folder=folder, heartbeat_ms=50, election_ms=ELECTION_MS
     )
     system = make(settings)
-    async with aiohttp.ClientSession() as session:
-        try:
-            await system.start()
-            yield Running(system, session)
-        finally:
-            pids = [p.pid for p in system._processes.values()]
-            await system.stop()
+    running = Running(system, aiohttp.ClientSession())
+    try:
+        await system.start()
+        yield running
+    finally:
+        await running.session.close()
+        pids = [p.pid for p in system._processes.values()]
+        await system.stop()
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 

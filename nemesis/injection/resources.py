@@ -1,0 +1,123 @@
+"""Injectors of faults that take resources from members' processes: CPU time, memory, files.
+
+The import of this module registers its injectors with `inject`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from random import Random
+
+from splitbrain.nemesis.capabilities import HasProcess, Killable
+from splitbrain.nemesis.fault import CpuStarvation, FewFiles, LittleMemory, MemberName
+from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
+from splitbrain.nemesis.injection.inject import Injected, Targeted, inject, require, resolve_target
+from splitbrain.nemesis.linux.journal import StoppedProcess, identity
+from splitbrain.nemesis.linux.limits import (
+    FILES,
+    MEMORY,
+    Limit,
+    files_limit,
+    memory_bytes,
+    set_limit,
+)
+
+PERIOD_S = 0.1
+"""A starved member is stopped and continued once in each period."""
+
+
+@inject.register
+async def _cpu_starvation(
+    fault: CpuStarvation, in_force: FaultsInForce, random: Random
+) -> Injected:
+    system: HasProcess = require(in_force, HasProcess)
+    members = await resolve_target(fault.target, in_force, random, fault.on)
+    tasks = [
+        asyncio.create_task(_starve(member, fault.percent / 100, system, in_force))
+        for member in members
+    ]
+
+    async def heal() -> None:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    return Injected(members, (), in_force.register(heal))
+
+
+async def _starve(
+    member: MemberName, share: float, system: HasProcess, in_force: FaultsInForce
+) -> None:
+    """Stop the member's process for a part of each period, until this task is cancelled."""
+    while True:
+        pid = system.pid(member)
+        if pid is None or in_force.is_paused(member):
+            await asyncio.sleep(PERIOD_S)
+            continue
+        with contextlib.suppress(ProcessLookupError):
+            number = in_force.journal.note(StoppedProcess(identity(pid)))
+            try:
+                os.kill(pid, signal.SIGSTOP)
+                await asyncio.sleep(PERIOD_S * (1 - share))
+            finally:
+                if not in_force.is_paused(member):
+                    os.kill(pid, signal.SIGCONT)
+                in_force.journal.settle(number)
+        await asyncio.sleep(PERIOD_S * share)
+
+
+@inject.register
+async def _few_files(fault: FewFiles, in_force: FaultsInForce, random: Random) -> Injected:
+    return await _limit_members(
+        fault, in_force, random, FILES, lambda pid: files_limit(pid, fault.spare)
+    )
+
+
+@inject.register
+async def _little_memory(fault: LittleMemory, in_force: FaultsInForce, random: Random) -> Injected:
+    return await _limit_members(
+        fault, in_force, random, MEMORY, lambda pid: memory_bytes(pid) + fault.spare_bytes
+    )
+
+
+async def _limit_members(
+    fault: Targeted,
+    in_force: FaultsInForce,
+    random: Random,
+    kind: int,
+    value_of: Callable[[int], int],
+) -> Injected:
+    """Limit the members' processes to the value that `value_of` computes from the process id."""
+    system: HasProcess = require(in_force, HasProcess)
+    members = await resolve_target(fault.target, in_force, random, fault.on)
+    limits: dict[MemberName, Limit] = {}
+
+    async def heal() -> None:
+        for limit in limits.values():
+            limit.restore()
+        for member in members:
+            await _restart_if_ended(member, system, in_force)
+
+    undo: Callable[[], Awaitable[None]] = in_force.register(heal)
+    try:
+        for member in members:
+            if (pid := system.pid(member)) is not None:
+                limits[member] = set_limit(pid, kind, value_of(pid), in_force.journal)
+    except BaseException:
+        await undo()
+        raise
+    return Injected(members, (), undo)
+
+
+async def _restart_if_ended(
+    member: MemberName, system: HasProcess, in_force: FaultsInForce
+) -> None:
+    """Restart a member that has ended because a resource was missing, as a supervisor would."""
+    ended = system.pid(member) is None and not in_force.is_killed(member)
+    if ended and isinstance(in_force.system, Killable):
+        await in_force.system.restart(member)
