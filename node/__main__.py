@@ -18,6 +18,7 @@ from splitbrain.node.config import (
     checked_config,
     parse_duration_ms,
     parse_initial_cluster,
+    parse_retention,
     parse_urls,
 )
 from splitbrain.node.failpoint import ENVIRONMENT_VARIABLE
@@ -25,6 +26,8 @@ from splitbrain.node.member_storage import DataRefused
 from splitbrain.node.real.world import RealWorld
 from splitbrain.node.server import Server
 from splitbrain.node.world import AddressInUse, DirectoryInUse, DiskError
+
+DEFAULT_QUOTA_BYTES = 2 * 1024**3
 
 EXIT_FLAGS = 2
 EXIT_START = 1
@@ -97,7 +100,29 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
 )
 @click.option("--max-request-bytes", type=int, default=1_572_864, show_default=True)
 @click.option("--max-txn-ops", type=int, default=128, show_default=True)
-@click.option("--quota-backend-bytes", type=int, default=2 * 1024**3, show_default=True)
+@click.option(
+    "--quota-backend-bytes",
+    type=int,
+    default=DEFAULT_QUOTA_BYTES,
+    show_default=True,
+    help="The size of the backend at which writes are refused, with the alarm NOSPACE. 0: the"
+    " default. Negative: no quota.",
+)
+@click.option(
+    "--auto-compaction-mode",
+    type=click.Choice(["periodic", "revision"]),
+    default="periodic",
+    show_default=True,
+    help="Whether --auto-compaction-retention is a duration or a number of revisions.",
+)
+@click.option(
+    "--auto-compaction-retention",
+    default="0",
+    show_default=True,
+    metavar="RETENTION",
+    help="Compact changes that are older than this: 30m, or 1000 revisions; a bare number of the"
+    " mode periodic is in hours. 0: never compact.",
+)
 @click.option(
     "--backend-batch-interval",
     type=int,
@@ -187,6 +212,9 @@ def _config(flags: dict[str, object]) -> Config:
     cluster = parse_initial_cluster(text("initial_cluster") or f"{name}={advertised or peers}")
     _check_advertised(name, advertised, cluster)
     clients = text("listen_client_urls")
+    period_ms, revisions = parse_retention(
+        text("auto_compaction_mode"), text("auto_compaction_retention")
+    )
     return checked_config(
         Config(
             name=name,
@@ -208,7 +236,9 @@ def _config(flags: dict[str, object]) -> Config:
             snapshots_kept=number("max_snapshots"),
             request_bytes_max=number("max_request_bytes"),
             txn_operations_max=number("max_txn_ops"),
-            backend_quota_bytes=number("quota_backend_bytes"),
+            backend_quota_bytes=number("quota_backend_bytes") or DEFAULT_QUOTA_BYTES,
+            compaction_period_ms=period_ms,
+            compaction_revisions=revisions,
             backend_batch_interval_ms=number("backend_batch_interval"),
             backend_batch_operations_max=number("backend_batch_limit"),
             wal_segment_bytes=number("wal_segment_bytes"),

@@ -52,6 +52,7 @@ class Config:
     request_bytes_max: int = 1_572_864
     txn_operations_max: int = 128
     backend_quota_bytes: int = 2 * 1024**3
+    """The size of the backend above which the NOSPACE alarm is raised. Negative: never."""
     backend_batch_interval_ms: int = 100
     backend_batch_operations_max: int = 10_000
     wal_segment_bytes: int = 64 * 1024**2
@@ -67,6 +68,12 @@ class Config:
     """The time between two progress notifications to a watcher without events."""
     lease_checkpoint_interval_s: int = 300
     """The interval at which the leader records the remaining time of longer leases."""
+    compaction_period_ms: int = 0
+    """If not 0, the leader compacts changes that are older than this."""
+    compaction_revisions: int = 0
+    """If not 0, the leader compacts all but this number of revisions."""
+    compaction_interval_ms: int = 300_000
+    """The time between two compactions that keep a number of revisions."""
     tracing: bool = False
     admin: bool = False
     failpoints: str = ""
@@ -112,7 +119,8 @@ def checked_config(config: Config) -> Config:
         ("--max-request-bytes", config.request_bytes_max, 1),
         ("--max-txn-ops", config.txn_operations_max, 1),
         ("--snapshot-catchup-entries", config.catch_up_entries, 0),
-        ("--quota-backend-bytes", config.backend_quota_bytes, 1024**2),
+        ("--auto-compaction-retention", config.compaction_period_ms, 0),
+        ("--auto-compaction-retention", config.compaction_revisions, 0),
         ("--backend-batch-interval", config.backend_batch_interval_ms, 0),
         ("--backend-batch-limit", config.backend_batch_operations_max, 1),
         ("--wal-segment-bytes", config.wal_segment_bytes, 4096),
@@ -164,6 +172,22 @@ def parse_initial_cluster(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
             )
         members.setdefault(name, []).append(checked_url(url, "--initial-cluster"))
     return tuple((name, tuple(urls)) for name, urls in sorted(members.items()))
+
+
+def parse_retention(mode: str, text: str) -> tuple[int, int]:
+    """Parse --auto-compaction-retention. Returns a period in ms and a number of revisions.
+
+    One of the two numbers is 0. In the mode `periodic`, a number without a unit is in hours, as in
+    etcd. Raises ConfigError.
+    """
+    flag = "--auto-compaction-retention"
+    if mode == "periodic":
+        return (int(text) * 3_600_000 if text.isdecimal() else parse_duration_ms(text, flag)), 0
+    if mode != "revision":
+        raise ConfigError(f"--auto-compaction-mode is {mode!r}; expected periodic or revision")
+    if not text.isdecimal():
+        raise ConfigError(f"{flag} is {text!r}; expected a number of revisions, such as 1000")
+    return 0, int(text)
 
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")

@@ -21,10 +21,11 @@ thread of the event loop. Values pass only in this direction.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 
 from splitbrain.node import member_metrics
+from splitbrain.node.alarms import Alarms
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.api.world import ApiWorld, Carriers
 from splitbrain.node.apply.applier import Applied, Applier
@@ -33,6 +34,8 @@ from splitbrain.node.config import Config
 from splitbrain.node.failpoint import FailpointError, Failpoints, parse_all
 from splitbrain.node.lease.lessor import Lessor
 from splitbrain.node.lease.service import LeaseService
+from splitbrain.node.maintenance.auto_compaction import AutoCompaction, policy_of
+from splitbrain.node.maintenance.space_quota import SpaceQuota
 from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.membership import Membership
 from splitbrain.node.messages import errors
@@ -44,7 +47,13 @@ from splitbrain.node.messages.internal_request import (
     encode,
 )
 from splitbrain.node.messages.lease import LeaderRequest
-from splitbrain.node.messages.rpc import Member, ResponseHeader, StatusResponse
+from splitbrain.node.messages.rpc import (
+    AlarmMember,
+    AlarmType,
+    Member,
+    ResponseHeader,
+    StatusResponse,
+)
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.mvcc.watch import BUFFER_BYTES_MAX
 from splitbrain.node.peer_calls import PeerCalls
@@ -56,6 +65,7 @@ from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.ready import Role
 from splitbrain.node.raft_driver import RaftDriver
 from splitbrain.node.read_barrier import ReadBarrier
+from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.world import Closable, DiskError, World
 from splitbrain.node.write_path import Traced, WritePath
 
@@ -67,8 +77,11 @@ FRAGMENT_OVERHEAD_BYTES = 512 * 1024
 etcd's grpcOverheadBytes."""
 
 PENDING_REQUESTS_MAX = 5000
-"""Maximal number of writes that wait at one member. Further writes are refused. Source: etcd
-refuses writes if apply is 5,000 entries behind commit (maxGapBetweenApplyAndCommitIndex)."""
+"""Maximal number of writes that wait at one member. Further writes are refused."""
+
+UNAPPLIED_ENTRIES_MAX = 5000
+"""Writes are refused if so many committed entries wait to be applied. Source: etcd's
+maxGapBetweenApplyAndCommitIndex."""
 
 
 class Server:
@@ -108,6 +121,7 @@ class Server:
         self._storage = await MemberStorage.open(world.disk, config)
         self.store = Store(self._storage.backend)
         self._membership = Membership(self._storage.backend, config)
+        self._alarms = Alarms(self._storage.backend)
         self._trace_start()
         self.raft = self._recovered_raft()
         self._assemble()
@@ -119,6 +133,7 @@ class Server:
         world.spawn(self._applier.run(), "apply")
         world.spawn(self._backend.run(), "backend")
         world.spawn(self._publish(), "publish")
+        self._start_maintenance()
         self._driver.start_ticking()
         self._follow_metrics()
         if self.raft.recovering:
@@ -126,6 +141,20 @@ class Server:
             world.spawn(self._serve_once_recovered(), "serve")
         else:
             await self._serve_clients()
+
+    def _start_maintenance(self) -> None:
+        world = self._world
+        world.spawn(self._quota.run(), "quota")
+        policy = policy_of(self._config)
+        if policy is not None:
+            compaction = AutoCompaction(
+                world=world,
+                policy=policy,
+                revision=lambda: self.store.revision,
+                leads=lambda: self.raft.role is Role.LEADER,
+                compact=self.propose,
+            )
+            world.spawn(compaction.run(), "auto_compaction")
 
     async def _serve_clients(self) -> None:
         admin = self.failpoints if self._config.admin else None
@@ -194,6 +223,7 @@ class Server:
             ask=lambda context: self._driver.ask_read_index(context),  # noqa: PLW0108
             applied=lambda: self.store.consistent_index,
         )
+        flushed = Wakeup()
         self._backend = BackendFlusher(
             world=world,
             config=config,
@@ -202,6 +232,16 @@ class Server:
             store=self.store,
             raft=self.raft,
             metrics=self.metrics,
+            flushed=flushed,
+        )
+        self._quota = SpaceQuota(
+            world=world,
+            quota_bytes=None if config.backend_quota_bytes < 0 else config.backend_quota_bytes,
+            member_id=config.member_id,
+            alarms=self._alarms,
+            size_bytes=lambda: self._backend.size_bytes,
+            raise_alarm=self._replicate,
+            flushed=flushed,
         )
         self._lessor = Lessor(
             clock=world.clock,
@@ -218,6 +258,7 @@ class Server:
             store=self.store,
             lessor=self._lessor,
             membership=self._membership,
+            alarms=self._alarms,
             pending=self._pending,
             published=self._published,
             reads=self._reads,
@@ -323,10 +364,16 @@ class Server:
 
     async def propose(self, operation: ClientWrite) -> OperationResponse:
         """Execute a client's write: steps 1 to 11. Raises RpcError."""
-        if self._pending.full:
+        if self._pending.full or self._unapplied_entries > UNAPPLIED_ENTRIES_MAX:
             raise errors.too_many_requests()
-        if self._backend.is_full:
-            raise errors.no_space()
+        await self._quota.check(operation)
+        return await self._replicate(operation)
+
+    @property
+    def _unapplied_entries(self) -> int:
+        return self.raft.log.committed - self.store.consistent_index
+
+    async def _replicate(self, operation: ClientWrite) -> OperationResponse:
         subject = Traced(self._ids.next())
         data = encode(InternalRequest(subject.request, operation))
         try:
@@ -382,11 +429,16 @@ class Server:
     def header(self) -> ResponseHeader:
         return ResponseHeader(self.cluster_id, self.member_id, self.store.revision, self.raft.term)
 
-    def health(self) -> tuple[bool, str]:
+    def health(self, ignored_alarms: Collection[str] = ()) -> tuple[bool, str]:
         """Return whether the member can serve, and the reason if it cannot.
 
-        As in etcd's /health, a member that knows no leader cannot serve.
+        As in etcd's /health, a member cannot serve if it knows no leader, or if an alarm is raised
+        whose name is not among `ignored_alarms`.
         """
+        for alarm in self._alarms.raised():
+            name = AlarmType(alarm.alarm).name
+            if name not in ignored_alarms:
+                return False, f"ALARM {name}"
         return (True, "") if self.raft.leader else (False, "RAFT NO LEADER")
 
     def spawn(self, work: Awaitable[None], name: str) -> None:
@@ -409,12 +461,23 @@ class Server:
             raft_index=self.raft.log.committed,
             raft_term=self.raft.term,
             raft_applied_index=self.store.consistent_index,
+            errors=self._status_errors(),
             db_size_in_use=backend.size_in_use_bytes,
         )
+
+    def _status_errors(self) -> tuple[str, ...]:
+        without_leader = () if self.raft.leader else (errors.no_leader().message,)
+        return (*without_leader, *map(alarm_text, self._alarms.raised()))
 
     def members(self) -> list[Member]:
         """Return all members, with the attributes that they have published."""
         return self._membership.members()
+
+
+def alarm_text(alarm: AlarmMember) -> str:
+    """Return an alarm as etcd's status lists it, in protobuf's compact text format."""
+    member = f"memberID:{alarm.member_id} " if alarm.member_id else ""
+    return f"{member}alarm:{AlarmType(alarm.alarm).name} "
 
 
 def _refuse_peer(hello: bytes) -> Callable[[bytes], None]:

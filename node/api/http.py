@@ -231,7 +231,8 @@ class HttpGateway:
     async def _health(self, request: web.BaseRequest) -> web.Response:
         if request.method != "GET":
             return _refused(405, "Method Not Allowed", {"Allow": "GET"})
-        healthy, reason = self._api.member.health()
+        ignored = request.query.getall("exclude", [])
+        healthy, reason = self._api.member.health(ignored)
         if self._api.metrics is not None:
             counted = self._api.metrics.health_success if healthy else None
             (counted or self._api.metrics.health_failures).inc()

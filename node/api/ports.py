@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from typing import Protocol
 
 from splitbrain.node.messages.internal_request import ClientWrite, OperationResponse
@@ -113,8 +113,11 @@ class MemberPort(Protocol):
         """Log that `what` failed. If the disk has failed, the member stops."""
         ...
 
-    def health(self) -> tuple[bool, str]:
-        """Return whether the member can serve requests, and the reason if it cannot."""
+    def health(self, ignored_alarms: Collection[str] = ()) -> tuple[bool, str]:
+        """Return whether the member can serve requests, and the reason if it cannot.
+
+        The alarms whose names are in `ignored_alarms` do not count.
+        """
         ...
 
 

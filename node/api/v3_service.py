@@ -22,7 +22,6 @@ from splitbrain.node.apply.range_read import read_range
 from splitbrain.node.messages import errors, protobuf_size, validation
 from splitbrain.node.messages.internal_request import OperationResponse
 from splitbrain.node.messages.rpc import (
-    AlarmAction,
     AlarmRequest,
     AlarmResponse,
     CompactionRequest,
@@ -239,10 +238,10 @@ class Api:
         )
 
     async def alarm(self, request: AlarmRequest) -> AlarmResponse:
-        """Answer with an empty list: the member raises no alarms. ACTIVATE is not implemented."""
-        if request.action == AlarmAction.ACTIVATE:
-            raise errors.unimplemented("/etcdserverpb.Maintenance/Alarm")
-        return AlarmResponse(header=self.member.header())
+        """List, raise or clear alarms. As in etcd, listing is replicated, too."""
+        response = await self.member.propose(request)
+        assert isinstance(response, AlarmResponse)
+        return replace(response, header=self.member.header())
 
     async def member_list(self, request: MemberListRequest) -> MemberListResponse:
         if request.linearizable:

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from splitbrain.node.alarms import Alarms
+from splitbrain.node.apply.admission import refusal
 from splitbrain.node.apply.apply import apply
 from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 from splitbrain.node.lease.lessor import Lessor
@@ -18,12 +20,14 @@ from splitbrain.node.membership import Membership
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.internal_request import (
     MemberAttributesRequest,
+    Operation,
     OperationResponse,
     decode,
 )
+from splitbrain.node.messages.rpc import AlarmRequest
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.pending import Pending
-from splitbrain.node.raft.message import Entry, Snapshot
+from splitbrain.node.raft.message import Entry, Snapshot, Term
 from splitbrain.node.read_barrier import ReadBarrier
 from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.world import World
@@ -64,6 +68,7 @@ class Applier:
         store: Store,
         lessor: Lessor,
         membership: Membership,
+        alarms: Alarms,
         pending: Pending[Applied],
         published: Pending[None],
         reads: ReadBarrier,
@@ -75,6 +80,7 @@ class Applier:
         self._store = store
         self._lessor = lessor
         self._membership = membership
+        self._alarms = alarms
         self._pending = pending
         self._published = published
         self._reads = reads
@@ -131,7 +137,7 @@ class Applier:
             await self._path.before("apply_mvcc")
         # There is no await between these two calls, so that one batch of the backend contains both
         # the entry's writes and its index.
-        outcome = apply(store, request.op, entry.term)
+        outcome = self._outcome(request.op, entry.term)
         store.set_consistent_index(entry.index, entry.term)
         if self._path.observed:
             await self._path.after("apply_mvcc", subject, revision=store.revision)
@@ -140,6 +146,14 @@ class Applier:
         else:
             self._pending.resolve(request.id, Applied(outcome, subject, store.revision))
 
+    def _outcome(self, request: Operation, term: Term) -> OperationResponse | RpcError:
+        refused = refusal(request, self._alarms)
+        if refused is not None:
+            return refused
+        if isinstance(request, AlarmRequest):
+            return self._alarms.apply(request)
+        return apply(self._store, request, term)
+
     async def _restore(self, snapshot: Snapshot) -> None:
         """Replace the store by a leader's snapshot, which Raft and the WAL already contain."""
         await self._storage.backend.replace_with(snapshot.data)
@@ -147,6 +161,7 @@ class Applier:
         # No await before this call: a read must not use the old index with the new backend.
         self._store.restore()
         self._membership.restore()
+        self._alarms.restore()
         await self._storage.snapshot_installed(snapshot)
         self._reads.advanced(self._store.consistent_index)
         self._world.log("info", "restored a snapshot", index=snapshot.metadata.index)

@@ -15,7 +15,7 @@ from splitbrain.node.apply.lease import apply_checkpoint, apply_expire, apply_gr
 from splitbrain.node.apply.range_read import Readable, read_range
 from splitbrain.node.messages import errors, validation
 from splitbrain.node.messages.errors import RpcError
-from splitbrain.node.messages.internal_request import Operation, OperationResponse
+from splitbrain.node.messages.internal_request import OperationResponse, StoreOperation
 from splitbrain.node.messages.lease import (
     LeaseCheckpointRequest,
     LeaseExpireRequest,
@@ -44,7 +44,7 @@ from splitbrain.node.mvcc.store import Store
 from splitbrain.node.mvcc.write_transaction import WriteTransaction
 
 
-def apply(store: Store, operation: Operation, term: int = 0) -> OperationResponse | RpcError:
+def apply(store: Store, operation: StoreOperation, term: int = 0) -> OperationResponse | RpcError:
     """Apply `operation`, and return the response or an error.
 
     `term` is the term of the entry that contains the operation. The header of the response contains

@@ -22,7 +22,10 @@ from splitbrain.node.write_path import Traced, WritePath
 
 
 class BackendFlusher:
-    """Flushes the backend. `run` is the task. `schedule_flush` reports applied entries."""
+    """Flushes the backend. `run` is the task. `schedule_flush` reports applied entries.
+
+    `flushed` is set after each flush.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class BackendFlusher:
         store: Store,
         raft: Raft,
         metrics: MemberMetrics,
+        flushed: Wakeup,
     ) -> None:
         self._world = world
         self._config = config
@@ -46,8 +50,9 @@ class BackendFlusher:
         self._due = Wakeup()
         self._timer: Timer | None = None
         self._flushed = Traced()
-        self.is_full = False
-        """Whether the backend contains more than its quota."""
+        self._after_flush = flushed
+        self.size_bytes = self._backend.size_bytes
+        """The size of the backend after the last flush."""
 
     def schedule_flush(self) -> None:
         """Flush the applied entries after the batch interval, or now if the batch is full."""
@@ -86,7 +91,8 @@ class BackendFlusher:
         self._metrics.backend_committed(self._world.clock.monotonic_ns() - began_ns)
         await self._path.after("backend_flush", subject, revision=revision)
         self._flushed = subject
-        self.is_full = self._backend.size_in_use_bytes > self._config.backend_quota_bytes
+        self.size_bytes = self._backend.size_bytes
+        self._after_flush.set()
 
     def _snapshot_due(self) -> bool:
         # Raft's newest snapshot may be a leader's snapshot that is not on the disk yet, and that

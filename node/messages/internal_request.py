@@ -12,13 +12,14 @@ from functools import lru_cache
 import msgspec
 
 from splitbrain.node.messages.lease import LeaderRequest, LeaseWriteRequest, LeaseWriteResponse
-from splitbrain.node.messages.rpc import WriteRequest, WriteResponse
+from splitbrain.node.messages.rpc import AlarmRequest, AlarmResponse, WriteRequest, WriteResponse
 
-ClientWrite = WriteRequest | LeaseWriteRequest
+ClientWrite = WriteRequest | LeaseWriteRequest | AlarmRequest
 """A write of a client that is replicated."""
-Operation = ClientWrite | LeaderRequest
+StoreOperation = WriteRequest | LeaseWriteRequest | LeaderRequest
 """An operation that changes the store."""
-OperationResponse = WriteResponse | LeaseWriteResponse
+Operation = ClientWrite | LeaderRequest
+OperationResponse = WriteResponse | LeaseWriteResponse | AlarmResponse
 
 
 class MemberAttributesRequest(

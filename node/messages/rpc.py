@@ -309,14 +309,26 @@ class HashKVResponse(Struct, frozen=True, omit_defaults=True):
     compact_revision: int = 0
 
 
-class AlarmRequest(Struct, frozen=True, omit_defaults=True):
-    action: int = 0
+class AlarmRequest(
+    Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="op", tag="alarm"
+):
+    """Lists, raises or clears alarms. Raft replicates this struct, as it does those of KV."""
+
+    action: EnumNumber = 0
+    member_id: int = 0
+    alarm: EnumNumber = 0
+
+
+class AlarmMember(Struct, frozen=True, omit_defaults=True):
+    """An alarm that a member has raised."""
+
     member_id: int = 0
     alarm: int = 0
 
 
 class AlarmResponse(Struct, frozen=True, omit_defaults=True):
     header: ResponseHeader = ResponseHeader()
+    alarms: tuple[AlarmMember, ...] = ()
 
 
 class MemberListRequest(Struct, frozen=True, omit_defaults=True):

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MAP_RESERVE_BYTES = 1024**3
+MAP_WITHOUT_QUOTA_BYTES = 256 * 1024**3
+
 
 @contextlib.contextmanager
 def _disk_errors(what: str) -> Iterator[None]:
@@ -195,7 +198,9 @@ class RealDisk:
 
     def open_backend(self, path: str) -> Backend:
         backend = LmdbBackend(
-            self._root / path, run=self.run_for_backend, map_size_bytes=self._quota_bytes * 2
+            self._root / path,
+            run=self.run_for_backend,
+            map_size_bytes=map_size_bytes(self._quota_bytes),
         )
         # LMDB syncs its file, but not the directory entries of a new file.
         for place in (self._root / path, (self._root / path).parent):
@@ -213,6 +218,15 @@ class RealDisk:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def map_size_bytes(quota_bytes: int) -> int:
+    """Return the limit of the backend's file, which must be well above the quota.
+
+    The quota stops new writes. Committed entries, and the copy-on-write of deletions and
+    compactions, still need space. A negative quota means that there is no quota.
+    """
+    return 2 * quota_bytes + MAP_RESERVE_BYTES if quota_bytes >= 0 else MAP_WITHOUT_QUOTA_BYTES
 
 
 def _sync_directory(place: Path) -> None:

@@ -168,6 +168,30 @@ def survives_etcd(txn: Any) -> bool:
 
 
 txns = txns_over(txns_over(txns_over(st.just({})))).filter(survives_etcd)
+SETTLED_TXNS = txns_over(st.just({})).filter(survives_etcd)
+"""Transactions without nested puts, which etcd applies in spite of the alarm NOSPACE."""
+
+
+def alarm_calls(kind: str) -> st.SearchStrategy[Call]:
+    """Requests about alarms of one kind.
+
+    While alarms of two kinds are raised, etcd forgets one of them when the other is cleared.
+    """
+    bodies = st.one_of(
+        st.fixed_dictionaries(
+            {"action": enum("GET", "ACTIVATE", "DEACTIVATE", beyond=False)},
+            optional={"alarm": st.sampled_from([kind, "NONE"]), "memberID": small_ids},
+        ),
+        st.fixed_dictionaries(
+            {"action": st.just("ACTIVATE"), "alarm": st.just(kind)},
+            optional={"memberID": small_ids},
+        ),
+    )
+    return bodies.map(lambda body: Call("/v3/maintenance/alarm", body))
+
+
+small_ids = st.sampled_from(["0", 0, "7", 7, "18446744073709551615"])
+
 compactions = message({}, {"revision": revisions, "physical": flags})
 
 valid_calls = st.one_of(
@@ -179,6 +203,15 @@ valid_calls = st.one_of(
     txns.map(lambda body: Call("/v3/kv/txn", body)),
     compactions.map(lambda body: Call("/v3/kv/compaction", body)),
 )
+
+limited_calls = st.one_of(
+    puts.map(lambda body: Call("/v3/kv/put", body)),
+    ranges.map(lambda body: Call("/v3/kv/range", body)),
+    deletes.map(lambda body: Call("/v3/kv/deleterange", body)),
+    SETTLED_TXNS.map(lambda body: Call("/v3/kv/txn", body)),
+    compactions.map(lambda body: Call("/v3/kv/compaction", body)),
+)
+"""Requests that an alarm may forbid."""
 
 # --- malformed -----------------------------------------------------------------
 

@@ -7,6 +7,7 @@ that keeps the value of a key that the same transaction has deleted.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.conformance import kv_requests
 from tests.conformance.kv_requests import Call, body_bytes
-from tests.conformance.server_pair import Pair, encoded, etcd_binary, server_pair
+from tests.conformance.server_pair import Answer, Pair, encoded, etcd_binary, server_pair
 
 pytestmark = [
     pytest.mark.etcd,
@@ -50,6 +51,53 @@ def test_sequences_of_kv_requests_are_answered_as_etcd_answers_them(
         body = body_bytes(call, bases)
         ours, etcd = pair.call("POST", call.path, body)
         assert ours == etcd, (call.path, body)
+
+
+@without_deadline(40)
+@given(st.sampled_from(["NOSPACE", "CORRUPT"]), st.data())
+def test_requests_under_an_alarm_are_answered_as_etcd_answers_them(
+    pair: Pair, kind: str, data: st.DataObject
+) -> None:
+    for member in ("0", "7", "18446744073709551615"):
+        cleared = {"action": "DEACTIVATE", "alarm": kind, "memberID": member}
+        for server in (pair.ours, pair.etcd):
+            for other in (kind, "NOSPACE", "CORRUPT"):
+                server.post("/v3/maintenance/alarm", {**cleared, "alarm": other})
+    start = pair.reset()
+    bases = {"zero": 0, "now": start, "start": start, "compacted": start}
+    calls = st.one_of(kv_requests.alarm_calls(kind), kv_requests.limited_calls)
+    for call in data.draw(st.lists(calls, min_size=1, max_size=10)):
+        bases["now"] = pair.etcd.revision()
+        body = body_bytes(call, bases)
+        ours, etcd = pair.call("POST", call.path, body)
+        assert with_sorted_alarms(ours) == with_sorted_alarms(etcd), (call.path, body)
+    for server in (pair.ours, pair.etcd):
+        for member in ("0", "7", "18446744073709551615"):
+            cleared = {"action": "DEACTIVATE", "alarm": kind, "memberID": member}
+            server.post("/v3/maintenance/alarm", cleared)
+
+
+def with_sorted_alarms(answer: Answer) -> object:
+    """The answer with its alarms in one order. etcd lists them in any order."""
+    if b'"alarms"' not in answer.body:
+        return answer
+    body = json.loads(answer.body)
+    body["alarms"].sort(key=lambda one: int(one.get("memberID", 0)))
+    return answer.status, list(body), body
+
+
+def test_health_and_status_name_the_alarms(pair: Pair) -> None:
+    for alarm in ("NOSPACE", "CORRUPT"):
+        raised = {"action": "ACTIVATE", "alarm": alarm, "memberID": "9"}
+        for server in (pair.ours, pair.etcd):
+            server.post("/v3/maintenance/alarm", raised)
+        for path in ("/health", f"/health?exclude={alarm}", "/health?exclude=NONE"):
+            ours, etcd = pair.call("GET", path, b"")
+            assert ours == etcd
+        ours_status = pair.ours.post("/v3/maintenance/status", {})
+        assert ours_status["errors"] == pair.etcd.post("/v3/maintenance/status", {})["errors"]
+        for server in (pair.ours, pair.etcd):
+            server.post("/v3/maintenance/alarm", {**raised, "action": "DEACTIVATE"})
 
 
 @without_deadline(120)

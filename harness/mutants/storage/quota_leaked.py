@@ -24,7 +24,6 @@ def plant() -> None:
         await original(self)
         leaked = getattr(self, "leaked_bytes", 0) + LEAKED_BYTES
         self.leaked_bytes = leaked  # type: ignore[attr-defined]
-        used = self._backend.size_in_use_bytes + leaked
-        self.is_full = used > self._config.backend_quota_bytes
+        self.size_bytes = self._backend.size_bytes + leaked
 
     BackendFlusher.flush = flush  # type: ignore[method-assign]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 
+from splitbrain.node.alarms import Alarms
+from splitbrain.node.apply.admission import refusal
 from splitbrain.node.apply.apply import apply
 from splitbrain.node.messages import rpc
 from splitbrain.node.messages.errors import RpcError
@@ -56,7 +58,9 @@ class LoneMember:
     watch_fragment_bytes = request_bytes_max + 512 * 1024
 
     def __init__(self) -> None:
-        self.store = Store(MemoryBackend())
+        backend = MemoryBackend()
+        self.store = Store(backend)
+        self.alarms = Alarms(backend)
         self.leases = LoneLeases(self.store)
         self.linearizable_reads = 0
         self.proposals: list[ClientWrite] = []
@@ -72,6 +76,11 @@ class LoneMember:
 
     async def propose(self, operation: ClientWrite) -> OperationResponse:
         self.proposals.append(operation)
+        refused = refusal(operation, self.alarms)
+        if refused is not None:
+            raise refused
+        if isinstance(operation, rpc.AlarmRequest):
+            return self.alarms.apply(operation)
         result = apply(self.store, operation)
         if isinstance(result, RpcError):
             raise result
@@ -92,5 +101,5 @@ class LoneMember:
     def failed(self, what: str, problem: Exception) -> None:
         self.failures.append((what, problem))
 
-    def health(self) -> tuple[bool, str]:
+    def health(self, ignored_alarms: Collection[str] = ()) -> tuple[bool, str]:
         return self.healthy

@@ -6,7 +6,7 @@ import pytest
 
 from splitbrain.node.apply.apply import apply
 from splitbrain.node.messages import errors, rpc
-from splitbrain.node.messages.internal_request import Operation
+from splitbrain.node.messages.internal_request import StoreOperation
 from splitbrain.node.messages.lease import (
     TTL_S_MAX,
     LeaseCheckpoint,
@@ -20,7 +20,7 @@ from splitbrain.node.mvcc.store import Store
 from splitbrain.node.storage.memory_backend import MemoryBackend
 
 
-def store_with(*operations: Operation) -> Store:
+def store_with(*operations: StoreOperation) -> Store:
     store = Store(MemoryBackend())
     for operation in operations:
         apply(store, operation)
@@ -57,7 +57,7 @@ def put(key: bytes, lease: int = 0, *, ignore_lease: bool = False) -> rpc.PutReq
     ],
 )
 def test_impossible_requests_are_refused_and_change_nothing(
-    request_: Operation, refusal: errors.RpcError
+    request_: StoreOperation, refusal: errors.RpcError
 ) -> None:
     store = store_with(GRANT)
     assert apply(store, request_) == refusal
@@ -85,7 +85,7 @@ def test_a_grant_makes_no_revision() -> None:
 )
 @pytest.mark.parametrize("reloaded", [False, True])
 def test_a_key_is_attached_to_the_lease_of_its_last_put(
-    later: tuple[Operation, ...], attached: list[bytes], elsewhere: list[bytes], reloaded: bool
+    later: tuple[StoreOperation, ...], attached: list[bytes], elsewhere: list[bytes], reloaded: bool
 ) -> None:
     store = store_with(GRANT, OTHER_GRANT, put(b"a", 7), *later)
     if reloaded:

@@ -19,6 +19,7 @@ from splitbrain.node.raft.message import Entry, Message, MessageType, Snapshot, 
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.real.world import RealWorld
 from splitbrain.node.storage.memory_backend import MemoryBackend
+from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.write_path import WritePath
 
 OURS, LEADER = 1, 2
@@ -67,6 +68,7 @@ async def own_snapshots(
         store=Store(backend),
         raft=raft,
         metrics=MemberMetrics(OURS, "3.5.1"),
+        flushed=Wakeup(),
     )
     flusher.schedule_flush()
     running = asyncio.create_task(flusher.run())

@@ -10,13 +10,14 @@ from typing import Any
 from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 from splitbrain.node.raft.config import Config
 from splitbrain.node.raft.raft import Raft
+from splitbrain.node.storage.memory_backend import MemoryBackend
 from splitbrain.node.write_path import Traced
 
 
 class Storage:
     """The part of a member's storage that the backend flusher uses."""
 
-    backend = None
+    backend = MemoryBackend()
 
     def __init__(self) -> None:
         self.saved: list[Any] = []
@@ -54,6 +55,7 @@ def test_the_log_is_compacted_at_most_to_the_applied_index_of_raft() -> None:
         store=unused,
         raft=raft,
         metrics=unused,
+        flushed=unused,
     )
     flusher._flushed = Traced(index=committed, term=raft.term)
     asyncio.run(flusher._take_snapshot())

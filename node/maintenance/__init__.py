@@ -1,0 +1,1 @@
+"""Keeps a member within its limits: the space quota and automatic compaction."""

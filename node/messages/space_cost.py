@@ -1,0 +1,34 @@
+"""The space that a request needs in the backend, as an estimate for the quota.
+
+Source: etcd's `server/etcdserver/quota.go`. etcd does not count the puts of nested transactions.
+"""
+
+from __future__ import annotations
+
+from splitbrain.node.messages.lease import LeaseGrantRequest
+from splitbrain.node.messages.rpc import PutRequest, RequestOp, TxnRequest
+
+KEY_OVERHEAD_BYTES = 256
+"""The estimated size of a change without its key and value."""
+LEASE_OVERHEAD_BYTES = 64
+
+
+def space_cost(request: object) -> int:
+    """Return the estimated number of bytes that `request` adds to the backend.
+
+    The result is 0 for a request that puts nothing, such as a deletion. Of a transaction, the
+    larger branch counts.
+    """
+    match request:
+        case PutRequest():
+            return KEY_OVERHEAD_BYTES + len(request.key) + len(request.value)
+        case LeaseGrantRequest():
+            return LEASE_OVERHEAD_BYTES
+        case TxnRequest():
+            return max(_branch_cost(request.success), _branch_cost(request.failure))
+        case _:
+            return 0
+
+
+def _branch_cost(operations: tuple[RequestOp | None, ...]) -> int:
+    return sum(space_cost(operation) for operation in operations)
