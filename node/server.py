@@ -46,7 +46,7 @@ from splitbrain.node.messages.internal_request import (
     OperationResponse,
     encode,
 )
-from splitbrain.node.messages.lease import LeaderRequest
+from splitbrain.node.messages.lease import LessorRequest
 from splitbrain.node.messages.rpc import (
     AlarmMember,
     AlarmType,
@@ -393,11 +393,11 @@ class Server:
             self._world.spawn(self._after_respond(), "after_respond")
         return done.response
 
-    def _propose_as_leader(self, request: LeaderRequest) -> None:
+    def _propose_as_leader(self, request: LessorRequest) -> None:
         """Propose a request of this leader, without waiting for it. Raises ProposalDropped."""
         self._driver.propose_own(encode(InternalRequest(self._ids.next(), request)))
 
-    async def _replicate_as_leader(self, request: LeaderRequest) -> None:
+    async def _replicate_as_leader(self, request: LessorRequest) -> None:
         """Propose a request of this leader, and wait until it is applied.
 
         Raises ProposalDropped, RpcError.

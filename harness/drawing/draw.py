@@ -25,7 +25,6 @@ from splitbrain.harness.schedule.schedule import (
     needed_settings,
 )
 from splitbrain.harness.systems.factory import capabilities_of, failpoint_steps
-from splitbrain.harness.systems.services import check_services
 from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.harness.workloads.workload import Draft, Workload
 from splitbrain.histories.random_stream import stream
@@ -46,7 +45,6 @@ def draw_schedule(options: Options) -> Schedule:
     """
     options = msgspec.structs.replace(options, seed=seed_or_drawn(options.seed))
     workload = make_workload(options.workload, options.workload_options)
-    check_services(options.system, workload)
     return draw_for(options, workload, capabilities_of(options))
 
 

@@ -30,7 +30,6 @@ from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.store import make_run_folder
 from splitbrain.harness.store.versions import versions_now
 from splitbrain.harness.systems.factory import check_program, make_system
-from splitbrain.harness.systems.services import check_services
 from splitbrain.harness.systems.support import refuse_unsupported
 from splitbrain.harness.systems.system import System
 from splitbrain.harness.systems.version_text import version_text
@@ -166,7 +165,7 @@ def open_folder(schedule: Schedule) -> RunFolder:
     """
     options = schedule.options
     checkers_of(options)
-    check_services(options.system, make_workload(options.workload, options.workload_options))
+    make_workload(options.workload, options.workload_options)
     check_program(options)
     refuse_unsupported(schedule)
     try:

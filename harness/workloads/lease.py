@@ -35,7 +35,6 @@ class Lease:
     checkers: ClassVar[Sequence[str]] = (*ALWAYS, "lease")
     may_always_fail: ClassVar[Sequence[str]] = ("revoke",)
     """Each lease may have expired before it is revoked."""
-    needs: ClassVar[Sequence[str]] = ("lease",)
 
     def __init__(self, keys: int = 12, ttl: int = 2) -> None:
         if not 1 <= keys <= 1000 or not 1 <= ttl <= 3600:

@@ -34,7 +34,6 @@ class Locks:
     checkers: ClassVar[Sequence[str]] = (*COORDINATION_CHECKERS, "fencing")
     may_always_fail: ClassVar[Sequence[str]] = ("revoke",)
     """Each lease may have expired before it is revoked."""
-    needs: ClassVar[Sequence[str]] = ("lease", "lock")
 
     def __init__(self, locks: int = 3, ttl: int = 2, fencing: int = 1) -> None:
         if not 1 <= locks <= 100 or not 1 <= ttl <= 3600 or fencing not in (0, 1):
@@ -90,7 +89,6 @@ class Election:
     checkers: ClassVar[Sequence[str]] = (*COORDINATION_CHECKERS, "election")
     may_always_fail: ClassVar[Sequence[str]] = ("leader", "revoke")
     """An election may have no leader, and each lease may have expired before it is revoked."""
-    needs: ClassVar[Sequence[str]] = ("lease", "election")
 
     def __init__(self, elections: int = 2, ttl: int = 5) -> None:
         if not 1 <= elections <= 100 or not 1 <= ttl <= 3600:

@@ -6,8 +6,7 @@ it receives. They do not depend on a clock, on an answer or on another client.
 
 A run is unknown if a function was invoked at least ten times and never succeeded, unless faults
 explain the failures. The optional class attribute `may_always_fail` names the functions that are
-exempt from this rule. The optional class attribute `needs` names the services besides keys and
-watches that the workload uses: "lease", "lock" or "election".
+exempt from this rule.
 
 A workload may also have a method `final_write(value: str) -> Draft | None`. It replaces the write
 that is sent through each member at the end of a run, and None means no write

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from splitbrain.node.messages import lease, rpc
+from splitbrain.node.messages import election, lease, lock, rpc
 
 
 class Kind(Enum):
@@ -57,6 +57,8 @@ class Method:
 _KV = "etcdserverpb.KV"
 _WATCH = "etcdserverpb.Watch"
 _LEASE = "etcdserverpb.Lease"
+_LOCK = "v3lockpb.Lock"
+_ELECTION = "v3electionpb.Election"
 _MAINTENANCE = "etcdserverpb.Maintenance"
 _CLUSTER = "etcdserverpb.Cluster"
 
@@ -84,6 +86,16 @@ METHODS: tuple[Method, ...] = (
         _LEASE, "LeaseLeases", "/v3/lease/leases", lease.LeaseLeasesRequest,
         old_route="/v3/kv/lease/leases",
     ),
+    Method(_LOCK, "Lock", "/v3/lock/lock", lock.LockRequest),
+    Method(_LOCK, "Unlock", "/v3/lock/unlock", lock.UnlockRequest),
+    Method(_ELECTION, "Campaign", "/v3/election/campaign", election.CampaignRequest),
+    Method(_ELECTION, "Proclaim", "/v3/election/proclaim", election.ProclaimRequest),
+    Method(_ELECTION, "Leader", "/v3/election/leader", election.LeaderRequest),
+    Method(
+        _ELECTION, "Observe", "/v3/election/observe", election.LeaderRequest,
+        kind=Kind.SERVER_STREAM,
+    ),
+    Method(_ELECTION, "Resign", "/v3/election/resign", election.ResignRequest),
     Method(_MAINTENANCE, "Status", "/v3/maintenance/status", rpc.StatusRequest),
     Method(_MAINTENANCE, "Hash", "/v3/maintenance/hash", rpc.HashRequest),
     Method(_MAINTENANCE, "HashKV", "/v3/maintenance/hashkv", rpc.HashKVRequest),

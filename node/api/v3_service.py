@@ -13,9 +13,12 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from splitbrain.node.api.election_service import ElectionHandlers
 from splitbrain.node.api.lease_service import LeaseHandlers
+from splitbrain.node.api.lock_service import LockHandlers
 from splitbrain.node.api.methods import BY_KEY
 from splitbrain.node.api.ports import AdminPort, MemberPort
+from splitbrain.node.api.wait_queue import with_client_errors
 from splitbrain.node.api.watch import WatchStream
 from splitbrain.node.apply.apply import read_txn
 from splitbrain.node.apply.range_read import read_range
@@ -92,6 +95,8 @@ class Api:
         self.metrics = metrics
         self.admin = admin
         leases = LeaseHandlers(member)
+        locks = LockHandlers(member, self, leases)
+        elections = ElectionHandlers(member, self, leases)
         unary: dict[str, Handler] = {
             "/v3/kv/put": self.put,
             "/v3/kv/range": self.range,
@@ -102,6 +107,12 @@ class Api:
             "/v3/lease/revoke": leases.revoke,
             "/v3/lease/timetolive": leases.time_to_live,
             "/v3/lease/leases": leases.leases,
+            "/v3/lock/lock": with_client_errors(locks.lock),
+            "/v3/lock/unlock": with_client_errors(locks.unlock),
+            "/v3/election/campaign": with_client_errors(elections.campaign),
+            "/v3/election/proclaim": with_client_errors(elections.proclaim),
+            "/v3/election/leader": with_client_errors(elections.leader),
+            "/v3/election/resign": with_client_errors(elections.resign),
             "/v3/maintenance/status": self.status,
             "/v3/maintenance/hash": self.hash,
             "/v3/maintenance/hashkv": self.hash_kv,
@@ -111,6 +122,7 @@ class Api:
         self.streams: dict[str, StreamHandler] = {
             "/v3/watch": self.watch,
             "/v3/lease/keepalive": leases.keep_alive,
+            "/v3/election/observe": elections.observe,
         }
         assert {*unary, *self.streams} == BY_KEY.keys(), "each method has one handler"
         self.methods = {

@@ -22,10 +22,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from splitbrain.node.messages.lease import (
-    LeaderRequest,
     LeaseCheckpoint,
     LeaseCheckpointRequest,
     LeaseExpireRequest,
+    LessorRequest,
 )
 from splitbrain.node.mvcc.lease_table import Lease, LeaseTable
 from splitbrain.node.raft.errors import ProposalDropped
@@ -70,7 +70,7 @@ class Lessor:
         clock: Clock,
         table: LeaseTable,
         leading_term: Callable[[], int],
-        propose: Callable[[LeaderRequest], None],
+        propose: Callable[[LessorRequest], None],
         extension_s: float,
         checkpoint_interval_s: int,
     ) -> None:

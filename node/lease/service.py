@@ -22,10 +22,10 @@ from splitbrain.node.lease.lessor import Lessor
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.lease import (
-    LeaderRequest,
     LeaseCheckpoint,
     LeaseCheckpointRequest,
     LeaseTimeToLiveResponse,
+    LessorRequest,
 )
 from splitbrain.node.mvcc.lease_table import Lease, LeaseTable
 from splitbrain.node.pending import Deadline
@@ -81,7 +81,7 @@ class LeaseService:
         leader: Callable[[], MemberId],
         new_id: Callable[[], int],
         read_barrier: Callable[[], Awaitable[None]],
-        replicate: Callable[[LeaderRequest], Awaitable[None]],
+        replicate: Callable[[LessorRequest], Awaitable[None]],
         ask: Callable[[MemberId, bytes, float], Awaitable[bytes]],
     ) -> None:
         self._clock = clock

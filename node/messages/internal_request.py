@@ -11,14 +11,14 @@ from functools import lru_cache
 
 import msgspec
 
-from splitbrain.node.messages.lease import LeaderRequest, LeaseWriteRequest, LeaseWriteResponse
+from splitbrain.node.messages.lease import LeaseWriteRequest, LeaseWriteResponse, LessorRequest
 from splitbrain.node.messages.rpc import AlarmRequest, AlarmResponse, WriteRequest, WriteResponse
 
 ClientWrite = WriteRequest | LeaseWriteRequest | AlarmRequest
 """A write of a client that is replicated."""
-StoreOperation = WriteRequest | LeaseWriteRequest | LeaderRequest
+StoreOperation = WriteRequest | LeaseWriteRequest | LessorRequest
 """An operation that changes the store."""
-Operation = ClientWrite | LeaderRequest
+Operation = ClientWrite | LessorRequest
 OperationResponse = WriteResponse | LeaseWriteResponse | AlarmResponse
 
 

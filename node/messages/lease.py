@@ -127,6 +127,6 @@ class LeaseLeasesResponse(Struct, frozen=True, omit_defaults=True):
 
 LeaseWriteRequest = LeaseGrantRequest | LeaseRevokeRequest
 """The writes of clients."""
-LeaderRequest = LeaseExpireRequest | LeaseCheckpointRequest
+LessorRequest = LeaseExpireRequest | LeaseCheckpointRequest
 """The writes of the leader itself."""
 LeaseWriteResponse = LeaseGrantResponse | LeaseRevokeResponse | LeaseCheckpointResponse

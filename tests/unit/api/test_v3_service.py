@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 import pytest
 
 from splitbrain.node.api.v3_service import Api
-from splitbrain.node.messages import errors, lease, rpc
+from splitbrain.node.messages import election, errors, lease, lock, rpc
 from splitbrain.node.messages.errors import RpcError
 from tests.unit.api.lone_member import LoneMember
 
@@ -120,6 +120,12 @@ def test_every_method_has_a_handler_that_takes_a_decoded_request() -> None:
         "/v3/lease/revoke": lease.LeaseRevokeRequest(id=1),
         "/v3/lease/timetolive": lease.LeaseTimeToLiveRequest(),
         "/v3/lease/leases": lease.LeaseLeasesRequest(),
+        "/v3/lock/lock": lock.LockRequest(b"l", 2),
+        "/v3/lock/unlock": lock.UnlockRequest(b"l/2"),
+        "/v3/election/campaign": election.CampaignRequest(b"e", 2),
+        "/v3/election/proclaim": election.ProclaimRequest(election.LeaderKey(b"e", b"e/2", 6, 2)),
+        "/v3/election/leader": election.LeaderRequest(b"e"),
+        "/v3/election/resign": election.ResignRequest(election.LeaderKey(b"e", b"e/2", 6, 2)),
         "/v3/maintenance/status": rpc.StatusRequest(),
         "/v3/maintenance/hash": rpc.HashRequest(),
         "/v3/maintenance/hashkv": rpc.HashKVRequest(),

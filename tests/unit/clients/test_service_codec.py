@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from splitbrain.harness.clients.service_codec import decode_any, encode_any
-from splitbrain.harness.drawing.draw import draw_for, draw_schedule
+from splitbrain.harness.drawing.draw import draw_for
 from splitbrain.harness.drive.last_seen import LastSeen
-from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.workloads.catalogue import make_workload
@@ -90,15 +89,6 @@ def test_a_leader_sends_the_revision_at_which_it_was_elected() -> None:
     assert seen.request(proclaim) == Proclaim("a", "a/7", 7, 0, "b")
     seen.observe(Campaign("a", 7), CampaignResult(AT_9, "a/7", 3, 7))
     assert seen.request(proclaim) == Proclaim("a", "a/7", 7, 3, "b")
-
-
-@pytest.mark.parametrize("workload", ["lease", "lock", "election"])
-@pytest.mark.parametrize("system", ["python_node", "simulated"])
-def test_a_workload_that_needs_a_missing_service_is_refused_before_the_run(
-    workload: str, system: str
-) -> None:
-    with pytest.raises(BadArguments, match=f"the workload {workload} needs .*--system etcd"):
-        draw_schedule(Options(system=system, workload=workload))
 
 
 def test_a_write_under_a_lock_is_not_sent_without_the_lock() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from splitbrain.node.lease.lessor import EXPIRIES_AT_ONCE, Lessor
 from splitbrain.node.messages.lease import (
-    LeaderRequest,
     LeaseCheckpoint,
     LeaseCheckpointRequest,
     LeaseExpireRequest,
+    LessorRequest,
 )
 from splitbrain.node.mvcc.lease_table import LeaseTable
 from splitbrain.node.raft.errors import DropReason, ProposalDropped
@@ -26,13 +26,13 @@ class LessorOfTests:
         self.table = LeaseTable(MemoryBackend())
         self.term = 0
         self.drops = False
-        self.proposed: list[LeaderRequest] = []
+        self.proposed: list[LessorRequest] = []
         self.lessor = Lessor(
             clock=self.clock, table=self.table, leading_term=lambda: self.term,
             propose=self._propose, extension_s=EXTENSION_S, checkpoint_interval_s=INTERVAL_S,
         )
 
-    def _propose(self, request: LeaderRequest) -> None:
+    def _propose(self, request: LessorRequest) -> None:
         if self.drops:
             raise ProposalDropped(DropReason.NO_LEADER)
         self.proposed.append(request)

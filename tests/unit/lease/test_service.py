@@ -10,7 +10,7 @@ from splitbrain.node.lease.lessor import Lessor
 from splitbrain.node.lease.service import LeaseService
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.errors import RpcError
-from splitbrain.node.messages.lease import LeaderRequest, LeaseCheckpointRequest
+from splitbrain.node.messages.lease import LeaseCheckpointRequest, LessorRequest
 from splitbrain.node.mvcc.lease_table import LeaseTable
 from splitbrain.node.storage.memory_backend import MemoryBackend
 from tests.unit.lease.manual_clock import ManualClock
@@ -28,7 +28,7 @@ class MemberOfTests:
         self.table = LeaseTable(MemoryBackend())
         self.at_barrier: list[object] = []
         """What happens during the next read barriers: a term, or an error."""
-        self.replicated: list[LeaderRequest] = []
+        self.replicated: list[LessorRequest] = []
         self.lessor = Lessor(
             clock=clock, table=self.table, leading_term=lambda: self.term,
             propose=lambda _request: None, extension_s=1.0, checkpoint_interval_s=300,
@@ -51,7 +51,7 @@ class MemberOfTests:
             self.term = found
             self.lessor.role_changed()
 
-    async def _replicate(self, request: LeaderRequest) -> None:
+    async def _replicate(self, request: LessorRequest) -> None:
         self.replicated.append(request)
         assert isinstance(request, LeaseCheckpointRequest)
         for one in request.checkpoints:

@@ -1,0 +1,155 @@
+"""The Election service.
+
+A leader is the client whose key in the queue of the election is the oldest.
+
+Source: etcd 3.5.1, `server/etcdserver/api/v3election/election.go`,
+`client/v3/concurrency/election.go`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from msgspec.structs import replace
+
+from splitbrain.node.api.lease_service import LeaseHandlers
+from splitbrain.node.api.ports import MemberPort
+from splitbrain.node.api.wait_queue import (
+    KvHandlers,
+    WaitQueue,
+    as_client_error,
+    end_of_prefix,
+    if_created_at,
+    session_of,
+)
+from splitbrain.node.messages.election import (
+    CampaignRequest,
+    CampaignResponse,
+    LeaderKey,
+    LeaderRequest,
+    LeaderResponse,
+    ProclaimRequest,
+    ProclaimResponse,
+    ResignRequest,
+    ResignResponse,
+)
+from splitbrain.node.messages.errors import Code, RpcError
+from splitbrain.node.messages.rpc import PutRequest, ResponseHeader
+from splitbrain.node.mvcc.key_value import EventType, KeyValue
+
+NO_LEADER = "election: no leader"
+NOT_LEADER = "election: not leader"
+MISSING_LEADER = '"leader" field must be provided'
+
+
+class ElectionHandlers:
+    """The handlers of the Election service. They raise RpcError."""
+
+    def __init__(self, member: MemberPort, kv: KvHandlers, leases: LeaseHandlers) -> None:
+        self._member = member
+        self._kv = kv
+        self._leases = leases
+
+    async def campaign(self, request: CampaignRequest) -> CampaignResponse:
+        """Wait until the client is elected.
+
+        A client that already has a key in the election, by the same lease, only changes its value.
+        The header is that of the transaction that created or found the key, as in etcd.
+        """
+        lease = await session_of(self._leases, request.lease)
+        queue = self._queue(request.name)
+        place = await queue.join(lease, request.value)
+        leader = LeaderKey(request.name, place.key, place.create_revision, lease)
+        if place.existing is not None and place.existing.value != request.value:
+            await self._proclaim_or_resign(leader, request.value)
+        await queue.wait_for_turn(place)
+        return CampaignResponse(header=place.header, leader=leader)
+
+    async def proclaim(self, request: ProclaimRequest) -> ProclaimResponse:
+        leader = given_leader(request.leader)
+        leader = replace(leader, lease=await session_of(self._leases, leader.lease))
+        return ProclaimResponse(header=await self._proclaim(leader, request.value))
+
+    async def leader(self, request: LeaderRequest) -> LeaderResponse:
+        found = await self._kv.range(self._queue(request.name).first())
+        if not found.kvs:
+            raise RpcError(Code.UNKNOWN, NO_LEADER)
+        return LeaderResponse(header=found.header, kv=found.kvs[0])
+
+    async def resign(self, request: ResignRequest) -> ResignResponse:
+        leader = given_leader(request.leader)
+        await session_of(self._leases, leader.lease)
+        queue = self._queue(leader.name)
+        response = await queue.delete_if_created_at(leader.key, leader.rev)
+        return ResignResponse(header=response.header)
+
+    async def observe(self, request: LeaderRequest) -> AsyncGenerator[LeaderResponse, None]:
+        """Yield the leader, each new value of it, and each new leader, until the caller ends it."""
+        queue = self._queue(request.name)
+        try:
+            while True:
+                leader = await self._next_leader(queue)
+                yield leader
+                assert leader.kv is not None
+                async for later in self._until_deleted(queue, leader.kv, leader.header.revision):
+                    yield later
+        except RpcError as problem:
+            raise as_client_error(problem) from problem
+
+    async def _next_leader(self, queue: WaitQueue) -> LeaderResponse:
+        """Return the leader. If there is none, wait for the first key of the election."""
+        while True:
+            found = await self._kv.range(queue.first())
+            if found.kvs:
+                return LeaderResponse(header=found.header, kv=found.kvs[0])
+            end = end_of_prefix(queue.prefix)
+            changes = queue.changes(queue.prefix, end, found.header.revision)
+            try:
+                async for batch in changes:
+                    for event in batch.events:
+                        if event.type is EventType.PUT:
+                            return LeaderResponse(self._header(event.kv.mod_revision), event.kv)
+            finally:
+                await changes.aclose()
+
+    async def _until_deleted(
+        self, queue: WaitQueue, leader: KeyValue, revision: int
+    ) -> AsyncGenerator[LeaderResponse, None]:
+        """Yield each new value of the leader's key after `revision`, until it is deleted."""
+        changes = queue.changes(leader.key, b"", revision + 1)
+        try:
+            async for batch in changes:
+                for event in batch.events:
+                    if event.type is EventType.DELETE:
+                        return
+                    yield LeaderResponse(self._header(batch.revision), event.kv)
+        finally:
+            await changes.aclose()
+
+    async def _proclaim_or_resign(self, leader: LeaderKey, value: bytes) -> None:
+        try:
+            await self._proclaim(leader, value)
+        except RpcError:
+            await self._queue(leader.name).delete_if_created_at(leader.key, leader.rev)
+            raise
+
+    async def _proclaim(self, leader: LeaderKey, value: bytes) -> ResponseHeader:
+        """Put the value, if the key is still the one that was created at the leader's revision."""
+        put = PutRequest(key=leader.key, value=value, lease=leader.lease)
+        response = await self._kv.txn(if_created_at(leader.key, leader.rev, put))
+        if not response.succeeded:
+            raise RpcError(Code.UNKNOWN, NOT_LEADER)
+        return response.header
+
+    def _queue(self, name: bytes) -> WaitQueue:
+        return WaitQueue(self._member, self._kv, name)
+
+    def _header(self, revision: int) -> ResponseHeader:
+        return replace(self._member.header(), revision=revision)
+
+
+def given_leader(leader: LeaderKey | None) -> LeaderKey:
+    """Return the leader key of a request. Raises RpcError if there is none."""
+    if leader is None:
+        raise RpcError(Code.UNKNOWN, MISSING_LEADER)
+    return leader
