@@ -1,0 +1,1 @@
+"""What a CI system shows of runs: summary, test results, annotations, code quality."""

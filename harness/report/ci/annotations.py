@@ -1,0 +1,56 @@
+"""Failures as annotations: GitHub's workflow commands, and GitLab's code quality report."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from splitbrain.harness.report.ci.findings import Finding, Findings
+
+ANNOTATIONS_MAX = 10
+"""GitHub shows at most 10 errors of a step."""
+
+
+def workflow_commands(findings: Findings) -> Iterator[str]:
+    """One line of GitHub's workflow commands for each failure: an error, or a notice if it is
+    accepted."""
+    found = sorted(findings.groups, key=lambda one: bool(one.known))
+    for one in found[:ANNOTATIONS_MAX]:
+        command = "notice" if one.known else "error"
+        title = _property(f"Splitbrain: {one.name}")
+        text = f"{one.because}\n{_runs(one)}\nreproduce: {one.reproduce}"
+        yield f"::{command} title={title}::{_data(text)}"
+    unknown = sum(run.valid is None for run in findings.runs)
+    if unknown:
+        yield f"::warning title=Splitbrain::{unknown} runs are unknown"
+
+
+def code_quality(findings: Findings, file: Path) -> bytes:
+    """The failures as a code quality report of GitLab. `file` is shown as their place."""
+    rows: list[dict[str, Any]] = [
+        {
+            "description": f"{one.name}: {one.because} ({_runs(one)})",
+            "check_name": one.name,
+            "fingerprint": hashlib.sha256(one.name.encode()).hexdigest(),
+            "severity": "info" if one.known else "critical",
+            "location": {"path": file.as_posix(), "lines": {"begin": 1}},
+        }
+        for one in findings.groups
+    ]
+    return msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n"
+
+
+def _runs(one: Finding) -> str:
+    return f"{one.runs:,} {'run' if one.runs == 1 else 'runs'}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
