@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import sys
 import time
 import warnings
 
@@ -24,6 +25,7 @@ from splitbrain.harness.store.records import RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.systems.settings import WATCH_PROGRESS_MS
 from splitbrain.harness.workloads.catalogue import make_workload
+from splitbrain.histories.garbage_collection import collector_paused
 from splitbrain.histories.recorder import Recorder
 
 AGREEMENT_MS = 20_000
@@ -45,7 +47,7 @@ def simulate(
     violated. Raises BadArguments if this Python process already contains a planted bug other than
     the schedule's.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), collector_paused():
         # A process that was killed leaves coroutines that were never started.
         warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         simulated = _simulate(
@@ -60,7 +62,7 @@ def _simulate(
 ) -> SimulatedRun:
     plant_once(schedule.options.mutant)
     began = time.perf_counter()
-    _freeze_loaded_objects()
+    _freeze_loaded_objects(len(sys.modules))
     loop = VirtualLoop()
     try:
         cluster = SimulatedCluster(loop, schedule, member_settings(schedule))
@@ -122,10 +124,11 @@ async def drive(
 
 
 @functools.cache
-def _freeze_loaded_objects() -> None:
-    """Exclude the objects that exist before the first run from garbage collection.
+def _freeze_loaded_objects(_modules: int) -> None:
+    """Exclude the objects that exist now from garbage collection, once for a number of modules.
 
-    The collection after each run then examines only the objects of that run.
+    The collection after each run then examines only the objects of that run. The first run loads
+    more modules, so it happens again before the second run.
     """
     gc.collect()
     gc.freeze()
