@@ -139,6 +139,11 @@ def _parse_term(text: str) -> Term:
     )
 
 
+def delay_s(text: str) -> float:
+    """The longest time, in s, for which a chain of terms delays one visit."""
+    return max(term.sleep_ms for term in parse(text)) / 1000
+
+
 def parse_all(text: str) -> dict[str, str]:
     """Parse `name=terms;name=terms`. Raises ValueError for an unknown name or term."""
     found: dict[str, str] = {}

@@ -71,5 +71,5 @@ class Buggify:
         found = self._points[point]
         if found is None or not found.fires():
             return False
-        self._reached(f"buggify: {point}")
+        self._reached(point)
         return True

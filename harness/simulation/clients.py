@@ -24,6 +24,7 @@ from splitbrain.harness.simulation.client_conditions import (
     conditions_of_error,
 )
 from splitbrain.harness.simulation.client_network import ClientNetwork
+from splitbrain.harness.simulation.requests import RequestMonitor
 from splitbrain.harness.simulation.watch_stream import watch
 from splitbrain.histories.service import AnyRequest
 from splitbrain.histories.watch import WatchRequest
@@ -49,8 +50,9 @@ class SimulatedClient:
     `call` does not raise the errors of the store. Its result contains them as the outcome.
     """
 
-    def __init__(self, clients: ClientNetwork, timeout_ms: int) -> None:
+    def __init__(self, clients: ClientNetwork, requests: RequestMonitor, timeout_ms: int) -> None:
         self._clients = clients
+        self._requests = requests
         self._timeout_s = timeout_ms / 1000
 
     async def status(self, url: str) -> Status | None:
@@ -73,14 +75,18 @@ class SimulatedClient:
         path, body = encode_any(request)
         reached = self._clients.network.reached
 
+        member = self._clients.machine(url).name
+
         async def serve(api: Api) -> bytes:
             message = json_codec.decode_request(path, body)
-            if path in api.streams:
-                response = await _only_answer(api, path, message)
-                answer = json_codec.encode_stream_line(response)
-            else:
-                response = await api.methods[path](message)
-                answer = json_codec.encode_response(response)
+            streams = path in api.streams
+            with self._requests.at_work(member, request):
+                if streams:
+                    response = await _only_answer(api, path, message)
+                else:
+                    response = await api.methods[path](message)
+            encode = json_codec.encode_stream_line if streams else json_codec.encode_response
+            answer = encode(response)
             for condition in conditions_of_answer(message, response):
                 reached(condition)
             return answer

@@ -31,6 +31,8 @@ class MachineClock:
         self._monotonic_ns = monotonic_ns
         self._wall_ahead_ns = EPOCH_NS + loop.now_ns - monotonic_ns
         self._drift_ppm = drift_ppm
+        self.fastest_ppm = max(drift_ppm, 0)
+        """The highest rate of the clocks so far."""
 
     def monotonic_ns(self) -> int:
         passed_ns = self._loop.now_ns - self._since_ns
@@ -49,12 +51,17 @@ class MachineClock:
             return own_ns
         return -(-own_ns * 1_000_000 // (1_000_000 + self._drift_ppm))
 
+    @property
+    def drifts(self) -> bool:
+        return self._drift_ppm != 0
+
     def drift(self, ppm: int) -> None:
         """Change the rate of the clocks. Timers that are already set do not move."""
         assert abs(ppm) <= DRIFT_PPM_MAX, f"a drift of {ppm} ppm; the limit is {DRIFT_PPM_MAX}"
         self._monotonic_ns = self.monotonic_ns()
         self._since_ns = self._loop.now_ns
         self._drift_ppm = ppm
+        self.fastest_ppm = max(self.fastest_ppm, ppm)
 
     def jump(self, ahead_ns: int) -> None:
         """Set the wall clock forward, or back if `ahead_ns` is negative."""

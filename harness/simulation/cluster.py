@@ -14,11 +14,15 @@ from splitbrain.harness.simulation.client_network import ClientNetwork
 from splitbrain.harness.simulation.clock import MachineClock
 from splitbrain.harness.simulation.conditions import Coverage
 from splitbrain.harness.simulation.disk import MachineDisk
+from splitbrain.harness.simulation.elections import ElectionMonitor
+from splitbrain.harness.simulation.health import Health
 from splitbrain.harness.simulation.invariants import InvariantMonitor
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.member import Member
 from splitbrain.harness.simulation.network import Network
 from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.simulation.reads import ReadMonitor
+from splitbrain.harness.simulation.requests import RequestMonitor
 from splitbrain.harness.simulation.world import SimulatedWorld
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.fault import LostSectors
@@ -45,7 +49,7 @@ class SimulatedCluster:
         self.tracing = schedule.options.trace
         self.stopping = False
         self.coverage = Coverage(loop.time)
-        self.buggify = Buggify(seed, self.coverage.reached, on=schedule.buggify)
+        self.buggify = Buggify(seed, self._rare_condition, on=schedule.buggify)
         self.network = Network(
             loop, lambda a, b: stream(seed, "link", a, b), schedule.network,
             self.coverage.reached,
@@ -71,6 +75,28 @@ class SimulatedCluster:
             disk.remembers = any(isinstance(one.fault, LostSectors) for one in schedule.faults)
             disk.synced = functools.partial(self.invariants.synced, name)
             self.members[name] = Member(name, MachineClock(loop), disk)
+        self._watch_liveness()
+
+    def _rare_condition(self, point: str) -> None:
+        self.coverage.reached(f"buggify: {point}")
+        self.health.rare_condition(point)
+
+    def _watch_liveness(self) -> None:
+        loop, members, violated = self.loop, self.members, self.invariants.violated
+        config = self.config(next(iter(members)))
+        self.health = Health(loop, members, self.network)
+        self.elections = ElectionMonitor(
+            loop=loop, members=members, health=self.health, violated=violated,
+            tick_ns=config.heartbeat_ms * 1_000_000,
+        )
+        self.reads = ReadMonitor(
+            loop=loop, health=self.health, violated=violated,
+            last_committed=self.invariants.last_committed,
+        )
+        self.requests = RequestMonitor(
+            loop=loop, members=members, health=self.health, elections=self.elections,
+            network=self.network, violated=violated, election_ms=config.election_ms,
+        )
 
     def config(self, name: str) -> Config:
         return checked_config(Config(
@@ -103,6 +129,7 @@ class SimulatedCluster:
         self.invariants.deposed_longer_by = 0
         for member in self.members.values():
             member.disk.conditions = IDEAL_DISK
+        self.health.rare_conditions_end()
 
     # --- processes -------------------------------------------------------------------------
 
@@ -144,6 +171,10 @@ class SimulatedCluster:
             return
         member.server = server
         self.invariants.began(member)
+        self.health.disturb(member.name)
+        self.elections.began(member)
+        self.reads.began(member)
+        self.requests.began(member)
 
     def _stopped_itself(self, process: Process, code: int, why: str) -> None:
         """Called when a process ends itself or crashes at a failpoint."""
@@ -168,6 +199,7 @@ class SimulatedCluster:
     def _paused_itself(self, process: Process, failpoint: str) -> None:
         """Called when a process pauses at a failpoint."""
         self.coverage.reached("a member was paused at a step")
+        self.elections.interrupted(self.members[process.name])
         for future in self._pause_waiters.get((process.name, failpoint), ()):
             if not future.done():
                 future.set_result(None)
@@ -178,6 +210,7 @@ class SimulatedCluster:
         if member.process is not None and not member.process.ended:
             if not self.stopping:
                 self.invariants.down(member)
+                self.elections.interrupted(member)
             member.server = None
             member.process.end()
             self.network.process_ended(name)
@@ -201,6 +234,7 @@ class SimulatedCluster:
             member = self.members[name]
             if member.alive:
                 self.invariants.down(member)
+                self.elections.interrupted(member)
             self.network.power_lost(name)
             if member.process is not None:
                 member.server = None
@@ -211,6 +245,7 @@ class SimulatedCluster:
     def pause(self, name: str) -> None:
         member = self.members[name]
         if member.process is not None and not member.process.ended:
+            self.elections.interrupted(member)
             member.process.pause()
 
     def resume(self, name: str) -> None:
@@ -219,6 +254,7 @@ class SimulatedCluster:
             waiting = bool(member.process.backlog)
             self.coverage.sometimes("a paused member found work waiting", waiting)
             self.invariants.resumed(member)
+            self.health.disturb(name)
             self.loop.resume(member.process)
 
     def stop(self) -> None:

@@ -17,8 +17,6 @@ Invariants must always be true. Conditions should be true at some time in a camp
     monotonicity           while a process runs, its terms and commits never decrease, and a
                            vote given in a term does not change
     stops                  a member stops itself only because of its disk
-    reads                  a linearizable read waits until its member has applied what any
-                           member had committed when the read began
     agreement              after all faults are healed, the members agree
 
 These rules detect a bug close to its cause. For example, a lost vote violates a rule at once. It
@@ -129,11 +127,11 @@ class InvariantMonitor:
     def _changed(self, process: Process, seen: ObservedRaft) -> None:
         name, raft, log = process.name, seen.raft, seen.raft.log
         if raft.term < seen.term:
-            self._violated(f"{name} lowered its term from {seen.term} to {raft.term}")
+            self.violated(f"{name} lowered its term from {seen.term} to {raft.term}")
         if raft.term == seen.term and seen.vote and raft.vote != seen.vote:
-            self._violated(f"{name} changed its vote in term {raft.term}")
+            self.violated(f"{name} changed its vote in term {raft.term}")
         if log.committed < seen.committed:
-            self._violated(
+            self.violated(
                 f"{name} lowered its commit index from {seen.committed} to {log.committed}"
             )
         if raft.role is not seen.role or raft.term != seen.term:
@@ -170,7 +168,7 @@ class InvariantMonitor:
     def _became_leader(self, name: str, raft: Raft) -> None:
         other = self._leaders.setdefault(raft.term, name)
         if other != name:
-            self._violated(f"{other} and {name} both lead in term {raft.term}")
+            self.violated(f"{other} and {name} both lead in term {raft.term}")
         # The log may already contain the empty entry of the new term.
         own = raft.log.last_term == raft.term
         earlier = raft.log.last_index - (1 if own else 0)
@@ -188,7 +186,7 @@ class InvariantMonitor:
         )
         voters = [other for other, one in self._seen.items() if one.voted_for(raft)]
         if len(voters) < self._majority:
-            self._violated(
+            self.violated(
                 f"{name} leads in term {raft.term}, but the votes for it are durable only on "
                 f"{', '.join(voters) or 'no member'}"
             )
@@ -198,7 +196,7 @@ class InvariantMonitor:
         earlier_terms = [index for term, index in self._committed_by.items() if term < raft.term]
         last = max(earlier_terms, default=0)
         if last and not self._contains(raft, last, self._committed[last]):
-            self._violated(
+            self.violated(
                 f"{name} leads in term {raft.term} and lacks entry {last} of term "
                 f"{self._committed[last]}, which is committed"
             )
@@ -237,7 +235,7 @@ class InvariantMonitor:
             if found is None:
                 self._entries[here] = (before, entry.data)
             elif found[1] != entry.data or (None not in (found[0], before) and found[0] != before):
-                self._violated(
+                self.violated(
                     f"{name} has another entry {entry.index} of term {entry.term} than another "
                     "member, or another predecessor of it"
                 )
@@ -253,7 +251,7 @@ class InvariantMonitor:
                 assert term is not None
                 self._committed[index] = term
             elif known != term:
-                self._violated(
+                self.violated(
                     f"{name} committed entry {index} of term {term}, but another member has "
                     f"committed an entry {index} of term {known}"
                 )
@@ -310,7 +308,7 @@ class InvariantMonitor:
             or one.raft.floor >= (term, index)
         ]
         if len(holders) < self._majority:
-            self._violated(
+            self.violated(
                 f"{name} committed entry {index} of term {term}, which is durable only on "
                 f"{', '.join(holders) or 'no member'}"
             )
@@ -322,7 +320,7 @@ class InvariantMonitor:
         """
         term = raft.log.term_at(raft.log.committed)
         if term is not None and term != raft.term:
-            self._violated(
+            self.violated(
                 f"{name} leads in term {raft.term} and committed entry {raft.log.committed} of "
                 f"term {term} by counting"
             )
@@ -358,7 +356,7 @@ class InvariantMonitor:
         durable = seen.durable_index() >= match
         if durable and (term is None or self._contains(seen.raft, match, term)):
             return
-        self._violated(
+        self.violated(
             f"{leader} leads in term {raft.term} and counts entry {match} as stored on {name}, "
             f"where it is {'another entry' if durable else 'not durable'}"
         )
@@ -389,23 +387,28 @@ class InvariantMonitor:
     def _applied(self, process: Process, seen: ObservedRaft, applied: int, revision: int) -> None:
         """Check the applied index and the revision, which may change without the index."""
         if applied < seen.applied:
-            self._violated(
+            self.violated(
                 f"{process.name} lowered its applied index from {seen.applied} to {applied}"
             )
         if applied > seen.raft.log.committed:
-            self._violated(
+            self.violated(
                 f"{process.name} applied entry {applied}, but its commit index is "
                 f"{seen.raft.log.committed}"
             )
         seen.applied, seen.revision = applied, revision
         known = self._revisions.setdefault(applied, revision)
         if known != revision:
-            self._violated(
+            self.violated(
                 f"{process.name} is at revision {revision} after entry {applied}, but another "
                 f"member was at revision {known}"
             )
 
-    def _violated(self, what: str) -> None:
+    def last_committed(self) -> int:
+        """The largest index that any member has committed."""
+        return self._last_committed
+
+    def violated(self, what: str) -> None:
+        """Add a violation. Further ones than `VIOLATIONS_MAX` are left out."""
         if len(self.violations) < VIOLATIONS_MAX:
             self.violations.append(f"{self._loop.time():.6f} s: {what}")
 
@@ -416,28 +419,7 @@ class InvariantMonitor:
         server = member.server
         if server is None:
             return
-        self._check_reads(member.name, server)
         record_start(self._coverage, server, restarted=member.lives > 1)
-
-    def _check_reads(self, name: str, server: Server) -> None:
-        """Replace `server.linearizable_read` by a method that also checks each read.
-
-        Source: Raft thesis, 6.4: the read index is at least the largest commit index of any
-        server at the time of the request.
-        """
-        wait = server.linearizable_read
-
-        async def linearizable_read() -> None:
-            committed, began_s = self._last_committed, self._loop.time()
-            await wait()
-            applied = server.store.consistent_index
-            if applied < committed:
-                self._violated(
-                    f"{name} answers a read that began at {began_s:.6f} s, and has applied entry "
-                    f"{applied}; entry {committed} was committed then"
-                )
-
-        server.linearizable_read = linearizable_read  # type: ignore[method-assign]
 
     def resumed(self, member: Member) -> None:
         """Record that `member` resumes after a pause.
@@ -461,7 +443,7 @@ class InvariantMonitor:
         data, every reason is allowed, because a member stops when it finds that data is missing.
         """
         if "DiskError" not in why and not self._members[name].disk.lost_durable_data:
-            self._violated(f"{name} stopped itself: {why}")
+            self.violated(f"{name} stopped itself: {why}")
 
     def disagreed(self, waited_ms: int) -> None:
         """Report that the members did not agree within `waited_ms` after all faults were healed.
@@ -472,7 +454,7 @@ class InvariantMonitor:
         """
         damaged = [one for one in self._members.values() if one.disk.lost_durable_data]
         if all(one.alive for one in damaged) and len(damaged) < self._majority:
-            self._violated(
+            self.violated(
                 f"the members did not agree within {waited_ms / 1000:g} s after all was healed"
             )
 
@@ -488,6 +470,6 @@ class InvariantMonitor:
 
 
 async def _read(server: Server) -> None:
-    """A read without a client. `InvariantMonitor._check_reads` checks it."""
+    """A read without a client. `ReadMonitor` checks it."""
     with contextlib.suppress(RpcError):
         await server.linearizable_read()

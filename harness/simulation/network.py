@@ -32,6 +32,11 @@ replaced by a new one."""
 RETRANSMIT_NS = 200_000_000
 """Source: Linux's TCP_RTO_MIN."""
 
+DELAYS_IN_MEANS_MAX = 4
+"""The longest random delay of a frame, as a multiple of the mean."""
+LATE_NS = 100_000_000
+"""A frame that takes longer than this on its way disturbs the link (`health.py`)."""
+
 STRAGGLERS_PERCENT = 30.0
 """The share of reordered frames that are late by up to `STRAGGLE_NS_MAX`."""
 STRAGGLE_NS_MAX = 1_000_000_000
@@ -55,6 +60,10 @@ class Link:
         self._loop = loop
         self._random = random
         self._free_at_ns = 0
+        self.disturbed_ns = 0
+        """When the link last lost or delayed a frame, or a connection over it began or ended."""
+        self.connections = 0
+        """The number of established connections that were dialled over the link."""
         self.waiting: list[tuple[Connection, bytes]] = []
         """The frames that are held back, in order."""
 
@@ -66,11 +75,12 @@ class Link:
         """The delay of `size` bytes that are sent now, independent of other frames."""
         random, conditions, state = self._random, self.conditions, self.state
         least, mean = conditions.delay_us
-        # The product of two draws is cheap and bounded.
+        # The product of two draws is cheap and bounded by `DELAYS_IN_MEANS_MAX`.
         delay_ns = int((least + mean * 2 * random.random() * random.random() * 2) * 1000)
         if random.random() * 100 < conditions.slow_percent:
             delay_ns += RETRANSMIT_NS << random.randrange(3)
             self.reached("a frame waited for a retransmission")
+            self.disturb(delay_ns)
         return delay_ns if state is NORMAL else delay_ns + self._added_ns(state, size)
 
     def _added_ns(self, state: LinkState, size: int) -> int:
@@ -84,7 +94,13 @@ class Link:
             taken_ns = size * 1_000_000_000 // state.rate_bytes_per_s
             self._free_at_ns = max(self._free_at_ns, now_ns) + taken_ns
             added_ns += self._free_at_ns - now_ns
+        if added_ns > LATE_NS:
+            self.disturb(added_ns)
         return added_ns
+
+    def disturb(self, for_ns: int = 0) -> None:
+        """Record a disturbance whose effect lasts for `for_ns`."""
+        self.disturbed_ns = max(self.disturbed_ns, self._loop.now_ns + for_ns)
 
     def happens(self, percent: float) -> bool:
         return percent > 0 and self._random.random() * 100 < percent
@@ -129,6 +145,8 @@ class Connection:
         self._receive: Callable[[bytes], Callable[[bytes], None] | None] | None = accept
         self.source.connections[self] = None
         target.connections[self] = None
+        link.connections += 1
+        link.disturb()
 
     def send(self, frame: bytes) -> None:
         """Put a frame into the kernel's buffer, and send it."""
@@ -151,6 +169,7 @@ class Connection:
         if not is_first and link.happens(conditions.loss_percent):
             self.queued_bytes -= len(frame)
             link.reached("a frame was lost")
+            link.disturb()
             return
         due_ns = loop.now_ns + link.transit_ns(len(frame))
         if is_first or not link.happens(conditions.reorder_percent):
@@ -159,6 +178,7 @@ class Connection:
         elif link.happens(STRAGGLERS_PERCENT):
             # Later frames do not wait for this one.
             due_ns += int(link.fraction() ** 3 * STRAGGLE_NS_MAX)
+            link.disturb(due_ns - loop.now_ns)
             link.reached("a frame came long after later ones")
         elif due_ns < self._last_ns:
             link.reached("a frame overtook another")
@@ -223,6 +243,9 @@ class Connection:
         return not self.broken and self._receive is None
 
     def _detach(self) -> None:
+        if not self.broken:
+            self.link.connections -= 1
+            self.link.disturb()
         self.broken = True
         self._receive = None
         self.source.connections.pop(self, None)
@@ -407,6 +430,7 @@ class Network:
         """Set the state of a link; see `splitbrain.nemesis.capabilities.LinkState`."""
         link, back = self.link(source, target), self.link(target, source)
         link.state = state if state != NORMAL else NORMAL
+        link.disturb()
         if not link.state.open and not back.state.open:
             for machine in (self._machines[source], self._machines[target]):
                 for connection in list(machine.connections):

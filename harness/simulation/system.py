@@ -21,6 +21,7 @@ from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.capabilities import DiskState, LinkState
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import DiskArea, MemberName
+from splitbrain.node.failpoint import delay_s
 
 START_TIMEOUT_S = 30.0
 POWER_LOST_DURING_SYNC_PERCENT = 70
@@ -47,6 +48,8 @@ class SimulatedSystem:
         self._folder = folder
         self._stopped = False
         self._random = stream(cluster.seed, "power")
+        self._delays_s: dict[tuple[MemberName, str], float] = {}
+        """How long each failpoint that is set delays its member."""
 
     @property
     def members(self) -> Sequence[MemberName]:
@@ -142,7 +145,8 @@ class SimulatedSystem:
         return {"system": "simulated", "python": python_version()}
 
     def open_clients(self, timeout_ms: int) -> AbstractAsyncContextManager[Client]:
-        return _clients(SimulatedClient(self.cluster.clients, timeout_ms))
+        client = SimulatedClient(self.cluster.clients, self.cluster.requests, timeout_ms)
+        return _clients(client)
 
     # --- faults ----------------------------------------------------------------------------
 
@@ -179,9 +183,11 @@ class SimulatedSystem:
     async def drift_clock(self, member: MemberName, ppm: int) -> None:
         self.cluster.coverage.sometimes("a clock drifted", ppm != 0)
         self.cluster.members[member].clock.drift(ppm)
+        self.cluster.health.disturb(member)
 
     async def set_disk(self, member: MemberName, state: DiskState) -> None:
         self.cluster.members[member].disk.state = state
+        self.cluster.health.disturb(member)
 
     async def rot(self, member: MemberName, area: DiskArea, bits: int) -> str:
         return self.cluster.members[member].disk.rot(area, bits)
@@ -197,11 +203,14 @@ class SimulatedSystem:
             server.failpoints.set(failpoint, term)
         except ValueError as problem:
             raise FaultError(str(problem)) from problem
+        self._delays_s[member, failpoint] = delay_s(term)
 
     async def clear_failpoint(self, member: MemberName, failpoint: str) -> None:
         server = self.cluster.members[member].server
         if server is not None:
             server.failpoints.clear(failpoint)
+        # The member may still be delayed at the step.
+        self.cluster.health.disturb(member, self._delays_s.pop((member, failpoint), 0.0))
 
     async def wait_until_paused_at(self, member: MemberName, failpoint: str) -> None:
         await self.cluster.wait_until_paused_at(member, failpoint)

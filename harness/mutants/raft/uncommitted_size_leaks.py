@@ -1,0 +1,26 @@
+"""A leader charges a proposal by the size of its buffer, and releases it by its payload."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft import leader
+from splitbrain.node.raft.state import RaftState
+
+BUFFER_BYTES = 256 * 1024
+
+MUTANT = Mutant(
+    what="a leader refuses or drops all proposals after a while, because its limit is used up",
+    source="etcd-io/etcd pull request 10167 (the limit of the uncommitted size of a leader must"
+    " be released by what was charged)",
+    found_by=("availability", "invariants"),
+)
+
+
+def plant() -> None:
+    original = leader.propose
+
+    def propose(raft: RaftState, data: bytes) -> None:
+        original(raft, data)
+        raft.uncommitted_bytes += BUFFER_BYTES
+
+    leader.propose = propose

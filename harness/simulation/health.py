@@ -1,0 +1,136 @@
+"""Since when each member and each link of a simulated cluster has been healthy.
+
+A liveness invariant, such as "a request is answered within its bound", holds only while nothing
+disturbs the members that it needs. A disturbance is a fault, a frame that is lost or late, a
+connection that breaks or begins, and the start or resumption of a member. The simulation knows all
+of them, so a bound is judged exactly for the time since the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import NamedTuple
+
+from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.member import Member
+from splitbrain.harness.simulation.network import Network
+from splitbrain.nemesis.capabilities import HEALTHY, NORMAL
+
+HARMLESS = (
+    "tiny snapshot chunks",
+    "a snapshot's queue is short",
+    "a short apply queue",
+    "the backend is flushed at once",
+    "a short election timeout",
+    "a watcher's buffer is small",
+    "a watch's answer is cut early",
+)
+"""Rare conditions (`buggify.py`) that delay no answer."""
+LIMITING = ("tiny appends", "few appends in flight", "few committed entries at once")
+"""Rare conditions that limit the throughput of a member from its start to its end."""
+BRIEF_S = {"a batch waits to be applied": 0.05, "the log is slow to write": 0.02}
+"""The longest delay by a rare condition. Any other one disturbs for `RARE_S`."""
+RARE_S = 3.0
+
+
+class Calm(NamedTuple):
+    """Members that have been healthy, and connected to their leader, since the time `since_ns`."""
+
+    since_ns: int
+    leader: str
+    members: tuple[str, ...]
+
+
+class Health:
+    """The disturbances of one run."""
+
+    def __init__(
+        self, loop: VirtualLoop, members: Mapping[str, Member], network: Network
+    ) -> None:
+        self._loop = loop
+        self._members = members
+        self._network = network
+        self._disturbed_ns: dict[str, int] = {}
+        self._limited = False
+
+    def rare_condition(self, name: str) -> None:
+        """Record that a rare condition has occurred in some member."""
+        if name in HARMLESS:
+            return
+        self._limited = self._limited or name in LIMITING
+        for member in self._members:
+            self.disturb(member, BRIEF_S.get(name, RARE_S))
+
+    def rare_conditions_end(self) -> None:
+        """From now on no rare condition occurs, and the load is over."""
+        self._limited = False
+        for member in self._members:
+            self.disturb(member)
+
+    def disturb(self, member: str, for_s: float = 0.0) -> None:
+        """Record a disturbance of `member`, which has an effect for `for_s` more seconds."""
+        until_ns = self._loop.now_ns + round(for_s * 1e9)
+        self._disturbed_ns[member] = max(self._disturbed_ns.get(member, 0), until_ns)
+
+    def member_since(self, name: str) -> int | None:
+        """Since when the member has been healthy, in ns of virtual time; None if it is not."""
+        member = self._members[name]
+        if (
+            not member.runs
+            or member.server is None
+            or self._limited
+            or member.disk.state != HEALTHY
+            or member.disk.lost_durable_data
+            or member.clock.drifts
+            or member.server.failpoints.armed
+        ):
+            return None
+        return self._past(self._disturbed_ns.get(name, 0))
+
+    def link_since(self, source: str, target: str) -> int | None:
+        """Since when the link has been connected and healthy; None if it is not."""
+        link = self._network.link(source, target)
+        if link.state is not NORMAL or not link.connections:
+            return None
+        return self._past(link.disturbed_ns)
+
+    def pair_since(self, one: str, other: str) -> int | None:
+        """Since when both members and both links between them have been healthy."""
+        return _latest(
+            self.member_since(one), self.member_since(other),
+            self.link_since(one, other), self.link_since(other, one),
+        )
+
+    def all_since(self, names: tuple[str, ...]) -> int | None:
+        """Since when all of `names`, and all links among them, have been healthy."""
+        alone = [self.member_since(name) for name in names]
+        return _latest(*alone, *(self.pair_since(a, b) for a, b in combinations(names, 2)))
+
+    def calm_around(self, leader: str, member: str) -> Calm | None:
+        """The healthiest majority that contains `leader` and `member`; None if there is none.
+
+        Only the links between the leader and the other members matter.
+        """
+        since = {
+            other: self.pair_since(leader, other) for other in self._members if other != leader
+        }
+        own = self.member_since(leader) if member == leader else since[member]
+        chosen = [leader] if member == leader else [leader, member]
+        others = sorted(
+            (found, name) for name, found in since.items()
+            if found is not None and name not in chosen
+        )
+        others = others[: len(self._members) // 2 + 1 - len(chosen)]
+        if own is None or 2 * (len(chosen) + len(others)) <= len(self._members):
+            return None
+        names = tuple(sorted([*chosen, *(name for _, name in others)]))
+        return Calm(max([own, *(found for found, _ in others)]), leader, names)
+
+    def _past(self, ns: int) -> int | None:
+        return ns if ns <= self._loop.now_ns else None
+
+
+def _latest(*since: int | None) -> int | None:
+    known = [one for one in since if one is not None]
+    return max(known, default=0) if len(known) == len(since) else None

@@ -1,0 +1,141 @@
+"""No election begins without a cause: each rule, a member that breaks it, and correct members."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from splitbrain.node.raft import election, leader, replication
+from splitbrain.node.raft.message import Message, MessageType
+from splitbrain.node.raft.raft import HANDLERS
+from splitbrain.node.raft.ready import Role
+from splitbrain.node.raft.state import RaftState
+from tests.simulation.simulated_members import SimulatedMembers
+
+
+def vote_request(members: SimulatedMembers, kind: MessageType) -> tuple[RaftState, Message]:
+    """A follower, and a request of the other follower for its vote in the next term."""
+    one, other = (members.raft(name) for name in members.followers())
+    log = other.log
+    return one, Message(kind, one.id, other.id, one.term + 1, log.last_term, log.last_index)
+
+
+@pytest.mark.parametrize("check_quorum", [True, False])
+@pytest.mark.parametrize("pre_vote", [True, False])
+def test_correct_members_break_no_rule_under_faults(pre_vote: bool, check_quorum: bool) -> None:
+    members = SimulatedMembers(5, pre_vote=pre_vote, check_quorum=check_quorum)
+    for _ in range(3):
+        old = members.leader()
+        members.isolate(old)
+        members.wait(2.0)
+        members.heal(old)
+        members.wait(1.0)
+        members.cluster.kill(members.leader())
+        members.wait(1.0)
+        paused = members.followers()[0]
+        members.cluster.pause(paused)
+        members.wait(1.0)
+        members.cluster.resume(paused)
+        for name in members.cluster.members:
+            members.cluster.start(name)
+        members.wait(2.0)
+    assert members.violations == []
+
+
+def test_the_lease_is_checked_only_with_a_vote_request_of_a_higher_term() -> None:
+    members = SimulatedMembers()
+    one, request = vote_request(members, MessageType.VOTE)
+    one.step(request)  # type: ignore[attr-defined]
+    one.step(replace(request, term=one.term))  # type: ignore[attr-defined]
+    assert members.violations == []
+
+
+def test_a_member_whose_timer_is_not_reset_by_heartbeats_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    members = SimulatedMembers()
+    original = HANDLERS[Role.FOLLOWER][MessageType.HEARTBEAT]
+
+    def on_heartbeat(raft: RaftState, message: Message) -> None:
+        elapsed = raft.election_elapsed
+        original(raft, message)
+        raft.election_elapsed = elapsed
+
+    monkeypatch.setitem(HANDLERS[Role.FOLLOWER], MessageType.HEARTBEAT, on_heartbeat)
+    leading, term = members.leader(), members.raft("n1").term
+    members.wait(1.0)
+    first = members.violations[0]
+    assert f"campaigns for term {term + 1}, " in first
+    assert f"it has heard from the leader {leading} of term {term}" in first
+    assert "its election timeout is at least 200.0 ms" in first
+
+
+def test_a_leader_that_sends_a_follower_no_heartbeats_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    members = SimulatedMembers()
+    original, forgotten = replication.broadcast_heartbeat, members.raft(members.followers()[0]).id
+
+    def broadcast_heartbeat(raft: RaftState) -> None:
+        peers = raft.peers
+        raft.peers = tuple(one for one in peers if one.id != forgotten)
+        original(raft)
+        raft.peers = peers
+
+    monkeypatch.setattr(replication, "broadcast_heartbeat", broadcast_heartbeat)
+    members.wait(2.0)
+    assert f"although the leader {members.leader()} has led, and has been connected" in (
+        members.violations[0]
+    )
+
+
+def test_a_candidate_without_pre_votes_of_a_majority_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    members = SimulatedMembers()
+    monkeypatch.setattr(election, "run_for_pre_vote", election.run_for_vote)
+    isolated = members.followers()[0]
+    members.isolate(isolated)
+    members.wait(1.0)
+    assert f"{isolated} became a candidate of term " in members.violations[0]
+    assert f"with pre-votes of {isolated} only" in members.violations[0]
+
+
+@pytest.mark.parametrize("kind", [MessageType.VOTE, MessageType.PRE_VOTE])
+def test_a_member_that_votes_although_it_hears_its_leader_is_found(
+    kind: MessageType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = SimulatedMembers()
+    leading = members.leader()
+    one, request = vote_request(members, kind)
+    monkeypatch.setattr(election, "in_leader_lease", lambda _: False)
+    one.step(request)  # type: ignore[attr-defined]
+    (first,) = members.violations
+    assert f"({kind.name}), although it heard from the leader {leading} of term " in first
+
+
+def test_a_leader_that_steps_down_although_a_majority_responds_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    members = SimulatedMembers()
+    leading = members.leader()
+    monkeypatch.setattr(leader, "quorum_is_active", lambda _: False)
+    members.wait(0.5)
+    assert f"{leading} ceased to lead in term " in members.violations[0]
+    assert "although a majority had responded: n" in members.violations[0]
+
+
+def test_the_leader_is_the_running_one_of_the_highest_term() -> None:
+    members = SimulatedMembers()
+    old = members.leader()
+    members.cluster.pause(old)
+    assert members.cluster.elections.leader() is None
+    led_until: Any = members.cluster.elections.led_until_ns
+    assert led_until == members.loop.now_ns
+    members.wait(1.0)
+    found = members.cluster.elections.leader()
+    assert found is not None
+    assert found[0] != old
+    assert found[1] > led_until
