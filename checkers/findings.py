@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.verdict import Anomaly, by_kind, merge
 from splitbrain.histories.history import Operation
 from splitbrain.histories.service import ServiceOperation
 
-ANOMALIES_MAX = 50
+ANOMALIES_MAX = 10_000
 """This many anomalies of one kind are kept in full. Further ones are only counted."""
+NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 
 
 def first_of_each_kind(anomalies: Iterable[Anomaly]) -> tuple[tuple[Anomaly, ...], dict[str, int]]:
@@ -42,13 +45,13 @@ class Findings:
 
     def add(
         self, kind: str, because: str, *ops: Operation | ServiceOperation,
-        members: tuple[str, ...] = (), revision: int = 0,
+        members: tuple[str, ...] = (), revision: int = 0, facts: Mapping[str, Any] = NO_FACTS,
     ) -> None:
-        """Add an anomaly that the operations `ops` show."""
+        """Add an anomaly that the operations `ops` show; `facts` are added to its detail."""
         self.count += 1
         self.by_kind[kind] = self.by_kind.get(kind, 0) + 1
         if self.by_kind[kind] <= ANOMALIES_MAX:
-            detail = {"revision": revision} if revision else {}
+            detail = {**({"revision": revision} if revision else {}), **facts}
             self.anomalies.append(
                 Anomaly(
                     kind=kind, because=because, events=wording.indexes(*ops), members=members,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+KEPT_OF_A_KIND_MAX = 50
 NOT_APPLICABLE = "not applicable: "
 """`Verdict.why` begins with this text if the history contains nothing for the checker to judge."""
 
@@ -23,6 +24,8 @@ class Anomaly(msgspec.Struct, frozen=True, omit_defaults=True):
     """The names of the members that are involved."""
     detail: dict[str, Any] = {}
     """The same facts for programs, such as the revision. The keys depend on the checker."""
+    known: str = ""
+    """The id of a known bug of the tested store that the anomaly shows; "" if there is none."""
 
 
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=False):
@@ -40,6 +43,8 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=False):
     """The run time of the checker."""
     kinds: dict[str, int] = {}
     """The number of anomalies of each kind, including those that `anomalies` does not contain."""
+    known: tuple[Anomaly, ...] = ()
+    """Anomalies that show a known bug of the tested store. They do not make the verdict invalid."""
 
     @property
     def anomaly_count(self) -> int:
@@ -72,14 +77,20 @@ def by_kind(anomalies: Iterable[Anomaly]) -> dict[str, list[Anomaly]]:
 def grouped(verdict: Verdict) -> Verdict:
     """`verdict` with its anomalies grouped by kind, and with the number of each kind.
 
-    Otherwise a frequent kind of anomaly could hide the others.
+    Otherwise a frequent kind of anomaly could hide the others. At most `KEPT_OF_A_KIND_MAX`
+    anomalies of a kind are kept.
     """
     kinds = by_kind(verdict.anomalies)
     return msgspec.structs.replace(
         verdict,
-        anomalies=tuple(one for group in kinds.values() for one in group),
+        anomalies=_first_of(kinds),
         kinds={kind: verdict.count_of(kind) for kind in kinds},
+        known=_first_of(by_kind(verdict.known)),
     )
+
+
+def _first_of(kinds: Mapping[str, Sequence[Anomaly]]) -> tuple[Anomaly, ...]:
+    return tuple(one for group in kinds.values() for one in group[:KEPT_OF_A_KIND_MAX])
 
 
 def with_evidence(verdict: Verdict, found: object, missing: str) -> Verdict:

@@ -35,6 +35,7 @@ Source: etcd's API guarantees on watch, and the properties that etcd's robustnes
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
@@ -71,9 +72,13 @@ def check_watch(evidence: Evidence) -> Verdict:
     events = progress = unlogged = 0
     for stream in streams:
 
-        def report(kind: str, because: str, revision: int, node: str = stream.node) -> None:
+        def report(
+            kind: str, because: str, revision: int, node: str = stream.node, **facts: Any
+        ) -> None:
             ops = (writers[revision],) if revision in writers else ()
-            findings.add(kind, because, *ops, members=(node,), revision=revision)
+            findings.add(
+                kind, because, *ops, members=(node,), revision=revision, facts=facts
+            )
 
         check = StreamCheck(
             stream=stream, truth=truth, compactions=compactions, times=times, report=report

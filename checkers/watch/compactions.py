@@ -51,6 +51,10 @@ class Compactions:
             one.revision == revision and one.call <= time for one in self._compactions
         )
 
+    def requested(self, revision: int) -> bool:
+        """Whether a client requested a compaction to exactly `revision`."""
+        return any(one.revision == revision for one in self._compactions)
+
     def done_before(self, revision: int) -> Compaction | None:
         """Return the highest compaction that a member at `revision` has certainly made.
 

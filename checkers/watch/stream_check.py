@@ -7,7 +7,8 @@ lists shows this. Otherwise `Explained` examines each event.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.model.sequential_store import in_interval
@@ -17,8 +18,11 @@ from splitbrain.histories.kv import KeyValue
 from splitbrain.histories.member_state import Change
 from splitbrain.histories.watch import Cancelled, Events, Progress, WatchRequest, WatchStream
 
-Report = Callable[[str, str, int], None]
-"""A function that reports an anomaly: (kind, because, revision)."""
+
+class Report(Protocol):
+    """Reports an anomaly. `facts` are added to its detail."""
+
+    def __call__(self, kind: str, because: str, revision: int, **facts: Any) -> None: ...
 
 
 def start_of(stream: WatchStream) -> int:
@@ -189,6 +193,27 @@ class StreamCheck:
             f"{self._name} received {wording.change(change)} of revision {change.revision} at "
             f"{wording.seconds(batch.time)} with prev_kv {_text(given)}, expected "
             f"{_text(expected)}", change.revision,
+            first_answers_without=given is None and self._is_first_without_previous(batch),
+        )
+
+    def _is_first_without_previous(self, batch: Events) -> bool:
+        """Whether no answer of the stream up to `batch` contains a prev_kv."""
+        for answer in self._stream.answers:
+            if isinstance(answer, Events) and any(answer.previous):
+                return False
+            if answer is batch:
+                break
+        return True
+
+    def lost(self, changes: Sequence[Change], how: str) -> None:
+        """Report that the stream did not receive `changes`."""
+        first = changes[0].revision
+        deletes = all(
+            one.kind == "delete" and self._compactions.requested(one.revision) for one in changes
+        )
+        self._report(
+            "lost event", f"{self._name} never received {_some(changes)}, {how}", first,
+            only_deletes_compacted_at=deletes, from_lost_revision=self._start == first,
         )
 
     # --- answers between events
@@ -208,7 +233,7 @@ class StreamCheck:
                 "false progress",
                 f"{self._name} was notified at {wording.seconds(progress.time)} of progress up "
                 f"to revision {progress.revision}, but {wording.changes(changes)} of revision "
-                f"{missing} had not been sent", missing,
+                f"{missing} had not been sent", missing, whole=progress.whole, beyond_end=False,
             )
         start = self._request.start_revision
         if progress.revision < start - 1:
@@ -224,7 +249,7 @@ class StreamCheck:
                 "false progress",
                 f"{self._name} was notified at {wording.seconds(progress.time)} of progress up "
                 f"to revision {progress.revision}; the members end at {self._truth.last}",
-                progress.revision,
+                progress.revision, whole=progress.whole, beyond_end=True,
             )
 
     def check_cancel(self, cancelled: Cancelled) -> None:
@@ -263,11 +288,10 @@ class StreamCheck:
             return
         lost = selection.changes[place : bisect_right(selection.revisions, closed.settled)]
         if lost:
-            self._report(
-                "lost event",
-                f"{self._name} never received {_some(lost)}, although it was open until "
-                f"{wording.seconds(closed.time)}, long after all members were at revision "
-                f"{closed.settled}", lost[0].revision,
+            self.lost(
+                lost,
+                f"although it was open until {wording.seconds(closed.time)}, long after all "
+                f"members were at revision {closed.settled}",
             )
 
     # --- compared with the rest of the run
@@ -436,7 +460,12 @@ class Explained:
             kind, why = "phantom event", "which is not in the change log"
         else:
             return
-        self._report(kind, f"{received}, {why}", change.revision)
+        assert self._stream.created is not None
+        start = request.start_revision
+        self._report(
+            kind, f"{received}, {why}", change.revision, from_now=not start,
+            future=start > self._stream.created.revision,
+        )
 
     def _look_for_split(self, batch: Events) -> None:
         """Report an answer whose last revision continues in a later answer."""
@@ -463,11 +492,7 @@ class Explained:
             return
         changes = [self._selection.changes[place] for place in lost]
         after = self._skipped[lost[0]]
-        self._report(
-            "lost event",
-            f"{self._name} never received {_some(changes)}, but received a later event at "
-            f"{wording.seconds(after)}", changes[0].revision,
-        )
+        self._check.lost(changes, f"but received a later event at {wording.seconds(after)}")
 
 
 def _some(changes: Sequence[Change]) -> str:

@@ -45,13 +45,16 @@ if TYPE_CHECKING:
               help="Limits on latency, availability and recovery time, such as "
                    "p99=200ms,availability=99%,recovery=5s. If one is exceeded, the history is "
                    "invalid.  [default: that of the run]")
+@click.option("--known", "known", multiple=True, metavar="BUG[,BUG…]",
+              help="Excuse anomalies that show these known bugs of the tested store: names from "
+                   "`splitbrain list known-bugs`, or all.  [default: those of the run]")
 @click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.html",
               help="Draw the anomalies into an HTML page.")
 @click.option("--no-report", is_flag=True, help="Do not write report.html again.")
 def command(
     path: Path, names: tuple[str, ...], models: tuple[str, ...], form: str, keyed: bool | None,
     search_limit: float | None, budget: str, picture: Path | None, no_report: bool,
-    consistency: str, initial: str | None,
+    consistency: str, initial: str | None, known: tuple[str, ...],
 ) -> int:
     """Judge a recorded run, or a history that another tool recorded.
 
@@ -84,9 +87,12 @@ def command(
         find_history,
         parse_models,
     )
-    from splitbrain.harness.schedule.options import Options, check
+    from splitbrain.harness.schedule.options import Options, check, parse_list
 
-    given = {"search_limit_s": search_limit, "budget": budget or None}
+    given = {
+        "search_limit_s": search_limit, "budget": budget or None,
+        "known": tuple(parse_list("known", ",".join(known))) or None,
+    }
     changed = {name: value for name, value in given.items() if value is not None}
     options = msgspec.structs.replace(Options(), **changed)
     check(options)
@@ -97,6 +103,11 @@ def command(
         raise BadArguments(
             f"{path} is the folder of a Splitbrain run: --model, --consistency-model, --initial, "
             "--format and --keyed apply only to history files"
+        )
+    if file is not None and known:
+        raise BadArguments(
+            f"--known with the history file {path}: the version of the tested store is not known; "
+            "--known applies only to the folder of a run"
         )
     with TerminalJudging() as observer:
         if file is None:

@@ -53,6 +53,13 @@ def _mutants() -> Iterable[Row]:
     return mutants().items()
 
 
+def _known_bugs() -> Iterable[Row]:
+    from splitbrain.harness.known_bugs.catalogue import known_bugs
+
+    for bug in known_bugs().values():
+        yield bug.id, f"{bug.title} ({' or '.join(bug.affected)})"
+
+
 def _corruptions() -> Iterable[Row]:
     from splitbrain.harness.synthetic.append_corruptions import APPEND_CORRUPTIONS
     from splitbrain.harness.synthetic.corruptions import CORRUPTIONS
@@ -70,6 +77,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], Iterable[Row]]]] = {
     "systems": ("run --system", _systems),
     "checkers": ("check --checker", _checkers),
     "mutants": ("run --mutant", _mutants),
+    "known-bugs": ("run --known", _known_bugs),
     "corruptions": ("generate --corrupt", _corruptions),
 }
 """Title of a section → the option that takes its names, and the function that yields its rows."""
@@ -82,7 +90,8 @@ FORMER_NAMES = {"spoils": "corruptions"}
 @click.argument("section", required=False, metavar=f"[{'|'.join(SECTIONS)}]",
                 type=click.Choice((*SECTIONS, *FORMER_NAMES)))
 def command(section: str | None) -> int:
-    """List workloads, nemeses, systems, checkers, mutants and corruptions, or one SECTION alone.
+    """List workloads, nemeses, systems, checkers, mutants, known bugs and corruptions, or one
+    SECTION alone.
 
     The title of each section names the option that takes its names. The option takes each
     name exactly as it is printed.

@@ -74,7 +74,7 @@ def splitbrain() -> None:
     Examples:
       splitbrain run                    this project's own store: 30 s of load with
                                         kills, pauses and partitions
-      splitbrain run --system etcd --workload kv --time-limit 60
+      splitbrain run --system etcd --workload kv --known all --time-limit 60
       splitbrain sim --seed 7           the same in simulation, repeatable byte for byte
       splitbrain replay store/latest    run the schedule of the last run again
       splitbrain check store/latest     judge the last run again

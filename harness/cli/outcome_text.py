@@ -9,6 +9,7 @@ import click
 from splitbrain.checkers.verdict import Anomaly, Verdict, by_kind
 from splitbrain.harness.judging.result_text import count_lines, kinds_text, reproduce_line
 from splitbrain.harness.judging.run_result import RunResult
+from splitbrain.harness.known_bugs.excuse import KNOWN_BUGS
 from splitbrain.harness.schedule.command_line import shown
 from splitbrain.harness.store.records import FaultCount
 
@@ -67,6 +68,18 @@ def print_verdicts(verdicts: Iterable[Verdict]) -> None:
             more = verdict.count_of(kind) - min(most, len(anomalies))
             if more > 0:
                 click.echo(f"    … and {more:,} more: {kind}")
+        for line in known_lines(verdict):
+            click.echo(f"    {line}")
+
+
+def known_lines(verdict: Verdict) -> list[str]:
+    """A line for each known bug that anomalies of `verdict` show."""
+    lines = []
+    for bug, count in verdict.counts.get(KNOWN_BUGS, {}).items():
+        first = next(one for one in verdict.known if one.known == bug)
+        plural = "anomaly" if count == 1 else "anomalies"
+        lines.append(f"known bug {bug}: {count:,} {plural}, {first.kind}")
+    return lines
 
 
 def _anomaly_text(anomaly: Anomaly) -> str:

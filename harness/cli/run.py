@@ -10,6 +10,7 @@ import click
 from splitbrain.harness.cli.run_options import budget_option, given, run_options
 
 if TYPE_CHECKING:
+    from splitbrain.harness.schedule.options import Options
     from splitbrain.harness.schedule.schedule import Schedule
 
 
@@ -37,7 +38,7 @@ def command(schedule: Path | None, no_report: bool, quiet: bool, **options: Any)
     \b
     Examples:
       splitbrain run --nodes 3 --nemesis kill,pause,partition --time-limit 30
-      splitbrain run --system etcd --workload kv --rate 1000 --seed 42
+      splitbrain run --system etcd --workload kv --known all --rate 1000 --seed 42
       splitbrain run --workload my_project.workloads:Transfers -o accounts=8
       splitbrain run --schedule my.schedule --system etcd
 
@@ -58,6 +59,8 @@ def command(schedule: Path | None, no_report: bool, quiet: bool, **options: Any)
         draw_schedule(read_options(chosen)) if schedule is None
         else schedule_from(schedule, chosen)
     )
+    if schedule is None and not quiet and (excuses := _known_note(scheduled.options)):
+        click.echo(excuses, err=True)
     note = _mutant_note(scheduled) if schedule is None else ""
     if note and not quiet:
         click.secho(note, fg="yellow", err=True)
@@ -66,6 +69,28 @@ def command(schedule: Path | None, no_report: bool, quiet: bool, **options: Any)
     if note and quiet and result.valid is not False:
         click.secho(note, fg="yellow", err=True)
     return result.exit_code
+
+
+def _known_note(options: Options) -> str:
+    """Return what the known bugs that `options` name change in the run; "" if they name none."""
+    from splitbrain.harness.drawing.draw import without_triggers
+    from splitbrain.harness.known_bugs.catalogue import excused_bugs
+    from splitbrain.harness.systems.factory import tested_version
+
+    if not options.known:
+        return ""
+    versions = tested_version(options)
+    bugs = excused_bugs(options.known, versions)
+    if not bugs:
+        return f"--known: no listed bug of {versions.get('etcd', options.system)} is excused"
+    drawn = without_triggers(options)
+    changed = [f"-o {name}={value}" for name, value in drawn.workload_options.items()
+               if options.workload_options.get(name) != value]
+    left_out = [*(kind for kind in options.nemesis if kind not in drawn.nemesis), *changed]
+    return (
+        f"--known: {len(bugs)} bugs of etcd {versions['etcd']} are excused"
+        + (f"; not drawn because of them: {', '.join(left_out)}" if left_out else "")
+    )
 
 
 def _mutant_note(schedule: Schedule) -> str:

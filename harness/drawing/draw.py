@@ -16,6 +16,8 @@ from splitbrain.harness.drawing.seed import seed_or_drawn
 from splitbrain.harness.drawing.swarm import Environment, draw_environment, draw_options
 from splitbrain.harness.drawing.watchers import draw_bound, draw_watchers
 from splitbrain.harness.errors import BadArguments, SplitbrainError
+from splitbrain.harness.known_bugs.avoid import faults_without, workload_options_without
+from splitbrain.harness.known_bugs.catalogue import excused_bugs
 from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOperation
 from splitbrain.harness.schedule.options import Options, read_options
 from splitbrain.harness.schedule.schedule import (
@@ -24,7 +26,11 @@ from splitbrain.harness.schedule.schedule import (
     member_seeds,
     needed_settings,
 )
-from splitbrain.harness.systems.factory import capabilities_of, failpoint_steps
+from splitbrain.harness.systems.factory import (
+    capabilities_of,
+    failpoint_steps,
+    tested_version,
+)
 from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.harness.workloads.workload import Draft, Workload
 from splitbrain.histories.random_stream import stream
@@ -40,12 +46,31 @@ NODES_DRAWN = (1, 3, 3, 3, 5)
 def draw_schedule(options: Options) -> Schedule:
     """The schedule that `options` and their seed determine. If they have no seed, a seed is drawn.
 
+    If the options name known bugs, the triggers of those that the tested version has are not drawn.
     Raises BadArguments for an unknown workload, system or kind of fault, and for a kind of fault
     that the system does not support.
     """
     options = msgspec.structs.replace(options, seed=seed_or_drawn(options.seed))
-    workload = make_workload(options.workload, options.workload_options)
-    return draw_for(options, workload, capabilities_of(options))
+    drawn = without_triggers(options)
+    workload = make_workload(drawn.workload, drawn.workload_options)
+    schedule = draw_for(drawn, workload, capabilities_of(options))
+    return msgspec.structs.replace(schedule, options=options)
+
+
+def without_triggers(options: Options) -> Options:
+    """`options`, changed such that no trigger of the known bugs that they name is drawn.
+
+    Raises BadArguments if they ask for such a trigger with a workload option.
+    """
+    bugs = excused_bugs(options.known, tested_version(options)) if options.known else ()
+    if not bugs:
+        return options
+    faults = faults_without(bugs, options.workload, _count_of_members(options), options.nemesis)
+    return msgspec.structs.replace(
+        options, nemesis=faults, workload_options=workload_options_without(
+            bugs, options.workload, options.workload_options, faults
+        ),
+    )
 
 
 def is_drawn(schedule: Schedule) -> bool:
@@ -68,8 +93,10 @@ def draw_for(
 
     Raises BadArguments if the options ask for another kind of fault.
     """
-    seed = seed_or_drawn(options.seed)
-    count = stream(seed, "topology").choice(options.nodes or NODES_DRAWN)
+    options = msgspec.structs.replace(options, seed=seed_or_drawn(options.seed))
+    seed = options.seed
+    assert seed is not None
+    count = _count_of_members(options)
     members = tuple(f"n{number}" for number in range(1, count + 1))
     time_limit_ms = round(options.time_limit_s * 1000)
     try:
@@ -84,7 +111,7 @@ def draw_for(
         settings=dict(default_settings(options.system))
     )
     return Schedule(
-        options=msgspec.structs.replace(options, seed=seed),
+        options=options,
         seed=seed,
         members=members,
         member_seeds=member_seeds(seed, members),
@@ -101,6 +128,11 @@ def draw_for(
         deposed_longer_by=environment.deposed_longer_by,
         buggify=environment.buggify,
     )
+
+
+def _count_of_members(options: Options) -> int:
+    assert options.seed is not None
+    return stream(options.seed, "topology").choice(options.nodes or NODES_DRAWN)
 
 
 def _operations(

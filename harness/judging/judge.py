@@ -19,13 +19,16 @@ from splitbrain.harness.judging.crashes import CRASHED, crash_verdict
 from splitbrain.harness.judging.run_evidence import EVIDENCE, missing_evidence
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.judging.serving_members import excused_members, serving_members
+from splitbrain.harness.known_bugs.catalogue import excused_bugs
+from splitbrain.harness.known_bugs.excuse import excused
+from splitbrain.harness.known_bugs.known_bug import KnownBug
 from splitbrain.harness.schedule.command_line import run_line
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.store.records import Results, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.systems.lease_checkpoints import lease_checkpoints
 from splitbrain.histories.errors import HistoryError
-from splitbrain.histories.history import History
+from splitbrain.histories.history import FaultWindow, History
 from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.trace import TraceEvent, read_trace
 from splitbrain.histories.watch import read_streams
@@ -87,15 +90,16 @@ def judge(
             raise
         observer.interrupted = True
     chosen = checkers or checkers_of(record.options)
+    bugs = excused_bugs(record.options.known, record.versions)
     verdicts = (
         tuple(Verdict(name, None, why=unreadable) for name in chosen) if unreadable
-        else judge_evidence(evidence, chosen, observer)
+        else judge_evidence(evidence, chosen, observer, bugs)
     )
     if found_in_run is None:
         found_in_run, digest = _found_earlier(folder) if checkers is None else ((), "")
     verdicts = (*verdicts, *(one for one in found_in_run if one.checker not in chosen))
     crashed = crash_verdict(record, evidence.history.faults)
-    verdicts = verdicts if crashed is None else (*verdicts, crashed)
+    verdicts = verdicts if crashed is None else (*verdicts, excused(crashed, bugs))
     lacking = missing_evidence(verdicts, evidence.history, _accepted(record.options, checkers))
     verdicts = verdicts if lacking is None else (*verdicts, lacking)
     verdicts = tuple(map(grouped, verdicts))
@@ -143,8 +147,9 @@ def judge_evidence(
     evidence: Evidence,
     checkers: Mapping[str, Checker],
     observer: JudgingObserver | None = None,
+    bugs: Sequence[KnownBug] = (),
 ) -> tuple[Verdict, ...]:
-    """The verdict of every checker.
+    """The verdict of every checker. Anomalies that show one of `bugs` are listed as known.
 
     If a checker raises an exception, its verdict is unknown. With an `observer`, a
     KeyboardInterrupt ends the judging, and the remaining verdicts are unknown too.
@@ -152,12 +157,12 @@ def judge_evidence(
     verdicts = []
     for name, checker in checkers.items():
         if observer is None:
-            verdicts.append(_verdict_of(name, checker, evidence))
+            verdicts.append(_verdict_of(name, checker, evidence, bugs))
             continue
         if not observer.interrupted:
             observer.show(name)
             try:
-                verdicts.append(_verdict_of(name, checker, evidence))
+                verdicts.append(_verdict_of(name, checker, evidence, bugs))
                 continue
             except KeyboardInterrupt:
                 observer.interrupted = True
@@ -165,7 +170,9 @@ def judge_evidence(
     return tuple(verdicts)
 
 
-def _verdict_of(name: str, checker: Checker, evidence: Evidence) -> Verdict:
+def _verdict_of(
+    name: str, checker: Checker, evidence: Evidence, bugs: Sequence[KnownBug]
+) -> Verdict:
     began = time.perf_counter()
     try:
         verdict = checker(evidence)
@@ -176,8 +183,9 @@ def _verdict_of(name: str, checker: Checker, evidence: Evidence) -> Verdict:
     except Exception as problem:
         why = f"the checker failed: {type(problem).__name__}: {problem}"
         verdict = Verdict(name, None, why=why)
+    verdict = msgspec.structs.replace(verdict, checker=name)
     return msgspec.structs.replace(
-        grouped(verdict), checker=name, seconds=round(time.perf_counter() - began, 3)
+        grouped(excused(verdict, bugs)), seconds=round(time.perf_counter() - began, 3),
     )
 
 
@@ -207,7 +215,7 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
     history = History.read(folder.history)
     return Evidence(
         history=history,
-        members=tuple(_states(folder, _judged_members(record))),
+        members=tuple(_states(folder, _judged_members(record, history.faults))),
         traces=traces,
         availability_bound_ms=record.options.availability_bound_ms,
         serving=serving_members(record, history.faults),
@@ -223,9 +231,16 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
     )
 
 
-def _judged_members(record: RunRecord) -> list[str]:
-    """The members whose states are judged. With `allow_crash`, only those that ran at the end."""
-    gone = record.ended_members if record.options.allow_crash else ()
+def _judged_members(record: RunRecord, faults: Sequence[FaultWindow]) -> list[str]:
+    """The members whose states are judged.
+
+    If every crash of the run is allowed or shows a known bug, these are the members that ran at the
+    end.
+    """
+    crashed = crash_verdict(record, faults)
+    bugs = excused_bugs(record.options.known, record.versions)
+    known = crashed is not None and excused(crashed, bugs).valid is True
+    gone = record.ended_members if record.options.allow_crash or known else ()
     return [member.name for member in record.members if member.name not in gone]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from splitbrain.harness.schedule.options import DEFAULTS, Options, flag_of, read_options
 
-LISTS = ("nemesis", "nodes", "allow_unanswered")
+LISTS = ("nemesis", "nodes", "allow_unanswered", "known")
 SWITCHES = ("trace", "swarm", "allow_crash")
 NOT_OF_THE_RUN = ("seed", "store", "name", "keep_data")
 """Options that do not change what happens in a run; and the seed, which is added separately."""

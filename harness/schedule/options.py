@@ -17,6 +17,7 @@ import msgspec
 
 from splitbrain.checkers.budget_limits import read_limits
 from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.known_bugs.catalogue import check_ids
 from splitbrain.harness.mutants.catalogue import mutant_options
 from splitbrain.nemesis.catalogue import check_known, parse_kinds
 from splitbrain.nemesis.errors import FaultError
@@ -83,6 +84,9 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     """Whether a member may end by itself. Otherwise such a run is invalid."""
     allow_unanswered: tuple[str, ...] = ()
     """Functions of the workload whose operations may all fail without making the run unknown."""
+    known: tuple[str, ...] = ()
+    """Known bugs of the tested store that a run does not draw, or does not count as anomalies:
+    names in `splitbrain list known-bugs`, or "all" for every listed bug of the tested version."""
     trace: bool = True
     """Whether members trace the steps of the write path, if the system supports it."""
     swarm: bool = False
@@ -152,7 +156,7 @@ def project_options(folder: Path) -> dict[str, Any]:
             for name, value in table.items()
         }
         refuse_unknown(options, f"an option of [tool.splitbrain] in {path}")
-        for name in ("nemesis", "nodes", "allow_unanswered"):
+        for name in ("nemesis", "nodes", "allow_unanswered", "known"):
             if name in options and not isinstance(options[name], list):
                 options[name] = parse_list(name, options[name])
         return options
@@ -163,9 +167,9 @@ def parse_list(name: str, value: object) -> list[Any]:
     """The list that `value` represents for the option `name`. Raises BadArguments.
 
     Examples: "kill,pause", "all" or "none" for `nemesis`; "1,3,5" or 3 for `nodes`; "cas,revoke"
-    for `allow_unanswered`.
+    for `allow_unanswered`; "etcd-18667" or "all" for `known`.
     """
-    if name == "allow_unanswered":
+    if name in ("allow_unanswered", "known"):
         return [word.strip() for word in str(value).split(",") if word.strip()]
     if name == "nemesis":
         try:
@@ -217,6 +221,7 @@ def check(options: Options) -> None:
         check_known(options.nemesis)
     except FaultError as problem:
         raise BadArguments(str(problem)) from problem
+    check_ids(options.known)
     if options.mutant and options.system not in ("python_node", "simulated"):
         raise BadArguments(
             f"--mutant {options.mutant} with the system {options.system}: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -74,6 +75,25 @@ def check_program(options: Options) -> None:
 
     try:
         version_of(find_binary(options.etcd_binary))
+    except SystemFailed as problem:
+        raise BadArguments(str(problem)) from problem
+
+
+def tested_version(options: Options) -> Mapping[str, str]:
+    """The tested store and its version, before the run; {} if they are not known.
+
+    They are known for etcd, and for a user's class that is derived from `Etcd`. Raises BadArguments
+    as `check_program` does.
+    """
+    if options.system == SIMULATED:
+        return {}
+    from splitbrain.harness.systems.etcd import Etcd, find_binary, version_of
+
+    kind = _built_in_class(options.system) or load_system(options.system)
+    if not (isinstance(kind, type) and issubclass(kind, Etcd)):
+        return {}
+    try:
+        return {"etcd": version_of(find_binary(options.etcd_binary))}
     except SystemFailed as problem:
         raise BadArguments(str(problem)) from problem
 

@@ -55,6 +55,8 @@ FLAGS = {
                  "the workload: see `splitbrain list workloads` [register]"),
     "nemesis": ("--splitbrain-nemesis", str,
                 "kinds of faults, separated by commas, or all, or none [kill,pause,partition]"),
+    "known": ("--splitbrain-known", str,
+              "known bugs of the tested store to excuse, separated by commas, or all [none]"),
     "time_limit_s": ("--splitbrain-time-limit", float,
                      f"duration of the load, in seconds [{TIME_LIMIT_S:g}]"),
     "store": ("--splitbrain-store", str, "the folder of runs [store, in the root folder]"),
@@ -181,8 +183,9 @@ def _options(config: pytest.Config, item: pytest.Item | pytest.Function) -> dict
         value = config.getoption(f"splitbrain_{name}")
         if value is not None:
             found[name] = value
-    if isinstance(found.get("nemesis"), str):
-        found["nemesis"] = parse_list("nemesis", found["nemesis"])
+    for name in ("nemesis", "known"):
+        if isinstance(found.get(name), str):
+            found[name] = parse_list(name, found[name])
     store = Path(found.get("store", DEFAULTS.store))
     found["store"] = str(store if store.is_absolute() else config.rootpath / store)
     return found

@@ -29,6 +29,7 @@ TAKERS: dict[str, Callable[[str], object]] = {
     "nemeses": lambda name: read_options({"nemesis": [name]}),
     "systems": lambda name: capabilities_of(read_options({"system": name})),
     "mutants": lambda name: read_options({"mutant": name}),
+    "known-bugs": lambda name: read_options({"known": [name]}),
 }
 """The functions that the command `run` passes the values of its options to."""
 

@@ -13,6 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from splitbrain.harness.cli.main import COMMANDS, splitbrain
+from splitbrain.harness.known_bugs.catalogue import known_bugs
+from splitbrain.harness.known_bugs.known_bug import KnownBug
 from splitbrain.node.__main__ import main as member
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
@@ -62,6 +64,39 @@ def test_the_reference_of_the_members_flags_equals_its_help() -> None:
     block = f"```text\n{begins}{options}\n```"
     hold(path, re.sub(r"```text\nOptions:\n.*?\n```", lambda _: block, path.read_text(),
                       flags=re.DOTALL))
+
+
+def test_the_reference_of_known_bugs_equals_the_list() -> None:
+    path = REFERENCE / "known-bugs.md"
+    introduction, begins, _ = path.read_text().partition("| bug |")
+    assert begins
+    rows = []
+    for bug in known_bugs().values():
+        releases = " or ".join(f"`{one}`" for one in bug.affected)
+        is_link = bug.source.startswith("https") and " " not in bug.source
+        name = f"[{bug.id}]({bug.source})" if is_link else bug.id
+        title = bug.title if is_link else f"{bug.title} ({bug.source})"
+        rows.append(f"| {name} | {title} | {releases} | {bug.trigger} | {handling(bug)} |")
+    head = "| bug | what happens | releases | trigger | excused by |\n|---|---|---|---|---|\n"
+    hold(path, introduction + head + "\n".join(rows) + "\n")
+
+
+def handling(bug: KnownBug) -> str:
+    """How a run excuses `bug`."""
+    texts = []
+    for one in bug.avoid:
+        left_out = [*(f"`-o {name}={value}`" for name, value in one.options.items())]
+        left_out += [f"no fault {' or '.join(one.faults)}"] if one.faults else []
+        where = f" with {', '.join(one.workloads)}" if one.workloads else ""
+        where += " in a cluster of one member" if one.members_max == 1 else ""
+        where += f" if there is a fault {' or '.join(one.with_faults)}" if one.with_faults else ""
+        texts.append("; ".join(left_out) + where)
+    for signature in bug.signature:
+        facts = ", ".join(f"{name} = {value}".lower() for name, value in signature.detail.items())
+        text = f"signature: {signature.checker}, {signature.kind}"
+        text += f" ({facts})" if facts else ""
+        texts.append(text + (f', "{signature.because}"' if signature.because else ""))
+    return "; ".join(texts) or "not drawn by any workload with default flags"
 
 
 @pytest.mark.parametrize("path", sorted(REFERENCE.parent.rglob("*.md")), ids=lambda one: one.name)

@@ -308,6 +308,15 @@ def test_a_history_of_leases_locks_or_elections_is_recognised_as_ours(
     assert "mutual_exclusion (" not in output
 
 
+def test_known_bugs_of_a_file_are_refused_because_the_version_is_not_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "h.jsonl"
+    path.write_text("")
+    assert run_main(["check", str(path), "--known", "all"]) == 254
+    assert "--known applies only to the folder of a run" in capsys.readouterr().err
+
+
 def test_a_history_that_cannot_be_exported_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,9 +25,13 @@ def test_the_command_line_overrides_the_project_which_overrides_the_defaults(
 
 
 def test_lists_may_be_written_with_commas(tmp_path: Path) -> None:
-    folder = project(tmp_path, '[tool.splitbrain]\nnemesis = "kill,pause"\nnodes = "1,3"\n')
+    folder = project(
+        tmp_path,
+        '[tool.splitbrain]\nnemesis = "kill,pause"\nnodes = "1,3"\nknown = "etcd-18667, all"\n',
+    )
     options = read_options({}, folder)
     assert (options.nemesis, options.nodes) == (("kill", "pause"), (1, 3))
+    assert options.known == ("etcd-18667", "all")
 
 
 @pytest.mark.parametrize(("text", "message"), [
@@ -46,6 +50,8 @@ def test_a_wrong_table_of_the_project_is_refused(tmp_path: Path, text: str, mess
     ({"rate": 0}, "above 0"),
     ({"time_limit_s": float("inf")}, "above 0"),
     ({"follower_share": 1.5}, "expected 0 to 1"),
+    ({"bound_share": -0.1}, "expected 0 to 1"),
+    ({"known": ["etcd-1"]}, "no known bug 'etcd-1'"),
     ({"nodes": [0]}, "expected 1 to 9"),
     ({"nemesis": ["kil"]}, "kil"),
     ({"election_ms": 100}, "at least 5 heartbeats"),
@@ -62,8 +68,9 @@ def test_an_impossible_value_is_refused_with_a_reason(
 
 def test_the_command_of_a_run_contains_the_options_that_are_not_default() -> None:
     options = Options(system="etcd", nemesis=(), nodes=(3,), trace=False, time_limit_s=7.5,
-                      workload_options={"keys": 2}, store="elsewhere")
+                      workload_options={"keys": 2}, store="elsewhere",
+                      known=("etcd-18667", "etcd-15220"))
     assert run_line(options, 9) == (
         "splitbrain run --system etcd -o keys=2 --nemesis none --nodes 3 --time-limit 7.5 "
-        "--no-trace --seed 9"
+        "--known etcd-18667,etcd-15220 --no-trace --seed 9"
     )

@@ -109,6 +109,29 @@ def test_saved_seeds_of_the_workload_run_before_the_drawn_ones(
     result.stdout.no_fnmatch_line("*saved-other*")
 
 
+def test_known_bugs_are_named_by_the_project_the_mark_or_the_command_line(
+    project: pytest.Pytester,
+) -> None:
+    project.makepyprojecttoml(
+        f'[tool.splitbrain]\nsystem = "{FAKE}"\nnemesis = "none"\nnodes = 3\nknown = "all"\n'
+    )
+    project.makepyfile("""
+        import pytest
+
+        def test_of_the_project(splitbrain_run):
+            print(splitbrain_run().results.reproduce)
+
+        @pytest.mark.splitbrain(known=["etcd-18667"])
+        def test_with_a_mark(splitbrain_run):
+            print(splitbrain_run().results.reproduce)
+    """)
+    run_tests(project, "-s").stdout.fnmatch_lines(["*--known etcd-18667 *"])
+    result = run_tests(project, "-s", "--splitbrain-known", "etcd-15220")
+    assert result.stdout.str().count("--known etcd-15220 ") == 2
+    result = run_tests(project, "--splitbrain-known", "etcd-1")
+    result.stdout.fnmatch_lines(["*no known bug 'etcd-1'*"])
+
+
 def test_a_broken_file_of_the_corpus_is_one_line_with_its_name_and_the_field(
     project: pytest.Pytester,
 ) -> None:

@@ -1,0 +1,1 @@
+"""The known bugs of stores, by version: what a run must not draw, and what it may excuse."""

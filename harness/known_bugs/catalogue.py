@@ -1,0 +1,60 @@
+"""The known bugs by id, and those of a tested version that the option `known` names."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+
+import msgspec
+
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.known_bugs.known_bug import KnownBug, parse_version
+
+ALL = "all"
+FILES = {"etcd": "etcd.toml"}
+"""The store, as in the versions of a run → the list of its known bugs."""
+
+
+@functools.cache
+def known_bugs() -> Mapping[str, KnownBug]:
+    """Id → bug, of all stores."""
+    return {bug.id: bug for store in FILES for bug in _bugs_of(store)}
+
+
+@functools.cache
+def _bugs_of(store: str) -> Sequence[KnownBug]:
+    """The known bugs of `store`, in the order of their ids."""
+    text = resources.files(__package__).joinpath(FILES[store]).read_text()
+    bugs = msgspec.convert(tomllib.loads(text)["bug"], tuple[KnownBug, ...])
+    return sorted(bugs, key=lambda bug: bug.id)
+
+
+def check_ids(ids: Sequence[str]) -> None:
+    """Raise BadArguments for an id that is in no list."""
+    for one in ids:
+        if one != ALL and one not in known_bugs():
+            near = difflib.get_close_matches(one, known_bugs(), n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise BadArguments(
+                f"no known bug {one!r}{hint}; expected all, or names from "
+                "`splitbrain list known-bugs`"
+            )
+
+
+def excused_bugs(ids: Sequence[str], versions: Mapping[str, str]) -> tuple[KnownBug, ...]:
+    """The bugs that `ids` names and the tested version has.
+
+    `versions` are those of the run: the tested store, and its version. With the id `all`, these are
+    all listed bugs of the version. A store without a list, or a version that cannot be read, has no
+    known bugs.
+    """
+    return tuple(
+        bug
+        for store in FILES
+        if (version := parse_version(versions.get(store, ""))) is not None
+        for bug in _bugs_of(store)
+        if (ALL in ids or bug.id in ids) and bug.affects(version)
+    )
