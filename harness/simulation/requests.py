@@ -115,12 +115,17 @@ class RequestMonitor:
         If the member's process ends, the body never ends, and the request is not judged.
         """
         process = self._members[member].process
-        judged = isinstance(request, Put | Delete | Txn | Range) and must_be_recent(request)
-        if not judged or process is None:
+        if (
+            not isinstance(request, Put | Delete | Txn | Range) or not must_be_recent(request)
+            or process is None
+        ):
             yield
             return
         kind = str(type(request).__name__).lower()
-        one = Arrived(member, kind, writes(request), self._loop.now_ns, process.life)  # type: ignore[arg-type]
+        one = Arrived(
+            member=member, kind=kind, writes=writes(request), since_ns=self._loop.now_ns,
+            life=process.life,
+        )
         try:
             yield
         except RpcError as error:

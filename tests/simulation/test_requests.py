@@ -201,7 +201,7 @@ def test_a_read_waits_for_the_entries_that_were_committed_when_it_began(
         invariants._last_committed = 9  # committed after the read began
 
     monkeypatch.setattr(ReadBarrier, "wait", too_early)
-    monkeypatch.setattr(type(server.store), "consistent_index", applied)
+    monkeypatch.setattr(server.store, "consistent_index", applied)
     members.loop.run_until_complete(server.linearizable_read())
     assert len(members.violations) == violations
 
