@@ -18,7 +18,7 @@ Source: Raft thesis, 6.2, 6.3 and 9.6; etcd-io/raft.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 from splitbrain.harness.simulation.health import Health
 from splitbrain.harness.simulation.loop import VirtualLoop
@@ -129,7 +129,8 @@ class ElectionMonitor:
                 if grant and message.term == term + 1:
                     one.granted.add(message.from_)
                 step(message)
-            if raft.role is not role:
+            # A member to which leadership is transferred campaigns at once, without pre-votes.
+            if raft.role is not role and kind is not MessageType.TIMEOUT_NOW:
                 self._role_changed(one, role, term_was=term)
 
         def observed_tick() -> None:
@@ -254,8 +255,8 @@ class ElectionMonitor:
 
     def _check_pre_votes(self, one: _Observed, was: Role) -> None:
         raft = one.raft
-        granted = (one.granted | {raft.id}) & set(raft.voters)
-        if 2 * len(granted) > len(raft.voters):
+        granted = (one.granted | {raft.id}) & set(raft.conf_state.all_voters)
+        if _is_majority(granted, raft):
             return
         names = ", ".join(sorted(self._name(member) for member in granted))
         self._violated(
@@ -268,7 +269,7 @@ class ElectionMonitor:
         active = {raft.id} | {
             member for member, ns in one.responded_ns.items() if one.is_recent(now_ns - ns)
         }
-        if not raft.config.check_quorum or 2 * len(active & set(raft.voters)) <= len(raft.voters):
+        if not raft.config.check_quorum or not _is_majority(active, raft):
             return
         ago = ", ".join(
             f"{self._name(member)} {_ms(now_ns - one.responded_ns[member])} ago"
@@ -281,6 +282,17 @@ class ElectionMonitor:
 
     def _name(self, member: int) -> str:
         return self._names.get(member, f"{member:x}")
+
+
+def _is_majority(members: Set[int], raft: Raft) -> bool:
+    """Whether `members` are a majority of the voters, and of the outgoing ones, if there are any.
+
+    Not by `splitbrain.node.raft.quorum`, whose mistakes these rules should find.
+    """
+    return all(
+        2 * len(members & {*voters}) > len(voters)
+        for voters in (raft.voters, raft.voters_outgoing) if voters
+    )
 
 
 def _ms(ns: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import leader
+from splitbrain.node.raft.message import EntryType
 from splitbrain.node.raft.state import RaftState
 
 BUFFER_BYTES = 256 * 1024
@@ -19,8 +20,8 @@ MUTANT = Mutant(
 def plant() -> None:
     original = leader.propose
 
-    def propose(raft: RaftState, data: bytes) -> None:
-        original(raft, data)
+    def propose(raft: RaftState, data: bytes, kind: EntryType = EntryType.NORMAL) -> None:
+        original(raft, data, kind)
         raft.uncommitted_bytes += BUFFER_BYTES
 
     leader.propose = propose
