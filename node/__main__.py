@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -24,6 +25,7 @@ from splitbrain.node.config import (
 from splitbrain.node.failpoint import ENVIRONMENT_VARIABLE
 from splitbrain.node.member_storage import DataRefused
 from splitbrain.node.real.world import RealWorld
+from splitbrain.node.restore import restore
 from splitbrain.node.server import Server
 from splitbrain.node.world import AddressInUse, DirectoryInUse, DiskError
 
@@ -182,7 +184,7 @@ def main(**flags: object) -> None:
     Exit codes: 0 stopped by a signal, 1 start failed or the member had to stop, 2 wrong flags.
     """
     try:
-        config = _config(flags)
+        config = member_config(flags)
     except ConfigError as problem:
         click.echo(f"error: {problem}", err=True)
         sys.exit(EXIT_FLAGS)
@@ -197,7 +199,8 @@ def main(**flags: object) -> None:
     os._exit(code)
 
 
-def _config(flags: dict[str, object]) -> Config:
+def member_config(flags: dict[str, object]) -> Config:
+    """Return the configuration that the flags describe. Raises ConfigError."""
     def text(flag: str) -> str:
         return str(flags[flag] or "")
 
@@ -284,6 +287,29 @@ def _world(config: Config, flags: dict[str, object]) -> RealWorld:
         backend_quota_bytes=config.backend_quota_bytes,
         hold_unsynced=bool(flags["hold_unsynced"]),
     )
+
+
+def restore_member(backup: Path, arguments: Sequence[str]) -> str:
+    """Create the data of the member that the flags describe from a backup.
+
+    Returns one line that says what was restored. Raises ConfigError, DataRefused, DiskError,
+    DirectoryInUse, BackupCorrupt, or click's exceptions for wrong flags.
+    """
+    with main.make_context("restore", list(arguments)) as context:
+        config = member_config(context.params)
+    world = _world(config, context.params)
+    content = backup.read_bytes()
+
+    async def work() -> int:
+        world.disk.lock()
+        try:
+            return await restore(world.disk, config, content)
+        finally:
+            await world.end_tasks()
+            world.close()
+
+    revision = asyncio.run(work())
+    return f"restored {config.name} at revision {revision} in {config.data_dir}"
 
 
 async def _run(config: Config, flags: dict[str, object]) -> int:

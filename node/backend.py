@@ -62,6 +62,14 @@ class Backend(Protocol):
         """Replace the content by `snapshot`, atomically and durably. Drop buffered writes."""
         ...
 
+    async def defragment(self) -> None:
+        """Rewrite the file without its free pages. Flushes wait meanwhile, and reads do not.
+
+        If the member crashes during the call, the next start finds the old file or the new one.
+        Raises DiskError.
+        """
+        ...
+
     def check(self) -> None:
         """Check that the whole durable content is what was flushed.
 

@@ -30,6 +30,7 @@ from splitbrain.node.api.v3_service import Api
 from splitbrain.node.api.world import ApiWorld, Carriers
 from splitbrain.node.apply.applier import Applied, Applier
 from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
+from splitbrain.node.backend import Backend
 from splitbrain.node.config import Config
 from splitbrain.node.failpoint import FailpointError, Failpoints, parse_all
 from splitbrain.node.lease.lessor import Lessor
@@ -354,6 +355,10 @@ class Server:
             except DiskError as problem:
                 self._world.log("warn", "cannot trim the write-ahead log", why=str(problem))
         self._storage.close()
+
+    @property
+    def backend(self) -> Backend:
+        return self._storage.backend
 
     @property
     def storage(self) -> MemberStorage:

@@ -25,6 +25,7 @@ GROUPS = {
     "Run": ("run", "sim", "replay", "hunt", "campaign", "shrink", "bisect"),
     "Judge": ("check", "export", "generate"),
     "Browse and keep": ("serve", "runs", "groups", "artifacts", "corpus"),
+    "Use the store": ("node",),
     "Help": ("list", "completion"),
 }
 """Heading in `splitbrain --help` → its commands."""

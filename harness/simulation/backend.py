@@ -48,6 +48,8 @@ class StoredBackend(Committed):
         self._disk = disk
         self._path = path
         self.content_bytes = 0
+        self.file_bytes = 0
+        """The size of the file. It does not decrease until the file is defragmented."""
         self.commits = 0
         self.running_commit: Callable[[], object] | None = None
         self._earlier: deque[Committed] = deque(maxlen=COMMITS_REMEMBERED)
@@ -186,6 +188,7 @@ class SimulatedBackend(MemoryBackend):
                 if value is not None:
                     grown += len(key) + len(value)
         self._stored.content_bytes += grown
+        self._stored.file_bytes = max(self._stored.file_bytes, self._stored.content_bytes)
         self._stored.commit(lambda: MemoryBackend._commit(self, batch))
 
     def _replace(self, snapshot: bytes) -> None:
@@ -195,10 +198,14 @@ class SimulatedBackend(MemoryBackend):
             for pairs in self._stored.buckets.values()
             for key, stored in pairs.items()
         )
+        self._stored.file_bytes = max(self._stored.file_bytes, self._stored.content_bytes)
+
+    def _defragment(self) -> None:
+        self._stored.file_bytes = self._stored.content_bytes
 
     @property
     def size_bytes(self) -> int:
-        return PAGE_BYTES + -(-self._stored.content_bytes // PAGE_BYTES) * PAGE_BYTES
+        return PAGE_BYTES + -(-self._stored.file_bytes // PAGE_BYTES) * PAGE_BYTES
 
     @property
     def size_in_use_bytes(self) -> int:

@@ -100,6 +100,12 @@ METHODS: tuple[Method, ...] = (
     Method(_MAINTENANCE, "Hash", "/v3/maintenance/hash", rpc.HashRequest),
     Method(_MAINTENANCE, "HashKV", "/v3/maintenance/hashkv", rpc.HashKVRequest),
     Method(_MAINTENANCE, "Alarm", "/v3/maintenance/alarm", rpc.AlarmRequest),
+    Method(_MAINTENANCE, "Defragment", "/v3/maintenance/defragment", rpc.DefragmentRequest),
+    Method(
+        _MAINTENANCE, "Snapshot", "/v3/maintenance/snapshot", rpc.SnapshotRequest,
+        kind=Kind.SERVER_STREAM,
+    ),
+    Method(_MAINTENANCE, "Downgrade", "/v3/maintenance/downgrade", rpc.DowngradeRequest),
     Method(_CLUSTER, "MemberList", "/v3/cluster/member/list", rpc.MemberListRequest),
 )
 

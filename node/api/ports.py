@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Collection
 from typing import Protocol
 
+from splitbrain.node.backend import Backend
 from splitbrain.node.messages.internal_request import ClientWrite, OperationResponse
 from splitbrain.node.messages.lease import LeaseTimeToLiveResponse
 from splitbrain.node.messages.rpc import Member, ResponseHeader, StatusResponse
@@ -47,6 +48,11 @@ class MemberPort(Protocol):
 
     @property
     def leases(self) -> LeasePort: ...
+
+    @property
+    def backend(self) -> Backend:
+        """The backend of the store."""
+        ...
 
     @property
     def cluster_id(self) -> int: ...

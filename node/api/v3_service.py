@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from splitbrain.node.api.election_service import ElectionHandlers
 from splitbrain.node.api.lease_service import LeaseHandlers
 from splitbrain.node.api.lock_service import LockHandlers
+from splitbrain.node.api.maintenance_service import MaintenanceHandlers
 from splitbrain.node.api.methods import BY_KEY
 from splitbrain.node.api.ports import AdminPort, MemberPort
 from splitbrain.node.api.wait_queue import with_client_errors
@@ -97,6 +98,7 @@ class Api:
         leases = LeaseHandlers(member)
         locks = LockHandlers(member, self, leases)
         elections = ElectionHandlers(member, self, leases)
+        maintenance = MaintenanceHandlers(member)
         unary: dict[str, Handler] = {
             "/v3/kv/put": self.put,
             "/v3/kv/range": self.range,
@@ -117,12 +119,15 @@ class Api:
             "/v3/maintenance/hash": self.hash,
             "/v3/maintenance/hashkv": self.hash_kv,
             "/v3/maintenance/alarm": self.alarm,
+            "/v3/maintenance/defragment": maintenance.defragment,
+            "/v3/maintenance/downgrade": maintenance.downgrade,
             "/v3/cluster/member/list": self.member_list,
         }
         self.streams: dict[str, StreamHandler] = {
             "/v3/watch": self.watch,
             "/v3/lease/keepalive": leases.keep_alive,
             "/v3/election/observe": elections.observe,
+            "/v3/maintenance/snapshot": maintenance.snapshot,
         }
         assert {*unary, *self.streams} == BY_KEY.keys(), "each method has one handler"
         self.methods = {

@@ -51,8 +51,11 @@ class BackendFlusher:
         self._timer: Timer | None = None
         self._flushed = Traced()
         self._after_flush = flushed
-        self.size_bytes = self._backend.size_bytes
-        """The size of the backend after the last flush."""
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the backend's file, as far as the quota counts it."""
+        return self._backend.size_bytes
 
     def schedule_flush(self) -> None:
         """Flush the applied entries after the batch interval, or now if the batch is full."""
@@ -91,7 +94,6 @@ class BackendFlusher:
         self._metrics.backend_committed(self._world.clock.monotonic_ns() - began_ns)
         await self._path.after("backend_flush", subject, revision=revision)
         self._flushed = subject
-        self.size_bytes = self._backend.size_bytes
         self._after_flush.set()
 
     def _snapshot_due(self) -> bool:

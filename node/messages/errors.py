@@ -171,6 +171,24 @@ def corrupt() -> RpcError:
     return RpcError(Code.DATA_LOSS, "etcdserver: corrupt cluster")
 
 
+def wrong_downgrade_version_format() -> RpcError:
+    return RpcError(
+        Code.INVALID_ARGUMENT, "etcdserver: wrong downgrade target version format"
+    )
+
+
+def invalid_downgrade_version() -> RpcError:
+    return RpcError(Code.INVALID_ARGUMENT, "etcdserver: invalid downgrade target version")
+
+
+def no_downgrade() -> RpcError:
+    return RpcError(Code.FAILED_PRECONDITION, "etcdserver: no inflight downgrade job")
+
+
+def unknown_method() -> RpcError:
+    return RpcError(Code.UNKNOWN, "etcdserver: unknown method")
+
+
 def watch_failed(problem: Exception) -> RpcError:
     """Return the error of a watch stream that ends because of an error in the member."""
     why = f"{type(problem).__name__}: {problem}"

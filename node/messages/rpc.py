@@ -331,6 +331,41 @@ class AlarmResponse(Struct, frozen=True, omit_defaults=True):
     alarms: tuple[AlarmMember, ...] = ()
 
 
+class DowngradeAction(IntEnum):
+    VALIDATE = 0
+    ENABLE = 1
+    CANCEL = 2
+
+
+class DefragmentRequest(Struct, frozen=True):
+    pass
+
+
+class DefragmentResponse(Struct, frozen=True):
+    """A response without a header, as etcd sends it."""
+
+
+class SnapshotRequest(Struct, frozen=True):
+    pass
+
+
+class SnapshotResponse(Struct, frozen=True, omit_defaults=True):
+    """A part of a snapshot. `remaining_bytes` counts the bytes after this part without the hash."""
+
+    remaining_bytes: int = 0
+    blob: bytes = b""
+
+
+class DowngradeRequest(Struct, frozen=True, omit_defaults=True):
+    action: int = 0
+    version: str = ""
+
+
+class DowngradeResponse(Struct, frozen=True, omit_defaults=True):
+    header: ResponseHeader = ResponseHeader()
+    version: str = ""
+
+
 class MemberListRequest(Struct, frozen=True, omit_defaults=True):
     linearizable: bool = False
 

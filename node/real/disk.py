@@ -200,6 +200,7 @@ class RealDisk:
         backend = LmdbBackend(
             self._root / path,
             run=self.run_for_backend,
+            sync_directory=_sync_directory,
             map_size_bytes=map_size_bytes(self._quota_bytes),
         )
         # LMDB syncs its file, but not the directory entries of a new file.

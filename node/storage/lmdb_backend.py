@@ -13,7 +13,8 @@ without a repair.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,11 @@ from splitbrain.node.storage.pair_check import (
     with_crc,
 )
 from splitbrain.node.storage.write_buffer import Pairs, WriteBuffer, Writes, overlaid
+from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.world import DiskError
 
 MAP_SIZE_BYTES = 4 * 1024**3
+DATA_FILE = "data.mdb"
 DIGESTS = b"digest"
 """The database of the content digest, besides one for each bucket."""
 _DIGEST = b"digest"
@@ -41,23 +44,39 @@ _DIGEST = b"digest"
 class LmdbBackend:
     """A backend that stores its data in an LMDB file.
 
-    `path` is a directory, which is created if it does not exist. `map_size_bytes` limits the size
-    of the file. LMDB reserves this much address space, but not this much memory. The constructor
-    raises DiskError if the file cannot be opened.
+    `path` is a directory, which is created if it does not exist. `sync_directory` makes renames in
+    a directory durable. `map_size_bytes` limits the size of the file. LMDB reserves this much
+    address space, but not this much memory. The constructor raises DiskError if the file cannot be
+    opened.
     """
 
-    def __init__(self, path: str | Path, *, run: Run, map_size_bytes: int = MAP_SIZE_BYTES) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        run: Run,
+        sync_directory: Callable[[Path], None],
+        map_size_bytes: int = MAP_SIZE_BYTES,
+    ) -> None:
         self._path = str(path)
+        self._sync_directory = sync_directory
         self._run = run
         self._map_size_bytes = map_size_bytes
         self._buffer = WriteBuffer(BUCKETS)
         self._flushing = asyncio.Lock()
         self._failure: DiskError | None = None
+        self._copying = 0
+        """The number of copies that are being made of the content."""
+        self._copied = Wakeup()
+        self._open()
+
+    def _open(self) -> None:
+        path = Path(self._path)
         try:
-            Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._env = lmdb.open(
                 self._path,
-                map_size=map_size_bytes,
+                map_size=self._map_size_bytes,
                 max_dbs=len(BUCKETS) + 1,
                 mode=0o600,
                 # Readahead would fill memory with pages that are not needed.
@@ -142,7 +161,56 @@ class LmdbBackend:
         """Return the content at the time of the call, without later writes."""
         writes = {bucket: self._buffer.capture(bucket) for bucket in BUCKETS}
         reader = self._env.begin()
-        return await self._run(lambda: self._copy(reader, writes))
+        self._copying += 1
+        try:
+            return await self._run(lambda: self._copy(reader, writes))
+        finally:
+            self._copying -= 1
+            self._copied.set()
+
+    async def defragment(self) -> None:
+        """Replace the file by a copy without free pages.
+
+        Reads use the old file until the copy is complete. There is no await between the end of the
+        old file and the beginning of the new one.
+        """
+        async with self._flushing:
+            if self._failure is not None:
+                raise DiskError(f"{self._path}: an earlier write failed ({self._failure})")
+            await self._run(self._write_compact_copy)
+            while self._copying:
+                await self._copied.wait()
+            self._reader.abort()
+            self._env.close()
+            try:
+                self._compact_path.joinpath(DATA_FILE).replace(Path(self._path, DATA_FILE))
+            except OSError as problem:
+                raise self._disk_error("replace", problem) from problem
+            self._open()
+            await self._run(self._end_replacement)
+
+    @property
+    def _compact_path(self) -> Path:
+        return Path(self._path + ".compact")
+
+    def _write_compact_copy(self) -> None:
+        folder = self._compact_path
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700)
+            self._env.copy(str(folder), compact=True)
+            with lmdb.open(str(folder), map_size=self._map_size_bytes) as copied:
+                copied.sync(True)
+        except (lmdb.Error, OSError) as problem:
+            raise self._disk_error("copy", problem) from problem
+
+    def _end_replacement(self) -> None:
+        """Make the replacement of the file durable."""
+        try:
+            self._sync_directory(Path(self._path))
+            shutil.rmtree(self._compact_path)
+        except OSError as problem:
+            raise self._disk_error("sync", problem) from problem
 
     def _copy(self, reader: Any, writes: dict[bytes, Writes]) -> bytes:
         def content() -> Iterator[tuple[bytes, Pairs]]:

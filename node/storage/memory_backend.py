@@ -144,6 +144,13 @@ class MemoryBackend:
             digest.replace(self._committed.put(bucket, key, stored), stored)
         self._committed.digest = digest.encode()
 
+    async def defragment(self) -> None:
+        async with self._flushing:
+            await self._run(self._defragment)
+
+    def _defragment(self) -> None:
+        """Rewrite the file. A file in memory has no free pages."""
+
     def check(self) -> None:
         committed = self._committed
         decode_digest(committed.digest).check(

@@ -93,8 +93,10 @@ def etcd_binary() -> str | None:
     return shutil.which(str(Path(spec.submodule_search_locations[0]) / "etcdbin" / "etcd"))
 
 
-def start_server(name: str, command: list[str], data: Path, log: Path) -> Server:
-    client, peer = free_port(), free_port()
+def start_server(
+    name: str, command: list[str], data: Path, log: Path, *, peer_port: int = 0
+) -> Server:
+    client, peer = free_port(), peer_port or free_port()
     url, peer_url = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
     flags = {
         "--name": "solo",

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conformance.server_pair import OURS_COMMAND, Server, etcd_binary, start_server
+from tests.conformance.server_pair import (
+    OURS_COMMAND,
+    Server,
+    etcd_binary,
+    free_port,
+    start_server,
+)
 
 pytestmark = [
     pytest.mark.cluster,
@@ -110,3 +117,36 @@ def test_the_member_describes_itself(ctl: Etcdctl, member: Server) -> None:
     (listed,) = ctl.json("member", "list")["members"]
     assert listed["clientURLs"] == [f"http://127.0.0.1:{member.port}"]
     assert ctl.json("endpoint", "health")[0]["health"] is True
+
+
+def test_alarms_and_defragmentation(ctl: Etcdctl) -> None:
+    ctl("defrag")
+    assert ctl("alarm", "list") == ""
+    raised = ctl.start("alarm", "disarm")
+    assert raised.wait(PATIENCE_S) == 0
+
+
+def test_a_saved_snapshot_restores_a_new_cluster(ctl: Etcdctl, tmp_path: Path) -> None:
+    ctl("put", "kept", "before")
+    ctl("snapshot", "save", str(tmp_path / "backup"))
+    ctl("put", "kept", "after")
+    data = tmp_path / "data"
+    port = free_port()
+    cluster = ("--name", "solo", "--initial-cluster", f"solo=http://127.0.0.1:{port}")
+    program = "from splitbrain.harness.cli.main import main; main()"
+    restore = [
+        sys.executable, "-c", program, "node", "restore", str(tmp_path / "backup"),
+        "--data-dir", str(data), *cluster,
+    ]  # fmt: skip
+    done = subprocess.run(restore, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    again = subprocess.run(restore, capture_output=True, text=True, check=False)
+    assert "contains data" in again.stderr
+    restored = start_server("restored", OURS_COMMAND, data, tmp_path / "log", peer_port=port)
+    try:
+        new = Etcdctl(f"127.0.0.1:{restored.port}")
+        assert new("get", "kept", "--print-value-only") == "before\n"
+        new("put", "kept", "again")
+        assert new("get", "kept", "--print-value-only") == "again\n"
+    finally:
+        restored.stop()

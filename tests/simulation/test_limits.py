@@ -10,9 +10,11 @@ from splitbrain.node.messages.rpc import (
     AlarmRequest,
     AlarmType,
     CompactionRequest,
+    DefragmentRequest,
     DeleteRangeRequest,
     PutRequest,
     RangeRequest,
+    StatusRequest,
     TxnRequest,
 )
 from tests.simulation.three_members import MEMBERS, ThreeMembers, run_three
@@ -20,6 +22,7 @@ from tests.simulation.three_members import MEMBERS, ThreeMembers, run_three
 ALARM, PUT, RANGE = "/v3/maintenance/alarm", "/v3/kv/put", "/v3/kv/range"
 TXN, DELETE, COMPACT = "/v3/kv/txn", "/v3/kv/deleterange", "/v3/kv/compaction"
 NO_SPACE = errors.no_space().message
+STATUS, DEFRAGMENT = "/v3/maintenance/status", "/v3/maintenance/defragment"
 COMPACTED = errors.compacted().message
 QUOTA_BYTES = 64 * 1024
 
@@ -55,6 +58,26 @@ def test_a_full_member_raises_an_alarm_that_stops_writes_at_every_member(tmp_pat
         await members.call("n2", DELETE, DeleteRangeRequest(b"k", b"l"))
         revision = (await members.call("n3", RANGE, RangeRequest(b"k"))).header.revision
         await members.call("n3", COMPACT, CompactionRequest(revision))
+
+    run_three(tmp_path, scenario, backend_quota_bytes=QUOTA_BYTES)
+
+
+def test_a_defragmented_cluster_has_room_again(tmp_path: Path) -> None:
+    async def scenario(members: ThreeMembers) -> None:
+        await filled(members)
+        await members.call("n2", DELETE, DeleteRangeRequest(b"k", b"l"))
+        revision = (await members.call("n3", RANGE, RangeRequest(b"k"))).header.revision
+        await members.call("n3", COMPACT, CompactionRequest(revision))
+        await members.sleep(1.0)
+        full = (await members.call("n1", STATUS, StatusRequest())).db_size
+        for member in MEMBERS:
+            await members.call(member, DEFRAGMENT, DefragmentRequest())
+        assert (await members.call("n1", STATUS, StatusRequest())).db_size < full / 4
+        for alarm in (await members.call("n1", ALARM, AlarmRequest())).alarms:
+            cleared = AlarmRequest(AlarmAction.DEACTIVATE, alarm.member_id, alarm.alarm)
+            await members.call("n1", ALARM, cleared)
+        for member in MEMBERS:
+            await members.call(member, PUT, PutRequest(b"k", b"x" * 1000))
 
     run_three(tmp_path, scenario, backend_quota_bytes=QUOTA_BYTES)
 

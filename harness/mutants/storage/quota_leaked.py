@@ -24,6 +24,10 @@ def plant() -> None:
         await original(self)
         leaked = getattr(self, "leaked_bytes", 0) + LEAKED_BYTES
         self.leaked_bytes = leaked  # type: ignore[attr-defined]
-        self.size_bytes = self._backend.size_bytes + leaked
+
+    def size_bytes(self: BackendFlusher) -> int:
+        leaked: int = getattr(self, "leaked_bytes", 0)
+        return self._backend.size_bytes + leaked
 
     BackendFlusher.flush = flush  # type: ignore[method-assign]
+    BackendFlusher.size_bytes = property(size_bytes)  # type: ignore[assignment,method-assign]

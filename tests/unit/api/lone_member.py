@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Collection
 from splitbrain.node.alarms import Alarms
 from splitbrain.node.apply.admission import refusal
 from splitbrain.node.apply.apply import apply
+from splitbrain.node.backend import Backend
 from splitbrain.node.messages import rpc
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.internal_request import ClientWrite, OperationResponse
@@ -59,6 +60,7 @@ class LoneMember:
 
     def __init__(self) -> None:
         backend = MemoryBackend()
+        self.backend: Backend = backend
         self.store = Store(backend)
         self.alarms = Alarms(backend)
         self.leases = LoneLeases(self.store)

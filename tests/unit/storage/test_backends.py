@@ -28,7 +28,9 @@ async def in_a_thread(work: Callable[[], T]) -> T:
 
 
 def open_lmdb(path: Path, map_size_bytes: int = 1 << 24) -> LmdbBackend:
-    return LmdbBackend(path, run=in_a_thread, map_size_bytes=map_size_bytes)
+    return LmdbBackend(
+        path, run=in_a_thread, sync_directory=lambda _: None, map_size_bytes=map_size_bytes
+    )
 
 
 keys = st.binary(min_size=1, max_size=3)
@@ -224,6 +226,53 @@ def test_sizes_grow_with_the_content(make: Callable[[], Backend]) -> None:
             backend.put(b"key", number.to_bytes(8, "big"), bytes(1000))
         await backend.flush()
         assert backend.size_bytes >= backend.size_in_use_bytes >= 100_000
+        backend.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_defragmented_file_is_smaller_and_has_the_same_content(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        backend = open_lmdb(tmp_path / "db")
+        for number in range(1000):
+            backend.put(b"key", number.to_bytes(8, "big"), bytes(1000))
+        await backend.flush()
+        for number in range(990):
+            backend.delete(b"key", number.to_bytes(8, "big"))
+        await backend.flush()
+        backend.put(b"key", b"buffered", b"1")
+        before, content = backend.size_bytes, whole(backend)
+        copying = asyncio.create_task(backend.snapshot())
+        defragmenting = asyncio.create_task(backend.defragment())
+        flushing = asyncio.create_task(backend.flush())
+        while not defragmenting.done():
+            assert whole(backend) == content
+            await asyncio.sleep(0)
+        await defragmenting
+        await flushing
+        check_copy(await copying)
+        assert backend.size_bytes < before / 10
+        assert whole(backend) == content
+        backend.check()
+        backend.close()
+        again = open_lmdb(tmp_path / "db")
+        assert whole(again) == content
+        again.check()
+        again.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_copy_that_a_crash_left_behind_is_replaced(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        (tmp_path / "db.compact").mkdir()
+        (tmp_path / "db.compact" / "data.mdb").write_bytes(b"half a copy")
+        backend = open_lmdb(tmp_path / "db")
+        backend.put(b"key", b"a", b"1")
+        await backend.flush()
+        await backend.defragment()
+        assert list(backend.range(b"key", b"")) == [(b"a", b"1")]
+        assert not (tmp_path / "db.compact").exists()
         backend.close()
 
     asyncio.run(scenario())

@@ -1,0 +1,83 @@
+"""`splitbrain node`: starts a member of the project's own store, or a cluster to play with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+MEMBER_OPTIONS = {"ignore_unknown_options": True}
+
+
+@click.group("node", short_help="Start a member, or a local cluster to play with.")
+def command() -> None:
+    """Run the project's own store, which serves etcd's v3 API.
+
+    \b
+    Examples:
+      splitbrain node cluster
+      splitbrain node start --name n1 --data-dir n1.etcd
+      splitbrain node restore backup.db --name n1 --data-dir n1.etcd
+    """
+
+
+@command.command("start", context_settings=MEMBER_OPTIONS, short_help="Start one member.")
+@click.argument("flags", nargs=-1, type=click.UNPROCESSED)
+def start(flags: tuple[str, ...]) -> None:
+    """Start one member. FLAGS are those of `python -m splitbrain.node`, which is the same command.
+
+    `python -m splitbrain.node --help` lists them.
+    """
+    from splitbrain.node.__main__ import main
+
+    main(args=list(flags), prog_name="splitbrain node start")
+
+
+@command.command("cluster", short_help="Start a local cluster.")
+@click.option("--members", default=3, show_default=True, type=click.IntRange(1, 9))
+@click.option("--data-dir", default="splitbrain-cluster", show_default=True, metavar="DIR",
+              help="The folder with the members' data. An existing one is used again.")
+@click.option("--client-port", default=2379, show_default=True,
+              help="The first member's port for clients. The others' are 10, 20, … higher.")
+@click.argument("flags", nargs=-1, type=click.UNPROCESSED)
+def cluster(members: int, data_dir: str, client_port: int, flags: tuple[str, ...]) -> int:
+    """Start a cluster of members on this machine, until Ctrl-C.
+
+    Each member is a process, and its log is a file in its folder. FLAGS after `--` are given to
+    each member.
+
+    \b
+    Example:
+      splitbrain node cluster --members 3 -- --snapshot-count 100
+    """
+    from splitbrain.harness.systems.local_cluster import run_local_cluster
+
+    def show(line: str) -> None:
+        click.echo(line)
+
+    return run_local_cluster(members, Path(data_dir), client_port, flags, show)
+
+
+@command.command("restore", context_settings=MEMBER_OPTIONS,
+                 short_help="Create a member's data from a backup.")
+@click.argument("backup", type=click.Path(exists=True, dir_okay=False))
+@click.argument("flags", nargs=-1, type=click.UNPROCESSED)
+def restore(backup: str, flags: tuple[str, ...]) -> int:
+    """Create the data directory of a member of a new cluster from BACKUP.
+
+    BACKUP is the output of `etcdctl snapshot save` against a member of this store. FLAGS are those
+    with which the member starts afterwards. Restore each member of the new cluster from the same
+    backup.
+    """
+    from splitbrain.harness.errors import BadArguments
+    from splitbrain.node.__main__ import restore_member
+    from splitbrain.node.config import ConfigError
+    from splitbrain.node.member_storage import DataRefused
+    from splitbrain.node.storage.backup_file import BackupCorrupt
+    from splitbrain.node.world import DirectoryInUse, DiskError
+
+    try:
+        click.echo(restore_member(Path(backup), flags))
+    except (BackupCorrupt, ConfigError, DataRefused, DirectoryInUse, DiskError) as problem:
+        raise BadArguments(str(problem)) from problem
+    return 0

@@ -1,0 +1,72 @@
+"""The methods of the Maintenance service that concern the backend's file and the version.
+
+Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/maintenance.go`, `server/etcdserver/v3_server.go`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+
+from splitbrain.node.api.ports import MemberPort
+from splitbrain.node.messages import errors
+from splitbrain.node.messages.rpc import (
+    DefragmentRequest,
+    DefragmentResponse,
+    DowngradeAction,
+    DowngradeRequest,
+    DowngradeResponse,
+    SnapshotRequest,
+    SnapshotResponse,
+)
+from splitbrain.node.storage.backup_file import blocks, encode_backup
+
+CLUSTER_VERSION = "3.5.0"
+BLOCK_BYTES = 32 * 1024
+"""The size of the parts of a snapshot. Source: etcd's snapshotSendBufferSize."""
+
+_VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?\Z")
+
+
+class MaintenanceHandlers:
+    """Handlers of the Maintenance service. They raise RpcError."""
+
+    def __init__(self, member: MemberPort) -> None:
+        self._member = member
+
+    async def defragment(self, _request: DefragmentRequest) -> DefragmentResponse:
+        """Rewrite the backend's file of this member without its free pages."""
+        await self._member.backend.defragment()
+        # etcd sends no header in this response.
+        return DefragmentResponse()
+
+    async def snapshot(self, _request: SnapshotRequest) -> AsyncGenerator[SnapshotResponse, None]:
+        """Send a consistent copy of this member's backend."""
+        copy = await self._member.backend.snapshot()
+        for blob, remaining in blocks(encode_backup(copy), BLOCK_BYTES):
+            yield SnapshotResponse(remaining_bytes=remaining, blob=blob)
+
+    async def downgrade(self, request: DowngradeRequest) -> DowngradeResponse:
+        """Validate a downgrade. This member can neither begin nor cancel one."""
+        match request.action:
+            case DowngradeAction.VALIDATE:
+                await self._member.linearizable_read()
+                check_downgrade(request.version)
+                header = self._member.header()
+                return DowngradeResponse(header=header, version=CLUSTER_VERSION)
+            case DowngradeAction.CANCEL:
+                raise errors.no_downgrade()
+            case DowngradeAction.ENABLE:
+                raise errors.unimplemented("/etcdserverpb.Maintenance/Downgrade")
+            case _:
+                raise errors.unknown_method()
+
+
+def check_downgrade(version: str) -> None:
+    """Raise RpcError unless `version` is one minor version below the cluster's."""
+    found = _VERSION.match(version)
+    if found is None:
+        raise errors.wrong_downgrade_version_format()
+    major, minor = (int(part) for part in CLUSTER_VERSION.split(".")[:2])
+    if (int(found[1]), int(found[2])) != (major, minor - 1):
+        raise errors.invalid_downgrade_version()

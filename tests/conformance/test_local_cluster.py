@@ -1,0 +1,80 @@
+"""`splitbrain node`: a restored cluster of three members starts, serves and stops."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from splitbrain.harness.systems.local_cluster import PORTS_APART
+from splitbrain.node.storage.backup_file import encode_backup
+from tests.conformance.server_pair import encoded
+from tests.unit.storage.stored_keys import backend_with
+
+pytestmark = pytest.mark.cluster
+
+COMMAND = [sys.executable, "-c", "from splitbrain.harness.cli.main import main; main()", "node"]
+PATIENCE_S = 60.0
+
+
+def free_ports() -> int:
+    """A port for clients such that the ports of all three members are free."""
+    for first in range(21_000, 31_000, 100):
+        try:
+            for port in range(first, first + 3 * PORTS_APART, PORTS_APART):
+                for one in (port, port + 1):
+                    with socket.socket() as listener:
+                        listener.bind(("127.0.0.1", one))
+        except OSError:
+            continue
+        return first
+    raise AssertionError("no free ports")
+
+
+def value_at(url: str) -> bool:
+    """Whether the member answers a linearizable read of the restored key."""
+    try:
+        answer = requests.post(f"{url}/v3/kv/range", json={"key": encoded(b"kept")}, timeout=5)
+    except requests.ConnectionError:
+        return False
+    return answer.status_code == 200 and answer.json()["kvs"][0]["value"] == encoded(b"value")
+
+
+def test_three_members_are_restored_and_started_by_one_command(tmp_path: Path) -> None:
+    backup = tmp_path / "backup"
+    backup.write_bytes(encode_backup(backend_with({b"kept": b"value"})))
+    first = free_ports()
+    names = ["n1", "n2", "n3"]
+    cluster = ",".join(
+        f"{name}=http://127.0.0.1:{first + PORTS_APART * at + 1}" for at, name in enumerate(names)
+    )
+    for name in names:
+        data = tmp_path / name / "data"
+        subprocess.run(
+            [*COMMAND, "restore", str(backup), "--name", name, "--data-dir", str(data),
+             "--initial-cluster", cluster],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    running = subprocess.Popen(
+        [*COMMAND, "cluster", "--data-dir", str(tmp_path), "--client-port", str(first)],
+        stdout=subprocess.PIPE,
+    )
+    try:
+        urls = [f"http://127.0.0.1:{first + PORTS_APART * at}" for at in range(3)]
+        deadline = time.monotonic() + PATIENCE_S
+        while not all(value_at(url) for url in urls):
+            assert running.poll() is None
+            assert time.monotonic() < deadline, (tmp_path / "n1" / "log").read_text()
+            time.sleep(0.1)
+        put = {"key": encoded(b"kept"), "value": encoded(b"new")}
+        assert requests.post(f"{urls[2]}/v3/kv/put", json=put, timeout=10).status_code == 200
+    finally:
+        running.send_signal(signal.SIGTERM)
+        running.wait(PATIENCE_S)
+    assert running.returncode == 0
