@@ -1,6 +1,9 @@
 """The web server of `splitbrain serve`, which shows a store of runs.
 
-    /                           the index, rendered for each request
+    /                           all runs, with filter, sort and search
+    /-/campaigns  /-/groups     campaigns, and groups of failures
+    /-/compare?run=…&run=…      two runs beside each other
+    /index.html                 the page that is also written as an artifact of CI
     /<test>/<run>/              the list of files in a run's folder
     /<test>/<run>/report.html   the run's report; rendered for the request if it was not written
     /<test>/<run>/…             a file: JSON and logs as text, any other file as a download
@@ -20,12 +23,16 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.errors import BadArguments, SplitbrainError
 from splitbrain.harness.report.html import environment
 from splitbrain.harness.report.index import render_index
 from splitbrain.harness.report.page_file import INDEX_NAME
 from splitbrain.harness.report.run_data import read_run
 from splitbrain.harness.report.run_page import render_run
+from splitbrain.harness.report.web.comparison import read_compared, render_comparison
+from splitbrain.harness.report.web.groups_page import render_campaigns, render_groups
+from splitbrain.harness.report.web.runs_page import render_runs
+from splitbrain.harness.store.database.sync import FolderSync
 from splitbrain.harness.store.run_folder import HISTORY, REPORT, RUN
 
 ENTRIES_MAX = 2_000
@@ -35,6 +42,7 @@ TEXT_SUFFIXES = frozenset(
 TEXT_NAMES = frozenset(("log", "stderr", "stdout"))
 
 STORE: web.AppKey[Path] = web.AppKey("store", Path)
+SYNC: web.AppKey[FolderSync] = web.AppKey("sync", FolderSync)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,11 @@ def application(store: Path) -> web.Application:
         )
     app = web.Application(middlewares=[_secure_headers])
     app[STORE] = store.resolve()
-    app.router.add_get("/", _index)
+    app[SYNC] = FolderSync(app[STORE])
+    app.router.add_get("/", _runs)
+    app.router.add_get("/-/campaigns", _campaigns)
+    app.router.add_get("/-/groups", _groups)
+    app.router.add_get("/-/compare", _compare)
     app.router.add_get(f"/{INDEX_NAME}", _index)
     app.router.add_get("/{path:.+}", _path)
     return app
@@ -102,6 +114,38 @@ async def _secure_headers(
 async def _index(request: web.Request) -> web.StreamResponse:
     page = await asyncio.to_thread(render_index, request.app[STORE], live=True)
     return web.Response(text=page, content_type="text/html")
+
+
+async def _runs(request: web.Request) -> web.StreamResponse:
+    query = dict(request.query)
+    return await _page(lambda: render_runs(request.app[STORE], request.app[SYNC], query))
+
+
+async def _campaigns(request: web.Request) -> web.StreamResponse:
+    return await _page(lambda: render_campaigns(request.app[STORE]))
+
+
+async def _groups(request: web.Request) -> web.StreamResponse:
+    return await _page(lambda: render_groups(request.app[STORE]))
+
+
+async def _compare(request: web.Request) -> web.StreamResponse:
+    store = request.app[STORE]
+    named = request.query.getall("run", [])
+    folders = [run_folder_of(store, one) for one in named]
+    found = [one for one in folders if one is not None]
+    if len(found) != 2 or len(named) != 2:
+        raise web.HTTPBadRequest(text=f"{len(named)} runs are chosen; choose two\n")
+    first, second = (read_compared(store, one) for one in found)
+    return await _page(lambda: render_comparison(first, second))
+
+
+async def _page(render: Callable[[], str]) -> web.StreamResponse:
+    try:
+        text = await asyncio.to_thread(render)
+    except SplitbrainError as problem:
+        raise web.HTTPInternalServerError(text=f"{problem}\n") from problem
+    return web.Response(text=text, content_type="text/html")
 
 
 async def _path(request: web.Request) -> web.StreamResponse:
@@ -137,6 +181,14 @@ def within(store: Path, requested: str) -> Path | None:
     except (OSError, RuntimeError):
         return None
     return path if path.is_relative_to(store) else None
+
+
+def run_folder_of(store: Path, requested: str) -> Path | None:
+    """The folder of the run `requested` in `store`; None if it is not one."""
+    path = within(store, requested)
+    if path is None or len(path.relative_to(store).parts) != 2 or not is_run(path):
+        return None
+    return path
 
 
 def is_report(store: Path, path: Path) -> bool:

@@ -101,7 +101,7 @@ def remove_folders(store: Path, folders: Iterable[Path]) -> None:
 def record_folder(store: Path, folder: Path) -> None:
     """Add the run in `folder`, or replace its row. Raises DatabaseFailed."""
     with open_database(store) as connection:
-        add_runs(connection, (_with_group(Groups(store), store, folder),))
+        add_runs(connection, (folder_row(Groups(store), store, folder),))
 
 
 def record_again(folder: Path) -> None:
@@ -179,7 +179,7 @@ def _all_rows(store: Path) -> Iterator[RunRow]:
     """The rows of all runs of the store: those with a folder, and those of campaigns."""
     groups = Groups(store)
     for folder in run_folders(store):
-        yield _with_group(groups, store, folder)
+        yield folder_row(groups, store, folder)
     for campaign in campaign_folders(store):
         for ended in campaign.ended().values():
             row = ended.row
@@ -189,7 +189,8 @@ def _all_rows(store: Path) -> Iterator[RunRow]:
             yield msgspec.structs.replace(row, group=group.name if group else "")
 
 
-def _with_group(groups: Groups, store: Path, folder: Path) -> RunRow:
+def folder_row(groups: Groups, store: Path, folder: Path) -> RunRow:
+    """The row of the run in `folder`, with its group of failures."""
     row = row_of_folder(store, folder)
     results = RunFolder(folder).read_results() if row.valid is False else None
     signature = signature_of(results.verdicts) if results else None

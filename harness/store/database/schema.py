@@ -8,7 +8,7 @@ Triggers keep it equal to `runs`, so that a trend never reads all runs.
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 """Incremented when a table changes. A database of another version is rebuilt from the folders."""
 
 SCHEMA = """
@@ -52,6 +52,7 @@ CREATE INDEX runs_group ON runs (failure_group, configuration, verdict, started,
 CREATE INDEX runs_failed ON runs (verdict, started, configuration, build, campaign)
     WHERE verdict > 0;
 CREATE INDEX runs_seed ON runs (seed);
+CREATE INDEX runs_folder ON runs (folder) WHERE folder <> '';
 CREATE VIRTUAL TABLE reasons USING fts5 (because, content='runs', content_rowid='id');
 CREATE TRIGGER reasons_added AFTER INSERT ON runs WHEN new.because <> '' BEGIN
     INSERT INTO reasons (rowid, because) VALUES (new.id, new.because);

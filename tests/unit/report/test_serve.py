@@ -144,7 +144,7 @@ def test_the_server_shows_index_folders_logs_and_reports(tmp_path: Path) -> None
         store, "/", f"{run}/", f"{run}/n1/log", f"{run}/report.html", f"{run}/n1/", f"{run}/n1"
     )
     assert index[0] == 200
-    assert f'href="{run[1:]}/report.html"' in index[2]
+    assert f'href="{run}/report.html"' in index[2]
     assert "history.jsonl" in folder[2]
     assert (log[0], log[1]["Content-Type"]) == (200, "text/plain; charset=utf-8")
     assert "info n1 line 3" in log[2]

@@ -1,0 +1,1 @@
+"""The pages of `splitbrain serve` over all runs: runs, campaigns, groups, comparison."""

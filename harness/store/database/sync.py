@@ -1,0 +1,65 @@
+"""Keeps the database equal to the folders of a store, for a server that runs for long.
+
+Runs add themselves to the database when they end. Folders that were copied, removed or are still
+running do not. A folder of a test is listed again only if it was changed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from splitbrain.harness.store.database.database import add_runs, folder_row
+from splitbrain.harness.store.groups import Groups
+from splitbrain.harness.store.run_folder import RUN
+
+RUNNING_MAX = 200
+
+
+class FolderSync:
+    """Remembers which folders of tests it has seen."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._seen: dict[str, int] = {}
+
+    def update(self, connection: sqlite3.Connection) -> None:
+        """Add the runs that the database lacks, and remove those whose folders are gone."""
+        groups = Groups(self._store)
+        fresh = [folder for test in self._changed() for folder in self._unknown(connection, test)]
+        running = [
+            self._store / folder for (folder,) in connection.execute(
+                "SELECT folder FROM runs WHERE verdict = 2 AND ended = 'running' AND folder <> ''"
+                " ORDER BY started DESC LIMIT ?", (RUNNING_MAX,),
+            )
+        ]
+        known = [folder for folder in (*fresh, *running) if (folder / RUN).is_file()]
+        if known:
+            add_runs(connection, (folder_row(groups, self._store, folder) for folder in known))
+
+    def _changed(self) -> list[Path]:
+        changed = []
+        for test in self._store.iterdir():
+            if test.is_symlink() or not test.is_dir():
+                continue
+            at = test.stat().st_mtime_ns
+            if self._seen.get(test.name) != at:
+                self._seen[test.name] = at
+                changed.append(test)
+        return changed
+
+    def _unknown(self, connection: sqlite3.Connection, test: Path) -> list[Path]:
+        """The folders in `test` that the database lacks. Rows without a folder are removed."""
+        there = {
+            one.name for one in test.iterdir() if not one.is_symlink() and (one / RUN).is_file()
+        }
+        prefix = f"{test.name}/"
+        rows = connection.execute(
+            "SELECT folder FROM runs WHERE folder <> '' AND folder >= ? AND folder < ?",
+            (prefix, f"{test.name}0"),
+        )
+        stored = {str(folder).removeprefix(prefix) for (folder,) in rows}
+        gone = [(f"{prefix}{name}",) for name in stored - there]
+        connection.executemany("DELETE FROM runs WHERE key = ? AND campaign = 0", gone)
+        connection.executemany("UPDATE runs SET folder = '' WHERE folder = ?", gone)
+        return [test / name for name in sorted(there - stored)]
