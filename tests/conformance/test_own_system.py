@@ -47,10 +47,11 @@ def project(tmp_path: Path) -> Path:
 def test_a_users_system_runs_by_its_dotted_path_and_by_its_entry_point(
     project: Path, system: str
 ) -> None:
+    # The workload register draws nothing that a known bug of etcd turns into an anomaly.
     command = [
         str(Path(sys.executable).with_name("splitbrain")), "run", "--system", system,
-        "--nodes", "3", "--workload", "kv", "--nemesis", "partition", "--time-limit", "3",
-        "--rate", "50",
+        "--nodes", "3", "--workload", "register", "--nemesis", "partition", "--time-limit", "3",
+        "--rate", "50", "--seed", "1",
     ]  # fmt: skip
     path = os.pathsep.join([str(find_binary().parent), os.environ["PATH"]])
     # An entry point needs an installed package; a dotted path is imported from the working
