@@ -52,6 +52,8 @@ class Evidence:
     `splitbrain.checkers.transactions.MODELS`."""
     budget: tuple[Limit, ...] = ()
     """The limits that the checker `budget` checks. Empty: no limits."""
+    watch_progress_ms: int = 0
+    """The interval in ms at which members notify idle watchers of their progress. 0: unknown."""
     lease_checkpoint_s: int = 0
     """The interval in s at which a leader records how much time each longer lease has left, so that
     the next leader continues from there. 0: the store does not, or it is unknown."""

@@ -12,7 +12,8 @@ The reference is the members' change log. Each stream (one watch on one member) 
                   reconnects therefore misses no event.
     bookmarkable  When a progress notification arrives, all events up to its revision have arrived,
                   and this revision is not in the future. A watch that starts at a future revision
-                  is not notified of an earlier one.
+                  is not notified of an earlier one. A notification arrives when it is owed
+                  (`watch/owed_progress.py`).
     filtered      Only events of the requested keys and kinds arrive, with the right prev_kv. If
                   the start is in the future, no event of an earlier revision arrives.
     compaction    If the member has compacted the start of a watch, the watch is cancelled with the
@@ -45,6 +46,7 @@ from splitbrain.checkers.model.requests import must_be_recent
 from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
 from splitbrain.checkers.watch.compactions import Compaction, Compactions, Times
 from splitbrain.checkers.watch.expected_events import find_truth
+from splitbrain.checkers.watch.owed_progress import OwedProgress
 from splitbrain.checkers.watch.stream_check import StreamCheck
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Compact
@@ -52,6 +54,8 @@ from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.watch import Cancelled, Events, WatchStream
 
 NAME = "watch"
+SIMULATED = "simulated"
+"""The name of the system that runs in virtual time."""
 
 
 def check_watch(evidence: Evidence) -> Verdict:
@@ -69,6 +73,8 @@ def check_watch(evidence: Evidence) -> Verdict:
     compactions = _compactions(operations, evidence.members)
     times = _times(writers)
     findings = Findings()
+    moments = None if evidence.system == SIMULATED else _moments(operations, streams)
+    owed = OwedProgress(evidence.watch_progress_ms, evidence.history.faults, times, moments)
     events = progress = unlogged = 0
     for stream in streams:
 
@@ -84,6 +90,7 @@ def check_watch(evidence: Evidence) -> Verdict:
             stream=stream, truth=truth, compactions=compactions, times=times, report=report
         )
         check.run()
+        owed.check(stream, check.name, report)
         events, progress = events + check.events, progress + check.progress
         unlogged += check.unlogged
     _check_reads(streams, operations, findings)
@@ -99,6 +106,7 @@ def check_watch(evidence: Evidence) -> Verdict:
         "streams": len(streams),
         "events": events,
         "progress notifications": progress,
+        "progress notifications owed": owed.owed,
         "cancelled by compaction": _cancelled(streams),
         "anomalies": findings.count,
     }
@@ -108,6 +116,14 @@ def check_watch(evidence: Evidence) -> Verdict:
         kinds=findings.by_kind,
     )
     return with_evidence(verdict, events or progress, "no watcher received an event")
+
+
+def _moments(operations: Sequence[Operation], streams: Sequence[WatchStream]) -> list[int]:
+    """Return the times of everything that the clients and watchers recorded, ascending."""
+    moments = [op.call for op in operations]
+    moments += [op.ended for op in operations if op.ended is not None]
+    moments += [answer.time for stream in streams for answer in stream.answers]
+    return sorted(moments)
 
 
 def _writers(operations: Sequence[Operation]) -> dict[int, Operation]:

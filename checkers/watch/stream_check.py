@@ -68,7 +68,7 @@ class StreamCheck:
         self._report = report
         self._request = stream.request
         self._start = start_of(stream)
-        self._name = (
+        self.name = (
             f"watcher {stream.watcher} on {stream.node} (stream {stream.number}, "
             f"{describe(stream.request)})"
         )
@@ -84,7 +84,7 @@ class StreamCheck:
         for stray in stream.strays:
             self._report(
                 "stray answer",
-                f"the connection of {self._name} carried, at {wording.seconds(stray.time)}, an "
+                f"the connection of {self.name} carried, at {wording.seconds(stray.time)}, an "
                 f"answer of revision {stray.revision} for watch id {stray.watch_id}, which no "
                 "watch of the connection has", stray.revision,
             )
@@ -92,7 +92,7 @@ class StreamCheck:
             if stream.answers:
                 self._report(
                     "answer before creation",
-                    f"{self._name} received an answer at {wording.seconds(stream.answers[0].time)} "
+                    f"{self.name} received an answer at {wording.seconds(stream.answers[0].time)} "
                     "before the creation of the watch was confirmed", 0,
                 )
             return
@@ -147,7 +147,7 @@ class StreamCheck:
         revision = batch.changes[-1].revision
         self._report(
             "split transaction",
-            f"{self._name} received, at {wording.seconds(batch.time)}, an answer that ends within "
+            f"{self.name} received, at {wording.seconds(batch.time)}, an answer that ends within "
             f"revision {revision}, after {wording.change(batch.changes[-1])}, and is no fragment",
             revision,
         )
@@ -158,14 +158,14 @@ class StreamCheck:
         if batch.revision and batch.revision < last:
             self._report(
                 "wrong header",
-                f"{self._name} received events up to revision {last} at "
+                f"{self.name} received events up to revision {last} at "
                 f"{wording.seconds(batch.time)} in an answer whose header has revision "
                 f"{batch.revision}", last,
             )
         if ended is not None:
             self._report(
                 "event after cancel",
-                f"{self._name} received revision {last} at {wording.seconds(batch.time)}, after "
+                f"{self.name} received revision {last} at {wording.seconds(batch.time)}, after "
                 f"the watch was cancelled at {wording.seconds(ended.time)}", last,
             )
 
@@ -190,7 +190,7 @@ class StreamCheck:
             return  # the revision before may be compacted; then a member leaves prev_kv out
         self._report(
             "wrong prev_kv",
-            f"{self._name} received {wording.change(change)} of revision {change.revision} at "
+            f"{self.name} received {wording.change(change)} of revision {change.revision} at "
             f"{wording.seconds(batch.time)} with prev_kv {_text(given)}, expected "
             f"{_text(expected)}", change.revision,
             first_answers_without=given is None and self._is_first_without_previous(batch),
@@ -212,7 +212,7 @@ class StreamCheck:
             one.kind == "delete" and self._compactions.requested(one.revision) for one in changes
         )
         self._report(
-            "lost event", f"{self._name} never received {_some(changes)}, {how}", first,
+            "lost event", f"{self.name} never received {_some(changes)}, {how}", first,
             only_deletes_compacted_at=deletes, from_lost_revision=self._start == first,
         )
 
@@ -231,7 +231,7 @@ class StreamCheck:
             self._false_progress = True
             self._report(
                 "false progress",
-                f"{self._name} was notified at {wording.seconds(progress.time)} of progress up "
+                f"{self.name} was notified at {wording.seconds(progress.time)} of progress up "
                 f"to revision {progress.revision}, but {wording.changes(changes)} of revision "
                 f"{missing} had not been sent", missing, whole=progress.whole, beyond_end=False,
             )
@@ -239,7 +239,7 @@ class StreamCheck:
         if progress.revision < start - 1:
             self._report(
                 "early progress",
-                f"{self._name} was notified at {wording.seconds(progress.time)} of progress up "
+                f"{self.name} was notified at {wording.seconds(progress.time)} of progress up "
                 f"to revision {progress.revision}, but it starts at revision {start}; a client "
                 "that resumed after the notification would receive earlier events",
                 progress.revision,
@@ -247,7 +247,7 @@ class StreamCheck:
         if self._truth.final and progress.revision > self._truth.last:
             self._report(
                 "false progress",
-                f"{self._name} was notified at {wording.seconds(progress.time)} of progress up "
+                f"{self.name} was notified at {wording.seconds(progress.time)} of progress up "
                 f"to revision {progress.revision}; the members end at {self._truth.last}",
                 progress.revision, whole=progress.whole, beyond_end=True,
             )
@@ -261,7 +261,7 @@ class StreamCheck:
         if not self._compactions.invoked(revision, cancelled.time):
             self._report(
                 "false cancel",
-                f"{self._name} was cancelled {how}, but no such compaction had been invoked",
+                f"{self.name} was cancelled {how}, but no such compaction had been invoked",
                 revision,
             )
             return
@@ -274,7 +274,7 @@ class StreamCheck:
         if reached >= revision:
             self._report(
                 "false cancel",
-                f"{self._name} was cancelled {how}, but all events that it had not received "
+                f"{self.name} was cancelled {how}, but all events that it had not received "
                 f"are of revision {reached} or later", revision,
             )
 
@@ -307,7 +307,7 @@ class StreamCheck:
                 call, writer = earliest
                 self._report(
                     "event from the future",
-                    f"{self._name} received revision {revision} at {wording.seconds(batch.time)}; "
+                    f"{self.name} received revision {revision} at {wording.seconds(batch.time)}; "
                     f"{wording.operation(writer)} made this revision or an earlier one, but was "
                     f"invoked at {wording.seconds(call)}", revision,
                 )
@@ -336,7 +336,7 @@ class StreamCheck:
             answer = f"it received events at {wording.seconds(answers[0].time)}"
         self._report(
             "missed compaction",
-            f"{self._name} starts before revision {compaction.revision}, to which "
+            f"{self.name} starts before revision {compaction.revision}, to which "
             f"{wording.operation(compaction.operation)} had compacted at revision "
             f"{compaction.answered}; {self._stream.node} was at {created.revision} and did not "
             f"cancel the watch: {answer}", compaction.revision,
@@ -352,7 +352,7 @@ class Explained:
         self._truth = check._truth
         self._request = check._request
         self._start = check._start
-        self._name = check._name
+        self._name = check.name
         self._report = check._report
         self._selection = selection
         self._place = low

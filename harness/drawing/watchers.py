@@ -13,11 +13,15 @@ from splitbrain.histories.random_stream import stream
 from splitbrain.histories.watch import WatchRequest
 
 HOLD_MEAN_S = 1.5
-"""The mean time for which a watcher keeps a stream before it opens the next one."""
+"""The mean time for which a watcher keeps a stream before it opens the next one, unless the
+workload has a method `hold_mean_s`."""
 STREAMS_MIN = 8
 DISTANCE_MAX = 300
 FUTURE_DISTANCE_MAX = 50
-ASK_PROGRESS_SHARE = 0.3
+ASK_PROGRESS_SHARE = 0.5
+ASK_FROM_NOW_SHARE = 0.25
+"""This share of streams asks for progress and begins at its creation. Only such a stream is
+certainly owed an answer."""
 PAUSES_US = (2_000, 20_000, 200_000)
 """The pauses of a watcher that reads slowly, after each answer."""
 SLOW_HOLD = 3
@@ -63,6 +67,15 @@ class SlowWorkload(WatchingWorkload, Protocol):
     """The percentage of watchers that read slowly."""
 
 
+@runtime_checkable
+class HoldingWorkload(WatchingWorkload, Protocol):
+    """A workload that decides how long its watchers keep their streams."""
+
+    def hold_mean_s(self, watcher: int) -> float:
+        """The mean time in s for which watcher number `watcher` keeps a stream."""
+        ...
+
+
 def draw_watchers(
     seed: int, workload: object, members: int, time_limit_ms: int, bound_share: float = 0.0
 ) -> tuple[ScheduledWatcher, ...]:
@@ -77,8 +90,11 @@ def draw_watchers(
     for watcher in range(workload.watchers):
         random = stream(seed, "watcher", watcher)
         request = workload.watch(random, watcher)
+        hold_mean_s = HOLD_MEAN_S
+        if isinstance(workload, HoldingWorkload):
+            hold_mean_s = workload.hold_mean_s(watcher)
         streams = [
-            _draw_stream(random, members, ask_progress=request.ask_progress)
+            _draw_stream(random, members, hold_mean_s, ask_progress=request.ask_progress)
             for _ in range(count)
         ]
         bound_to = draw_bound(stream(seed, "bound watcher", watcher), members, bound_share)
@@ -122,7 +138,9 @@ def _with_pauses(
         ) if slow else one
 
 
-def _draw_stream(random: Random, members: int, *, ask_progress: bool) -> ScheduledStream:
+def _draw_stream(
+    random: Random, members: int, hold_mean_s: float, *, ask_progress: bool
+) -> ScheduledStream:
     start = random.choices([name for name, _ in STARTS], [weight for _, weight in STARTS])[0]
     distance = 0
     if start == "past":
@@ -131,10 +149,12 @@ def _draw_stream(random: Random, members: int, *, ask_progress: bool) -> Schedul
         distance = random.randrange(1, FUTURE_DISTANCE_MAX)
     elif start == "compacted":
         distance = random.choice((0, 0, 0, -1, 1))
+    member = random.randrange(members)
+    hold_us = round(random.expovariate(1 / hold_mean_s) * 1e6)
+    asks = random.random() if ask_progress else 1.0
+    if asks < ASK_FROM_NOW_SHARE:
+        start, distance = "now", 0
     return ScheduledStream(
-        member=random.randrange(members),
-        start=start,
-        hold_us=round(random.expovariate(1 / HOLD_MEAN_S) * 1e6),
-        distance=distance,
-        ask_progress=ask_progress and random.random() < ASK_PROGRESS_SHARE,
+        member=member, start=start, hold_us=hold_us, distance=distance,
+        ask_progress=asks < ASK_PROGRESS_SHARE,
     )

@@ -27,6 +27,7 @@ from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.store.records import Results, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.systems.lease_checkpoints import lease_checkpoints
+from splitbrain.harness.systems.watch_progress import watch_progress_ms
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.history import FaultWindow, History
 from splitbrain.histories.member_state import MemberState
@@ -226,6 +227,9 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
         workload=record.options.workload,
         watches=read_streams(folder.watches),
         budget=read_limits(record.options.budget),
+        watch_progress_ms=watch_progress_ms(
+            record.options.system, record.options.member_flags, record.versions
+        ),
         lease_checkpoint_s=interval_s,
         lease_checkpoints_persist=persist,
     )

@@ -15,13 +15,20 @@ LONG = (600, 3000)
 """The length of long values in characters (least, most)."""
 COMPACT_PERCENT = 4
 COMPACT_BACK_MAX = 60
+IDLE_EVERY = 8
+IDLE_PLACE = 6
+"""The seventh of every eight watchers watches keys that no client writes."""
+HOLD_MEAN_S = 1.5
+IDLE_HOLD_MEAN_S = 6.0
+"""An idle watcher keeps its streams for longer, so that notifications are owed to it."""
 
 
 class Watch:
     """`watchers` watchers of a key, an interval or all keys, while clients write.
 
-    Some watches have filters, prev_kv, progress notifications or fragments. At random times, a
-    watcher opens a new stream at another member. The stream resumes at the revision where the
+    Some watches have filters, prev_kv, progress notifications or fragments. One of eight watchers
+    is idle: no client writes its keys, so it receives only progress notifications. At random times,
+    a watcher opens a new stream at another member. The stream resumes at the revision where the
     previous one stopped, or begins at the present, a past or a future revision, or at the one that
     was last compacted to. A past revision may be compacted.
 
@@ -91,15 +98,20 @@ class Watch:
             key, end = f"k{first:03d}", f"k{first + 2 + random.randrange(4):03d}"
         elif kind < 0.7:
             key, end = "\0", "\0"
-        filtered = random.random()
+        if self._is_idle(watcher):
+            return WatchRequest("idle", progress_notify=True)
+        filtered, previous = random.random(), random.random() < 0.5
+        periodic, fragment = random.random(), random.random() < 0.2
+        asks = bool(self.progress_requests) and random.random() < 0.5
         return WatchRequest(
             key, end,
-            prev_kv=random.random() < 0.5,
+            prev_kv=previous,
             no_put=filtered < 0.15,
             no_delete=0.15 <= filtered < 0.3,
-            progress_notify=random.random() < 0.5,
-            fragment=random.random() < 0.2,
-            ask_progress=bool(self.progress_requests) and random.random() < 0.5,
+            # A periodic notification would hide that the answer to a request is missing.
+            progress_notify=periodic < (0.25 if asks else 0.75),
+            fragment=fragment,
+            ask_progress=asks,
         )
 
     def other_watches(self, random: Random, watcher: int) -> Sequence[WatchRequest]:
@@ -107,6 +119,13 @@ class Watch:
             return ()
         count = random.randrange(self.watches)
         return tuple(self.watch(random, watcher) for _ in range(count))
+
+    def hold_mean_s(self, watcher: int) -> float:
+        """The mean time in s for which a watcher keeps a stream."""
+        return IDLE_HOLD_MEAN_S if self._is_idle(watcher) else HOLD_MEAN_S
+
+    def _is_idle(self, watcher: int) -> bool:
+        return watcher % IDLE_EVERY == IDLE_PLACE
 
     def _operation(self, random: Random, client: int, values: UniqueValues) -> Draft:
         if client == 0 and self.compactions and random.random() * 100 < COMPACT_PERCENT:

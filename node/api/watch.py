@@ -26,7 +26,7 @@ from splitbrain.node.messages.rpc import (
     WatchResponse,
 )
 from splitbrain.node.mvcc.key_value import Event
-from splitbrain.node.mvcc.watch import Watcher, event_bytes
+from splitbrain.node.mvcc.watch import WatchBatch, Watcher, event_bytes
 from splitbrain.node.world import DiskError
 
 QUEUE_MAX = 16
@@ -45,12 +45,15 @@ class WatchStream:
         self._answers: asyncio.Queue[WatchResponse | RpcError] = asyncio.Queue(QUEUE_MAX)
         self._watchers: dict[int, Watcher] = {}
         self._pumps: dict[int, asyncio.Task[None]] = {}
-        self._sending: dict[int, None] = {}
-        """The watchers with events that have left the buffer and are not yet in the queue."""
+        self._sending: dict[int, int] = {}
+        """The watchers with events that have left the buffer and are not yet in the queue. The
+        value is the revision before these events."""
         self._progress_due: dict[int, bool] = {}
         """The watchers that requested progress notifications. The value is False if events were
         sent to the watcher in this interval."""
         self._ticker: asyncio.Task[None] | None = None
+        self._progress_requested: int | None = None
+        """A client has requested progress, and waits for a response that covers this revision."""
         self._next_id = 0
 
     async def run(
@@ -85,7 +88,7 @@ class WatchStream:
                 case WatchCancelRequest():
                     await self._cancel(request.watch_id)
                 case WatchProgressRequest():
-                    await self._send_progress()
+                    await self._request_progress()
 
     async def _or_fail(self, part: Callable[[], Awaitable[None]]) -> None:
         """Run a part of the stream. If it raises an error, the stream ends with an RpcError."""
@@ -132,15 +135,36 @@ class WatchStream:
         pump = partial(self._pump, watch_id, watcher, fragment=request.fragment)
         self._pumps[watch_id] = asyncio.create_task(self._or_fail(pump))
 
-    async def _send_progress(self) -> None:
-        """Send one progress response for the whole stream, unless a watcher has unsent events.
+    async def _request_progress(self) -> None:
+        """Send one progress response for the whole stream, when all events before it are sent.
 
-        etcd 3.5.1 always sends a response, which can claim progress beyond events that were not
-        sent. Releases from 3.5.8 on behave like this method.
+        The request is dropped if a watcher is not synced, because it begins in the past or was
+        slow, or if its start is in the future. Releases of etcd from 3.5.8 on behave like this
+        method. etcd 3.5.1 always sends a response, which can claim progress beyond events that
+        were not sent.
         """
-        active = [name for name, watcher in self._watchers.items() if not watcher.cancelled]
-        if all(self._caught_up(watch_id) for watch_id in active):
-            await self._answers.put(WatchResponse(header=self._header(), watch_id=NO_WATCH_ID))
+        revision = self._member.store.revision
+        if all(one.synced and revision >= one.start_revision for one in self._active().values()):
+            self._progress_requested = revision
+            await self._send_requested_progress()
+
+    async def _send_requested_progress(self) -> None:
+        """Send the requested progress if all events up to the revision of the request are sent."""
+        if self._progress_requested is None:
+            return
+        sent = min(map(self._sent, self._active()), default=self._member.store.revision)
+        if sent >= self._progress_requested:
+            self._progress_requested = None
+            await self._answers.put(WatchResponse(header=self._header(sent), watch_id=NO_WATCH_ID))
+
+    def _sent(self, watch_id: int) -> int:
+        """The revision up to which all events of a watcher are in the queue of responses."""
+        if watch_id in self._sending:
+            return self._sending[watch_id]
+        return self._member.store.watches.progress(self._watchers[watch_id])
+
+    def _active(self) -> dict[int, Watcher]:
+        return {name: one for name, one in self._watchers.items() if not one.cancelled}
 
     def _caught_up(self, watch_id: int) -> bool:
         """Whether all events of the watcher up to the store's revision are in the queue.
@@ -190,10 +214,11 @@ class WatchStream:
         await self._answers.put(
             WatchResponse(header=self._header(), watch_id=watch_id, canceled=True)
         )
+        await self._send_requested_progress()
 
     async def _pump(self, watch_id: int, watcher: Watcher, *, fragment: bool) -> None:
         while (batch := await watcher.next_batch()) is not None:
-            self._sending[watch_id] = None
+            self._sending[watch_id] = before(batch)
             if self._progress_due.get(watch_id):
                 self._progress_due[watch_id] = False
             if batch.compact_revision:
@@ -221,6 +246,7 @@ class WatchStream:
                     )
                 )
             del self._sending[watch_id]
+            await self._send_requested_progress()
 
     def _header(self, revision: int | None = None) -> ResponseHeader:
         header = self._member.header()
@@ -230,6 +256,11 @@ class WatchStream:
             revision=header.revision if revision is None else revision,
             raft_term=header.raft_term,
         )
+
+
+def before(batch: WatchBatch) -> int:
+    """The revision before the events of `batch`."""
+    return batch.events[0].kv.mod_revision - 1 if batch.events else batch.revision
 
 
 def stream_error(problem: Exception) -> RpcError:

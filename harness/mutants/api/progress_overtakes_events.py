@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.api.watch import WatchStream
+from splitbrain.node.api.watch import NO_WATCH_ID, WatchStream
+from splitbrain.node.messages.rpc import WatchResponse
 
 MUTANT = Mutant(
     what="a progress notification arrives before events that it covers",
@@ -13,4 +14,8 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
+    async def request_progress(self: WatchStream) -> None:
+        await self._answers.put(WatchResponse(header=self._header(), watch_id=NO_WATCH_ID))
+
+    WatchStream._request_progress = request_progress  # type: ignore[method-assign]
     WatchStream._caught_up = lambda self, watch_id: True  # type: ignore[method-assign]

@@ -83,6 +83,26 @@ def test_requested_progress_is_sent_to_watchers_without_pending_events() -> None
     assert asyncio.run(scenario()) == ["created", "[] of -1 at 1"]
 
 
+def test_requested_progress_follows_the_events_that_a_synced_watcher_waits_for() -> None:
+    async def scenario() -> list[str]:
+        member = LoneMember()
+        both: asyncio.Queue[rpc.WatchRequest] = asyncio.Queue()
+
+        async def later() -> AsyncIterator[rpc.WatchRequest]:
+            while True:
+                yield await both.get()
+
+        await both.put(rpc.WatchCreateRequest(b"a"))
+        answers = WatchStream(member).run(later())
+        first = [describe(await anext(answers))]
+        # The watcher's task has not sent the event when the request is read.
+        await put(member, b"a")
+        await both.put(rpc.WatchProgressRequest())
+        return first + await take(answers, 2)
+
+    assert asyncio.run(scenario()) == ["created", "[2] of 0 at 2", "[] of -1 at 2"]
+
+
 def test_a_watcher_with_a_small_buffer_receives_all_events_in_order() -> None:
     async def scenario() -> list[str]:
         member = LoneMember()

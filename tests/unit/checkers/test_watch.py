@@ -15,6 +15,7 @@ from splitbrain.checkers.watch.checker import check_watch
 from splitbrain.harness.synthetic.watch import generate_watched
 from splitbrain.harness.synthetic.watch_corruptions import WATCH_CORRUPTIONS, corrupt_watched
 from splitbrain.histories.errors import HistoryError
+from splitbrain.histories.fault_window import FaultWindow
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import KeyValue, PutResult, Range, RangeResult
 from splitbrain.histories.kv import Put as PutRequest
@@ -233,3 +234,130 @@ def test_a_file_that_is_no_record_of_watches_is_refused_by_its_line(tmp_path: Pa
         read_streams(path)
     path.write_bytes(b'{"type":"opened","ti')
     assert read_streams(path) == ()
+
+
+# --- progress notifications that are owed
+
+S = 1_000_000_000
+PERIODIC = WatchRequest("a", "c", start_revision=1, progress_notify=True)
+
+
+def owed(
+    *lines: Line, request: WatchRequest = PERIODIC, faults: tuple[FaultWindow, ...] = (),
+    interval_ms: int = 250, system: str = "simulated", created: int = 4,
+) -> list[str]:
+    opened: list[Line] = [Opened(0, 0, 0, "n2", request), Created(1, 0, created)]
+    history = History((), (), faults)
+    return kinds(check_watch(Evidence(
+        history, members(LOG), watches=collect([*opened, *lines]),
+        watch_progress_ms=interval_ms, system=system,
+    )))
+
+
+def at(second: float, revision: int = 4) -> Progress:
+    return Progress(round(second * S), 0, revision)
+
+
+def end(second: float) -> Closed:
+    return Closed(round(second * S), 0, "reconnects")
+
+
+EVENTS = sent(A2, B2, A3, B4, time=S)
+
+
+def test_a_silent_stream_owes_a_notification_after_two_intervals() -> None:
+    assert owed(EVENTS, at(2), at(2.3), at(2.5), end(4)) == []
+    assert owed(EVENTS, at(2), end(3.5)) == []
+    assert owed(EVENTS, at(2), end(3.6)) == ["missing progress"]
+    assert owed(EVENTS, at(3), end(4)) == ["missing progress"]
+    assert owed(EVENTS, end(4), interval_ms=1000) == []
+    assert owed(EVENTS, end(90), interval_ms=0) == []
+    unasked = WatchRequest("a", "c", start_revision=1)
+    assert owed(EVENTS, end(90), request=unasked) == []
+
+
+@pytest.mark.parametrize(("fault", "expected"), [
+    (FaultWindow(1, "pause", ("n2",), 2 * S, 3 * S), []),
+    (FaultWindow(1, "kill", ("n2",), 2 * S, None), []),
+    (FaultWindow(1, "drift", (), 1 * S, 5 * S), []),
+    (FaultWindow(1, "pause", ("n1",), 2 * S, 3 * S), ["missing progress"]),
+    (FaultWindow(1, "partition", ("n2",), 1 * S, 9 * S), ["missing progress"]),
+    (FaultWindow(1, "pause", ("n2",), 0, S // 2), ["missing progress"]),
+])
+def test_a_member_that_is_hit_by_a_fault_owes_nothing(
+    fault: FaultWindow, expected: list[str]
+) -> None:
+    assert owed(EVENTS, end(9), faults=(fault,)) == expected
+
+
+def test_a_watch_that_has_not_reached_its_start_is_owed_nothing() -> None:
+    future = WatchRequest("a", "c", start_revision=4, progress_notify=True)
+    assert owed(end(9), request=future, created=3) == []
+    assert owed(sent(B4, time=S), end(9), request=future, created=3) == ["missing progress"]
+    assert owed(end(9), request=future, created=4) == ["missing progress"]
+    now = WatchRequest("a", "c", progress_notify=True)
+    assert owed(end(9), request=now) == ["missing progress"]
+    assert owed(Cancelled(S, 0, 3, "compacted"), end(9), request=future) != ["missing progress"]
+
+
+def answer(second: float, revision: int = 4) -> Progress:
+    return Progress(round(second * S), 0, revision, whole=True)
+
+
+@pytest.mark.parametrize(("lines", "expected"), [
+    ([answer(0.5), end(9)], []),
+    ([end(0.9)], []),
+    ([end(9)], ["missing progress"]),
+    ([answer(3), end(9)], ["missing progress"]),
+    ([at(0.9), at(1.8), at(2.7), end(3)], []),
+    ([at(0.9), at(1.8), at(3.7), end(4)], ["missing progress"]),
+    ([], []),
+])
+def test_a_progress_request_is_answered(lines: list[Line], expected: list[str]) -> None:
+    asks = WatchRequest("a", "c", ask_progress=True)
+    assert owed(*lines, request=asks) == expected
+    # A watch that begins in the past may not be synced yet, and then the request is dropped.
+    past = WatchRequest("a", "c", start_revision=2, ask_progress=True)
+    assert owed(EVENTS, *lines, request=past) == []
+
+
+def test_an_event_that_was_written_later_does_not_overtake_the_answer() -> None:
+    script = ScriptedHistory()
+    script.at(3_000)
+    script.did(PutRequest("a", "9"), PutResult(), 5)
+    late = Change(5, "put", "a", "9", 5, 1)
+
+    def judge(*lines: Line) -> list[str]:
+        opened: list[Line] = [
+            Opened(0, 0, 0, "n2", WatchRequest("a", ask_progress=True)), Created(1, 0, 4),
+        ]
+        steady = [Events(round(n * S / 2), 0, 5, ()) for n in range(1, 7)]
+        ordered = sorted([*opened, *steady, *lines], key=lambda line: line.time)
+        return kinds(check_watch(Evidence(
+            script.history(), members([*LOG, late]), watches=collect(ordered), system="simulated",
+        )))
+
+    event = Events(round(3.4 * S), 0, 5, (late,))
+    assert judge(event) == ["missing progress"]
+    assert judge(answer(3.3), event) == []
+    assert judge(Progress(round(3.3 * S), 0, 4), event) == ["missing progress"]
+
+
+def test_a_harness_that_recorded_nothing_at_all_cannot_tell() -> None:
+    assert owed(EVENTS, end(9), system="etcd") == []
+    opened: list[Line] = [
+        Opened(0, 0, 0, "n2", PERIODIC), Created(1, 0, 4), EVENTS, end(9),
+        Opened(0, 1, 1, "n1", ALL), Created(1, 1, 4),
+        *(Progress(round(n * S / 2), 1, 1) for n in range(1, 18)),
+        Closed(9 * S, 1, "end"),
+    ]
+    ordered = sorted(opened, key=lambda line: line.time)
+    verdict = check_watch(Evidence(
+        History.of(()), members(LOG), watches=collect(ordered), watch_progress_ms=250,
+        system="etcd",
+    ))
+    assert kinds(verdict) == ["missing progress"]
+    assert verdict.anomalies[0].because.endswith(
+        "received nothing from 1.000 s to 9.000 s; expected a progress notification every 250 ms, "
+        "at the latest after 5.55 s of silence"
+    )

@@ -1,0 +1,29 @@
+"""The interval at which members notify idle watchers of their progress."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE, SIMULATED
+from splitbrain.harness.systems.settings import WATCH_PROGRESS_MS
+
+FLAGS = (
+    "--experimental-watch-progress-notify-interval", "--watch-progress-notify-interval",
+)
+
+
+def watch_progress_ms(
+    system: str, member_flags: Sequence[str], versions: Mapping[str, str]
+) -> int:
+    """The interval in ms in a run with watchers, or 0 if it is unknown.
+
+    It is unknown for the user's own systems, for etcd 3.4, which has no flag for it, and if the
+    user gave the members a flag.
+    """
+    if system not in (PYTHON_NODE, ETCD, SIMULATED):
+        return 0
+    if system == ETCD and versions.get("etcd", "").startswith("3.4."):
+        return 0
+    if any(flag.partition("=")[0] in FLAGS for flag in member_flags):
+        return 0
+    return WATCH_PROGRESS_MS
