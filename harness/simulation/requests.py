@@ -30,6 +30,7 @@ from splitbrain.histories.kv import Delete, Put, Range, Txn, writes
 from splitbrain.histories.service import AnyRequest
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.read_barrier import RETRY_S
 
 HOPS_MAX = 8
 """The most frames, one after the other, that a request waits for: those of a read of a follower
@@ -166,8 +167,13 @@ class RequestMonitor:
         """Check a request that has ended.
 
         A request that arrived before the last disturbance is not judged: its proposal may be lost.
+        Reads are judged later, because all of them wait for one round to the leader. If the round
+        is lost, the member repeats it after `RETRY_S`.
         """
-        if calm is None or one.since_ns < calm.since_ns:
+        if calm is None:
+            return
+        judged_ns = calm.since_ns if one.writes else calm.since_ns + round(RETRY_S * 1e9)
+        if one.since_ns < judged_ns:
             return
         waited_ns = self._loop.now_ns - one.since_ns
         self.judged += 1

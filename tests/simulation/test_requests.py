@@ -93,6 +93,20 @@ def test_a_disturbed_member_is_not_judged(
     assert members.violations == []
 
 
+def test_a_read_may_wait_until_a_lost_round_is_repeated() -> None:
+    members = SimulatedMembers()
+    follower = members.followers()[0]
+    members.isolate(follower)
+    # This read begins a round, which is lost. The next read waits until the round is repeated.
+    assert members.call(follower, Range("a"), timeout_ms=20) == "fail"
+    members.heal(follower)
+    members.wait(0.1)
+    began_s = members.loop.time()
+    assert members.call(follower, Range("a")) == "ok"
+    assert members.loop.time() - began_s > bound_ns(IDEAL_NETWORK, IDEAL_DISK) / 1e9
+    assert members.violations == []
+
+
 def test_a_minority_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     members = SimulatedMembers()
     in_vain(monkeypatch)
