@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from splitbrain.checkers.budget_limits import Limit
 from splitbrain.checkers.verdict import Verdict
+from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.history import History
 from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.trace import TraceEvent
@@ -59,6 +61,11 @@ class Evidence:
     the next leader continues from there. 0: the store does not, or it is unknown."""
     lease_checkpoints_persist: bool = False
     """Whether a member that restarts still knows these records."""
+    log: Sequence[ForeignOperation] = ()
+    """The operations with plain values, of a run with a client of the user. In such a run, the
+    operations of `history` contain only times and outcomes."""
+    initial: Any = None
+    """The state in which the objects of `log` begin. None: the default of the checker."""
 
 
 Checker = Callable[[Evidence], Verdict]

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from io import DEFAULT_BUFFER_SIZE
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import msgspec
 
@@ -24,6 +24,8 @@ from splitbrain.histories.event import NEMESIS, Event, EventType, FaultEvent, Pr
 from splitbrain.histories.service import AnyRequest, AnyResult
 
 NULL = msgspec.Raw(b"null")
+Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
+"""A plain value, in the history of a client of the user."""
 
 
 class Recorder:
@@ -54,11 +56,11 @@ class Recorder:
         """The time in ns since the recorder was created."""
         return self._clock_ns() - self.origin_ns
 
-    def invoke(self, process: int, f: str, request: AnyRequest, node: str) -> int:
+    def invoke(self, process: int, f: str, request: AnyRequest | Plain, node: str) -> int:
         """Record that a client is about to send `request` to `node`; returns the event's index."""
         return self._write(process, "invoke", f, msgspec.Raw(self._encode(request)), node, None)
 
-    def ok(self, process: int, f: str, result: AnyResult, node: str) -> int:
+    def ok(self, process: int, f: str, result: AnyResult | Plain, node: str) -> int:
         """Record the answer of an operation that happened; returns the event's index."""
         return self._write(process, "ok", f, msgspec.Raw(self._encode(result)), node, None)
 

@@ -11,11 +11,13 @@ from typing import Literal
 
 import msgspec
 
+from splitbrain.histories.call import Call
 from splitbrain.histories.kv import Request, Result, writes
 from splitbrain.histories.lease import LeaseRequest, LeaseResult, LeaseTimeToLive
 from splitbrain.histories.lock import Leader, LockAnswer, LockRequest
 
-ServiceRequest = LeaseRequest | LockRequest
+ServiceRequest = LeaseRequest | LockRequest | Call
+"""A `Call` is only sent to a client of the user."""
 ServiceResult = LeaseResult | LockAnswer
 AnyRequest = Request | ServiceRequest
 AnyResult = Result | ServiceResult

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from splitbrain.checkers.budget_limits import Limit
     from splitbrain.checkers.evidence import Checker, Evidence
     from splitbrain.checkers.verdict import Anomaly, Verdict
+    from splitbrain.harness.clients.any_store.store_client import (
+        Client,
+        Definite,
+        Invocation,
+        StoreClient,
+    )
     from splitbrain.harness.clients.json_client import Completion
     from splitbrain.harness.drawing.draw import draw_schedule
     from splitbrain.harness.errors import BadArguments, SplitbrainError, SystemFailed
@@ -35,9 +41,15 @@ if TYPE_CHECKING:
     from splitbrain.harness.store.records import FaultCount, Results
     from splitbrain.harness.store.run_folder import RunFolder
     from splitbrain.harness.systems.cluster import Place, ProcessCluster
+    from splitbrain.harness.systems.local_processes import (
+        LocalMember,
+        LocalProcesses,
+        ProxiedProcesses,
+    )
     from splitbrain.harness.systems.settings import ClusterSettings
     from splitbrain.harness.systems.system import (
         Address,
+        AnySystem,
         Killable,
         LinkState,
         Partitionable,
@@ -46,9 +58,15 @@ if TYPE_CHECKING:
     )
     from splitbrain.harness.testing.cluster import Cluster
     from splitbrain.harness.testing.strategies import check_schedule, schedules
+    from splitbrain.harness.workloads.any_store.store_workload import (
+        StoreWorkload,
+        UniqueNumbers,
+        call,
+    )
     from splitbrain.harness.workloads.workload import FINAL_READ, Draft, UniqueValues, Workload
     from splitbrain.histories.errors import HistoryError
     from splitbrain.histories.event import Event
+    from splitbrain.histories.formats.foreign_operation import ForeignOperation
     from splitbrain.histories.history import FaultWindow, History, Operation
     from splitbrain.histories.kv import (
         Compact,
@@ -101,6 +119,18 @@ _MODULES = {
     "splitbrain.harness.clients.json_client": (
         "Completion",
     ),
+    "splitbrain.harness.clients.any_store.store_client": (
+        "Client", "Definite", "Invocation", "StoreClient",
+    ),
+    "splitbrain.harness.systems.local_processes": (
+        "LocalMember", "LocalProcesses", "ProxiedProcesses",
+    ),
+    "splitbrain.harness.workloads.any_store.store_workload": (
+        "StoreWorkload", "UniqueNumbers", "call",
+    ),
+    "splitbrain.histories.formats.foreign_operation": (
+        "ForeignOperation",
+    ),
     "splitbrain.harness.drawing.draw": (
         "draw_schedule",
     ),
@@ -138,7 +168,7 @@ _MODULES = {
         "ClusterSettings",
     ),
     "splitbrain.harness.systems.system": (
-        "Address", "Killable", "LinkState", "Partitionable", "Pausable", "System",
+        "Address", "AnySystem", "Killable", "LinkState", "Partitionable", "Pausable", "System",
     ),
     "splitbrain.harness.testing.cluster": (
         "Cluster",
@@ -190,11 +220,13 @@ __all__ = [
     "FINAL_READ",
     "Address",
     "Anomaly",
+    "AnySystem",
     "AtStep",
     "BadArguments",
     "BitRot",
     "Change",
     "Checker",
+    "Client",
     "ClockDrift",
     "ClockJump",
     "Cluster",
@@ -203,6 +235,7 @@ __all__ = [
     "CompactResult",
     "Compare",
     "Completion",
+    "Definite",
     "Delete",
     "DeleteResult",
     "DiskFault",
@@ -213,15 +246,19 @@ __all__ = [
     "FaultCount",
     "FaultError",
     "FaultWindow",
+    "ForeignOperation",
     "Header",
     "History",
     "HistoryError",
+    "Invocation",
     "KeyValue",
     "Kill",
     "Killable",
     "Latency",
     "Limit",
     "LinkState",
+    "LocalMember",
+    "LocalProcesses",
     "LostSectors",
     "MemberState",
     "Operation",
@@ -233,6 +270,7 @@ __all__ = [
     "Place",
     "PowerLoss",
     "ProcessCluster",
+    "ProxiedProcesses",
     "Put",
     "PutResult",
     "Range",
@@ -246,16 +284,20 @@ __all__ = [
     "ScheduledFault",
     "ServiceOperation",
     "SplitbrainError",
+    "StoreClient",
+    "StoreWorkload",
     "System",
     "SystemFailed",
     "TraceEvent",
     "Txn",
     "TxnResult",
+    "UniqueNumbers",
     "UniqueValues",
     "Verdict",
     "WatchRequest",
     "WatchStream",
     "Workload",
+    "call",
     "check_schedule",
     "draw_schedule",
     "execute",

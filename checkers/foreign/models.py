@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from splitbrain.checkers.foreign.bank import check_bank
 from splitbrain.checkers.foreign.linearizable import (
     check_key_values,
     check_mutexes,
@@ -21,6 +22,7 @@ from splitbrain.checkers.foreign.objects import (
     check_sets,
 )
 from splitbrain.checkers.foreign.recorded_operation import Logged
+from splitbrain.checkers.foreign.sessions import check_sessions
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.histories.formats.jepsen_transactions import micro_operation_names
 
@@ -88,6 +90,13 @@ MODELS: dict[str, LogModel] = {
     "unique-ids": LogModel(
         "unique ids: generate",
         frozenset(("generate",)), {"unique_ids": check_generated_ids},
+    ),
+    "bank": LogModel(
+        "accounts: read, transfer", frozenset(("read", "transfer")), {"bank": check_bank},
+    ),
+    "monotonic": LogModel(
+        "registers with one writer each: read, write",
+        frozenset(("read", "write")), {"sessions": check_sessions},
     ),
     "queue": LogModel(
         "a queue: enqueue, dequeue, drain",

@@ -18,6 +18,19 @@ def _workloads() -> Iterable[Row]:
     return workloads().items()
 
 
+def _store_workloads() -> Iterable[Row]:
+    from splitbrain.harness.workloads.any_store.catalogue import store_workloads
+
+    return store_workloads().items()
+
+
+def _store_checkers() -> Iterable[Row]:
+    from splitbrain.checkers.foreign.log_checkers import LOG_CHECKERS
+
+    for name, checker in LOG_CHECKERS.items():
+        yield name, (checker.__doc__ or "").partition("\n")[0].rstrip(".")
+
+
 def _nemeses() -> Iterable[Row]:
     return ((kind.name, kind.description + _restriction(kind)) for kind in KINDS.values())
 
@@ -76,11 +89,16 @@ SECTIONS: dict[str, tuple[str, Callable[[], Iterable[Row]]]] = {
     "nemeses": ("run --nemesis", _nemeses),
     "systems": ("run --system", _systems),
     "checkers": ("check --checker", _checkers),
+    "store-workloads": ("run --workload", _store_workloads),
+    "store-checkers": ("run --checker", _store_checkers),
     "mutants": ("run --mutant", _mutants),
     "known-bugs": ("run --known", _known_bugs),
     "corruptions": ("generate --corrupt", _corruptions),
 }
 """Title of a section → the option that takes its names, and the function that yields its rows."""
+
+NOTES = {"store-workloads": ", with --client", "store-checkers": ", with --client"}
+"""Title of a section → an addition to its option."""
 
 FORMER_NAMES = {"spoils": "corruptions"}
 """Former names of sections, which are accepted and not shown."""
@@ -98,7 +116,7 @@ def command(section: str | None) -> int:
     """
     for title in (FORMER_NAMES.get(section, section),) if section else SECTIONS:
         option, rows_of = SECTIONS[title]
-        click.secho(f"{title} ({option})", bold=True)
+        click.secho(f"{title} ({option}{NOTES.get(title, '')})", bold=True)
         rows = list(rows_of())
         width = max((len(name) for name, _ in rows), default=0)
         for name, description in rows:

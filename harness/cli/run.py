@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from splitbrain.harness.cli.run_options import budget_option, given, run_options
+from splitbrain.harness.cli.run_options import budget_option, checker_option, given, run_options
 
 if TYPE_CHECKING:
     from splitbrain.harness.schedule.options import Options
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.command("run", short_help="Run one test against a cluster and judge it.")
 @run_options
 @budget_option
+@checker_option
 @click.option("--schedule", type=click.Path(exists=True, path_type=Path), default=None,
               help="Run this schedule, a .schedule file or the folder of a run, instead of drawing"
                    " one. --system then selects the system that it runs on.")

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.schedule.command_line import LISTS
+from splitbrain.harness.schedule.command_line import LISTS, PAIRS
 from splitbrain.harness.schedule.options import DEFAULTS, Options, flag_of, parse_list
 
 
@@ -33,6 +33,13 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
             " name from `splitbrain list workloads`, or package.module:Class.", metavar="NAME"),
     click.option("-o", "--workload-option", "workload_options", multiple=True, metavar="NAME=VALUE",
                  help="Set an option of the workload, such as keys=3. Can be repeated."),
+    _option("client", "The client of the store, package.module:Class. The workload is then one for"
+            " any store: see `splitbrain list store-workloads`.", metavar="NAME",
+            shown="etcd's v3 JSON API"),
+    click.option("--client-option", "client_options", multiple=True, metavar="NAME=VALUE",
+                 help="Set an option of the client. Can be repeated."),
+    click.option("--system-option", "system_options", multiple=True, metavar="NAME=VALUE",
+                 help="Set an option of a system of the user. Can be repeated."),
     _option("nemesis", "The kinds of faults, separated by commas: names from `splitbrain list"
             " nemeses`, or all, or none.", metavar="KINDS", shown=",".join(DEFAULTS.nemesis)),
     _option("fault_pace", "How often faults begin: with 4, they begin four times as often, and each"
@@ -104,6 +111,17 @@ It is not in `OPTIONS`, because --budget of `hunt` and `shrink` is the duration 
 """
 
 
+checker_option = click.option(
+    "--checker", "checkers", multiple=True, metavar="NAME",
+    help="Judge also by this checker: a name from `splitbrain list checkers`, or"
+    " package.module:function. Can be repeated.",
+)
+"""The option --checker of `splitbrain run`.
+
+It is not in `OPTIONS`, because --checker of `hunt` and `shrink` selects the only checker.
+"""
+
+
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add every option of a run to `command`.
 
@@ -115,7 +133,10 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-PROCESSES_ONLY = ("system", "etcd_binary", "member_flags", "known")
+PROCESSES_ONLY = (
+    "system", "etcd_binary", "member_flags", "client", "client_options", "system_options",
+    "known",
+)
 """Options that have no meaning in simulation, because it has one system and no command lines."""
 
 DRAWN = (
@@ -156,22 +177,24 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     for name in LISTS:
         if name in found:
             found[name] = parse_list(name, found[name])
-    pairs = found.pop("workload_options", ())
-    if pairs:
-        found["workload_options"] = dict(_pair(text) for text in pairs)
-    if not found.get("member_flags"):
-        found.pop("member_flags", None)
+    for name, flag in PAIRS.items():
+        pairs = found.pop(name, ())
+        if pairs:
+            found[name] = dict(_pair(text, flag) for text in pairs)
+    for name in ("member_flags", "checkers"):
+        if not found.get(name):
+            found.pop(name, None)
     return found
 
 
-def _pair(text: str) -> tuple[str, int | str]:
-    """Split the NAME=VALUE of an option -o into the name and the value.
+def _pair(text: str, flag: str) -> tuple[str, int | str]:
+    """Split the NAME=VALUE of the option `flag` into the name and the value.
 
     The value is an int if VALUE is a whole number, otherwise a str.
     """
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise BadArguments(f"-o {text}: expected NAME=VALUE, such as -o keys=3")
+        raise BadArguments(f"{flag} {text}: expected NAME=VALUE, such as {flag} keys=3")
     try:
         return name.replace("-", "_"), int(value)
     except ValueError:

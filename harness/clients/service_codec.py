@@ -21,6 +21,7 @@ from splitbrain.harness.clients.messages import (
     to_bytes,
     to_text,
 )
+from splitbrain.histories.call import Call
 from splitbrain.histories.kv import Header
 from splitbrain.histories.lease import (
     LeaseGrant,
@@ -105,6 +106,8 @@ def _wire(request: ServiceRequest) -> dict[str, Any]:
             return {"leader": _leader(request)}
         case Leader():
             return {"name": to_bytes(request.name)}
+        case Call():
+            raise ValueError("a call is sent to a client of the user, not to a gateway")
 
 
 def _leader(request: Proclaim | Resign) -> dict[str, Any]:

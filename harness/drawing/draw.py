@@ -31,7 +31,7 @@ from splitbrain.harness.systems.factory import (
     failpoint_steps,
     tested_version,
 )
-from splitbrain.harness.workloads.catalogue import make_workload
+from splitbrain.harness.workloads.of_options import workload_of
 from splitbrain.harness.workloads.workload import Draft, Workload
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.catalogue import KINDS
@@ -52,7 +52,7 @@ def draw_schedule(options: Options) -> Schedule:
     """
     options = msgspec.structs.replace(options, seed=seed_or_drawn(options.seed))
     drawn = without_triggers(options)
-    workload = make_workload(drawn.workload, drawn.workload_options)
+    workload = workload_of(drawn)
     schedule = draw_for(drawn, workload, capabilities_of(options))
     return msgspec.structs.replace(schedule, options=options)
 

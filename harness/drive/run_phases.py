@@ -20,6 +20,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from splitbrain.harness.clients.json_client import open_clients
+from splitbrain.harness.drive.client_loops import ClientLoops
 from splitbrain.harness.drive.final_phase import (
     BEYOND_BOUND_S,
     FINAL_READS_LIMIT_S,
@@ -90,7 +91,7 @@ class Drive:
         self._interrupted = False
         self._members: tuple[MemberRecord, ...] = ()
         self._crashes: list[Crash] = []
-        self._load: Load | None = None
+        self._load: ClientLoops | None = None
         self._load_began_s = 0.0
         self._load_over = asyncio.Event()
         self._nemesis = self._new_nemesis(schedule)
@@ -173,36 +174,45 @@ class Drive:
         )
 
     async def _run_phases(self) -> None:
+        await self._set_up()
+        async with self._open_clients(self._schedule.options.request_timeout_ms) as client:
+            await self._load_phase(lambda: Load(
+                schedule=self._schedule, system=self._system,
+                client=self._watchers.archiving_client(client), recorder=self._recorder,
+                leader=self._leader, triggers=self._nemesis.triggers,
+            ))
+        await self._heal()
+        async with self._open_clients(FINAL_TIMEOUT_MS) as client:
+            await self._run_final_phases(client)
+
+    async def _set_up(self) -> None:
         with self._phase("set-up"):
             await self._system.start()
             self._members = self._member_records()
             self._write_record("running", "")
             await self._watchers.start(self._open_clients)
-        async with self._open_clients(self._schedule.options.request_timeout_ms) as client:
-            leader_poll = asyncio.create_task(self._leader.run())
-            try:
-                if not self._interrupted:
-                    with self._phase("load"):
-                        await self._load_under_faults(client)
-            finally:
-                await _cancel_and_wait(leader_poll)
+
+    async def _load_phase(self, new_load: Callable[[], ClientLoops]) -> None:
+        leader_poll = asyncio.create_task(self._leader.run())
+        try:
+            if not self._interrupted:
+                with self._phase("load"):
+                    await self._load_under_faults(new_load)
+        finally:
+            await _cancel_and_wait(leader_poll)
+
+    async def _heal(self) -> None:
         with self._phase("heal"):
             async with asyncio.timeout(HEAL_TIMEOUT_S):
                 await self._nemesis.heal_all()
             self._end_adverse_conditions()
-        async with self._open_clients(FINAL_TIMEOUT_MS) as client:
-            await self._run_final_phases(client)
 
-    async def _load_under_faults(self, client: Client) -> None:
+    async def _load_under_faults(self, new_load: Callable[[], ClientLoops]) -> None:
         self._load_began_s = asyncio.get_running_loop().time()
         self._record_adverse_conditions("begin", "began")
         self._leader.name = await self._system.leader()
         self._assign_leader_role()
-        self._load = Load(
-            schedule=self._schedule, system=self._system,
-            client=self._watchers.archiving_client(client), recorder=self._recorder,
-            leader=self._leader, triggers=self._nemesis.triggers,
-        )
+        self._load = new_load()
         if self._interrupted:
             return
         watches_crashes = isinstance(self._system, CrashReporter)

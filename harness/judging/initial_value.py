@@ -16,6 +16,7 @@ EXPECTED: dict[str, tuple[tuple[type, ...], str]] = {
     "mutex": ((bool,), "true (held) or false (free)"),
     "set": ((list,), "a list of elements"),
     "counter": ((int,), "a whole number"),
+    "bank": ((int,), "the total of all accounts, a whole number"),
     "unique-ids": ((), "no --initial, because a generator of ids has no state"),
     "queue": ((list,), "a list of elements"),
     "list-append": ((), "no --initial, because lists start empty"),

@@ -16,6 +16,7 @@ from splitbrain.checkers.verdict import Verdict, grouped, merge
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.judging.counts import by_fault, by_function
 from splitbrain.harness.judging.crashes import CRASHED, crash_verdict
+from splitbrain.harness.judging.log_evidence import read_log_evidence
 from splitbrain.harness.judging.run_evidence import EVIDENCE, missing_evidence
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.judging.serving_members import excused_members, serving_members
@@ -82,7 +83,8 @@ def judge(
     try:
         if observer:
             observer.show("reading")
-        evidence = read_evidence(folder, record)
+        read = read_log_evidence if record.options.client else read_evidence
+        evidence = read(folder, record)
     except (HistoryError, OSError) as problem:
         unreadable = f"the history cannot be read: {problem}"
         error = error or unreadable
@@ -123,11 +125,11 @@ def _accepted(
     Returns None if `checkers` are given. The outcomes of functions are then not judged, because
     only some checkers of the run are used.
     """
-    from splitbrain.harness.workloads.catalogue import make_workload
+    from splitbrain.harness.workloads.of_options import workload_of
 
     if checkers is not None:
         return None
-    workload = make_workload(options.workload, options.workload_options)
+    workload = workload_of(options)
     return (*getattr(workload, "may_always_fail", ()), *options.allow_unanswered)
 
 
@@ -260,18 +262,25 @@ def _states(folder: RunFolder, members: Sequence[str]) -> list[MemberState]:
 
 
 def checkers_of(options: Options, names: Sequence[str] = ()) -> dict[str, Checker]:
-    """The checkers called `names`; by default those of the workload. Raises BadArguments."""
-    from splitbrain.checkers.catalogue import CHECKERS
-    from splitbrain.harness.workloads.catalogue import make_workload
+    """The checkers called `names`; by default those of the workload and of `options`.
 
-    known: Mapping[str, Checker] = CHECKERS
-    chosen = names or make_workload(options.workload, options.workload_options).checkers or known
-    if options.budget and not names:
-        chosen = tuple(dict.fromkeys((*chosen, "budget")))
-    for name in chosen:
-        if name not in known:
-            raise BadArguments(f"no checker {name!r}; there are {', '.join(known)}")
-    return {name: known[name] for name in chosen}
+    A name may be a dotted path. Raises BadArguments if there is no such checker.
+    """
+    from splitbrain.checkers.catalogue import CHECKERS
+    from splitbrain.checkers.foreign.log_checkers import LOG_CHECKERS
+    from splitbrain.harness.judging.user_checkers import load_checker
+    from splitbrain.harness.workloads.of_options import workload_of
+
+    known: Mapping[str, Checker] = LOG_CHECKERS if options.client else CHECKERS
+    chosen = names or (workload_of(options).checkers or known)
+    if not names:
+        budget = ("budget",) if options.budget else ()
+        chosen = tuple(dict.fromkeys((*chosen, *options.checkers, *budget)))
+    return {
+        name: known[name] if name in known
+        else load_checker(name, known, of_log=bool(options.client))
+        for name in chosen
+    }
 
 
 def _results(

@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from splitbrain.checkers.verdict import Anomaly, Verdict
+from splitbrain.harness.clients.any_store.catalogue import check_functions, client_maker
 from splitbrain.harness.drawing.draw import draw_schedule, is_drawn
 from splitbrain.harness.drive.progress import Progress, Silent
 from splitbrain.harness.drive.run_phases import Drive
+from splitbrain.harness.drive.store_phases import StoreDrive
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.judging.judge import checkers_of, judge
 from splitbrain.harness.judging.run_result import RunResult
@@ -33,7 +35,9 @@ from splitbrain.harness.systems.factory import check_program, make_system
 from splitbrain.harness.systems.support import refuse_unsupported
 from splitbrain.harness.systems.system import System
 from splitbrain.harness.systems.version_text import version_text
+from splitbrain.harness.workloads.any_store.catalogue import make_store_workload
 from splitbrain.harness.workloads.catalogue import make_workload
+from splitbrain.harness.workloads.of_options import workload_of
 from splitbrain.nemesis.linux.journal import undo_leftovers
 
 INVARIANTS = "invariants"
@@ -165,7 +169,9 @@ def open_folder(schedule: Schedule) -> RunFolder:
     """
     options = schedule.options
     checkers_of(options)
-    make_workload(options.workload, options.workload_options)
+    workload = workload_of(options)
+    if options.client:
+        check_functions(options, workload.name, getattr(workload, "functions", ()))
     check_program(options)
     refuse_unsupported(schedule)
     try:
@@ -230,15 +236,23 @@ async def _drive(
     schedule: Schedule, folder: RunFolder, progress: Progress, make: MakeSystem
 ) -> RunRecord:
     options = schedule.options
-    workload = make_workload(options.workload, options.workload_options)
     if (undone := undo_leftovers()):
         progress.say(f"undid {undone} changes to processes that a killed run had left")
     system = make(schedule, folder.path)
     progress.say(f"testing {version_text(system)}")
     _write_repro(folder, schedule, dict(system.versions()))
-    drive = Drive(
-        schedule=schedule, workload=workload, system=system, folder=folder, progress=progress
-    )
+    drive: Drive
+    if options.client:
+        drive = StoreDrive(
+            schedule=schedule, workload=make_store_workload(options.workload,
+            options.workload_options), system=system, folder=folder, progress=progress,
+            make_client=client_maker(options),
+        )
+    else:
+        drive = Drive(
+            schedule=schedule, workload=make_workload(options.workload, options.workload_options),
+            system=system, folder=folder, progress=progress,
+        )
     with _signals(drive, progress):
         return await drive.run()
 

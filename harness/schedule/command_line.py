@@ -10,6 +10,11 @@ from typing import Any
 from splitbrain.harness.schedule.options import DEFAULTS, Options, flag_of, read_options
 
 LISTS = ("nemesis", "nodes", "allow_unanswered", "known")
+PAIRS = {
+    "workload_options": "-o", "client_options": "--client-option",
+    "system_options": "--system-option",
+}
+"""Options whose value is a mapping, with the flag of one pair NAME=VALUE."""
 SWITCHES = ("trace", "swarm", "allow_crash")
 NOT_OF_THE_RUN = ("seed", "store", "name", "keep_data")
 """Options that do not change what happens in a run; and the seed, which is added separately."""
@@ -50,8 +55,10 @@ def option_words(name: str, value: object) -> list[str]:
         return [flag if value else f"--no-{flag_of(name)}"]
     if name in LISTS and isinstance(value, list | tuple):
         return [flag, ",".join(str(one) for one in value) or "none"]
-    if name == "workload_options" and isinstance(value, dict):
-        return [word for key in value for word in ("-o", f"{key}={value[key]}")]
+    if name in PAIRS and isinstance(value, dict):
+        return [word for key in value for word in (PAIRS[name], f"{key}={value[key]}")]
+    if name == "checkers" and isinstance(value, list | tuple):
+        return [word for one in value for word in ("--checker", str(one))]
     if name == "member_flags" and isinstance(value, list | tuple):
         return [f"--member-flag={one}" for one in value]
     text = f"{value:g}" if isinstance(value, float) else str(value)

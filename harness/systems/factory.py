@@ -11,6 +11,7 @@ from splitbrain.harness.mutants.catalogue import mutant_command, mutant_flags
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE, SIMULATED, load_system
+from splitbrain.harness.systems.optional import completed
 from splitbrain.harness.systems.setting_flags import setting_flags
 from splitbrain.harness.systems.settings import WATCH_PROGRESS_MS, ClusterSettings
 from splitbrain.harness.systems.system import System
@@ -109,10 +110,11 @@ def make_system(schedule: Schedule, folder: Path) -> System:
     if schedule.system == ETCD:
         return _etcd(schedule, folder)
     make = load_system(schedule.system)
-    return cast("System", make(
+    system = make(
         members=schedule.members, member_seeds=schedule.member_seeds, folder=folder,
         options=schedule.options,
-    ))
+    )
+    return cast("System", completed(system) if schedule.options.client else system)
 
 
 def _python_node(schedule: Schedule, folder: Path) -> System:

@@ -16,6 +16,7 @@ import contextlib
 import ctypes
 import importlib.util
 import os
+import pwd
 import signal
 import subprocess
 import sysconfig
@@ -138,9 +139,14 @@ class MemberProcess:
 
 
 def spawn(
-    command: Sequence[str], env: Mapping[str, str], log: Path, pass_fds: Sequence[int] = ()
+    command: Sequence[str], env: Mapping[str, str], log: Path, pass_fds: Sequence[int] = (), *,
+    user: str | None = None, folder: Path | None = None,
 ) -> MemberProcess:
-    """Start `command` and append its output to `log`. Raises SystemFailed if it cannot start."""
+    """Start `command` and append its output to `log`. Raises SystemFailed if it cannot start.
+
+    The process runs as `user`, in the working directory `folder`. By default, both are those of
+    this process.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         try:
@@ -152,6 +158,10 @@ def spawn(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=pass_fds,
+                user=user,
+                group=None if user is None else pwd.getpwnam(user).pw_gid,
+                extra_groups=None if user is None else (),
+                cwd=folder,
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only makes system calls
             )
         except (OSError, subprocess.SubprocessError) as problem:

@@ -33,6 +33,11 @@ def refuse_unsupported(schedule: Schedule) -> None:
     """Raise BadArguments if the schedule's system, or this machine, cannot run it."""
     _refuse_unsupported_faults(schedule)
     if schedule.system == SIMULATED:
+        if schedule.options.client:
+            raise BadArguments(
+                f"the schedule calls the client {schedule.options.client}, which needs real "
+                f"members; the system {SIMULATED} cannot run it"
+            )
         check_simulated_settings(schedule)
         return
     simulated_only = [

@@ -7,12 +7,11 @@ processes and the simulator implement the same protocols.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-import msgspec
-
+from splitbrain.harness.clients.address import Address
 from splitbrain.harness.systems.crash import Crash
 from splitbrain.histories.member_state import MemberState
 from splitbrain.nemesis.capabilities import Killable, LinkState, Partitionable, Pausable
@@ -21,8 +20,10 @@ from splitbrain.nemesis.fault import MemberName
 __all__ = [
     "Address",
     "AdverseConditions",
+    "AnySystem",
     "Crash",
     "CrashReporter",
+    "HasHealth",
     "Killable",
     "LinkState",
     "MemberName",
@@ -31,17 +32,6 @@ __all__ = [
     "ServingMembers",
     "System",
 ]
-
-
-class Address(msgspec.Struct, frozen=True):
-    """The URLs of a member.
-
-    `peer_url` is the address at which its peers reach it: that of its proxy, if it has one.
-    """
-
-    name: MemberName
-    client_url: str
-    peer_url: str
 
 
 @runtime_checkable
@@ -85,13 +75,21 @@ class ServingMembers(Protocol):
         ...
 
 
-class System(Protocol):
-    """A cluster of members on this machine, each with its own folder.
+@runtime_checkable
+class HasHealth(Protocol):
+    """A system that can tell whether a member serves."""
 
-    All methods are called in one asyncio loop.
+    def healthy(self, member: MemberName) -> Awaitable[bool] | bool:
+        """Whether the member serves. It may raise, which means that it does not."""
+        ...
+
+
+class AnySystem(Protocol):
+    """What every system must have. It suffices for a store that is tested by a user's client.
+
+    All methods are called in one asyncio loop. `splitbrain.harness.systems.optional` provides the
+    other methods of `System` for a class that lacks them.
     """
-
-    name: str
 
     @property
     def members(self) -> Sequence[MemberName]:
@@ -99,7 +97,7 @@ class System(Protocol):
         ...
 
     async def start(self) -> None:
-        """Start every member and wait until a leader serves requests. Raises SystemFailed."""
+        """Start every member and wait until they serve requests. Raises SystemFailed."""
         ...
 
     async def stop(self) -> None:
@@ -109,6 +107,12 @@ class System(Protocol):
     def address(self, member: MemberName) -> Address:
         """The URLs of a member, valid after `start`."""
         ...
+
+
+class System(AnySystem, Protocol):
+    """A cluster of members on this machine, each with its own folder."""
+
+    name: str
 
     def alive(self, member: MemberName) -> bool:
         """Whether the member's process runs. A paused process runs."""

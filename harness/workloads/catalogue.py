@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.extensions import (
@@ -46,18 +46,30 @@ def make_workload(name: str, options: Mapping[str, Any]) -> Workload:
     Raises BadArguments if there is no such workload, or an option does not exist, is missing,
     or has the wrong type.
     """
-    kind = load_path(name, "workload") if ":" in name else _named(name)
+    parts = ("operations", "final_operations")
+    return cast("Workload", made(name, options, BUILT_IN, ENTRY_POINTS, parts=parts))
+
+
+def made(
+    name: str, options: Mapping[str, Any], built_in: Mapping[str, Any], group: str, *,
+    parts: Sequence[str],
+) -> Any:
+    """Make the workload `name`: one of `built_in`, an entry point of `group`, or a dotted path.
+
+    `parts` are the attributes that it must have. Raises BadArguments as `make_workload` does.
+    """
+    kind = load_path(name, "workload") if ":" in name else _named(name, built_in, group)
     if not callable(kind):
         raise BadArguments(f"{name} is not a workload: expected a class, see splitbrain.Workload")
     _check_options(name, inspect.signature(kind).parameters, options)
     workload = kind(**options)
-    missing = [part for part in ("operations", "final_operations") if not hasattr(workload, part)]
+    missing = [part for part in parts if not hasattr(workload, part)]
     if missing:
         raise BadArguments(
             f"{name} is not a workload: it has no {' and no '.join(missing)} "
             "(see splitbrain.Workload)"
         )
-    return workload  # type: ignore[no-any-return]
+    return workload
 
 
 def _check_options(
@@ -78,12 +90,13 @@ def _check_options(
             raise BadArguments(f"the workload {name} needs its option: -o {option}=VALUE")
 
 
-def _named(name: str) -> Any:
-    if name in BUILT_IN:
-        return BUILT_IN[name]
-    if (point := entry_points_of(ENTRY_POINTS).get(name)) is not None:
+def _named(name: str, built_in: Mapping[str, Any], group: str) -> Any:
+    if name in built_in:
+        return built_in[name]
+    points = entry_points_of(group)
+    if (point := points.get(name)) is not None:
         return load_entry_point(point, "workload")
-    known = workloads()
+    known = list(dict.fromkeys((*built_in, *points)))
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise BadArguments(

@@ -24,7 +24,10 @@ DOCS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 OF_PLANTED_BUGS = ("splitbrain.harness.mutants", "splitbrain.node")
 INTERNAL = {"api.md": OF_PLANTED_BUGS, "mutants.md": OF_PLANTED_BUGS}
 """Page → the internal packages that it may name. Planted bugs are written in a clone."""
-ENTRY_POINTS = ("splitbrain.systems", "splitbrain.workloads")
+ENTRY_POINTS = (
+    "splitbrain.systems", "splitbrain.workloads", "splitbrain.clients",
+    "splitbrain.store_workloads", "splitbrain.checkers",
+)
 
 
 def test_the_page_lists_exactly_the_exported_names() -> None:

@@ -24,7 +24,7 @@ import asyncio
 import logging
 import socket
 import struct
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from random import Random
 from typing import Any, cast
 
@@ -52,7 +52,8 @@ class Proxies:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._links: dict[tuple[MemberName, MemberName], Link] = {}
-        self._pids: dict[MemberName, int] = {}
+        self._names: dict[int, MemberName] = {}
+        """Process id → the member that the process belongs to."""
         self._servers: list[asyncio.Server] = []
         self._connections: dict[Connection, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -68,9 +69,12 @@ class Proxies:
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
-    def set_owners(self, pids: Mapping[MemberName, int]) -> None:
-        """Set the process id of each running member."""
-        self._pids = dict(pids)
+    def set_owners(self, pids: Mapping[MemberName, int | Sequence[int]]) -> None:
+        """Set the process ids of each running member."""
+        self._names = {
+            pid: name for name, own in pids.items()
+            for pid in ((own,) if isinstance(own, int) else own)
+        }
 
     def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
         """Set the state of a link. It applies also to bytes that the link has kept back so far."""
@@ -126,7 +130,7 @@ class Proxies:
         called. Returns None if no member is found in this time, or if the connection closes.
         """
         for _ in range(_LOOKUPS_MAX):
-            names = {pid: name for name, pid in self._pids.items()}
+            names = self._names
             pid = owner(dialler_end.dialler, dialler_end.here, names)
             if pid is not None:
                 return names[pid]

@@ -36,7 +36,7 @@ class Listen(msgspec.Struct, frozen=True, tag_field="do", tag="listen"):
 
 
 class SetOwners(msgspec.Struct, frozen=True, tag_field="do", tag="set_owners"):
-    pids: dict[MemberName, int]
+    pids: dict[MemberName, int | tuple[int, ...]]
 
 
 class SetLink(msgspec.Struct, frozen=True, tag_field="do", tag="set_link"):
@@ -79,7 +79,8 @@ class ProxyProcess:
         """Open the proxy in front of `target` at port `port`. Returns the port of the proxy."""
         return (await self._ask(Listen(target, port))).port
 
-    async def set_owners(self, pids: Mapping[MemberName, int]) -> None:
+    async def set_owners(self, pids: Mapping[MemberName, int | tuple[int, ...]]) -> None:
+        """Set the process ids of each running member."""
         await self._ask(SetOwners(dict(pids)))
 
     async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:

@@ -55,7 +55,11 @@ def test_every_option_of_a_run_can_be_given_on_the_command_line(
 ) -> None:
     run_main(["run", "--help"])
     shown = capsys.readouterr().out
-    renamed = {"workload_options": "workload-option", "member_flags": "member-flag"}
+    renamed = {
+        "workload_options": "workload-option", "member_flags": "member-flag",
+        "client_options": "client-option", "system_options": "system-option",
+        "checkers": "checker",
+    }
     for name in Options.__struct_fields__:
         assert "--" + renamed.get(name, flag_of(name)) in shown
     assert set(FLAGS) <= set(Options.__struct_fields__)

@@ -1,0 +1,1 @@
+"""Clients of any store: the interface, their sessions, and the outcomes of their calls."""

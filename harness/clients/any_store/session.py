@@ -1,0 +1,136 @@
+"""Sessions: one client of the user for one process of the history, synchronous or not.
+
+A synchronous client runs in a thread of its own, so that its connection belongs to one thread. A
+call that takes too long is abandoned. Its thread closes the client when the call returns, because
+most libraries do not allow a second thread to use a connection. The threads are daemons, so that an
+abandoned call does not keep the harness alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import threading
+from collections.abc import Awaitable, Callable
+from queue import SimpleQueue
+from typing import Any, Protocol
+
+from splitbrain.harness.clients.address import Address
+from splitbrain.harness.clients.any_store.store_client import Invocation
+
+CLOSE_TIMEOUT_S = 2.0
+
+Call = tuple[Callable[[], Any], "asyncio.Future[Any]"]
+
+
+class Session(Protocol):
+    """An opened client."""
+
+    async def invoke(self, operation: Invocation) -> Any:
+        """Execute `operation`; raises what the client raises, or TimeoutError."""
+        ...
+
+    async def close(self) -> None:
+        """Close the client, without waiting for an abandoned call. It does not raise."""
+        ...
+
+
+async def open_session(
+    make: Callable[[], Any], member: Address, timeout_s: float
+) -> Session:
+    """Make a client and open it at `member`. Raises what `open` raises, or TimeoutError."""
+    client = make()
+    asynchronous = inspect.iscoroutinefunction(client.open)
+    session: _Asynchronous | _Threaded = (
+        _Asynchronous(client, timeout_s) if asynchronous else _Threaded(client, timeout_s)
+    )
+    try:
+        await session.call(lambda: client.open(member))
+    except BaseException:
+        await session.close()
+        raise
+    return session
+
+
+class _Asynchronous:
+    """A client whose methods are coroutines."""
+
+    def __init__(self, client: Any, timeout_s: float) -> None:
+        self._client = client
+        self._timeout_s = timeout_s
+
+    async def call(self, function: Callable[[], Any]) -> Any:
+        async with asyncio.timeout(self._timeout_s):
+            answer = function()
+            return await answer if inspect.isawaitable(answer) else answer
+
+    async def invoke(self, operation: Invocation) -> Any:
+        return await self.call(lambda: self._client.invoke(operation))
+
+    async def close(self) -> None:
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                answer = self._client.close()
+                if isinstance(answer, Awaitable):
+                    await answer
+
+
+class _Threaded:
+    """A synchronous client in a thread of its own."""
+
+    def __init__(self, client: Any, timeout_s: float) -> None:
+        self._client = client
+        self._timeout_s = timeout_s
+        self._calls: SimpleQueue[Call | None] = SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._ended = self._loop.create_future()
+        self._busy = False
+        threading.Thread(target=self._run, name="splitbrain client", daemon=True).start()
+
+    async def call(self, function: Callable[[], Any]) -> Any:
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._busy = True
+        self._calls.put((function, future))
+        async with asyncio.timeout(self._timeout_s):
+            return await future
+
+    async def invoke(self, operation: Invocation) -> Any:
+        return await self.call(lambda: self._client.invoke(operation))
+
+    async def close(self) -> None:
+        self._calls.put(None)
+        if not self._busy:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await asyncio.shield(self._ended)
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            function, future = call
+            how: Callable[[Any, Any], None] = _succeed
+            try:
+                value = function()
+            except BaseException as problem:
+                how, value = _fail, problem
+            self._busy = False
+            self._tell(how, future, value)
+        with contextlib.suppress(Exception):
+            self._client.close()
+        self._tell(_succeed, self._ended, None)
+
+    def _tell(self, how: Callable[[Any, Any], None], future: Any, value: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(how, future, value)
+
+
+def _succeed(future: asyncio.Future[Any], answer: Any) -> None:
+    if not future.done():
+        future.set_result(answer)
+
+
+def _fail(future: asyncio.Future[Any], problem: BaseException) -> None:
+    if isinstance(problem, StopIteration):  # which a future refuses
+        problem = RuntimeError(f"StopIteration: {problem}")
+    if not future.done():
+        future.set_exception(problem)

@@ -1,0 +1,96 @@
+"""The interface of a client of any store, and a base class for such clients.
+
+A client belongs to one process of the history and has one connection. It is opened at a member, its
+`invoke` is called for one operation after the other, and it is closed. All methods may be
+synchronous, in which case they run in a thread of their own, or coroutines. A client is
+asynchronous if its `open` is a coroutine function.
+
+`invoke` returns the answer of an operation that succeeded. An exception decides the outcome of the
+others: `Definite` and the exceptions in `definite` mean that the operation certainly did not take
+effect (`fail`). Any other exception means that it may have taken effect, now or later (`info`); if
+the operation is a read, it is `fail`. After any exception that is not definite, the connection is
+closed, and the process of the history ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from splitbrain.harness.clients.address import Address
+
+
+class Definite(Exception):
+    """Raised by a client: the operation certainly did not take effect, and never will."""
+
+
+DefiniteError = type[BaseException] | tuple[type[BaseException], str]
+"""A type of exceptions, or a type and a part of the exception's message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One operation for a client: the function `f`, and its plain value.
+
+    If the workload has several objects, `key` is the object; otherwise it is None.
+    """
+
+    f: str
+    value: Any = None
+    key: Any = None
+
+
+class Client(Protocol):
+    """A client of any store; see the docstring of this module. It may be asynchronous."""
+
+    def open(self, member: Address, /) -> Awaitable[None] | None:
+        """Connect to `member`. An exception means that no operation was sent."""
+        ...
+
+    def invoke(self, operation: Invocation, /) -> Any:
+        """Execute `operation`, and return its answer, as in Jepsen's histories."""
+        ...
+
+    def close(self) -> Awaitable[None] | None:
+        """Close the connection. It is called once after `open`, even if that raised."""
+        ...
+
+
+class StoreClient:
+    """A client whose functions are its methods: `read`, `write`, `add`, `txn`, …
+
+    A function is called with the key (only if the workload has several objects) and with its value
+    (only if it has one). `cas` is called with the old and the new value, and returns whether it
+    took effect. `setup(value)` is called once before the load, if the class has such a method.
+    """
+
+    definite: ClassVar[Sequence[DefiniteError]] = ()
+    """The exceptions that mean that an operation certainly did not take effect."""
+
+    def open(self, member: Address, /) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} has no method open(member)")
+
+    def close(self) -> Any:
+        """Nothing to close."""
+
+    def invoke(self, operation: Invocation, /) -> Any:
+        arguments = [] if operation.key is None else [operation.key]
+        if operation.f == "cas":
+            arguments += operation.value
+        elif operation.value is not None:
+            arguments.append(operation.value)
+        return getattr(self, operation.f)(*arguments)
+
+
+def missing_functions(client: Any, wanted: Collection[str]) -> list[str]:
+    """Those of `wanted` that the class `client` does not implement.
+
+    A class declares its functions in the attribute `functions`, or has a method for each of them.
+    """
+    declared = getattr(client, "functions", None)
+    if declared is not None:
+        return [f for f in wanted if f not in declared]
+    if isinstance(client, type) and issubclass(client, StoreClient):
+        return [f for f in wanted if not callable(getattr(client, f, None))]
+    return []

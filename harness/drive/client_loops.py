@@ -1,0 +1,98 @@
+"""The loops of a run's clients: each sends its operations in order, at their times."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+
+from splitbrain.harness.drive.last_seen import LastSeen
+from splitbrain.harness.drive.operation_counts import OperationCounts
+from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOperation
+from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.nemesis.injection.trigger import Triggers
+
+CATCH_UP_MAX_S = 0.1
+"""After late answers a client sends the next operations at once, until it has caught up with
+its schedule. Delays beyond this limit are not caught up, so that a stall of seconds is not
+followed by a burst of operations."""
+
+
+class ClientLoops(ABC):
+    """The clients of a schedule. A subclass sends and records one operation."""
+
+    def __init__(self, schedule: Schedule, triggers: Triggers | None = None) -> None:
+        self.counts = OperationCounts()
+        self._schedule = schedule
+        self._triggers = triggers or Triggers()
+        """The faults that begin with an operation."""
+        self._numbers = schedule.operation_numbers() if self._triggers else ()
+        self._stopping = False
+        # A dict keeps the order in which the tasks fell asleep; a set would have no order
+        # that a simulated run repeats.
+        self._sleeping: dict[asyncio.Task[None], None] = {}
+
+    @abstractmethod
+    async def _operate(self, process: int, scheduled: ScheduledOperation, seen: LastSeen) -> int:
+        """Send one operation, and return the process number of the client's next operation."""
+
+    async def run(self) -> None:
+        """Run the clients until all operations are sent, the time is over, or `stop` is called.
+
+        Then wait for the pending operations.
+        """
+        loop = asyncio.get_running_loop()
+        begin_s = loop.time()
+        end_s = begin_s + self._schedule.time_limit_ms / 1000
+        tasks = [
+            loop.create_task(self._client_loop(number, client, begin_s, end_s))
+            for number, client in enumerate(self._schedule.clients)
+        ]
+        timer = loop.call_at(end_s, self.stop)
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            timer.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    def stop(self) -> None:
+        """Begin no further operation. May be called at any time and more than once."""
+        self._stopping = True
+        for task in list(self._sleeping):
+            task.cancel()
+
+    async def _client_loop(
+        self, number: int, client: ClientOperations, begin_s: float, end_s: float
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        process = number
+        seen = LastSeen()
+        due_s = begin_s
+        for place, scheduled in enumerate(client.operations):
+            now_s = loop.time()
+            due_s = max(due_s + scheduled.think_us / 1e6, now_s - CATCH_UP_MAX_S)
+            if due_s > now_s and not await self._sleep(due_s - now_s):
+                return
+            if self._stopping or loop.time() >= end_s:
+                return
+            if scheduled.after_ok and not seen.succeeded:
+                continue
+            if self._triggers:
+                await self._triggers.announce(self._numbers[number][place])
+            process = await self._operate(process, scheduled, seen)
+
+    async def _sleep(self, seconds: float) -> bool:
+        """Sleep, and return True; return False at once if the load is stopped."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._sleeping[task] = None
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            if self._stopping:
+                return False
+            raise
+        finally:
+            self._sleeping.pop(task, None)
+        return True

@@ -1,0 +1,161 @@
+"""Drives one run of a store that is tested through a client of the user.
+
+The phases are those of `run_phases.py`, without the writes through each member and without the
+members' states: set-up, load, heal, quiet, final reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+from collections.abc import Iterator
+from typing import Any, cast
+
+from splitbrain.harness.clients.any_store.session import open_session
+from splitbrain.harness.clients.any_store.store_client import Invocation
+from splitbrain.harness.drive.final_phase import FINAL_PAUSE_S, FINAL_READS_LIMIT_S, POLL_S
+from splitbrain.harness.drive.progress import Progress
+from splitbrain.harness.drive.run_phases import FINAL_TIMEOUT_MS, Drive
+from splitbrain.harness.drive.store_load import Connections, MakeClient, StoreLoad
+from splitbrain.harness.errors import SystemFailed
+from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.store.run_folder import RunFolder
+from splitbrain.harness.systems.system import HasHealth, System
+from splitbrain.harness.workloads.any_store.store_workload import StoreWorkload
+from splitbrain.harness.workloads.workload import Draft, Workload
+from splitbrain.histories.call import Call
+
+SETUP_TIMEOUT_S = 30.0
+DRAIN_CALLS_MAX = 1_000_000
+
+
+class StoreDrive(Drive):
+    """One run with a client of the user. `make_client` makes a client for each connection."""
+
+    def __init__(
+        self, *, schedule: Schedule, workload: StoreWorkload, system: System, folder: RunFolder,
+        progress: Progress, make_client: MakeClient,
+    ) -> None:
+        super().__init__(
+            schedule=schedule, workload=cast("Workload", workload), system=system, folder=folder,
+            progress=progress,
+        )
+        self._store_workload = workload
+        self._make_client = make_client
+
+    async def _run_phases(self) -> None:
+        await self._set_up()
+        connections = self._connections(self._schedule.options.request_timeout_ms)
+        try:
+            await self._load_phase(lambda: StoreLoad(
+                schedule=self._schedule, connections=connections, leader=self._leader,
+                triggers=self._nemesis.triggers,
+            ))
+        finally:
+            await connections.close_all()
+        await self._heal()
+        await self._end_of_run()
+
+    async def _set_up(self) -> None:
+        await super()._set_up()
+        value = getattr(self._store_workload, "setup", None)
+        await set_up_store(self._make_client, self._system, value)
+
+    def _connections(self, timeout_ms: int) -> Connections:
+        return Connections(
+            system=self._system, make=self._make_client, recorder=self._recorder,
+            workload=self._store_workload, timeout_ms=timeout_ms,
+        )
+
+    async def _end_of_run(self) -> None:
+        self._notice_crashes()
+        with self._phase("quiet"):
+            self._agreed = await self._wait_until_healthy()
+        begun = self._load.counts.begun if self._load else 0
+        processes = itertools.count(len(self._schedule.clients) * (begun + 1))
+        connections = self._connections(FINAL_TIMEOUT_MS)
+        clients = max(len(self._schedule.clients), self._schedule.options.clients)
+        try:
+            with self._phase("final reads"):
+                deadline = asyncio.get_running_loop().time() + FINAL_READS_LIMIT_S
+                for draft in self._store_workload.final_operations(clients):
+                    await self._final(connections, processes, draft, deadline)
+        finally:
+            await connections.close_all()
+
+    async def _wait_until_healthy(self) -> bool:
+        """Wait until each running member is healthy, if the system can tell."""
+        if not isinstance(self._system, HasHealth):
+            return True
+        loop = asyncio.get_running_loop()
+        timeout_ms = self._schedule.options.quiet_timeout_ms
+        deadline = loop.time() + timeout_ms / 1000
+        while True:
+            running = self._running()
+            healthy = [await is_healthy(self._system, member) for member in running]
+            if all(healthy):
+                return True
+            if loop.time() >= deadline:
+                sick = [one for one, well in zip(running, healthy, strict=True) if not well]
+                self._progress.say(
+                    f"{', '.join(sick)} did not become healthy within {timeout_ms} ms after all "
+                    "faults were healed"
+                )
+                return False
+            await asyncio.sleep(POLL_S)
+
+    async def _final(
+        self, connections: Connections, processes: Iterator[int], draft: Draft, deadline: float
+    ) -> None:
+        """Call `draft` at every running member once, and at some member until it succeeds.
+
+        A call that drains is repeated until it returns None.
+        """
+        assert isinstance(draft.request, Call)
+        drains = draft.f == getattr(self._store_workload, "drain", None)
+        succeeded = False
+        while not succeeded:
+            for member in self._running():
+                process = next(processes)
+                for _ in range(DRAIN_CALLS_MAX if drains else 1):
+                    outcome = await connections.call(
+                        process, draft.f, draft.request.value, member
+                    )
+                    succeeded = succeeded or outcome.outcome == "ok"
+                    if outcome.outcome != "ok" or outcome.value is None:
+                        break
+                await connections.close(process)
+            if asyncio.get_running_loop().time() >= deadline:
+                return
+            if not succeeded:
+                await asyncio.sleep(FINAL_PAUSE_S)
+
+
+async def is_healthy(system: HasHealth, member: str) -> bool:
+    """Whether `member` is healthy. An error of the check means that it is not."""
+    try:
+        answer = system.healthy(member)
+        return bool(await answer if inspect.isawaitable(answer) else answer)
+    except Exception:
+        return False
+
+
+async def set_up_store(make_client: MakeClient, system: System, value: Any) -> None:
+    """Call the client's method `setup` once, if it has one. Raises SystemFailed if it fails."""
+    kind = getattr(make_client, "func", make_client)
+    if not callable(getattr(kind, "setup", None)):
+        return
+    problems = []
+    for member in system.members:
+        try:
+            session = await open_session(make_client, system.address(member), SETUP_TIMEOUT_S)
+            try:
+                await session.invoke(Invocation("setup", value))
+            finally:
+                await session.close()
+        except Exception as problem:
+            problems.append(f"at {member}: {type(problem).__name__}: {problem}")
+        else:
+            return
+    raise SystemFailed(f"the client's setup failed: {'; '.join(problems)}")

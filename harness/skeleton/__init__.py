@@ -1,0 +1,1 @@
+"""The files that `splitbrain init` writes, and the toy store that they test."""

@@ -1,0 +1,72 @@
+"""The methods of a system that a user need not write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from splitbrain.harness.errors import BadArguments
+from splitbrain.histories.member_state import MemberState
+
+REQUIRED = ("members", "start", "stop", "address")
+
+
+class _Optional:
+    """The methods of `System` that are not in `AnySystem`, for a system that lacks them."""
+
+    name = "system"
+
+    def alive(self, member: str) -> bool:
+        """Without knowledge of its processes, a member counts as running."""
+        return True
+
+    async def leader(self) -> str | None:
+        """The leader is unknown, so that a fault of the leader hits any member."""
+        return None
+
+    async def state(self, member: str, at_revision: int | None = None) -> MemberState:
+        return MemberState(member, error="the store has no change log")
+
+    def log_path(self, member: str) -> Path:
+        return Path(os.devnull)
+
+    def trace_path(self, member: str) -> Path | None:
+        return None
+
+    def data_path(self, member: str) -> Path:
+        return Path(os.devnull)
+
+    def versions(self) -> Mapping[str, str]:
+        return {}
+
+
+OPTIONAL = tuple(name for name in vars(_Optional) if not name.startswith("_"))
+
+
+def completed(system: Any) -> Any:
+    """`system`, whose class gets those methods of `System` that it lacks.
+
+    Raises BadArguments if it lacks a method that every system must have.
+    """
+    kind = type(system)
+    missing = [name for name in REQUIRED if not hasattr(system, name)]
+    if missing:
+        raise BadArguments(
+            f"{kind.__name__} is not a system: it has no {' and no '.join(missing)}; expected "
+            f"{', '.join(REQUIRED)} (see splitbrain.AnySystem)"
+        )
+    if all(hasattr(system, name) for name in OPTIONAL):
+        return system
+    # The methods of the user's class have priority, and an isinstance test of the class still
+    # finds exactly the capabilities that it has.
+    more = {"name": kind.__name__.lower()} if not hasattr(system, "name") else {}
+    try:
+        system.__class__ = type(kind.__name__, (kind, _Optional), more)
+    except TypeError as problem:
+        lacking = ", ".join(name for name in OPTIONAL if not hasattr(system, name))
+        raise BadArguments(
+            f"{kind.__name__} lacks the methods {lacking}, which cannot be added: {problem}"
+        ) from problem
+    return system
