@@ -18,7 +18,7 @@ from splitbrain.nemesis.capabilities import (
     Traceable,
 )
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.linux import strace, vdso
+from splitbrain.nemesis.linux import mounts, strace, vdso
 
 NONE = "none"
 """The name that selects no faults."""
@@ -37,8 +37,6 @@ class FaultKind:
     needs: type | tuple[type, ...]
     """The protocol that a system must have to support the kind, or several, of which one is
     enough."""
-    simulated: bool = False
-    """True if only simulated systems support the kind; "all" does not include it."""
     needs_failpoints: bool = False
     """True if real processes support the kind only with failpoints; "all" does not include it."""
     processes_only: bool = False
@@ -52,8 +50,7 @@ class FaultKind:
     @property
     def common(self) -> bool:
         """Whether "all" includes the kind: every store that runs as processes supports it."""
-        restricted = self.simulated or self.needs_failpoints or self.processes_only
-        return not (restricted or self.requires)
+        return not (self.needs_failpoints or self.processes_only or self.requires)
 
     @property
     def protocols(self) -> str:
@@ -75,7 +72,8 @@ KINDS: dict[str, FaultKind] = {
         ),
         FaultKind("latency", "slow links: delay, jitter, limited rate", Partitionable),
         FaultKind(
-            "power", "machines lose power and everything that is not on their disks", Powered, True
+            "power", "machines lose power and everything that is not on their disks", Powered,
+            requires=mounts.REQUIRES, missing=mounts.fuse_missing,
         ),
         FaultKind(
             "clock", "wall clocks jump forward or back", (Clocked, HasProcess),
@@ -85,11 +83,15 @@ KINDS: dict[str, FaultKind] = {
             "drift", "clocks run too fast or too slowly; of processes, wall clocks",
             (Clocked, HasProcess), requires=vdso.REQUIRES, missing=vdso.missing,
         ),
-        FaultKind("disk", "disks are slow or full, or writes and syncs fail", Disked, True),
+        FaultKind(
+            "disk", "disks are slow or full, or writes and syncs fail", Disked,
+            requires=mounts.REQUIRES, missing=mounts.fuse_missing,
+        ),
         FaultKind(
             "storage",
             "disks of a minority lose or change synced data: bit rot, lost sectors, lying syncs, "
-            "misdirected and torn writes", Corruptible, True,
+            "misdirected and torn writes",
+            Corruptible, requires=mounts.REQUIRES, missing=mounts.fuse_missing,
         ),
         FaultKind(
             "step", "members crash, pause or are cut off at a step of the write path",

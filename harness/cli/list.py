@@ -36,13 +36,11 @@ def _nemeses() -> Iterable[Row]:
 
 
 def _restriction(kind: FaultKind) -> str:
-    limits = ["simulated systems only"] if kind.simulated else []
-    if kind.needs_failpoints:
-        limits = ["systems with failpoints only"]
+    limits = ["systems with failpoints only"] if kind.needs_failpoints else []
     if kind.processes_only:
         limits = ["real processes only"]
     if kind.requires:
-        limits.append(f"needs {kind.requires}")
+        limits.append(f"real processes need {kind.requires}")
     if (why := kind.missing()):
         limits.append(f"not on this machine: {why}")
     return f" ({'; '.join(limits)})" if limits else ""

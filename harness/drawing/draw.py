@@ -122,7 +122,7 @@ def draw_for(
         faults=faults,
         time_limit_ms=time_limit_ms,
         watchers=draw_watchers(seed, workload, count, time_limit_ms, options.bound_share),
-        settings={**environment.settings, **needed_settings(faults)},
+        settings={**environment.settings, **needed_settings(faults, options.system)},
         network=environment.network,
         disk=environment.disk,
         deposed_longer_by=environment.deposed_longer_by,

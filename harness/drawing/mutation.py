@@ -112,7 +112,7 @@ def change_conditions(schedule: Schedule, source: Source) -> Schedule | None:
     name = source.random.choice(("settings", "network", "disk", "deposed_longer_by", "buggify"))
     value: Any = not schedule.buggify if name == "buggify" else getattr(drawn, name)
     if name == "settings":
-        value = {**drawn.settings, **needed_settings(schedule.faults)}
+        value = {**drawn.settings, **needed_settings(schedule.faults, schedule.system)}
     if not source.swarm or value == getattr(schedule, name):
         return None
     return with_changes(schedule, **{name: value})

@@ -32,6 +32,7 @@ FORMAT = 2
 """Incremented when the encoded form of a schedule changes its meaning."""
 
 SIMULATED = "simulated"
+PYTHON_NODE = "python_node"
 """The name of the simulated system."""
 
 SIMULATED_SETTINGS: Mapping[str, int | bool] = {"wal_segment_bytes": 256 * 1024}
@@ -133,14 +134,22 @@ def default_settings(system: str) -> Mapping[str, int | bool]:
     return SIMULATED_SETTINGS if system == SIMULATED else {}
 
 
-def needed_settings(faults: Iterable[ScheduledFault]) -> Mapping[str, int | bool]:
-    """The settings without which members cannot survive `faults`."""
+def needed_settings(
+    faults: Iterable[ScheduledFault], system: str
+) -> Mapping[str, int | bool]:
+    """The settings without which members of `system` cannot survive `faults`.
+
+    Only the members of this project have such settings.
+    """
+    if system not in (SIMULATED, PYTHON_NODE):
+        return {}
     return {"seal_log": True} if any(loses_data(one.fault) for one in faults) else {}
 
 
 def plain_settings(schedule: Schedule) -> dict[str, int | bool]:
     """The default settings of the schedule's system, and those that its faults need."""
-    return {**default_settings(schedule.system), **needed_settings(schedule.faults)}
+    needed = needed_settings(schedule.faults, schedule.system)
+    return {**default_settings(schedule.system), **needed}
 
 
 def has_plain_environment(schedule: Schedule) -> bool:

@@ -28,5 +28,5 @@ def is_survivable(schedule: Schedule) -> bool:
     return (
         len(areas) <= minority
         and all(len(found) == 1 for found in areas.values())
-        and needed_settings(schedule.faults).items() <= schedule.settings.items()
+        and needed_settings(schedule.faults, schedule.system).items() <= schedule.settings.items()
     )

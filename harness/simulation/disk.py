@@ -12,16 +12,16 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import TypeVar
 
-from splitbrain.harness.schedule.conditions import IDEAL_DISK, DiskConditions
-from splitbrain.harness.simulation.backend import SimulatedBackend, StoredBackend
-from splitbrain.harness.simulation.disk_area import is_in_area
-from splitbrain.harness.simulation.disk_content import (
+from splitbrain.harness.disk.content import (
     Entries,
     Inode,
     Volume,
     parent_and_name,
     parts,
 )
+from splitbrain.harness.schedule.conditions import IDEAL_DISK, DiskConditions
+from splitbrain.harness.simulation.backend import SimulatedBackend, StoredBackend
+from splitbrain.harness.simulation.disk_area import is_in_area
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.process import Ended, Process
 from splitbrain.nemesis.capabilities import HEALTHY, DiskState

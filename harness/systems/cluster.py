@@ -16,6 +16,7 @@ from splitbrain.harness.clients.member_state import member_state, status
 from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.crash import PORT_LOST, Crash, crash_of
+from splitbrain.harness.systems.member_disks import MemberDisks
 from splitbrain.harness.systems.member_files import MemberFiles
 from splitbrain.harness.systems.ports import HOST, Ports
 from splitbrain.harness.systems.process import MemberProcess, log_tail, spawn
@@ -23,7 +24,7 @@ from splitbrain.harness.systems.proxies.proxy_process import ProxyProcess
 from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.harness.systems.system import Address
 from splitbrain.histories.member_state import MemberState
-from splitbrain.nemesis.capabilities import LinkState
+from splitbrain.nemesis.capabilities import DiskState, LinkState
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import DiskArea, MemberName
 
@@ -53,7 +54,8 @@ class ProcessCluster(ABC):
     """Starts and stops member processes, injects faults into them, and reads their state.
 
     A subclass defines how one member is started. The class implements `System`, `Killable`,
-    `Pausable`, `Partitionable`, `Traceable` and `CrashReporter`.
+    `Pausable`, `Partitionable`, `Traceable`, `Powered`, `Disked`, `Corruptible` and
+    `CrashReporter`.
 
     All methods must be called in one asyncio loop. The members are killed when the thread of
     that loop ends.
@@ -81,6 +83,7 @@ class ProcessCluster(ABC):
         """Member id → name, from the answers of the members."""
         self._proxies: ProxyProcess | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._disks = MemberDisks(self.areas, settings.seed)
 
     # --- defined by the store --------------------------------------------------------
 
@@ -139,6 +142,7 @@ class ProcessCluster(ABC):
             if proxies is not None:
                 await proxies.stop()
             self._ports.release()
+            await self._disks.unmount()
 
     async def _open(self) -> None:
         self._crashes.clear()
@@ -150,6 +154,8 @@ class ProcessCluster(ABC):
         for name in self.members:
             self._places[name] = await self._place(name)
         for name in self.members:
+            if self.settings.mounted_disks:
+                await self._disks.mount(name, self._places[name].data)
             self._spawn(name)
         await self._update_owners()
 
@@ -281,6 +287,25 @@ class ProcessCluster(ABC):
                 f"the links of {self.name} cannot be changed: it was started without proxies"
             )
         await self._proxies.set_link(source, target, state)
+
+    async def lose_power(self, members: Sequence[MemberName]) -> None:
+        """Kill the members, and lose what their mounted disks have not made durable.
+
+        Without mounted disks, nothing that a member has written is lost.
+        """
+        await self._disks.lose_power(members, self.kill)
+
+    async def set_disk(self, member: MemberName, state: DiskState) -> None:
+        await self._disks.of(member).set_state(state)
+
+    async def revive(self, member: MemberName) -> None:
+        await self.restart(member)
+
+    async def rot(self, member: MemberName, area: DiskArea, bits: int) -> str:
+        return await self._disks.of(member).rot(area, bits)
+
+    async def lose_sectors(self, member: MemberName, area: DiskArea, sectors: int) -> str:
+        return await self._disks.of(member).lose_sectors(area, sectors)
 
     # --- state -----------------------------------------------------------------------
 

@@ -17,7 +17,15 @@ from splitbrain.harness.systems.settings import WATCH_PROGRESS_MS, ClusterSettin
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.random_stream import subseed
 from splitbrain.nemesis.catalogue import KINDS
-from splitbrain.nemesis.fault import AtStep, Latency, Partition
+from splitbrain.nemesis.fault import (
+    AtStep,
+    BitRot,
+    DiskFault,
+    Latency,
+    LostSectors,
+    Partition,
+    PowerLoss,
+)
 from splitbrain.nemesis.fault_drawing import STEPS_DRAWN
 
 
@@ -147,6 +155,7 @@ def _settings(schedule: Schedule, folder: Path, flags: tuple[str, ...]) -> Clust
         heartbeat_ms=schedule.options.heartbeat_ms,
         election_ms=schedule.options.election_ms,
         proxied=needs_proxies(schedule),
+        mounted_disks=needs_disks(schedule),
         watch_progress_ms=WATCH_PROGRESS_MS if schedule.watchers else 0,
         extra_args=(*setting_flags(schedule), *flags),
     )
@@ -161,5 +170,16 @@ def needs_proxies(schedule: Schedule) -> bool:
     return any(
         isinstance(one.fault, Partition | Latency)
         or (isinstance(one.fault, AtStep) and one.fault.do == "isolate")
+        for one in schedule.faults
+    )
+
+
+def needs_disks(schedule: Schedule) -> bool:
+    """Whether a fault of the schedule needs disks of our own, mounted on the members' data.
+
+    A power loss at a step needs none: without such a disk, it is a kill.
+    """
+    return any(
+        isinstance(one.fault, PowerLoss | DiskFault | BitRot | LostSectors)
         for one in schedule.faults
     )

@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.linux.mounts import unmount
 from splitbrain.nemesis.linux.stopped import started
 from splitbrain.nemesis.linux.vdso import write_memory
 
@@ -57,7 +58,13 @@ class StoppedProcess(msgspec.Struct, frozen=True, tag="stopped"):
     process: Identity
 
 
-Change = PatchedMemory | ChangedLimit | StoppedProcess
+class MountedFolder(msgspec.Struct, frozen=True, tag="mount"):
+    """A file system was mounted. Undone by unmounting it."""
+
+    folder: str
+
+
+Change = PatchedMemory | ChangedLimit | StoppedProcess | MountedFolder
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -126,7 +133,9 @@ def undo_leftovers(folder: Path | None = None) -> int:
 
 
 def undo(change: Change) -> bool:
-    """Undo a change. Returns False if its process has ended."""
+    """Undo a change. Returns False if its process has ended, or nothing is mounted any more."""
+    if isinstance(change, MountedFolder):
+        return unmount(Path(change.folder))
     process = change.process
     if not process.exists():
         return False

@@ -86,9 +86,12 @@ class Running:
 
 
 @asynccontextmanager
-async def cluster(make: Callable[..., ProcessCluster], folder: Path) -> AsyncIterator[Running]:
+async def cluster(
+    make: Callable[..., ProcessCluster], folder: Path, *, mounted_disks: bool = False
+) -> AsyncIterator[Running]:
     settings = ClusterSettings(
-        members=("n1", "n2", "n3"), folder=folder, heartbeat_ms=50, election_ms=ELECTION_MS
+        members=("n1", "n2", "n3"), folder=folder, heartbeat_ms=50, election_ms=ELECTION_MS,
+        mounted_disks=mounted_disks,
     )
     system = make(settings)
     running = Running(system, aiohttp.ClientSession())

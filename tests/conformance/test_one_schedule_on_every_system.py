@@ -34,9 +34,6 @@ ISOLATED = """
 """
 REFUSED = {
     "op 1  crash n1 before replicate for 100 ms": "cannot be held at before_replicate",
-    "100 ms  rot n1 until 101 ms": "does not support the fault rot",
-    "100 ms  power n1 until 300 ms": "does not support the fault power",
-    "100 ms  disk n1 {\"full\":true} until 300 ms": "does not support the fault disk",
     "buggify": "`buggify`",
     'network {"loss_percent":5.0}': "`network`",
     'disk {"sync_ms":2.0}': "`disk`",

@@ -238,9 +238,8 @@ def test_flags_and_environment_reach_all_members_and_single_ones(tmp_path: Path)
     assert advertised != first[first.index("--listen-peer-urls") + 1]
 
 
-def test_a_cluster_of_processes_supports_all_faults_that_need_no_simulation(tmp_path: Path) -> None:
-    of_processes = {name for name, kind in KINDS.items() if not kind.simulated}
-    assert supported_kinds(PythonNode(settings(tmp_path))) == of_processes
+def test_a_cluster_of_processes_supports_all_faults(tmp_path: Path) -> None:
+    assert supported_kinds(PythonNode(settings(tmp_path))) == set(KINDS)
 
 
 def test_an_unknown_member_is_refused(tmp_path: Path) -> None:
