@@ -23,6 +23,7 @@ from splitbrain.node.config import (
     parse_urls,
 )
 from splitbrain.node.failpoint import ENVIRONMENT_VARIABLE
+from splitbrain.node.joining import NotAdmitted
 from splitbrain.node.member_storage import DataRefused
 from splitbrain.node.real.world import RealWorld
 from splitbrain.node.restore import restore
@@ -45,6 +46,14 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     "--initial-cluster",
     help="All members with their peer URLs: n1=http://…,n2=http://…"
     "  [default: only this member]",
+)
+@click.option(
+    "--initial-cluster-state",
+    type=click.Choice(["new", "existing"]),
+    default="new",
+    show_default=True,
+    help="existing for a member that was added to a running cluster. It asks the members in"
+    " --initial-cluster for the rest.",
 )
 @click.option(
     "--initial-cluster-token",
@@ -224,6 +233,7 @@ def member_config(flags: dict[str, object]) -> Config:
             data_dir=text("data_dir") or f"{name}.etcd",
             initial_cluster=cluster,
             initial_cluster_token=text("initial_cluster_token"),
+            initial_cluster_state=text("initial_cluster_state"),
             listen_client_urls=parse_urls(clients, "--listen-client-urls"),
             advertise_client_urls=parse_urls(
                 text("advertise_client_urls") or clients, "--advertise-client-urls"
@@ -324,7 +334,7 @@ async def _run(config: Config, flags: dict[str, object]) -> int:
     server = Server(world, config)
     try:
         await server.start()
-    except (AddressInUse, DirectoryInUse, DiskError, DataRefused) as problem:
+    except (AddressInUse, DirectoryInUse, DiskError, DataRefused, NotAdmitted) as problem:
         world.log("fatal", str(problem))
         click.echo(f"error: {problem}", err=True)
         return EXIT_START

@@ -27,6 +27,19 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """What a new member of an existing cluster was told when it joined.
+
+    `initial` contains the members with which the cluster began, and `contacts` the present members.
+    """
+
+    cluster_id: int
+    member_id: int
+    initial: tuple[Peer, ...]
+    contacts: tuple[Peer, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The settings of one member. `checked_config` checks them."""
 
@@ -40,6 +53,10 @@ class Config:
     listen_client_http_urls: tuple[str, ...] = ()
     """If there are any, only they serve HTTP, and `listen_client_urls` serve only gRPC."""
     initial_cluster_token: str = "etcd-cluster"
+    initial_cluster_state: str = "new"
+    """"existing" for a member that was added to a running cluster."""
+    joined: Joined | None = None
+    """The result of joining, for a member that was added to a running cluster."""
     heartbeat_ms: int = 100
     election_ms: int = 1000
     snapshot_count: int = 10_000
@@ -94,7 +111,9 @@ class Config:
 
     @property
     def peers(self) -> tuple[Peer, ...]:
-        """All members, including this one, sorted by name."""
+        """All initial members, sorted by name. Of a new cluster, this member is one of them."""
+        if self.joined is not None:
+            return self.joined.initial
         return tuple(
             Peer(name, member_id(urls, self.initial_cluster_token), urls)
             for name, urls in self.initial_cluster
@@ -102,10 +121,14 @@ class Config:
 
     @property
     def member_id(self) -> int:
+        if self.joined is not None:
+            return self.joined.member_id
         return next(peer.id for peer in self.peers if peer.name == self.name)
 
     @property
     def cluster_id(self) -> int:
+        if self.joined is not None:
+            return self.joined.cluster_id
         return cluster_id(peer.id for peer in self.peers)
 
 
@@ -113,6 +136,10 @@ def checked_config(config: Config) -> Config:
     """Return `config` if it is valid. Raises ConfigError."""
     _check_members(config)
     _check_times(config)
+    if config.initial_cluster_state not in ("new", "existing"):
+        raise ConfigError(
+            f"--initial-cluster-state is {config.initial_cluster_state!r}; expected new or existing"
+        )
     for flag, value, least in (
         ("--snapshot-count", config.snapshot_count, 1),
         ("--max-snapshots", config.snapshots_kept, 1),

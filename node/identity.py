@@ -18,6 +18,15 @@ def member_id(peer_urls: Sequence[str], token: str) -> int:
     return int.from_bytes(digest.digest()[:8], "big")
 
 
+def added_member_id(peer_urls: Sequence[str], request: int) -> int:
+    """Return the id of a member that is added later.
+
+    It depends on the request, because the id of a removed member is never used again, not even for
+    the same URLs.
+    """
+    return member_id(peer_urls, f"request {request}")
+
+
 def cluster_id(member_ids: Iterable[int]) -> int:
     packed = b"".join(identity.to_bytes(8, "big") for identity in sorted(member_ids))
     return int.from_bytes(hashlib.sha1(packed, usedforsecurity=False).digest()[:8], "big")

@@ -36,6 +36,7 @@ import google_crc32c
 
 from splitbrain.node.backend import Backend
 from splitbrain.node.config import Config
+from splitbrain.node.messages.member_change import stored_record
 from splitbrain.node.mvcc.store import applied_position
 from splitbrain.node.raft.message import (
     NONE,
@@ -183,8 +184,10 @@ class MemberStorage:
         _check_owner(WalMetadata(promised.cluster_id, promised.member_id), owner, config)
         backend = await _complete_backend(disk)
         term, index = applied_position(backend)
+        record = stored_record(backend)
         voters = ConfState(tuple(sorted(peer.id for peer in config.peers)))
-        base = SnapshotMetadata(index, term, voters) if index else NO_SNAPSHOT
+        conf_state = voters if record is None else record.conf_state
+        base = SnapshotMetadata(index, term, conf_state) if index else NO_SNAPSHOT
         snapshots = SnapshotFiles(disk, SNAPSHOTS)
         await snapshots.begin_anew(base)
         await disk.replace(INCARNATION, _encode_starts(starts))

@@ -1,23 +1,38 @@
 """The members of the cluster, with their URLs and names.
 
-The peer URLs come from the initial configuration. Each member publishes its other attributes (name
-and client URLs) through the log. The published attributes are in the backend's bucket `members`, so
-every snapshot contains them. They are written in the same batch as the consistent index of their
-entry.
+The initial members and their peer URLs come from the configuration. Each change of the members is
+an entry of the log (`splitbrain.node.messages.member_change`). Each member also publishes its other
+attributes (name and client URLs) through the log. The backend's bucket `members` contains the
+published attributes and, after the first change, the record of all members. Every snapshot
+therefore contains both. They are written in the same batch as the consistent index of their entry.
 
 Source: etcd's `server/etcdserver/api/membership` (RaftAttributes, Attributes).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from splitbrain.node.backend import Backend
-from splitbrain.node.config import Config
+from splitbrain.node.config import Config, Peer
+from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.internal_request import MemberAttributesRequest
+from splitbrain.node.messages.member_change import (
+    ClusterRecord,
+    KnownMember,
+    changed,
+    refusal,
+    store_record,
+    stored_record,
+)
 from splitbrain.node.messages.rpc import Member
+from splitbrain.node.raft.confchange import ConfChange
+from splitbrain.node.raft.message import ConfState, MemberId
 
 _MEMBERS = b"members"
+_KEY_BYTES = 16
 
 
 class Membership:
@@ -25,12 +40,28 @@ class Membership:
 
     def __init__(self, backend: Backend, config: Config) -> None:
         self._backend = backend
-        self._peers = sorted(config.peers, key=lambda peer: peer.id)
+        self._record: ClusterRecord
+        self._initial = known_members(config.peers)
+        self._contacts = () if config.joined is None else known_members(config.joined.contacts)
         self.own = MemberAttributesRequest(
             config.member_id, config.name, config.advertise_client_urls
         )
         """The attributes that this member publishes."""
         self.restore()
+
+    @property
+    def record_of_members(self) -> ClusterRecord:
+        return self._record
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the members have ever changed."""
+        return self._changed
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether this member was removed from the cluster."""
+        return any(known.id == self.own.member_id for known in self._record.removed)
 
     def members(self) -> list[Member]:
         """Return all members in the order of their ids.
@@ -40,11 +71,54 @@ class Membership:
         """
         published = {self.own.member_id: self.own, **self._published}
         members = []
-        for peer in self._peers:
-            one = published.get(peer.id)
-            name, client_urls = (peer.name, ()) if one is None else (one.name, one.client_urls)
-            members.append(Member(peer.id, name, peer.peer_urls, client_urls))
+        for known in self._record.members:
+            one = published.get(known.id)
+            name, client_urls = (known.name, ()) if one is None else (one.name, one.client_urls)
+            members.append(
+                Member(
+                    id=known.id,
+                    name=name,
+                    peer_urls=known.peer_urls,
+                    client_urls=client_urls,
+                    is_learner=known.id in self._record.conf_state.learners,
+                )
+            )
         return members
+
+    def has_started(self, member: MemberId) -> bool:
+        """Whether a member has ever published its name.
+
+        The initial members count as started, because they have the name from the flags.
+        """
+        return any(one.id == member and one.name for one in self.members())
+
+    def peer_urls(self) -> dict[MemberId, str]:
+        """Return one URL of each other member.
+
+        A new member that does not know its own entry yet also returns the members that it was told
+        when it joined.
+        """
+        known = {one.id: one for one in self._record.members}
+        if self.own.member_id not in known:
+            removed = {one.id for one in self._record.removed}
+            known |= {one.id: one for one in self._contacts if one.id not in removed}
+        return {
+            one.id: one.peer_urls[0]
+            for one in sorted(known.values(), key=lambda one: one.id)
+            if one.id != self.own.member_id
+        }
+
+    def apply(self, change: ConfChange) -> RpcError | None:
+        """Store the change that a committed entry contains. Returns the reason if it has no effect.
+
+        There must be no await between this call and `Store.set_consistent_index`.
+        """
+        refused = refusal(self._record.conf_state, change)
+        if refused is None:
+            self._record = changed(self._record, change)
+            self._changed = True
+            store_record(self._backend, self._record)
+        return refused
 
     def record(self, attributes: MemberAttributesRequest) -> None:
         """Store the attributes that a committed entry contains.
@@ -56,10 +130,26 @@ class Membership:
         self._backend.put(_MEMBERS, key, msgspec.json.encode(attributes))
 
     def restore(self) -> None:
-        """Load the attributes from the backend, at the start and after `Backend.replace_with`."""
+        """Load the members from the backend, at the start and after `Backend.replace_with`."""
         pairs = self._backend.range(_MEMBERS, b"")
-        stored = [msgspec.json.decode(value, type=MemberAttributesRequest) for _, value in pairs]
+        stored = [
+            msgspec.json.decode(value, type=MemberAttributesRequest)
+            for key, value in pairs
+            if len(key) == _KEY_BYTES
+        ]
         self._published = {attributes.member_id: attributes for attributes in stored}
+        record = stored_record(self._backend)
+        self._changed = record is not None
+        self._record = record or ClusterRecord(
+            ConfState(tuple(known.id for known in self._initial)), self._initial, self._initial
+        )
+
+
+def known_members(peers: Iterable[Peer]) -> tuple[KnownMember, ...]:
+    return tuple(
+        KnownMember(peer.id, peer.peer_urls, peer.name)
+        for peer in sorted(peers, key=lambda peer: peer.id)
+    )
 
 
 def _key(member_id: int) -> bytes:

@@ -38,9 +38,9 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
 class PeerCalls:
     """The questions between this member and its peers.
 
-    `dial` opens a link to a peer. `answer` answers a question of a peer, and raises ConnectionError
-    if this is impossible. `number` returns a number that no earlier question of this member had,
-    not even before a restart.
+    `dial` opens a link to a peer, and raises ConnectionError if it is no member. `answer` answers a
+    question of a peer, and raises ConnectionError if this is impossible. `number` returns a number
+    that no earlier question of this member had, not even before a restart.
     """
 
     def __init__(
@@ -115,7 +115,10 @@ class PeerCalls:
     def _send(self, peer: MemberId, frame: Frame) -> bool:
         link = self._links.get(peer)
         if link is None:
-            link = self._links[peer] = self._dial(peer, QUEUE_BYTES_MAX)
+            try:
+                link = self._links[peer] = self._dial(peer, QUEUE_BYTES_MAX)
+            except ConnectionError:
+                return False
         return link.send(self._encode(frame))
 
     def _expire_later(self, future: asyncio.Future[bytes], timeout_s: float) -> Timer:

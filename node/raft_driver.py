@@ -16,10 +16,21 @@ from splitbrain.node.config import Config
 from splitbrain.node.failpoint import FailpointError
 from splitbrain.node.member_metrics import MemberMetrics
 from splitbrain.node.member_storage import MemberStorage
+from splitbrain.node.membership import Membership
 from splitbrain.node.messages.internal_request import decode
+from splitbrain.node.messages.member_change import refusal
 from splitbrain.node.mvcc.store import Store
+from splitbrain.node.raft import confchange
+from splitbrain.node.raft.confchange import ConfChange
 from splitbrain.node.raft.errors import StateInvalid
-from splitbrain.node.raft.message import Entry, MemberId, Message, MessageType, Snapshot
+from splitbrain.node.raft.message import (
+    Entry,
+    EntryType,
+    MemberId,
+    Message,
+    MessageType,
+    Snapshot,
+)
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.ready import Ready, Role, SoftState
 from splitbrain.node.read_barrier import ReadBarrier
@@ -31,6 +42,7 @@ from splitbrain.node.write_path import Traced, WritePath
 # Bound here because an attribute of an enum class costs a look-up through its metaclass.
 APP, PROP, SNAP = MessageType.APP, MessageType.PROP, MessageType.SNAP
 LEADER = Role.LEADER
+NORMAL = EntryType.NORMAL
 
 INBOX_MESSAGES_MAX = 8192
 """Maximal number of received messages that wait. Further messages are dropped, as a network would
@@ -63,6 +75,7 @@ class RaftDriver:
         reads: ReadBarrier,
         metrics: MemberMetrics,
         leader_changed: Callable[[], None],
+        membership: Membership,
     ) -> None:
         self._world = world
         self._config = config
@@ -74,7 +87,8 @@ class RaftDriver:
         self._reads = reads
         self._metrics = metrics
         self._leader_changed = leader_changed
-        self._names: Mapping[MemberId, str] = {peer.id: peer.name for peer in config.peers}
+        self._membership = membership
+        self._names: Mapping[MemberId, str] = names_of(membership)
         self._wake = Wakeup()
         self._inbox: deque[Message] = deque()
         self._early_ticks_due = True
@@ -82,12 +96,11 @@ class RaftDriver:
         """The index up to which commits were traced."""
         hard_state = storage.recovered.hard_state
         self._promised = (hard_state.term, hard_state.vote)
-        others = {p.id: p.peer_urls[0] for p in config.peers if p.id != config.member_id}
         self.transport = Transport(
             world,
             cluster=config.cluster_id,
             member=config.member_id,
-            peers=others,
+            peers=membership.peer_urls(),
             receive=self._receive,
             unreachable=raft.report_unreachable,
         )
@@ -109,7 +122,7 @@ class RaftDriver:
         If no leader is known when a majority is first connected, make `election_ticks - 2` ticks at
         once. Source: etcd's --initial-election-tick-advance.
         """
-        others = len(self._config.peers) - 1
+        others = len(self._raft.conf_state.all_voters) - 1
         if self._raft.leader:
             self._early_ticks_due = False
         elif self.transport.connected_peers * 2 >= others:
@@ -128,6 +141,20 @@ class RaftDriver:
         self._path.trace(step, subject)
         self._wake.set()
         await self._path.reached_after(step)
+
+    def propose_conf_change(self, change: ConfChange) -> None:
+        """Propose a change of the configuration. Raises ProposalDropped."""
+        self._raft.propose_conf_change(change)
+        self._wake.set()
+
+    def transfer_leadership(self, to: MemberId) -> None:
+        self._raft.transfer_leadership(to)
+        self._wake.set()
+
+    def members_changed(self) -> None:
+        """Connect to the present members. The applier calls this after each change of them."""
+        self._names = names_of(self._membership)
+        self.transport.set_peers(self._membership.peer_urls())
 
     def propose_own(self, data: bytes) -> None:
         """Propose an entry of the member itself, which is not part of a client's write.
@@ -206,7 +233,16 @@ class RaftDriver:
             self.transport.send(ready.messages_after_sync)
         if commits and not early:
             await self._commit(ready, marked, leading)
+        self._apply_conf_changes(ready.committed_entries)
         self._raft.advance(ready)
+
+    def _apply_conf_changes(self, entries: Sequence[Entry]) -> None:
+        """Take changes of the configuration into effect before Raft treats them as applied."""
+        for entry in entries:
+            if entry.type is not NORMAL:
+                change = confchange.decode(entry.data)
+                if refusal(self._raft.conf_state, change) is None:
+                    self._raft.apply_conf_change(change, entry.index)
 
     def _role_changed(self, state: SoftState) -> None:
         self._metrics.leader_seen(bool(state.leader), leading=state.role is LEADER)
@@ -377,6 +413,11 @@ def are_durable(ready: Ready, marked: Sequence[Entry]) -> bool:
     return not committed or not fresh or committed[-1].index < fresh[0].index
 
 
+def names_of(membership: Membership) -> dict[MemberId, str]:
+    return {member.id: member.name for member in membership.members()}
+
+
 def traced(entry: Entry) -> Traced:
-    request = decode(entry.data).client_id if entry.data else 0
+    is_request = entry.data and entry.type is NORMAL
+    request = decode(entry.data).client_id if is_request else 0
     return Traced(request, entry.term, entry.index)

@@ -22,17 +22,18 @@ thread of the event loop. Values pass only in this direction.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import replace
 
-from splitbrain.node import member_metrics
+from splitbrain.node import member_metrics, member_settings
 from splitbrain.node.alarms import Alarms
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.api.world import ApiWorld, Carriers
 from splitbrain.node.apply.applier import Applied, Applier
 from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 from splitbrain.node.backend import Backend
+from splitbrain.node.cluster_service import ClusterService, dropped_error
 from splitbrain.node.config import Config
 from splitbrain.node.failpoint import FailpointError, Failpoints, parse_all
+from splitbrain.node.joining import joined_config
 from splitbrain.node.lease.lessor import Lessor
 from splitbrain.node.lease.service import LeaseService
 from splitbrain.node.maintenance.auto_compaction import AutoCompaction, policy_of
@@ -56,26 +57,26 @@ from splitbrain.node.messages.rpc import (
     StatusResponse,
 )
 from splitbrain.node.mvcc.store import Store
-from splitbrain.node.mvcc.watch import BUFFER_BYTES_MAX
 from splitbrain.node.peer_calls import PeerCalls
 from splitbrain.node.pending import Deadline, Pending, RequestIds
 from splitbrain.node.publication import publish
-from splitbrain.node.raft.config import Config as RaftConfig
-from splitbrain.node.raft.errors import DropReason, ProposalDropped
+from splitbrain.node.raft.errors import ProposalDropped
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.ready import Role
 from splitbrain.node.raft_driver import RaftDriver
 from splitbrain.node.read_barrier import ReadBarrier
+from splitbrain.node.strangers import Strangers
 from splitbrain.node.wakeup import Wakeup
-from splitbrain.node.world import Closable, DiskError, World
+from splitbrain.node.world import Closable, DiskError
 from splitbrain.node.write_path import Traced, WritePath
 
 VERSION = "3.5.1"
 """The etcd release whose API the member implements."""
 
-FRAGMENT_OVERHEAD_BYTES = 512 * 1024
-"""A watch response is split if it is larger than the maximal request plus this overhead. Source:
-etcd's grpcOverheadBytes."""
+REMOVED_STOP_S = 1.0
+"""The time after which a removed member stops."""
+HAND_OVER_S = 1.0
+"""The longest time that a stopping leader waits until another member leads."""
 
 PENDING_REQUESTS_MAX = 5000
 """Maximal number of writes that wait at one member. Further writes are refused."""
@@ -101,12 +102,14 @@ class Server:
         self.request_bytes_max = config.request_bytes_max
         self.txn_operations_max = config.txn_operations_max
         self.watch_progress_interval_ms = config.watch_progress_interval_ms
-        self.watch_buffer_bytes = watch_buffer_bytes(world)
-        self.watch_fragment_bytes = watch_fragment_bytes(config, world)
+        self.watch_buffer_bytes = member_settings.watch_buffer_bytes(world)
+        self.watch_fragment_bytes = member_settings.watch_fragment_bytes(config, world)
         self.metrics = member_metrics.MemberMetrics(config.member_id, VERSION)
         self.failpoints = Failpoints(world, parse_all(config.failpoints))
         self._path = WritePath(world, config.name, self.failpoints, tracing=config.tracing)
         self._served: list[Closable] = []
+        self._stopping = False
+        """Whether this member will stop because it was removed."""
 
     # --- starting and stopping ------------------------------------------------
 
@@ -116,9 +119,10 @@ class Server:
         Raises DirectoryInUse, AddressInUse, DiskError, and DataRefused if the data belongs to
         another member or cluster, or is damaged and the member cannot recover.
         """
-        config, world = self._config, self._world
+        world = self._world
         world.disk.lock()
         await self._refuse_taken_addresses()
+        config = await self._join()
         self._storage = await MemberStorage.open(world.disk, config)
         self.store = Store(self._storage.backend)
         self._membership = Membership(self._storage.backend, config)
@@ -130,6 +134,8 @@ class Server:
             listener = await world.network.listen_peers(url, self._driver.transport.accept)
             self._served.append(listener)
         self._driver.transport.start()
+        if self._membership.is_removed:
+            self._stop_removed()
         world.spawn(self._driver.run(), "raft")
         world.spawn(self._applier.run(), "apply")
         world.spawn(self._backend.run(), "backend")
@@ -156,6 +162,31 @@ class Server:
                 compact=self.propose,
             )
             world.spawn(compaction.run(), "auto_compaction")
+
+    async def _join(self) -> Config:
+        """Join the cluster if this member was added to a running one."""
+        self._config = config = await joined_config(self._world, self._config)
+        if config.joined is not None:
+            self.cluster_id, self.member_id = config.cluster_id, config.member_id
+            self.metrics = member_metrics.MemberMetrics(config.member_id, VERSION)
+        return config
+
+    def _stop_removed(self) -> None:
+        """Stop this member, because it was removed from the cluster.
+
+        Before that, it answers its clients. Source: etcd's stopWithDelay.
+        """
+        if self._stopping:
+            return
+        self._stopping = True
+        self._world.clock.call_later(
+            REMOVED_STOP_S, lambda: self._world.stop(0, "this member was removed from the cluster")
+        )
+
+    def _members_changed(self) -> None:
+        self._driver.members_changed()
+        if self._membership.is_removed:
+            self._stop_removed()
 
     async def _serve_clients(self) -> None:
         admin = self.failpoints if self._config.admin else None
@@ -201,13 +232,18 @@ class Server:
     def _recovered_raft(self) -> Raft:
         found = self._storage.recovered
         return Raft(
-            raft_config(self._config, self._world),
+            member_settings.raft_config(self._config, self._world),
             self._world.random,
             hard_state=found.hard_state,
             snapshot=found.snapshot,
             entries=found.entries,
             applied=self.store.consistent_index,
             floor=found.floor,
+            conf_state=(
+                self._membership.record_of_members.conf_state
+                if self._membership.is_changed
+                else None
+            ),
         )
 
     def _assemble(self) -> None:
@@ -216,6 +252,7 @@ class Server:
         writes = Deadline(world.clock, config.request_timeout_s, errors.timed_out)
         self._pending: Pending[Applied] = Pending(writes, PENDING_REQUESTS_MAX)
         self._published: Pending[None] = Pending(writes, 1)
+        self._changes: Pending[None] = Pending(writes, PENDING_REQUESTS_MAX)
         self._reads = ReadBarrier(
             clock=world.clock,
             deadline=Deadline(world.clock, config.request_timeout_s, errors.timed_out),
@@ -262,8 +299,10 @@ class Server:
             alarms=self._alarms,
             pending=self._pending,
             published=self._published,
+            changes=self._changes,
             reads=self._reads,
             backend=self._backend,
+            members_changed=self._members_changed,
         )
         self._driver = RaftDriver(
             world=world,
@@ -276,8 +315,31 @@ class Server:
             reads=self._reads,
             metrics=self.metrics,
             leader_changed=self._leader_changed,
+            membership=self._membership,
         )
+        self._assemble_cluster()
         self._assemble_leases()
+
+    def _assemble_cluster(self) -> None:
+        world, config, transport = self._world, self._config, self._driver.transport
+        strangers = Strangers(
+            world,
+            cluster=config.cluster_id,
+            member=config.member_id,
+            membership=self._membership,
+            removed=self._stop_removed,
+        )
+        transport.take_strangers_with(strangers.take)
+        self.cluster = ClusterService(
+            clock=world.clock,
+            timeout_s=config.request_timeout_s,
+            membership=self._membership,
+            raft=self.raft,
+            driver=self._driver,
+            changes=self._changes,
+            new_id=self._ids.next,
+            is_connected=transport.is_connected,
+        )
 
     def _assemble_leases(self) -> None:
         transport = self._driver.transport
@@ -336,7 +398,8 @@ class Server:
         )
 
     async def stop(self) -> None:
-        """Stop serving, and flush the backend."""
+        """Hand the leadership on, stop serving, and flush the backend."""
+        await self.cluster.hand_over(HAND_OVER_S)
         for served in reversed(self._served):
             await served.close()
         self._served.clear()
@@ -369,6 +432,7 @@ class Server:
 
     async def propose(self, operation: ClientWrite) -> OperationResponse:
         """Execute a client's write: steps 1 to 11. Raises RpcError."""
+        self._refuse_as_learner()
         if self._pending.full or self._unapplied_entries > UNAPPLIED_ENTRIES_MAX:
             raise errors.too_many_requests()
         await self._quota.check(operation)
@@ -392,7 +456,7 @@ class Server:
             raise RpcError(Code.UNKNOWN, str(failure)) from failure
         except ProposalDropped as dropped:
             self.metrics.proposal_failed()
-            raise _refusal(dropped) from dropped
+            raise dropped_error(dropped) from dropped
         self._path.trace("respond", done.subject, revision=done.revision)
         if self.failpoints.armed:
             self._world.spawn(self._after_respond(), "after_respond")
@@ -414,6 +478,11 @@ class Server:
 
         await self._pending.wait_for(number, begin)
 
+    def _refuse_as_learner(self) -> None:
+        """Raise RpcError if this member is a learner, which serves only serializable reads."""
+        if self.member_id in self.raft.learners:
+            raise errors.not_supported_for_learner()
+
     async def _after_respond(self) -> None:
         # The response is written in a later iteration of the event loop. The failpoint must be
         # reached after the response is written.
@@ -422,6 +491,7 @@ class Server:
 
     async def linearizable_read(self) -> None:
         """Return when this member has applied all entries that were committed at the call."""
+        self._refuse_as_learner()
         try:
             await self._reads.wait()
         except RpcError:
@@ -487,45 +557,3 @@ def alarm_text(alarm: AlarmMember) -> str:
 
 def _refuse_peer(hello: bytes) -> Callable[[bytes], None]:
     raise ConnectionRefusedError("this member has not started yet")
-
-
-def raft_config(config: Config, world: World) -> RaftConfig:
-    raft = RaftConfig(
-        id=config.member_id,
-        voters=tuple(sorted(peer.id for peer in config.peers)),
-        election_ticks=config.election_ticks,
-        pre_vote=config.pre_vote,
-        check_quorum=config.check_quorum,
-    )
-    if world.buggify("tiny appends"):
-        raft = replace(raft, message_bytes_max=64)
-    if world.buggify("few appends in flight"):
-        raft = replace(raft, inflight_messages_max=2)
-    if world.buggify("few committed entries at once"):
-        raft = replace(raft, committed_bytes_max=64)
-    # Without pre-vote, a short timeout is not safe for liveness: a member that cannot be elected
-    # would campaign before all others each time, so that they would never campaign.
-    if raft.pre_vote and world.buggify("a short election timeout"):
-        raft = replace(raft, election_ticks=max(2, raft.election_ticks // 3))
-    if world.buggify("snapshots are given up soon"):
-        raft = replace(raft, snapshot_ticks_max=3)
-    if world.buggify("snapshots go before entries"):
-        raft = replace(raft, snapshots_first=True)
-    return raft
-
-
-def watch_buffer_bytes(world: World) -> int:
-    """Return the size of a watcher's buffer. An empty buffer accepts a batch of any size."""
-    return 1 if world.buggify("a watcher's buffer is small") else BUFFER_BYTES_MAX
-
-
-def watch_fragment_bytes(config: Config, world: World) -> int:
-    if world.buggify("a watch's answer is cut early"):
-        return 1  # one event in each fragment
-    return config.request_bytes_max + FRAGMENT_OVERHEAD_BYTES
-
-
-def _refusal(dropped: ProposalDropped) -> RpcError:
-    if dropped.why is DropReason.NO_LEADER:
-        return errors.no_leader()
-    return errors.too_many_requests()

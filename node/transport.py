@@ -20,10 +20,15 @@ from splitbrain.node.snapshot_stream import SnapshotReceiver, SnapshotSender
 from splitbrain.node.world import PeerLink, World
 
 QUEUE_BYTES_MAX = 32 * 1024**2
+_CHANNELS = frozenset({"messages", "snapshot", "calls"})
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
-    """The first frame of every connection: cluster, sender, intended receiver, and channel."""
+    """The first frame of every connection: cluster, sender, intended receiver, and channel.
+
+    Most channels are `messages`, `snapshot` and `calls`, between members that know each other.
+    `splitbrain.node.strangers` describes the others.
+    """
 
     cluster: int
     sender: MemberId
@@ -72,24 +77,48 @@ class Transport:
             peer: self._snapshot_sender(peer) for peer in self._peers
         }
         self._take_call: Callable[[MemberId, bytes], None] = _ignore_call
+        self._take_stranger: Callable[[Hello], Callable[[bytes], None] | None] = _refuse_stranger
+        self._started = False
         self.heard: dict[MemberId, None] = {}
         """The peers that have connected to this member at least once."""
 
     def start(self) -> None:
-        for peer, url in self._peers.items():
-            hello = self._encode(Hello(self._cluster, self._member, peer))
-            self._links[peer] = self._world.network.dial_peer(
-                url, hello, queue_bytes_max=QUEUE_BYTES_MAX
-            )
+        self._started = True
+        for peer in self._peers:
+            self._links[peer] = self.dial(peer, "messages", QUEUE_BYTES_MAX)
+
+    def set_peers(self, peers: Mapping[MemberId, str]) -> None:
+        """Replace the peers: open links to new ones, and close links to removed ones.
+
+        A peer whose URL has changed gets new links.
+        """
+        known = self._peers
+        for peer in [one for one, url in known.items() if peers.get(one) != url]:
+            if peer in self._links:
+                self._links.pop(peer).close()
+            self._snapshots.pop(peer).close()
+        added = [one for one, url in peers.items() if known.get(one) != url]
+        self._peers = dict(peers)
+        for peer in added:
+            self.traffic.setdefault(peer, Traffic())
+            self._snapshots[peer] = self._snapshot_sender(peer)
+            if self._started:
+                self._links[peer] = self.dial(peer, "messages", QUEUE_BYTES_MAX)
 
     def close(self) -> None:
+        self._started = False
         for link in self._links.values():
             link.close()
         for sender in self._snapshots.values():
             sender.close()
 
     def dial(self, peer: MemberId, channel: str, queue_bytes_max: int) -> PeerLink:
-        """Open another link to a peer, for frames of `channel`."""
+        """Open another link to a peer, for frames of `channel`.
+
+        Raises ConnectionError if `peer` is no member.
+        """
+        if peer not in self._peers:
+            raise ConnectionError("not a member")
         hello = self._encode(Hello(self._cluster, self._member, peer, channel))
         url = self._peers[peer]
         return self._world.network.dial_peer(url, hello, queue_bytes_max=queue_bytes_max)
@@ -97,6 +126,19 @@ class Transport:
     def take_calls_with(self, take: Callable[[MemberId, bytes], None]) -> None:
         """Pass the frames of the channel "calls" to `take`, with the peer that sent them."""
         self._take_call = take
+
+    def take_strangers_with(
+        self, take: Callable[[Hello], Callable[[bytes], None] | None]
+    ) -> None:
+        """Pass the first frame of a connection that comes from no member to `take`.
+
+        `take` returns the receiver of the later frames, or None to refuse the connection.
+        """
+        self._take_stranger = take
+
+    def is_connected(self, peer: MemberId) -> bool:
+        link = self._links.get(peer)
+        return link is not None and link.connected
 
     @property
     def connected_peers(self) -> int:
@@ -113,7 +155,10 @@ class Transport:
         except msgspec.MsgspecError as problem:
             raise ConnectionRefusedError("the first frame does not introduce a member") from problem
         ours = hello.cluster == self._cluster and hello.receiver == self._member
-        if not ours or hello.sender not in self._peers:
+        if not ours or hello.sender not in self._peers or hello.channel not in _CHANNELS:
+            receiver = self._take_stranger(hello)
+            if receiver is not None:
+                return receiver
             self._world.log(
                 "warn",
                 "refused a connection from another cluster or member",
@@ -129,7 +174,22 @@ class Transport:
             take = SnapshotReceiver(self._receive).take
         elif hello.channel == "calls":
             take = partial(self._take_call, hello.sender)
-        return _counted(take, self.traffic[hello.sender])
+        return self._from_member(hello, take)
+
+    def _from_member(
+        self, hello: Hello, take: Callable[[bytes], None]
+    ) -> Callable[[bytes], None]:
+        """Count frames and pass them to `take`, as long as their sender is a member."""
+        sender, traffic = hello.sender, self.traffic[hello.sender]
+
+        def take_counted(frame: bytes) -> None:
+            if sender not in self._peers:
+                self._take_stranger(hello)
+                return
+            traffic.received_bytes += len(frame)
+            take(frame)
+
+        return take_counted
 
     def _take(self, frame: bytes) -> None:
         try:
@@ -187,13 +247,9 @@ class Transport:
         return SnapshotSender(self._world, dial, count_sent)
 
 
+def _refuse_stranger(_hello: Hello) -> None:
+    """Refuse a connection before the member is assembled."""
+
+
 def _ignore_call(_peer: MemberId, _frame: bytes) -> None:
     """Drop a frame that arrives before the member is assembled."""
-
-
-def _counted(take: Callable[[bytes], None], traffic: Traffic) -> Callable[[bytes], None]:
-    def counted(frame: bytes) -> None:
-        traffic.received_bytes += len(frame)
-        take(frame)
-
-    return counted

@@ -44,6 +44,7 @@ class SimulatedCluster:
     ) -> None:
         seed, members = schedule.seed, schedule.members
         self.loop = loop
+        self._schedule = schedule
         self.seed = seed
         self.settings = dict(settings)
         self.tracing = schedule.options.trace
@@ -69,12 +70,7 @@ class SimulatedCluster:
         for name in members:
             machine = self.network.add_machine(name, peer_url(name))
             self.clients.add(client_url(name), machine)
-            disk = MachineDisk(
-                loop, stream(seed, "disk", name), self.coverage.reached, schedule.disk
-            )
-            disk.remembers = any(isinstance(one.fault, LostSectors) for one in schedule.faults)
-            disk.synced = functools.partial(self.invariants.synced, name)
-            self.members[name] = Member(name, MachineClock(loop), disk)
+            self.members[name] = Member(name, MachineClock(loop), self._new_disk(name, schedule))
         self._watch_liveness()
 
     def _rare_condition(self, point: str) -> None:
@@ -98,11 +94,30 @@ class SimulatedCluster:
             network=self.network, violated=violated, election_ms=config.election_ms,
         )
 
+    def _new_disk(self, name: str, schedule: Schedule, number: int = 1) -> MachineDisk:
+        """An empty disk. `number` counts the disks of the machine."""
+        random = stream(schedule.seed, "disk", name, *([number] if number > 1 else []))
+        disk = MachineDisk(self.loop, random, self.coverage.reached, schedule.disk)
+        disk.remembers = any(isinstance(one.fault, LostSectors) for one in schedule.faults)
+        disk.synced = functools.partial(self.invariants.synced, name)
+        return disk
+
+    def replace_disk(self, name: str) -> None:
+        """Give the machine an empty disk. The next process joins the running cluster.
+
+        The member must be down, and must be added to the cluster again.
+        """
+        member = self.members[name]
+        assert not member.alive, f"{name} runs"
+        member.disks += 1
+        member.disk = self._new_disk(name, self._schedule, member.disks)
+
     def config(self, name: str) -> Config:
         return checked_config(Config(
             name=name,
             data_dir=name,
             initial_cluster=tuple((one, (peer_url(one),)) for one in sorted(self.members)),
+            initial_cluster_state="existing" if self.members[name].disks > 1 else "new",
             listen_client_urls=(client_url(name),),
             advertise_client_urls=(client_url(name),),
             listen_peer_urls=(peer_url(name),),

@@ -28,16 +28,17 @@ Source: Raft paper, figures 2 and 3, and 5.4.2; Ongaro's thesis, 3.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from splitbrain.harness.simulation.conditions import Coverage
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.member import Member
-from splitbrain.harness.simulation.observed_raft import ObservedRaft, values_of
+from splitbrain.harness.simulation.observed_raft import ObservedRaft, is_quorum, values_of
 from splitbrain.harness.simulation.process import Process
 from splitbrain.harness.simulation.restart_conditions import record_start
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.raft.errors import ProposalDropped
+from splitbrain.node.raft.message import ConfState
 from splitbrain.node.raft.progress import ProgressState
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.ready import Role
@@ -185,7 +186,7 @@ class InvariantMonitor:
             ),
         )
         voters = [other for other, one in self._seen.items() if one.voted_for(raft)]
-        if len(voters) < self._majority:
+        if not is_quorum({self._seen[other].raft.id for other in voters}, raft.conf_state):
             self.violated(
                 f"{name} leads in term {raft.term}, but the votes for it are durable only on "
                 f"{', '.join(voters) or 'no member'}"
@@ -256,7 +257,7 @@ class InvariantMonitor:
                     f"committed an entry {index} of term {known}"
                 )
         if log.committed > self._last_committed:
-            self._check_quorum(name, log.committed)
+            self._check_quorum(name, log.committed, (seen.conf_state, raft.conf_state))
             self._last_committed = log.committed
             if raft.role is _LEADER:
                 self._provoke_deposed_leaders(raft)
@@ -296,8 +297,12 @@ class InvariantMonitor:
             "a deposed leader appended more entries", raft.log.last_index > last
         )
 
-    def _check_quorum(self, name: str, index: int) -> None:
-        """Check the first commit of `index`: the entry must be durable on a majority."""
+    def _check_quorum(self, name: str, index: int, valid: Sequence[ConfState]) -> None:
+        """Check the first commit of `index`: the entry must be durable on a majority.
+
+        `valid` contains the configurations before and after the step, because a step can commit
+        entries and then apply a change of the configuration.
+        """
         term = self._committed.get(index)
         if term is None:
             return  # a snapshot was restored: the entry was committed and compacted in one step
@@ -307,7 +312,8 @@ class InvariantMonitor:
             if (one.durable_index() >= index and self._contains(one.raft, index, term))
             or one.raft.floor >= (term, index)
         ]
-        if len(holders) < self._majority:
+        ids = {self._seen[other].raft.id for other in holders}
+        if not any(is_quorum(ids, conf_state) for conf_state in valid):
             self.violated(
                 f"{name} committed entry {index} of term {term}, which is durable only on "
                 f"{', '.join(holders) or 'no member'}"

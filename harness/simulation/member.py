@@ -17,6 +17,8 @@ class Member:
         self.clock = clock
         self.disk = disk
         self.lives = 0
+        self.disks = 1
+        """The number of disks that the machine has had."""
         self.process: Process | None = None
         self.world: SimulatedWorld | None = None
         self.server: Server | None = None

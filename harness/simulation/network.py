@@ -494,8 +494,9 @@ class Network:
         self, process: Process, url: str, hello: bytes, *, queue_bytes_max: int
     ) -> Dialler:
         target = self._by_url.get(url)
-        if target is None:
-            raise ValueError(f"no machine of this network has the address {url}")
+        if target is None:  # a member was added whose machine does not exist
+            target = self.add_machine(url, url)
+            target.powered = False
         return Dialler(
             network=self, process=process, target=target, hello=hello,
             queue_bytes_max=queue_bytes_max,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from splitbrain.node.raft.message import HardState
+from collections.abc import Set
+
+from splitbrain.node.raft.message import ConfState, HardState, MemberId
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.ready import Role
 from splitbrain.node.server import Server
@@ -24,7 +26,8 @@ class ObservedRaft:
     """
 
     __slots__ = (
-        "applied", "committed", "compacted", "durable", "last", "last_term", "leader", "life",
+        "applied", "committed", "compacted", "conf_state", "durable", "last", "last_term",
+        "leader", "life",
         "matches", "raft", "recovering", "revision", "role", "server", "synced", "synced_state",
         "synced_term", "term", "values", "vote",
     )
@@ -51,6 +54,7 @@ class ObservedRaft:
         ) = self.values
         self.leader, self.durable = raft.leader, raft.log.durable
         self.recovering = raft.recovering
+        self.conf_state = raft.conf_state
 
     def note_synced(self) -> None:
         """Record the log and the hard state as durable, if the disk reports no unsynced bytes."""
@@ -84,3 +88,14 @@ class ObservedRaft:
             (one.term == leader.term and one.vote == leader.id) or one.term > leader.term
             for one in known
         )
+
+
+def is_quorum(members: Set[MemberId], conf_state: ConfState) -> bool:
+    """Whether `members` are a majority of the voters, and of the outgoing ones, if there are any.
+
+    Not by `splitbrain.node.raft.quorum`, whose mistakes the invariants should find.
+    """
+    return all(
+        2 * len(members & {*voters}) > len(voters)
+        for voters in (conf_state.voters, conf_state.voters_outgoing) if voters
+    )

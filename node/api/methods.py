@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from splitbrain.node.messages import election, lease, lock, rpc
+from splitbrain.node.messages import cluster, election, lease, lock, rpc
 
 
 class Kind(Enum):
@@ -106,6 +106,14 @@ METHODS: tuple[Method, ...] = (
         kind=Kind.SERVER_STREAM,
     ),
     Method(_MAINTENANCE, "Downgrade", "/v3/maintenance/downgrade", rpc.DowngradeRequest),
+    Method(
+        _MAINTENANCE, "MoveLeader", "/v3/maintenance/transfer-leadership",
+        cluster.MoveLeaderRequest,
+    ),
+    Method(_CLUSTER, "MemberAdd", "/v3/cluster/member/add", cluster.MemberAddRequest),
+    Method(_CLUSTER, "MemberRemove", "/v3/cluster/member/remove", cluster.MemberRemoveRequest),
+    Method(_CLUSTER, "MemberUpdate", "/v3/cluster/member/update", cluster.MemberUpdateRequest),
+    Method(_CLUSTER, "MemberPromote", "/v3/cluster/member/promote", cluster.MemberPromoteRequest),
     Method(_CLUSTER, "MemberList", "/v3/cluster/member/list", rpc.MemberListRequest),
 )
 

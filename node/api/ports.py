@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Collection, Sequence
 from typing import Protocol
 
 from splitbrain.node.backend import Backend
@@ -40,6 +40,26 @@ class LeasePort(Protocol):
         ...
 
 
+class ClusterPort(Protocol):
+    """The requests that change the members, and leadership transfer. They raise RpcError."""
+
+    async def add(self, peer_urls: Sequence[str], *, learner: bool) -> Member:
+        """Add a member, and return it."""
+        ...
+
+    async def remove(self, member: int) -> None: ...
+
+    async def update(self, member: int, peer_urls: Sequence[str]) -> None: ...
+
+    async def promote(self, member: int) -> None:
+        """Make a learner a voter."""
+        ...
+
+    async def move_leader(self, target: int) -> None:
+        """Transfer the leadership of this member to the voter `target`."""
+        ...
+
+
 class MemberPort(Protocol):
     """The part of a member that the services use."""
 
@@ -48,6 +68,9 @@ class MemberPort(Protocol):
 
     @property
     def leases(self) -> LeasePort: ...
+
+    @property
+    def cluster(self) -> ClusterPort: ...
 
     @property
     def backend(self) -> Backend:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from splitbrain.node.api.cluster_handlers import ClusterHandlers
 from splitbrain.node.api.election_service import ElectionHandlers
 from splitbrain.node.api.lease_service import LeaseHandlers
 from splitbrain.node.api.lock_service import LockHandlers
@@ -36,8 +37,6 @@ from splitbrain.node.messages.rpc import (
     HashKVResponse,
     HashRequest,
     HashResponse,
-    MemberListRequest,
-    MemberListResponse,
     PutRequest,
     PutResponse,
     RangeRequest,
@@ -99,6 +98,7 @@ class Api:
         locks = LockHandlers(member, self, leases)
         elections = ElectionHandlers(member, self, leases)
         maintenance = MaintenanceHandlers(member)
+        cluster = ClusterHandlers(member)
         unary: dict[str, Handler] = {
             "/v3/kv/put": self.put,
             "/v3/kv/range": self.range,
@@ -121,7 +121,12 @@ class Api:
             "/v3/maintenance/alarm": self.alarm,
             "/v3/maintenance/defragment": maintenance.defragment,
             "/v3/maintenance/downgrade": maintenance.downgrade,
-            "/v3/cluster/member/list": self.member_list,
+            "/v3/maintenance/transfer-leadership": cluster.move_leader,
+            "/v3/cluster/member/list": cluster.list,
+            "/v3/cluster/member/add": cluster.add,
+            "/v3/cluster/member/remove": cluster.remove,
+            "/v3/cluster/member/update": cluster.update,
+            "/v3/cluster/member/promote": cluster.promote,
         }
         self.streams: dict[str, StreamHandler] = {
             "/v3/watch": self.watch,
@@ -229,7 +234,7 @@ class Api:
         """
         return WatchStream(self.member).run(requests)
 
-    # --- Maintenance and Cluster --------------------------------------------------
+    # --- Maintenance --------------------------------------------------
 
     async def status(self, _request: StatusRequest) -> StatusResponse:
         return replace(self.member.status(), header=self.member.header())
@@ -259,10 +264,3 @@ class Api:
         response = await self.member.propose(request)
         assert isinstance(response, AlarmResponse)
         return replace(response, header=self.member.header())
-
-    async def member_list(self, request: MemberListRequest) -> MemberListResponse:
-        if request.linearizable:
-            await self.member.linearizable_read()
-        # etcd sends no revision in this response.
-        header = replace(self.member.header(), revision=0)
-        return MemberListResponse(header=header, members=tuple(self.member.members()))

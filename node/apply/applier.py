@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from splitbrain.node.alarms import Alarms
@@ -24,10 +24,12 @@ from splitbrain.node.messages.internal_request import (
     OperationResponse,
     decode,
 )
+from splitbrain.node.messages.member_change import member_change_of
 from splitbrain.node.messages.rpc import AlarmRequest
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.pending import Pending
-from splitbrain.node.raft.message import Entry, Snapshot, Term
+from splitbrain.node.raft import confchange
+from splitbrain.node.raft.message import Entry, EntryType, Snapshot, Term
 from splitbrain.node.read_barrier import ReadBarrier
 from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.world import World
@@ -71,8 +73,10 @@ class Applier:
         alarms: Alarms,
         pending: Pending[Applied],
         published: Pending[None],
+        changes: Pending[None],
         reads: ReadBarrier,
         backend: BackendFlusher,
+        members_changed: Callable[[], None],
     ) -> None:
         self._world = world
         self._path = path
@@ -83,6 +87,8 @@ class Applier:
         self._alarms = alarms
         self._pending = pending
         self._published = published
+        self._changes = changes
+        self._members_changed = members_changed
         self._reads = reads
         self._backend = backend
         self._queue: deque[ToApply] = deque()
@@ -122,6 +128,9 @@ class Applier:
         store = self._store
         if is_applied(store, entry):
             return
+        if entry.type is not EntryType.NORMAL:
+            self._apply_conf_change(entry)
+            return
         if not entry.data:
             store.set_consistent_index(entry.index, entry.term)
             self._lessor.first_entry_applied(entry.term)
@@ -154,6 +163,18 @@ class Applier:
             return self._alarms.apply(request)
         return apply(self._store, request, term)
 
+    def _apply_conf_change(self, entry: Entry) -> None:
+        """Store a change of the members. Raft has already taken it into effect."""
+        change = confchange.decode(entry.data)
+        refused = self._membership.apply(change)
+        self._store.set_consistent_index(entry.index, entry.term)
+        one = member_change_of(change) if change.context else None
+        if refused is None:
+            self._members_changed()
+            self._world.log("info", "the members have changed", change=one and one.kind.name)
+        if one is not None:
+            self._changes.resolve(one.request, refused)
+
     async def _restore(self, snapshot: Snapshot) -> None:
         """Replace the store by a leader's snapshot, which Raft and the WAL already contain."""
         await self._storage.backend.replace_with(snapshot.data)
@@ -162,6 +183,8 @@ class Applier:
         self._store.restore()
         self._membership.restore()
         self._alarms.restore()
+        if self._membership.is_changed:
+            self._members_changed()
         await self._storage.snapshot_installed(snapshot)
         self._reads.advanced(self._store.consistent_index)
         self._world.log("info", "restored a snapshot", index=snapshot.metadata.index)

@@ -209,3 +209,72 @@ def unknown_service(service: str) -> RpcError:
 def deadline() -> RpcError:
     """Return the error of gRPC for a request whose own timeout has passed."""
     return RpcError(Code.DEADLINE_EXCEEDED, "context deadline exceeded")
+
+
+def member_exists() -> RpcError:
+    return RpcError(Code.FAILED_PRECONDITION, "etcdserver: member ID already exist")
+
+
+def peer_url_exists() -> RpcError:
+    return RpcError(Code.FAILED_PRECONDITION, "etcdserver: Peer URLs already exists")
+
+
+def bad_member_urls() -> RpcError:
+    return RpcError(Code.INVALID_ARGUMENT, "etcdserver: given member URLs are invalid")
+
+
+def not_enough_started() -> RpcError:
+    return RpcError(
+        Code.FAILED_PRECONDITION,
+        "etcdserver: re-configuration failed due to not enough started members",
+    )
+
+
+def unhealthy() -> RpcError:
+    return RpcError(Code.UNAVAILABLE, "etcdserver: unhealthy cluster")
+
+
+def member_not_found() -> RpcError:
+    return RpcError(Code.NOT_FOUND, "etcdserver: member not found")
+
+
+def member_not_learner() -> RpcError:
+    return RpcError(
+        Code.FAILED_PRECONDITION, "etcdserver: can only promote a learner member"
+    )
+
+
+def learner_not_ready() -> RpcError:
+    return RpcError(
+        Code.FAILED_PRECONDITION,
+        "etcdserver: can only promote a learner member which is in sync with leader",
+    )
+
+
+def too_many_learners() -> RpcError:
+    return RpcError(
+        Code.FAILED_PRECONDITION, "etcdserver: too many learner members in cluster"
+    )
+
+
+def not_supported_for_learner() -> RpcError:
+    return RpcError(Code.UNAVAILABLE, "etcdserver: rpc not supported for learner")
+
+
+def not_leader() -> RpcError:
+    return RpcError(Code.FAILED_PRECONDITION, "etcdserver: not leader")
+
+
+def bad_transferee() -> RpcError:
+    return RpcError(Code.FAILED_PRECONDITION, "etcdserver: bad leader transferee")
+
+
+def transfer_timed_out() -> RpcError:
+    return RpcError(
+        Code.UNAVAILABLE, "etcdserver: request timed out, leader transfer took too long"
+    )
+
+
+def proposal_dropped() -> RpcError:
+    """Return the error of a proposal that the leader does not accept now."""
+    return RpcError(Code.UNKNOWN, "raft proposal dropped")

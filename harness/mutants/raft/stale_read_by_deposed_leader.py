@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from splitbrain.harness.mutants.mutant import SHORT_RUN, Mutant
-from splitbrain.node import server
+from splitbrain.node import member_settings
 from splitbrain.node.raft.ready import Role
 from splitbrain.node.server import Server
 
@@ -39,7 +39,7 @@ def plant() -> None:
     Server.linearizable_read = linearizable_read  # type: ignore[method-assign]
     # With check-quorum a leader steps down if it does not hear from a majority for an election
     # timeout. Many stores that served stale reads had no such check.
-    original_config = server.raft_config
-    server.raft_config = lambda config, world: replace(
+    original_config = member_settings.raft_config
+    member_settings.raft_config = lambda config, world: replace(
         original_config(config, world), check_quorum=False
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Collection, Sequence
 
 from splitbrain.node.alarms import Alarms
 from splitbrain.node.apply.admission import refusal
@@ -47,6 +47,25 @@ class LoneLeases:
         return sorted(lease.id for lease in self._store.leases.all())
 
 
+class LoneCluster:
+    """Accepts each change of the members, without effect."""
+
+    async def add(self, peer_urls: Sequence[str], *, learner: bool) -> rpc.Member:
+        return rpc.Member(id=13, peer_urls=tuple(peer_urls), is_learner=learner)
+
+    async def remove(self, member: int) -> None:
+        pass
+
+    async def update(self, member: int, peer_urls: Sequence[str]) -> None:
+        pass
+
+    async def promote(self, member: int) -> None:
+        pass
+
+    async def move_leader(self, target: int) -> None:
+        pass
+
+
 class LoneMember:
     """The part of a member that the API uses. It counts reads and records proposals."""
 
@@ -64,6 +83,7 @@ class LoneMember:
         self.store = Store(backend)
         self.alarms = Alarms(backend)
         self.leases = LoneLeases(self.store)
+        self.cluster = LoneCluster()
         self.linearizable_reads = 0
         self.proposals: list[ClientWrite] = []
         self.healthy = (True, "")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from splitbrain.node.api.v3_service import Api
-from splitbrain.node.messages import election, errors, lease, lock, rpc
+from splitbrain.node.messages import cluster, election, errors, lease, lock, rpc
 from splitbrain.node.messages.errors import RpcError
 from tests.unit.api.lone_member import LoneMember
 
@@ -133,11 +133,17 @@ def test_every_method_has_a_handler_that_takes_a_decoded_request() -> None:
         "/v3/maintenance/alarm": rpc.AlarmRequest(),
         "/v3/maintenance/defragment": rpc.DefragmentRequest(),
         "/v3/maintenance/downgrade": rpc.DowngradeRequest(version="3.4.0"),
+        "/v3/maintenance/transfer-leadership": cluster.MoveLeaderRequest(),
         "/v3/cluster/member/list": rpc.MemberListRequest(),
+        "/v3/cluster/member/add": cluster.MemberAddRequest(),
+        "/v3/cluster/member/remove": cluster.MemberRemoveRequest(),
+        "/v3/cluster/member/update": cluster.MemberUpdateRequest(),
+        "/v3/cluster/member/promote": cluster.MemberPromoteRequest(),
     }
     assert list(api.methods) == list(empty)
     asyncio.run(api.methods["/v3/lease/grant"](lease.LeaseGrantRequest(id=2)))  # type: ignore[arg-type]
     for method, request in empty.items():
         response: Any = asyncio.run(api.methods[method](request))  # type: ignore[arg-type]
-        # As in etcd, the response to a defragmentation has no header.
-        assert method == "/v3/maintenance/defragment" or response.header.member_id == 12
+        # As in etcd, these two responses have no header.
+        bare = method in ("/v3/maintenance/defragment", "/v3/maintenance/transfer-leadership")
+        assert bare or response.header.member_id == 12

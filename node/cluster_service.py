@@ -1,0 +1,228 @@
+"""Changes the members of the cluster, and moves its leadership.
+
+Every member accepts these requests, except that only the leader promotes a learner and moves the
+leadership, because only the leader knows how far the others have come.
+
+A change is refused if too few members would be left to form a quorum, as etcd refuses it with its
+default `--strict-reconfig-check`.
+
+Source: etcd's `server/etcdserver/server.go` (AddMember, mayAddMember, …, MoveLeader) and
+`server/etcdserver/api/membership/cluster.go` (IsReadyToAddVotingMember, …).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from splitbrain.node.config import ConfigError, checked_url
+from splitbrain.node.identity import added_member_id
+from splitbrain.node.membership import Membership
+from splitbrain.node.messages import errors
+from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.messages.member_change import (
+    ChangeKind,
+    MemberChange,
+    as_conf_change,
+    refusal_of,
+)
+from splitbrain.node.messages.rpc import Member
+from splitbrain.node.pending import Pending
+from splitbrain.node.raft.confchange import ConfChange
+from splitbrain.node.raft.errors import DropReason, ProposalDropped
+from splitbrain.node.raft.message import NONE, MemberId
+from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.ready import Role
+from splitbrain.node.world import Clock
+
+READY_PERCENT = 90
+"""A learner can be promoted if its log has this part of the leader's log. Source: etcd's
+readyPercent."""
+POLL_S = 0.01
+
+
+class Driver(Protocol):
+    """The part of the driver of Raft that changes of the members use."""
+
+    def propose_conf_change(self, change: ConfChange) -> None: ...
+
+    def transfer_leadership(self, to: MemberId) -> None: ...
+
+
+class ClusterService:
+    """The requests that change the members, and leadership transfer.
+
+    `new_id` returns a request id. `changes` resolves the requests that this member has applied.
+    `is_connected` tells whether this member is connected to a peer.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        timeout_s: float,
+        membership: Membership,
+        raft: Raft,
+        driver: Driver,
+        changes: Pending[None],
+        new_id: Callable[[], int],
+        is_connected: Callable[[MemberId], bool],
+    ) -> None:
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._membership = membership
+        self._raft = raft
+        self._driver = driver
+        self._changes = changes
+        self._new_id = new_id
+        self._is_connected = is_connected
+
+    # --- members ------------------------------------------------------------------
+
+    async def add(self, peer_urls: Sequence[str], *, learner: bool) -> Member:
+        """Add a member, which is then started with --initial-cluster-state existing.
+
+        Raises RpcError.
+        """
+        urls = checked_peer_urls(peer_urls)
+        self._refuse_known_urls(urls)
+        if not learner:
+            self._check_quorum_with(added=True)
+            self._check_connected(self._voters())
+        request = self._new_id()
+        kind = ChangeKind.ADD_LEARNER if learner else ChangeKind.ADD
+        change = MemberChange(request, kind, added_member_id(urls, request), urls)
+        await self._replicate(change)
+        return Member(id=change.member, peer_urls=urls, is_learner=learner)
+
+    async def remove(self, member: MemberId) -> None:
+        """Remove a member. It stops when it learns of the removal. Raises RpcError."""
+        if member in self._voters():
+            self._check_quorum_with(removed=member)
+            if member == self._raft.id or self._is_connected(member):
+                self._check_connected([one for one in self._voters() if one != member])
+        await self._replicate(MemberChange(self._new_id(), ChangeKind.REMOVE, member))
+
+    async def update(self, member: MemberId, peer_urls: Sequence[str]) -> None:
+        """Change the peer URLs of a member. Raises RpcError."""
+        urls = checked_peer_urls(peer_urls)
+        self._refuse_known_urls(urls, besides=member)
+        await self._replicate(MemberChange(self._new_id(), ChangeKind.UPDATE, member, urls))
+
+    async def promote(self, member: MemberId) -> None:
+        """Make a learner a voter. Raises RpcError."""
+        change = MemberChange(self._new_id(), ChangeKind.PROMOTE, member)
+        self._refuse(change)
+        if self._raft.role is not Role.LEADER:
+            raise errors.not_leader()
+        if not self._is_in_sync(member):
+            raise errors.learner_not_ready()
+        self._check_quorum_with(added=True)
+        await self._replicate(change)
+
+    def _is_in_sync(self, learner: MemberId) -> bool:
+        progress = self._raft.progress.get(learner)
+        own = self._raft.progress.get(self._raft.id)
+        if progress is None or own is None:
+            return False
+        return progress.match * 100 >= own.match * READY_PERCENT
+
+    async def _replicate(self, change: MemberChange) -> None:
+        self._refuse(change)
+        conf_change = as_conf_change(change)
+
+        async def begin() -> None:
+            if self._raft.role is Role.LEADER and self._raft.conf_change_refusal(conf_change):
+                raise errors.unhealthy()
+            self._driver.propose_conf_change(conf_change)
+
+        try:
+            await self._changes.wait_for(change.request, begin)
+        except ProposalDropped as dropped:
+            raise dropped_error(dropped) from dropped
+
+    # --- checks -------------------------------------------------------------------
+
+    def _refuse(self, change: MemberChange) -> None:
+        refused = refusal_of(self._raft.conf_state, change)
+        if refused is not None:
+            raise refused
+
+    def _refuse_known_urls(self, urls: Sequence[str], besides: MemberId = NONE) -> None:
+        for known in self._membership.members():
+            if known.id != besides and {*known.peer_urls} & {*urls}:
+                raise errors.peer_url_exists()
+
+    def _voters(self) -> tuple[MemberId, ...]:
+        return self._raft.conf_state.voters
+
+    def _check_quorum_with(self, *, added: bool = False, removed: MemberId = NONE) -> None:
+        """Check that the started voters are a quorum of the voters after the change."""
+        voters = [one for one in self._voters() if one != removed]
+        started = sum(self._membership.has_started(one) for one in voters)
+        count = len(voters) + (1 if added else 0)
+        if added and started == 1 and count == 2:
+            return  # the second member of a cluster of one cannot start before it is added
+        if not count or started < count // 2 + 1:
+            raise errors.not_enough_started()
+
+    def _check_connected(self, voters: Sequence[MemberId]) -> None:
+        """Check that this member is connected to a quorum of `voters`, itself included."""
+        connected = sum(one == self._raft.id or self._is_connected(one) for one in voters)
+        if connected < len(voters) // 2 + 1:
+            raise errors.unhealthy()
+
+    # --- leadership ---------------------------------------------------------------
+
+    async def move_leader(self, target: MemberId) -> None:
+        """Transfer the leadership of this member to the voter `target`. Raises RpcError."""
+        raft = self._raft
+        if raft.role is not Role.LEADER:
+            raise errors.not_leader()
+        if target not in raft.conf_state.all_voters:
+            raise errors.bad_transferee()
+        if target == raft.id:
+            return
+        self._driver.transfer_leadership(target)
+        give_up_ns = self._clock.monotonic_ns() + round(self._timeout_s * 1e9)
+        while raft.leader != target:
+            if self._clock.monotonic_ns() >= give_up_ns:
+                raise errors.transfer_timed_out()
+            await self._clock.sleep(POLL_S)
+
+    async def hand_over(self, timeout_s: float) -> None:
+        """Transfer the leadership, if this member has it, to the member with the longest log.
+
+        The method returns when another member leads, or after `timeout_s`.
+        """
+        raft = self._raft
+        heirs = [
+            one for one in raft.peers
+            if one.recent_active and one.id in raft.conf_state.voters and not one.is_learner
+        ]
+        if raft.role is not Role.LEADER or not heirs:
+            return
+        self._driver.transfer_leadership(max(heirs, key=lambda one: (one.match, -one.id)).id)
+        give_up_ns = self._clock.monotonic_ns() + round(timeout_s * 1e9)
+        while raft.leader in (NONE, raft.id) and self._clock.monotonic_ns() < give_up_ns:
+            await self._clock.sleep(POLL_S)
+
+
+def checked_peer_urls(urls: Sequence[str]) -> tuple[str, ...]:
+    """Raises RpcError."""
+    try:
+        checked = tuple(sorted(checked_url(url, "peerURLs") for url in urls))
+    except ConfigError as problem:
+        raise errors.bad_member_urls() from problem
+    if not checked:
+        raise errors.bad_member_urls()
+    return checked
+
+
+def dropped_error(dropped: ProposalDropped) -> RpcError:
+    """Return the error for a client whose proposal did not enter the log."""
+    if dropped.why is DropReason.NO_LEADER:
+        return errors.no_leader()
+    if dropped.why is DropReason.TOO_MUCH_UNCOMMITTED:
+        return errors.too_many_requests()
+    return errors.proposal_dropped()

@@ -1,0 +1,96 @@
+"""How a member that was added to a running cluster starts for the first time.
+
+The member knows only the URLs in --initial-cluster. It asks the other members for its id, the
+cluster's id, and the members with which the cluster began, because the log begins with them. It
+stores the answer before it creates its log, and later starts use the stored answer.
+
+Source: etcd's `--initial-cluster-state existing` (bootstrapExistingClusterNoWAL).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+import msgspec
+
+from splitbrain.node.config import Config, Joined
+from splitbrain.node.raft.message import NONE
+from splitbrain.node.strangers import QUEUE_BYTES_MAX, JoinQuestion
+from splitbrain.node.transport import Hello
+from splitbrain.node.world import World
+
+JOINED = "joined"
+ASK_INTERVAL_S = 0.2
+TIMEOUT_S = 30.0
+
+
+T = TypeVar("T")
+
+
+class NotAdmitted(Exception):
+    """No member of the cluster has answered that this member belongs to it."""
+
+
+async def joined_config(world: World, config: Config) -> Config:
+    """Return `config` with the result of joining. Raises NotAdmitted, AddressInUse, DiskError.
+
+    A member of a new cluster gets its `config` back.
+    """
+    if config.initial_cluster_state != "existing":
+        return config
+    if world.disk.exists(JOINED):
+        joined = msgspec.json.decode(world.disk.read(JOINED), type=Joined)
+    else:
+        joined = await _ask(world, config)
+        await world.disk.replace(JOINED, msgspec.json.encode(joined))
+    return replace(config, joined=joined)
+
+
+async def _ask(world: World, config: Config) -> Joined:
+    answer: asyncio.Future[Joined] = asyncio.get_running_loop().create_future()
+
+    def accept(frame: bytes) -> Callable[[bytes], None]:
+        hello = _decoded(frame, Hello)
+        if hello is None or hello.channel != "welcome":
+            raise ConnectionRefusedError("this member has not joined yet")
+        return take
+
+    def take(frame: bytes) -> None:
+        joined = _decoded(frame, Joined)
+        if joined is not None and not answer.done():
+            answer.set_result(joined)
+
+    own = dict(config.initial_cluster)[config.name]
+    urls = [urls[0] for name, urls in config.initial_cluster if name != config.name]
+    hello = msgspec.msgpack.encode(Hello(0, NONE, NONE, "join"))
+    question = msgspec.msgpack.encode(JoinQuestion(own))
+    listeners = [await world.network.listen_peers(url, accept) for url in config.listen_peer_urls]
+    links = [
+        world.network.dial_peer(url, hello, queue_bytes_max=QUEUE_BYTES_MAX) for url in urls
+    ]
+    try:
+        for _ in range(round(TIMEOUT_S / ASK_INTERVAL_S)):
+            for link in links:
+                link.send(question)
+            await world.clock.sleep(ASK_INTERVAL_S)
+            if answer.done():
+                return answer.result()
+    finally:
+        for link in links:
+            link.close()
+        for listener in listeners:
+            await listener.close()
+    raise NotAdmitted(
+        f"none of {', '.join(urls) or 'no other member'} has a member with the peer URLs "
+        f"{', '.join(own)}; expected one that was added by /v3/cluster/member/add"
+    )
+
+
+def _decoded(frame: bytes, kind: type[T]) -> T | None:
+    try:
+        return msgspec.msgpack.decode(frame, type=kind)
+    except msgspec.MsgspecError:
+        return None

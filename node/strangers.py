@@ -1,0 +1,113 @@
+"""Answers members that the cluster does not know, or no longer knows.
+
+A link carries frames in one direction. A member therefore answers by a link of its own to the peer
+URL of the other member. These links have the channels
+
+    join      from a new member to a member of the cluster: its peer URLs
+    welcome   the answer: the new member's id, and the members
+    removed   from a member to a removed member that still connects; it has no further frame
+
+Source: etcd's members, which ask each other for the members over HTTP, and which refuse a removed
+member with status 410.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from splitbrain.node.config import Joined, Peer
+from splitbrain.node.membership import Membership
+from splitbrain.node.messages.member_change import KnownMember
+from splitbrain.node.raft.message import NONE, MemberId
+from splitbrain.node.transport import Hello
+from splitbrain.node.world import World
+
+ANSWER_TRIES = 100
+ANSWER_POLL_S = 0.05
+"""An answer is given up if the link is not connected after `ANSWER_TRIES` polls."""
+QUEUE_BYTES_MAX = 1024**2
+
+
+class JoinQuestion(msgspec.Struct, frozen=True, array_like=True):
+    """The peer URLs of a member that wants to join."""
+
+    peer_urls: tuple[str, ...]
+
+
+class Strangers:
+    """Answers connections from members that are not, or no longer, members of the cluster.
+
+    `removed` is called when another member reports that this member was removed.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        cluster: int,
+        member: MemberId,
+        membership: Membership,
+        removed: Callable[[], None],
+    ) -> None:
+        self._world = world
+        self._cluster = cluster
+        self._member = member
+        self._membership = membership
+        self._removed = removed
+        self._answering: dict[str, None] = {}
+        """The URLs to which an answer is on its way."""
+
+    def take(self, hello: Hello) -> Callable[[bytes], None] | None:
+        """Return the receiver of a stranger's frames, or None to refuse the connection."""
+        if hello.channel == "join":
+            return self._answer_join
+        if hello.cluster != self._cluster:
+            return None
+        if hello.channel == "removed":
+            if hello.receiver == self._member:
+                self._removed()
+            return None
+        record = self._membership.record_of_members
+        for known in record.removed:
+            if known.id == hello.sender:
+                self._answer(known.peer_urls[0], Hello(self._cluster, NONE, known.id, "removed"))
+        return None
+
+    def _answer_join(self, frame: bytes) -> None:
+        try:
+            question = msgspec.msgpack.decode(frame, type=JoinQuestion)
+        except msgspec.MsgspecError:
+            return
+        record = self._membership.record_of_members
+        for known in record.members:
+            if sorted(known.peer_urls) == sorted(question.peer_urls):
+                welcome = Joined(
+                    self._cluster, known.id, _peers(record.initial), _peers(record.members)
+                )
+                hello = Hello(self._cluster, self._member, NONE, "welcome")
+                self._answer(known.peer_urls[0], hello, msgspec.msgpack.encode(welcome))
+
+    def _answer(self, url: str, hello: Hello, frame: bytes = b"") -> None:
+        if url not in self._answering:
+            self._answering[url] = None
+            self._world.spawn(self._deliver(url, hello, frame), "answer a stranger")
+
+    async def _deliver(self, url: str, hello: Hello, frame: bytes) -> None:
+        link = self._world.network.dial_peer(
+            url, msgspec.msgpack.encode(hello), queue_bytes_max=QUEUE_BYTES_MAX
+        )
+        try:
+            for _ in range(ANSWER_TRIES):
+                if link.send(frame):
+                    link.finish()
+                    break
+                await self._world.clock.sleep(ANSWER_POLL_S)
+        finally:
+            link.close()
+            del self._answering[url]
+
+
+def _peers(members: tuple[KnownMember, ...]) -> tuple[Peer, ...]:
+    return tuple(Peer(known.name, known.id, known.peer_urls) for known in members)
