@@ -24,7 +24,7 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 GROUPS = {
     "Run": ("run", "sim", "replay", "hunt", "campaign", "shrink", "bisect"),
     "Judge": ("check", "export", "generate"),
-    "Browse and keep": ("serve", "runs", "groups", "artifacts", "corpus"),
+    "Browse and keep": ("serve", "playback", "runs", "groups", "artifacts", "corpus"),
     "Use the store": ("node",),
     "Help": ("list", "completion"),
 }

@@ -52,6 +52,14 @@ def render_figures(template: str, figures: dict[str, go.Figure], **values: Any) 
     )
 
 
+def render_script(template: str, script: str, **values: Any) -> str:
+    """Render `template` with `script`, the only script that the page's policy allows."""
+    policy = _policy([script], eval_needed=False)
+    return environment().get_template(template).render(
+        policy=policy, script=Markup(script), **values
+    )
+
+
 @cache
 def environment() -> jinja2.Environment:
     """The Jinja environment of all pages, with escaping on and the filters they use."""

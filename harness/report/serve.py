@@ -3,6 +3,7 @@
     /                           all runs, with filter, sort and search
     /-/campaigns  /-/groups     campaigns, and groups of failures
     /-/compare?run=…&run=…      two runs beside each other
+    /-/playback?run=…           the states of a simulated run over time
     /index.html                 the page that is also written as an artifact of CI
     /<test>/<run>/              the list of files in a run's folder
     /<test>/<run>/report.html   the run's report; rendered for the request if it was not written
@@ -16,6 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +39,7 @@ from splitbrain.harness.store.database.sync import FolderSync
 from splitbrain.harness.store.run_folder import HISTORY, REPORT, RUN
 
 ENTRIES_MAX = 2_000
+PLAYBACK_S_MAX = 300.0
 TEXT_SUFFIXES = frozenset(
     ("", ".json", ".jsonl", ".log", ".txt", ".toml", ".xml", ".edn", ".yaml", ".yml", ".md")
 )
@@ -94,6 +98,7 @@ def application(store: Path) -> web.Application:
     app.router.add_get("/-/campaigns", _campaigns)
     app.router.add_get("/-/groups", _groups)
     app.router.add_get("/-/compare", _compare)
+    app.router.add_get("/-/playback", _playback)
     app.router.add_get(f"/{INDEX_NAME}", _index)
     app.router.add_get("/{path:.+}", _path)
     return app
@@ -138,6 +143,30 @@ async def _compare(request: web.Request) -> web.StreamResponse:
         raise web.HTTPBadRequest(text=f"{len(named)} runs are chosen; choose two\n")
     first, second = (read_compared(store, one) for one in found)
     return await _page(lambda: render_comparison(first, second))
+
+
+async def _playback(request: web.Request) -> web.StreamResponse:
+    """The playback of a simulated run, from another process: the run may have a planted bug."""
+    folder = run_folder_of(request.app[STORE], request.query.get("run", ""))
+    if folder is None:
+        raise web.HTTPNotFound(text="this is not a run of this store\n")
+    program = "from splitbrain.harness.cli.main import main; main()"
+    with tempfile.TemporaryDirectory(prefix="splitbrain-") as temporary:
+        page = Path(temporary) / "playback.html"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", program, "playback", str(folder), "-o", str(page),
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            _, problem = await asyncio.wait_for(process.communicate(), PLAYBACK_S_MAX)
+        except TimeoutError:
+            raise web.HTTPGatewayTimeout(text="the simulation took too long\n") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+        if process.returncode != 0:
+            raise web.HTTPBadRequest(text=problem.decode(errors="replace"))
+        return web.Response(text=page.read_text(), content_type="text/html")
 
 
 async def _page(render: Callable[[], str]) -> web.StreamResponse:

@@ -42,6 +42,8 @@ STRAGGLERS_PERCENT = 30.0
 STRAGGLE_NS_MAX = 1_000_000_000
 
 Accept = Callable[[bytes], Callable[[bytes], None]]
+OnFrame = Callable[[str, str, bytes], None]
+"""Called with the names of the sending and the receiving machine, and a frame."""
 
 
 class Link:
@@ -55,6 +57,8 @@ class Link:
         reached: Callable[[str], None],
     ) -> None:
         self.reached = reached
+        self.observers: tuple[OnFrame, OnFrame] | None = None
+        """Called with each frame that is sent, and with each that arrives."""
         self.state: LinkState = NORMAL
         self.conditions = conditions
         self._loop = loop
@@ -152,6 +156,8 @@ class Connection:
         """Put a frame into the kernel's buffer, and send it."""
         self.queued_bytes += len(frame)
         link = self.link
+        if link.observers is not None:
+            link.observers[0](self.source.name, self.target.name, frame)
         if link.state is not NORMAL and link.held:
             link.waiting.append((self, frame))
             return
@@ -193,6 +199,8 @@ class Connection:
         self.queued_bytes -= len(frame)
         if self.broken or self._receive is None:
             return
+        if self.link.observers is not None:
+            self.link.observers[1](self.source.name, self.target.name, frame)
         try:
             then = self._receive(frame)
         except ConnectionRefusedError:
@@ -403,6 +411,13 @@ class Network:
         self._machines: dict[str, Machine] = {}
         self._by_url: dict[str, Machine] = {}
         self._links: dict[tuple[str, str], Link] = {}
+        self._observers: tuple[OnFrame, OnFrame] | None = None
+
+    def observe_frames(self, sent: OnFrame, arrived: OnFrame) -> None:
+        """Call `sent` and `arrived` for each frame. They must not change the run."""
+        self._observers = (sent, arrived)
+        for link in self._links.values():
+            link.observers = self._observers
 
     def add_machine(self, name: str, peer_url: str) -> Machine:
         machine = Machine(name)
@@ -417,6 +432,7 @@ class Network:
         found = self._links.get((source, target))
         if found is None:
             found = Link(self.loop, self._stream(source, target), self.conditions, self.reached)
+            found.observers = self._observers
             self._links[source, target] = found
         return found
 

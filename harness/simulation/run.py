@@ -20,6 +20,7 @@ from splitbrain.harness.simulation.digest import digest
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.process import Process
 from splitbrain.harness.simulation.simulated_run import SimulatedRun
+from splitbrain.harness.simulation.state_recording import StateRecorder
 from splitbrain.harness.simulation.system import SimulatedSystem
 from splitbrain.harness.store.records import RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
@@ -40,25 +41,28 @@ def simulate(
     progress: Progress | None = None,
     *,
     end_when_violated: bool = False,
+    recorder: StateRecorder | None = None,
 ) -> SimulatedRun:
     """Run `schedule` in virtual time and write the files of the run into `folder`.
 
     The run is not judged yet. With `end_when_violated`, the load ends when the first invariant is
-    violated. Raises BadArguments if this Python process already contains a planted bug other than
-    the schedule's.
+    violated. `recorder` records the states of the members. Raises BadArguments if this Python
+    process already contains a planted bug other than the schedule's.
     """
     with warnings.catch_warnings(), collector_paused():
         # A process that was killed leaves coroutines that were never started.
         warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         simulated = _simulate(
-            schedule, folder, progress or Silent(), end_when_violated=end_when_violated
+            schedule, folder, progress or Silent(), end_when_violated=end_when_violated,
+            recorder=recorder,
         )
         gc.collect()
     return simulated
 
 
 def _simulate(
-    schedule: Schedule, folder: RunFolder, progress: Progress, *, end_when_violated: bool
+    schedule: Schedule, folder: RunFolder, progress: Progress, *, end_when_violated: bool,
+    recorder: StateRecorder | None,
 ) -> SimulatedRun:
     plant_once(schedule.options.mutant)
     began = time.perf_counter()
@@ -66,6 +70,8 @@ def _simulate(
     loop = VirtualLoop()
     try:
         cluster = SimulatedCluster(loop, schedule, member_settings(schedule))
+        if recorder is not None:
+            recorder.attach(cluster)
         record = loop.run_until_complete(
             drive(schedule, folder, cluster, progress, end_when_violated=end_when_violated)
         )

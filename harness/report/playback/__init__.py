@@ -1,0 +1,1 @@
+"""A page that plays a simulated run back: the state of every member at any time."""

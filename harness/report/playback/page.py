@@ -1,0 +1,124 @@
+"""The page that plays a simulated run back.
+
+The run is simulated again from its schedule, which gives the same run, and recorded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from splitbrain.checkers.verdict import Verdict
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.judging.judge import judge
+from splitbrain.harness.report.html import TEMPLATES, embedded, render_script, to_json
+from splitbrain.harness.schedule.schedule import SIMULATED, Schedule
+from splitbrain.harness.simulation.run import simulate
+from splitbrain.harness.simulation.state_recording import Recording, StateRecorder
+from splitbrain.harness.store.temporary import temporary_run_folder
+from splitbrain.histories.history import FaultWindow, History
+
+MARKS_PER_CHECKER_MAX = 5
+MARK_CHARACTERS_MAX = 400
+VIOLATION_AT = re.compile(r"^([\d.]+) s: ")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment that the page marks, such as that of an anomaly."""
+
+    us: int
+    text: str
+
+
+def playback(schedule: Schedule) -> str:
+    """Simulate `schedule`, and return the page. Raises BadArguments if it is not simulated."""
+    if schedule.system != SIMULATED:
+        raise BadArguments(
+            f"the run is one of {schedule.system}: only a simulated run can be played back, "
+            "because only it can be repeated exactly"
+        )
+    recorder = StateRecorder()
+    with temporary_run_folder() as folder:
+        facts = simulate(schedule, folder, recorder=recorder)
+        verdicts = judge(folder).results.verdicts
+        history = History.read(folder.history)
+        marks = [
+            *_anomalies(verdicts, _times(history)),
+            *(_violation(text) for text in facts.violations[:MARKS_PER_CHECKER_MAX]),
+        ]
+        faults = [_fault(one) for one in history.faults]
+    return render(recorder.recording(), marks, faults, _title(schedule))
+
+
+def render(
+    recording: Recording, marks: list[Mark], faults: list[tuple[Mark, Mark | None]], title: str
+) -> str:
+    """The page of `recording`. Each of `faults` is its begin and its end, if it was healed."""
+    times = [one.us for one in recording.moments] + [one.us for one in marks]
+    times += [one.arrived_us or one.sent_us for one in recording.messages]
+    data = {
+        "members": recording.members, "moments": recording.moments,
+        "messages": recording.messages, "end": max(times, default=0),
+        "marks": [(one.us, one.text) for one in sorted(marks, key=lambda mark: mark.us)],
+        "faults": [
+            (begin.us, end.us if end else None, begin.text) for begin, end in faults
+        ],
+    }
+    script = (TEMPLATES / "playback.js").read_text()
+    return render_script(
+        "playback.html.j2", script, title=title, complete=recording.complete,
+        data=embedded(to_json(data)), marks=data["marks"],
+    )
+
+
+def _title(schedule: Schedule) -> str:
+    options = schedule.options
+    bug = f", planted bug {options.mutant}" if options.mutant else ""
+    return f"{options.test_name()}, seed {schedule.seed}{bug}"
+
+
+def _times(history: History) -> Mapping[int, int]:
+    """The index of an operation's events → when the operation ended, in ns."""
+    return {
+        event: one.ended if one.ended is not None else one.call
+        for one in history.operations for event in (one.invoked, one.returned)
+        if event is not None
+    }
+
+
+def _anomalies(verdicts: tuple[Verdict, ...], times: Mapping[int, int]) -> Iterator[Mark]:
+    """The anomalies that name operations: each at the time when its last operation ended."""
+    for verdict in verdicts:
+        for anomaly in verdict.anomalies[:MARKS_PER_CHECKER_MAX]:
+            shown = [times[event] for event in anomaly.events if event in times]
+            if shown:
+                yield Mark(max(shown) // 1000, _short(
+                    f"{verdict.checker}: {anomaly.kind}: {anomaly.because}"
+                ))
+
+
+def _violation(text: str) -> Mark:
+    found = VIOLATION_AT.match(text)
+    return Mark(round(float(found[1]) * 1e6) if found else 0, _short(f"invariants: {text}"))
+
+
+def _fault(one: FaultWindow) -> tuple[Mark, Mark | None]:
+    begin = Mark(one.begin // 1000, f"{one.f} {', '.join(one.members)}".strip())
+    return begin, None if one.end is None else Mark(one.end // 1000, begin.text)
+
+
+def _short(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= MARK_CHARACTERS_MAX else plain[:MARK_CHARACTERS_MAX - 1] + "…"
+
+
+def write_playback(schedule: Schedule, out: Path) -> None:
+    """Write the page of `schedule` to `out`. Raises BadArguments if that is impossible."""
+    page = playback(schedule)
+    try:
+        out.write_text(page)
+    except OSError as problem:
+        raise BadArguments(f"{out} cannot be written: {problem.strerror}") from problem
