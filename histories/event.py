@@ -60,3 +60,6 @@ class FaultEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """The links that the fault changed, each (source, target), from `began` on."""
     error: str = ""
     """The reason why the fault could not be injected or healed; "" in other phases."""
+    effect: str | None = None
+    """In the phase `end`: what the fault has changed, or "" if it has changed nothing. None if the
+    system cannot tell, and in other phases."""

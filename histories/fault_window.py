@@ -26,6 +26,8 @@ class FaultWindow:
     detail: msgspec.Raw = field(default_factory=lambda: msgspec.Raw(b"null"))
     failed: str = ""
     """The reason why the fault could not be injected or healed, or ""."""
+    effect: str | None = None
+    """What the fault has changed; "" if it has changed nothing, None if that is unknown."""
 
 
 def fault_windows(events: Iterable[Event]) -> list[FaultWindow]:
@@ -58,5 +60,6 @@ def fault_windows(events: Iterable[Event]) -> list[FaultWindow]:
                 value.error or event.error or "failed" if value.phase == "failed"
                 else window.failed
             ),
+            effect=window.effect if value.effect is None else value.effect,
         )
     return list(windows.values())

@@ -130,6 +130,24 @@ HEALTHY = DiskState()
 
 
 @runtime_checkable
+class CountsEffects(Protocol):
+    """A system that counts what the states of its links and disks have changed.
+
+    No fault needs this protocol. With it, the nemesis shows which faults had no effect.
+    """
+
+    def link_effects(self, source: MemberName, target: MemberName) -> int:
+        """Return how many frames and connections states of the link have held back, delayed or
+        broken since the start."""
+        ...
+
+    def disk_effects(self, member: MemberName) -> int:
+        """Return how many reads, writes and syncs states of the member's disk have failed, slowed
+        down or falsified since the start."""
+        ...
+
+
+@runtime_checkable
 class Powered(Protocol):
     """A system whose machines can lose power."""
 
@@ -176,12 +194,16 @@ class Corruptible(Protocol):
     """A system whose disks can change or lose data that they have reported as durable."""
 
     async def rot(self, member: MemberName, area: DiskArea, bits: int) -> str:
-        """Flip `bits` durable bits of one sector; returns a text that names the place."""
+        """Flip `bits` durable bits of one sector.
+
+        Returns a text that names the place, or "" if there is nothing to change.
+        """
         ...
 
     async def lose_sectors(self, member: MemberName, area: DiskArea, sectors: int) -> str:
-        """Restore earlier content of durable sectors; returns a text that names the place.
+        """Restore earlier content of durable sectors.
 
+        Returns a text that names the place, or "" if there is no earlier content.
         The page cache still contains the newer content.
         """
         ...

@@ -190,8 +190,18 @@ class Nemesis:
                 detail=msgspec.Raw(msgspec.json.encode(fault)),
                 links=injected.links if injected else (),
                 error=error,
+                effect=self._effect(number) if phase == "end" else None,
             ),
         )
+
+
+    def _effect(self, number: int) -> str | None:
+        """What the fault has changed until now; "" if nothing, None if that is unknown."""
+        injected = self._injected.get(number)
+        if injected is not None:
+            return injected.effect()
+        # A fault at a step is injected when a member reaches the step.
+        return "" if isinstance(self._schedule[number].fault, AtStep) else None
 
 
 def name_of(fault: object) -> str:

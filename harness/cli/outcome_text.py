@@ -30,6 +30,8 @@ def print_outcome(result: RunResult) -> None:
     click.echo("\n".join((f"operations: {first}{rate}", *rest)))
     print_verdicts(result.results.verdicts)
     print_failed_faults(result.results.faults)
+    for line in lines_without_effect(result.results.faults):
+        click.secho(line, fg="yellow")
     if result.error:
         click.secho(f"the run failed: {result.error}", fg="red")
     word, colour = WORDS[result.valid]
@@ -55,6 +57,26 @@ def print_failed_faults(faults: Sequence[FaultCount]) -> None:
             f"{len(failed)} of {len(faults)} faults failed, the first: "
             f"{failed[0].f}: {failed[0].failed}", fg="yellow",
         )
+
+
+def lines_without_effect(faults: Sequence[FaultCount]) -> list[str]:
+    """Lines that name the faults without an effect, and the kinds of which no fault had one."""
+    by_kind_of_fault: dict[str, list[FaultCount]] = {}
+    for one in faults:
+        by_kind_of_fault.setdefault(one.f, []).append(one)
+    idle = {
+        f: sum(one.effect == "" for one in of_f) for f, of_f in by_kind_of_fault.items()
+    }
+    if not any(idle.values()):
+        return []
+    counts = ", ".join(
+        f"{f} {idle[f]} of {len(of_f)}" for f, of_f in by_kind_of_fault.items() if idle[f]
+    )
+    none = [f for f, of_f in by_kind_of_fault.items() if idle[f] == len(of_f)]
+    lines = [f"faults without an effect: {counts}"]
+    if none:
+        lines.append(f"the run does not test these kinds of faults: {', '.join(none)}")
+    return lines
 
 
 def print_verdicts(verdicts: Iterable[Verdict]) -> None:

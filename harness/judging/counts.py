@@ -35,6 +35,7 @@ def by_fault(evidence: Evidence) -> tuple[FaultCount, ...]:
         counts.append(FaultCount(
             fault=window.fault, f=window.f, members=window.members, begin=window.begin,
             end=window.end, outcomes=_outcomes(operations[first:last]), failed=window.failed,
+            effect=window.effect,
         ))
     return tuple(counts)
 

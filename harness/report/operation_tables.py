@@ -19,6 +19,9 @@ from splitbrain.histories.history import FaultWindow
 ERRORS_MAX = 20
 
 
+NO_EFFECT = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class KindRow:
     """The operations of one function (`f`).
@@ -68,6 +71,8 @@ class FaultRow:
     """The longest time, while the fault was active, in which no operation succeeded."""
     failed: str = ""
     """Why the fault could not be injected or healed; "" if it could."""
+    effect: str = "unknown"
+    """What the fault has changed."""
 
 
 def kind_rows(spans: Sequence[Span]) -> tuple[KindRow, ...]:
@@ -148,6 +153,7 @@ def _fault(
         p99=percentile(latencies, 0.99) if latencies else None,
         longest_without_ok_s=longest_gap / 1e9,
         failed=clip(fault.failed, 200),
+        effect="unknown" if fault.effect is None else clip(fault.effect, 200) or NO_EFFECT,
     )
 
 

@@ -59,6 +59,8 @@ class MachineDisk:
         """Called after a file was synced, before the caller of the sync continues."""
         self.awaited: list[asyncio.Future[None]] = []
         """Futures that are completed when the disk next begins a sync."""
+        self.effects = 0
+        """How many reads, writes and syncs a state of the disk has changed."""
         self.lost_durable_data = False
         """Whether the disk has ever lost or changed data that it had reported as durable."""
         self.remembers = False
@@ -88,7 +90,7 @@ class MachineDisk:
     # --- faults that lose durable data -----------------------------------------------------
 
     def rot(self, area: DiskArea = "", bits: int = 1) -> str:
-        """Flip bits of one file in `area`. Returns the file and the place as text."""
+        """Flip bits of one file in `area`. Returns the file and the place, or ""."""
         if area == "backend":
             places = [f"{BACKEND} at {place}" for place in self._rot_backend(bits)]
         else:
@@ -98,14 +100,14 @@ class MachineDisk:
             ]
             path, inode = self.random.choice(files) if files else ("", Inode())
             places = [f"{path} at {inode.rot(self.random, bits)}"] if files else []
-        return self._lost("a bit flipped on a disk", places) or "nothing to rot"
+        return self._lost("a bit flipped on a disk", places)
 
     def _rot_backend(self, bits: int) -> list[str]:
         stored = self.volume.at(f"{BACKEND}/{BACKEND_FILE}")
         return stored.rot(self.random, bits) if isinstance(stored, StoredBackend) else []
 
     def lose_sectors(self, area: DiskArea, sectors: int) -> str:
-        """Restore earlier content of durable sectors in `area`. Returns the places as text."""
+        """Restore earlier content of durable sectors in `area`. Returns the places, or ""."""
         if area == "backend":
             stored = self.volume.at(f"{BACKEND}/{BACKEND_FILE}")
             found = stored.lose_pairs(self.random, sectors) if stored is not None else []
@@ -118,7 +120,7 @@ class MachineDisk:
             path, inode = self.random.choice(files) if files else ("", Inode())
             lost = inode.lose_sectors(self.random, sectors) if files else []
             places = [f"{path} at sector {sector}" for sector in lost]
-        return self._lost("a disk lost synced sectors", places) or "no sectors to lose"
+        return self._lost("a disk lost synced sectors", places)
 
     def _lost(self, condition: str, places: Sequence[str]) -> str:
         if places:
@@ -130,6 +132,7 @@ class MachineDisk:
         """Whether a sync of `path` makes nothing durable now."""
         if not (self.state.lying and is_in_area(path, self.state.area)):
             return False
+        self.effects += 1
         self._lost("a sync was a lie", (path,))
         return True
 
@@ -137,6 +140,7 @@ class MachineDisk:
         """The offset at which a write takes effect, which is sometimes a wrong one."""
         if not (is_in_area(path, self.state.area) and self.happens(self.state.misdirect_percent)):
             return offset
+        self.effects += 1
         self._lost("a write went to a wrong place", (path,))
         return self.random.randrange(0, max(offset + size, 4096), 512)
 
@@ -144,6 +148,7 @@ class MachineDisk:
         """The sectors of a write that never become durable; None if the write is not torn."""
         if not (is_in_area(path, self.state.area) and self.happens(self.state.torn_percent)):
             return None
+        self.effects += 1
         self._lost("a write was torn", (path,))
         return lambda _: self.random.random() < 0.5
 
@@ -154,20 +159,29 @@ class MachineDisk:
 
     def check_write(self, what: str) -> None:
         if self.state.full:
+            self.effects += 1
             self.reached("a disk was full")
             raise DiskError(f"{what}: No space left on device")
         if self.happens(self.state.write_error_percent):
+            self.effects += 1
             self.reached("a write failed")
             raise DiskError(f"{what}: Input/output error")
 
     def check_read(self, what: str) -> None:
         if self.happens(self.state.read_error_percent):
+            self.effects += 1
             raise DiskError(f"{what}: Input/output error")
+
+    def sync_fails(self) -> bool:
+        fails = self.happens(self.state.sync_error_percent)
+        self.effects += fails
+        return fails
 
     def sync_ns(self, more_ms: float) -> int:
         # The square makes most syncs quick and a few slow.
         least, most = SYNC_US
         pause_us = least + (most - least) * self.random.random() ** 2
+        self.effects += self.state.slow_ms > 0
         slow_ms = self.state.slow_ms + more_ms
         return int((pause_us + 1000 * slow_ms * self.random.random() * 2) * 1000)
 
@@ -204,7 +218,7 @@ class SimulatedFile:
         inode, machine = self._inode, self._disk.machine
         unsynced, covered = self.unsynced_bytes - self._lost_bytes, inode.mark()
         await self._disk.wait_for_disk()
-        if machine.happens(machine.state.sync_error_percent):
+        if machine.sync_fails():
             machine.reached("a sync failed")
             inode.fail_sync(covered, machine.random)
             self._lost_bytes += unsynced
@@ -306,7 +320,7 @@ class SimulatedDisk:
     async def sync_directory(self, path: str) -> None:
         directory = self._volume.directory(path)
         await self.wait_for_disk()
-        if self.machine.happens(self.machine.state.sync_error_percent):
+        if self.machine.sync_fails():
             raise DiskError(f"sync {path}: Input/output error")
         if not self.machine.lies(path):
             directory.sync()
@@ -384,7 +398,7 @@ class _BackendWorker:
         self._stored.running_commit = work
         await self._disk.wait_for_commit()
         self._stored.running_commit = None
-        if machine.happens(machine.state.sync_error_percent):
+        if machine.sync_fails():
             raise DiskError("commit to the backend: Input/output error")
         return work()
 

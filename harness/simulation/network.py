@@ -66,6 +66,8 @@ class Link:
         self._free_at_ns = 0
         self.disturbed_ns = 0
         """When the link last lost or delayed a frame, or a connection over it began or ended."""
+        self.effects = 0
+        """How many frames and connections states of the link have held back, delayed or broken."""
         self.connections = 0
         """The number of established connections that were dialled over the link."""
         self.waiting: list[tuple[Connection, bytes]] = []
@@ -98,6 +100,7 @@ class Link:
             taken_ns = size * 1_000_000_000 // state.rate_bytes_per_s
             self._free_at_ns = max(self._free_at_ns, now_ns) + taken_ns
             added_ns += self._free_at_ns - now_ns
+        self.effects += added_ns > 0
         if added_ns > LATE_NS:
             self.disturb(added_ns)
         return added_ns
@@ -160,6 +163,7 @@ class Connection:
             link.observers[0](self.source.name, self.target.name, frame)
         if link.state is not NORMAL and link.held:
             link.waiting.append((self, frame))
+            link.effects += 1
             return
         if link.conditions.loose:
             self._send_loosely(frame)
@@ -346,6 +350,9 @@ class Dialler:
         if self._closed:
             return
         loop, out, back = self._loop, self._out, self._back
+        if self._target.listener is not None:
+            out.effects += out.held
+            back.effects += back.held
         if not out.state.open and not back.state.open:
             loop.at_ns(loop.now_ns + out.transit_ns(0) + back.transit_ns(0), None, self._failed)
         elif out.held or back.held or not self._target.powered:
@@ -452,6 +459,8 @@ class Network:
                 for connection in list(machine.connections):
                     if connection.link in (link, back):
                         connection.reset()
+                        link.effects += 1
+                        back.effects += 1
             link.waiting.clear()
             back.waiting.clear()
         elif not link.held:

@@ -215,6 +215,12 @@ class SimulatedSystem:
     async def wait_until_paused_at(self, member: MemberName, failpoint: str) -> None:
         await self.cluster.wait_until_paused_at(member, failpoint)
 
+    def link_effects(self, source: MemberName, target: MemberName) -> int:
+        return self.cluster.network.link(source, target).effects
+
+    def disk_effects(self, member: MemberName) -> int:
+        return self.cluster.members[member].disk.effects
+
     @property
     def has_adverse_conditions(self) -> bool:
         return self.cluster.has_adverse_conditions

@@ -94,6 +94,8 @@ class FaultCount(msgspec.Struct, frozen=True):
     """ok, fail, info → the number of operations."""
     failed: str = ""
     """Why the fault could not be injected or healed; "" if it could."""
+    effect: str | None = None
+    """What the fault has changed; "" if it has changed nothing, None if that is unknown."""
 
 
 class Results(msgspec.Struct, frozen=True):

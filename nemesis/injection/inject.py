@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import Kill, Latency, MemberName, Partition, Pause, Target
+from splitbrain.nemesis.injection.effect import Effect, known, on_links, running, unknown
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, Undo, system_name
 from splitbrain.nemesis.target import choose_targets, needs_leader
 from splitbrain.nemesis.topology import Link, cut_links, links_touching
@@ -30,11 +31,12 @@ class Targeted(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """The effect of a fault: the members that it hit, the links that it changed, its Undo."""
+    """The members that a fault hit, the links that it changed, its Undo and its effect."""
 
     members: tuple[MemberName, ...]
     links: tuple[Link, ...]
     undo: Undo
+    effect: Effect = unknown
 
 
 @singledispatch
@@ -56,13 +58,16 @@ async def inject(fault: object, in_force: FaultsInForce, random: Random) -> Inje
 @inject.register
 async def _kill(fault: Kill, in_force: FaultsInForce, random: Random) -> Injected:
     members = await resolve_target(fault.target, in_force, random, fault.on)
-    return Injected(members, (), await in_force.stop_members("killed", members))
+    effect = known(", ".join(f"killed {one}" for one in running(members, in_force)))
+    return Injected(members, (), await in_force.stop_members("killed", members), effect)
 
 
 @inject.register
 async def _pause(fault: Pause, in_force: FaultsInForce, random: Random) -> Injected:
     members = await resolve_target(fault.target, in_force, random, fault.on)
-    return Injected(members, (), await in_force.stop_members("paused", members))
+    ran = [one for one in running(members, in_force) if not in_force.is_paused(one)]
+    effect = known(", ".join(f"paused {one}" for one in ran))
+    return Injected(members, (), await in_force.stop_members("paused", members), effect)
 
 
 @inject.register
@@ -73,8 +78,9 @@ async def _partition(fault: Partition, in_force: FaultsInForce, random: Random) 
         chosen = await resolve_target(target, in_force, random, fault.on)
     links = fault.links or cut_links(fault.shape, in_force.system.members, chosen, random)
     state = LinkState(open=False) if fault.how == "cut" else LinkState(black_hole=True)
+    effect = on_links(links, in_force)
     undo = await in_force.set_links(dict.fromkeys(links, state))
-    return Injected(chosen or _ends(links, in_force), links, undo)
+    return Injected(chosen or _ends(links, in_force), links, undo, effect)
 
 
 @inject.register
@@ -86,7 +92,9 @@ async def _latency(fault: Latency, in_force: FaultsInForce, random: Random) -> I
         jitter_ms=fault.jitter_ms,
         rate_bytes_per_s=fault.rate_bytes_per_s,
     )
-    return Injected(members, links, await in_force.set_links(dict.fromkeys(links, state)))
+    effect = on_links(links, in_force)
+    undo = await in_force.set_links(dict.fromkeys(links, state))
+    return Injected(members, links, undo, effect)
 
 
 async def resolve_target(
@@ -121,7 +129,10 @@ async def inject_on_each(
     inject_on: OnMember,
     heal: OnMember,
 ) -> Injected:
-    """Call `inject_on` with each member that the fault hits; the Undo calls `heal` with each."""
+    """Call `inject_on` with each member that the fault hits; the Undo calls `heal` with each.
+
+    If `inject_on` returns texts, they are the effect of the fault. An empty text is no effect.
+    """
     members = await resolve_target(fault.target, in_force, random, fault.on)
 
     async def heal_all() -> None:
@@ -129,9 +140,10 @@ async def inject_on_each(
             await heal(member)
 
     undo = in_force.register(heal_all)
-    for member in members:
-        await inject_on(member)
-    return Injected(members, (), undo)
+    found = [await inject_on(member) for member in members]
+    texts = [one for one in found if isinstance(one, str)]
+    effect = known(", ".join(filter(None, texts))) if len(texts) == len(found) else unknown
+    return Injected(members, (), undo, effect)
 
 
 def require(in_force: FaultsInForce, protocol: type) -> Any:

@@ -16,6 +16,7 @@ from splitbrain.nemesis.fault import (
     MemberName,
     PowerLoss,
 )
+from splitbrain.nemesis.injection.effect import known, on_disks, running, unknown
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import (
     Injected,
@@ -31,9 +32,12 @@ __all__ = ["inject"]
 @inject.register
 async def _power_loss(fault: PowerLoss, in_force: FaultsInForce, random: Random) -> Injected:
     members = await resolve_target(fault.target, in_force, random, fault.on)
+    ran = ", ".join(f"cut the power of {one}" for one in running(members, in_force))
+    # A machine whose member does not run can still lose what the member had not synced.
+    effect = known(ran) if ran else unknown
     await require(in_force, Powered).lose_power(members)
     # A machine without power must not run, even if another fault of the member heals meanwhile.
-    return Injected(members, (), await in_force.stop_members("killed", members))
+    return Injected(members, (), await in_force.stop_members("killed", members), effect)
 
 
 @inject.register
@@ -50,6 +54,7 @@ async def _disk_fault(fault: DiskFault, in_force: FaultsInForce, random: Random)
         area=fault.area,
     )
     members = await resolve_target(fault.target, in_force, random, fault.on)
+    effect = on_disks(members, in_force)
     token = in_force.disks.add(state, members)
 
     async def heal() -> None:
@@ -62,7 +67,7 @@ async def _disk_fault(fault: DiskFault, in_force: FaultsInForce, random: Random)
     undo = in_force.register(heal)
     for member in members:
         await system.set_disk(member, in_force.disks.effective(member))
-    return Injected(members, (), undo)
+    return Injected(members, (), undo, effect)
 
 
 @inject.register

@@ -15,6 +15,7 @@ from random import Random
 from splitbrain.nemesis.capabilities import HasFailpoints, LinkState, Pausable, Powered
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import AtStep, MemberName
+from splitbrain.nemesis.injection.effect import known
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, Undo, system_name
 from splitbrain.nemesis.injection.inject import Injected, resolve_target
 from splitbrain.nemesis.topology import Link, links_touching
@@ -55,7 +56,8 @@ class ArmedFault:
             for one in undos:
                 await one()
 
-        return Injected((member,), links, undo)
+        effect = known(f"{member} reached the step {self._fault.failpoint}")
+        return Injected((member,), links, undo, effect)
 
     async def _first_paused(self) -> MemberName:
         failpoint = self._fault.failpoint

@@ -75,6 +75,7 @@ def test_a_fault_at_a_step_that_is_never_reached_has_no_effect_and_is_disarmed(
     simulated, phases = run("op 2  crash n1 before follower_wal visit 900 for 300 ms", tmp_path)
     assert simulated.valid is True
     assert list(phases) == ["begin", "end", "ended"]
+    assert [one.effect for one in simulated.results.faults] == [""]
     assert all(steps_of(tmp_path, f"n{n}").count("start") == 1 for n in (1, 2, 3))
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from splitbrain.checkers.verdict import Anomaly, Verdict, grouped
 from splitbrain.harness.cli.outcome_text import (
+    lines_without_effect,
     print_failed_faults,
     print_verdicts,
     verdict_line,
@@ -90,4 +91,17 @@ def test_a_summary_has_the_first_anomaly_of_each_kind() -> None:
         "mvcc: INVALID (stale read (1,003), lost write (1)): stale read: stale 0; "
         "lost write: a write is gone",
         "watch: unknown: no log",
+    ]
+
+
+def test_faults_without_an_effect_are_counted_by_kind() -> None:
+    def fault(f: str, effect: str | None) -> FaultCount:
+        return FaultCount(1, f, (), 5, 9, {}, effect=effect)
+
+    kill, idle, cut = fault("kill", "killed n1"), fault("kill", ""), fault("partition", "")
+    assert lines_without_effect([kill, fault("clock", None)]) == []
+    assert lines_without_effect([kill, idle]) == ["faults without an effect: kill 1 of 2"]
+    assert lines_without_effect([kill, idle, cut, cut]) == [
+        "faults without an effect: kill 1 of 2, partition 2 of 2",
+        "the run does not test these kinds of faults: partition",
     ]

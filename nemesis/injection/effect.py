@@ -1,0 +1,66 @@
+"""Evidence that a fault had an effect on the system in the run in which it was injected.
+
+A fault in force need not change anything: a partition may meet no frame, and a kill may hit a
+member that is dead already. A run with such faults tests less than its schedule describes.
+
+An `Effect` is called when the fault is healed. It returns what the fault has changed, as text; ""
+if it has changed nothing; and None if the system cannot tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from splitbrain.nemesis.capabilities import CountsEffects
+from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
+from splitbrain.nemesis.topology import Link
+
+Effect = Callable[[], "str | None"]
+
+
+def unknown() -> str | None:
+    """The effect of a fault that the system cannot observe."""
+    return None
+
+
+def known(text: str) -> Effect:
+    """An effect that is known when the fault has been injected."""
+    return lambda: text
+
+
+def running(members: Sequence[MemberName], in_force: FaultsInForce) -> tuple[MemberName, ...]:
+    """The members that run at this time, as far as the system and the faults in force show."""
+    alive = getattr(in_force.system, "alive", None)
+    return tuple(
+        member for member in members
+        if not in_force.is_killed(member) and (alive is None or alive(member))
+    )
+
+
+def on_links(links: Sequence[Link], in_force: FaultsInForce) -> Effect:
+    """The effect of a state that is about to be set on `links`."""
+    system = in_force.system
+    if not isinstance(system, CountsEffects):
+        return unknown
+    before = sum(system.link_effects(*link) for link in links)
+
+    def effect() -> str:
+        count = sum(system.link_effects(*link) for link in links) - before
+        return f"{count} frames and connections held back, delayed or broken" if count else ""
+
+    return effect
+
+
+def on_disks(members: Sequence[MemberName], in_force: FaultsInForce) -> Effect:
+    """The effect of a state that is about to be set on the disks of `members`."""
+    system = in_force.system
+    if not isinstance(system, CountsEffects):
+        return unknown
+    before = sum(map(system.disk_effects, members))
+
+    def effect() -> str:
+        count = sum(map(system.disk_effects, members)) - before
+        return f"{count} reads, writes and syncs failed, slowed down or falsified" if count else ""
+
+    return effect
