@@ -96,6 +96,32 @@ class LeaseEvidence:
             if fault.begin <= until:
                 yield until if fault.end is None else min(fault.end, until)
 
+    def latest_end(self, lease: Lease, until: int) -> tuple[int, int, bool]:
+        """Return the latest end of a lease that existed, as far as it is known at `until`.
+
+        The result is the end, the last time at which the lease's time may have started, and whether
+        that was a restart (`restarts`) and not a grant or a keep-alive. Something that happens
+        after the end of the lease cannot start its time again.
+        """
+        tries = [
+            (op.call, (op.ended or op.call) + (lease.ttl_ns if op.outcome == "info" else 0), False)
+            for op in lease.tries
+        ]
+        others = [(one.after, one.by, True) for one in self.elections]
+        others += [
+            (fault.begin, until if fault.end is None else fault.end, True)
+            for fault in self.history.faults
+        ]
+        start, restarted = lease.first_start, False
+        end = start + lease.ttl_ns + LATE_NS
+        for begin, last, is_restart in sorted(tries + others):
+            if begin > min(end, until):
+                break
+            if min(last, until) > start:
+                start, restarted = min(last, until), is_restart
+                end = start + lease.ttl_ns + LATE_NS
+        return end, start, restarted
+
     def latest_start(self, lease: Lease, until: int) -> tuple[int, bool]:
         """Return the latest time up to `until` at which the time of `lease` may have started.
 

@@ -128,8 +128,7 @@ def check_late(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
     if not lease.grants or not lease.ttl_ns or not given.elections:
         return
     for alive, shown, op, revision in _seen_alive(given, lease):
-        start, restarted = given.latest_start(lease, alive)
-        due = start + lease.ttl_ns + LATE_NS + (lease.ttl_ns if lease.uncertain else 0)
+        due, start, restarted = given.latest_end(lease, alive)
         kind = "outlived its lease"
         recorded = latest_end_with_checkpoints(given, lease, alive)
         if recorded is not None and recorded.end + LATE_NS < due:

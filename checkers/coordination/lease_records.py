@@ -66,6 +66,11 @@ class Lease:
             return None
         return next((one for one in self.renewals if one.operation is self.grants[0]), None)
 
+    @property
+    def first_start(self) -> int:
+        """The latest time at which the time of the lease began for the first time."""
+        return max((op.ended or op.call for op in self.grants), default=0)
+
     def last_try(self, until: int) -> int:
         """The latest time up to `until` at which a grant or a keep-alive may have taken effect.
 

@@ -13,6 +13,8 @@ executes the writes of the transaction only during the turn of the key.
     fencing           When a lock is granted, its key has its turn at the revision of the answer.
                       Each fenced write took effect during the turn of the lock's key. Therefore no
                       fenced write of an earlier holder follows a fenced write of a later holder.
+                      When a release is acknowledged, the key does not exist at the revision of the
+                      answer.
 
 A write counts as fenced if its transaction has a comparison of the version, the create revision or
 the mod revision of a lock's key that is false if the key is absent, such as `version` > 0.
@@ -42,7 +44,7 @@ from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable,
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import Put, Txn
 from splitbrain.histories.lease import LeaseRevoke
-from splitbrain.histories.lock import Lock, LockResult, Unlock
+from splitbrain.histories.lock import Lock, LockResult, Unlock, UnlockResult
 from splitbrain.histories.service import ServiceOperation
 
 MUTUAL_EXCLUSION = "mutual_exclusion"
@@ -97,7 +99,7 @@ def check_fencing(evidence: Evidence) -> Verdict:
     if known is None:
         return Verdict(FENCING, None, why="no member's change log is known")
     turns = Turns((op.request.name for op in locks if isinstance(op.request, Lock)), known.changes)
-    anomalies = list(_wrong_grants(locks, turns))
+    anomalies = [*_wrong_grants(locks, turns), *_unlocks_in_vain(history.services, turns)]
     fences = _fences(history.operations, turns.of_name)
     written = 0
     last: dict[str, tuple[int, str, int]] = {}
@@ -210,6 +212,26 @@ def _wrong_grants(locks: Sequence[ServiceOperation], turns: Turns) -> Iterator[A
             events=_events(op), members=(op.node,) if op.node else (),
             detail={"revision": revision},
         )
+
+
+def _unlocks_in_vain(
+    services: Sequence[ServiceOperation], turns: Turns
+) -> Iterator[Anomaly]:
+    """Yield each release that was acknowledged although the key of the lock still exists."""
+    for op in services:
+        if not isinstance(op.request, Unlock) or not isinstance(op.result, UnlockResult):
+            continue
+        revision, key = answered_revision(op), op.request.key
+        turn = turns.of_key(key, revision)
+        if turn is not None and turn.exists_at(revision):
+            yield Anomaly(
+                kind="released in vain",
+                because=f"{op.node} acknowledged process {op.process}'s release of {key} at "
+                f"revision {revision}, at {wording.seconds(op.ret or 0)}, but the key still exists "
+                "at that revision",
+                events=_events(op), members=(op.node,) if op.node else (),
+                detail={"revision": revision},
+            )
 
 
 def has_fenced_writes(history: History) -> bool:

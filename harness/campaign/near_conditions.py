@@ -18,6 +18,7 @@ from splitbrain.harness.simulation.conditions import (
     CONDITIONS,
     DISKS,
     ELECTIONS,
+    LEASES,
     LOGS,
     NETWORKS,
     RESTARTS,
@@ -28,6 +29,7 @@ from splitbrain.harness.simulation.conditions import (
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "api": (*CLIENTS, *STORES, *WATCHES),
     "apply": (*STORES, *RESTARTS, *LOGS),
+    "lease": (*LEASES, *ELECTIONS, *RESTARTS),
     "mvcc": (*STORES, *WATCHES),
     "raft": (*ELECTIONS, *LOGS, *RESTARTS, *NETWORKS, *CLOCKS),
     "server": (*CLIENTS, *ELECTIONS, *STORES),

@@ -59,7 +59,7 @@ def command(budget: float, adaptive: bool, **options: Any) -> int:
     from splitbrain.harness.exit_codes import EXIT_INTERRUPTED
     from splitbrain.harness.schedule.command_line import sim_line
 
-    chosen = {**given(options), "system": "simulated"}
+    chosen = _with_options_of_mutant({**given(options), "system": "simulated"})
     first = seed_or_drawn(chosen.pop("seed", None))
     results, describe = _adaptive(first, chosen) if adaptive else _static(first, chosen)
     what = "runs" if adaptive else "seeds"
@@ -92,6 +92,13 @@ def command(budget: float, adaptive: bool, **options: Any) -> int:
     click.echo(f"  {found.because}")
     click.echo(f"reproduce: {found.reproduce or sim_line(found.seed, chosen)}")
     return 1
+
+
+def _with_options_of_mutant(chosen: dict[str, Any]) -> dict[str, Any]:
+    """Add the options with which the planted bug is hunted. Given options have precedence."""
+    from splitbrain.harness.mutants.catalogue import mutant
+
+    return {**mutant(chosen["mutant"]).hunt, **chosen} if chosen.get("mutant") else chosen
 
 
 Runs = tuple[Iterator["SeedResult"], Callable[[], Iterable[str]]]

@@ -13,7 +13,12 @@ from typing import Any
 import msgspec
 
 from splitbrain.harness.drawing.seed import seed_or_drawn
-from splitbrain.harness.drawing.swarm import Environment, draw_environment, draw_options
+from splitbrain.harness.drawing.swarm import (
+    Environment,
+    draw_environment,
+    draw_lease_settings,
+    draw_options,
+)
 from splitbrain.harness.drawing.watchers import draw_bound, draw_watchers
 from splitbrain.harness.errors import BadArguments, SplitbrainError
 from splitbrain.harness.known_bugs.avoid import faults_without, workload_options_without
@@ -110,6 +115,7 @@ def draw_for(
     environment = draw_environment(seed) if options.swarm else Environment(
         settings=dict(default_settings(options.system))
     )
+    leases = draw_lease_settings(seed) if options.swarm and options.workload == "lease" else {}
     return Schedule(
         options=options,
         seed=seed,
@@ -122,7 +128,9 @@ def draw_for(
         faults=faults,
         time_limit_ms=time_limit_ms,
         watchers=draw_watchers(seed, workload, count, time_limit_ms, options.bound_share),
-        settings={**environment.settings, **needed_settings(faults, options.system)},
+        settings={
+            **environment.settings, **leases, **needed_settings(faults, options.system)
+        },
         network=environment.network,
         disk=environment.disk,
         deposed_longer_by=environment.deposed_longer_by,

@@ -41,6 +41,13 @@ and a run without answers finds no bug."""
 ELECTIONS = ((10, 100), (10, 100), (20, 200), (30, 300), (100, 1000))
 """Heartbeat and election timeout in ms. Short timeouts give a short run many leaders."""
 WORKLOADS = ("kv", "kv", "kv", "kv", "register", "register", "set", "watch", "watch", "append")
+COORDINATION_RUNS_PERCENT = 15
+"""How many runs have a workload of leases, locks or elections instead of the drawn one."""
+COORDINATION = ("lease", "lease", "lease", "lock", "election")
+CHECKPOINT_INTERVALS_S = (1, 2, 300)
+"""The intervals at which leaders record the remaining times of leases, in s."""
+TURN_TIMEOUT_MS = 2000
+"""The least timeout of requests if clients wait for their turn, which takes several rounds."""
 KV_OPTIONS: Mapping[str, tuple[int, ...]] = {
     # With many long values, a write to the log can be torn within one record, and segments fill
     # up quickly.
@@ -114,6 +121,12 @@ def _settings(random: Random) -> dict[str, int | bool]:
     return drawn
 
 
+def draw_lease_settings(seed: int) -> dict[str, int | bool]:
+    """The settings of the members that concern leases."""
+    interval_s = stream(seed, "swarm", "lease checkpoints").choice(CHECKPOINT_INTERVALS_S)
+    return {"lease_checkpoint_interval_s": interval_s}
+
+
 def _conditions(random: Random) -> tuple[NetworkConditions, DiskConditions, int]:
     """The conditions of network and disks, and `Schedule.deposed_longer_by`."""
     delay_us = random.choice(((80, 120), (80, 120), (500, 1500), (5_000, 10_000)))
@@ -168,7 +181,12 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     storage = stream(seed, "swarm", "storage").random() * 100 < STORAGE_RUNS_PERCENT
     if storage and given.get("swarm") is not False:
         drawn["nemesis"] += ("storage",)
+    coordination = stream(seed, "swarm", "coordination")
+    if coordination.random() * 100 < COORDINATION_RUNS_PERCENT:
+        drawn["workload"] = coordination.choice(COORDINATION)
     chosen = {**drawn, **given}
+    if chosen["workload"] in ("lock", "election") and "request_timeout_ms" not in given:
+        chosen["request_timeout_ms"] = max(chosen["request_timeout_ms"], TURN_TIMEOUT_MS)
     if chosen["workload"] == "kv" and "workload_options" not in given:
         chosen["workload_options"] = {
             name: stream(seed, "swarm", "kv", name).choice(values)

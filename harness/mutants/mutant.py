@@ -24,7 +24,8 @@ class Mutant:
     the bug is taken. `found_by` names the checkers that can find it. In simulation, at least one of
     them must find it. In a run of processes, the first one must find it. `run` contains options of
     `splitbrain run` under which the bug shows soon. If `run` is empty, only simulation finds the
-    bug in reasonable time. `flags` are extra command-line flags for the members.
+    bug in reasonable time. `flags` are extra command-line flags for the members. `hunt` contains
+    options with which a hunt searches, if the options that it draws rarely or never show the bug.
     """
 
     what: str
@@ -32,3 +33,4 @@ class Mutant:
     found_by: tuple[str, ...]
     run: Mapping[str, object] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    hunt: Mapping[str, object] = field(default_factory=dict)

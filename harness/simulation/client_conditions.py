@@ -8,6 +8,7 @@ from splitbrain.harness.clients.watch_codec import WatchAnswer
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.messages.lease import LeaseKeepAliveResponse, LeaseTimeToLiveResponse
 from splitbrain.node.messages.rpc import (
     CompactionResponse,
     DeleteRangeResponse,
@@ -34,6 +35,8 @@ def conditions_of_answer(request: object, answer: object) -> Iterator[str]:
                 yield "a delete found nothing"
             elif deleted > 1:
                 yield "a delete took several keys"
+        case LeaseKeepAliveResponse(ttl=0) | LeaseTimeToLiveResponse(ttl=-1):
+            yield "a lease was not found"
         case CompactionResponse():
             yield "history was compacted"
 

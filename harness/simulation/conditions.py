@@ -106,6 +106,16 @@ WATCHES = (
     "a watch waited for a slow reader",
     "the events of a watch came in fragments",
 )
+LEASES = (
+    "a new leader started leases again",
+    "the time of a lease ran out",
+    "a remaining time was recorded",
+    "a keep-alive replaced a recorded time",
+    "a keep-alive waited for the end of an expired lease",
+    "a member asked the leader about a lease",
+    "a lease was not found",
+    "a client left the queue of a lock or an election",
+)
 CLOCKS = (
     "a wall clock went back",
     "a clock drifted",
@@ -137,7 +147,7 @@ BUGGIFIED = tuple(
 
 CONDITIONS: tuple[str, ...] = (
     *ELECTIONS, *LOGS, *RESTARTS, *DISKS, *STORAGE_FAULTS, *NETWORKS, *CLIENTS, *STORES, *WATCHES,
-    *CLOCKS, *BUGGIFIED,
+    *LEASES, *CLOCKS, *BUGGIFIED,
 )
 
 

@@ -31,6 +31,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 
 from splitbrain.harness.simulation.conditions import Coverage
+from splitbrain.harness.simulation.lease_conditions import observe_leases
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.member import Member
 from splitbrain.harness.simulation.observed_raft import ObservedRaft, is_quorum, values_of
@@ -426,6 +427,7 @@ class InvariantMonitor:
         if server is None:
             return
         record_start(self._coverage, server, restarted=member.lives > 1)
+        observe_leases(self._coverage, server)
 
     def resumed(self, member: Member) -> None:
         """Record that `member` resumes after a pause.

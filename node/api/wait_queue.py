@@ -40,6 +40,9 @@ from splitbrain.node.mvcc.watch import WatchBatch
 SESSION_TTL_S = 60
 """The time to live of the lease of a client that names none. Source: etcd's defaultSessionTTL."""
 
+WITHDRAWAL = "withdraw"
+"""The name of the task that deletes the key of a client that has left a queue."""
+
 Asked = TypeVar("Asked")
 Answered = TypeVar("Answered")
 
@@ -136,7 +139,7 @@ class WaitQueue:
             own = await self._kv.range(RangeRequest(key=key))
         except asyncio.CancelledError:
             # The client has left. The key is deleted after the request has ended.
-            self._member.spawn(self._withdraw(key, create_revision), "withdraw")
+            self._member.spawn(self._withdraw(key, create_revision), WITHDRAWAL)
             raise
         except RpcError:
             await self._withdraw(key, create_revision)

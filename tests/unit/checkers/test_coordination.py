@@ -17,7 +17,10 @@ from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.synthetic.coordination import generate_coordination
 from splitbrain.harness.synthetic.coordination_store import COORDINATION_CORRUPTIONS
 from splitbrain.histories.history import History
-from splitbrain.histories.member_state import Change
+from splitbrain.histories.kv import Header
+from splitbrain.histories.lock import Lock, LockResult, Unlock, UnlockResult
+from splitbrain.histories.member_state import Change, MemberState
+from tests.unit.checkers.service_history import told
 
 Check = Callable[[Evidence], Verdict]
 CHECKS: dict[str, Check] = {
@@ -85,6 +88,19 @@ def test_a_lock_with_a_lease_has_two_holders_and_still_fences() -> None:
     assert set(kinds(unsafe)) == {"held by two at once"}
     assert fenced.valid is True
     assert fenced.counts["held by two at once"] == unsafe.counts["held by two at once"] > 0
+
+
+@pytest.mark.parametrize(("revision", "expected"), [(3, []), (2, ["released in vain"])])
+def test_after_an_acknowledged_release_the_key_is_gone(
+    revision: int, expected: list[str]
+) -> None:
+    history = told(
+        (0, 1, Lock("n", 7), LockResult(Header(2), "n/7")),
+        (2, 3, Unlock("n/7"), UnlockResult(Header(revision))),
+    )
+    changes = (Change(2, "put", "n/7", "", 2, 1), Change(3, "delete", "n/7"))
+    members = (MemberState("n1", revision=3, first_revision=2, changes=changes),)
+    assert kinds(check_fencing(Evidence(history, members))) == expected
 
 
 @pytest.mark.parametrize("check", [check_lease, check_fencing, check_mutual_exclusion,
