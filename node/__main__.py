@@ -120,6 +120,13 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     " default. Negative: no quota.",
 )
 @click.option(
+    "--password-cost",
+    type=click.IntRange(1, 24),
+    default=14,
+    show_default=True,
+    help="The base-2 logarithm of the cost of hashing a password with scrypt.",
+)
+@click.option(
     "--auto-compaction-mode",
     type=click.Choice(["periodic", "revision"]),
     default="periodic",
@@ -250,6 +257,7 @@ def member_config(flags: dict[str, object]) -> Config:
             request_bytes_max=number("max_request_bytes"),
             txn_operations_max=number("max_txn_ops"),
             backend_quota_bytes=number("quota_backend_bytes") or DEFAULT_QUOTA_BYTES,
+            password_cost_log2=number("password_cost"),
             compaction_period_ms=period_ms,
             compaction_revisions=revisions,
             backend_batch_interval_ms=number("backend_batch_interval"),

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
-BUCKETS = (b"key", b"lease", b"meta", b"members", b"alarm")
+BUCKETS = (b"key", b"lease", b"meta", b"members", b"alarm", b"auth", b"authUsers", b"authRoles")
 """All buckets, in order. A new bucket must be added here."""
 
 

@@ -85,6 +85,8 @@ class Config:
     """The time between two progress notifications to a watcher without events."""
     lease_checkpoint_interval_s: int = 300
     """The interval at which the leader records the remaining time of longer leases."""
+    password_cost_log2: int = 14
+    """The base-2 logarithm of the cost of hashing a password with scrypt."""
     compaction_period_ms: int = 0
     """If not 0, the leader compacts changes that are older than this."""
     compaction_revisions: int = 0
@@ -148,6 +150,7 @@ def checked_config(config: Config) -> Config:
         ("--snapshot-catchup-entries", config.catch_up_entries, 0),
         ("--auto-compaction-retention", config.compaction_period_ms, 0),
         ("--auto-compaction-retention", config.compaction_revisions, 0),
+        ("--password-cost", config.password_cost_log2, 1),
         ("--backend-batch-interval", config.backend_batch_interval_ms, 0),
         ("--backend-batch-limit", config.backend_batch_operations_max, 1),
         ("--wal-segment-bytes", config.wal_segment_bytes, 4096),

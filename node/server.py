@@ -29,6 +29,9 @@ from splitbrain.node.api.v3_service import Api
 from splitbrain.node.api.world import ApiWorld, Carriers
 from splitbrain.node.apply.applier import Applied, Applier
 from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
+from splitbrain.node.auth.auth_store import ANONYMOUS, AuthStore, Identity
+from splitbrain.node.auth.authenticator import Authenticator
+from splitbrain.node.auth.tokens import SimpleTokens
 from splitbrain.node.backend import Backend
 from splitbrain.node.cluster_service import ClusterService, dropped_error
 from splitbrain.node.config import Config
@@ -41,6 +44,7 @@ from splitbrain.node.maintenance.space_quota import SpaceQuota
 from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.membership import Membership
 from splitbrain.node.messages import errors
+from splitbrain.node.messages.auth import TokenAssignRequest
 from splitbrain.node.messages.errors import Code, RpcError
 from splitbrain.node.messages.internal_request import (
     ClientWrite,
@@ -127,6 +131,8 @@ class Server:
         self.store = Store(self._storage.backend)
         self._membership = Membership(self._storage.backend, config)
         self._alarms = Alarms(self._storage.backend)
+        self._auth = AuthStore(self._storage.backend)
+        self._tokens = SimpleTokens(world.clock.monotonic_ns)
         self._trace_start()
         self.raft = self._recovered_raft()
         self._assemble()
@@ -272,6 +278,14 @@ class Server:
             metrics=self.metrics,
             flushed=flushed,
         )
+        self.auth = Authenticator(
+            auth=self._auth,
+            tokens=self._tokens,
+            store=self.store,
+            random=world.random,
+            password_cost_log2=config.password_cost_log2,
+            read_barrier=self.linearizable_read,
+        )
         self._quota = SpaceQuota(
             world=world,
             quota_bytes=None if config.backend_quota_bytes < 0 else config.backend_quota_bytes,
@@ -297,6 +311,8 @@ class Server:
             lessor=self._lessor,
             membership=self._membership,
             alarms=self._alarms,
+            auth=self._auth,
+            tokens=self._tokens,
             pending=self._pending,
             published=self._published,
             changes=self._changes,
@@ -436,15 +452,21 @@ class Server:
         if self._pending.full or self._unapplied_entries > UNAPPLIED_ENTRIES_MAX:
             raise errors.too_many_requests()
         await self._quota.check(operation)
-        return await self._replicate(operation)
+        if isinstance(operation, TokenAssignRequest):
+            return await self._replicate(operation)
+        return await self._replicate(operation, await self.auth.identity())
 
     @property
     def _unapplied_entries(self) -> int:
         return self.raft.log.committed - self.store.consistent_index
 
-    async def _replicate(self, operation: ClientWrite) -> OperationResponse:
+    async def _replicate(
+        self, operation: ClientWrite, identity: Identity = ANONYMOUS
+    ) -> OperationResponse:
         subject = Traced(self._ids.next())
-        data = encode(InternalRequest(subject.request, operation))
+        data = encode(
+            InternalRequest(subject.request, operation, identity.name, identity.revision)
+        )
         try:
             await self._path.before("client_request")
             await self._path.after("client_request", subject)

@@ -40,18 +40,22 @@ class ClusterHandlers:
         return MemberListResponse(header=self._header(), members=self._members())
 
     async def add(self, request: MemberAddRequest) -> MemberAddResponse:
+        await self._member.auth.check_admin()
         added = await self._member.cluster.add(request.peer_urls, learner=request.is_learner)
         return MemberAddResponse(header=self._header(), member=added, members=self._members())
 
     async def remove(self, request: MemberRemoveRequest) -> MemberRemoveResponse:
+        await self._member.auth.check_admin()
         await self._member.cluster.remove(request.id)
         return MemberRemoveResponse(header=self._header(), members=self._members())
 
     async def update(self, request: MemberUpdateRequest) -> MemberUpdateResponse:
+        await self._member.auth.check_admin()
         await self._member.cluster.update(request.id, request.peer_urls)
         return MemberUpdateResponse(header=self._header(), members=self._members())
 
     async def promote(self, request: MemberPromoteRequest) -> MemberPromoteResponse:
+        await self._member.auth.check_admin()
         await self._member.cluster.promote(request.id)
         return MemberPromoteResponse(header=self._header(), members=self._members())
 

@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator
 
 from splitbrain.node.api.ports import MemberPort
 from splitbrain.node.messages import errors
+from splitbrain.node.messages.auth_errors import untranslated
+from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import (
     DefragmentRequest,
     DefragmentResponse,
@@ -36,12 +38,14 @@ class MaintenanceHandlers:
 
     async def defragment(self, _request: DefragmentRequest) -> DefragmentResponse:
         """Rewrite the backend's file of this member without its free pages."""
+        await check_admin(self._member)
         await self._member.backend.defragment()
         # etcd sends no header in this response.
         return DefragmentResponse()
 
     async def snapshot(self, _request: SnapshotRequest) -> AsyncGenerator[SnapshotResponse, None]:
         """Send a consistent copy of this member's backend."""
+        await check_admin(self._member)
         copy = await self._member.backend.snapshot()
         for blob, remaining in blocks(encode_backup(copy), BLOCK_BYTES):
             yield SnapshotResponse(remaining_bytes=remaining, blob=blob)
@@ -60,6 +64,14 @@ class MaintenanceHandlers:
                 raise errors.unimplemented("/etcdserverpb.Maintenance/Downgrade")
             case _:
                 raise errors.unknown_method()
+
+
+async def check_admin(member: MemberPort) -> None:
+    """Raise RpcError unless the client is an administrator, with the text that etcd sends here."""
+    try:
+        await member.auth.check_admin()
+    except RpcError as refused:
+        raise untranslated(refused) from refused
 
 
 def check_downgrade(version: str) -> None:

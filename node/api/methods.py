@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from splitbrain.node.messages import cluster, election, lease, lock, rpc
+from splitbrain.node.messages import auth, cluster, election, lease, lock, rpc
 
 
 class Kind(Enum):
@@ -61,6 +61,7 @@ _LOCK = "v3lockpb.Lock"
 _ELECTION = "v3electionpb.Election"
 _MAINTENANCE = "etcdserverpb.Maintenance"
 _CLUSTER = "etcdserverpb.Cluster"
+_AUTH = "etcdserverpb.Auth"
 
 METHODS: tuple[Method, ...] = (
     Method(_KV, "Put", "/v3/kv/put", rpc.PutRequest),
@@ -114,6 +115,29 @@ METHODS: tuple[Method, ...] = (
     Method(_CLUSTER, "MemberRemove", "/v3/cluster/member/remove", cluster.MemberRemoveRequest),
     Method(_CLUSTER, "MemberUpdate", "/v3/cluster/member/update", cluster.MemberUpdateRequest),
     Method(_CLUSTER, "MemberPromote", "/v3/cluster/member/promote", cluster.MemberPromoteRequest),
+    Method(_AUTH, "AuthEnable", "/v3/auth/enable", auth.AuthEnableRequest),
+    Method(_AUTH, "AuthDisable", "/v3/auth/disable", auth.AuthDisableRequest),
+    Method(_AUTH, "AuthStatus", "/v3/auth/status", auth.AuthStatusRequest),
+    Method(_AUTH, "Authenticate", "/v3/auth/authenticate", auth.AuthenticateRequest),
+    Method(_AUTH, "UserAdd", "/v3/auth/user/add", auth.AuthUserAddRequest),
+    Method(_AUTH, "UserGet", "/v3/auth/user/get", auth.AuthUserGetRequest),
+    Method(_AUTH, "UserList", "/v3/auth/user/list", auth.AuthUserListRequest),
+    Method(_AUTH, "UserDelete", "/v3/auth/user/delete", auth.AuthUserDeleteRequest),
+    Method(
+        _AUTH, "UserChangePassword", "/v3/auth/user/changepw", auth.AuthUserChangePasswordRequest
+    ),
+    Method(_AUTH, "UserGrantRole", "/v3/auth/user/grant", auth.AuthUserGrantRoleRequest),
+    Method(_AUTH, "UserRevokeRole", "/v3/auth/user/revoke", auth.AuthUserRevokeRoleRequest),
+    Method(_AUTH, "RoleAdd", "/v3/auth/role/add", auth.AuthRoleAddRequest),
+    Method(_AUTH, "RoleGet", "/v3/auth/role/get", auth.AuthRoleGetRequest),
+    Method(_AUTH, "RoleList", "/v3/auth/role/list", auth.AuthRoleListRequest),
+    Method(_AUTH, "RoleDelete", "/v3/auth/role/delete", auth.AuthRoleDeleteRequest),
+    Method(
+        _AUTH, "RoleGrantPermission", "/v3/auth/role/grant", auth.AuthRoleGrantPermissionRequest
+    ),
+    Method(
+        _AUTH, "RoleRevokePermission", "/v3/auth/role/revoke", auth.AuthRoleRevokePermissionRequest
+    ),
     Method(_CLUSTER, "MemberList", "/v3/cluster/member/list", rpc.MemberListRequest),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Collection, Sequence
 from typing import Protocol
 
+from splitbrain.node.auth.authenticator import Authenticator
 from splitbrain.node.backend import Backend
 from splitbrain.node.messages.internal_request import ClientWrite, OperationResponse
 from splitbrain.node.messages.lease import LeaseTimeToLiveResponse
@@ -71,6 +72,11 @@ class MemberPort(Protocol):
 
     @property
     def cluster(self) -> ClusterPort: ...
+
+    @property
+    def auth(self) -> Authenticator:
+        """Identifies the client of the current request, and checks its permissions."""
+        ...
 
     @property
     def backend(self) -> Backend:

@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from splitbrain.node.api.auth_service import AuthHandlers
 from splitbrain.node.api.cluster_handlers import ClusterHandlers
 from splitbrain.node.api.election_service import ElectionHandlers
 from splitbrain.node.api.lease_service import LeaseHandlers
 from splitbrain.node.api.lock_service import LockHandlers
-from splitbrain.node.api.maintenance_service import MaintenanceHandlers
+from splitbrain.node.api.maintenance_service import MaintenanceHandlers, check_admin
 from splitbrain.node.api.methods import BY_KEY
 from splitbrain.node.api.ports import AdminPort, MemberPort
 from splitbrain.node.api.wait_queue import with_client_errors
@@ -99,6 +100,7 @@ class Api:
         elections = ElectionHandlers(member, self, leases)
         maintenance = MaintenanceHandlers(member)
         cluster = ClusterHandlers(member)
+        auth = AuthHandlers(member)
         unary: dict[str, Handler] = {
             "/v3/kv/put": self.put,
             "/v3/kv/range": self.range,
@@ -127,6 +129,23 @@ class Api:
             "/v3/cluster/member/remove": cluster.remove,
             "/v3/cluster/member/update": cluster.update,
             "/v3/cluster/member/promote": cluster.promote,
+            "/v3/auth/enable": auth.replicate,
+            "/v3/auth/disable": auth.replicate,
+            "/v3/auth/status": auth.replicate,
+            "/v3/auth/authenticate": auth.authenticate,
+            "/v3/auth/user/add": auth.add_user,
+            "/v3/auth/user/get": auth.replicate,
+            "/v3/auth/user/list": auth.replicate,
+            "/v3/auth/user/delete": auth.replicate,
+            "/v3/auth/user/changepw": auth.change_password,
+            "/v3/auth/user/grant": auth.replicate,
+            "/v3/auth/user/revoke": auth.replicate,
+            "/v3/auth/role/add": auth.replicate,
+            "/v3/auth/role/get": auth.replicate,
+            "/v3/auth/role/list": auth.replicate,
+            "/v3/auth/role/delete": auth.replicate,
+            "/v3/auth/role/grant": auth.replicate,
+            "/v3/auth/role/revoke": auth.replicate,
         }
         self.streams: dict[str, StreamHandler] = {
             "/v3/watch": self.watch,
@@ -165,6 +184,8 @@ class Api:
         validation.check_range(request)
         if not request.serializable:
             await self.member.linearizable_read()
+        auth = self.member.auth
+        auth.check(await auth.identity(), request)
         try:
             return self._from_here(read_range(self.member.store, request))
         except CompactedRevision:
@@ -184,6 +205,8 @@ class Api:
         if validation.is_read_only(request):
             if not validation.is_serializable(request):
                 await self.member.linearizable_read()
+            auth = self.member.auth
+            auth.check(await auth.identity(), request)
             return self._from_here(read_txn(self.member.store, request))
         response = await self._propose(request)
         assert isinstance(response, TxnResponse)
@@ -244,9 +267,11 @@ class Api:
 
         The hash can differ between members while compacted keys are being removed.
         """
+        await check_admin(self.member)
         return HashResponse(header=self.member.header(), hash=self.member.store.hash())
 
     async def hash_kv(self, request: HashKVRequest) -> HashKVResponse:
+        await check_admin(self.member)
         try:
             found = self.member.store.hash_kv(request.revision)
         except CompactedRevision:

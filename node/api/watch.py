@@ -34,6 +34,7 @@ QUEUE_MAX = 16
 NO_WATCH_ID = -1
 """The watch id in a response that is for the whole stream or for a refused watch."""
 DUPLICATE_ID = "mvcc: duplicate watch ID provided on the WatchStream"
+NOT_PERMITTED = "rpc error: code = PermissionDenied desc = etcdserver: permission denied"
 EMPTY_RANGE = "mvcc: watcher range is empty"
 
 
@@ -102,6 +103,17 @@ class WatchStream:
 
     async def _create(self, request: WatchCreateRequest) -> None:
         key = request.key or b"\0"
+        if not await self._permitted(key, request.range_end):
+            await self._answers.put(
+                WatchResponse(
+                    header=self._header(),
+                    watch_id=request.watch_id,
+                    created=True,
+                    canceled=True,
+                    cancel_reason=NOT_PERMITTED,
+                )
+            )
+            return
         refusal = self._refusal(key, request)
         if refusal:
             await self._answers.put(
@@ -188,6 +200,17 @@ class WatchStream:
                     )
                 if watch_id in self._progress_due:
                     self._progress_due[watch_id] = True
+
+    async def _permitted(self, key: bytes, range_end: bytes) -> bool:
+        """Whether the client may read all keys of the range.
+
+        For a range without an end, etcd checks only its first key.
+        """
+        try:
+            await self._member.auth.check_read(key, range_end)
+        except RpcError:
+            return False
+        return True
 
     def _refusal(self, key: bytes, request: WatchCreateRequest) -> str:
         if request.range_end not in (b"", b"\0") and key >= request.range_end:

@@ -14,11 +14,17 @@ from splitbrain.node.alarms import Alarms
 from splitbrain.node.apply.admission import refusal
 from splitbrain.node.apply.apply import apply
 from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
+from splitbrain.node.auth.access import check_access
+from splitbrain.node.auth.apply import AuthApplier
+from splitbrain.node.auth.auth_store import AuthStore, Identity
+from splitbrain.node.auth.tokens import SimpleTokens
 from splitbrain.node.lease.lessor import Lessor
 from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.membership import Membership
+from splitbrain.node.messages.auth import AuthWriteRequest
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.internal_request import (
+    InternalRequest,
     MemberAttributesRequest,
     Operation,
     OperationResponse,
@@ -29,7 +35,7 @@ from splitbrain.node.messages.rpc import AlarmRequest
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.pending import Pending
 from splitbrain.node.raft import confchange
-from splitbrain.node.raft.message import Entry, EntryType, Snapshot, Term
+from splitbrain.node.raft.message import Entry, EntryType, Snapshot
 from splitbrain.node.read_barrier import ReadBarrier
 from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.world import World
@@ -71,6 +77,8 @@ class Applier:
         lessor: Lessor,
         membership: Membership,
         alarms: Alarms,
+        auth: AuthStore,
+        tokens: SimpleTokens,
         pending: Pending[Applied],
         published: Pending[None],
         changes: Pending[None],
@@ -85,6 +93,8 @@ class Applier:
         self._lessor = lessor
         self._membership = membership
         self._alarms = alarms
+        self._auth = auth
+        self._auth_applier = AuthApplier(auth, tokens)
         self._pending = pending
         self._published = published
         self._changes = changes
@@ -146,7 +156,7 @@ class Applier:
             await self._path.before("apply_mvcc")
         # There is no await between these two calls, so that one batch of the backend contains both
         # the entry's writes and its index.
-        outcome = self._outcome(request.op, entry.term)
+        outcome = self._outcome(request, request.op, entry)
         store.set_consistent_index(entry.index, entry.term)
         if self._path.observed:
             await self._path.after("apply_mvcc", subject, revision=store.revision)
@@ -155,13 +165,23 @@ class Applier:
         else:
             self._pending.resolve(request.id, Applied(outcome, subject, store.revision))
 
-    def _outcome(self, request: Operation, term: Term) -> OperationResponse | RpcError:
-        refused = refusal(request, self._alarms)
-        if refused is not None:
+    def _outcome(
+        self, request: InternalRequest, operation: Operation, entry: Entry
+    ) -> OperationResponse | RpcError:
+        identity = Identity(request.user, request.auth_revision)
+        try:
+            if isinstance(operation, AuthWriteRequest):
+                return self._auth_applier.apply(operation, identity, entry.index)
+            if self._auth.enabled:
+                check_access(self._auth, self._store, identity, operation)
+        except RpcError as refused:
             return refused
-        if isinstance(request, AlarmRequest):
-            return self._alarms.apply(request)
-        return apply(self._store, request, term)
+        refused_by_alarm = refusal(operation, self._alarms)
+        if refused_by_alarm is not None:
+            return refused_by_alarm
+        if isinstance(operation, AlarmRequest):
+            return self._alarms.apply(operation)
+        return apply(self._store, operation, entry.term)
 
     def _apply_conf_change(self, entry: Entry) -> None:
         """Store a change of the members. Raft has already taken it into effect."""
@@ -183,6 +203,7 @@ class Applier:
         self._store.restore()
         self._membership.restore()
         self._alarms.restore()
+        self._auth.restore()
         if self._membership.is_changed:
             self._members_changed()
         await self._storage.snapshot_installed(snapshot)

@@ -11,15 +11,16 @@ from functools import lru_cache
 
 import msgspec
 
+from splitbrain.node.messages.auth import AuthWriteRequest, AuthWriteResponse
 from splitbrain.node.messages.lease import LeaseWriteRequest, LeaseWriteResponse, LessorRequest
 from splitbrain.node.messages.rpc import AlarmRequest, AlarmResponse, WriteRequest, WriteResponse
 
-ClientWrite = WriteRequest | LeaseWriteRequest | AlarmRequest
+ClientWrite = WriteRequest | LeaseWriteRequest | AlarmRequest | AuthWriteRequest
 """A write of a client that is replicated."""
 StoreOperation = WriteRequest | LeaseWriteRequest | LessorRequest
 """An operation that changes the store."""
 Operation = ClientWrite | LessorRequest
-OperationResponse = WriteResponse | LeaseWriteResponse | AlarmResponse
+OperationResponse = WriteResponse | LeaseWriteResponse | AlarmResponse | AuthWriteResponse
 
 
 class MemberAttributesRequest(
@@ -33,10 +34,16 @@ class MemberAttributesRequest(
 
 
 class InternalRequest(msgspec.Struct, frozen=True, array_like=True):
-    """A request with an id that is unique in the whole life of the cluster."""
+    """A request with an id that is unique in the whole life of the cluster.
+
+    `user` is the user who sent the request, and `auth_revision` the auth revision at which the
+    proposing member identified the user. It is 0 if the client sent no token.
+    """
 
     id: int
     op: Operation | MemberAttributesRequest
+    user: str = ""
+    auth_revision: int = 0
 
     @property
     def client_id(self) -> int:

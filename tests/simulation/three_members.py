@@ -12,6 +12,7 @@ from splitbrain.harness.simulation.cluster import SimulatedCluster, client_url
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.system import SimulatedSystem
 from splitbrain.node.api.v3_service import Api
+from splitbrain.node.messages.caller import CALLER, NOBODY, Caller
 from splitbrain.node.messages.errors import RpcError
 
 MEMBERS = ("n1", "n2", "n3")
@@ -26,12 +27,20 @@ class ThreeMembers:
         self.loop = VirtualLoop()
         self.cluster = SimulatedCluster(self.loop, schedule, settings)
         self.system = SimulatedSystem(self.cluster, folder)
+        self.token = ""
+        """The token of authentication that is sent with each request."""
 
     async def call(self, member: str, route: str, request: Any) -> Any:
         """The member's response to `request`. Raises RpcError."""
 
+        token = self.token
+
         async def serve(api: Api) -> Any:
-            return await api.methods[route](request)
+            CALLER.set(Caller(token=token))
+            try:
+                return await api.methods[route](request)
+            finally:
+                CALLER.set(NOBODY)
 
         return await self.cluster.clients.ask(client_url(member), serve, TIMEOUT_S)
 

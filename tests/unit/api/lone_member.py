@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Collection, Sequence
+from random import Random
 
 from splitbrain.node.alarms import Alarms
 from splitbrain.node.apply.admission import refusal
 from splitbrain.node.apply.apply import apply
+from splitbrain.node.auth.apply import AuthApplier
+from splitbrain.node.auth.auth_store import AuthStore
+from splitbrain.node.auth.authenticator import Authenticator
+from splitbrain.node.auth.tokens import SimpleTokens
 from splitbrain.node.backend import Backend
 from splitbrain.node.messages import rpc
+from splitbrain.node.messages.auth import AuthWriteRequest
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.internal_request import ClientWrite, OperationResponse
 from splitbrain.node.messages.lease import LeaseTimeToLiveResponse
@@ -82,6 +88,16 @@ class LoneMember:
         self.backend: Backend = backend
         self.store = Store(backend)
         self.alarms = Alarms(backend)
+        auth, tokens = AuthStore(backend), SimpleTokens(lambda: 0)
+        self.auth = Authenticator(
+            auth=auth,
+            tokens=tokens,
+            store=self.store,
+            random=Random(1),
+            password_cost_log2=1,
+            read_barrier=self.linearizable_read,
+        )
+        self._auth_applier = AuthApplier(auth, tokens)
         self.leases = LoneLeases(self.store)
         self.cluster = LoneCluster()
         self.linearizable_reads = 0
@@ -103,6 +119,8 @@ class LoneMember:
             raise refused
         if isinstance(operation, rpc.AlarmRequest):
             return self.alarms.apply(operation)
+        if isinstance(operation, AuthWriteRequest):
+            return self._auth_applier.apply(operation, await self.auth.identity(), 1)
         result = apply(self.store, operation)
         if isinstance(result, RpcError):
             raise result

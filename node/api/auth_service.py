@@ -1,0 +1,67 @@
+"""The Auth service.
+
+Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/auth.go`, `server/etcdserver/v3_server.go`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from splitbrain.node.api.ports import MemberPort
+from splitbrain.node.messages import auth_errors as errors
+from splitbrain.node.messages.auth import (
+    AuthenticateRequest,
+    AuthenticateResponse,
+    AuthUserAddRequest,
+    AuthUserAddResponse,
+    AuthUserChangePasswordRequest,
+    AuthUserChangePasswordResponse,
+)
+from splitbrain.node.messages.errors import RpcError
+
+
+class AuthHandlers:
+    """Handlers of the Auth service. They raise RpcError."""
+
+    def __init__(self, member: MemberPort) -> None:
+        self._member = member
+
+    async def replicate(self, request: Any) -> Any:
+        """Replicate a request that needs no preparation, and return its response."""
+        response: Any = await self._member.propose(request)
+        return replace(response, header=self._member.header())
+
+    async def add_user(self, request: AuthUserAddRequest) -> AuthUserAddResponse:
+        hashed = ""
+        if request.options is None or not request.options.no_password:
+            hashed = self._member.auth.hashed(request.password)
+        response = await self.replicate(replace(request, password="", hashed_password=hashed))
+        assert isinstance(response, AuthUserAddResponse)
+        return response
+
+    async def change_password(
+        self, request: AuthUserChangePasswordRequest
+    ) -> AuthUserChangePasswordResponse:
+        hashed = self._member.auth.hashed(request.password) if request.password else ""
+        response = await self.replicate(replace(request, password="", hashed_password=hashed))
+        assert isinstance(response, AuthUserChangePasswordResponse)
+        return response
+
+    async def authenticate(self, request: AuthenticateRequest) -> AuthenticateResponse:
+        """Check a password, and return a new token.
+
+        If users change between the check and the assignment, the password is checked again.
+        """
+        await self._member.linearizable_read()
+        while True:
+            login = self._member.auth.checked_login(request)
+            try:
+                response = await self.replicate(login)
+            except RpcError as problem:
+                if problem != errors.old_auth_revision():
+                    raise
+                continue
+            assert isinstance(response, AuthenticateResponse)
+            return response

@@ -1,0 +1,1 @@
+"""Users, roles and permissions: the replicated state, the tokens, and the checks of requests."""

@@ -1,0 +1,90 @@
+"""Identifies the client of a request by its token, and checks what the client may read.
+
+Source: etcd 3.5.1, `server/auth/store.go` (AuthInfoFromCtx), `server/etcdserver/v3_server.go`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from random import Random
+
+from splitbrain.node.auth.access import check_access
+from splitbrain.node.auth.auth_store import ANONYMOUS, AuthStore, Identity
+from splitbrain.node.auth.password import hash_password, matches
+from splitbrain.node.auth.tokens import SimpleTokens, index_of, new_prefix
+from splitbrain.node.messages import auth_errors as errors
+from splitbrain.node.messages.auth import AuthenticateRequest, TokenAssignRequest
+from splitbrain.node.messages.caller import CALLER
+from splitbrain.node.mvcc.store import Store
+
+
+class Authenticator:
+    """Authentication as the handlers of the API see it.
+
+    `read_barrier` returns when this member has applied all entries that were committed at the call.
+    `password_cost_log2` is the cost of hashing a new password.
+    """
+
+    def __init__(
+        self,
+        *,
+        auth: AuthStore,
+        tokens: SimpleTokens,
+        store: Store,
+        random: Random,
+        password_cost_log2: int,
+        read_barrier: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._auth = auth
+        self._tokens = tokens
+        self._store = store
+        self._random = random
+        self._password_cost_log2 = password_cost_log2
+        self._read_barrier = read_barrier
+
+    async def identity(self) -> Identity:
+        """Return the identity of the current request's client.
+
+        Raises RpcError if the client sent a token that is not valid. As in etcd, no token is valid
+        while authentication is disabled.
+        """
+        token = CALLER.get().token
+        if not token:
+            return ANONYMOUS
+        name = self._tokens.user_of(token)
+        if name is None and index_of(token) > self._store.consistent_index:
+            # Another member has assigned the token, and this member has not applied that yet.
+            await self._read_barrier()
+            name = self._tokens.user_of(token)
+        if name is None:
+            raise errors.invalid_auth_token()
+        return Identity(name, self._auth.revision)
+
+    def check(self, identity: Identity, request: object) -> None:
+        """Raise RpcError unless the client may execute the request on the current state."""
+        check_access(self._auth, self._store, identity, request)
+
+    async def check_read(self, key: bytes, range_end: bytes) -> None:
+        """Raise RpcError unless the client may read every key of the range."""
+        identity = await self.identity()
+        self._auth.check_read(identity, key, range_end)
+
+    async def check_admin(self) -> None:
+        """Raise RpcError unless the client has the role root, or authentication is disabled."""
+        self._auth.check_admin(await self.identity())
+
+    def hashed(self, password: str) -> str:
+        return hash_password(password, self._random, self._password_cost_log2)
+
+    def checked_login(self, request: AuthenticateRequest) -> TokenAssignRequest:
+        """Check a password, and return the request that assigns a token. Raises RpcError."""
+        if not self._auth.enabled:
+            raise errors.auth_not_enabled()
+        user = self._auth.users.get(request.name)
+        if user is None:
+            raise errors.authentication_failed()
+        if user.no_password:
+            raise errors.no_password_user()
+        if not matches(request.password, user.hashed_password):
+            raise errors.authentication_failed()
+        return TokenAssignRequest(request.name, new_prefix(self._random), self._auth.revision)

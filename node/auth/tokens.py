@@ -1,0 +1,77 @@
+"""Simple tokens: random texts that the members remember, each with its user.
+
+A token is assigned when a committed entry is applied, so every member knows it. Tokens are not
+stored: they end with the process of the member, after `TTL_S` without use, when their user is
+changed, and when authentication is disabled.
+
+Source: etcd 3.5.1, `server/auth/simple_token.go`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from string import ascii_letters
+
+TTL_S = 300.0
+PREFIX_LETTERS = 16
+_SWEEP = 64
+"""Expired tokens are removed after so many assignments."""
+
+
+class SimpleTokens:
+    """The tokens that this member knows. `now_ns` is the member's monotonic clock."""
+
+    def __init__(self, now_ns: Callable[[], int]) -> None:
+        self._now_ns = now_ns
+        self._users: dict[str, str] = {}
+        self._expire_ns: dict[str, int] = {}
+        self._assigned = 0
+
+    def assign(self, prefix: str, index: int, user: str) -> str:
+        """Remember the token that the entry at `index` assigns to a user, and return it."""
+        token = f"{prefix}.{index}"
+        self._users[token] = user
+        self._extend(token)
+        self._assigned += 1
+        if self._assigned % _SWEEP == 0:
+            self._sweep()
+        return token
+
+    def user_of(self, token: str) -> str | None:
+        """Return the user of a token, and extend the token's life. None if it is not valid."""
+        user = self._users.get(token)
+        if user is None or self._expire_ns[token] <= self._now_ns():
+            return None
+        self._extend(token)
+        return user
+
+    def end_of_user(self, user: str) -> None:
+        for token in [token for token, one in self._users.items() if one == user]:
+            self._forget(token)
+
+    def end_all(self) -> None:
+        self._users.clear()
+        self._expire_ns.clear()
+
+    def _extend(self, token: str) -> None:
+        self._expire_ns[token] = self._now_ns() + int(TTL_S * 1e9)
+
+    def _sweep(self) -> None:
+        now = self._now_ns()
+        for token in [token for token, end in self._expire_ns.items() if end <= now]:
+            self._forget(token)
+
+    def _forget(self, token: str) -> None:
+        del self._users[token], self._expire_ns[token]
+
+
+def new_prefix(random: Random) -> str:
+    """Return the random part of a new token."""
+    return "".join(random.choice(ascii_letters) for _ in range(PREFIX_LETTERS))
+
+
+def index_of(token: str) -> int:
+    """Return the index of the entry that assigned a token. 0 if it is not a simple token."""
+    _, dot, index = token.rpartition(".")
+    return int(index) if dot and index.isascii() and index.isdecimal() else 0
