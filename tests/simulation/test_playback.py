@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from splitbrain.harness.cli.main import run_main
-from splitbrain.harness.drawing.draw import draw_swarm_schedule
+from splitbrain.harness.drawing.draw import draw_schedule, draw_swarm_schedule
 from splitbrain.harness.report.playback.page import Mark, playback, render
+from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.simulation.run import simulate
 from splitbrain.harness.simulation.state_recording import (
     MemberMoment,
@@ -94,9 +95,9 @@ def test_the_moment_at_which_a_planted_bug_commits_too_early_is_marked(tmp_path:
 def test_a_run_of_processes_cannot_be_played_back(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    schedule = tmp_path / "s.schedule"
-    schedule.write_text('seed 1\nmembers n1\noption system "python_node"\nlasts 1 s\n')
-    assert run_main(["playback", str(schedule)]) == 254
+    options = Options(system="python_node", seed=1, time_limit_s=0.2, nemesis=(), nodes=(1,))
+    RunFolder(tmp_path).write_schedule(draw_schedule(options))
+    assert run_main(["playback", str(tmp_path)]) == 254
     assert "only a simulated run" in capsys.readouterr().err
 
 
