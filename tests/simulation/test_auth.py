@@ -73,6 +73,10 @@ def test_every_member_accepts_a_token_and_checks_permissions(tmp_path: Path) -> 
 def test_a_revoked_permission_ends_at_every_member_at_once(tmp_path: Path) -> None:
     async def scenario(members: ThreeMembers) -> None:
         tokens = await prepare(members)
+        members.token = tokens["u1"]
+        for member in MEMBERS:
+            assert not await members.refusal(member, PUT, OWN)
+            assert not await members.refusal(member, RANGE, RangeRequest(b"a"))
         members.token = tokens["root"]
         revoked = auth.AuthRoleRevokePermissionRequest("r1", b"a", b"c")
         await members.call("n3", "/v3/auth/role/revoke", revoked)
