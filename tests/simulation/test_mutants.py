@@ -12,6 +12,7 @@ import pytest
 from splitbrain.checkers.catalogue import CHECKERS
 from splitbrain.harness.mutants.catalogue import mutant, names, plant
 from splitbrain.harness.runs.execute import INVARIANTS
+from splitbrain.nemesis.catalogue import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SPLITBRAIN = (sys.executable, "-c", "from splitbrain.harness.cli.main import main; main()")
@@ -21,6 +22,7 @@ QUICK = (
     "wal_synced_before_the_write",
     "index_ahead_of_data",
     "replayed_tail_not_synced",
+    "recovery_skips_lost_entries",
 )
 """Planted bugs of different areas that the first seeds find."""
 
@@ -45,6 +47,9 @@ def test_there_are_at_least_forty_mutants_with_a_source_and_expected_checkers() 
         assert known.source, name
         assert known.found_by, name
         assert set(known.found_by) <= {*CHECKERS, INVARIANTS}, name
+        kinds = known.hunt.get("nemesis", ())
+        assert isinstance(kinds, tuple), name
+        assert set(kinds) <= set(KINDS), name
 
 
 @pytest.mark.parametrize("name", names())

@@ -1,0 +1,19 @@
+"""Any damage of the newest segment counts as a torn record."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.storage import wal_segment_reader
+
+MUTANT = Mutant(
+    what="the log is cut off at a damaged record, and acknowledged records after it are"
+    " lost",
+    source="etcd-io/etcd issue 10219 and its wal repair, which truncates at the first broken"
+    " record; Alagappan et al., FAST 2018 (protocol-aware recovery)",
+    found_by=("invariants", "raft_safety", "write_path", "mvcc"),
+    hunt={"nemesis": ("storage",)},
+)
+
+
+def plant() -> None:
+    wal_segment_reader.is_torn = lambda *_: True
