@@ -55,5 +55,10 @@ nightly: $(READY)
 mutants: $(READY)
 	$(BIN)/python -m tests.mutants.table --tries $(TRIES) --workers $(WORKERS) --shrink 20
 
+# Measure what the examples find in stores that others wrote, and write docs/track-record.md:
+# make track-record STORE=redis. An interrupted measurement is continued.
+track-record: $(READY)
+	$(BIN)/python examples/track_record.py $(if $(STORE),--store $(STORE)) --tries $(or $(TRACK_TRIES),5)
+
 clean:
 	rm -rf $(VENV) .venv-3.* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis store

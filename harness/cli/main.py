@@ -26,6 +26,7 @@ GROUPS = {
     "Judge": ("check", "export", "generate"),
     "Browse and keep": ("serve", "playback", "runs", "groups", "artifacts", "corpus"),
     "Use the store": ("node",),
+    "Start": ("init", "doctor"),
     "Help": ("list", "completion"),
 }
 """Heading in `splitbrain --help` → its commands."""

@@ -1,0 +1,106 @@
+"""Redis with Sentinel, and one Redis alone, as systems; and a client with a set and registers."""
+
+from collections.abc import Mapping, Sequence
+
+import redis
+
+from splitbrain import Address, Definite, LocalMember, LocalProcesses, ProxiedProcesses, StoreClient
+
+SENTINEL = """\
+port {port}
+sentinel monitor store 127.0.0.1 {primary} 2
+sentinel down-after-milliseconds store 1000
+sentinel failover-timeout store 3000
+sentinel announce-ip 127.0.0.1
+sentinel announce-port {announced}
+"""
+
+
+class RedisSentinel(ProxiedProcesses):
+    """One primary, its replicas, and a sentinel beside each of them, with a majority as quorum."""
+
+    name = "redis-sentinel"
+    ports = ("client", "sentinel")
+    proxied = ("client", "sentinel")
+    version_command = ("redis-server", "--version")
+
+    def prepare(self, member: LocalMember) -> None:
+        primary = self.places[self.members[0]].dialled["client"]
+        lines = [
+            f"port {member.ports['client']}", "appendonly yes", "replica-announce-ip 127.0.0.1",
+            f"replica-announce-port {member.dialled['client']}",
+        ]
+        if member.number > 1:
+            lines.append(f"replicaof 127.0.0.1 {primary}")
+        (member.folder / "redis.conf").write_text("\n".join(lines) + "\n")
+        (member.folder / "sentinel.conf").write_text(SENTINEL.format(
+            port=member.ports["sentinel"], primary=primary, announced=member.dialled["sentinel"],
+        ))
+
+    def command(self, member: LocalMember) -> Sequence[str]:
+        return ("redis-server", "redis.conf")
+
+    def commands(self, member: LocalMember) -> Mapping[str, Sequence[str]]:
+        return {
+            "redis": self.command(member),
+            "sentinel": ("redis-server", "sentinel.conf", "--sentinel"),
+        }
+
+    async def role(self, member: str) -> list[object]:
+        async with redis.asyncio.Redis(port=self.places[member].ports["client"]) as connection:
+            return await connection.execute_command("ROLE")
+
+    async def healthy(self, member: str) -> bool:
+        roles = {one: await self.role(one) for one in self.members}
+        mine = roles[member]
+        primaries = [one for one in roles.values() if one[0] == b"master"]
+        return len(primaries) == 1 and (mine[0] == b"master" or mine[3] == b"connected")
+
+    async def leader(self) -> str | None:
+        for member in self.members:
+            if self.alive(member) and (await self.role(member))[0] == b"master":
+                return member
+        return None
+
+
+class RedisAlone(LocalProcesses):
+    """One Redis that syncs every write before it answers."""
+
+    name = "redis-alone"
+    version_command = ("redis-server", "--version")
+
+    def command(self, member: LocalMember) -> Sequence[str]:
+        return (
+            "redis-server", "--port", str(member.ports["client"]),
+            "--appendonly", "yes", "--appendfsync", "always",
+        )
+
+
+class RedisClient(StoreClient):
+    """Writes to the member that it is connected to, and reads only from a primary."""
+
+    definite = (redis.exceptions.ReadOnlyError, redis.exceptions.BusyLoadingError)
+
+    def open(self, member: Address) -> None:
+        self.redis = redis.Redis(member.host, member.port, socket_timeout=2, retry=None)
+        self.redis.ping()
+
+    def close(self) -> None:
+        self.redis.close()
+
+    def _primary(self) -> redis.Redis:
+        if self.redis.execute_command("ROLE")[0] != b"master":
+            raise Definite("not the primary")
+        return self.redis
+
+    def add(self, element: int) -> None:
+        self.redis.sadd("set", element)
+
+    def read(self, key: int | None = None) -> object:
+        if key is None:
+            return sorted(map(int, self._primary().smembers("set")))
+        value = self._primary().get(key)
+        return None if value is None else int(value)
+
+    def write(self, key: int, value: int) -> None:
+        self.redis.set(key, value)
