@@ -120,6 +120,13 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     " default. Negative: no quota.",
 )
 @click.option(
+    "--experimental-corrupt-check-time",
+    default="0s",
+    show_default=True,
+    metavar="DURATION",
+    help="The interval at which the leader compares its data with its peers'. 0s: never.",
+)
+@click.option(
     "--password-cost",
     type=click.IntRange(1, 24),
     default=14,
@@ -257,6 +264,9 @@ def member_config(flags: dict[str, object]) -> Config:
             request_bytes_max=number("max_request_bytes"),
             txn_operations_max=number("max_txn_ops"),
             backend_quota_bytes=number("quota_backend_bytes") or DEFAULT_QUOTA_BYTES,
+            corruption_check_interval_ms=parse_duration_ms(
+                text("experimental_corrupt_check_time"), "--experimental-corrupt-check-time"
+            ),
             password_cost_log2=number("password_cost"),
             compaction_period_ms=period_ms,
             compaction_revisions=revisions,

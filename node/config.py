@@ -85,6 +85,8 @@ class Config:
     """The time between two progress notifications to a watcher without events."""
     lease_checkpoint_interval_s: int = 300
     """The interval at which the leader records the remaining time of longer leases."""
+    corruption_check_interval_ms: int = 0
+    """The time between two comparisons of the members' data. 0: they are not compared."""
     password_cost_log2: int = 14
     """The base-2 logarithm of the cost of hashing a password with scrypt."""
     compaction_period_ms: int = 0
@@ -151,6 +153,7 @@ def checked_config(config: Config) -> Config:
         ("--auto-compaction-retention", config.compaction_period_ms, 0),
         ("--auto-compaction-retention", config.compaction_revisions, 0),
         ("--password-cost", config.password_cost_log2, 1),
+        ("--experimental-corrupt-check-time", config.corruption_check_interval_ms, 0),
         ("--backend-batch-interval", config.backend_batch_interval_ms, 0),
         ("--backend-batch-limit", config.backend_batch_operations_max, 1),
         ("--wal-segment-bytes", config.wal_segment_bytes, 4096),

@@ -40,6 +40,7 @@ from splitbrain.node.joining import joined_config
 from splitbrain.node.lease.lessor import Lessor
 from splitbrain.node.lease.service import LeaseService
 from splitbrain.node.maintenance.auto_compaction import AutoCompaction, policy_of
+from splitbrain.node.maintenance.corruption_check import CorruptionCheck
 from splitbrain.node.maintenance.space_quota import SpaceQuota
 from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.membership import Membership
@@ -158,6 +159,8 @@ class Server:
     def _start_maintenance(self) -> None:
         world = self._world
         world.spawn(self._quota.run(), "quota")
+        if self._config.corruption_check_interval_ms:
+            world.spawn(self._corruption.run(), "corruption_check")
         policy = policy_of(self._config)
         if policy is not None:
             compaction = AutoCompaction(
@@ -168,6 +171,11 @@ class Server:
                 compact=self.propose,
             )
             world.spawn(compaction.run(), "auto_compaction")
+
+    async def _answer_peer(self, question: bytes) -> bytes:
+        """Answer the question of another member. Raises ConnectionError if this is impossible."""
+        answer = self._corruption.answer(question)
+        return await self.leases.answer_peer(question) if answer is None else answer
 
     async def _join(self) -> Config:
         """Join the cluster if this member was added to a running one."""
@@ -362,11 +370,22 @@ class Server:
         calls = PeerCalls(
             self._world,
             lambda peer, queue_bytes_max: transport.dial(peer, "calls", queue_bytes_max),
-            lambda question: self.leases.answer_peer(question),  # noqa: PLW0108
+            self._answer_peer,
             self._ids.next,
         )
         transport.take_calls_with(calls.take)
         self._calls = calls
+        self._corruption = CorruptionCheck(
+            world=self._world,
+            store=self.store,
+            alarms=self._alarms,
+            interval_s=self._config.corruption_check_interval_ms / 1000,
+            leads=lambda: self.raft.role is Role.LEADER,
+            peers=lambda: [one.id for one in self.members() if one.id != self.member_id],
+            ask=calls.ask,
+            raise_alarm=self._replicate,
+            read_barrier=self.linearizable_read,
+        )
         self.leases = LeaseService(
             clock=self._world.clock,
             member_id=self._config.member_id,

@@ -1,0 +1,114 @@
+"""Compares the leader's data with that of its peers, and raises the alarm CORRUPT for a difference.
+
+The leader hashes its changes up to a revision, and asks each peer for the hash at that revision.
+Two hashes are compared only if both members have compacted to the same revision. A peer that does
+not answer, or has not applied the revision yet, is asked again at the next check.
+
+Source: etcd's `server/etcdserver/corrupt.go`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Literal
+
+import msgspec
+
+from splitbrain.node.alarms import Alarms
+from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.messages.rpc import AlarmAction, AlarmRequest, AlarmType
+from splitbrain.node.mvcc.hash import HashResult
+from splitbrain.node.mvcc.revision import CompactedRevision, FutureRevision
+from splitbrain.node.mvcc.store import Store
+from splitbrain.node.raft.errors import ProposalDropped
+from splitbrain.node.world import World
+
+ANSWER_TIMEOUT_S = 5.0
+
+
+class HashQuestion(msgspec.Struct, frozen=True, array_like=True):
+    """Asks a peer for its hash of all changes up to a revision."""
+
+    kind: Literal["hash_kv"]
+    revision: int
+
+
+class CorruptionCheck:
+    """The checks of one member. `run` is the task, which checks while this member leads.
+
+    `ask(peer, question, timeout_s)` returns the answer of a peer, or raises ConnectionError.
+    `raise_alarm` replicates a request. `read_barrier` returns when this member has applied all
+    entries that were committed at the call.
+    """
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        store: Store,
+        alarms: Alarms,
+        interval_s: float,
+        leads: Callable[[], bool],
+        peers: Callable[[], Iterable[int]],
+        ask: Callable[[int, bytes, float], Awaitable[bytes]],
+        raise_alarm: Callable[[AlarmRequest], Awaitable[object]],
+        read_barrier: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._world = world
+        self._store = store
+        self._alarms = alarms
+        self._interval_s = interval_s
+        self._leads = leads
+        self._peers = peers
+        self._ask = ask
+        self._raise_alarm = raise_alarm
+        self._read_barrier = read_barrier
+
+    async def run(self) -> None:
+        """Check once every interval, by this member's clock."""
+        while True:
+            await self._world.clock.sleep(self._interval_s)
+            if not self._leads():
+                continue
+            try:
+                await self._check()
+            except (RpcError, ProposalDropped, CompactedRevision) as problem:
+                self._world.log("warn", "cannot check for corruption", why=str(problem))
+
+    async def _check(self) -> None:
+        await self._read_barrier()
+        own = self._store.hash_kv(self._store.revision)
+        question = msgspec.msgpack.encode(HashQuestion("hash_kv", own.hash_revision))
+        for peer in self._peers():
+            try:
+                answer = await self._ask(peer, question, ANSWER_TIMEOUT_S)
+                found = msgspec.msgpack.decode(answer, type=HashResult)
+            except (ConnectionError, msgspec.MsgspecError):
+                continue
+            if differs(own, found) and not self._alarms.is_raised(AlarmType.CORRUPT, peer):
+                self._world.log(
+                    "error", "the data of a peer differs", peer=f"{peer:x}",
+                    revision=own.hash_revision, hash=own.hash, peer_hash=found.hash,
+                )
+                await self._raise_alarm(
+                    AlarmRequest(AlarmAction.ACTIVATE, peer, AlarmType.CORRUPT)
+                )
+
+    def answer(self, data: bytes) -> bytes | None:
+        """Answer the question of a peer. None if it is not about a hash.
+
+        Raises ConnectionError if this member cannot read at the revision.
+        """
+        try:
+            question = msgspec.msgpack.decode(data, type=HashQuestion)
+        except msgspec.MsgspecError:
+            return None
+        try:
+            return msgspec.msgpack.encode(self._store.hash_kv(question.revision))
+        except (CompactedRevision, FutureRevision) as problem:
+            raise ConnectionError(str(problem)) from problem
+
+
+def differs(own: HashResult, other: HashResult) -> bool:
+    """Whether two members have different data. Unknown if they are compacted differently."""
+    return own.compact_revision == other.compact_revision and own.hash != other.hash
