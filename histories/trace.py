@@ -58,6 +58,9 @@ class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     peer: str = ""
     """The receiver for `replicate`; the member that forwarded the proposal, if any, for
     `leader_receive`; see `STEPS` for `start` and `vote`; "" for all other steps."""
+    carrier: str = ""
+    """How the client's request came, for `client_request` and `respond`: "grpc" or "json"; "" if
+    it came in simulation."""
 
 
 def read_trace(path: Path) -> Iterator[TraceEvent]:

@@ -46,6 +46,7 @@ from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.membership import Membership
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.auth import TokenAssignRequest
+from splitbrain.node.messages.caller import CALLER
 from splitbrain.node.messages.errors import Code, RpcError
 from splitbrain.node.messages.internal_request import (
     ClientWrite,
@@ -486,9 +487,10 @@ class Server:
         data = encode(
             InternalRequest(subject.request, operation, identity.name, identity.revision)
         )
+        carrier = CALLER.get().carrier
         try:
             await self._path.before("client_request")
-            await self._path.after("client_request", subject)
+            await self._path.after("client_request", subject, carrier=carrier)
             done = await self._pending.wait_for(
                 subject.request, lambda: self._driver.propose(subject, data)
             )
@@ -498,7 +500,7 @@ class Server:
         except ProposalDropped as dropped:
             self.metrics.proposal_failed()
             raise dropped_error(dropped) from dropped
-        self._path.trace("respond", done.subject, revision=done.revision)
+        self._path.trace("respond", done.subject, revision=done.revision, carrier=carrier)
         if self.failpoints.armed:
             self._world.spawn(self._after_respond(), "after_respond")
         return done.response

@@ -19,7 +19,8 @@ from splitbrain.node.world import World
 class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """A line of `trace.jsonl`, described in docs/reference/write-path.md.
 
-    `request` is 0 if the step does not belong to a client's request.
+    `request` is 0 if the step does not belong to a client's request. `carrier` is how the request
+    came ("grpc" or "json"). Only the first and the last step have it.
     """
 
     member: str
@@ -30,6 +31,7 @@ class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     index: int = 0
     revision: int = 0
     peer: str = ""
+    carrier: str = ""
 
 
 class Traced(msgspec.Struct, frozen=True):
@@ -63,9 +65,11 @@ class WritePath:
         if self.failpoints.armed:
             await self.failpoints.reach(f"before_{step}")
 
-    async def after(self, step: str, subject: Traced, *, revision: int = 0, peer: str = "") -> None:
+    async def after(
+        self, step: str, subject: Traced, *, revision: int = 0, peer: str = "", carrier: str = ""
+    ) -> None:
         """Trace the step, and execute the failpoint after it. Raises FailpointError."""
-        self.trace(step, subject, revision=revision, peer=peer)
+        self.trace(step, subject, revision=revision, peer=peer, carrier=carrier)
         await self.reached_after(step)
 
     async def reached_after(self, step: str) -> None:
@@ -79,7 +83,9 @@ class WritePath:
             self.trace(step, subject, peer=peer)
         await self.reached_after(step)
 
-    def trace(self, step: str, subject: Traced, *, revision: int = 0, peer: str = "") -> None:
+    def trace(
+        self, step: str, subject: Traced, *, revision: int = 0, peer: str = "", carrier: str = ""
+    ) -> None:
         """Write the event, if tracing is on."""
         if not self.tracing:
             return
@@ -92,5 +98,6 @@ class WritePath:
             subject.index,
             revision,
             peer,
+            carrier,
         )
         self._world.trace(self._encode(event) + b"\n")

@@ -33,9 +33,9 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
             " name from `splitbrain list workloads`, or package.module:Class.", metavar="NAME"),
     click.option("-o", "--workload-option", "workload_options", multiple=True, metavar="NAME=VALUE",
                  help="Set an option of the workload, such as keys=3. Can be repeated."),
-    _option("client", "The client of the store, package.module:Class. The workload is then one for"
-            " any store: see `splitbrain list store-workloads`.", metavar="NAME",
-            shown="etcd's v3 JSON API"),
+    _option("client", "json or grpc: the carrier of requests to members with etcd's v3 API. Or the"
+            " client of another store, package.module:Class. The workload is then one for any"
+            " store: see `splitbrain list store-workloads`.", metavar="NAME", shown="json"),
     click.option("--client-option", "client_options", multiple=True, metavar="NAME=VALUE",
                  help="Set an option of the client. Can be repeated."),
     click.option("--system-option", "system_options", multiple=True, metavar="NAME=VALUE",

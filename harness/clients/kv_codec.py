@@ -47,6 +47,9 @@ DELETE = "/v3/kv/deleterange"
 TXN = "/v3/kv/txn"
 COMPACT = "/v3/kv/compaction"
 
+ROUTES: dict[type, str] = {Put: PUT, Range: RANGE, Delete: DELETE, Txn: TXN, Compact: COMPACT}
+"""The path of each type of request."""
+
 COMPARE_TARGETS = {
     "value": ("VALUE", "value"),
     "version": ("VERSION", "version"),
@@ -69,7 +72,7 @@ def encode_request(request: Request) -> tuple[str, bytes]:
         case Range(range_end="", revision=0, limit=0, serializable=False, keys_only=False,
                    count_only=False):
             return RANGE, b'{"key":"%b"}' % _b64(request.key)
-    path, wire = _wire(request)
+    path, wire = wire_form(request)
     return path, msgspec.json.encode(wire)
 
 
@@ -77,7 +80,11 @@ def _b64(text: str) -> bytes:
     return b64encode(to_bytes(text))
 
 
-def _wire(request: Request) -> tuple[str, dict[str, Any]]:
+def wire_form(request: Request) -> tuple[str, dict[str, Any]]:
+    """The gateway's path for `request`, and the fields of its message.
+
+    Bytes are bytes, 64-bit integers are strings, and enums are names.
+    """
     match request:
         case Put():
             return PUT, _without_zeros(
@@ -123,7 +130,7 @@ def _sorting(request: Range) -> dict[str, str]:
 
 
 def _branch_request(request: Put | Range | Delete | Txn) -> dict[str, Any]:
-    _, wire = _wire(request)
+    _, wire = wire_form(request)
     match request:
         case Put():
             return {"request_put": wire}
@@ -162,11 +169,14 @@ def _without_zeros(**fields: Any) -> dict[str, Any]:
 # --- answers ------------------------------------------------------------------
 
 
-_put_decoder = msgspec.json.Decoder(PutAnswer, strict=False)
-_range_decoder = msgspec.json.Decoder(RangeAnswer, strict=False)
-_delete_decoder = msgspec.json.Decoder(DeleteAnswer, strict=False)
-_txn_decoder = msgspec.json.Decoder(TxnAnswer, strict=False)
-_compact_decoder = msgspec.json.Decoder(CompactAnswer, strict=False)
+ANSWERS: dict[type, Any] = {
+    Put: PutAnswer, Range: RangeAnswer, Delete: DeleteAnswer, Txn: TxnAnswer,
+    Compact: CompactAnswer,
+}
+"""The type of the answer to each type of request."""
+_DECODERS: dict[type, Any] = {
+    request: msgspec.json.Decoder(answer, strict=False) for request, answer in ANSWERS.items()
+}
 _error_decoder = msgspec.json.Decoder(Error, strict=False)
 
 
@@ -175,17 +185,25 @@ def decode_result(request: Request, body: bytes) -> Result:
 
     Raises msgspec.MsgspecError if `body` is not an answer to this kind of request.
     """
-    match request:
-        case Put():
-            return _put(_put_decoder.decode(body))
-        case Range():
-            return _range(_range_decoder.decode(body))
-        case Delete():
-            return _delete(_delete_decoder.decode(body))
-        case Txn():
-            return _txn(_txn_decoder.decode(body))
-        case Compact():
-            return CompactResult(history_header(_compact_decoder.decode(body).header))
+    return result_of(_DECODERS[type(request)].decode(body))
+
+
+KvAnswer = PutAnswer | RangeAnswer | DeleteAnswer | TxnAnswer | CompactAnswer
+
+
+def result_of(wire: KvAnswer) -> Result:
+    """The result in an answer. Raises msgspec.ValidationError for an impossible answer."""
+    match wire:
+        case PutAnswer():
+            return _put(wire)
+        case RangeAnswer():
+            return _range(wire)
+        case DeleteAnswer():
+            return _delete(wire)
+        case TxnAnswer():
+            return _txn(wire)
+        case CompactAnswer():
+            return CompactResult(history_header(wire.header))
 
 
 def decode_error(body: bytes) -> str:

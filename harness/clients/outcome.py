@@ -3,6 +3,7 @@
 - A read has no effect on the store. Therefore every error of a read is `fail`.
 - An error of another request is `fail` if the tables below show that the request certainly had no
   effect and never will have one.
+- A code of gRPC is judged by the status that the JSON gateway has for it.
 - Every other error, also one that is not in the tables, is `info`. A wrong `fail` would make the
   checkers reject a correct store, while a needless `info` only slows them down.
 
@@ -20,6 +21,7 @@ import aiohttp
 
 from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
 from splitbrain.histories.service import AnyRequest, changes_store
+from splitbrain.node.messages.errors import RpcError
 
 Certainty = Literal["fail", "info"]
 
@@ -84,6 +86,7 @@ STATUSES: tuple[Row, ...] = (
     Row("405", "fail", "no such method"),
     Row("413", "fail", "too large to read"),
     Row("415", "fail", "the content type is not accepted, so the body is not read"),
+    Row("501", "fail", "gRPC Unimplemented: no such method"),
     Row("408", "info", "gRPC Canceled: the member stopped waiting"),
     Row("500", "info", "an error that is in no table"),
     Row("503", "info", "gRPC Unavailable: the gateway may have forwarded the request before"),
@@ -114,6 +117,12 @@ def of_status(request: AnyRequest, status: int, message: str) -> tuple[Certainty
     """The outcome of an answer whose status is not 200, and the text to record."""
     text = f"{status} {message}".rstrip()
     return _unless_read(request, _row(status, message).outcome), text
+
+
+def of_code(request: AnyRequest, error: RpcError) -> tuple[Certainty, str]:
+    """The outcome of a call that gRPC answered with an error, and the text to record."""
+    text = f"{error.code.name} {error.message}".rstrip()
+    return _unless_read(request, _row(error.http_status, error.message).outcome), text
 
 
 def of_exception(request: AnyRequest, error: BaseException) -> tuple[Certainty, str]:

@@ -66,7 +66,7 @@ PATHS: Mapping[type, str] = {
 def encode_any(request: AnyRequest) -> tuple[str, bytes]:
     """The gateway's path for `request`, and its JSON body."""
     if isinstance(request, ServiceRequest):
-        return PATHS[type(request)], msgspec.json.encode(_wire(request))
+        return PATHS[type(request)], msgspec.json.encode(wire_form(request))
     return kv_codec.encode_request(request)
 
 
@@ -79,11 +79,12 @@ def decode_any(request: AnyRequest, body: bytes) -> AnyResult:
             if wire.result is None:
                 raise msgspec.ValidationError("the answer to a keep-alive has no `result`")
             wire = wire.result
-        return _RESULTS[type(request)](wire)
+        return service_result(request, wire)
     return kv_codec.decode_result(request, body)
 
 
-def _wire(request: ServiceRequest) -> dict[str, Any]:
+def wire_form(request: ServiceRequest) -> dict[str, Any]:
+    """The fields of the message of `request`, in the form of `kv_codec.wire_form`."""
     match request:
         case LeaseGrant():
             return {"ID": str(request.id), "TTL": str(request.ttl)}
@@ -118,6 +119,11 @@ def _leader(request: Proclaim | Resign) -> dict[str, Any]:
 
 
 _decoder = msgspec.json.Decoder(ServiceAnswer, strict=False)
+
+
+def service_result(request: ServiceRequest, wire: ServiceAnswer) -> ServiceResult:
+    """The result in the answer to `request`."""
+    return _RESULTS[type(request)](wire)
 
 
 def _header(wire: ServiceAnswer) -> Header:

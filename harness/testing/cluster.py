@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from splitbrain.harness.campaign.corpus import SavedRun
-from splitbrain.harness.clients.json_client import Completion, open_clients
+from splitbrain.harness.clients.carriers import clients_of
+from splitbrain.harness.clients.json_client import Completion
 from splitbrain.harness.drawing.draw import draw_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.runs.execute import keep_or_remove_data, open_folder
@@ -60,7 +61,8 @@ class Cluster:
         return self.run(self._call(member, request))
 
     async def _call(self, member: str, request: Request) -> Completion:
-        async with open_clients(self.schedule.options.request_timeout_ms) as client:
+        options = self.schedule.options
+        async with clients_of(options.carrier)(options.request_timeout_ms) as client:
             return await client.call(self.url(member), request)
 
     def kill(self, member: str) -> None:

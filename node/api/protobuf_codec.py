@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from operator import attrgetter
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -97,35 +97,37 @@ def _converter(struct: Any, descriptor: Descriptor) -> Convert:
             return _union("request", _REQUEST_OPS, descriptor)
         case "etcdserverpb.WatchRequest":
             return _union("request_union", _WATCH_REQUESTS, descriptor)
-    return _struct_converter(struct, descriptor)
+    return struct_converter(struct, descriptor)
 
 
 @cache
-def _struct_converter(struct: Any, descriptor: Descriptor) -> Convert:
-    """Return a function from a message to a `struct` that has the message's fields."""
-    names: list[str] = []
-    converters: list[Convert | None] = []
-    positions = {attribute_name(field.name): field for field in descriptor.fields}
+def struct_converter(struct: Any, descriptor: Descriptor) -> Convert:
+    """Return a function from a message to a `struct` with the values of the message's fields.
+
+    A field of the struct that the message does not have keeps its default.
+    """
     hints = get_type_hints(struct)
-    for attribute in (one.name for one in msgspec.structs.fields(struct)):
-        field = positions[attribute]
-        names.append(field.name)
-        converters.append(_field_converter(field, hints[attribute]))
-    if not names:
+    found = {attribute_name(field.name): field for field in descriptor.fields}
+    attributes = [one.name for one in msgspec.structs.fields(struct)]
+    fields = tuple(
+        (attribute, found[attribute].name, _field_converter(found[attribute], hints[attribute]))
+        for attribute in attributes
+        if attribute in found
+    )
+    if not fields:
         return lambda _message: struct()
-    if not any(converters):
-        read = attrgetter(*names)
-        if len(names) == 1:
+    if len(fields) == len(attributes) and not any(convert for _, _, convert in fields):
+        read = attrgetter(*[name for _, name, _ in fields])
+        if len(fields) == 1:
             return lambda message: struct(read(message))
         return lambda message: struct(*read(message))
-    fields = tuple(zip(names, converters, strict=True))
 
     def convert(message: Any) -> Any:
         return struct(
-            *[
-                getattr(message, name) if convert_one is None else convert_one(message)
-                for name, convert_one in fields
-            ]
+            **{
+                attribute: getattr(message, name) if convert_one is None else convert_one(message)
+                for attribute, name, convert_one in fields
+            }
         )
 
     return convert
@@ -137,6 +139,9 @@ def _field_converter(field: FieldDescriptor, hint: Any) -> Convert | None:
     if field.message_type is None:
         if field.is_repeated:
             return lambda message: tuple(getattr(message, name))
+        if field.enum_type is not None and hint is str:
+            names = {one.number: one.name for one in field.enum_type.values}
+            return lambda message: names.get(getattr(message, name), "")
         return None
     # A transaction contains itself, so its operations are resolved when they are first used.
     inner: list[Convert] = []
@@ -148,6 +153,8 @@ def _field_converter(field: FieldDescriptor, hint: Any) -> Convert | None:
 
     if field.is_repeated:
         return lambda message: tuple([convert_one(one) for one in getattr(message, name)])
+    if type(None) not in get_args(hint):
+        return lambda message: convert_one(getattr(message, name))
     return lambda message: convert_one(getattr(message, name)) if message.HasField(name) else None
 
 

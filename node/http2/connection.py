@@ -50,9 +50,9 @@ class _Stream:
         "waiting", "waiting_bytes",
     )  # fmt: skip
 
-    def __init__(self, send_window: int) -> None:
+    def __init__(self, send_window: int, receive_window: int) -> None:
         self.send_window = send_window
-        self.receive_window = STREAM_WINDOW_BYTES
+        self.receive_window = receive_window
         self.unrestored = 0
         self.waiting: deque[memoryview] = deque()
         self.waiting_bytes = 0
@@ -62,10 +62,16 @@ class _Stream:
 
 
 class Connection:
-    """The state of one connection. `client` tells which side this is."""
+    """The state of one connection. `client` tells which side this is.
 
-    def __init__(self, *, client: bool) -> None:
+    The peer may send `stream_window_bytes` of a stream before this side has used them.
+    """
+
+    def __init__(
+        self, *, client: bool, stream_window_bytes: int = STREAM_WINDOW_BYTES
+    ) -> None:
         self._client = client
+        self._stream_window = stream_window_bytes
         self._output: list[bytes] = []
         self._unparsed = b""
         self._preface_left = b"" if client else frames.PREFACE
@@ -87,7 +93,7 @@ class Connection:
     def _start(self) -> None:
         if self._client:
             self._output.append(frames.PREFACE)
-        own = {Setting.INITIAL_WINDOW_SIZE: STREAM_WINDOW_BYTES}
+        own = {Setting.INITIAL_WINDOW_SIZE: self._stream_window}
         if self._client:
             own[Setting.ENABLE_PUSH] = 0
         else:
@@ -110,7 +116,7 @@ class Connection:
         """Open a stream of a client with a block of header fields. Returns its number."""
         number = self._next_local
         self._next_local += 2
-        self._streams[number] = _Stream(self._peer_window_initial)
+        self._streams[number] = _Stream(self._peer_window_initial, self._stream_window)
         self._output.append(frames.headers(number, block, end=False))
         return number
 
@@ -193,7 +199,7 @@ class Connection:
         if stream is None or stream.remote_ended:
             return
         stream.unrestored += size
-        if stream.unrestored >= STREAM_WINDOW_BYTES // 2:
+        if stream.unrestored >= self._stream_window // 2:
             self._output.append(frames.window_update(number, stream.unrestored))
             stream.receive_window += stream.unrestored
             stream.unrestored = 0
@@ -380,7 +386,8 @@ class Connection:
             if len(self._streams) >= STREAMS_MAX:
                 self._output.append(frames.reset(number, ErrorCode.REFUSED_STREAM))
                 return
-            stream = self._streams[number] = _Stream(self._peer_window_initial)
+            stream = _Stream(self._peer_window_initial, self._stream_window)
+            self._streams[number] = stream
         elif stream.remote_ended:
             self._fail(ErrorCode.STREAM_CLOSED, f"headers after the end of stream {number}")
         events.append(HeadersReceived(number, headers, end))

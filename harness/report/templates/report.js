@@ -222,8 +222,9 @@
   const choice = byId("write-choice");
   const duration = (value) => Number(value.toPrecision(3)) + " ms";
   const waterfall = () => {
-    const bars = writes.writes[Number(choice.value)].bars;
-    const name = ([step, member]) => plain(writes.numbers[step] + "  " + step + " · " + member);
+    const { bars, carrier } = writes.writes[Number(choice.value)];
+    const carried = (step) => carrier && (step === "client_request" || step === "respond") ? " (" + carrier + ")" : "";
+    const name = ([step, member]) => plain(writes.numbers[step] + "  " + step + carried(step) + " · " + member);
     const traces = writes.members.map((member, place) => {
       const own = bars.filter((bar) => bar[1] === member);
       return {

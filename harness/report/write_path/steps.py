@@ -48,14 +48,15 @@ class WriteSteps:
     """A table with the times at which each member completed each step of each write.
 
     Row r belongs to the request with the id `requests[r]`, the Raft index `indexes[r]` and the
-    revision `revisions[r]`; an index or revision of 0 is unknown. Times are in ns of the clock that
-    all members share.
+    revision `revisions[r]`; an index or revision of 0 is unknown. `carriers[r]` is how the request
+    came ("grpc", "json" or ""). Times are in ns of the clock that all members share.
     """
 
     members: tuple[str, ...]
     requests: list[int] = field(default_factory=list)
     indexes: list[int] = field(default_factory=list)
     revisions: list[int] = field(default_factory=list)
+    carriers: list[str] = field(default_factory=list)
     ns: array[int] = field(default_factory=lambda: array("q"))
     row_of: dict[int, int] = field(default_factory=dict)
 
@@ -111,6 +112,7 @@ class WriteSteps:
             self.requests.append(request)
             self.indexes.append(0)
             self.revisions.append(0)
+            self.carriers.append("")
             self.ns.extend([NEVER] * self._width)
         return row
 
@@ -123,6 +125,8 @@ class WriteSteps:
             self.indexes[row] = event.index
         if event.revision:
             self.revisions[row] = event.revision
+        if event.carrier:
+            self.carriers[row] = event.carrier
 
 
 def read_steps(paths: Mapping[str, Path]) -> tuple[WriteSteps | None, tuple[str, ...]]:

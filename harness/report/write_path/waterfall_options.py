@@ -20,12 +20,17 @@ class WaterfallOption(msgspec.Struct, frozen=True):
     """A write that the user can select, and the bars of its waterfall.
 
     Each bar is (step, member, begin, end), with times in ms since the request was accepted. The
-    bars are in the order of their ends.
+    bars are in the order of their ends. `carrier` is how the request came and was answered: gRPC,
+    JSON, or "" if it is unknown.
     """
 
     group: str
     name: str
     bars: tuple[tuple[str, str, float, float], ...]
+    carrier: str = ""
+
+
+CARRIERS = {"grpc": "gRPC", "json": "JSON"}
 
 
 def waterfall_options(
@@ -53,7 +58,9 @@ def waterfall_options(
             f"revision {steps.revisions[row]}" if steps.revisions[row] else "",
             f"entry {steps.indexes[row]}" if steps.indexes[row] else "",
         ]
-        options.append(WaterfallOption(chosen.group, " · ".join(w for w in words if w), bars))
+        carrier = CARRIERS.get(steps.carriers[row], "")
+        name = " · ".join(word for word in words if word)
+        options.append(WaterfallOption(chosen.group, name, bars, carrier))
     return tuple(options)
 
 

@@ -115,3 +115,15 @@ def test_numbers_named_are_found_in_any_detail() -> None:
     detail = {"revision": 3, "at": [{"revisions": [4, 5]}, {"key": 9}], "requests": 6}
     assert sorted(integers_under(detail, "revision")) == [3, 4, 5]
     assert list(integers_under(detail, "request")) == [6]
+
+
+def test_the_waterfall_names_the_carrier_of_the_request(tmp_path: Path) -> None:
+    steps = traces(
+        tmp_path,
+        TraceEvent("n1", "client_request", 1 * MS, 5, carrier="grpc"),
+        TraceEvent("n1", "respond", 2 * MS, 5, revision=3, carrier="grpc"),
+        TraceEvent("n1", "client_request", 1 * MS, 6),
+    )
+    options = waterfall_options(steps, (), (), 0)
+    carriers = {option.bars[-1][0]: option.carrier for option in options}
+    assert carriers == {"respond": "gRPC", "client_request": ""}

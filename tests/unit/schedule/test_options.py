@@ -74,3 +74,12 @@ def test_the_command_of_a_run_contains_the_options_that_are_not_default() -> Non
         "splitbrain run --system etcd -o keys=2 --nemesis none --nodes 3 --time-limit 7.5 "
         "--known etcd-18667,etcd-15220 --no-trace --seed 9"
     )
+
+
+def test_the_client_grpc_is_a_carrier_and_its_command_line_names_it(tmp_path: Path) -> None:
+    options = read_options({"client": "grpc"}, tmp_path)
+    assert (options.client, options.carrier) == ("", "grpc")
+    assert "--client grpc" in run_line(options, 1)
+    assert read_options({"client": "json"}, tmp_path) == read_options({}, tmp_path)
+    with pytest.raises(BadArguments, match="--client grpc with the system simulated"):
+        read_options({"client": "grpc", "system": "simulated"}, tmp_path)

@@ -1,0 +1,136 @@
+"""A client of an etcd v3 store over gRPC, for the load of a run.
+
+All clients of a run share one connection to each member, as the users of one of etcd's own clients
+do. Watches have a connection of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from splitbrain.harness.clients import grpc_codec
+from splitbrain.harness.clients.grpc_codec import UndecodableAnswer
+from splitbrain.harness.clients.grpc_connection import GrpcConnection, connect
+from splitbrain.harness.clients.http_connection import ConnectionLost
+from splitbrain.harness.clients.json_client import Completion, completion_of_exception
+from splitbrain.harness.clients.member_state import CONNECT_TIMEOUT_S, STATUS_TIMEOUT_S
+from splitbrain.harness.clients.messages import Status
+from splitbrain.harness.clients.outcome import of_code
+from splitbrain.harness.clients.watch_client import RECEIVE_BUFFER_BYTES_SMALL
+from splitbrain.harness.clients.watch_codec import WatchAnswer
+from splitbrain.harness.errors import SystemFailed
+from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.watch import WatchRequest
+from splitbrain.node.messages.errors import RpcError
+
+
+@dataclass(slots=True)
+class _Member:
+    """The address of one member, and the connection to it. `opening` is held while it is opened."""
+
+    host: str
+    port: int
+    connection: GrpcConnection | None = None
+    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class GrpcClient:
+    """Sends requests and returns their outcomes. Use `open_grpc_clients` to make a `GrpcClient`.
+
+    An error of the member or of the connection is returned as an outcome, not raised. A request is
+    never sent twice, because a retried write could take effect twice although the history records
+    it once.
+    """
+
+    def __init__(self, timeout_ms: int) -> None:
+        self._timeout_s = timeout_ms / 1000
+        self._members: dict[str, _Member] = {}
+
+    async def call(self, url: str, request: AnyRequest) -> Completion:
+        """Send `request` to the member whose client URL is `url`, such as http://HOST:PORT."""
+        path, message = grpc_codec.encode(request)
+        try:
+            connection = await self._connection(url)
+            answer = await connection.unary(path, message, self._timeout_s)
+        except RpcError as error:
+            outcome, text = of_code(request, error)
+            return Completion(outcome, None, text)
+        except OSError as error:  # TimeoutError is a subclass of OSError
+            return completion_of_exception(request, error)
+        try:
+            return Completion("ok", grpc_codec.decode(request, answer))
+        except UndecodableAnswer as problem:
+            # The store reports success, so the request may have taken effect. Without its result
+            # no checker can judge it as `ok`.
+            return Completion("info", None, f"cannot decode the answer: {problem}")
+
+    async def watch(
+        self, url: str, requests: Sequence[WatchRequest], *, small_buffers: bool = False
+    ) -> AsyncGenerator[WatchAnswer, None]:
+        """Yield the answers of the watches `requests` until their stream ends.
+
+        Close the generator to cancel the watches. With `small_buffers`, few answers wait between
+        the member and this client. Raises NotConnected or ConnectionLost.
+        """
+        host, port = _host_and_port(url)
+        connection = await connect(
+            host, port, CONNECT_TIMEOUT_S,
+            receive_buffer_bytes=RECEIVE_BUFFER_BYTES_SMALL if small_buffers else 0,
+        )
+        try:
+            messages = grpc_codec.encode_watches(requests)
+            async for answer in connection.stream(grpc_codec.WATCH_PATH, messages):
+                yield grpc_codec.decode_watch(answer)
+        except (RpcError, UndecodableAnswer) as problem:
+            raise ConnectionLost(f"the stream failed: {problem}") from problem
+        finally:
+            connection.close()
+
+    async def status(self, url: str) -> Status | None:
+        """The member's status; None if the member does not answer."""
+        try:
+            connection = await self._connection(url)
+            answer = await connection.unary(grpc_codec.STATUS_PATH, b"", STATUS_TIMEOUT_S)
+            return grpc_codec.decode_status(answer)
+        except (OSError, RpcError, UndecodableAnswer):
+            return None
+
+    def close(self) -> None:
+        """Close the connections. May be called twice."""
+        for member in self._members.values():
+            if member.connection is not None:
+                member.connection.close()
+
+    async def _connection(self, url: str) -> GrpcConnection:
+        member = self._members.get(url)
+        if member is None:
+            member = self._members[url] = _Member(*_host_and_port(url))
+        if member.connection is not None and member.connection.usable:
+            return member.connection
+        async with member.opening:
+            if member.connection is None or not member.connection.usable:
+                member.connection = await connect(member.host, member.port, self._timeout_s)
+            return member.connection
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.hostname is None or parts.port is None:
+        raise SystemFailed(
+            f"the system gives {url!r} as the client URL of a member; expected http://HOST:PORT"
+        )
+    return parts.hostname, parts.port
+
+
+@contextlib.asynccontextmanager
+async def open_grpc_clients(timeout_ms: int) -> AsyncIterator[GrpcClient]:
+    """Open a client; each of its requests times out after `timeout_ms`."""
+    client = GrpcClient(timeout_ms)
+    try:
+        yield client
+    finally:
+        client.close()

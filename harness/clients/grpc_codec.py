@@ -1,0 +1,139 @@
+"""Encodes requests for etcd's gRPC services, and decodes the answers.
+
+The messages have the same fields as those of the JSON gateway. So a request is first brought into
+the form of `kv_codec` or `service_codec`, and an answer is first made one of their structs.
+
+Source: etcd's `rpc.proto`, `v3lock.proto`, `v3election.proto`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from splitbrain.harness.clients import kv_codec, service_codec
+from splitbrain.harness.clients.messages import (
+    ServiceAnswer,
+    Status,
+    WatchResult,
+    to_bytes,
+)
+from splitbrain.harness.clients.watch_codec import WATCH, WatchAnswer, answer_of, create_fields
+from splitbrain.histories.kv import Put
+from splitbrain.histories.service import AnyRequest, AnyResult, ServiceRequest
+from splitbrain.histories.watch import WatchRequest
+from splitbrain.node.api.methods import BY_KEY
+from splitbrain.node.api.proto.messages import message_class, method_descriptor
+from splitbrain.node.api.protobuf_codec import struct_converter
+
+WATCH_PATH = BY_KEY[WATCH].path
+STATUS_PATH = BY_KEY["/v3/maintenance/status"].path
+
+_put_message = message_class("etcdserverpb.PutRequest")
+
+
+class UndecodableAnswer(ValueError):
+    """The bytes of an answer are not a message of the expected type."""
+
+
+def encode(request: AnyRequest) -> tuple[str, bytes]:
+    """The path of the method for `request`, and its message."""
+    if isinstance(request, Put):
+        message = _put_message(
+            key=to_bytes(request.key), value=to_bytes(request.value), lease=request.lease,
+            prev_kv=request.prev_kv,
+        )
+        return BY_KEY[kv_codec.PUT].path, message.SerializeToString()
+    if isinstance(request, ServiceRequest):
+        route, fields = service_codec.PATHS[type(request)], service_codec.wire_form(request)
+    else:
+        route, fields = kv_codec.wire_form(request)
+    return BY_KEY[route].path, _message(route, fields)
+
+
+def decode(request: AnyRequest, data: bytes) -> AnyResult:
+    """The result in the answer to `request`. Raises UndecodableAnswer."""
+    if isinstance(request, ServiceRequest):
+        wire = _decode(service_codec.PATHS[type(request)], ServiceAnswer, data)
+        return service_codec.service_result(request, wire)
+    route, answer = kv_codec.ROUTES[type(request)], kv_codec.ANSWERS[type(request)]
+    return kv_codec.result_of(_decode(route, answer, data))
+
+
+def encode_watches(requests: Iterable[WatchRequest]) -> list[bytes]:
+    """The messages that open the watches `requests`, as `watch_codec.encode_watches` describes."""
+    listed = list(requests)
+    messages = [_message(WATCH, {"create_request": create_fields(one)}) for one in listed]
+    if any(one.ask_progress for one in listed):
+        messages.append(_message(WATCH, {"progress_request": {}}))
+    return messages
+
+
+def decode_watch(data: bytes) -> WatchAnswer:
+    """Decode one response of a watch stream. Raises UndecodableAnswer."""
+    return answer_of(_decode(WATCH, WatchResult, data))
+
+
+def decode_status(data: bytes) -> Status:
+    """Decode the answer to a request for the status. Raises UndecodableAnswer."""
+    status: Status = _decode("/v3/maintenance/status", Status, data)
+    return status
+
+
+# --- messages --------------------------------------------------------------------
+
+
+def _message(route: str, fields: Mapping[str, Any]) -> bytes:
+    message = _input_class(route)()
+    _fill(message, fields)
+    data: bytes = message.SerializeToString()
+    return data
+
+
+@cache
+def _input_class(route: str) -> Any:
+    method = BY_KEY[route]
+    return message_class(method_descriptor(method.service, method.name).input_type.full_name)
+
+
+def _fill(message: Any, fields: Mapping[str, Any]) -> None:
+    for name, value in fields.items():
+        field = message.DESCRIPTOR.fields_by_name[name]
+        if field.message_type is None:
+            if field.is_repeated:
+                getattr(message, name).extend([_scalar(field, one) for one in value])
+            else:
+                setattr(message, name, _scalar(field, value))
+        elif field.is_repeated:
+            for one in value:
+                _fill(getattr(message, name).add(), one)
+        else:
+            inner = getattr(message, name)
+            inner.SetInParent()
+            _fill(inner, value)
+
+
+def _scalar(field: Any, value: Any) -> Any:
+    if not isinstance(value, str) or field.type == field.TYPE_STRING:
+        return value
+    if field.enum_type is not None:
+        return field.enum_type.values_by_name[value].number
+    return int(value)
+
+
+def _decode(route: str, struct: type, data: bytes) -> Any:
+    parse, convert = _decoder(route, struct)
+    try:
+        return convert(parse(data))
+    except (DecodeError, ValueError) as problem:
+        raise UndecodableAnswer(f"{problem}: {data[:120]!r}") from problem
+
+
+@cache
+def _decoder(route: str, struct: type) -> tuple[Any, Any]:
+    method = BY_KEY[route]
+    output = method_descriptor(method.service, method.name).output_type
+    return message_class(output.full_name).FromString, struct_converter(struct, output)
