@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from splitbrain.nemesis.fault import DiskArea, MemberName
+from splitbrain.nemesis.fault import DiskArea, MemberName, OperatorDo
 
 
 class LinkState(msgspec.Struct, frozen=True):
@@ -241,6 +241,19 @@ class HasProcess(Protocol):
 
     def pid(self, member: MemberName) -> int | None:
         """The process id of the member; None if the member does not run."""
+        ...
+
+
+@runtime_checkable
+class Maintainable(Protocol):
+    """A system whose members an operator can maintain while they run."""
+
+    async def maintain(self, member: MemberName, action: OperatorDo) -> None:
+        """Execute `action`, which is not `restart`, at the member. Raises if it is refused."""
+        ...
+
+    async def serves(self, member: MemberName) -> bool:
+        """Whether the member answers and knows a leader."""
         ...
 
 

@@ -12,6 +12,7 @@ from splitbrain.nemesis.capabilities import (
     HasFailpoints,
     HasProcess,
     Killable,
+    Maintainable,
     Partitionable,
     Pausable,
     Powered,
@@ -102,6 +103,11 @@ KINDS: dict[str, FaultKind] = {
             "system calls of members are slow or fail, or a member is killed at one: syncs and "
             "writes of the log and the backend",
             Traceable, processes_only=True, requires="strace", missing=strace.missing,
+        ),
+        FaultKind(
+            "operator",
+            "an operator's actions: defragment, read a snapshot, move the leader, rolling restart",
+            Maintainable, processes_only=True,
         ),
         FaultKind(
             "cpu", "members' processes run for only a part of the time", HasProcess,

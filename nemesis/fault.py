@@ -267,10 +267,27 @@ class LittleMemory(msgspec.Struct, frozen=True, tag_field="fault", tag="memory")
     on: tuple[MemberName, ...] = ()
 
 
+OperatorDo = Literal["defragment", "snapshot", "move_leader", "restart"]
+"""An operator's action. defragment: a member rewrites its backend. snapshot: a snapshot is read.
+move_leader: the leader hands over to the member. restart: the members restart one by one."""
+
+
+class OperatorAction(msgspec.Struct, frozen=True, tag_field="fault", tag="operator"):
+    """Do what an operator does, on one selected member after the other. Needs `Maintainable`.
+
+    The action begins when the fault begins, and runs in the background. The end of the fault waits
+    for it. A refused action has no effect.
+    """
+
+    target: Target = "any"
+    do: OperatorDo = "defragment"
+    on: tuple[MemberName, ...] = ()
+
+
 Fault = (
     Kill | Pause | Partition | Latency
     | PowerLoss | ClockJump | ClockDrift | DiskFault | BitRot | LostSectors | AtStep
-    | SyscallFault | CpuStarvation | FewFiles | LittleMemory
+    | SyscallFault | CpuStarvation | FewFiles | LittleMemory | OperatorAction
 )
 
 

@@ -35,6 +35,7 @@ from splitbrain.nemesis.process_drawing import (
     cpu_starvations,
     few_files,
     little_memory,
+    operator_actions,
     syscall_faults,
 )
 from splitbrain.nemesis.storage_drawing import draw_storage_faults
@@ -276,6 +277,7 @@ DECKS: dict[str, Callable[[int], list[Variant]]] = {
     "disk": _disk_faults,
     "step": _step_deck(STEPS_DRAWN, snapshots=False),
     "syscall": syscall_faults,
+    "operator": operator_actions,
     "cpu": cpu_starvations,
     "files": few_files,
     "memory": little_memory,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from random import Random
 
-from splitbrain.nemesis.deck import Variant, weighted_targets
+from splitbrain.nemesis.deck import Variant, always, weighted_targets
 from splitbrain.nemesis.fault import (
     CpuStarvation,
     DiskArea,
     Fault,
     FewFiles,
     LittleMemory,
+    OperatorAction,
+    OperatorDo,
     SyscallFault,
     Target,
 )
@@ -42,6 +44,19 @@ def _syscall_fault(target: Target, random: Random) -> Fault:
         SyscallFault(target, "write", "error", area, nth=nth, times=1, error="ENOSPC"),
         SyscallFault(target, "write", "delay", area, delay_ms=delay_ms),
     ))
+
+
+def operator_actions(member_count: int) -> list[Variant]:
+    moves = [OperatorAction("follower", "move_leader")] * 2 if member_count > 1 else []
+    one_by_one: list[OperatorAction] = [
+        OperatorAction("all", "restart"), OperatorAction("all", "defragment"), *moves,
+    ]
+    maintenance: tuple[OperatorDo, ...] = ("defragment", "defragment", "snapshot")
+
+    def draw(target: Target) -> Variant:
+        return lambda random: OperatorAction(target, random.choice(maintenance))
+
+    return [*map(always, one_by_one), *map(draw, weighted_targets(member_count))]
 
 
 def cpu_starvations(member_count: int) -> list[Variant]:

@@ -34,6 +34,7 @@ from splitbrain.nemesis.fault import (
     Kill,
     LittleMemory,
     LostSectors,
+    OperatorAction,
     PowerLoss,
     SyscallFault,
 )
@@ -78,7 +79,7 @@ def lets_stop(window: FaultWindow, crash: Crash) -> bool:
     except msgspec.MsgspecError:  # a fault of a user
         return in_force and window.f in ("kill", "power", "disk")
     match fault:
-        case Kill() | PowerLoss():
+        case Kill() | PowerLoss() | OperatorAction(do="restart"):
             return in_force
         case AtStep(do=("crash" | "power")) | SyscallFault(do=("kill" | "error")):
             return in_force

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import aiohttp
 
+from splitbrain.harness.clients import maintenance
 from splitbrain.harness.clients.member_state import member_state, status
 from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.errors import SystemFailed
@@ -26,7 +27,7 @@ from splitbrain.harness.systems.system import Address
 from splitbrain.histories.member_state import MemberState
 from splitbrain.nemesis.capabilities import DiskState, LinkState
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import DiskArea, MemberName
+from splitbrain.nemesis.fault import DiskArea, MemberName, OperatorDo
 
 START_TRIES_MAX = 3
 _POLL_S = 0.02
@@ -54,7 +55,7 @@ class ProcessCluster(ABC):
     """Starts and stops member processes, injects faults into them, and reads their state.
 
     A subclass defines how one member is started. The class implements `System`, `Killable`,
-    `Pausable`, `Partitionable`, `Traceable`, `Powered`, `Disked`, `Corruptible` and
+    `Pausable`, `Partitionable`, `Traceable`, `Powered`, `Disked`, `Corruptible`, `Maintainable` and
     `CrashReporter`.
 
     All methods must be called in one asyncio loop. The members are killed when the thread of
@@ -306,6 +307,24 @@ class ProcessCluster(ABC):
 
     async def lose_sectors(self, member: MemberName, area: DiskArea, sectors: int) -> str:
         return await self._disks.of(member).lose_sectors(area, sectors)
+
+    async def maintain(self, member: MemberName, action: OperatorDo) -> None:
+        """Execute an operator's action at the member. Raises SystemFailed if it is refused."""
+        session, url = self._require_session(), self._place_of(member).client_url
+        if action == "defragment":
+            await maintenance.defragment(session, url)
+        elif action == "snapshot":
+            await maintenance.read_snapshot(session, url)
+        elif action == "move_leader":
+            leader, ids = await self.leader(), {name: one for one, name in self._names.items()}
+            if leader is None:
+                raise SystemFailed(f"{self.name} has no leader that could hand over to {member}")
+            leader_url = self._place_of(leader).client_url
+            await maintenance.transfer_leadership(session, leader_url, ids[member])
+
+    async def serves(self, member: MemberName) -> bool:
+        found = await self._status(member) if self._can_answer(member) else None
+        return found is not None and found.leader != 0
 
     # --- state -----------------------------------------------------------------------
 

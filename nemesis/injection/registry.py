@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from splitbrain.nemesis.injection import clocks, machine, resources, syscalls
+from splitbrain.nemesis.injection import clocks, machine, operations, resources, syscalls
 from splitbrain.nemesis.injection.inject import inject
 
-__all__ = ["clocks", "inject", "machine", "resources", "syscalls"]
+__all__ = ["clocks", "inject", "machine", "operations", "resources", "syscalls"]
