@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from splitbrain.histories.service import ServiceOperation
     from splitbrain.histories.trace import TraceEvent
     from splitbrain.histories.watch import WatchRequest, WatchStream
+    from splitbrain.nemesis.capabilities import CountsEffects
     from splitbrain.nemesis.errors import FaultError
     from splitbrain.nemesis.fault import (
         AtStep,
@@ -204,6 +205,9 @@ _MODULES = {
     "splitbrain.histories.watch": (
         "WatchRequest", "WatchStream",
     ),
+    "splitbrain.nemesis.capabilities": (
+        "CountsEffects",
+    ),
     "splitbrain.nemesis.errors": (
         "FaultError",
     ),
@@ -235,6 +239,7 @@ __all__ = [
     "CompactResult",
     "Compare",
     "Completion",
+    "CountsEffects",
     "Definite",
     "Delete",
     "DeleteResult",

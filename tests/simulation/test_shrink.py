@@ -145,10 +145,10 @@ def test_a_schedule_that_does_not_fail_is_refused() -> None:
         shrink(draw_swarm_schedule(3, given))
 
 
-def test_a_fault_that_only_simulation_supports_is_refused_for_processes() -> None:
+def test_a_fault_that_the_system_does_not_support_is_refused() -> None:
     text = "seed 1\nmembers n1 n2 n3\nlasts 50 ms\n"
-    with pytest.raises(BadArguments, match="does not support the fault clock"):
-        adapted(parse_schedule(text + "1 ms  clock n1 until 5 ms"), "python_node")
+    with pytest.raises(BadArguments, match="does not support the fault cpu"):
+        adapted(parse_schedule(text + '1 ms  cpu n1 {"percent":10} until 5 ms'), "simulated")
     with pytest.raises(BadArguments, match="buggify"):
         adapted(parse_schedule(text + "buggify"), "python_node")
 

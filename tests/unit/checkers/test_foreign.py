@@ -111,8 +111,8 @@ def test_the_model_is_inferred_from_the_operations(rows: list[tuple[Any, ...]], 
 
 
 def test_operations_of_no_model_are_refused_with_the_models_there_are() -> None:
-    with pytest.raises(UnknownModel, match=r"transfer.*list-append"):
-        model_of(log(("transfer", [1, 2, 3], "ok", None, 0, 1)))
+    with pytest.raises(UnknownModel, match=r"rename.*list-append"):
+        model_of(log(("rename", [1, 2, 3], "ok", None, 0, 1)))
 
 
 # --- the shortest part --------------------------------------------------------------
