@@ -44,8 +44,11 @@ class Config:
     transport does not report its result. The leader then probes the follower and can send another
     snapshot."""
     lease_based_reads: bool = False
-    """Whether a leader answers reads at once, because check-quorum gives it a lease. Such reads are
-    linearizable only if the clocks of all members run at nearly the same rate (thesis, 6.4.1)."""
+    """Whether a leader answers reads at once, because check-quorum gives it a lease, as in
+    etcd-io/raft. Such reads are not always linearizable. A leader notices the loss of its majority
+    only at its next check, while other members may elect a leader after one election timeout. The
+    clocks of all members must also run at nearly the same rate (thesis, 6.4.1). The member does not
+    use this option."""
     step_down_on_removal: bool = True
     """Whether a leader that is removed, or demoted to learner, becomes a follower when it applies
     the change."""
