@@ -112,6 +112,9 @@ class Metrics:
         self.compact_revision = self._gauge(
             "etcd_debugging_mvcc_compact_revision", "The compacted revision."
         )
+        self.auth_revision = self._gauge(
+            "etcd_debugging_auth_revision", "The revision of users, roles and permissions."
+        )
         self.watchers = self._gauge("etcd_debugging_mvcc_watcher_total", "Watchers.")
         self.slow_watchers = self._gauge(
             "etcd_debugging_mvcc_slow_watcher_total", "Watchers that have not caught up."

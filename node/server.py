@@ -241,6 +241,7 @@ class Server:
     def _follow_metrics(self) -> None:
         member_metrics.follow(self.metrics, self.status, lambda: len(self._pending), self.store)
         self.metrics.quota.set(self._config.backend_quota_bytes)
+        self.metrics.read_when_asked(self.metrics.auth_revision, lambda: self._auth.revision)
         traffic = self._driver.transport.traffic
         self.metrics.follow_peers({f"{peer:x}": one for peer, one in traffic.items()})
 

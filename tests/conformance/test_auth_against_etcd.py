@@ -145,6 +145,10 @@ def test_without_authentication_a_token_is_refused_and_revisions_count_the_chang
             assert client.post(path, body).status == 200
         grown.append(revision(client) - before)
     assert grown == [9, 9]
+    for client in clients:
+        metrics = client.server.call("GET", "/metrics", b"").body.decode()
+        (line,) = re.findall(r"^etcd_debugging_auth_revision (\S+)$", metrics, re.MULTILINE)
+        assert float(line) == revision(client)
     for path in ("/v3/kv/put", "/v3/maintenance/hash", "/v3/maintenance/status",
                  "/v3/cluster/member/list", "/v3/maintenance/alarm", "/v3/lease/leases"):
         call = AuthCall(path, {"key": encoded(b"a")} if "kv" in path else {}, "nobody")
