@@ -52,9 +52,13 @@ def render_figures(template: str, figures: dict[str, go.Figure], **values: Any) 
     )
 
 
-def render_script(template: str, script: str, **values: Any) -> str:
-    """Render `template` with `script`, the only script that the page's policy allows."""
+def render_script(template: str, script: str, *, connects: bool = False, **values: Any) -> str:
+    """Render `template` with `script`, the only script that the page's policy allows.
+
+    With `connects`, the script may read from the server of the page.
+    """
     policy = _policy([script], eval_needed=False)
+    policy += "; connect-src 'self'" if connects else ""
     return environment().get_template(template).render(
         policy=policy, script=Markup(script), **values
     )

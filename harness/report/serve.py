@@ -3,6 +3,7 @@
     /                           all runs, with filter, sort and search
     /-/campaigns  /-/groups     campaigns, and groups of failures
     /-/compare?run=…&run=…      two runs beside each other
+    /-/live?run=…               a run under way, with events from /-/events?run=…
     /-/playback?run=…           the states of a simulated run over time
     /index.html                 the page that is also written as an artifact of CI
     /<test>/<run>/              the list of files in a run's folder
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import msgspec
 from aiohttp import web
 
 from splitbrain.harness.errors import BadArguments, SplitbrainError
@@ -34,12 +36,14 @@ from splitbrain.harness.report.run_data import read_run
 from splitbrain.harness.report.run_page import render_run
 from splitbrain.harness.report.web.comparison import read_compared, render_comparison
 from splitbrain.harness.report.web.groups_page import render_campaigns, render_groups
+from splitbrain.harness.report.web.live import LiveRun, render_live
 from splitbrain.harness.report.web.runs_page import render_runs
 from splitbrain.harness.store.database.sync import FolderSync
 from splitbrain.harness.store.run_folder import HISTORY, REPORT, RUN
 
 ENTRIES_MAX = 2_000
 PLAYBACK_S_MAX = 300.0
+LIVE_PERIOD_S = 1.0
 TEXT_SUFFIXES = frozenset(
     ("", ".json", ".jsonl", ".log", ".txt", ".toml", ".xml", ".edn", ".yaml", ".yml", ".md")
 )
@@ -99,6 +103,8 @@ def application(store: Path) -> web.Application:
     app.router.add_get("/-/groups", _groups)
     app.router.add_get("/-/compare", _compare)
     app.router.add_get("/-/playback", _playback)
+    app.router.add_get("/-/live", _live)
+    app.router.add_get("/-/events", _events)
     app.router.add_get(f"/{INDEX_NAME}", _index)
     app.router.add_get("/{path:.+}", _path)
     return app
@@ -110,6 +116,8 @@ async def _secure_headers(
 ) -> web.StreamResponse:
     """Set headers that keep a browser from guessing a file's type and running it."""
     response = await handler(request)
+    if response.prepared:
+        return response  # a stream, which has sent its headers
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Cache-Control"] = "no-store"
@@ -145,11 +153,38 @@ async def _compare(request: web.Request) -> web.StreamResponse:
     return await _page(lambda: render_comparison(first, second))
 
 
-async def _playback(request: web.Request) -> web.StreamResponse:
-    """The playback of a simulated run, from another process: the run may have a planted bug."""
+async def _live(request: web.Request) -> web.StreamResponse:
+    folder = _requested_run(request).relative_to(request.app[STORE]).as_posix()
+    return await _page(lambda: render_live(folder))
+
+
+async def _events(request: web.Request) -> web.StreamResponse:
+    """The states of a run as server-sent events, until the run has ended."""
+    run = LiveRun(_requested_run(request))
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    response.headers["Cache-Control"] = "no-store"
+    await response.prepare(request)
+    ended = False
+    while not ended:
+        state = await asyncio.to_thread(run.update)
+        await response.write(b"data: " + msgspec.json.encode(state) + b"\n\n")
+        ended = state.ended != "running"
+        if not ended:
+            await asyncio.sleep(LIVE_PERIOD_S)
+    return response
+
+
+def _requested_run(request: web.Request) -> Path:
+    """The folder of the run in the query. Raises HTTPNotFound if it is not one."""
     folder = run_folder_of(request.app[STORE], request.query.get("run", ""))
     if folder is None:
         raise web.HTTPNotFound(text="this is not a run of this store\n")
+    return folder
+
+
+async def _playback(request: web.Request) -> web.StreamResponse:
+    """The playback of a simulated run, from another process: the run may have a planted bug."""
+    folder = _requested_run(request)
     program = "from splitbrain.harness.cli.main import main; main()"
     with tempfile.TemporaryDirectory(prefix="splitbrain-") as temporary:
         page = Path(temporary) / "playback.html"

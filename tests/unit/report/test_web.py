@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,6 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
 from splitbrain.checkers.verdict import Anomaly
+from splitbrain.harness.report import serve
 from splitbrain.harness.report.serve import application
 from splitbrain.harness.store.campaign_folder import Axes, CampaignRecord, campaign_folder
 from splitbrain.harness.store.database.database import add_runs, open_database
@@ -141,3 +144,43 @@ def test_folders_that_were_removed_or_copied_are_noticed(store: Path) -> None:
             return counts
 
     assert asyncio.run(ask()) == [122, 123, 122]
+
+
+def test_a_run_under_way_is_followed_until_it_ends(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "LIVE_PERIOD_S", 0.01)
+    folder = store / "etcd-kv" / "20260103T000000Z-9"
+    write_run(folder, SyntheticRun(60, faults=(("kill", 1, None, ("n2",), {}),)))
+    whole = (folder / "history.jsonl").read_bytes()
+    record = (folder / "run.json").read_bytes()
+    half = whole.index(b"\n", len(whole) // 2) + 1
+    (folder / "history.jsonl").write_bytes(whole[: half + 20])  # and a part of a line
+    running = msgspec.json.encode({**msgspec.json.decode(record), "ended": "running"})
+    (folder / "run.json").write_bytes(running)
+
+    async def states() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        async with (
+            TestClient(TestServer(application(store))) as client,
+            client.get("/-/events?run=etcd-kv/20260103T000000Z-9") as answer,
+        ):
+            assert answer.headers["Content-Type"] == "text/event-stream"
+            async for line in answer.content:
+                if line.startswith(b"data: "):
+                    found.append(msgspec.json.decode(line.removeprefix(b"data: ")))
+                if len(found) == 1:
+                    (folder / "history.jsonl").write_bytes(whole)
+                    (folder / "run.json").write_bytes(record)
+        return found
+
+    first, *_, last = asyncio.run(states())
+    assert (first["ended"], last["ended"]) == ("running", "time limit")
+    assert first["faults"] == ["kill n2"]
+    assert 0 < sum(first["outcomes"].values()) < 60
+    assert sum(last["outcomes"].values()) + last["open"] == 60
+    live, outside = get(
+        store, "/-/live?run=etcd-kv/20260103T000000Z-9", "/-/events?run=../secret"
+    )
+    assert "connect-src 'self'" in html.unescape(live[1])
+    assert outside[0] == 404
