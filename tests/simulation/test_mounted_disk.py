@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -16,8 +19,9 @@ from splitbrain.harness.simulation.disk import MachineDisk, SimulatedDisk
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.process import Process
 from splitbrain.harness.systems.mounted_disk import MountedDisk
+from splitbrain.harness.systems.process import python_env
 from splitbrain.nemesis.capabilities import HEALTHY, DiskState
-from splitbrain.nemesis.linux.journal import Journal
+from splitbrain.nemesis.linux.journal import Journal, undo_leftovers
 from splitbrain.nemesis.linux.mounts import fuse_missing, mounted_folders
 from splitbrain.node.world import DiskError
 
@@ -288,3 +292,31 @@ def test_the_mounted_disk(test: Callable[[Disk], object], tmp_path: Path) -> Non
             await test(disk)  # type: ignore[misc]
 
     asyncio.run(main())
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from splitbrain.harness.systems.mounted_disk import MountedDisk
+from splitbrain.harness.systems.process import python_env
+from splitbrain.nemesis.linux.journal import Journal, undo_leftovers
+
+async def main():
+    folder = Path(sys.argv[1])
+    await MountedDisk(folder / "data", {}, 1, Journal(folder / "journal")).mount()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.cluster
+@pytest.mark.skipif(bool(fuse_missing()), reason=fuse_missing() or "-")
+def test_a_disk_that_a_killed_run_has_left_mounted_is_unmounted_by_the_next(tmp_path: Path) -> None:
+    run = subprocess.run(
+        (sys.executable, "-c", KILLED, str(tmp_path)), env=python_env(), check=False
+    )
+    assert run.returncode == -signal.SIGKILL
+    assert str(tmp_path / "data") in mounted_folders()
+    assert undo_leftovers(tmp_path / "journal") == 1
+    assert str(tmp_path / "data") not in mounted_folders()
