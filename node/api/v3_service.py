@@ -26,6 +26,7 @@ from splitbrain.node.api.watch import WatchStream
 from splitbrain.node.apply.apply import read_txn
 from splitbrain.node.apply.range_read import read_range
 from splitbrain.node.messages import errors, protobuf_size, validation
+from splitbrain.node.messages.caller import CALLER
 from splitbrain.node.messages.internal_request import OperationResponse
 from splitbrain.node.messages.rpc import (
     AlarmRequest,
@@ -160,9 +161,14 @@ class Api:
         }
 
     def _stopping_with_the_disk(self, method: str, handle: Handler) -> Handler:
-        """`handle`, which also refuses the request and stops the member if its disk has failed."""
+        """`handle`, which also refuses the request and stops the member if its disk has failed.
+
+        A request whose client requires a leader is refused while the member knows none.
+        """
 
         async def handle_or_stop(request: Any) -> Any:
+            if CALLER.get().require_leader and not self.member.status().leader:
+                raise errors.no_leader()
             try:
                 return await handle(request)
             except DiskError as problem:

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from msgspec.structs import replace
 
 from splitbrain.node.api.client_port import serve
 from splitbrain.node.api.proto.messages import message_class
@@ -310,3 +311,18 @@ def test_the_preface_may_arrive_in_pieces() -> None:
         writer.close()
 
     serving(Api(LoneMember()), act)
+
+
+def test_a_client_that_requires_a_leader_is_refused_without_one() -> None:
+    member = LoneMember()
+    without_leader = replace(member.status(), leader=0)
+    member.status = lambda: without_leader  # type: ignore[method-assign]
+
+    async def act(client: Client, _port: int) -> None:
+        assert (await client.put(b"k")).header.revision == 2
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await client.put(b"k", metadata=(("hasleader", "true"),))
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert refused.value.details() == "etcdserver: no leader"
+
+    serving(Api(member), act)
