@@ -38,25 +38,30 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
 class PeerCalls:
     """The questions between this member and its peers.
 
-    `dial` opens a link to a peer, and raises ConnectionError if it is no member. `answer` answers a
-    question of a peer, and raises ConnectionError if this is impossible. `number` returns a number
-    that no earlier question of this member had, not even before a restart.
+    `dial` opens a link to a peer, and `url_of` returns the URL of the peer. Both raise
+    ConnectionError if the peer is no member. `answer` answers a question of a peer, and raises
+    ConnectionError if this is impossible. `number` returns a number that no earlier question of
+    this member had, not even before a restart.
     """
 
     def __init__(
         self,
         world: World,
         dial: Callable[[MemberId, int], PeerLink],
+        *,
+        url_of: Callable[[MemberId], str],
         answer: AnswerQuestion,
         number: Callable[[], int],
     ) -> None:
         self._world = world
         self._dial = dial
+        self._url_of = url_of
         self._answer = answer
         self._number = number
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(Frame).decode
-        self._links: dict[MemberId, PeerLink] = {}
+        self._links: dict[MemberId, tuple[str, PeerLink]] = {}
+        """The link to each peer, with the URL that was dialled."""
         self._asked: dict[int, asyncio.Future[bytes]] = {}
         self._answering = 0
 
@@ -99,8 +104,8 @@ class PeerCalls:
             future.set_result(given.data)
 
     def close(self) -> None:
-        for link in self._links.values():
-            link.close()
+        for peer in list(self._links):
+            self._hang_up(peer)
 
     async def _reply(self, peer: MemberId, number: int, question: bytes) -> None:
         answer: bytes | None = None
@@ -113,13 +118,21 @@ class PeerCalls:
         self._send(peer, Frame(number, True, answer))
 
     def _send(self, peer: MemberId, frame: Frame) -> bool:
-        link = self._links.get(peer)
-        if link is None:
-            try:
-                link = self._links[peer] = self._dial(peer, QUEUE_BYTES_MAX)
-            except ConnectionError:
-                return False
-        return link.send(self._encode(frame))
+        """Send a frame over the link to the peer's present URL. Returns whether it was sent."""
+        try:
+            url = self._url_of(peer)
+            if peer in self._links and self._links[peer][0] != url:
+                self._hang_up(peer)
+            if peer not in self._links:
+                self._links[peer] = url, self._dial(peer, QUEUE_BYTES_MAX)
+        except ConnectionError:
+            self._hang_up(peer)
+            return False
+        return self._links[peer][1].send(self._encode(frame))
+
+    def _hang_up(self, peer: MemberId) -> None:
+        if peer in self._links:
+            self._links.pop(peer)[1].close()
 
     def _expire_later(self, future: asyncio.Future[bytes], timeout_s: float) -> Timer:
         def expire() -> None:

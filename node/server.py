@@ -372,8 +372,9 @@ class Server:
         calls = PeerCalls(
             self._world,
             lambda peer, queue_bytes_max: transport.dial(peer, "calls", queue_bytes_max),
-            self._answer_peer,
-            self._ids.next,
+            url_of=transport.url_of,
+            answer=self._answer_peer,
+            number=self._ids.next,
         )
         transport.take_calls_with(calls.take)
         self._calls = calls

@@ -117,11 +117,15 @@ class Transport:
 
         Raises ConnectionError if `peer` is no member.
         """
+        url = self.url_of(peer)
+        hello = self._encode(Hello(self._cluster, self._member, peer, channel))
+        return self._world.network.dial_peer(url, hello, queue_bytes_max=queue_bytes_max)
+
+    def url_of(self, peer: MemberId) -> str:
+        """Return the URL of a peer. Raises ConnectionError if `peer` is no member."""
         if peer not in self._peers:
             raise ConnectionError("not a member")
-        hello = self._encode(Hello(self._cluster, self._member, peer, channel))
-        url = self._peers[peer]
-        return self._world.network.dial_peer(url, hello, queue_bytes_max=queue_bytes_max)
+        return self._peers[peer]
 
     def take_calls_with(self, take: Callable[[MemberId, bytes], None]) -> None:
         """Pass the frames of the channel "calls" to `take`, with the peer that sent them."""

@@ -23,6 +23,7 @@ QUICK = (
     "index_ahead_of_data",
     "replayed_tail_not_synced",
     "recovery_skips_lost_entries",
+    "lease_expires_early",
 )
 """Planted bugs of different areas that the first seeds find."""
 
