@@ -22,6 +22,7 @@ NOT_DRAWN = {
     "backend_quota_bytes": "a full backend refuses all writes; the tests of alarms fill one",
     "watch_progress_interval_ms": "the harness sets it, and the checker watch needs its value",
     "lease_checkpoint_interval_s": "the checker lease needs its value",
+    "corruption_check_interval_ms": "off: the harness compares the members' data itself",
     "password_cost_log2": "it is the CPU time of a password check, and virtual time has no CPU",
     "compaction_period_ms": "the load compacts by requests, which the checkers see",
     "compaction_revisions": "the load compacts by requests, which the checkers see",
