@@ -15,6 +15,7 @@ pytestmark = [
 CLIENT = {"client": "redis_store:RedisClient", "workload": "set"}
 
 
+@pytest.mark.campaign  # up to six runs of about 40 s
 def test_sentinel_loses_acknowledged_writes_at_a_failover(tmp_path):
     lost = 0
     for seed in range(1, 7):  # an interleaving without a loss is possible
