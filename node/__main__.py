@@ -53,7 +53,7 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     default="new",
     show_default=True,
     help="existing for a member that was added to a running cluster. It asks the members in"
-    " --initial-cluster for the rest.",
+    " --initial-cluster for its id and for the list of members.",
 )
 @click.option(
     "--initial-cluster-token",
@@ -145,8 +145,8 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     default="0",
     show_default=True,
     metavar="RETENTION",
-    help="Compact changes that are older than this: 30m, or 1000 revisions; a bare number of the"
-    " mode periodic is in hours. 0: never compact.",
+    help="How much history is kept: a duration such as 30m, or a number of revisions such as 1000."
+    " In the mode periodic, a number without a unit is in hours. 0: never compact.",
 )
 @click.option(
     "--backend-batch-interval",
@@ -204,7 +204,8 @@ def main(**flags: object) -> None:
     write-ahead log and an LMDB file, and replicates with Raft. The flags are etcd's. The
     environment variable SPLITBRAIN_FAILPOINTS sets failpoints.
 
-    Exit codes: 0 stopped by a signal, 1 start failed or the member had to stop, 2 wrong flags.
+    Exit codes: 0 stopped by a signal or removed from the cluster, 1 start failed or the member had
+    to stop, 2 wrong flags.
     """
     try:
         config = member_config(flags)

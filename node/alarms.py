@@ -1,7 +1,7 @@
 """The alarms of the cluster: a member is out of space, or its data differs from the others'.
 
 Alarms are raised and cleared through the log, so all members know the same alarms after the same
-entry. They are in the backend's bucket `alarm`, under the member's id and the kind of the alarm.
+entry. The backend's bucket `alarm` contains them, under the member's id and the kind of the alarm.
 They are written in the same batch as the consistent index of their entry.
 
 Source: etcd's `server/etcdserver/api/v3alarm` and `applierV3backend.Alarm`.

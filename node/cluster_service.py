@@ -1,7 +1,7 @@
 """Changes the members of the cluster, and moves its leadership.
 
-Every member accepts these requests, except that only the leader promotes a learner and moves the
-leadership, because only the leader knows how far the others have come.
+Every member accepts these requests, with two exceptions: only the leader promotes a learner and
+moves the leadership, because only the leader knows how much of its log the other members have.
 
 A change is refused if too few members would be left to form a quorum, as etcd refuses it with its
 default `--strict-reconfig-check`.
@@ -36,13 +36,13 @@ from splitbrain.node.raft.ready import Role
 from splitbrain.node.world import Clock
 
 READY_PERCENT = 90
-"""A learner can be promoted if its log has this part of the leader's log. Source: etcd's
+"""A learner can be promoted if it has at least this part of the leader's log. Source: etcd's
 readyPercent."""
 POLL_S = 0.01
 
 
 class Driver(Protocol):
-    """The part of the driver of Raft that changes of the members use."""
+    """The part of the Raft driver that this module uses."""
 
     def propose_conf_change(self, change: ConfChange) -> None: ...
 
@@ -53,7 +53,7 @@ class ClusterService:
     """The requests that change the members, and leadership transfer.
 
     `new_id` returns a request id. `changes` resolves the requests that this member has applied.
-    `is_connected` tells whether this member is connected to a peer.
+    `is_connected` returns whether this member is connected to a peer.
     """
 
     def __init__(
@@ -209,7 +209,7 @@ class ClusterService:
 
 
 def checked_peer_urls(urls: Sequence[str]) -> tuple[str, ...]:
-    """Raises RpcError."""
+    """Return the peer URLs of a request. Raises RpcError if they are not valid."""
     try:
         checked = tuple(sorted(checked_url(url, "peerURLs") for url in urls))
     except ConfigError as problem:

@@ -28,7 +28,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What a new member of an existing cluster was told when it joined.
+    """What the cluster told a new member when it joined.
 
     `initial` contains the members with which the cluster began, and `contacts` the present members.
     """
@@ -51,7 +51,7 @@ class Config:
     advertise_client_urls: tuple[str, ...]
     listen_peer_urls: tuple[str, ...]
     listen_client_http_urls: tuple[str, ...] = ()
-    """If there are any, only they serve HTTP, and `listen_client_urls` serve only gRPC."""
+    """The URLs that serve only HTTP. If there are any, `listen_client_urls` serve only gRPC."""
     initial_cluster_token: str = "etcd-cluster"
     initial_cluster_state: str = "new"
     """"existing" for a member that was added to a running cluster."""
@@ -115,7 +115,7 @@ class Config:
 
     @property
     def peers(self) -> tuple[Peer, ...]:
-        """All initial members, sorted by name. Of a new cluster, this member is one of them."""
+        """All initial members, sorted by name. In a new cluster, they include this member."""
         if self.joined is not None:
             return self.joined.initial
         return tuple(

@@ -237,7 +237,7 @@ class RaftDriver:
         self._raft.advance(ready)
 
     def _apply_conf_changes(self, entries: Sequence[Entry]) -> None:
-        """Take changes of the configuration into effect before Raft treats them as applied."""
+        """Put changes of the configuration into effect before Raft treats them as applied."""
         for entry in entries:
             if entry.type is not NORMAL:
                 change = confchange.decode(entry.data)

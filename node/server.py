@@ -88,7 +88,7 @@ PENDING_REQUESTS_MAX = 5000
 """Maximal number of writes that wait at one member. Further writes are refused."""
 
 UNAPPLIED_ENTRIES_MAX = 5000
-"""Writes are refused if so many committed entries wait to be applied. Source: etcd's
+"""Writes are refused if more committed entries than this wait to be applied. Source: etcd's
 maxGapBetweenApplyAndCommitIndex."""
 
 
@@ -436,7 +436,7 @@ class Server:
         )
 
     async def stop(self) -> None:
-        """Hand the leadership on, stop serving, and flush the backend."""
+        """Transfer the leadership if this member has it, stop serving, and flush the backend."""
         await self.cluster.hand_over(HAND_OVER_S)
         for served in reversed(self._served):
             await served.close()

@@ -1,11 +1,11 @@
 """Answers members that the cluster does not know, or no longer knows.
 
-A link carries frames in one direction. A member therefore answers by a link of its own to the peer
-URL of the other member. These links have the channels
+A link carries frames in one direction. A member therefore answers by a separate link to the peer
+URL of the other member. These links have the following channels:
 
     join      from a new member to a member of the cluster: its peer URLs
     welcome   the answer: the new member's id, and the members
-    removed   from a member to a removed member that still connects; it has no further frame
+    removed   from a member to a removed member that still connects; no frame follows the Hello
 
 Source: etcd's members, which ask each other for the members over HTTP, and which refuse a removed
 member with status 410.
@@ -57,7 +57,7 @@ class Strangers:
         self._membership = membership
         self._removed = removed
         self._answering: dict[str, None] = {}
-        """The URLs to which an answer is on its way."""
+        """The URLs to which an answer is being sent."""
 
     def take(self, hello: Hello) -> Callable[[bytes], None] | None:
         """Return the receiver of a stranger's frames, or None to refuse the connection."""

@@ -66,8 +66,11 @@ class Inode:
         return bytes(self.cached).ljust(self.size, b"\0")
 
     def write(self, offset: int, data: bytes, lost: Callable[[int], bool] | None = None) -> None:
-        """Write to the page cache. A torn write never makes the sectors durable that `lost` names
-        by their numbers."""
+        """Write to the page cache.
+
+        With `lost`, the write is torn: a sector never becomes durable if `lost` returns True for
+        its number.
+        """
         _overwrite(self.cached, offset, data)
         self.writes += [(offset, bytes(data))] if lost is None else _kept(offset, data, lost)
         if offset + len(data) > self.size:
@@ -83,7 +86,7 @@ class Inode:
         self.sizes.append(size)
 
     def mark(self) -> tuple[int, int]:
-        """The number of writes and of sizes that a sync beginning now covers."""
+        """Return how many of the pending writes and sizes a sync that begins now covers."""
         return len(self.writes), len(self.sizes)
 
     def sync(self, covered: tuple[int, int]) -> None:
@@ -200,7 +203,7 @@ def _sectors_before(
 def _kept(
     offset: int, data: bytes, lost: Callable[[int], bool]
 ) -> list[tuple[int, bytes]]:
-    """The parts of a write that are in other sectors than the lost ones."""
+    """The parts of a write that are outside the lost sectors."""
     kept = []
     for sector in _sectors_of(offset, len(data)):
         begin = max(sector * SECTOR_BYTES, offset)

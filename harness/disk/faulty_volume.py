@@ -4,7 +4,7 @@ The content is that of the simulated disk (`content.py`), in memory. Errors are 
 calls. `DiskState` describes the faults; each draw is from the random stream of the disk.
 
 A sync of a file also makes all earlier changes of directories durable, as the journal of ext4, XFS
-and Btrfs does. In simulation, each directory must be synced for itself, which is stricter.
+and Btrfs does. In simulation, each directory must be synced separately, which is stricter.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from splitbrain.nemesis.fault import DiskArea
 
 T = TypeVar("T")
 Areas = Mapping[DiskArea, Sequence[str]]
-"""Area → the patterns of its paths. An area that is missing is the whole disk."""
+"""The path patterns of each area. An area that is not in the mapping is the whole disk."""
 
 
 class FaultyVolume:

@@ -1,8 +1,8 @@
 """Serves the v3 API (`splitbrain.node.api.v3_service`) as gRPC.
 
 `GrpcServer` knows the methods. A `GrpcConnection` is one connection of a client: it executes the
-requests of all streams at the same time, and writes what they answer in one piece per iteration of
-the event loop. A request whose client resets the stream, or disconnects, is cancelled.
+requests of all streams at the same time, and writes all answers of one iteration of the event loop
+at once. A request whose client resets the stream, or disconnects, is cancelled.
 
 Source: gRPC's document "gRPC over HTTP2"; the messages of statuses are those of grpc-go 1.38, which
 etcd 3.5.1 contains.
@@ -43,9 +43,9 @@ from splitbrain.node.messages.caller import CALLER, Caller
 from splitbrain.node.messages.errors import Code, RpcError
 
 REQUESTS_WAITING_MAX = 64
-"""So many requests of one stream wait for their handler. The client must not send more data."""
+"""While more requests than this wait for the handler of a stream, its window stays closed."""
 ANSWER_BYTES_WAITING_MAX = 64 * 1024
-"""A stream pauses while more of its answers wait for the client's window."""
+"""The handler of a stream pauses while more bytes than this wait for the client's window."""
 
 _CALLER = Caller("grpc")
 _NOT_GRPC = hpack.encode(((b":status", b"415"),))
@@ -123,7 +123,7 @@ class _Call:
         self.timer: asyncio.TimerHandle | None = None
         self.requests: asyncio.Queue[bytes | None] | list[bytes] = []
         self.unrestored = 0
-        """The size of the received data that the stream's window does not yet contain again."""
+        """The number of received bytes by which the stream's window is not restored yet."""
         self.room: asyncio.Event | None = None
         self.started = False
 
@@ -190,7 +190,7 @@ class GrpcConnection(asyncio.Protocol):
             self._make_room(call)
 
     def close(self) -> None:
-        """Refuse all open streams, and close the connection when this is sent."""
+        """End all open streams with an error, send what is left, and close the connection."""
         self._core.send_go_away()
         for call in list(self._calls.values()):
             self._refuse(call, errors.stopped())
@@ -299,7 +299,7 @@ class GrpcConnection(asyncio.Protocol):
             call.task = self._loop.create_task(self._answer_stream(call, call.requests[0]))
 
     async def _decoded(self, call: _Call) -> AsyncIterator[Any]:
-        """Yield the requests of a stream. Unions without a value are ignored."""
+        """Yield the requests of a stream. A request whose union has no value is skipped."""
         assert isinstance(call.requests, asyncio.Queue)
         while (message := await call.requests.get()) is not None:
             self._restore_window(call)
@@ -328,7 +328,10 @@ class GrpcConnection(asyncio.Protocol):
         self._flush_soon()
 
     async def _answer_stream(self, call: _Call, requests: AsyncIterator[Any] | bytes) -> None:
-        """Send the responses of a stream. `requests` is one encoded request if it is bytes."""
+        """Send the responses of a stream.
+
+        `requests` is an iterator, or one encoded request if the client does not send a stream.
+        """
         CALLER.set(call.caller)
         served, core, number = call.served, self._core, call.number
         try:

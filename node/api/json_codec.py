@@ -81,8 +81,9 @@ class StreamRequests:
     def feed(self, data: bytes) -> list[Any]:
         """Add a piece of the body, and return the requests that it completes.
 
-        Unions without a value are ignored. Raises RpcError for an invalid request. Its code
-        is UNKNOWN, which the gateway uses for all errors of the stream, and its message is Go's.
+        A request whose union has no value is skipped. Raises RpcError for an invalid request,
+        with the code UNKNOWN, which the gateway uses for all errors of the stream, and with Go's
+        message.
         """
         self._rest += data
         found: list[Any] = []

@@ -1,4 +1,6 @@
-"""Writes the parts of JSON texts like golang/protobuf's jsonpb. Fields with defaults are empty.
+"""Writes the parts of JSON texts like golang/protobuf's jsonpb.
+
+The text of a field that has its default value is empty, so the field is omitted.
 
 Source: golang/protobuf 1.5.2, `jsonpb/encode.go`; Go's encoding/json for the escapes.
 """

@@ -1,7 +1,8 @@
 """Converts requests from protobuf and responses to protobuf.
 
 A decoder or an encoder is built once for each type, from the message's definition in `proto/` and
-the struct of the same name. Unions have an own form as values, so they have own functions here.
+the struct of the same name. The structs represent unions differently from protobuf, so separate
+functions convert unions.
 
 Source: the protobuf encoding, as implemented by `google.protobuf`.
 """
@@ -46,14 +47,14 @@ _RESPONSE_OPS: dict[type, str] = {
     rpc.TxnResponse: "response_txn",
 }
 _ATTRIBUTES = {("mvccpb.Event", "prev_kv"): "previous"}
-"""Fields whose attribute does not follow from their name."""
+"""The attributes of fields for which `attribute_name` does not return the attribute."""
 
 
 def request_decoder(method: Method) -> Decode:
     """Return the decoder of a method's requests.
 
-    It raises RpcError for bytes that are not such a message. It returns None for a union without a
-    value.
+    The decoder raises RpcError for bytes that are not such a message. It returns None for a request
+    whose union has no value.
     """
     descriptor = method_descriptor(method.service, method.name).input_type
     parse = message_class(descriptor.full_name).FromString

@@ -161,9 +161,10 @@ class Api:
         }
 
     def _stopping_with_the_disk(self, method: str, handle: Handler) -> Handler:
-        """`handle`, which also refuses the request and stops the member if its disk has failed.
+        """Return `handle`, extended by two refusals.
 
-        A request whose client requires a leader is refused while the member knows none.
+        If the disk fails, the request is refused and the member stops. A request whose client
+        requires a leader is refused while the member knows no leader.
         """
 
         async def handle_or_stop(request: Any) -> Any:

@@ -1,7 +1,7 @@
 """Keys that wait for their turn. Locks and elections are such queues.
 
 Each waiting client has a key `NAME/LEASE` that is attached to its lease. The turn of a key begins
-when no key of the queue with a lower create revision exists any more. It ends when the key is
+when the queue contains no key with a lower create revision. It ends when the key is
 deleted, at the latest with its lease.
 
 Source: etcd's `client/v3/concurrency` (`mutex.go`, `election.go`, `key.go`).
@@ -38,7 +38,10 @@ from splitbrain.node.mvcc.key_value import KeyValue
 from splitbrain.node.mvcc.watch import WatchBatch
 
 SESSION_TTL_S = 60
-"""The time to live of the lease of a client that names none. Source: etcd's defaultSessionTTL."""
+"""The time to live of the lease that a client gets if its request has none.
+
+Source: etcd's defaultSessionTTL.
+"""
 
 WITHDRAWAL = "withdraw"
 """The name of the task that deletes the key of a client that has left a queue."""
@@ -58,14 +61,17 @@ class KvHandlers(Protocol):
 
 
 def as_client_error(problem: RpcError) -> RpcError:
-    """Return the error that etcd sends for an error of its own client: without the code."""
+    """Return `problem` with the code UNKNOWN.
+
+    etcd's Lock and Election services use etcd's own client, whose errors lose their code.
+    """
     return RpcError(Code.UNKNOWN, problem.message)
 
 
 def with_client_errors(
     handle: Callable[[Asked], Awaitable[Answered]],
 ) -> Callable[[Asked], Awaitable[Answered]]:
-    """Return `handle` with the errors that etcd sends for errors of its own client."""
+    """Return `handle`, whose errors are converted by `as_client_error`."""
 
     @functools.wraps(handle)
     async def handle_or_fail(request: Asked) -> Answered:
@@ -82,8 +88,8 @@ class Place:
     """The place of a client in a queue.
 
     `header` is that of the transaction in which the client joined the queue. `existing` is its key
-    before that, or None if the transaction created the key. With `is_first`, it was the client's
-    turn at once.
+    before that, or None if the transaction created the key. `is_first` is True if it was the
+    client's turn at once.
     """
 
     key: bytes
@@ -167,7 +173,7 @@ class WaitQueue:
             watches.cancel(watcher)
 
     async def _until_earlier_are_deleted(self, create_revision: int) -> None:
-        """Wait for the deletion of the last earlier key, as long as there is one."""
+        """Wait until the queue contains no key with a lower create revision."""
         last = self._newest_or_oldest(SortOrder.DESCEND, create_revision - 1)
         while (found := await self._kv.range(last)).kvs:
             key = found.kvs[0].key

@@ -1,6 +1,6 @@
 """Decides whether a committed request is applied, by the state that all members share.
 
-The decision depends only on replicated state. All members therefore decide equally.
+The decision depends only on replicated state. All members therefore decide in the same way.
 
 Source: etcd's `applierV3Capped` and `applierV3Corrupt`.
 """

@@ -184,7 +184,7 @@ class Applier:
         return apply(self._store, operation, entry.term)
 
     def _apply_conf_change(self, entry: Entry) -> None:
-        """Store a change of the members. Raft has already taken it into effect."""
+        """Store a change of the members. Raft already uses it."""
         change = confchange.decode(entry.data)
         refused = self._membership.apply(change)
         self._store.set_consistent_index(entry.index, entry.term)

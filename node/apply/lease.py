@@ -64,8 +64,8 @@ def apply_checkpoint(
 def is_of_term(request: LeaseExpireRequest | LeaseCheckpointRequest, term: int) -> bool:
     """Whether the leader that proposed the request also put it into the log, in `term`.
 
-    A deposed leader forwards its proposal to the new leader. In the meantime the new leader may
-    have renewed the lease.
+    A deposed leader forwards its proposal to the new leader. In the meantime, the new leader
+    may have renewed the lease.
     """
     return request.term == term
 
@@ -73,8 +73,8 @@ def is_of_term(request: LeaseExpireRequest | LeaseCheckpointRequest, term: int) 
 def end_lease(store: Store, lease: Lease) -> None:
     """Delete the keys of a lease at one revision, in key order, and remove the lease.
 
-    The order is the same on all members, so their changes and hashes are equal. Without keys no
-    revision is made.
+    The order is the same on all members, so their changes and hashes are equal. If the lease
+    has no keys, the revision does not change.
     """
     transaction = store.write()
     for key in sorted(lease.keys):

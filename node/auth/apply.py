@@ -53,7 +53,7 @@ class AuthApplier:
                 return self._apply_to_roles(request)
 
     def _check_caller(self, request: auth.AuthWriteRequest, caller: Identity) -> None:
-        """Check that the caller is an administrator, or asks about themself."""
+        """Check that the caller is an administrator, or only queries their own user or roles."""
         store = self._store
         if isinstance(request, auth.TokenAssignRequest):
             return

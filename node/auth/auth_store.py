@@ -95,7 +95,7 @@ class AuthStore:
     # --- changes ------------------------------------------------------------------
 
     def set_enabled(self, enabled: bool) -> None:
-        """Enable authentication, or disable it. Only disabling is a change of the revision."""
+        """Enable or disable authentication. Only disabling increases the auth revision."""
         if enabled == self.enabled:
             return
         if enabled:

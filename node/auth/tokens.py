@@ -16,7 +16,7 @@ from string import ascii_letters
 TTL_S = 300.0
 PREFIX_LETTERS = 16
 _SWEEP = 64
-"""Expired tokens are removed after so many assignments."""
+"""The number of assignments after which expired tokens are removed."""
 
 
 class SimpleTokens:

@@ -62,7 +62,7 @@ class _Stream:
 
 
 class Connection:
-    """The state of one connection. `client` tells which side this is.
+    """The state of one connection. `client` is True on the client's side.
 
     The peer may send `stream_window_bytes` of a stream before this side has used them.
     """
@@ -122,7 +122,7 @@ class Connection:
 
     @property
     def streams_left(self) -> bool:
-        """Whether the numbers of streams suffice for another one."""
+        """Whether there is an unused number for another stream."""
         return self._next_local <= frames.STREAM_ID_MAX
 
     @property
@@ -166,7 +166,7 @@ class Connection:
     def send_trailers(self, number: int, block: bytes) -> None:
         """Send the last header fields of a server's stream, after its data. This ends the stream.
 
-        If the client has not ended its side, it is told to send nothing more.
+        If the client has not ended its side, a RST_STREAM tells it to send nothing more.
         """
         stream = self._streams.get(number)
         if stream is None:

@@ -62,7 +62,10 @@ class _Tree:
         self.children[node][code & 1] = ~symbol
 
     def _nodes_of_padding(self) -> frozenset[int]:
-        """Return the states in which a text can end: less than a byte of ones after a symbol."""
+        """Return the states in which a text can end.
+
+        The padding after the last symbol has fewer than eight bits, and all of them are ones.
+        """
         nodes, node = [0], 0
         for _ in range(_PADDING_BITS_MAX):
             child = self.children[node][1]

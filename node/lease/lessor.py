@@ -98,7 +98,7 @@ class Lessor:
         return self._term if self._term == self._leading_term() else 0
 
     def first_entry_applied(self, term: int) -> None:
-        """Become primary if this member is leader of `term`. Start the time of each lease again.
+        """Become primary if this member is leader of `term`. Restart the time of each lease.
 
         The store contains all entries of earlier terms, so it contains all leases.
         """
@@ -164,7 +164,7 @@ class Lessor:
         return int((self._expires_ns(lease) - self._clock.monotonic_ns()) / _S)
 
     def by_expiry(self) -> list[int]:
-        """The ids of all leases, those that expire first at the beginning.
+        """The ids of all leases, in the order in which they expire.
 
         A member that is not primary knows no times, and returns them in the order of the ids.
         """

@@ -88,7 +88,7 @@ class LeaseService:
         self._member_id = member_id
         self._timeout_ns = round(timeout_s * 1e9)
         self.ttl_s_min = ttl_s_min
-        """The shortest time to live. A grant of a shorter one gets this one."""
+        """The shortest time to live. A shorter one in a grant is raised to it."""
         self._table = table
         self._lessor = lessor
         self._leader = leader
@@ -138,7 +138,7 @@ class LeaseService:
     # --- answering ----------------------------------------------------------------
 
     async def _answered(self, question: Question) -> Answer:
-        """The primary's answer, from this member or another one. Raises RpcError."""
+        """Get the primary's answer. The primary may be another member. Raises RpcError."""
         give_up_ns = self._clock.monotonic_ns() + self._timeout_ns
         while True:
             try:

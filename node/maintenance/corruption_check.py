@@ -110,5 +110,9 @@ class CorruptionCheck:
 
 
 def differs(own: HashResult, other: HashResult) -> bool:
-    """Whether two members have different data. Unknown if they are compacted differently."""
+    """Whether two hashes prove that the members have different data.
+
+    False if the members have compacted to different revisions, because the hashes then cannot be
+    compared.
+    """
     return own.compact_revision == other.compact_revision and own.hash != other.hash

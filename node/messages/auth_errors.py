@@ -79,7 +79,7 @@ def old_auth_revision() -> RpcError:
 
 
 def no_password_user() -> RpcError:
-    """Return the error of a password for a user without one. etcd does not translate it."""
+    """Return the error for a login of a user that has no password. etcd does not translate it."""
     return RpcError(
         Code.UNKNOWN, "auth: authentication failed, password was given for no password user"
     )

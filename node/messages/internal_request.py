@@ -37,7 +37,7 @@ class InternalRequest(msgspec.Struct, frozen=True, array_like=True):
     """A request with an id that is unique in the whole life of the cluster.
 
     `user` is the user who sent the request, and `auth_revision` the auth revision at which the
-    proposing member identified the user. It is 0 if the client sent no token.
+    proposing member identified the user. `auth_revision` is 0 if the client sent no token.
     """
 
     id: int

@@ -79,8 +79,9 @@ def as_conf_change(change: MemberChange) -> ConfChange:
 
 
 def member_change_of(change: ConfChange) -> MemberChange | None:
-    """Return the change of the members that `change` contains, or None for a change of Raft alone.
+    """Return the change of the members that `change` contains.
 
+    Returns None if `change` concerns only Raft's configuration.
     Raises msgspec.MsgspecError if the context is malformed.
     """
     if not change.context:
@@ -89,7 +90,7 @@ def member_change_of(change: ConfChange) -> MemberChange | None:
 
 
 def refusal(conf_state: ConfState, change: ConfChange) -> RpcError | None:
-    """Explain why a committed change has no effect, or return None.
+    """Return the error that explains why a committed change has no effect, or None if it has one.
 
     The decision depends only on the configuration, so every member decides in the same way.
     """

@@ -43,5 +43,8 @@ def hash_pairs(start: int, pairs: Iterable[tuple[bytes, bytes]]) -> int:
 
 
 def hash_changes(pairs: Iterable[tuple[bytes, bytes]]) -> int:
-    """Return the CRC32C of the changes that are not compacted, given with their keys in order."""
+    """Return the CRC32C of `pairs`.
+
+    `pairs` contains the backend's keys and values of all changes that are not compacted, in order.
+    """
     return hash_pairs(google_crc32c.value(b"key"), pairs)

@@ -37,10 +37,10 @@ from splitbrain.node.raft.ready import Ready
 
 
 class StorageAppendResponse(msgspec.Struct, frozen=True, gc=False):
-    """Confirms that the log is durable up to `index`, and that `snapshot` is.
+    """Confirms that the log is durable up to `index`, and that `snapshot` is durable, if any.
 
     `term` is the member's term when the write was requested, and `log_term` is the term of the
-    entry. `index` is 0 if nothing of the log had to be written.
+    entry at `index`. `index` is 0 if nothing of the log had to be written.
     """
 
     term: Term

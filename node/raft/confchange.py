@@ -78,7 +78,7 @@ def encode(change: ConfChange) -> bytes:
 
 
 def decode(data: bytes) -> ConfChange:
-    """Raises ConfChangeInvalid if `data` is not a change."""
+    """Return the change in the payload `data`. Raises ConfChangeInvalid if it is not a change."""
     if not data:
         return LEAVE_JOINT
     try:

@@ -217,7 +217,7 @@ class Raft(RaftState):
             self._flush_due()
 
     def apply_conf_change(self, change: ConfChange, index: Index) -> ConfState:
-        """Take a committed change into effect, and return the new configuration.
+        """Put a committed change into effect, and return the new configuration.
 
         The owner calls this method when it applies the entry `index`, which contains `change`.
         Raises ConfChangeInvalid if the change is not possible. The configuration is then unchanged.

@@ -1,6 +1,6 @@
-"""Takes a change of the configuration into effect, when its entry is applied.
+"""Puts a change of the configuration into effect when its entry is applied.
 
-Source: Raft thesis, chapter 4; etcd-io/raft, `switchToConfig`. In this project as there, a change
+Source: Raft thesis, chapter 4; etcd-io/raft, `switchToConfig`. As in etcd-io/raft, a change
 takes effect when it is applied, not when it is appended.
 """
 
@@ -16,8 +16,8 @@ from splitbrain.node.raft.state import RaftState
 def refusal(raft: RaftState, change: ConfChange) -> str:
     """Explain why this leader cannot append `change` now. Returns "" if it can.
 
-    The check depends on the applied configuration. While another change may be in the log and is
-    not applied, no change is accepted.
+    The check depends on the applied configuration. No change is accepted while the log may contain
+    an earlier change that is not applied.
     """
     if not raft.config.validate_conf_changes:
         return ""
@@ -34,7 +34,7 @@ def refusal(raft: RaftState, change: ConfChange) -> str:
 
 
 def apply(raft: RaftState, change: ConfChange, index: Index) -> ConfState:
-    """Take `change` into effect. `index` is the index of its entry. Raises ConfChangeInvalid."""
+    """Put `change` into effect. `index` is the index of its entry. Raises ConfChangeInvalid."""
     conf_state = confchange.changed(raft.conf_state, change)
     raft.adopt_configuration(conf_state, index)
     if raft.role is Role.LEADER:

@@ -67,8 +67,8 @@ class RaftState:
             self.vote = NONE
         self.durable_hard_state = hard_state
         self.floor = floor
-        """The position of the last entry that this member may have acknowledged and whose loss it
-        has noticed; START if its log is complete. Until the log has reached this position again,
+        """The position of the last entry that this member may have acknowledged and then lost.
+        START if its log is complete. Until the log has reached this position again,
         this member does not campaign, and votes only for members whose logs have reached it."""
         self.role = Role.FOLLOWER
         self.leader: MemberId = NONE

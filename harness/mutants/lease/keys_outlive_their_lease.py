@@ -1,4 +1,4 @@
-"""The end of a lease deletes none of its keys."""
+"""When a lease ends, its keys are not deleted."""
 
 from __future__ import annotations
 

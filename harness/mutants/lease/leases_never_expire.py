@@ -1,4 +1,4 @@
-"""The primary proposes the end of no lease."""
+"""The primary lessor never proposes the end of a lease."""
 
 from __future__ import annotations
 

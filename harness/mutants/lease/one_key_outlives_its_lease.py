@@ -1,4 +1,4 @@
-"""The end of a lease deletes all its keys except the last one."""
+"""When a lease ends, all its keys except the last one are deleted."""
 
 from __future__ import annotations
 

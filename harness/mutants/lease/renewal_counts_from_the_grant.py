@@ -1,4 +1,4 @@
-"""A keep-alive is answered, but does not start the time of the lease again."""
+"""A keep-alive is answered, but does not restart the time of the lease."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An unlock deletes another key than the one that it names."""
+"""An unlock deletes a different key from the one in its request."""
 
 from __future__ import annotations
 

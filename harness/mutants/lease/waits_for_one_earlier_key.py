@@ -1,4 +1,4 @@
-"""A client that waits for a lock gets it when one of the earlier keys is deleted."""
+"""A client that waits for a lock waits for the deletion of only one earlier key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The leader of an election is taken to be the owner of the youngest key."""
+"""An election reports the owner of the newest key as its leader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pre-candidate whose attempt ended without a result campaigns without a further pre-vote."""
+"""A pre-candidate whose pre-vote had no result starts a real election at its next attempt."""
 
 from __future__ import annotations
 

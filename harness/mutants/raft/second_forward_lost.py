@@ -1,4 +1,4 @@
-"""Of the proposals that a follower forwards at the same moment, only the first one is sent."""
+"""A follower that forwards several proposals at the same moment sends only the first one."""
 
 from __future__ import annotations
 

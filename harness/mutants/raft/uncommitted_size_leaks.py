@@ -1,4 +1,4 @@
-"""A leader charges a proposal by the size of its buffer, and releases it by its payload."""
+"""A leader adds more to its uncommitted size for a proposal than it subtracts later."""
 
 from __future__ import annotations
 

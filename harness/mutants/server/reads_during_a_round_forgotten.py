@@ -1,4 +1,4 @@
-"""Reads that arrive while a round of read-index is under way are in no later round."""
+"""Reads that arrive during a read-index round are never included in a later round."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When an entry is applied, only the reads of the oldest round that waits for it are woken."""
+"""An applied entry wakes only one of the read-index rounds that wait for it, the oldest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any damage of the newest segment counts as a torn record."""
+"""The start treats any damage of the newest log segment as a torn record."""
 
 from __future__ import annotations
 

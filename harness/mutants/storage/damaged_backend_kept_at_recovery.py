@@ -1,4 +1,4 @@
-"""A member that recovers keeps its backend although that is damaged."""
+"""A member that recovers keeps its backend although the backend is damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A failed commit of the backend counts as done."""
+"""The member treats a failed commit of the backend as successful."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A log that is begun anew records no floor."""
+"""The new log of a member that recovers lacks the position of the last acknowledged entry."""
 
 from __future__ import annotations
 
