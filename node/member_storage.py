@@ -346,7 +346,7 @@ def _check_committed(disk: Disk, seal: SealFile | None, recovered: Recovered) ->
 
 
 def _promises(disk: Disk, seal: SealFile | None) -> Seal | None:
-    """The terms and entries that this member may have acknowledged, if it still knows that."""
+    """Return what this member may have acknowledged, or None if log and seal do not show it."""
     sealed = seal.read() if seal is not None else None
     try:
         return read_promises(disk, WAL, sealed)

@@ -151,8 +151,9 @@ class Transport:
     def accept(self, frame: bytes) -> Callable[[bytes], None]:
         """Accept a connection by its first frame, and return the receiver of its later frames.
 
-        Raises ConnectionRefusedError if the connection comes from another cluster or from an
-        unknown member, or if it is intended for another member.
+        A connection of another cluster, from an unknown member, or for another member is passed to
+        the function given to `take_strangers_with`. Raises ConnectionRefusedError if this function
+        refuses the connection, or if the frame is malformed.
         """
         try:
             hello = msgspec.msgpack.decode(frame, type=Hello)

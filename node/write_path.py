@@ -19,8 +19,8 @@ from splitbrain.node.world import World
 class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """A line of `trace.jsonl`, described in docs/reference/write-path.md.
 
-    `request` is 0 if the step does not belong to a client's request. `carrier` is how the request
-    came ("grpc" or "json"). Only the first and the last step have it.
+    `request` is 0 if the step does not belong to a client's request. `carrier` is the
+    protocol of the client's request ("grpc" or "json"). Only the first and the last step have it.
     """
 
     member: str

@@ -1,7 +1,7 @@
 """The v3 services as functions from a request value to a response value.
 
 The services check requests, read the store and propose writes. They do not depend on how requests
-are transported: the HTTP server and the simulated client call the same functions.
+are transported: the gRPC server, the HTTP server and the simulated client call the same functions.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc` and `v3_server.go`.
 """

@@ -19,8 +19,8 @@ from splitbrain.node.messages.space_cost import space_cost
 def refusal(request: Operation, alarms: Alarms) -> RpcError | None:
     """Return the error with which `request` is refused, or None if it is applied.
 
-    While a CORRUPT alarm is raised, only requests about alarms are applied. While a NOSPACE alarm
-    is raised, requests that need space are refused.
+    While a CORRUPT alarm is raised, only requests about alarms and lease checkpoints are applied.
+    While a NOSPACE alarm is raised, requests that need space are refused.
     """
     if isinstance(request, AlarmRequest | LeaseCheckpointRequest):
         return None

@@ -2,7 +2,7 @@
 
 A token is assigned when a committed entry is applied, so every member knows it. Tokens are not
 stored: they end with the process of the member, after `TTL_S` without use, when their user is
-changed, and when authentication is disabled.
+deleted or gets a new password, and when authentication is disabled.
 
 Source: etcd 3.5.1, `server/auth/simple_token.go`.
 """

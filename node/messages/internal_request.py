@@ -56,8 +56,8 @@ class UnreadableRequest(Exception):
 
 
 RECENT_MAX = 32
-"""The results of so many calls of `decode` are kept, because each step of the write path that is
-traced reads the id of the request, and because the members of a simulation share the payload."""
+"""The number of decoded payloads that are kept. A payload is decoded often: each traced step of the
+write path reads the id of the request, and all members of a simulation decode the same payload."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(InternalRequest)

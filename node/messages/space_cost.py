@@ -16,8 +16,8 @@ LEASE_OVERHEAD_BYTES = 64
 def space_cost(request: object) -> int:
     """Return the estimated number of bytes that `request` adds to the backend.
 
-    The result is 0 for a request that puts nothing, such as a deletion. For a transaction,
-    the larger branch counts.
+    For a transaction, the larger branch counts. Apart from transactions, only puts and lease grants
+    need space: the result is 0 for all other requests, such as deletions.
     """
     match request:
         case PutRequest():

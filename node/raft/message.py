@@ -113,7 +113,7 @@ class MessageType(IntEnum):
     TIMEOUT_NOW = 13
     UNREACHABLE = 14  # local: the transport lost the connection to a peer
     SNAP_STATUS = 15  # local: a snapshot was delivered, or (with `reject`) was not
-    TRANSFER_LEADER = 16  # `from_` is the member that shall lead
+    TRANSFER_LEADER = 16  # `from_` is the member to become leader
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):

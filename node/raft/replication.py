@@ -1,8 +1,8 @@
 """How a leader replicates its log and determines the commit index.
 
-The leader does not send immediately. It records what is due, and the next Ready contains the
-messages. Therefore one APP contains all proposals between two Readies, and all reads share one
-round of heartbeats.
+With `Config.merge_messages`, the leader does not send immediately. It records what is due, and the
+next Ready contains the messages. Therefore one APP contains all proposals between two Readies, and
+all reads share one round of heartbeats. Without it, each input creates its messages at once.
 
 Source: Raft paper, 5.3 and 5.4.2; thesis, 10.2.1; flow control follows etcd-io/raft.
 """

@@ -1,4 +1,4 @@
-"""The real network: TCP between members, HTTP for clients."""
+"""The real network: TCP between members, gRPC and HTTP for clients."""
 
 from __future__ import annotations
 
