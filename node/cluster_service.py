@@ -191,9 +191,10 @@ class ClusterService:
             await self._clock.sleep(POLL_S)
 
     async def hand_over(self, timeout_s: float) -> None:
-        """Transfer the leadership, if this member has it, to the member with the longest log.
+        """Transfer the leadership, if this member has it, to the active voter with the longest log.
 
-        The method returns when another member leads, or after `timeout_s`.
+        Returns at once if this member is not leader, or if no other voter is active. Otherwise
+        returns when another member leads, or after `timeout_s`.
         """
         raft = self._raft
         heirs = [

@@ -77,7 +77,7 @@ def _execute(volume: FaultyVolume, command: Command) -> str:
 
 
 def _save(volume: FaultyVolume, folder: Path) -> None:
-    """Write the files to a folder outside of the disk. Zeros at the end are not written."""
+    """Write the files to a folder outside of the disk. Zeros at the end of a file become a hole."""
     for path, inode in volume.all_files():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -54,7 +54,7 @@ class BackendFlusher:
 
     @property
     def size_bytes(self) -> int:
-        """The size of the backend's file, as far as the quota counts it."""
+        """The size of the backend's file, which the space quota limits."""
         return self._backend.size_bytes
 
     def schedule_flush(self) -> None:

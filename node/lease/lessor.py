@@ -212,7 +212,11 @@ class Lessor:
             self._timer = self._clock.call_later(TICK_S, self._tick)
 
     def _take_due(self, now: int) -> tuple[list[int], list[int]]:
-        """Take the leases that have expired, and those whose remaining time is to be recorded."""
+        """Remove the due leases from the heap, up to the limits for one tick, and return their ids.
+
+        The first list contains the expired leases. The second list contains the leases whose
+        remaining time must be recorded.
+        """
         expired: dict[int, None] = {}
         unrecorded: dict[int, None] = {}
         while self._due and self._due[0][0] <= now:
