@@ -74,7 +74,10 @@ def check_watch(evidence: Evidence) -> Verdict:
     times = _times(writers)
     findings = Findings()
     moments = None if evidence.system == SIMULATED else _moments(operations, streams)
-    owed = OwedProgress(evidence.watch_progress_ms, evidence.history.faults, times, moments)
+    owed = OwedProgress(
+        interval_ms=evidence.watch_progress_ms, faults=evidence.history.faults, times=times,
+        moments=moments, streams=streams,
+    )
     events = progress = unlogged = 0
     for stream in streams:
 

@@ -8,7 +8,10 @@ partition and slow links do not matter, because a member notifies of its own sta
 member, which etcd lengthens at random by up to a tenth. At a tick, a watcher that has received no
 events since the tick before is notified. So a stream that was silent for two intervals owes a
 notification. etcd does not notify a watcher whose start is in the future. So the silence counts
-only from the time on when the watcher has certainly reached its start.
+only from the time on when the watcher has certainly reached its start. A watcher that reads slowly
+records answers long after they were sent, if other watches share its connection. So either the
+whole connection was silent, or the silence ended with an event whose write was invoked when the
+notification was already late.
 
 *On request*, if the watch begins at its creation and is alone on its connection. The client sends
 the progress request right after the watch request. A member drops it if a watcher of the
@@ -24,6 +27,7 @@ server/storage/mvcc/watchable_store.go (`progressIfSync`).
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
@@ -53,8 +57,8 @@ class OwedProgress:
 
     `interval_ms` is the members' interval, or 0 if it is unknown. Then only the answers to progress
     requests are judged. `times` are the times of the revisions. `moments` are the times of
-    everything that was recorded, ascending, or None in virtual time. `owed` counts the
-    notifications that were owed for certain.
+    everything that was recorded, ascending, or None in virtual time. `streams` are all streams of
+    the run. `owed` counts the notifications that were owed for certain.
     """
 
     def __init__(
@@ -63,8 +67,10 @@ class OwedProgress:
         faults: Sequence[FaultWindow],
         times: Times,
         moments: Sequence[int] | None,
+        streams: Sequence[WatchStream] = (),
     ) -> None:
         self._times = times
+        self._on_connection = _answer_times(streams)
         self._moments = moments
         self._late_ns = LATE_IN_SIMULATION_NS if moments is None else LATE_NS
         self._silence_ns = round(INTERVALS * JITTER * interval_ms) * MS + self._late_ns
@@ -84,10 +90,13 @@ class OwedProgress:
 
     def _check_periodic(self, stream: WatchStream, name: str, report: Report) -> None:
         self.owed += sum(isinstance(one, Progress) for one in stream.answers)
-        times = list(_times(stream))
-        for begin, end in pairwise(times):
+        for (begin, _), (end, ended_by) in pairwise(_times(stream)):
             due = begin + self._silence_ns
             if end <= due or not self._undisturbed(stream.node, begin, due):
+                continue
+            if not self._silent(stream.connection, begin, due) and not (
+                ended_by is not None and self._later(ended_by, due)
+            ):
                 continue
             self.owed += 1
             report(
@@ -97,6 +106,11 @@ class OwedProgress:
                 f"{self._silence_ns / 1e9:.2f} s of silence", 0,
             )
             return
+
+    def _silent(self, connection: int, begin: int, end: int) -> bool:
+        """Whether no stream of the connection received an answer after `begin` and before `end`."""
+        times = self._on_connection.get(connection, ())
+        return bisect_right(times, begin) == bisect_left(times, end)
 
     def _check_requested(self, stream: WatchStream, name: str, report: Report) -> None:
         assert stream.created is not None
@@ -163,20 +177,32 @@ class OwedProgress:
         return max(later - time for time, later in pairwise(inside)) < PAUSE_NS
 
 
-def _times(stream: WatchStream) -> Iterator[int]:
-    """The times of all answers from which on the watcher has certainly reached its start."""
+def _times(stream: WatchStream) -> Iterator[tuple[int, Answer | None]]:
+    """The answers from which on the watcher has certainly reached its start, with their times.
+
+    The answer is None for the creation and for the end of the stream.
+    """
     created = stream.created
     assert created is not None
     start = stream.request.start_revision
     reached = start <= created.revision
     if reached:
-        yield created.time
+        yield created.time, None
     for answer in stream.answers:
         reached = reached or (isinstance(answer, Events | Progress) and answer.revision >= start)
         if reached:
-            yield answer.time
+            yield answer.time, answer
     if reached and stream.closed is not None:
-        yield stream.closed.time
+        yield stream.closed.time, None
+
+
+def _answer_times(streams: Sequence[WatchStream]) -> dict[int, list[int]]:
+    """The times of all answers on each connection with several streams, ascending."""
+    times: dict[int, list[int]] = defaultdict(list)
+    for stream in streams:
+        if stream.connection >= 0:
+            times[stream.connection] += [answer.time for answer in stream.answers]
+    return {connection: sorted(found) for connection, found in times.items()}
 
 
 def _seconds(ns: int) -> str:

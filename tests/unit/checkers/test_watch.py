@@ -343,6 +343,29 @@ def test_an_event_that_was_written_later_does_not_overtake_the_answer() -> None:
     assert judge(Progress(round(3.3 * S), 0, 4), event) == ["missing progress"]
 
 
+@pytest.mark.parametrize(("invoked_s", "expected"), [(1.2, []), (3.2, ["missing progress"])])
+def test_a_connection_that_is_read_slowly_owes_a_notification_before_a_later_event(
+    invoked_s: float, expected: list[str]
+) -> None:
+    script = ScriptedHistory()
+    script.at(round(invoked_s * 1000))
+    script.did(PutRequest("a", "9"), PutResult(), 5)
+    late = Change(5, "put", "a", "9", 5, 1)
+    lines: list[Line] = [
+        Opened(0, 0, 0, "n2", PERIODIC, connection=0), Created(1, 0, 4),
+        Opened(0, 1, 0, "n2", ALL, connection=0), Created(1, 1, 4), EVENTS,
+        # The watcher reads one answer of the other stream at a time.
+        *(Events(round(n * S / 2), 1, 5, ()) for n in range(2, 7)),
+        Events(round(3.4 * S), 0, 5, (late,)), Closed(round(3.5 * S), 0, "end"),
+    ]
+    ordered = sorted(lines, key=lambda line: line.time)
+    verdict = check_watch(Evidence(
+        script.history(), members([*LOG, late]), watches=collect(ordered), watch_progress_ms=250,
+        system="simulated",
+    ))
+    assert [kind for kind in kinds(verdict) if kind == "missing progress"] == expected
+
+
 def test_a_harness_that_recorded_nothing_at_all_cannot_tell() -> None:
     assert owed(EVENTS, end(9), system="etcd") == []
     opened: list[Line] = [
