@@ -34,10 +34,10 @@ class Evidence:
     """Without an active fault, a member must answer within this time, and the cluster must answer
     within this time after the last fault is healed."""
     serving: tuple[str, ...] = ()
-    excused: tuple[str, ...] = ()
-    """The members that may stop serving because of a fault, such as one whose disk lost data."""
     """The members that must answer a write and a linearizable read at the end. Empty if only a
     history file is judged."""
+    excused: tuple[str, ...] = ()
+    """The members that may stop serving because of a fault, such as one whose disk lost data."""
     stalls: Sequence[tuple[int, int]] = ()
     """The periods (begin, end), in ns, in which the harness did not run although it was due."""
     search_limit_s: float = 60.0
@@ -62,8 +62,8 @@ class Evidence:
     lease_checkpoints_persist: bool = False
     """Whether a member that restarts still knows these records."""
     log: Sequence[ForeignOperation] = ()
-    """The operations with plain values, of a run with a client of the user. In such a run, the
-    operations of `history` contain only times and outcomes."""
+    """The operations of a run with a user's client, with plain values. In such a run, the
+    operations of `history` contain only times and outcomes. Empty in other runs."""
     initial: Any = None
     """The state in which the objects of `log` begin. None: the default of the checker."""
 

@@ -2,9 +2,10 @@
 
     python examples/track_record.py --store redis --tries 5
 
-`finds.toml` of an example contains its rows. Each try is one run with the seeds 1, 2, 3, …; its
-result is appended to `track-record.jsonl` of the example. A try that is already in that file is not
-repeated, so that an interrupted measurement is resumed. To measure anew, remove the file.
+The file `finds.toml` of an example contains the rows of its table. Each row is tried with the seeds
+1, 2, 3, …. Each try is one run, and its result is appended to the example's `track-record.jsonl`. A
+try that is already in that file is not repeated, so an interrupted measurement is resumed. To
+measure anew, remove the file.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ def working_directory(folder: Path) -> Iterator[None]:
 
 
 def tried(row: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Run `row` once. The seconds include the set-up and the judging."""
+    """Run `row` once with `seed`, and return the result as a line of `track-record.jsonl`.
+
+    The seconds include the set-up and the judging.
+    """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="splitbrain-track-record-") as store:
         options = read_options({**row["options"], "seed": seed, "store": store})
@@ -109,8 +113,8 @@ def page() -> str:
         "found, or, for a", "control, the tries that were valid. The time is that of one try, with "
         "set-up and judging.", "",
         "    make track-record STORE=redis", "",
-        "repeats the measurement of one store. It resumes an interrupted measurement, and adds to "
-        "an earlier one.", "",
+        "measures one store. Tries that are already in the example's `track-record.jsonl` are not "
+        "repeated.", "",
     ]
     for folder in sorted(path.parent for path in HERE.glob("*/finds.toml")):
         results = results_of(folder)

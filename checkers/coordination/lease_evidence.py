@@ -76,9 +76,9 @@ class LeaseEvidence:
         ]
 
     def clocks_drifted(self, begin: int, end: int) -> bool:
-        """Whether the rate of a clock was wrong at any time from `begin` to `end`.
+        """Whether the fault `drift` was in force at any time from `begin` to `end`.
 
-        No store can measure the time of a lease with such a clock.
+        No store can measure the time of a lease with a clock of a wrong rate.
         """
         return any(fault.f == "drift" for fault in self.faults_between(begin, end))
 
@@ -97,11 +97,12 @@ class LeaseEvidence:
                 yield until if fault.end is None else min(fault.end, until)
 
     def latest_end(self, lease: Lease, until: int) -> tuple[int, int, bool]:
-        """Return the latest end of a lease that existed, as far as it is known at `until`.
+        """Return the latest time at which `lease` may have ended, given what happened by `until`.
 
-        The result is the end, the last time at which the lease's time may have started, and whether
-        that was a restart (`restarts`) and not a grant or a keep-alive. Something that happens
-        after the end of the lease cannot start its time again.
+        The result is a triple. The first value is this end, including LATE_NS. The second value is
+        the last time at which the lease's time may have started. The third value is True if the
+        time may have started again then (`restarts`), and False if a grant or a keep-alive started
+        it. Keep-alives, elections and faults after the end of the lease do not count.
         """
         tries = [
             (op.call, (op.ended or op.call) + (lease.ttl_ns if op.outcome == "info" else 0), False)

@@ -68,7 +68,7 @@ class Lease:
 
     @property
     def first_start(self) -> int:
-        """The latest time at which the time of the lease began for the first time."""
+        """The latest time at which a grant may have started the lease; 0 without a grant."""
         return max((op.ended or op.call for op in self.grants), default=0)
 
     def last_try(self, until: int) -> int:

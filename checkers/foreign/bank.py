@@ -22,8 +22,9 @@ def check_bank(
 ) -> Verdict:
     """Every read of all accounts has the same total, and no account is negative.
 
-    Linear in the number of reads. The total is `initial` or, if it is None, the total of the first
-    read.
+    The expected total is `initial`. If `initial` is None, it is the total of the first read. The
+    verdict is unknown if no read succeeded. Linear in the number of reads. Raises HistoryError if a
+    read returned no balances.
     """
     if initial is not None and type(initial) is not int:
         raise HistoryError(f"a bank starts with {value_text(initial)}: expected its total")

@@ -1,4 +1,4 @@
-"""The checkers of a log with plain values, by name, as they judge the evidence of a run."""
+"""The checkers for runs with a user's client, by name. Such a run has a log with plain values."""
 
 from __future__ import annotations
 
@@ -55,4 +55,4 @@ LOG_CHECKERS: Mapping[str, Checker] = {
     "statistics": check_statistics,
     "budget": check_budget,
 }
-"""Name → checker. Each of them judges `Evidence.log`, or the times of the history."""
+"""Name → checker. Each checker judges `Evidence.log`, or the times in `Evidence.history`."""

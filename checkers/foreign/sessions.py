@@ -30,11 +30,11 @@ class _Known:
 def check_sessions(
     logged: Logged, timeout_s: float | None = None, *, initial: Any = None
 ) -> Verdict:
-    """A process reads no register backwards, reads its own writes, and reads only written values.
+    """A process reads its own writes, only written values, and no older value than before.
 
-    Each register has one writing client at a time, whose values increase. Linear in the number of
-    operations. Sound and complete for these three guarantees. Operations without an answer are
-    writes that may have happened.
+    Each register has one writing client at a time, whose values increase. A write without an answer
+    may have happened, so its value may be read. The verdict is unknown if no read succeeded. Sound
+    and complete for these three guarantees. Linear in the number of operations.
     """
     reads = sum(op.f == "read" and op.outcome == "ok" for op in logged)
     if not reads:

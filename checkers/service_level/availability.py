@@ -171,8 +171,8 @@ def _check_end(
 def _recovery(evidence: Evidence, stalls: Stalls, counts: dict[str, Any]) -> Verdict:
     """The cluster answers within the bound after the last fault was healed.
 
-    Unknown if the first answer came after the bound, but clients did not ask for it from the end
-    of the bound on (`_kept_asking`).
+    Unknown if the first answer came after the bound, but no client kept asking for an answer
+    between the end of the bound and the first answer (`_kept_asking`).
     """
     history = evidence.history
     healed = max(window.end or 0 for window in history.faults)
@@ -207,9 +207,10 @@ def _recovery(evidence: Evidence, stalls: Stalls, counts: dict[str, Any]) -> Ver
 
 
 def _kept_asking(evidence: Evidence, late: int, first: Operation) -> bool:
-    """Whether clients waited for an answer, or tried to get one, from the time `late` to `first`.
+    """Whether clients asked for answers in vain between the time `late` and the answer to `first`.
 
-    One refusal just before the first answer shows nothing about the time before it.
+    An operation shows this if it was pending at `late`, or if it was invoked at least PATIENCE_NS
+    before the answer. A refusal just before the answer shows nothing about the time before it.
     """
     asked = _unanswered(evidence, late, _returned_at(first))
     return any(
@@ -223,8 +224,8 @@ def _unanswered(evidence: Evidence, late: int, until: int | None) -> list[Operat
     These are the operations that were pending at `late`, and those that were invoked later and did
     not succeed. An operation that succeeded within `PATIENCE_NS` is left out, because it was not
     kept waiting. If `until` is given, operations that were invoked from `until` on are left out
-    too. So are the operations at members that a fault lets end. `late` and `until` are times in
-    the history, in ns.
+    too. Operations at members in `Evidence.excused` are also left out. `late` and `until` are times
+    in the history, in ns.
     """
     history = evidence.history
     end = history.end_ns

@@ -1,24 +1,25 @@
-"""When a member owes a watcher a progress notification.
+"""Finds progress notifications that a member owed a watcher and did not send.
 
-A notification tells the watcher that it has received all events up to a revision. It is owed in two
-cases. Both require that the stream is open and created, and that no fault hits the member. A
-partition and slow links do not matter, because a member notifies of its own state.
+A notification means that the watcher has received all events up to a revision. A member owes one in
+two cases. In both cases the watch must have been created, and no fault may hit the member.
+Partitions and slow links do not count, because a member notifies watchers of its own state.
 
-*Periodically*, if the watch request asks for it. Each stream has a ticker with the interval of the
-member, which etcd lengthens at random by up to a tenth. At a tick, a watcher that has received no
-events since the tick before is notified. So a stream that was silent for two intervals owes a
-notification. etcd does not notify a watcher whose start is in the future. So the silence counts
-only from the time on when the watcher has certainly reached its start. A watcher that reads slowly
-records answers long after they were sent, if other watches share its connection. So either the
-whole connection was silent, or the silence ended with an event whose write was invoked when the
-notification was already late.
+*Periodically*, if the watch request has `progress_notify`. A member has a ticker for each stream.
+etcd lengthens the interval of the ticker at random by up to a tenth. At each tick, the member
+notifies a watcher that has received no events since the previous tick. Therefore a notification is
+owed after a silence of two intervals. etcd does not notify a watcher whose start is in the future.
+Therefore the silence counts only after the watcher has certainly reached its start. If several
+watches share a connection, a watcher that reads slowly records answers long after they were sent.
+Therefore such a notification is missing only in two cases. The whole connection was silent, or the
+silence ended with an event whose write was invoked after the notification was due.
 
-*On request*, if the watch begins at its creation and is alone on its connection. The client sends
-the progress request right after the watch request. A member drops it if a watcher of the
-connection is not synced, which is so for a watch that begins in the past, and in newer releases of
-etcd for one that begins in the future. A watch that begins at its creation is synced from the
-start. A watcher may read slowly. So a notification is missing only if the watcher waited for it in
-vain, or if an event arrived instead whose write was invoked later.
+*On request*, if the watch request has `ask_progress`, begins at its creation, and is alone on its
+connection. The client sends the progress request right after the watch request. A member drops the
+progress request if a watcher of the connection is not synced. A watch that begins in the past is
+not synced at first. In newer releases of etcd, a watch that begins in the future is not synced
+either. A watch that begins at its creation is synced from the start. A watcher may read slowly.
+Therefore a notification is missing only if the watcher waited for it in vain, or if it received an
+event whose write was invoked after the notification was due.
 
 Source: etcd's server/etcdserver/api/v3rpc/watch.go (`sendLoop`, `GetProgressReportInterval`) and
 server/storage/mvcc/watchable_store.go (`progressIfSync`).
@@ -37,11 +38,10 @@ from splitbrain.histories.watch import Answer, Cancelled, Events, Progress, Watc
 
 MS = 1_000_000
 LATE_NS = 5_000 * MS
-"""The time that a notification may take in addition: in a member on a busy machine, and on its
-way."""
+"""How late a notification may be, because the machine is busy."""
 LATE_IN_SIMULATION_NS = 1_000 * MS
-"""The same in virtual time, in which no machine is busy. A lost frame is sent again after 800 ms at
-the latest."""
+"""How late a notification may be in virtual time. No machine is busy there, but a lost frame is
+sent again after up to 800 ms."""
 PAUSE_NS = 1_000 * MS
 """If nothing at all was recorded for this time, the harness itself may have been busy."""
 INTERVALS = 2
@@ -55,10 +55,11 @@ Report = Callable[[str, str, int], None]
 class OwedProgress:
     """Judges the progress notifications of streams, one stream after the other.
 
-    `interval_ms` is the members' interval, or 0 if it is unknown. Then only the answers to progress
-    requests are judged. `times` are the times of the revisions. `moments` are the times of
-    everything that was recorded, ascending, or None in virtual time. `streams` are all streams of
-    the run. `owed` counts the notifications that were owed for certain.
+    `interval_ms` is the members' interval. If it is 0, the interval is unknown, and only answers to
+    progress requests are judged. `times` are the times of the revisions. `moments` are the times
+    of everything that was recorded, ascending, or None in virtual time. `streams` are all streams
+    of the run. `owed` counts the notifications that were certainly owed, whether they arrived or
+    not.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class OwedProgress:
             return
 
     def _silent(self, connection: int, begin: int, end: int) -> bool:
-        """Whether no stream of the connection received an answer after `begin` and before `end`."""
+        """Whether no stream of `connection` received an answer after `begin` and before `end`."""
         times = self._on_connection.get(connection, ())
         return bisect_right(times, begin) == bisect_left(times, end)
 
@@ -144,8 +145,11 @@ class OwedProgress:
         return f"nothing arrived from {_seconds(begin)} to {_seconds(end)}"
 
     def _later(self, answer: Answer, due: int) -> str:
-        """Describe a later event. The answers of a stream arrive in the order in which a member
-        sent them, also if the watcher reads slowly."""
+        """Describe the event in `answer` if its write was invoked after `due`; otherwise "".
+
+        The answers of a stream arrive in the order in which the member sent them. Therefore a
+        notification that arrives after such an event was sent too late.
+        """
         if not isinstance(answer, Events) or not answer.changes:
             return ""
         earliest = self._times.earliest(answer.changes[-1].revision)
@@ -157,7 +161,7 @@ class OwedProgress:
         )
 
     def _undisturbed(self, node: str, begin: int, end: int) -> bool:
-        """Whether no fault of the member was in force, and the harness recorded all the time."""
+        """Whether no fault hit `node` from `begin` to `end`, and the harness was not busy."""
         hit = any(
             fault.begin <= end and (fault.end is None or fault.end >= begin)
             and (not fault.members or node in fault.members)
@@ -178,9 +182,10 @@ class OwedProgress:
 
 
 def _times(stream: WatchStream) -> Iterator[tuple[int, Answer | None]]:
-    """The answers from which on the watcher has certainly reached its start, with their times.
+    """Yield the times at which something happened on the stream, with the answer that arrived.
 
-    The answer is None for the creation and for the end of the stream.
+    The answer is None for the creation and for the end of the stream. Times before the watcher has
+    certainly reached its start are left out.
     """
     created = stream.created
     assert created is not None

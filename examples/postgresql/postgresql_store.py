@@ -32,7 +32,7 @@ class PostgreSQL(LocalProcesses):
 
 
 class PostgreSQLClient(StoreClient):
-    """`isolation` is an isolation level, such as "read committed"."""
+    """Executes transactions at the isolation level `isolation`, such as "read-committed"."""
 
     definite = (errors.SerializationFailure, errors.DeadlockDetected, errors.CannotConnectNow)
 

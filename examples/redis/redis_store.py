@@ -17,7 +17,7 @@ sentinel announce-port {announced}
 
 
 class RedisSentinel(ProxiedProcesses):
-    """One primary, its replicas, and a sentinel beside each of them, with a majority as quorum."""
+    """One primary and its replicas, with one sentinel for each of them. The quorum is 2."""
 
     name = "redis-sentinel"
     ports = ("client", "sentinel")

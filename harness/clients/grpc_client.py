@@ -1,7 +1,7 @@
 """A client of an etcd v3 store over gRPC, for the load of a run.
 
-All clients of a run share one connection to each member, as the users of one of etcd's own clients
-do. Watches have a connection of their own.
+All clients of a run share one connection to each member, as in a program that uses one etcd client.
+Each call of `watch` opens another connection.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ from splitbrain.node.messages.errors import RpcError
 
 @dataclass(slots=True)
 class _Member:
-    """The address of one member, and the connection to it. `opening` is held while it is opened."""
+    """The address of one member, and the connection to it, or None.
+
+    The lock `opening` is held while the connection is being opened.
+    """
 
     host: str
     port: int

@@ -1,7 +1,7 @@
 """Encodes requests for etcd's gRPC services, and decodes the answers.
 
-The messages have the same fields as those of the JSON gateway. So a request is first brought into
-the form of `kv_codec` or `service_codec`, and an answer is first made one of their structs.
+The messages have the same fields as those of the JSON gateway. Therefore `kv_codec` and
+`service_codec` first determine the fields of a request, and later interpret the decoded answer.
 
 Source: etcd's `rpc.proto`, `v3lock.proto`, `v3election.proto`.
 """

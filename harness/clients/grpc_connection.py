@@ -66,7 +66,7 @@ class GrpcConnection(asyncio.Protocol):
         return self._transport is not None and not self._leaving and self._core.streams_left
 
     async def unary(self, path: str, message: bytes, timeout_s: float) -> bytes:
-        """Call the method `path` ("/etcdserverpb.KV/Put"), and return its answer.
+        """Call the method `path`, such as "/etcdserverpb.KV/Put", and return its answer.
 
         Raises RpcError, NotConnected if the member has certainly not accepted the call,
         ConnectionLost, or TimeoutError after `timeout_s`.
@@ -220,7 +220,7 @@ class GrpcConnection(asyncio.Protocol):
             call.end(ConnectionLost(f"the stream was reset with the code {event.code}"))
 
     def _go_away(self, event: GoAway) -> None:
-        """Calls after the last stream that the member names were certainly not accepted."""
+        """End the calls that the member certainly did not accept: those after `last_stream`."""
         self._leaving = True
         for number, call in self._calls.items():
             if number > event.last_stream:
@@ -236,8 +236,8 @@ async def connect(
 ) -> GrpcConnection:
     """Open a connection to a member. Raises NotConnected.
 
-    With `receive_buffer_bytes`, no more than about this size waits in the socket, and as much in
-    each stream.
+    If `receive_buffer_bytes` is not 0, about this many bytes at most wait in the socket, and the
+    same number in each stream.
     """
     loop = asyncio.get_running_loop()
     authority = f"{host}:{port}"

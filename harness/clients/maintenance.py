@@ -1,4 +1,4 @@
-"""Operations of maintenance at one member, by etcd's JSON gateway."""
+"""Maintenance operations of etcd members, over the JSON gateway."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OPERATION_TIMEOUT_S = 30.0
 
 
 async def defragment(session: aiohttp.ClientSession, url: str) -> None:
-    """Let the member rewrite its backend. It serves nothing meanwhile. Raises SystemFailed."""
+    """Defragment the backend of the member, which serves nothing meanwhile. Raises SystemFailed."""
     await _call(session, url, "defragment", {})
 
 
@@ -20,7 +20,10 @@ async def read_snapshot(session: aiohttp.ClientSession, url: str) -> None:
 
 
 async def transfer_leadership(session: aiohttp.ClientSession, url: str, target_id: int) -> None:
-    """Let the leader at `url` hand over to the member with the id `target_id`."""
+    """Transfer the leadership from the leader at `url` to the member with the id `target_id`.
+
+    Raises SystemFailed.
+    """
     await _call(session, url, "transfer-leadership", {"targetID": str(target_id)})
 
 

@@ -24,7 +24,7 @@ MakeClient = Callable[[], Any]
 
 
 class Connections:
-    """Opens the clients of processes, executes calls, and records them.
+    """Executes and records calls, with one client of the user for each process of the history.
 
     A client stays connected to one member as long as its connection is usable. A process ends with
     its connection, so that the state of a session belongs to one process.
@@ -99,7 +99,7 @@ class Connections:
 
 
 class StoreLoad(ClientLoops):
-    """The clients of a schedule, and their calls of a user's client."""
+    """The clients of a schedule, which call a client of the user."""
 
     def __init__(
         self, *, schedule: Schedule, connections: Connections, leader: LeaderPoll,

@@ -85,7 +85,10 @@ class StoreDrive(Drive):
             await connections.close_all()
 
     async def _wait_until_healthy(self) -> bool:
-        """Wait until each running member is healthy, if the system can tell."""
+        """Wait until each running member is healthy. Returns False if the time runs out.
+
+        Returns True at once if the system has no method `healthy`.
+        """
         if not isinstance(self._system, HasHealth):
             return True
         loop = asyncio.get_running_loop()
@@ -108,9 +111,9 @@ class StoreDrive(Drive):
     async def _final(
         self, connections: Connections, processes: Iterator[int], draft: Draft, deadline: float
     ) -> None:
-        """Call `draft` at every running member once, and at some member until it succeeds.
+        """Call `draft` at every running member. Repeat this until a call succeeds or time is over.
 
-        A call that drains is repeated until it returns None.
+        At each member, the workload's `drain` function is called until it returns None or fails.
         """
         assert isinstance(draft.request, Call)
         drains = draft.f == getattr(self._store_workload, "drain", None)
@@ -142,7 +145,10 @@ async def is_healthy(system: HasHealth, member: str) -> bool:
 
 
 async def set_up_store(make_client: MakeClient, system: System, value: Any) -> None:
-    """Call the client's method `setup` once, if it has one. Raises SystemFailed if it fails."""
+    """Call the client's method `setup`, if it has one.
+
+    The members are tried in order until a call succeeds. Raises SystemFailed if all calls fail.
+    """
     kind = getattr(make_client, "func", make_client)
     if not callable(getattr(kind, "setup", None)):
         return

@@ -5,9 +5,10 @@ not send it a signal. Such an end is excused if an injected fault can be its rea
 member may have to stop when its disk fails, and a user's system may report a killed process as one
 that ended by itself. These faults excuse the end of a member that they hit:
 
-- a kill, a power loss, or a crash at a step, in force when the member ended;
-- a full or failing disk, or a failing system call, or too little memory or too few
-  files, in force when the member ended;
+- a kill, a power loss, a restart by the operator, or a crash at a step or a system call, in force
+  when the member ended;
+- a full or failing disk, a failing system call, too little memory, or too few files, in force when
+  the member ended;
 - bit rot, lost sectors, a lying disk, misdirected or torn writes, at any earlier time, because a
   store may find the damage later and must then stop.
 

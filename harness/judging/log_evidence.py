@@ -24,7 +24,7 @@ from splitbrain.histories.history import History, read_events
 
 
 def read_log_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
-    """Read from the folder of a run what the checkers of a log judge.
+    """Read the evidence of a run with a client of the user from its folder.
 
     Raises HistoryError if the history cannot be read.
     """
@@ -47,7 +47,10 @@ def read_log_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
 
 
 def read_log(folder: RunFolder, *, keyed: bool) -> Sequence[ForeignOperation]:
-    """The operations in the history of `folder`. `keyed`: the values are pairs [key, value]."""
+    """The operations in the history of `folder`.
+
+    `keyed` is True if the values are pairs [key, value]. Raises BadArguments if they are not.
+    """
     operations = pair_operations(read_json_lines(folder.history), str(folder.history))
     if not keyed:
         return operations

@@ -17,9 +17,9 @@ ENTRY_POINTS = "splitbrain.checkers"
 def load_checker(name: str, known: Collection[str], *, of_log: bool) -> Checker:
     """The checker at the dotted path or entry point `name`.
 
-    A checker is a function that returns a `Verdict`, or the anomalies that it finds. With `of_log`
-    its argument is the log of the operations, otherwise the `Evidence`. Raises BadArguments if it
-    does not exist. `known` are the names of the built-in checkers, for the message.
+    A checker is a function that returns a `Verdict`, or the anomalies that it finds. With `of_log`,
+    the argument of the function is `Evidence.log`; otherwise it is the `Evidence`. `known` are the
+    names of the built-in checkers, for the message. Raises BadArguments if no such function exists.
     """
     if ":" in name:
         function = load_path(name, "checker")
@@ -40,7 +40,7 @@ def load_checker(name: str, known: Collection[str], *, of_log: bool) -> Checker:
 def user_checker(name: str, function: Callable[[Any], Any], *, of_log: bool) -> Checker:
     """A checker that calls the user's `function`; see `load_checker`.
 
-    If the function returns anomalies, the verdict is valid if there are none.
+    If the function returns anomalies and not a `Verdict`, no anomaly means a valid verdict.
     """
 
     def check(evidence: Evidence) -> Verdict:

@@ -392,7 +392,10 @@ class ProcessCluster(ABC):
         return MemberFiles(self.settings.folder / member).data
 
     def files(self, member: MemberName, area: DiskArea, pattern: str = "") -> Sequence[Path]:
-        """The existing files of the member in `area`, or those that match `pattern`."""
+        """The existing files of the member in `area`. If `pattern` is given, those that match it.
+
+        Raises FaultError if the system has no such area.
+        """
         patterns = (pattern,) if pattern else self.areas.get(area, () if self.areas else ("**/*",))
         if not patterns and area:
             raise FaultError(

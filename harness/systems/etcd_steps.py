@@ -1,7 +1,7 @@
 """Steps of the write path at which a member of stock etcd can be held: its syncs of files.
 
-strace holds the member before or after its system call. The steps of a leader and of a follower are
-the same call, so a step is armed only on a member that has this role.
+strace holds the member before or after the system call. A leader and a follower sync the log by the
+same call. Therefore `leader_wal` is armed only on a leader, and `follower_wal` only on a follower.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TERM = re.compile(r"(\d+)#(?:(pause)|sleep\((\d+)\))")
 
 
 class EtcdSteps:
-    """The members that are held at a step, or will be."""
+    """Arms steps on members, holds the members there, and releases them."""
 
     def __init__(
         self,
@@ -43,7 +43,8 @@ class EtcdSteps:
     async def arm(self, member: MemberName, pid: int, failpoint: str, term: str) -> None:
         """Arm `failpoint` of the member with the term `N#pause` or `N#sleep(MS)`.
 
-        Raises FaultError if etcd has no such step, or if the member does not have the step's role.
+        The member is held at its N-th call: until it is released, or for MS milliseconds. Raises
+        FaultError if etcd has no such step, or if the member does not have the step's role.
         """
         await self.disarm(member)
         found, how = _FAILPOINT.fullmatch(failpoint), _TERM.fullmatch(term)
@@ -88,7 +89,7 @@ class EtcdSteps:
             await asyncio.Event().wait()
 
     async def kill_with(self, member: MemberName, kill: Coroutine[Any, Any, None]) -> None:
-        """Kill the member by `kill`. If it is held before a call, the call never begins."""
+        """Await `kill`, which kills the member. A call that it is held before never begins."""
         if (one := self._held.get(member)) is None:
             await kill
         else:

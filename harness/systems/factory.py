@@ -89,10 +89,10 @@ def check_program(options: Options) -> None:
 
 
 def tested_version(options: Options) -> Mapping[str, str]:
-    """The tested store and its version, before the run; {} if they are not known.
+    """Name of the tested store → its version, before the run. Empty if it is not known.
 
-    They are known for etcd, and for a user's class that is derived from `Etcd`. Raises BadArguments
-    as `check_program` does.
+    The version is known for etcd, and for a user's class that is derived from `Etcd`. Raises
+    BadArguments as `check_program` does.
     """
     if options.system == SIMULATED:
         return {}
@@ -175,7 +175,7 @@ def needs_proxies(schedule: Schedule) -> bool:
 
 
 def needs_disks(schedule: Schedule) -> bool:
-    """Whether a fault of the schedule needs disks of our own, mounted on the members' data.
+    """Whether a fault of the schedule needs mounted disks (`mounted_disk.py`).
 
     A power loss at a step needs none: without such a disk, it is a kill.
     """

@@ -1,4 +1,4 @@
-"""A cluster of the project's own members on this machine, for people to play with."""
+"""A cluster of this project's own members on this machine, which runs until it is interrupted."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def run_local_cluster(
     flags: Sequence[str],
     show: Callable[[str], None],
 ) -> int:
-    """Run `count` members until SIGINT or SIGTERM. Returns the exit code of the command.
+    """Run `count` members until SIGINT or SIGTERM, then return 0.
 
-    The member number k listens at `client_port + 10 * (k - 1)` for clients, and one port higher
-    for peers. Raises SystemFailed if a member ends by itself.
+    Member number k listens for clients at the port `client_port + 10 * (k - 1)`, and for peers at
+    the next port. Raises SystemFailed if a member ends by itself.
     """
     ports = [client_port + PORTS_APART * number for number in range(count)]
     names = [f"n{number}" for number in range(1, count + 1)]

@@ -2,7 +2,7 @@
 
 A subclass defines the command line of a member. The base class provides folders, ports, logs,
 signals, health checks and steps of the set-up. A member may consist of several processes, which are
-killed and paused together, as those of one machine.
+killed and paused together, as if they ran on a machine of their own.
 
 `ProxiedProcesses` also puts proxies in front of the members' ports, so that links can be cut.
 """
@@ -54,7 +54,7 @@ class LocalMember:
     ports: Mapping[str, int]
     """The ports that the member listens on."""
     dialled: Mapping[str, int]
-    """The ports at which its peers reach it. They differ from `ports` where there is a proxy."""
+    """The ports at which the peers reach the member: `ports`, or those of its proxies."""
     host: str = HOST
 
     @property
@@ -66,7 +66,7 @@ class LocalProcesses(ABC):
     """A store whose members are processes on loopback; implements kill and pause.
 
     All methods are called in one asyncio loop. The members are killed when the thread of that loop
-    ends. Methods that a subclass may define can be coroutines or not, except `command`.
+    ends. `prepare`, `healthy`, `set_up` and `tear_down` may be coroutine functions.
     """
 
     name: ClassVar[str] = ""
@@ -95,7 +95,7 @@ class LocalProcesses(ABC):
         self._crashes: dict[MemberProcess, Crash] = {}
         self._log_begins: dict[MemberProcess, int] = {}
         self._user_folders: dict[MemberName, Path] = {}
-        """Folders outside that of the run, for members that run as another user."""
+        """The folders of members that run as another user, outside the folder of the run."""
         self._user = self.user if self.user and os.geteuid() == 0 else None
 
     # --- defined by the store ------------------------------------------------------------
@@ -204,7 +204,7 @@ class LocalProcesses(ABC):
                 os.chown(path, owner.pw_uid, owner.pw_gid)
 
     def _keep_folders(self) -> None:
-        """Move what other users wrote to the folder of the run."""
+        """Move the folders of members that ran as another user into the folder of the run."""
         for name, folder in self._user_folders.items():
             shutil.copytree(folder, self.folder / name, dirs_exist_ok=True, symlinks=True)
             shutil.rmtree(folder)

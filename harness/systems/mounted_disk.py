@@ -1,4 +1,4 @@
-"""The disk of one member: a file system of our own, mounted on the member's data folder.
+"""The disk of one member: a FUSE file system, mounted on the member's data folder.
 
 A separate process serves it (`splitbrain.harness.disk`), so that the members' file operations do
 not compete with the clients of the harness for the interpreter.
@@ -81,7 +81,7 @@ class MountedDisk:
         await self._ask(SetState(state))
 
     async def lose_power(self) -> None:
-        """Lose what is not durable. Until `power_on`, every call of a process fails."""
+        """Lose the data that is not durable. Until `power_on`, every file operation fails."""
         await self._ask(LosePower())
 
     async def power_on(self) -> None:

@@ -1,4 +1,4 @@
-"""The methods of a system that a user need not write."""
+"""Default implementations of the methods that a user's system may lack."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class _Optional:
     name = "system"
 
     def alive(self, member: str) -> bool:
-        """Without knowledge of its processes, a member counts as running."""
+        """True, because it is not known whether the processes of the member run."""
         return True
 
     async def leader(self) -> str | None:
-        """The leader is unknown, so that a fault of the leader hits any member."""
+        """None, because the leader is not known. A fault of the leader then hits any member."""
         return None
 
     async def state(self, member: str, at_revision: int | None = None) -> MemberState:
@@ -46,9 +46,10 @@ OPTIONAL = tuple(name for name in vars(_Optional) if not name.startswith("_"))
 
 
 def completed(system: Any) -> Any:
-    """`system`, whose class gets those methods of `System` that it lacks.
+    """Add default implementations of the optional methods that `system` lacks, and return it.
 
-    Raises BadArguments if it lacks a method that every system must have.
+    Raises BadArguments if `system` lacks a method that every system must have, or if no methods can
+    be added to its class.
     """
     kind = type(system)
     missing = [name for name in REQUIRED if not hasattr(system, name)]

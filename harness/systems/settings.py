@@ -33,8 +33,8 @@ class ClusterSettings:
     proxied: bool = True
     """Whether peers reach each other through proxies, which faults of links need."""
     mounted_disks: bool = False
-    """Whether each member's data folder is a mounted disk of our own, which faults of power and of
-    disks need."""
+    """Whether each member's data folder is a mounted disk (`mounted_disk.py`), which faults of
+    power and of disks need."""
     watch_progress_ms: int = 0
     """The period of progress notifications to idle watchers that request them. 0: the store's
     default, which is ten minutes in etcd."""

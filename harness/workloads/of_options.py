@@ -10,6 +10,9 @@ from splitbrain.harness.workloads.workload import Workload
 
 
 def workload_of(options: Options) -> Workload | StoreWorkload:
-    """The workload of `options`: one for any store if they name a client. Raises BadArguments."""
+    """The workload that `options` name. It is a `StoreWorkload` if they also name a client.
+
+    Raises BadArguments.
+    """
     make = make_store_workload if options.client else make_workload
     return make(options.workload, options.workload_options)

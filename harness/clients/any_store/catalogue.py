@@ -23,12 +23,15 @@ PARTS = ("open", "invoke", "close")
 
 
 def clients() -> dict[str, str]:
-    """Client name → description, of installed packages. No package is imported."""
+    """The clients that installed packages offer: name → description. Imports no package."""
     return {name: origin_of(point) for name, point in entry_points_of(ENTRY_POINTS).items()}
 
 
 def client_maker(options: Options) -> Callable[[], Any]:
-    """A function that makes a new client of the run. Raises BadArguments if there is none."""
+    """Return a function that makes a client of the class that `options` name.
+
+    Raises BadArguments if there is no such class, or if it does not accept the client options.
+    """
     name = options.client
     kind = load_path(name, "client") if ":" in name else _named(name)
     if not callable(kind):

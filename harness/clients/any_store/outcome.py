@@ -26,8 +26,8 @@ class Outcome:
 def of_answer(f: str, argument: Any, answer: Any) -> Outcome:
     """The outcome of a call that returned `answer`. `argument` is the value of the invocation.
 
-    A write, an add and the like return nothing, so that the value of their completion is the
-    argument, as in Jepsen.
+    A compare-and-set that returned False is `fail`. If a function without an answer, such as write,
+    returned None, the value of the outcome is `argument`, as in Jepsen.
     """
     if f == "cas":
         return Outcome("ok", argument) if answer else Outcome("fail", error=DIFFERENT)
@@ -35,13 +35,16 @@ def of_answer(f: str, argument: Any, answer: Any) -> Outcome:
 
 
 ANSWERED = frozenset(("read", "dequeue", "generate", "drain", "get"))
-"""Functions whose answer may be None: a register or a queue without a value."""
+"""Functions whose answer may be None, because a register or a queue has no value."""
 
 
 def of_error(
     error: BaseException, definite: Sequence[DefiniteError], *, only_reads: bool
 ) -> Outcome:
-    """The outcome of a call that raised `error`. `only_reads`: the operation changes nothing."""
+    """The outcome of a call that raised `error`. `definite` are the client's definite exceptions.
+
+    `only_reads` is True if the operation changes nothing. It is then `fail` after every exception.
+    """
     text = _text(error)
     if isinstance(error, Definite) or any(_matches(error, one) for one in definite):
         return Outcome("fail", error=text)

@@ -1,15 +1,15 @@
 """The interface of a client of any store, and a base class for such clients.
 
 A client belongs to one process of the history and has one connection. It is opened at a member, its
-`invoke` is called for one operation after the other, and it is closed. All methods may be
-synchronous, in which case they run in a thread of their own, or coroutines. A client is
-asynchronous if its `open` is a coroutine function.
+`invoke` is called for one operation after the other, and it is closed. A client is asynchronous if
+its `open` is a coroutine function. Its methods may then be coroutine functions. The methods of a
+synchronous client run in a thread of their own.
 
-`invoke` returns the answer of an operation that succeeded. An exception decides the outcome of the
-others: `Definite` and the exceptions in `definite` mean that the operation certainly did not take
-effect (`fail`). Any other exception means that it may have taken effect, now or later (`info`); if
-the operation is a read, it is `fail`. After any exception that is not definite, the connection is
-closed, and the process of the history ends.
+`invoke` returns the answer of an operation that succeeded. `Definite` and the exceptions in
+`definite` mean that the operation certainly did not take effect (`fail`). After other exceptions,
+the operation may have taken effect or may still do so (`info`). A read is then `fail`, because it
+has no effect. After any exception that is not definite, the connection is closed, and the process
+of the history ends.
 """
 
 from __future__ import annotations
@@ -84,9 +84,10 @@ class StoreClient:
 
 
 def missing_functions(client: Any, wanted: Collection[str]) -> list[str]:
-    """Those of `wanted` that the class `client` does not implement.
+    """The functions in `wanted` that the class `client` does not implement.
 
-    A class declares its functions in the attribute `functions`, or has a method for each of them.
+    A class lists its functions in the attribute `functions`. A subclass of `StoreClient` may
+    instead have a method for each function. The result is empty for any other class.
     """
     declared = getattr(client, "functions", None)
     if declared is not None:

@@ -15,8 +15,8 @@ from splitbrain.harness.workloads.workload import Draft
 class Register:
     """`keys` registers with reads and writes of unique values.
 
-    To limit the length of each register's history, all clients continue with the next `keys`
-    registers after `operations_per_key` operations of each client on each key.
+    After `keys * operations_per_key` operations, a client continues with the next `keys` registers.
+    This limits the length of each register's history.
     """
 
     name: ClassVar[str] = "register"
@@ -51,7 +51,7 @@ class Register:
 
 
 class CasRegister(Register):
-    """As `Register`, with compare-and-sets. All values are small, so that some of them succeed."""
+    """As `Register`, with compare-and-sets. Only five values occur, so that some succeed."""
 
     name: ClassVar[str] = "cas-register"
     description: ClassVar[str] = "reads, writes and compare-and-sets of registers"

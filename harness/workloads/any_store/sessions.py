@@ -12,7 +12,7 @@ from splitbrain.harness.workloads.workload import Draft
 
 
 class Lock:
-    """Each client acquires the lock and releases it, if it has acquired it."""
+    """Each client acquires the lock, and releases it if the acquisition succeeded."""
 
     name: ClassVar[str] = "lock"
     description: ClassVar[str] = "a lock that at most one client holds at any time"
@@ -33,10 +33,10 @@ def _after_ok(draft: Draft) -> Draft:
 
 
 class Monotonic:
-    """Each client writes increasing numbers to a register that only it writes, and reads any.
+    """Increasing numbers in `keys` registers with one writing client each. All clients read them.
 
-    The checker `sessions` judges what each process reads: monotonic reads, read your writes, and no
-    value that was not written. The store need not be linearizable.
+    The checker `sessions` finds reads that are older than an earlier read or write of the same
+    process, and reads of values that were not written. The store need not be linearizable.
     """
 
     name: ClassVar[str] = "monotonic"

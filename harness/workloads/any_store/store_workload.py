@@ -37,10 +37,13 @@ def only_reads(f: str, value: Any) -> bool:
 class StoreWorkload(Protocol):
     """A workload for a client of any store; see the docstring of this module.
 
-    Optional attributes: `keyed` (bool: each value is a pair [key, value], as in Jepsen's
-    independent tests), `setup` (the plain value that is passed to the client's method `setup` once
-    before the load), `drain` (the function whose final call is repeated until it returns None), and
-    `consistency` (the consistency model of transactions).
+    Optional attributes:
+
+    - `keyed`: True if each value is a pair [key, value], as in Jepsen's independent tests.
+    - `setup`: the plain value that is passed to the client's method `setup` once before the load.
+    - `drain`: the function whose final call is repeated until it returns None.
+    - `initial`: the state in which the objects begin, for the checkers.
+    - `consistency`: the consistency model that the checker `transactions` judges by.
     """
 
     name: ClassVar[str]
@@ -61,7 +64,7 @@ class StoreWorkload(Protocol):
 
 
 class UniqueNumbers:
-    """Whole numbers that are unique in a run and increase: 1, 2, 3, … for the only client."""
+    """Whole numbers that are unique in a run and increase. Client 3 takes 10003, 20003, …."""
 
     CLIENTS_MAX = 10_000
 

@@ -86,7 +86,7 @@ class RwRegister(_Transactions):
 
 
 class LongFork(_Transactions):
-    """Writes of single keys, and reads of all keys of a group of `keys` keys.
+    """Transactions that write one key, and transactions that read all keys of a group of `keys`.
 
     Under a long fork, two reads observe two independent writes in opposite orders. Snapshot
     isolation forbids that, and parallel snapshot isolation allows it.
