@@ -131,19 +131,23 @@ HEALTHY = DiskState()
 
 @runtime_checkable
 class CountsEffects(Protocol):
-    """A system that counts what the states of its links and disks have changed.
+    """A system that counts what faults of its links and disks have changed.
 
-    No fault needs this protocol. With it, the nemesis shows which faults had no effect.
+    No fault needs this protocol. The nemesis uses it to report faults without an effect.
     """
 
     def link_effects(self, source: MemberName, target: MemberName) -> int:
-        """Return how many frames and connections states of the link have held back, delayed or
-        broken since the start."""
+        """Return how many frames and connections the faults of the link have changed so far.
+
+        A frame or connection was changed if it was held back, delayed or broken.
+        """
         ...
 
     def disk_effects(self, member: MemberName) -> int:
-        """Return how many reads, writes and syncs states of the member's disk have failed, slowed
-        down or falsified since the start."""
+        """Return how many reads, writes and syncs the faults of the member's disk have changed.
+
+        A call was changed if it failed, was slowed down or was falsified.
+        """
         ...
 
 
@@ -249,7 +253,7 @@ class Maintainable(Protocol):
     """A system whose members an operator can maintain while they run."""
 
     async def maintain(self, member: MemberName, action: OperatorDo) -> None:
-        """Execute `action`, which is not `restart`, at the member. Raises if it is refused."""
+        """Execute `action`, which is never `restart`, at the member. Raises if it is refused."""
         ...
 
     async def serves(self, member: MemberName) -> bool:
@@ -259,11 +263,12 @@ class Maintainable(Protocol):
 
 @runtime_checkable
 class Traceable(HasProcess, Protocol):
-    """A system whose members are processes of this machine, with files that are known."""
+    """A system whose members are processes of this machine, and whose files can be listed."""
 
     def files(self, member: MemberName, area: DiskArea, pattern: str = "") -> Sequence[Path]:
-        """The existing files in `area`, or those in the data folder that match `pattern`.
+        """The existing files of the member in `area`.
 
-        Raises FaultError if the store of the member has no such area.
+        With `pattern`, the files in the data folder that match it, in any area. Raises FaultError
+        if the store of the member has no such area.
         """
         ...

@@ -36,15 +36,16 @@ class FaultKind:
     name: str
     description: str
     needs: type | tuple[type, ...]
-    """The protocol that a system must have to support the kind, or several, of which one is
-    enough."""
+    """The protocol that a system must have to support the kind. Of a tuple, one is enough."""
     needs_failpoints: bool = False
     """True if real processes support the kind only with failpoints; "all" does not include it."""
     processes_only: bool = False
     """True if only systems of real processes support the kind; "all" does not include it."""
     requires: str = ""
-    """What the kind requires of the machine if the system consists of real processes; "all" does
-    not include a kind that requires something."""
+    """What the machine must have if the system consists of real processes; "" for nothing.
+
+    "all" does not include a kind that requires something.
+    """
     missing: Callable[[], str] = _nothing
     """Returns why this machine cannot inject the kind into real processes; "" if it can."""
 

@@ -1,4 +1,4 @@
-"""Decks: the variants of a kind of fault, from which the faults of a run are drawn."""
+"""A deck is a list of variants of a kind of fault. The faults of a run are drawn from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from splitbrain.nemesis.fault import Fault, Target
 from splitbrain.nemesis.target import targets_for
 
 Variant = Callable[[Random], Fault]
-"""One variant of a fault in a deck; the call draws the numbers of the fault."""
+"""One variant of a fault in a deck. A call returns a fault, whose numbers it draws."""
 
 # How many variants of a deck have each target. The leader has the most, because most errors
 # of a protocol are there. A fault on all members is rare, because few operations complete then.
@@ -24,5 +24,5 @@ def weighted_targets(member_count: int) -> list[Target]:
 
 
 def always(fault: Fault) -> Variant:
-    """The variant that is `fault` without any draw."""
+    """A variant that always returns `fault`."""
     return lambda _: fault

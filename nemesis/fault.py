@@ -199,23 +199,23 @@ class AtStep(msgspec.Struct, frozen=True, tag_field="fault", tag="step"):
 
 
 SyscallKind = Literal["sync", "write", "read", "open"]
-"""A kind of system calls. sync: fdatasync, fsync, msync. write: write, pwrite and their vectors.
-read: the same for read. open: open and openat."""
+"""A kind of system calls. sync: fdatasync, fsync, msync, sync_file_range. write: write, pwrite64,
+writev, pwritev, pwritev2. read: the corresponding calls for read. open: open, openat."""
 
 Errno = Literal["EIO", "ENOSPC", "EINTR", "EDQUOT", "EROFS", "EMFILE", "EAGAIN"]
 
 
 class SyscallFault(msgspec.Struct, frozen=True, tag_field="fault", tag="syscall"):
-    """Delay system calls of members' processes, let them fail, or kill a member at one of them.
+    """Delay system calls of members' processes, make them fail, or kill a member at one of them.
 
     The fault affects the calls of the kind `call` on the files in `area` or, if `path` is given, on
     the files of the member's data folder that match this pattern, such as `member/wal/*.wal`. The
     calls of all threads of a member are counted from the moment when the fault begins. The first
-    `nth` - 1 calls are normal, and the next `times` calls are affected (0: all of them).
+    `nth` - 1 calls are normal, and the next `times` calls are affected. 0 means all further calls.
 
     delay: each affected call takes `delay_ms` longer. error: it fails with `error` and has no
     effect. kill: the member is killed when the call number `nth` begins, before it has any effect.
-    The fault is healed by making the calls normal; a member that has ended is also restarted.
+    At the end of the fault, the calls are normal again, and a member that has ended is restarted.
 
     Needs `Traceable`; `kill` also needs `Killable`.
     """
@@ -246,8 +246,8 @@ class CpuStarvation(msgspec.Struct, frozen=True, tag_field="fault", tag="cpu"):
 class FewFiles(msgspec.Struct, frozen=True, tag_field="fault", tag="files"):
     """Let members' processes open only `spare` more files or connections. Needs `HasProcess`.
 
-    Further calls fail with EMFILE. The fault is healed by the old limit, and by a restart of a
-    member that has ended.
+    Further calls fail with EMFILE. At the end of the fault, the old limit is set again, and a
+    member that has ended is restarted.
     """
 
     target: Target = "any"
@@ -258,8 +258,8 @@ class FewFiles(msgspec.Struct, frozen=True, tag_field="fault", tag="files"):
 class LittleMemory(msgspec.Struct, frozen=True, tag_field="fault", tag="memory"):
     """Let the address space of members' processes grow by only `spare_bytes`. Needs `HasProcess`.
 
-    Further allocations fail with ENOMEM, and most programs then end. The fault is healed by the old
-    limit, and by a restart of a member that has ended.
+    Further allocations fail with ENOMEM, and most programs then end. At the end of the fault, the
+    old limit is set again, and a member that has ended is restarted.
     """
 
     target: Target = "any"

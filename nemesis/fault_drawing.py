@@ -70,7 +70,8 @@ def draw_faults(
     `tempo` is the frequency and the duration of the faults. By default it is
     `tempo_for(duration_ms)`. With `snapshots`, faults of the kind "step" also hit members that
     receive or restore a snapshot. Such a fault has no effect if the run sends no snapshots, as a
-    short run with the default settings. Faults at steps are drawn from `steps`.
+    short run with the default settings. `steps` are the steps of the write path at which the kind
+    "step" injects faults.
 
     Kinds that affect links are left out for a single member, which has no links. Raises FaultError
     for a kind that is unknown or not among `capabilities`.

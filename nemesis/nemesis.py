@@ -196,7 +196,7 @@ class Nemesis:
 
 
     def _effect(self, number: int) -> str | None:
-        """What the fault has changed until now; "" if nothing, None if that is unknown."""
+        """A text that says what the fault has changed; "" if nothing, None if that is unknown."""
         injected = self._injected.get(number)
         if injected is not None:
             return injected.effect()

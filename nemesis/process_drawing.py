@@ -23,7 +23,7 @@ _VISITS = (1, 2, 5, 20)
 
 
 def syscall_faults(member_count: int) -> list[Variant]:
-    """Faults in the calls that make data durable. A correct store survives each of them."""
+    """Faults of syncs and writes. A correct store survives each of them."""
 
     def draw(target: Target) -> Variant:
         return lambda random: _syscall_fault(target, random)

@@ -3,8 +3,8 @@
 A fault in force need not change anything: a partition may meet no frame, and a kill may hit a
 member that is dead already. A run with such faults tests less than its schedule describes.
 
-An `Effect` is called when the fault is healed. It returns what the fault has changed, as text; ""
-if it has changed nothing; and None if the system cannot tell.
+An `Effect` is a function that is called when the fault is healed. It returns a text that says what
+the fault has changed: "" if it has changed nothing, None if that is unknown.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Effect = Callable[[], "str | None"]
 
 
 def unknown() -> str | None:
-    """The effect of a fault that the system cannot observe."""
+    """An `Effect` for a fault whose effect cannot be observed."""
     return None
 
 
 def known(text: str) -> Effect:
-    """An effect that is known when the fault has been injected."""
+    """An `Effect` that returns `text`, which is known once the fault has been injected."""
     return lambda: text
 
 
@@ -39,7 +39,7 @@ def running(members: Sequence[MemberName], in_force: FaultsInForce) -> tuple[Mem
 
 
 def on_links(links: Sequence[Link], in_force: FaultsInForce) -> Effect:
-    """The effect of a state that is about to be set on `links`."""
+    """Count changes on `links` from now on. Call this before the fault is injected."""
     system = in_force.system
     if not isinstance(system, CountsEffects):
         return unknown
@@ -53,7 +53,7 @@ def on_links(links: Sequence[Link], in_force: FaultsInForce) -> Effect:
 
 
 def on_disks(members: Sequence[MemberName], in_force: FaultsInForce) -> Effect:
-    """The effect of a state that is about to be set on the disks of `members`."""
+    """Count changes on disks from now on. Call this before the fault is injected."""
     system = in_force.system
     if not isinstance(system, CountsEffects):
         return unknown

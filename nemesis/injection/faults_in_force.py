@@ -96,7 +96,7 @@ class FaultsInForce:
         return undo
 
     def part(self, kind: Callable[[S, FaultsInForce], T], system: S) -> T:
-        """The only `kind(system, self)`, made by the first call: state that faults share."""
+        """Return `kind(system, self)`, which faults share. Only the first call makes it."""
         key = cast("type", kind)
         if key not in self._parts:
             self._parts[key] = kind(system, self)
@@ -117,8 +117,8 @@ class FaultsInForce:
     def after_restart(self, hook: OnRestart) -> Callable[[], None]:
         """Call `hook` after each restart of a member, until the returned function is called.
 
-        A fault that affects a process of a member affects the next process with it. An error of
-        the hook is ignored: the restart itself has succeeded.
+        A fault uses the hook to affect the new process too. A FaultError or OSError of the hook is
+        ignored, because the restart itself has succeeded.
         """
         token = self._next_token()
         self._restart_hooks[token] = hook
@@ -129,7 +129,7 @@ class FaultsInForce:
         return forget
 
     def register(self, heal: Undo) -> Undo:
-        """Add a fault of another kind, such as one of clocks. `heal` heals the fault.
+        """Add another kind of fault, such as one of clocks. `heal` heals the fault.
 
         The returned Undo calls `heal`, and does nothing after `heal` has succeeded once.
         """

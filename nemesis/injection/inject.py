@@ -20,7 +20,7 @@ OnMember = Callable[[MemberName], Awaitable[object]]
 
 
 class Targeted(Protocol):
-    """A fault on members."""
+    """A fault that has target members."""
 
     @property
     def target(self) -> Target: ...
@@ -131,7 +131,8 @@ async def inject_on_each(
 ) -> Injected:
     """Call `inject_on` with each member that the fault hits; the Undo calls `heal` with each.
 
-    If `inject_on` returns texts, they are the effect of the fault. An empty text is no effect.
+    If each call of `inject_on` returns a text, the texts are the effect of the fault, and "" means
+    no effect. Otherwise the effect is unknown.
     """
     members = await resolve_target(fault.target, in_force, random, fault.on)
 
@@ -147,7 +148,7 @@ async def inject_on_each(
 
 
 def require(in_force: FaultsInForce, protocol: type) -> Any:
-    """The system, which has the methods of `protocol`. Raises FaultError if it has not."""
+    """Return the system. Raises FaultError if it does not have the methods of `protocol`."""
     if isinstance(in_force.system, protocol):
         return in_force.system
     raise FaultError(

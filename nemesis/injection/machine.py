@@ -1,4 +1,4 @@
-"""Injectors of the faults that only a simulated machine supports: power and disks.
+"""Injectors of faults of power and disks, for simulated machines and for mounted disks.
 
 The import of this module registers its injectors with `inject`. The module re-exports `inject`, so
 that code which imports `inject` from here can inject these faults too.

@@ -1,4 +1,4 @@
-"""The injector of operations that an operator performs: they are rare, and race with everything.
+"""The injector of an operator's actions, which run at the same time as load and other faults.
 
 The import of this module registers its injector with `inject`.
 """
@@ -44,7 +44,7 @@ async def _maintain(
     members: tuple[MemberName, ...], fault: OperatorAction, system: Maintainable
 ) -> None:
     for member in members:
-        with contextlib.suppress(Exception):  # a refusal is an answer, too
+        with contextlib.suppress(Exception):  # a member may refuse the action
             await system.maintain(member, fault.do)
 
 

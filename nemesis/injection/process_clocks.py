@@ -1,7 +1,7 @@
 """The wall clocks of members that are real processes, while faults change them.
 
-All jumps and drifts of a member add up. A restart of the member does not change its clock, as the
-clock of a machine does not depend on a process. After the run, each clock shows the true time.
+All jumps and drifts of a member add up. A restart of the member does not change its clock, because
+a real clock belongs to the machine. After the run, each clock shows the true time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from splitbrain.nemesis.linux.vdso import WallClock, open_clock, true_ns
 
 @dataclass(slots=True)
 class _Reading:
-    """What a member's clock shows: it was `ahead_ns` ahead at `begin_ns` and drifts since then."""
+    """The error of a clock: it was `ahead_ns` ahead at `begin_ns`, and has drifted since."""
 
     ahead_ns: int = 0
     ppm: int = 0
@@ -57,7 +57,7 @@ class ProcessClocks:
         return self._readings.setdefault(member, _Reading(begin_ns=true_ns()))
 
     async def _apply(self, member: MemberName) -> None:
-        """Let the clock of the member's present process show what it must, if the member runs."""
+        """Set the clock of the member's process. Does nothing if the member does not run."""
         pid = self._system.pid(member)
         if pid is None:
             return

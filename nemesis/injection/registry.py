@@ -1,4 +1,4 @@
-"""`inject` with the injectors of all faults, each of which its module registers on import."""
+"""`inject` with the injectors of all faults. Each module registers its injectors on import."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from splitbrain.nemesis.linux.strace import SYSTEM_CALLS, Calls
 
 
 class TracedMember:
-    """One member under a fault of system calls. The fault is in force when `begin` returns."""
+    """A fault of system calls on one member. The fault is in force when `begin` has returned."""
 
     def __init__(
         self, fault: SyscallFault, member: MemberName, system: Traceable, in_force: FaultsInForce
@@ -39,7 +39,10 @@ class TracedMember:
         """Restarts the member after this fault has killed it."""
 
     async def begin(self) -> None:
-        """Trace the member, if it runs. Raises FaultError if it cannot be traced."""
+        """Trace the member, if it runs.
+
+        Raises FaultError if the member cannot be traced or has no file that the fault affects.
+        """
         pid = self._system.pid(self._member)
         if pid is None:
             return
@@ -72,7 +75,7 @@ class TracedMember:
             await self._in_force.system.restart(self._member)
 
     async def after_restart(self, member: MemberName) -> None:
-        """Affect the calls of the member's new process, too. A kill happens only once."""
+        """Affect the calls of the member's new process too, unless the fault is a kill."""
         if member != self._member or self._restart is not None or self._fault.do == "kill":
             return
         if self._held is not None:
@@ -102,8 +105,8 @@ class TracedMember:
 
     def _action(self) -> str:
         fault = self._fault
-        # Whether the call has its effect before or after the delay makes a difference only to a
-        # crash in between. Before it, a kill meanwhile loses what the call would have synced.
+        # The call is delayed before its effect, so a kill during the delay loses what the call
+        # would have synced.
         action = (
             f"error={fault.error}" if fault.do == "error"
             else f"delay_enter={max(fault.delay_ms, 1)}ms"

@@ -1,8 +1,8 @@
 """Holds a running process at its nth system call of one kind on some files.
 
-The calls of all threads are counted. To count, each call stops the whole process for about a
-millisecond, by a SIGSTOP that strace injects. While the process is stopped, strace is replaced by
-one with another action, so no call is missed in between.
+The calls of all threads are counted. Each counted call stops the whole process for about a
+millisecond, by a SIGSTOP that strace injects. To change the action, strace is replaced by a new
+strace while the process is stopped, so that no call is missed.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class ProcessEnded(Exception):
 
 
 class HeldCall:
-    """A process that is held before or after a system call, or will be. `arm` makes one.
+    """A process that is, or will be, held before or after a system call. `arm` makes one.
 
-    `may_resume` tells whether the process may be sent a SIGCONT. It returns False while something
-    else keeps the process stopped.
+    `may_resume` returns whether the process may get a SIGCONT: False while another fault keeps it
+    stopped.
     """
 
     def __init__(self, strace: Strace, calls: Calls, may_resume: Callable[[], bool]) -> None:
@@ -51,13 +51,13 @@ class HeldCall:
     async def arm(
         cls, pid: int, calls: Calls, may_resume: Callable[[], bool], inject: str
     ) -> HeldCall:
-        """Attach to the process with the action `inject`. Raises FaultError."""
+        """Attach to the process with the action `inject`. Raises FaultError if that fails."""
         return cls(await Strace.attach(pid, calls, inject), calls, may_resume)
 
     async def pass_calls(self, count: int) -> None:
         """Let `count` calls complete; the process is stopped at the end of the last of them.
 
-        The action must contain `STOP`. Raises ProcessEnded.
+        The action must contain `STOP`. Raises ProcessEnded if the process ends first.
         """
         while self._strace.calls_begun < count:
             await self._until_stopped(self._strace.calls_begun + 1)
@@ -73,9 +73,10 @@ class HeldCall:
         self._continue()
 
     async def reach(self, visit: int, edge: Edge) -> None:
-        """Return when the process is held at call number `visit`. Raises ProcessEnded.
+        """Return when the process is held at call number `visit`.
 
-        The action must be that of `first_action(visit, edge)`.
+        The process must have been armed with `first_action(visit, edge)`. Raises ProcessEnded if
+        the process ends first.
         """
         if edge == "after":
             await self.pass_calls(visit)
@@ -88,8 +89,8 @@ class HeldCall:
     async def kill_with(self, kill: Awaitable[T]) -> T:
         """Kill the held process by `kill`, so that the held call never begins.
 
-        `kill` sends a SIGKILL and waits for the end of the process, which needs strace to detach
-        in between.
+        `kill` sends a SIGKILL and waits for the end of the process. Meanwhile this method detaches
+        strace, because the process cannot end before.
         """
         killing = asyncio.ensure_future(kill)
         while not (killing.done() or is_dying(self.pid)):  # noqa: ASYNC110 - the kernel's state
@@ -127,5 +128,5 @@ class HeldCall:
 
 
 def first_action(visit: int, edge: Edge) -> str:
-    """The action with which a process is armed that shall be held at call number `visit`."""
+    """The action for `HeldCall.arm` if the process is to be held at call number `visit`."""
     return HOLD if edge == "before" and visit == 1 else STOP

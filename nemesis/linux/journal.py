@@ -1,9 +1,9 @@
 """A journal of changes to the machine that must be undone, also after a crash of the harness.
 
 Each change is written to the journal before it is made, and settled after it is undone. A journal
-belongs to the process that wrote it. If that process is gone, another run undoes what was not
-settled (`undo_leftovers`). The journals are in a folder that does not survive a restart of the
-machine, because the changes do not either.
+belongs to the process that wrote it. If that process has ended, the next run undoes the changes
+that were not settled (`undo_leftovers`). A restart of the machine removes the journals, because it
+also undoes the changes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from splitbrain.nemesis.linux.vdso import write_memory
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """A process: its pid, and when it started, because a pid is used again."""
+    """A process: its pid and its start time, because the kernel reuses pids."""
 
     pid: int
     started: int
@@ -36,7 +36,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class PatchedMemory(msgspec.Struct, frozen=True, tag="memory"):
-    """Bytes in the memory of a process were replaced. Undone by writing the `old` ones."""
+    """Bytes in the memory of a process were replaced. Undone by writing the old bytes."""
 
     process: Identity
     old: tuple[tuple[int, bytes], ...]
@@ -44,7 +44,7 @@ class PatchedMemory(msgspec.Struct, frozen=True, tag="memory"):
 
 
 class ChangedLimit(msgspec.Struct, frozen=True, tag="limit"):
-    """A resource limit of a process was changed. Undone by setting the old one."""
+    """A resource limit of a process was changed. Undone by setting the old limit."""
 
     process: Identity
     resource: int
@@ -86,7 +86,7 @@ class Journal:
         self._path = self._folder / f"{own}-{started(own)}-{next(self._files)}.jsonl"
 
     def note(self, change: Change) -> int:
-        """Record a change that is about to be made. Returns the number to settle it with."""
+        """Record a change that is about to be made. Returns its number for `settle`."""
         number = next(self._numbers)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._append(_Line(number, change))
@@ -116,9 +116,9 @@ def default_folder() -> Path:
 
 
 def undo_leftovers(folder: Path | None = None) -> int:
-    """Undo what killed processes have left. Returns the number of changes that were undone.
+    """Undo the changes that ended processes have left. Returns how many were undone.
 
-    A change that cannot be undone, usually because its process has ended, is skipped.
+    A change that cannot be undone is skipped. Usually its process has ended.
     """
     undone = 0
     for path in sorted((folder or default_folder()).glob("*.jsonl")):
@@ -158,7 +158,7 @@ def identity(pid: int) -> Identity:
 
 
 def _unsettled(path: Path) -> Iterator[Change]:
-    """The changes in a journal that were not settled. A torn last line is a change not made."""
+    """The changes in a journal that were not settled. A damaged line is ignored."""
     changes: dict[int, Change] = {}
     for text in path.read_bytes().splitlines():
         try:

@@ -30,7 +30,10 @@ class Limit:
 
 
 def set_limit(pid: int, kind: int, value: int, journal: Journal) -> Limit:
-    """Set the soft limit `kind` of the process to `value`. Raises FaultError."""
+    """Set the soft limit `kind` of the process to `value`, or to the hard limit if that is lower.
+
+    Raises FaultError if the limit cannot be changed.
+    """
     soft, hard = _prlimit(pid, kind, None)
     change = ChangedLimit(identity(pid), kind, soft, hard)
     number = journal.note(change)
@@ -40,10 +43,10 @@ def set_limit(pid: int, kind: int, value: int, journal: Journal) -> Limit:
 
 
 def files_limit(pid: int, spare: int) -> int:
-    """The limit with which the process can open `spare` more files. Raises FaultError.
+    """The limit with which the process can open `spare` more files.
 
-    A limit is one more than the highest number of a file that may be opened, and a process may have
-    unused lower numbers.
+    The kernel limits the number of a file descriptor, not their count, and a process may have
+    unused lower numbers. Raises FaultError if the open files cannot be read.
     """
     try:
         used = {int(one.name) for one in Path(f"/proc/{pid}/fd").iterdir()}
@@ -54,7 +57,7 @@ def files_limit(pid: int, spare: int) -> int:
 
 
 def memory_bytes(pid: int) -> int:
-    """The size of the process's address space. Raises FaultError."""
+    """The size of the process's address space. Raises FaultError if it cannot be read."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
     except OSError as problem:

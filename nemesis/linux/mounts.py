@@ -30,7 +30,7 @@ def mounted_folders() -> set[str]:
 
 
 def fuse_missing() -> str:
-    """Why this user cannot mount FUSE file systems, and what to do; "" if they can be."""
+    """Why this user cannot mount FUSE file systems, and what to do; "" if the user can."""
     from ctypes.util import find_library
     from importlib.util import find_spec
 

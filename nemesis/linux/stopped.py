@@ -18,7 +18,9 @@ _POLL_S = 0.001
 
 @asynccontextmanager
 async def stopped(pid: int, may_resume: Callable[[], bool]) -> AsyncIterator[None]:
-    """Stop all threads of `pid` by SIGSTOP; continue the process at the end if `may_resume`.
+    """Stop all threads of `pid` during the body, which may change the process.
+
+    At the end, the process is continued if `may_resume()` is true.
 
     Raises FaultError if the process does not stop in time, or does not exist.
     """
@@ -48,7 +50,7 @@ def is_stopped(pid: int) -> bool:
 
 
 def instruction_pointers(pid: int) -> list[int]:
-    """Where the threads of a stopped process will continue."""
+    """The addresses at which the threads of a stopped process will continue."""
     found = []
     for call in Path(f"/proc/{pid}/task").glob("*/syscall"):
         with contextlib.suppress(OSError, ValueError):
@@ -57,9 +59,9 @@ def instruction_pointers(pid: int) -> list[int]:
 
 
 def started(pid: int) -> int | None:
-    """When `pid` started, in ticks since boot: with the pid, the identity of a process.
+    """When the process `pid` started, in clock ticks since boot; None if there is no such process.
 
-    None if there is no such process.
+    The pid and this time together identify a process.
     """
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])

@@ -1,8 +1,8 @@
 """strace, attached to a running process, injects faults into system calls.
 
 A call can be delayed, fail with an error, or stop the whole process. strace reports each matching
-call when the call begins. The traced process needs no change, and runs on when strace detaches,
-also if strace or this process is killed. Only one tracer can be attached to a process.
+call when the call begins. The traced process continues when strace detaches, and also if strace or
+this process is killed. Only one tracer can be attached to a process.
 
 strace counts calls for each thread separately (its `when=`). Programs such as etcd move work
 between threads, so this module counts the calls of all threads itself.
@@ -36,7 +36,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """The system calls that are meant: some kinds of calls on some files."""
+    """The system calls that strace reports and affects: some kinds of calls on some files."""
 
     names: tuple[str, ...]
     """Such as `fdatasync`. A name that the architecture does not have is ignored."""
@@ -114,8 +114,9 @@ class Strace:
     async def detach(self, *, from_killed: bool = False) -> None:
         """Detach from the process. A delayed call continues at once. May be called twice.
 
-        With `from_killed`, strace is killed, because it would wait for the end of the delay of a
-        process that was killed meanwhile. The process cannot end before strace has detached.
+        Use `from_killed` if the process was killed during a delay. strace would wait for the end
+        of the delay, and the process cannot end before strace detaches. Therefore strace is
+        killed.
         """
         if self._child.poll() is None and not from_killed:
             self._child.send_signal(signal.SIGTERM)
@@ -190,9 +191,9 @@ def missing() -> str:
 
 
 def _die_with_parent() -> Callable[[], None]:
-    """A function for the child between fork and exec: the kernel kills it with its parent.
+    """A function that the child calls before exec: the kernel kills the child if its parent ends.
 
-    When strace is killed, the traced process runs on.
+    When strace is killed, the traced process continues.
     """
     prctl, death = _LIBC.prctl, int(signal.SIGKILL)
     return lambda: prctl(_PR_SET_PDEATHSIG, death, 0, 0, 0) and None

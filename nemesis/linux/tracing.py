@@ -7,7 +7,7 @@ from pathlib import Path
 
 _PTRACE_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
 """Exists if the kernel restricts which processes may be traced. 1: descendants, and processes that
-allow it, as members do. 2: none without CAP_SYS_PTRACE. 3: none."""
+allow it, as members do. 2: no process without CAP_SYS_PTRACE. 3: no process."""
 
 
 def tracing_refused() -> str:

@@ -1,11 +1,11 @@
 """The wall clock of a running process, changed by patching its vDSO.
 
-The vDSO is the code of the kernel in each process that reads clocks without a system call. Programs
-of C, Go, Rust, Java and Python use it for their clocks. The first bytes of its functions for the
-wall clock are replaced by jumps to code that adds an offset and a drift (`wall_clock.S`). That code
-is written into the unused end of the vDSO's last page. The monotonic clock shows the true time. The
-kernel copies a page before it is changed, so other processes are not affected. A process that
-starts later, also a child, has a normal clock after its `exec`.
+The vDSO is code that the kernel maps into each process, to read clocks without a system call.
+Programs in C, Go, Rust, Java and Python use it. This module replaces the first bytes of the vDSO's
+functions for the wall clock by jumps to code that adds an offset and a drift (`wall_clock.S`).
+That code is written into the unused end of the vDSO's last page. The monotonic clock does not
+change. The kernel copies a page before it is changed, so other processes are not affected. A child
+process has a normal clock after its `exec`.
 
 Programs that ask the kernel for the time by a system call are not affected.
 """
@@ -56,9 +56,10 @@ class WallClock:
     async def set(
         self, *, ahead_ns: int, ppm: int, begin_ns: int, may_resume: Callable[[], bool]
     ) -> None:
-        """Let the clock be `ahead_ns` ahead at the true time `begin_ns`, and drift from then on.
+        """Set the clock `ahead_ns` ahead at the true time `begin_ns`; it drifts from then on.
 
-        Stops the process for about a millisecond. Raises FaultError.
+        Stops the process for about a millisecond. Raises FaultError if the clock cannot be
+        changed.
         """
         code = with_variables(begin_ns, ppm, ahead_ns)
         await self._write(
@@ -91,7 +92,7 @@ class WallClock:
 
 
 def open_clock(pid: int) -> WallClock:
-    """Find the functions of the process's vDSO. Raises FaultError if they cannot be patched."""
+    """The clock of a process, not changed yet. Raises FaultError if it cannot be patched."""
     begin, image = _image(pid)
     functions = _functions(image)
     room = (len(image) - SIZE) & ~0xF
@@ -109,7 +110,7 @@ def open_clock(pid: int) -> WallClock:
 
 
 def write_memory(pid: int, parts: list[tuple[int, bytes]]) -> None:
-    """Write into the memory of `pid`. Raises FaultError."""
+    """Write pairs of address and bytes to the memory of `pid`. Raises FaultError if it fails."""
     try:
         memory = os.open(f"/proc/{pid}/mem", os.O_WRONLY)
         try:
