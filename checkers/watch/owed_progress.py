@@ -64,6 +64,7 @@ class OwedProgress:
 
     def __init__(
         self,
+        *,
         interval_ms: int,
         faults: Sequence[FaultWindow],
         times: Times,

@@ -61,13 +61,14 @@ def subject_options(command: F) -> F:
 @click.option("--kind", default="", metavar="KIND", help="Runs whose first anomaly is of KIND.")
 @click.option("--campaign", default="", metavar="NAME", help="Runs of this campaign.")
 @click.option("--group", default="", metavar="NAME", help="Runs of this group of failures.")
-@click.option("--seed", type=int, default=None, help="Runs of this seed.")
+@click.option("--seed", type=click.IntRange(-(2**63), 2**63 - 1), default=None,
+              metavar="N", help="Runs of this seed.")
 @click.option("--search", "text", default="", metavar="WORDS",
               help="Runs whose first anomaly contains words that begin with WORDS.")
 @click.option("--sort", type=click.Choice(("started", "rate", "p99_ms")), default="started",
               show_default=True, help="The order of the runs: the highest value first.")
 @click.option("--ascending", is_flag=True, help="Show the lowest value first.")
-@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, metavar="N",
+@click.option("--limit", type=click.IntRange(0, 10**9), default=20, show_default=True, metavar="N",
               help="Show at most N runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @store_option

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import secrets
 
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.seed_range import SEED_MAX, SEED_MIN
+
 SEED_BITS = 32
 """A number of 32 bits has few enough digits to type."""
 
 
 def seed_or_drawn(given: int | None) -> int:
-    """`given`; if that is None, a random seed from the operating system."""
-    return secrets.randbits(SEED_BITS) if given is None else given
+    """`given`; if that is None, a random seed from the operating system.
+
+    Raises BadArguments if `given` is not an integer of 64 bits.
+    """
+    if given is None:
+        return secrets.randbits(SEED_BITS)
+    if not SEED_MIN <= given <= SEED_MAX:
+        raise BadArguments(f"seed = {given}: expected an integer from {SEED_MIN} to {SEED_MAX}")
+    return given

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from splitbrain.harness.errors import SplitbrainError
+from splitbrain.harness.schedule.seed_range import SEED_MAX, SEED_MIN
 from splitbrain.harness.store.campaign_folder import campaign_folders
 from splitbrain.harness.store.database.schema import SCHEMA, VERSION
 from splitbrain.harness.store.groups import Groups
@@ -235,12 +236,17 @@ def _insert(connection: sqlite3.Connection, rows: Iterable[RunRow]) -> None:
             number("findings", checker=row.checker, kind=row.kind) if row.checker else 0,
             number("campaigns", name=row.campaign) if row.campaign else 0, row.number,
             number("failure_groups", name=row.group) if row.group else 0,
-            row.started, VERDICTS[row.valid], row.seed, row.ended, row.error, row.load_s, row.rate,
-            row.p50_ms, row.p99_ms, row.ok, row.fail, row.info, row.anomalies, row.because,
-            row.reproduce,
+            row.started, VERDICTS[row.valid], _storable(row.seed), row.ended,
+            row.error, row.load_s, row.rate, row.p50_ms, row.p99_ms, row.ok, row.fail, row.info,
+            row.anomalies, row.because, row.reproduce,
         )
         # REPLACE would not run the trigger of the removed row.
         connection.execute("DELETE FROM runs WHERE key = ?", (row.key,))
         connection.execute(
             f"INSERT INTO runs VALUES (NULL, {', '.join('?' * len(values))})", values
         )
+
+
+def _storable(seed: int | None) -> int | None:
+    """`seed`, or the nearest integer that a column can hold: a schedule file may name any seed."""
+    return None if seed is None else min(max(seed, SEED_MIN), SEED_MAX)

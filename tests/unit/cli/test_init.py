@@ -20,7 +20,7 @@ def test_the_skeleton_passes_and_finds_a_store_that_forgets(
     shown = capsys.readouterr().out
     assert "my_store.py:27  the command line of one member" in shown
     monkeypatch.chdir(tmp_path / "mine")
-    test = [sys.executable, "-m", "pytest", "-q", "--splitbrain-time-limit", "1"]
+    test = [sys.executable, "-m", "pytest", "-q", "--splitbrain-time-limit", "4"]
     done = subprocess.run(test, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
