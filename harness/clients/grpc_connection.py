@@ -41,6 +41,11 @@ class _Call:
         self.problem: Exception | None = None
         self.ended = False
 
+    async def wait(self) -> None:
+        """Wait until something arrives."""
+        self.changed.clear()
+        await self.changed.wait()
+
     def end(self, problem: Exception | None = None) -> None:
         if not self.ended:
             self.ended = True
@@ -75,8 +80,7 @@ class GrpcConnection(asyncio.Protocol):
         try:
             async with asyncio.timeout(timeout_s):
                 while not call.ended:
-                    call.changed.clear()
-                    await call.changed.wait()
+                    await call.wait()
         finally:
             self._close(number)
         if call.problem is not None:
@@ -100,8 +104,7 @@ class GrpcConnection(asyncio.Protocol):
                 self._flush_soon()
                 if call.ended:
                     break
-                call.changed.clear()
-                await call.changed.wait()
+                await call.wait()
         finally:
             self._close(number)
         if call.problem is not None:

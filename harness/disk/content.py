@@ -284,6 +284,30 @@ class Volume:
         return found
 
 
+def put_entry(name: str, entry: object) -> Change:
+    """The change that adds `entry` to a directory as `name`, in place of an entry of that name."""
+    def change(entries: Entries) -> None:
+        entries[name] = entry
+
+    return change
+
+
+def move_entry(old: str, new: str) -> Change:
+    """The change that renames the entry `old` of a directory to `new`."""
+    def change(entries: Entries) -> None:
+        entries[new] = entries.pop(old)
+
+    return change
+
+
+def drop_entry(name: str) -> Change:
+    """The change that removes the entry `name` from a directory, if there is one."""
+    def change(entries: Entries) -> None:
+        entries.pop(name, None)
+
+    return change
+
+
 def parts(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in ("", ROOT)]
 

@@ -12,12 +12,20 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from random import Random
 from typing import TypeVar
 
-from splitbrain.harness.disk.content import Entries, Inode, Volume, parent_and_name, parts
+from splitbrain.harness.disk.content import (
+    Inode,
+    Volume,
+    drop_entry,
+    move_entry,
+    parent_and_name,
+    parts,
+    put_entry,
+)
 from splitbrain.nemesis.capabilities import HEALTHY, DiskState
 from splitbrain.nemesis.fault import DiskArea
 
@@ -121,20 +129,20 @@ class FaultyVolume:
             self._check_write()
             if name in directory.entries:
                 raise FileExistsError(errno.EEXIST, "File exists", path)
-            directory.change(_put(name, entry))
+            directory.change(put_entry(name, entry))
 
     def remove(self, path: str) -> None:
         with self._lock:
             self._file(path)
             directory, name = self._parent(path)
-            directory.change(_drop(name))
+            directory.change(drop_entry(name))
 
     def remove_directory(self, path: str) -> None:
         with self._lock:
             if self._directory(path).entries:
                 raise OSError(errno.ENOTEMPTY, "Directory not empty", path)
             directory, name = self._parent(path)
-            directory.change(_drop(name))
+            directory.change(drop_entry(name))
 
     def rename(self, old: str, new: str) -> None:
         """Rename a file or directory. It replaces a file, or an empty directory, called `new`."""
@@ -146,10 +154,10 @@ class FaultyVolume:
             if isinstance(replaced, Volume) and replaced.entries:
                 raise OSError(errno.ENOTEMPTY, "Directory not empty", new)
             if source is target:
-                source.change(_move(name, other))
+                source.change(move_entry(name, other))
                 return
-            target.change(_put(other, entry))
-            source.change(_drop(name))
+            target.change(put_entry(other, entry))
+            source.change(drop_entry(name))
             # Changes of two directories can be lost separately, but a rename is atomic.
             _sync_directories(self._root)
 
@@ -239,24 +247,3 @@ def _sync_directories(directory: Volume) -> None:
     for entry in directory.entries.values():
         if isinstance(entry, Volume):
             _sync_directories(entry)
-
-
-def _put(name: str, entry: object) -> Callable[[Entries], None]:
-    def change(entries: Entries) -> None:
-        entries[name] = entry
-
-    return change
-
-
-def _move(old: str, new: str) -> Callable[[Entries], None]:
-    def change(entries: Entries) -> None:
-        entries[new] = entries.pop(old)
-
-    return change
-
-
-def _drop(name: str) -> Callable[[Entries], None]:
-    def change(entries: Entries) -> None:
-        entries.pop(name, None)
-
-    return change

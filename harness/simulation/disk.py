@@ -1,8 +1,8 @@
 """The disk of a machine, and the view that one process has of it (`splitbrain.node.world.Disk`).
 
 A process that crashes loses nothing that it wrote, because the page cache belongs to the
-machine. A power loss (`MachineDisk.lose_power`) loses data; `disk_content.py` describes what
-remains.
+machine. A power loss (`MachineDisk.lose_power`) loses data; `harness/disk/content.py` describes
+what remains.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from random import Random
 from typing import TypeVar
 
 from splitbrain.harness.disk.content import (
-    Entries,
     Inode,
     Volume,
+    drop_entry,
+    move_entry,
     parent_and_name,
     parts,
+    put_entry,
 )
 from splitbrain.harness.schedule.conditions import IDEAL_DISK, DiskConditions
 from splitbrain.harness.simulation.backend import SimulatedBackend, StoredBackend
@@ -294,7 +296,7 @@ class SimulatedDisk:
         for part in parts(path):
             if part not in at.entries:
                 self.machine.check_write(f"make {path}")
-                at.change(_put(part, Volume()))
+                at.change(put_entry(part, Volume()))
             at = at.directory(part)
 
     def rename(self, source: str, target: str) -> None:
@@ -307,7 +309,7 @@ class SimulatedDisk:
         self.machine.check_write(f"rename {source}")
         if new.endswith(".wal") and any(one.endswith(".wal") for one in self.list(directory)):
             self.machine.reached("a log continued in another segment")
-        self._volume.directory(directory).change(_move(old, new))
+        self._volume.directory(directory).change(move_entry(old, new))
 
     def remove(self, path: str) -> None:
         self.check_alive()
@@ -315,7 +317,7 @@ class SimulatedDisk:
         if self._volume.at(path) is not None:
             if name.endswith(".wal"):
                 self.machine.reached("a segment of a log was removed")
-            self._volume.directory(directory).change(_drop(name))
+            self._volume.directory(directory).change(drop_entry(name))
 
     async def sync_directory(self, path: str) -> None:
         directory = self._volume.directory(path)
@@ -336,7 +338,7 @@ class SimulatedDisk:
             inode.resize(0)
         else:
             inode = Inode(remembers=self.machine.remembers)
-            self._parent(directory, path).change(_put(name, inode))
+            self._parent(directory, path).change(put_entry(name, inode))
         if preallocate_bytes:
             inode.resize(preallocate_bytes)
         return SimulatedFile(self, path, inode)
@@ -377,7 +379,7 @@ class SimulatedDisk:
         stored = directory.entries.get(BACKEND_FILE)
         if stored is None:
             stored = StoredBackend(self.machine, f"{path}/{BACKEND_FILE}")
-            directory.change(_put(BACKEND_FILE, stored))
+            directory.change(put_entry(BACKEND_FILE, stored))
             # LmdbBackend makes the names of the file and of its directory durable, too.
             directory.sync()
             self._volume.directory(parent_and_name(path)[0]).sync()
@@ -406,24 +408,3 @@ class _BackendWorker:
 def _complete(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _put(name: str, entry: object) -> Callable[[Entries], None]:
-    def change(entries: Entries) -> None:
-        entries[name] = entry
-
-    return change
-
-
-def _move(old: str, new: str) -> Callable[[Entries], None]:
-    def change(entries: Entries) -> None:
-        entries[new] = entries.pop(old)
-
-    return change
-
-
-def _drop(name: str) -> Callable[[Entries], None]:
-    def change(entries: Entries) -> None:
-        entries.pop(name, None)
-
-    return change

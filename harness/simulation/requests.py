@@ -77,7 +77,7 @@ class _Silence:
 
 
 class RequestMonitor:
-    """Is told of each request that arrives at a member, and of its end."""
+    """Receives each request that arrives at a member, and its end."""
 
     def __init__(
         self,
