@@ -1,1 +1,1 @@
-"""Many runs: campaigns and hunts over seeds in simulation, and the corpus of saved runs."""
+"""Recorded campaigns: their plans, the jobs of their workers, and the log of their runs."""

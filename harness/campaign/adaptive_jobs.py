@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from pathlib import Path
 
-from splitbrain.harness.campaign.adaptive import AdaptiveScheduler, Attempt
-from splitbrain.harness.campaign.campaign import SeedResult
+from splitbrain.harness.adaptive.scheduler import AdaptiveScheduler, Attempt
 from splitbrain.harness.campaign.job import Job
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.text import SUFFIX
+from splitbrain.harness.seeds.seed_runs import SeedResult
 from splitbrain.harness.store.campaign_folder import (
     CampaignFolder,
     CampaignRecord,

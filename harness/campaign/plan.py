@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from splitbrain.harness.campaign.corpus import SavedRun, read_corpus
 from splitbrain.harness.campaign.covering import Configuration, covering_array
 from splitbrain.harness.campaign.job import Job
 from splitbrain.harness.drawing.draw import draw_schedule
 from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.failures.corpus import SavedRun, read_corpus
 from splitbrain.harness.schedule.command_line import shown
 from splitbrain.harness.schedule.options import read_options
 from splitbrain.harness.store.campaign_folder import CampaignRecord

@@ -17,9 +17,9 @@ from typing import Protocol
 
 import msgspec
 
-from splitbrain.harness.campaign.grouping import grouped
 from splitbrain.harness.campaign.job import Job, Outcome
 from splitbrain.harness.campaign.workers import Finished, NextJob
+from splitbrain.harness.failures.grouping import grouped
 from splitbrain.harness.schedule.text import SUFFIX, write_schedule
 from splitbrain.harness.store.campaign_folder import (
     Begun,

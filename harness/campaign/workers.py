@@ -13,9 +13,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 
-from splitbrain.harness.campaign.campaign import prepare_worker
 from splitbrain.harness.campaign.job import Job, Outcome, lost, run_job
 from splitbrain.harness.runs.worker_processes import safe_path
+from splitbrain.harness.seeds.seed_runs import prepare_worker
 
 DEATHS_MAX = 3
 QUEUED_PER_WORKER = 2

@@ -39,7 +39,7 @@ def command(
     Exit codes: 0 the commit was found, 254 bad arguments, or a commit is not what it was said
     to be, 255 the harness failed.
     """
-    from splitbrain.harness.campaign.bisection import bisect, replay_judge
+    from splitbrain.harness.failures.bisection import bisect, replay_judge
 
     judge = replay_judge(schedule.resolve(), times, build)
     first = None

@@ -274,8 +274,8 @@ def _group_lines(one: Progressed) -> list[str]:
 
 def _shrink(campaign: RecordedCampaign, store: Path, budget_s: float, *, quiet: bool) -> bool:
     """Shrink the groups that the campaign found. Returns whether Ctrl-C ended the search."""
-    from splitbrain.harness.campaign.grouping import shrink_group, unshrunk
     from splitbrain.harness.cli.interrupt import Stopping
+    from splitbrain.harness.failures.grouping import shrink_group, unshrunk
     from splitbrain.harness.schedule.schedule import describe
     from splitbrain.harness.schedule.text import read_schedule
     from splitbrain.harness.store.database.database import open_database, rename_group

@@ -41,7 +41,7 @@ def add(run: Path, why: str, name: str, folder: Path) -> int:
     \b
     Exit codes: 0 saved, 254 bad arguments or a file of that name exists, 255 the harness failed.
     """
-    from splitbrain.harness.campaign.corpus import add_to_corpus
+    from splitbrain.harness.failures.corpus import add_to_corpus
     from splitbrain.harness.schedule.command_line import shown
     from splitbrain.harness.store.schedule_source import schedule_at
 

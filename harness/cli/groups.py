@@ -142,8 +142,8 @@ def corpus(name: str, folder: Path, store: Path | None) -> int:
     \b
     Exit codes: 0 saved, 254 bad arguments or the group was not shrunk, 255 the harness failed.
     """
-    from splitbrain.harness.campaign.corpus import add_to_corpus
     from splitbrain.harness.errors import BadArguments
+    from splitbrain.harness.failures.corpus import add_to_corpus
     from splitbrain.harness.schedule.command_line import shown
     from splitbrain.harness.schedule.text import read_schedule
     from splitbrain.harness.store.groups import Groups

@@ -13,7 +13,7 @@ from splitbrain.harness.cli.run_options import given, run_options, simulated_alo
 from splitbrain.harness.errors import BadArguments
 
 if TYPE_CHECKING:
-    from splitbrain.harness.campaign.campaign import SeedResult
+    from splitbrain.harness.seeds.seed_runs import SeedResult
 
 
 @simulated_alone
@@ -53,11 +53,11 @@ def command(budget: float, adaptive: bool, **options: Any) -> int:
     """
     if not budget > 0:
         raise BadArguments(f"--budget {budget:g}: expected a number of seconds above 0")
-    from splitbrain.harness.campaign.campaign import hunt
     from splitbrain.harness.cli.interrupt import Stopping
     from splitbrain.harness.drawing.seed import seed_or_drawn
     from splitbrain.harness.exit_codes import EXIT_INTERRUPTED
     from splitbrain.harness.schedule.command_line import sim_line
+    from splitbrain.harness.seeds.seed_runs import hunt
 
     chosen = _with_options_of_mutant({**given(options), "system": "simulated"})
     first = seed_or_drawn(chosen.pop("seed", None))
@@ -106,14 +106,14 @@ Runs = tuple[Iterator["SeedResult"], Callable[[], Iterable[str]]]
 
 
 def _static(first: int, chosen: dict[str, Any]) -> Runs:
-    from splitbrain.harness.campaign.campaign import campaign
+    from splitbrain.harness.seeds.seed_runs import campaign
 
     return campaign(itertools.count(first), chosen), tuple
 
 
 def _adaptive(first: int, chosen: dict[str, Any]) -> Runs:
-    from splitbrain.harness.campaign.adaptive import AdaptiveScheduler
-    from splitbrain.harness.campaign.adaptive_runs import adaptive_campaign, saving
+    from splitbrain.harness.adaptive.runs import adaptive_campaign, saving
+    from splitbrain.harness.adaptive.scheduler import AdaptiveScheduler
 
     scheduler = AdaptiveScheduler(first, chosen)
     return saving(adaptive_campaign(scheduler), chosen, first), scheduler.lines
@@ -121,7 +121,7 @@ def _adaptive(first: int, chosen: dict[str, Any]) -> Runs:
 
 def _print_near(mutant: str, conditions: Counter[str]) -> None:
     """Print how often the runs reached the conditions related to the planted bug `mutant`."""
-    from splitbrain.harness.campaign.near_conditions import near_lines
+    from splitbrain.harness.seeds.near_conditions import near_lines
 
     if mutant:
         click.echo("\n".join(near_lines(mutant, conditions)))

@@ -147,10 +147,10 @@ def _drawn(chosen: dict[str, Any], budget: float) -> Schedule:
     If the options contain no seed, the first seed is used whose run shows the planted bug. Raises
     BadArguments if no seed is found within `budget` seconds, or if there is no planted bug either.
     """
-    from splitbrain.harness.campaign.campaign import campaign, hunt
     from splitbrain.harness.drawing.draw import draw_swarm_schedule
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.schedule.schedule import fixed
+    from splitbrain.harness.seeds.seed_runs import campaign, hunt
 
     if "seed" in chosen:
         return fixed(draw_swarm_schedule(chosen.pop("seed"), chosen))

@@ -12,8 +12,8 @@ from splitbrain.harness.cli.run_options import given, run_options, simulated_alo
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from splitbrain.harness.campaign.campaign import SeedResult
     from splitbrain.harness.schedule.schedule import Schedule
+    from splitbrain.harness.seeds.seed_runs import SeedResult
 
 PLAIN_PROGRESS_S = 30.0
 """The time between two lines of progress if the output is not a terminal."""
@@ -109,8 +109,8 @@ def _executed(schedule: Schedule, *, report: bool, quiet: bool) -> int:
 
 
 def _many(chosen: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> int:
-    from splitbrain.harness.campaign.campaign import campaign
     from splitbrain.harness.drawing.seed import seed_or_drawn
+    from splitbrain.harness.seeds.seed_runs import campaign
 
     first = seed_or_drawn(chosen.pop("seed", None))
     if not quiet:
@@ -121,8 +121,8 @@ def _many(chosen: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> in
 
 
 def _adaptive(chosen: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> int:
-    from splitbrain.harness.campaign.adaptive import AdaptiveScheduler
-    from splitbrain.harness.campaign.adaptive_runs import adaptive_campaign, saving
+    from splitbrain.harness.adaptive.runs import adaptive_campaign, saving
+    from splitbrain.harness.adaptive.scheduler import AdaptiveScheduler
     from splitbrain.harness.drawing.seed import seed_or_drawn
 
     seed = seed_or_drawn(chosen.pop("seed", None))
@@ -143,9 +143,9 @@ def _summarized(
     import sys
     import time
 
-    from splitbrain.harness.campaign.summary import Summary, result_lines
     from splitbrain.harness.cli.interrupt import Stopping
     from splitbrain.harness.exit_codes import EXIT_INTERRUPTED, EXIT_INVALID
+    from splitbrain.harness.seeds.summary import Summary, result_lines
 
     summary = Summary()
     began = time.monotonic()

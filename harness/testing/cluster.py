@@ -8,11 +8,11 @@ from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from splitbrain.harness.campaign.corpus import SavedRun
 from splitbrain.harness.clients.carriers import clients_of
 from splitbrain.harness.clients.json_client import Completion
 from splitbrain.harness.drawing.draw import draw_schedule
 from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.failures.corpus import SavedRun
 from splitbrain.harness.runs.execute import keep_or_remove_data, open_folder
 from splitbrain.harness.schedule.options import Options, read_options
 from splitbrain.harness.schedule.schedule import Schedule

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from splitbrain.harness.campaign.corpus import SavedRun
+    from splitbrain.harness.failures.corpus import SavedRun
     from splitbrain.harness.judging.run_result import RunResult
     from splitbrain.harness.schedule.schedule import Schedule
     from splitbrain.harness.testing.cluster import Cluster
@@ -155,7 +155,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _saved_runs(metafunc: pytest.Metafunc) -> list[SavedRun]:
-    from splitbrain.harness.campaign.corpus import read_corpus
+    from splitbrain.harness.failures.corpus import read_corpus
 
     if "splitbrain_run" not in metafunc.fixturenames:
         return []  # a saved run is a whole run: a test of a cluster cannot repeat it
@@ -214,8 +214,8 @@ def splitbrain_run(
         __tracebackhide__ = True
         from msgspec.structs import replace
 
-        from splitbrain.harness.campaign.corpus import SavedRun
         from splitbrain.harness.drawing.draw import draw_schedule
+        from splitbrain.harness.failures.corpus import SavedRun
 
         with _error_as_failure(request):
             base = _options(request.config, request.node)

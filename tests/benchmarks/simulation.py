@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
-from splitbrain.harness.campaign.campaign import campaign
 from splitbrain.harness.drawing.draw import draw_schedule
 from splitbrain.harness.runs.execute import execute_simulated
 from splitbrain.harness.schedule.options import Options, read_options
+from splitbrain.harness.seeds.seed_runs import campaign
 from splitbrain.harness.store.temporary import temporary_run_folder
 from tests.benchmarks.figure import Figure, load_average
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from splitbrain.harness.campaign.grouping import grouped, shrink_group, unshrunk
 from splitbrain.harness.campaign.job import Job, Outcome, run_job
 from splitbrain.harness.campaign.workers import PRELOADED
+from splitbrain.harness.failures.grouping import grouped, shrink_group, unshrunk
 from splitbrain.harness.mutants.catalogue import names
 from splitbrain.harness.schedule.text import SUFFIX, write_schedule
 from splitbrain.harness.store.groups import Group, Groups

@@ -41,7 +41,7 @@ from splitbrain.harness.mutants.catalogue import mutant, names
 ROOT = Path(__file__).resolve().parents[2]
 IMPORTED = (
     "splitbrain.harness.cli.main", "splitbrain.harness.cli.hunt", "splitbrain.harness.cli.shrink",
-    "splitbrain.harness.campaign.campaign", "splitbrain.harness.campaign.summary",
+    "splitbrain.harness.seeds.seed_runs", "splitbrain.harness.seeds.summary",
     "splitbrain.harness.shrinking.search",
     "splitbrain.harness.simulation.run", "splitbrain.checkers.catalogue",
 )
@@ -155,8 +155,8 @@ def _run(cpu_s_max: float, *arguments: str) -> Ran:
 
 
 def _command(arguments: tuple[str, ...], cpu_s_max: int, output: str, cpu: str) -> None:
-    from splitbrain.harness.campaign.campaign import remove_folders_and_exit
     from splitbrain.harness.cli.main import run_main
+    from splitbrain.harness.seeds.seed_runs import remove_folders_and_exit
 
     signal.signal(signal.SIGXCPU, remove_folders_and_exit)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s_max, cpu_s_max + CLEANUP_S))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.campaign.adaptive import AdaptiveScheduler
-from splitbrain.harness.campaign.adaptive_runs import adaptive_campaign
+from splitbrain.harness.adaptive.runs import adaptive_campaign
+from splitbrain.harness.adaptive.scheduler import AdaptiveScheduler
 from splitbrain.harness.schedule.text import read_schedule
 
 COMMAND = "from splitbrain.harness.cli.main import main; main()"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.campaign.campaign import run_seed
-from splitbrain.harness.campaign.summary import Summary
+from splitbrain.harness.seeds.seed_runs import run_seed
+from splitbrain.harness.seeds.summary import Summary
 from splitbrain.harness.simulation.conditions import CONDITIONS
 
 ROOT = Path(__file__).resolve().parents[2]

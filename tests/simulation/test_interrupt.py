@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.campaign.summary import Summary
 from splitbrain.harness.exit_codes import EXIT_INTERRUPTED
 from splitbrain.harness.schedule.text import read_schedule
+from splitbrain.harness.seeds.summary import Summary
 
 COMMAND = "from splitbrain.harness.cli.main import main; main()"
 

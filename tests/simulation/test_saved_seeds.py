@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from splitbrain.harness.campaign.corpus import SavedRun, read_corpus
 from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.failures.corpus import SavedRun, read_corpus
 from splitbrain.harness.mutants.apply import log_compacted_before_raft_applied
 from splitbrain.harness.mutants.storage import clean_pages_trusted
 from splitbrain.harness.runs.execute import execute

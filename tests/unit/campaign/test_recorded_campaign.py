@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from splitbrain.harness.campaign.grouping import Shrunk, shrink_group, unshrunk
 from splitbrain.harness.campaign.job import Job, Outcome, schedule_of
 from splitbrain.harness.campaign.plan import planned
 from splitbrain.harness.campaign.recorded_campaign import Budget, PlannedJobs, RecordedCampaign
 from splitbrain.harness.campaign.workers import Finished, NextJob
 from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.failures.grouping import Shrunk, shrink_group, unshrunk
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.campaign_folder import (
     Axes,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from splitbrain.harness.campaign.near_conditions import GROUPS, near_conditions, near_lines
 from splitbrain.harness.mutants.catalogue import names, room_of
+from splitbrain.harness.seeds.near_conditions import GROUPS, near_conditions, near_lines
 from splitbrain.harness.simulation.conditions import CONDITIONS
 
 NEAR = near_conditions("vote_not_persisted")

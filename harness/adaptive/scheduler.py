@@ -3,8 +3,8 @@
 A run is either drawn from a seed that was not used before, or it is a changed copy of a schedule of
 the corpus. The corpus contains the schedules that reached more than others did. Both choices, the
 configuration of a drawn run and the kind of change are made by Thompson sampling
-(`splitbrain.harness.campaign.preferences`). A run is a success if it reached more that was new
-(`splitbrain.harness.campaign.novelty`), for its cost, than half of the last runs did.
+(`splitbrain.harness.adaptive.preferences`). A run is a success if it reached more that was new
+(`splitbrain.harness.adaptive.novelty`), for its cost, than half of the last runs did.
 
 The scheduler is pure. The seed and the results determine all attempts, so that a campaign with one
 worker is determined by its seed and the number of its runs. Sources: Meng et al., "Greybox Fuzzing
@@ -21,9 +21,8 @@ from math import log
 from statistics import median
 from typing import Any
 
-from splitbrain.harness.campaign.campaign import SeedResult
-from splitbrain.harness.campaign.novelty import Novelty, Reached
-from splitbrain.harness.campaign.preferences import Preferences
+from splitbrain.harness.adaptive.novelty import Novelty, Reached
+from splitbrain.harness.adaptive.preferences import Preferences
 from splitbrain.harness.drawing.draw import draw_swarm_schedule
 from splitbrain.harness.drawing.mutation import MUTATIONS, Source
 from splitbrain.harness.drawing.swarm import (
@@ -34,6 +33,7 @@ from splitbrain.harness.drawing.swarm import (
 )
 from splitbrain.harness.schedule.schedule import Schedule, fixed
 from splitbrain.harness.schedule.survivable import is_survivable
+from splitbrain.harness.seeds.seed_runs import SeedResult
 from splitbrain.harness.simulation.conditions import CONDITIONS
 from splitbrain.histories.random_stream import stream
 

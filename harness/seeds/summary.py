@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from splitbrain.checkers.verdict import merge
-from splitbrain.harness.campaign.campaign import SeedResult
 from splitbrain.harness.exit_codes import exit_code_of
 from splitbrain.harness.schedule.command_line import sim_line
+from splitbrain.harness.seeds.seed_runs import SeedResult
 from splitbrain.harness.simulation.conditions import CONDITIONS
 
 SHOWN_MAX = 10

@@ -11,13 +11,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from splitbrain.harness.campaign.adaptive import AdaptiveScheduler, Attempt
-from splitbrain.harness.campaign.campaign import SeedResult, run_schedule, worker_pool
+from splitbrain.harness.adaptive.scheduler import AdaptiveScheduler, Attempt
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.command_line import shown
 from splitbrain.harness.schedule.options import DEFAULTS
 from splitbrain.harness.schedule.schedule import SIMULATED
 from splitbrain.harness.schedule.text import SUFFIX, write_schedule
+from splitbrain.harness.seeds.seed_runs import SeedResult, run_schedule, worker_pool
 
 FOLDER = "adaptive"
 """The folder in the store that contains the schedules of runs that were not valid."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from splitbrain.harness.campaign.novelty import Novelty, Reached
+from splitbrain.harness.adaptive.novelty import Novelty, Reached
 
 
 def test_conditions_pairs_and_orders_are_new_once() -> None:

@@ -8,16 +8,16 @@ from random import Random
 
 import pytest
 
-from splitbrain.harness.campaign.adaptive import (
+from splitbrain.harness.adaptive.preferences import Preferences
+from splitbrain.harness.adaptive.scheduler import (
     CANDIDATES,
     CORPUS_MAX,
     AdaptiveScheduler,
     Attempt,
     configuration,
 )
-from splitbrain.harness.campaign.campaign import SeedResult
-from splitbrain.harness.campaign.preferences import Preferences
 from splitbrain.harness.drawing.draw import draw_swarm_schedule
+from splitbrain.harness.seeds.seed_runs import SeedResult
 
 SHORT = {"system": "simulated", "time_limit_s": 1.0, "rate": 20.0, "clients": 3}
 Reaches = Callable[[Attempt], dict[str, float]]

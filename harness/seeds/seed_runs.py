@@ -95,7 +95,7 @@ def worker_pool(workers: int) -> Iterator[Pool]:
     context = multiprocessing.get_context("forkserver")
     # Modules are imported once by the server, not by each worker.
     context.set_forkserver_preload([
-        "splitbrain.harness.campaign.campaign", "splitbrain.harness.simulation.run",
+        "splitbrain.harness.seeds.seed_runs", "splitbrain.harness.simulation.run",
         "splitbrain.checkers.catalogue",
     ])
     with safe_path(), context.Pool(workers, prepare_worker) as pool:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.campaign.corpus import add_to_corpus, read_corpus, read_saved_run
 from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.drawing.draw import draw_schedule
 from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.failures.corpus import add_to_corpus, read_corpus, read_saved_run
 from splitbrain.harness.schedule.options import read_options
 from splitbrain.harness.schedule.schedule import Schedule, fixed, with_changes
 from splitbrain.harness.testing.cluster import options_of_case

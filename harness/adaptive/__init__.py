@@ -1,0 +1,1 @@
+"""The choice of the next run by the conditions that earlier runs reached."""

@@ -1,0 +1,1 @@
+"""Many simulated runs, one for each seed, on several cores."""
