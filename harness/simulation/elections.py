@@ -72,10 +72,16 @@ class _Observed:
             self.certain_ns() * 1_000_000
         )
 
-    def heard_before_ns(self, now_ns: int) -> int | None:
-        """How long ago it heard from its leader; None if that was not recently."""
+    def heard_before_ns(self, now_ns: int, term: int) -> int | None:
+        """How long ago it heard from the leader of its term `term`.
+
+        None if that was not recently, or if the leader was of an earlier term. A message of a
+        higher term, such as a late response of another member, leaves it without a leader.
+        """
         passed_ns = now_ns - self.heard_ns
-        return passed_ns if self.heard_ns >= 0 and self.is_recent(passed_ns) else None
+        if self.heard_ns < 0 or self.heard_term != term or not self.is_recent(passed_ns):
+            return None
+        return passed_ns
 
 
 class ElectionMonitor:
@@ -174,7 +180,8 @@ class ElectionMonitor:
     def _request(self, one: _Observed, message: Message, step: Callable[[Message], None]) -> None:
         """Process a vote request, and check the rule `lease`."""
         raft = one.raft
-        role, term, heard = raft.role, raft.term, one.heard_before_ns(self._loop.now_ns)
+        role, term = raft.role, raft.term
+        heard = one.heard_before_ns(self._loop.now_ns, term)
         sent = len(raft.messages_after_sync)
         step(message)
         leased = role is Role.LEADER or (role is Role.FOLLOWER and heard is not None)
@@ -219,7 +226,7 @@ class ElectionMonitor:
     def _check_campaign(self, one: _Observed) -> None:
         raft = one.raft
         term = raft.term + (raft.role is Role.PRE_CANDIDATE)
-        heard = one.heard_before_ns(self._loop.now_ns)
+        heard = one.heard_before_ns(self._loop.now_ns, term - 1)
         if heard is not None:
             self._violated(
                 f"{one.name} campaigns for term {term}, {_ms(heard)} after it has heard from the "

@@ -52,6 +52,16 @@ def test_the_lease_is_checked_only_with_a_vote_request_of_a_higher_term() -> Non
     assert members.violations == []
 
 
+def test_a_higher_term_ends_the_lease_of_the_leader_before() -> None:
+    """Seed 40000384: a late response of another member made the follower leave its leader."""
+    members = SimulatedMembers()
+    one, request = vote_request(members, MessageType.VOTE)
+    late = Message(MessageType.APP_RESP, one.id, request.from_, one.term + 5)
+    one.step(late)  # type: ignore[attr-defined]
+    one.step(replace(request, term=one.term + 1))  # type: ignore[attr-defined]
+    assert members.violations == []
+
+
 def test_a_member_whose_timer_is_not_reset_by_heartbeats_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

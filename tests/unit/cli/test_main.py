@@ -215,3 +215,11 @@ def test_the_command_of_a_seed_contains_the_given_options_and_no_folder() -> Non
         "splitbrain sim --nemesis kill --rate 50 --no-trace -o keys=3 --seed 7"
     )
     assert sim_line(7, {"nemesis": []}) == "splitbrain sim --nemesis none --seed 7"
+
+
+def test_the_package_can_be_run_as_a_module() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "splitbrain", "--version"], capture_output=True, text=True,
+        check=True,
+    )
+    assert ran.stdout.startswith("splitbrain, version ")
