@@ -28,6 +28,7 @@ import sys
 from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context, copy_context
 from heapq import heappop, heappush
 from math import ceil
 from typing import Any, NoReturn
@@ -50,15 +51,16 @@ class Livelock(SplitbrainError):
 
 
 class _Handle(msgspec.Struct, eq=False):
-    """A callback, and the process on whose behalf it runs.
+    """A callback, the process on whose behalf it runs, and its context.
 
-    This class replaces `asyncio.Handle` and `TimerHandle`, which copy the context for each callback
-    and are slower.
+    A callback without a context sets no context variable. This class replaces `asyncio.Handle` and
+    `TimerHandle`, which are slower.
     """
 
     callback: Callable[..., object]
     args: tuple[Any, ...]
     process: Process | None
+    context: Context | None = None
     when_ns: int = 0
     cancelled_: bool = False
 
@@ -66,6 +68,7 @@ class _Handle(msgspec.Struct, eq=False):
         self.cancelled_ = True
         self.callback = _nothing
         self.args = ()
+        self.context = None
 
     def cancelled(self) -> bool:
         return self.cancelled_
@@ -84,8 +87,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     `now_ns` is the virtual time since the loop was made. If `observe` is set, it is called after
     each callback of a process, with that process as its argument.
 
-    All callbacks share one context, so tasks do not have separate context variables. The code of a
-    member uses no context variables.
+    Each task has its own context variables, as in asyncio. The callbacks that `at_ns` and `soon`
+    schedule run without a context of their own, and must not set context variables.
     """
 
     def __init__(self) -> None:
@@ -109,9 +112,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self.now_ns / 1e9
 
     def call_soon(  # type: ignore[override]
-        self, callback: Callable[..., object], *args: Any, context: object = None
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> _Handle:
-        handle = _Handle(callback, args, self.current)
+        handle = _Handle(callback, args, self.current, context or copy_context())
         self._soon.append(handle)
         return handle
 
@@ -119,25 +122,30 @@ class VirtualLoop(asyncio.BaseEventLoop):
     call_soon_threadsafe = call_soon  # type: ignore[assignment]
 
     def call_later(  # type: ignore[override]
-        self, delay: float, callback: Callable[..., object], *args: Any, context: object = None
+        self, delay: float, callback: Callable[..., object], *args: Any,
+        context: Context | None = None,
     ) -> _Handle:
         # Rounded up, so that a sleeping task does not wake before its time.
-        return self.at_ns(self.now_ns + ceil(delay * 1e9), self.current, callback, *args)
+        handle = _Handle(callback, args, self.current, context or copy_context())
+        return self._timer(handle, self.now_ns + ceil(delay * 1e9))
 
     def call_at(  # type: ignore[override]
-        self, when: float, callback: Callable[..., object], *args: Any, context: object = None
+        self, when: float, callback: Callable[..., object], *args: Any,
+        context: Context | None = None,
     ) -> _Handle:
-        return self.at_ns(ceil(when * 1e9), self.current, callback, *args)
+        handle = _Handle(callback, args, self.current, context or copy_context())
+        return self._timer(handle, ceil(when * 1e9))
 
     def at_ns(
         self, when_ns: int, process: Process | None, callback: Callable[..., object], *args: Any
     ) -> _Handle:
         """Call `callback` at `when_ns`, or now if that time is past, on behalf of `process`."""
-        if when_ns < self.now_ns:
-            when_ns = self.now_ns
-        handle = _Handle(callback, args, process, when_ns)
+        return self._timer(_Handle(callback, args, process), when_ns)
+
+    def _timer(self, handle: _Handle, when_ns: int) -> _Handle:
+        handle.when_ns = max(when_ns, self.now_ns)
         self._sequence += 1
-        heappush(self._heap, (when_ns, self._sequence, handle))
+        heappush(self._heap, (handle.when_ns, self._sequence, handle))
         return handle
 
     def soon(self, process: Process | None, callback: Callable[..., object], *args: Any) -> None:
@@ -229,7 +237,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 continue
             self.events += 1
             try:
-                handle.callback(*handle.args)
+                if handle.context is None:
+                    handle.callback(*handle.args)
+                else:
+                    handle.context.run(handle.callback, *handle.args)
             except (SystemExit, KeyboardInterrupt):
                 raise
             except Ended:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Coroutine
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import pytest
@@ -200,3 +201,22 @@ def test_the_error_of_an_abandoned_future_is_ignored_and_that_of_a_task_is_not()
     gc.collect()
     assert len(loop.unhandled) == 1
     assert "lost" in loop.unhandled[0]
+
+
+def test_concurrent_tasks_have_separate_context_variables() -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="")
+    seen: list[str] = []
+
+    async def work(name: str) -> None:
+        variable.set(name)
+        await asyncio.sleep(1)
+        seen.append(variable.get())
+        asyncio.get_running_loop().call_later(1, lambda: seen.append(variable.get()))
+        await asyncio.sleep(2)
+
+    async def main() -> str:
+        await asyncio.gather(work("one"), work("two"))
+        return variable.get()
+
+    assert run(main()) == ""
+    assert seen == ["one", "two", "one", "two"]

@@ -12,7 +12,7 @@ from splitbrain.harness.simulation.cluster import SimulatedCluster, client_url
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.system import SimulatedSystem
 from splitbrain.node.api.v3_service import Api
-from splitbrain.node.messages.caller import CALLER, NOBODY, Caller
+from splitbrain.node.messages.caller import CALLER, Caller
 from splitbrain.node.messages.errors import RpcError
 
 MEMBERS = ("n1", "n2", "n3")
@@ -37,10 +37,7 @@ class ThreeMembers:
 
         async def serve(api: Api) -> Any:
             CALLER.set(Caller(token=token))
-            try:
-                return await api.methods[route](request)
-            finally:
-                CALLER.set(NOBODY)
+            return await api.methods[route](request)
 
         return await self.cluster.clients.ask(client_url(member), serve, TIMEOUT_S)
 
