@@ -15,7 +15,7 @@ from splitbrain.node.server import Server
 
 def observe_leases(coverage: Coverage, server: Server) -> None:
     """Record the conditions of the member from now on."""
-    lessor, service = server._lessor, server.leases
+    lessor, service = server.parts.lessor, server.leases
     start, ended = lessor.first_entry_applied, lessor.ended
 
     def first_entry_applied(term: int) -> None:

@@ -32,9 +32,10 @@ def plant() -> None:
     async def propose(self: Server, operation: ClientWrite) -> OperationResponse:
         if self.raft.role is Role.LEADER or not isinstance(operation, PutRequest):
             return await original(self, operation)
-        subject = Traced(self._ids.next())
+        subject = Traced(self.parts.ids.next())
         await self._path.after("client_request", subject)
-        await self._driver.propose(subject, encode(InternalRequest(subject.request, operation)))
+        data = encode(InternalRequest(subject.request, operation))
+        await self.parts.driver.propose(subject, data)
         self._path.trace("respond", subject, revision=self.store.revision + 1)
         return PutResponse(header=ResponseHeader(revision=self.store.revision + 1))
 
