@@ -12,11 +12,12 @@ from typing import Any, Protocol
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.model.sequential_store import in_interval
+from splitbrain.checkers.watch import descriptions
 from splitbrain.checkers.watch.compactions import Compactions, Times
 from splitbrain.checkers.watch.expected_events import UNKNOWN, Selection, Truth, passes
 from splitbrain.histories.kv import KeyValue
 from splitbrain.histories.member_state import Change
-from splitbrain.histories.watch import Cancelled, Events, Progress, WatchRequest, WatchStream
+from splitbrain.histories.watch import Cancelled, Events, Progress, WatchStream
 
 
 class Report(Protocol):
@@ -33,20 +34,6 @@ def start_of(stream: WatchStream) -> int:
     if stream.request.start_revision > 0:
         return stream.request.start_revision
     return stream.created.revision + 1 if stream.created is not None else 0
-
-
-def describe(request: WatchRequest) -> str:
-    """Describe a request: `all keys without deletes from revision 41 on`."""
-    end = request.range_end
-    what = f"key {request.key}" if not end else f"[{request.key}, {'∞' if end == chr(0) else end})"
-    if (request.key, end) == ("\0", "\0"):
-        what = "all keys"
-    if request.no_put:
-        what += " without puts"
-    if request.no_delete:
-        what += " without deletes"
-    since = f"revision {request.start_revision}" if request.start_revision else "its creation"
-    return f"{what} from {since} on"
 
 
 class StreamCheck:
@@ -70,7 +57,7 @@ class StreamCheck:
         self._start = start_of(stream)
         self.name = (
             f"watcher {stream.watcher} on {stream.node} (stream {stream.number}, "
-            f"{describe(stream.request)})"
+            f"{descriptions.request(stream.request)})"
         )
         self.events = 0
         self.progress = 0
@@ -191,8 +178,8 @@ class StreamCheck:
         self._report(
             "wrong prev_kv",
             f"{self.name} received {wording.change(change)} of revision {change.revision} at "
-            f"{wording.seconds(batch.time)} with prev_kv {_text(given)}, expected "
-            f"{_text(expected)}", change.revision,
+            f"{wording.seconds(batch.time)} with prev_kv {descriptions.pair(given)}, expected "
+            f"{descriptions.pair(expected)}", change.revision,
             first_answers_without=given is None and self._is_first_without_previous(batch),
         )
 
@@ -212,7 +199,8 @@ class StreamCheck:
             one.kind == "delete" and self._compactions.requested(one.revision) for one in changes
         )
         self._report(
-            "lost event", f"{self.name} never received {_some(changes)}, {how}", first,
+            "lost event",
+            f"{self.name} never received {descriptions.events(changes)}, {how}", first,
             only_deletes_compacted_at=deletes, from_lost_revision=self._start == first,
         )
 
@@ -493,15 +481,3 @@ class Explained:
         changes = [self._selection.changes[place] for place in lost]
         after = self._skipped[lost[0]]
         self._check.lost(changes, f"but received a later event at {wording.seconds(after)}")
-
-
-def _some(changes: Sequence[Change]) -> str:
-    first = f"{wording.change(changes[0])} of revision {changes[0].revision}"
-    return first if len(changes) == 1 else f"{len(changes)} events, the first of them {first}"
-
-
-def _text(held: KeyValue | None) -> str:
-    if held is None:
-        return "nothing"
-    value = wording.value(held.value)
-    return f"{held.key}={value} (mod {held.mod_revision}, version {held.version})"

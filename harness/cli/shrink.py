@@ -66,24 +66,13 @@ def command(
     invalid, 255 the harness failed.
     """
     from splitbrain.harness.cli.interrupt import Stopping
-    from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.exit_codes import EXIT_INTERRUPTED
     from splitbrain.harness.judging.judge import checkers_of
     from splitbrain.harness.runs.execute import INVARIANTS
-    from splitbrain.harness.schedule.options import flag_of
     from splitbrain.harness.shrinking.search import shrink
 
     chosen = {**given(options), "system": "simulated"}
-    others = sorted(chosen.keys() - {"system", "store"})
-    if path is not None and others:
-        raise BadArguments(
-            "PATH determines the whole run: give either PATH or "
-            f"{', '.join('--' + flag_of(name) for name in others)}"
-        )
-    if budget <= 0:
-        raise BadArguments(f"--budget {budget:g}: expected a number of seconds above 0")
-    if out is not None and not out.parent.is_dir():
-        raise BadArguments(f"--out {out}: the folder {out.parent} does not exist")
+    _check(path, chosen, budget, out)
     if at_steps and "seed" not in chosen:
         # The schedule is meant for processes, so only what they support is drawn.
         chosen.setdefault("swarm", False)
@@ -119,6 +108,23 @@ def command(
                 f"splitbrain shrink {file} --budget {3 * budget:g}"
             )
     return EXIT_INTERRUPTED if early else 0
+
+
+def _check(path: Path | None, chosen: dict[str, Any], budget: float, out: Path | None) -> None:
+    """Raise BadArguments for arguments that are impossible, or that contradict each other."""
+    from splitbrain.harness.errors import BadArguments
+    from splitbrain.harness.schedule.options import flag_of
+
+    others = sorted(chosen.keys() - {"system", "store"})
+    if path is not None and others:
+        raise BadArguments(
+            "PATH determines the whole run: give either PATH or "
+            f"{', '.join('--' + flag_of(name) for name in others)}"
+        )
+    if budget <= 0:
+        raise BadArguments(f"--budget {budget:g}: expected a number of seconds above 0")
+    if out is not None and not out.parent.is_dir():
+        raise BadArguments(f"--out {out}: the folder {out.parent} does not exist")
 
 
 def _recorded(path: Path) -> Schedule:

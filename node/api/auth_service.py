@@ -5,6 +5,7 @@ Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/auth.go`, `server/etcdserver/v3
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from msgspec.structs import replace
@@ -27,6 +28,28 @@ class AuthHandlers:
 
     def __init__(self, member: MemberPort) -> None:
         self._member = member
+
+    def methods(self) -> dict[str, Callable[[Any], Awaitable[Any]]]:
+        """Return the handler of each method."""
+        return {
+            "/v3/auth/enable": self.replicate,
+            "/v3/auth/disable": self.replicate,
+            "/v3/auth/status": self.replicate,
+            "/v3/auth/authenticate": self.authenticate,
+            "/v3/auth/user/add": self.add_user,
+            "/v3/auth/user/get": self.replicate,
+            "/v3/auth/user/list": self.replicate,
+            "/v3/auth/user/delete": self.replicate,
+            "/v3/auth/user/changepw": self.change_password,
+            "/v3/auth/user/grant": self.replicate,
+            "/v3/auth/user/revoke": self.replicate,
+            "/v3/auth/role/add": self.replicate,
+            "/v3/auth/role/get": self.replicate,
+            "/v3/auth/role/list": self.replicate,
+            "/v3/auth/role/delete": self.replicate,
+            "/v3/auth/role/grant": self.replicate,
+            "/v3/auth/role/revoke": self.replicate,
+        }
 
     async def replicate(self, request: Any) -> Any:
         """Replicate a request that needs no preparation, and return its response."""

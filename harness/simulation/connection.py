@@ -1,0 +1,268 @@
+"""One connection over a directed link between two machines.
+
+By default a connection has the semantics of TCP. Its frames arrive complete, in order, and once.
+The operating system retransmits packets that a link loses, so a lost packet is a long delay. A link
+that is held (a black hole, or cut in one direction) keeps the frames and delivers them late, in
+order.
+
+With `NetworkConditions.loose` a connection has message semantics: each frame may be lost, arrive
+twice, or overtake other frames. Raft requires no more of a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Protocol
+
+from splitbrain.harness.schedule.conditions import NetworkConditions
+from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.process import Process
+from splitbrain.nemesis.capabilities import NORMAL, LinkState
+
+RETRANSMIT_NS = 200_000_000
+"""Source: Linux's TCP_RTO_MIN."""
+
+DELAYS_IN_MEANS_MAX = 4
+"""The longest random delay of a frame, as a multiple of the mean."""
+LATE_NS = 100_000_000
+"""A frame that takes longer than this on its way disturbs the link (`health.py`)."""
+
+STRAGGLERS_PERCENT = 30.0
+"""The share of reordered frames that are late by up to `STRAGGLE_NS_MAX`."""
+STRAGGLE_NS_MAX = 1_000_000_000
+
+Accept = Callable[[bytes], Callable[[bytes], None]]
+OnFrame = Callable[[str, str, bytes], None]
+"""Called with the names of the sending and the receiving machine, and a frame."""
+
+
+class DiallingEnd(Protocol):
+    """The end of a connection that dialled."""
+
+    machine: Machine
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether frames do not pass in one of the two directions."""
+
+    def lost(self, connection: Connection) -> None:
+        """Called after the connection broke."""
+
+
+class Link:
+    """One direction between two machines, shared by all connections between them."""
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        random: Random,
+        conditions: NetworkConditions,
+        reached: Callable[[str], None],
+    ) -> None:
+        self.reached = reached
+        self.observers: tuple[OnFrame, OnFrame] | None = None
+        """Called with each frame that is sent, and with each that arrives."""
+        self.state: LinkState = NORMAL
+        self.conditions = conditions
+        self._loop = loop
+        self._random = random
+        self._free_at_ns = 0
+        self.disturbed_ns = 0
+        """When the link last lost or delayed a frame, or a connection over it began or ended."""
+        self.effects = 0
+        """How many frames and connections states of the link have held back, delayed or broken."""
+        self.connections = 0
+        """The number of established connections that were dialled over the link."""
+        self.waiting: list[tuple[Connection, bytes]] = []
+        """The frames that are held back, in order."""
+
+    @property
+    def held(self) -> bool:
+        return self.state.black_hole or not self.state.open
+
+    def transit_ns(self, size: int) -> int:
+        """The delay of `size` bytes that are sent now, independent of other frames."""
+        random, conditions, state = self._random, self.conditions, self.state
+        least, mean = conditions.delay_us
+        # The product of two draws is cheap and bounded by `DELAYS_IN_MEANS_MAX`.
+        delay_ns = int((least + mean * 2 * random.random() * random.random() * 2) * 1000)
+        if random.random() * 100 < conditions.slow_percent:
+            delay_ns += RETRANSMIT_NS << random.randrange(3)
+            self.reached("a frame waited for a retransmission")
+            self.disturb(delay_ns)
+        return delay_ns if state is NORMAL else delay_ns + self._added_ns(state, size)
+
+    def _added_ns(self, state: LinkState, size: int) -> int:
+        """The part of the delay that a fault adds."""
+        added_ns = 0
+        if state.delay_ms or state.jitter_ms:
+            jitter_ms = (self._random.random() * 2 - 1) * state.jitter_ms
+            added_ns += int(max(state.delay_ms + jitter_ms, 0.0) * 1_000_000)
+        if state.rate_bytes_per_s:
+            now_ns = self._loop.now_ns
+            taken_ns = size * 1_000_000_000 // state.rate_bytes_per_s
+            self._free_at_ns = max(self._free_at_ns, now_ns) + taken_ns
+            added_ns += self._free_at_ns - now_ns
+        self.effects += added_ns > 0
+        if added_ns > LATE_NS:
+            self.disturb(added_ns)
+        return added_ns
+
+    def disturb(self, for_ns: int = 0) -> None:
+        """Record a disturbance whose effect lasts for `for_ns`."""
+        self.disturbed_ns = max(self.disturbed_ns, self._loop.now_ns + for_ns)
+
+    def happens(self, percent: float) -> bool:
+        return percent > 0 and self._random.random() * 100 < percent
+
+    def fraction(self) -> float:
+        return self._random.random()
+
+
+class Machine:
+    """A machine on the network: whether it has power, and the listener on it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.powered = True
+        self.listener: tuple[Process, Accept] | None = None
+        self.connections: dict[Connection, None] = {}
+        """The connections with an end on this machine."""
+
+
+class Connection:
+    """Carries frames from the machine that dialled to the machine that listens."""
+
+    __slots__ = (
+        "_last_ns", "_loop", "_receive", "broken", "dialler", "link", "listener", "queued_bytes",
+        "source", "stalled_since_ns", "target",
+    )
+
+    def __init__(
+        self, loop: VirtualLoop, link: Link, dialler: DiallingEnd, target: Machine
+    ) -> None:
+        assert target.listener is not None
+        self._loop = loop
+        self.link = link
+        self.dialler: DiallingEnd | None = dialler
+        self.source = dialler.machine
+        self.target = target
+        self.listener, accept = target.listener
+        self.broken = False
+        self.queued_bytes = 0
+        self.stalled_since_ns = 0
+        self._last_ns = 0
+        self._receive: Callable[[bytes], Callable[[bytes], None] | None] | None = accept
+        self.source.connections[self] = None
+        target.connections[self] = None
+        link.connections += 1
+        link.disturb()
+
+    def send(self, frame: bytes) -> None:
+        """Put a frame into the kernel's buffer, and send it."""
+        self.queued_bytes += len(frame)
+        link = self.link
+        if link.observers is not None:
+            link.observers[0](self.source.name, self.target.name, frame)
+        if link.state is not NORMAL and link.held:
+            link.waiting.append((self, frame))
+            link.effects += 1
+            return
+        if link.conditions.loose:
+            self._send_loosely(frame)
+            return
+        due_ns = max(self._loop.now_ns + link.transit_ns(len(frame)), self._last_ns)
+        self._last_ns = due_ns
+        self._loop.at_ns(due_ns, self.listener, self._arrive, frame)
+
+    def _send_loosely(self, frame: bytes) -> None:
+        """Send with message semantics. The first frame, which identifies the peer, stays first."""
+        link, conditions, loop = self.link, self.link.conditions, self._loop
+        is_first = self._last_ns == 0
+        if not is_first and link.happens(conditions.loss_percent):
+            self.queued_bytes -= len(frame)
+            link.reached("a frame was lost")
+            link.disturb()
+            return
+        due_ns = loop.now_ns + link.transit_ns(len(frame))
+        if is_first or not link.happens(conditions.reorder_percent):
+            due_ns = max(due_ns, self._last_ns)
+            self._last_ns = due_ns
+        elif link.happens(STRAGGLERS_PERCENT):
+            # Later frames do not wait for this one.
+            due_ns += int(link.fraction() ** 3 * STRAGGLE_NS_MAX)
+            link.disturb(due_ns - loop.now_ns)
+            link.reached("a frame came long after later ones")
+        elif due_ns < self._last_ns:
+            link.reached("a frame overtook another")
+        loop.at_ns(due_ns, self.listener, self._arrive, frame)
+        if not is_first and link.happens(conditions.duplicate_percent):
+            self.queued_bytes += len(frame)
+            again_ns = due_ns + link.transit_ns(len(frame)) * 5
+            loop.at_ns(again_ns, self.listener, self._arrive, frame)
+
+    def _arrive(self, frame: bytes) -> None:
+        """Deliver a frame, on behalf of the listening process, unless that has ended."""
+        self.queued_bytes -= len(frame)
+        if self.broken or self._receive is None:
+            return
+        if self.link.observers is not None:
+            self.link.observers[1](self.source.name, self.target.name, frame)
+        try:
+            then = self._receive(frame)
+        except ConnectionRefusedError:
+            self._loop.soon(None, self.reset)
+            return
+        if then is not None:
+            self._receive = then
+
+    def reset(self) -> None:
+        """Break the connection for both ends. Frames in flight are lost. It may be called twice."""
+        if self.broken:
+            return
+        if self.queued_bytes:
+            self.link.reached("a connection broke with frames in flight")
+        self._detach()
+        dialler, self.dialler = self.dialler, None
+        if dialler is not None:
+            self._loop.soon(None, dialler.lost, self)
+
+    def finish(self) -> None:
+        """The dialling process has ended. It sends no more, but sent frames still arrive."""
+        self.dialler = None
+        if self.queued_bytes == 0:
+            self._detach()
+
+    def vanish(self) -> None:
+        """The listening end is gone, and the dialling end is not notified."""
+        self._receive = None
+        self.target.connections.pop(self, None)
+        self._loop.at_ns(self._loop.now_ns + RETRANSMIT_NS, None, self._retransmit)
+
+    def _retransmit(self) -> None:
+        """Retransmit the data that was not acknowledged.
+
+        A machine that was restarted does not know the connection and answers with a reset.
+        """
+        if self.broken or self.dialler is None:
+            return
+        if self.queued_bytes and self.target.powered and not self.dialler.cut_off:
+            self.link.reached("a connection outlived its listener's machine")
+            self.reset()
+        else:
+            self._loop.at_ns(self._loop.now_ns + RETRANSMIT_NS, None, self._retransmit)
+
+    @property
+    def half_open(self) -> bool:
+        """Whether the listening end is gone and the dialling end has not noticed."""
+        return not self.broken and self._receive is None
+
+    def _detach(self) -> None:
+        if not self.broken:
+            self.link.connections -= 1
+            self.link.disturb()
+        self.broken = True
+        self._receive = None
+        self.source.connections.pop(self, None)
+        self.target.connections.pop(self, None)
