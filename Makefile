@@ -1,4 +1,4 @@
-# make demo | test | lint | bench | campaign | nightly | mutants | clean; see README.md
+# make demo | test | lint | bench | campaign | nightly | mutants | site | locks | clean; see README.md
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +9,7 @@ TRIES ?= 20
 NIGHT ?= 8h
 NIGHTLY := nightly-$(shell date -u +%Y%m%d)
 
-.PHONY: demo test pythons lint bench campaign nightly mutants clean
+.PHONY: demo test pythons lint bench campaign nightly mutants site locks clean
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"error: Python 3.11 or later is required, found {v.major}.{v.minor}; try: make PYTHON=python3.12")'
@@ -59,6 +59,20 @@ mutants: $(READY)
 # make track-record STORE=redis. An interrupted measurement is continued.
 track-record: $(READY)
 	$(BIN)/python examples/track_record.py $(if $(STORE),--store $(STORE)) --tries $(or $(TRACK_TRIES),5)
+
+# Build the documentation as a site, in build/site. A link or an anchor without a target is an error.
+site: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "the site: build/site/index.html"
+
+# Renew locks/, which adds the hashes of the files to the versions of requirements.lock.
+locks: $(READY)
+	@mkdir -p locks
+	for minor in 11 12 13; do \
+		$(BIN)/uv pip compile pyproject.toml --extra dev --constraint requirements.lock --quiet \
+			--python-version 3.$$minor --generate-hashes --no-annotate \
+			--custom-compile-command "make locks" --output-file locks/python-3.$$minor.txt || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) .venv-3.* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis store

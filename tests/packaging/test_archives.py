@@ -48,9 +48,9 @@ def test_an_sdist_built_from_the_unpacked_sdist_has_the_same_files(
         assert set(one.getnames()) == set(other.getnames())
 
 
-def test_the_wheel_contains_one_package(archives: Archives) -> None:
+def test_the_wheel_contains_one_package_and_files_for_the_shell(archives: Archives) -> None:
     tops = {name.split("/")[0] for name in contents(archives.wheel)}
-    assert tops == {"splitbrain", "splitbrain-0.1.0.dist-info"}
+    assert tops == {"splitbrain", "splitbrain-0.1.0.data", "splitbrain-0.1.0.dist-info"}
 
 
 def test_the_wheel_contains_every_file_of_every_folder(archives: Archives) -> None:

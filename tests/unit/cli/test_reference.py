@@ -1,11 +1,12 @@
-"""The reference of the command line equals the output of `--help`.
+"""The reference, the manual pages and the completions are those of the command line.
 
-`SPLITBRAIN_REWRITE=1 python -m pytest tests/unit/cli/test_reference.py` renews the reference.
-Review the difference.
+`SPLITBRAIN_REWRITE=1 python -m pytest tests/unit/cli/test_reference.py` renews them. Review the
+difference.
 """
 
 import os
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -16,8 +17,10 @@ from splitbrain.harness.cli.main import COMMANDS, splitbrain
 from splitbrain.harness.known_bugs.catalogue import known_bugs
 from splitbrain.harness.known_bugs.known_bug import KnownBug
 from splitbrain.node.__main__ import main as member
+from tests.unit.cli.manual import completions, manual_pages
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
+INSTALLED = REFERENCE.parent / "installed"
 COLUMNS = 90
 
 
@@ -56,6 +59,22 @@ def test_the_reference_of_the_command_line_equals_its_help() -> None:
         for words in commands()
     ]
     hold(path, introduction + "\n".join(sections))
+
+
+@pytest.mark.parametrize(("folder", "expected"), [
+    ("man", manual_pages(version("splitbrain"))), ("completions", completions()),
+], ids=["man", "completions"])  # fmt: skip
+def test_the_files_that_the_wheel_installs_for_the_shell_are_those_of_the_commands(
+    folder: str, expected: dict[str, str]
+) -> None:
+    path = INSTALLED / folder
+    if os.environ.get("SPLITBRAIN_REWRITE"):
+        for old in path.glob("*"):
+            old.unlink()
+        path.mkdir(parents=True, exist_ok=True)
+        for name, text in expected.items():
+            (path / name).write_text(text)
+    assert {one.name: one.read_text() for one in path.iterdir()} == expected
 
 
 def test_the_reference_of_the_members_flags_equals_its_help() -> None:
