@@ -86,15 +86,29 @@ def interval(key: str, end: str) -> str:
 
 def _options(given: Range) -> str:
     """Describe the options of a range that change its answer: ` (limit 3, keys only)`."""
-    order = f"sorted by {given.sort_by or 'key'}" if given.sort_by or given.descend else ""
+    target = {"create": "create revision", "mod": "mod revision"}.get(given.sort_by, given.sort_by)
+    order = f"sorted by {target or 'key'}" if target or given.descend else ""
     options = [
         f"limit {given.limit}" if given.limit else "",
         "keys only" if given.keys_only else "",
         "count only" if given.count_only else "",
         f"{order}, descending" if given.descend else order,
+        *bounds(given),
     ]
     shown = ", ".join(option for option in options if option)
     return f" ({shown})" if shown else ""
+
+
+def bounds(given: Range) -> list[str]:
+    """Describe the bounds of revisions of a range: `mod revision at most 40`."""
+    return [
+        f"{name} revision at {side} {bound}"
+        for name, side, bound in (
+            ("mod", "least", given.min_mod), ("mod", "most", given.max_mod),
+            ("create", "least", given.min_create), ("create", "most", given.max_create),
+        )
+        if bound
+    ]
 
 
 def comparison(given: Compare) -> str:

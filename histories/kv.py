@@ -62,7 +62,10 @@ class Range(_Value, frozen=True, tag_field="op", tag="range"):
 
     Without `range_end`, only `key` is read. The `range_end` "\\0" reads all keys from `key` on.
     The answer is sorted by `sort_by` (by key if not given), in ascending order unless `descend`.
-    `limit` is the maximum number of key-values in that order; 0: no limit.
+    The order of key-values that are equal by `sort_by` is not defined. `limit` is the maximum
+    number of key-values in that order; 0: no limit. The answer contains only key-values whose
+    mod_revision is between `min_mod` and `max_mod`, and whose create_revision is between
+    `min_create` and `max_create`, both included; 0: no bound.
     """
 
     key: str
@@ -72,8 +75,17 @@ class Range(_Value, frozen=True, tag_field="op", tag="range"):
     serializable: bool = False
     keys_only: bool = False
     count_only: bool = False
-    sort_by: Literal["", "key", "value"] = ""
+    sort_by: Literal["", "key", "value", "version", "create", "mod"] = ""
     descend: bool = False
+    min_mod: int = 0
+    max_mod: int = 0
+    min_create: int = 0
+    max_create: int = 0
+
+    @property
+    def filtered(self) -> bool:
+        """Whether the answer may lack key-values because of their revisions."""
+        return bool(self.min_mod or self.max_mod or self.min_create or self.max_create)
 
 
 class Delete(

@@ -240,7 +240,7 @@ def _reads_of_txn(request: Txn, result: Any, values: _Values) -> Iterator[tuple[
 
 
 def _reads(request: Range, result: Any, values: _Values) -> Iterator[tuple[Read, State]]:
-    if not must_be_recent(request) or request.keys_only or request.count_only:
+    if not must_be_recent(request) or request.keys_only or request.count_only or request.filtered:
         return
     if not isinstance(result, RangeResult) or result.more:
         return
@@ -296,7 +296,7 @@ def _swap(op: Recorded, values: _Values) -> Swap:
 
 def _plain_get(request: Range, key: str) -> bool:
     plain = not (request.range_end or request.revision or request.keys_only or request.count_only)
-    return plain and request.key == key
+    return plain and not request.filtered and request.key == key
 
 
 def _expected(compare: Compare, values: _Values, event: int) -> tuple[State, bool]:

@@ -11,7 +11,7 @@ applyRange) and server/mvcc/kvstore_txn.go.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from splitbrain.checkers.model.key_order import name_of
@@ -60,7 +60,7 @@ def evaluate(
     header = NO_HEADER if given is None else given.header
     kind = type(request)
     if kind is Range:
-        return _range(store, request, header), NOTHING  # type: ignore[arg-type]
+        return _range(store, request, given), NOTHING  # type: ignore[arg-type]
     if kind is Put:
         return _put(store, request, header)  # type: ignore[arg-type]
     if kind is Txn:
@@ -145,39 +145,47 @@ def _after_put(before: KeyValue | None, request: Put, revision: int) -> KeyValue
     )
 
 
-def _range(store: SequentialStore, request: Range, header: Header) -> RangeResult:
+def _range(store: SequentialStore, request: Range, given: Result | None) -> RangeResult:
     key, end = request.key, request.range_end
+    header = NO_HEADER if given is None else given.header
     if 0 < request.revision < store.revision:
         held = store.past(key, end, request.revision)
-        return answer_range(request, held, len(held), header)
+        return answer_range(request, held, len(held), given)
     if request.revision > store.revision:
         return RangeResult(header, (), OF_THE_FUTURE)
     if not end:
         one = store.now.get(key)
         held = [] if one is None else [one]
-        return answer_range(request, held, len(held), header)
+        return answer_range(request, held, len(held), given)
     if request.count_only:
         return RangeResult(header, (), store.count(key, end))
-    if request.limit > 0 and not request.sort_by:
+    if request.limit > 0 and not request.sort_by and not request.filtered:
         held = store.first(key, end, request.limit)
-        return answer_range(request, held, store.count(key, end), header)
+        return answer_range(request, held, store.count(key, end), given)
     held = store.interval(key, end)
-    return answer_range(request, held, len(held), header)
+    return answer_range(request, held, len(held), given)
 
 
 def answer_range(
-    request: Range, held: Sequence[KeyValue], count: int, header: Header = NO_HEADER
+    request: Range, held: Sequence[KeyValue], count: int, given: Result | None = None
 ) -> RangeResult:
     """Return the answer to `request` if its interval contains `count` keys.
 
-    `held` contains these keys, in order. If the request has a limit and does not sort, `held` may
-    end at the limit.
+    `held` contains these keys, in order. If the request has a limit, and neither sorts nor filters,
+    `held` may end at the limit. `given` is the answer that was observed (see `evaluate`): keys that
+    are equal by the request's order are in its order. As in etcd, the answer's `count` includes the
+    keys that the bounds of the revisions exclude.
     """
+    header = NO_HEADER if given is None else given.header
     if request.count_only:
         return RangeResult(header, (), count)
+    passed = count
+    if request.filtered:
+        held = [kv for kv in held if passes(request, kv)]
+        passed = len(held)
     if request.sort_by:
-        held = in_order(request, held)
-    more = 0 < request.limit < count
+        held = in_order(request, held, given)
+    more = 0 < request.limit < passed
     if more:
         held = held[: request.limit]
     if request.keys_only:
@@ -185,12 +193,39 @@ def answer_range(
     return RangeResult(header, tuple(held), count, more)
 
 
-def in_order(request: Range, held: Sequence[KeyValue]) -> list[KeyValue]:
-    """Sort `held` as `request` asks. The sort is stable, and `held` is sorted by key."""
-    by_key = request.sort_by == "key"
-    return sorted(
-        held, key=lambda kv: name_of(kv.key if by_key else kv.value), reverse=request.descend
+def passes(request: Range, kv: KeyValue) -> bool:
+    """Whether the revisions of `kv` are within the bounds of `request`."""
+    return (
+        request.min_mod <= kv.mod_revision
+        and request.min_create <= kv.create_revision
+        and (not request.max_mod or kv.mod_revision <= request.max_mod)
+        and (not request.max_create or kv.create_revision <= request.max_create)
     )
+
+
+_ORDERS: dict[str, Callable[[KeyValue], Any]] = {
+    "key": lambda kv: name_of(kv.key),
+    "value": lambda kv: name_of(kv.value),
+    "version": lambda kv: kv.version,
+    "create": lambda kv: kv.create_revision,
+    "mod": lambda kv: kv.mod_revision,
+}
+
+
+def in_order(
+    request: Range, held: Sequence[KeyValue], given: Result | None = None
+) -> list[KeyValue]:
+    """Sort `held`, which is sorted by key, as `request` asks.
+
+    Key-values that are equal by this order are in the order of `given`, and those that it lacks
+    follow, because etcd does not define their order.
+    """
+    order = _ORDERS[request.sort_by]
+    if isinstance(given, RangeResult) and request.sort_by not in ("key", "value"):
+        places = {kv.key: place for place, kv in enumerate(given.kvs)}
+        held = sorted(held, key=lambda kv: places.get(kv.key, len(places)))
+    # The sort is stable, also in descending order.
+    return sorted(held, key=order, reverse=request.descend)
 
 
 def _without_value(kv: KeyValue) -> KeyValue:
@@ -241,9 +276,9 @@ class _Transaction:
                 elif request.revision < self._store.compacted:
                     self.refusal = "compacted"
             if not self._written or request.revision > 0:
-                return _range(self._store, request, header)
+                return _range(self._store, request, given)
             held = self._interval(request.key, request.range_end)
-            return answer_range(request, held, len(held), header)
+            return answer_range(request, held, len(held), given)
         if type(request) is Delete:
             gone = self._interval(request.key, request.range_end)
             for one in gone:

@@ -353,7 +353,9 @@ class GapSearch:
             return
         request = op.request
         if isinstance(request, Range):
-            if request.keys_only or request.count_only or request.limit > 0:
+            if (
+                request.keys_only or request.count_only or request.limit > 0 or request.filtered
+            ):
                 return
             self._fix(request.key, request.range_end)
         elif isinstance(request, Delete):

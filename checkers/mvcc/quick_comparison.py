@@ -17,6 +17,8 @@ def read_agrees(store: SequentialStore, request: Range, result: Result) -> bool:
     """Whether `result` is certainly the answer of `store` to `request`."""
     if type(result) is not RangeResult or request.keys_only or request.count_only:
         return False
+    if request.filtered:
+        return False
     kvs = result.kvs
     if request.range_end:
         if request.limit or result.more:

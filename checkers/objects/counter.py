@@ -269,7 +269,10 @@ def _shown(op: Operation, counters: dict[str, _Counter]) -> Iterator[tuple[str, 
 def _read(
     request: Range, answer: RangeResult, op: Operation, counters: dict[str, _Counter]
 ) -> Iterator[tuple[str, int]]:
-    partial = request.keys_only or request.count_only or request.revision or answer.more
+    partial = (
+        request.keys_only or request.count_only or request.revision or request.filtered
+        or answer.more
+    )
     if partial or not must_be_recent(request):
         return
     if not request.range_end:

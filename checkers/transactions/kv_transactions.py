@@ -155,6 +155,8 @@ class _Reading:
     def _read(self, request: Range, result: RangeResult) -> Iterator[MicroOperation]:
         if request.serializable or request.revision or request.keys_only or request.count_only:
             return
+        if request.filtered:
+            return
         shown: Mapping[str, str] = {one.key: one.value for one in result.kvs}
         keys = dict.fromkeys(shown)
         if not request.range_end:

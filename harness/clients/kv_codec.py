@@ -70,7 +70,7 @@ def encode_request(request: Request) -> tuple[str, bytes]:
             body = b'{"key":"%b","value":"%b"}' % (_b64(request.key), _b64(request.value))
             return PUT, body
         case Range(range_end="", revision=0, limit=0, serializable=False, keys_only=False,
-                   count_only=False):
+                   count_only=False, sort_by="", filtered=False):
             return RANGE, b'{"key":"%b"}' % _b64(request.key)
     path, wire = wire_form(request)
     return path, msgspec.json.encode(wire)
@@ -97,6 +97,10 @@ def wire_form(request: Request) -> tuple[str, dict[str, Any]]:
                 revision=_int64(request.revision), limit=_int64(request.limit),
                 serializable=request.serializable, keys_only=request.keys_only,
                 count_only=request.count_only, **_sorting(request),
+                min_mod_revision=_int64(request.min_mod),
+                max_mod_revision=_int64(request.max_mod),
+                min_create_revision=_int64(request.min_create),
+                max_create_revision=_int64(request.max_create),
             )
         case Delete():
             return DELETE, _without_zeros(

@@ -55,6 +55,15 @@ def revision_back(seen: int, back: int) -> int:
     return max(1, seen - back)
 
 
+def with_bounds(request: Range, revision: int) -> Range:
+    """A copy of `request` in which each bound of the revisions that is not 0 is `revision`."""
+    bounds = {
+        name: revision for name in ("min_mod", "max_mod", "min_create", "max_create")
+        if getattr(request, name)
+    }
+    return msgspec.structs.replace(request, **bounds)
+
+
 def with_revisions(request: Txn, ranges_back: Sequence[tuple[int, int]], seen: int) -> Txn:
     """A copy of the transaction `request` in which ranges read at revisions.
 
@@ -112,6 +121,8 @@ class LastSeen:
             return self._with_seen_prefix(request) if scheduled.append_to_seen else request
         if scheduled.revision_back is not None and isinstance(request, Range | Compact):
             revision = revision_back(self.revision, scheduled.revision_back)
+            if isinstance(request, Range) and request.filtered:
+                return with_bounds(request, revision)
             return msgspec.structs.replace(request, revision=revision)
         if isinstance(request, Proclaim | Resign):
             revision = self._elected.get(request.key, 0)
@@ -166,7 +177,8 @@ class LastSeen:
                 before = self._keys.get(request.key, ABSENT)
                 self._keys[request.key] = before.put(request.value, revision)
             case Range(revision=0, serializable=False, keys_only=False), RangeResult():
-                self._read(request, result)
+                if not request.filtered:
+                    self._read(request, result)
             case Campaign(), CampaignResult():
                 self._elected[result.key] = result.revision
             case Delete(range_end=""), DeleteResult():

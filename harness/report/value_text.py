@@ -140,6 +140,12 @@ def _range(request: Range) -> str:
         words.append(f"at revision {request.revision}")
     if request.limit:
         words.append(f"limit {request.limit}")
+    for name, sign, bound in (
+        ("mod", "≥", request.min_mod), ("mod", "≤", request.max_mod),
+        ("create", "≥", request.min_create), ("create", "≤", request.max_create),
+    ):
+        if bound:
+            words.append(f"{name} revision {sign} {bound}")
     if request.sort_by:
         words.append(f"by {request.sort_by}" + (" descending" if request.descend else ""))
     for is_set, word in (

@@ -30,7 +30,8 @@ class ScheduledOperation(msgspec.Struct, frozen=True, omit_defaults=True):
     with `after_ok` that follow a skipped one are skipped, too."""
     revision_back: int | None = None
     """If not None, the revision of the range or compaction `request` is this much lower than the
-    highest revision that this client has seen. A negative number gives a later revision."""
+    highest revision that this client has seen. A negative number gives a later revision. In a
+    range with bounds of revisions, the bounds are replaced, and the range reads the present."""
     ranges_back: tuple[tuple[int, int], ...] = ()
     """The revisions of ranges in the transaction `request`. Each pair contains the position of a
     range in the order of `splitbrain.checkers.model.requests.ranges`, and a number as in

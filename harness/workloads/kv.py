@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import ClassVar, Literal
 
+from msgspec.structs import replace
+
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.workloads.ranges_at_revisions import (
+    RECENT_BACK_MAX,
     draw_back,
     draw_refused_back,
     with_ranges_back,
@@ -31,7 +34,8 @@ BURST = (1, 1, 2, 3, 5)
 NEVER_GRANTED = 7
 """The id of a lease that does not exist."""
 
-Order = Literal["", "key", "value"]
+Order = Literal["", "key", "value", "version", "create", "mod"]
+Bound = Literal["min_mod", "max_mod", "min_create", "max_create"]
 Target = Literal["value", "version", "create", "mod"]
 Operation = Put | Range | Delete | Txn
 
@@ -40,7 +44,8 @@ class KV:
     """Put, get, delete, ranges, reads of past revisions, transactions and compactions.
 
     Most operations are on `keys` keys. `long_percent` percent of the values that they write are
-    long. Some ranges are sorted by key or value. Most reads are linearizable, some are
+    long. Some ranges are sorted by any target of the API, or have a bound of the revisions of the
+    keys that they return. Most reads are linearizable, some are
     serializable, and some read at a revision near the last one that the client has seen. Such a
     revision can already be compacted, or be in the future.
 
@@ -167,20 +172,26 @@ class KV:
         elif wide < 0.3:
             end = "\0"  # all keys from `key`
         draw = random.random()
-        sort_by: Order = random.choice(("", "", "", "key", "value"))
-        return Draft(
-            "range",
-            Range(
-                key,
-                end,
-                limit=random.randrange(1, 4) if draw < 0.3 else 0,
-                sort_by=sort_by,
-                descend=bool(sort_by) and random.random() < 0.6,
-                serializable=0.3 <= draw < 0.45,
-                keys_only=0.45 <= draw < 0.55,
-                count_only=0.55 <= draw < 0.65,
-            ),
+        sort_by: Order = random.choice(("", "", "", "", "key", "value", "version", "create", "mod"))
+        request = Range(
+            key,
+            end,
+            limit=random.randrange(1, 4) if draw < 0.3 else 0,
+            sort_by=sort_by,
+            descend=bool(sort_by) and random.random() < 0.6,
+            serializable=0.3 <= draw < 0.45,
+            keys_only=0.45 <= draw < 0.55,
+            count_only=0.55 <= draw < 0.65,
         )
+        if random.random() < 0.8:
+            return Draft("range", request)
+        return self._bounded(random, request)
+
+    def _bounded(self, random: Random, request: Range) -> Draft:
+        """`request` with a bound of the revisions, shortly before the newest revision seen."""
+        bound: Bound = random.choice(("min_mod", "max_mod", "min_create", "max_create"))
+        back = int(2 * RECENT_BACK_MAX * random.random() ** 2)
+        return Draft("range", replace(request, **{bound: 1}), revision_back=back)
 
     def _past(self, random: Random, values: UniqueValues) -> Draft:
         key, end = self._bounds(random)

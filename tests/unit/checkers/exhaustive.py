@@ -229,6 +229,12 @@ def _range(request: Range, state: dict[str, KeyValue], histories: tuple[Store, .
     more = False
     if request.count_only:
         kvs = []
+    bounds = (
+        ("mod_revision", request.min_mod, request.max_mod),
+        ("create_revision", request.min_create, request.max_create),
+    )
+    for field, least, most in bounds:
+        kvs = [kv for kv in kvs if least <= getattr(kv, field) <= (most or 1 << 62)]
     if request.limit and len(kvs) > request.limit:
         kvs, more = kvs[: request.limit], True
     if request.keys_only:

@@ -64,10 +64,12 @@ def requests(draw: st.DrawFn, number: int, unique: bool) -> Any:
 
 def _interval(draw: st.DrawFn) -> Range:
     """A range, which normally shows only a part of the keys."""
-    return Range(
+    bound = draw(st.sampled_from(("", "", "min_mod", "max_mod", "min_create", "max_create")))
+    request = Range(
         "a", draw(st.sampled_from(("b", "c", "\0"))), limit=draw(st.integers(0, 1)),
         count_only=draw(st.booleans()), keys_only=draw(st.booleans()),
     )
+    return replace(request, **{bound: draw(st.integers(2, 4))}) if bound else request
 
 
 def _reads(draw: st.DrawFn, key: str) -> Txn:

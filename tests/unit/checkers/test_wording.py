@@ -26,6 +26,10 @@ INNER = Txn((Compare("b", "mod", ">", 3, "c"),), (Put("b", "1"),), (Txn(),))
     (Range("a", "\0", limit=3, keys_only=True), "range [a, ∞) (limit 3, keys only)"),
     (Range("a", "c", count_only=True), "range [a, c) (count only)"),
     (Range("a", "c", sort_by="value", descend=True), "range [a, c) (sorted by value, descending)"),
+    (
+        Range("a", "c", sort_by="mod", min_create=4, max_mod=9),
+        "range [a, c) (sorted by mod revision, mod revision at most 9, create revision at least 4)",
+    ),
     (Range("\0", "\0", limit=1), "read of all (limit 1)"),
     (Delete("a", "c"), "delete [a, c)"),
     (Compact(7), "compact 7"),

@@ -105,6 +105,21 @@ def test_a_read_of_the_past_is_sent_at_a_revision_that_was_seen_to_exist() -> No
     assert revision() == 7
 
 
+def test_the_bounds_of_a_range_are_near_the_newest_revision_seen() -> None:
+    seen = LastSeen()
+    seen.observe(Put("a", "4"), PutResult(Header(12)))
+    bounded = Range("a", "z", max_mod=1, min_create=1)
+    scheduled = ScheduledOperation(0, "range", bounded, 0, revision_back=5)
+    assert seen.request(scheduled) == Range("a", "z", max_mod=7, min_create=7)
+
+
+def test_an_answer_with_bounds_does_not_show_that_a_key_is_absent() -> None:
+    seen = LastSeen()
+    seen.observe(Put("a", "4"), PutResult(Header(12)))
+    seen.observe(Range("a", max_mod=11), RangeResult(Header(12), (), 1))
+    assert expected(seen, "mod") == Compare("a", "mod", "=", 12)
+
+
 def test_a_compaction_can_be_at_the_newest_revision_and_a_read_after_it() -> None:
     seen = LastSeen()
     seen.observe(Put("a", "4"), PutResult(Header(12)))

@@ -33,6 +33,8 @@ def kinds(draft: Draft) -> Iterator[str]:
         backs.append(draft.revision_back)
     elif not isinstance(request, Txn):
         return
+    if isinstance(request, Range) and request.filtered:
+        yield "range with a bound of revisions"
     if isinstance(request, Range | Compact):
         return
     assert isinstance(request, Txn)
@@ -69,7 +71,7 @@ EXPECTED = {
     "range at a revision in a transaction that writes",
     "read-only transaction, mixed", "read-only transaction, serializable",
     "transaction that fails half-way", "transaction of many puts",
-    "large value next to small ones",
+    "large value next to small ones", "range with a bound of revisions",
 }
 
 
