@@ -6,15 +6,13 @@ Each call of `watch` opens another connection.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from splitbrain.harness.clients import grpc_codec
 from splitbrain.harness.clients.grpc_codec import UndecodableAnswer
-from splitbrain.harness.clients.grpc_connection import GrpcConnection, connect
+from splitbrain.harness.clients.grpc_connection import GrpcConnection
 from splitbrain.harness.clients.http_connection import ConnectionLost
 from splitbrain.harness.clients.json_client import Completion, completion_of_exception
 from splitbrain.harness.clients.member_state import CONNECT_TIMEOUT_S, STATUS_TIMEOUT_S
@@ -28,19 +26,6 @@ from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.messages.errors import RpcError
 
 
-@dataclass(slots=True)
-class _Member:
-    """The address of one member, and the connection to it, or None.
-
-    The lock `opening` is held while the connection is being opened.
-    """
-
-    host: str
-    port: int
-    connection: GrpcConnection | None = None
-    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
 class GrpcClient:
     """Sends requests and returns their outcomes. Use `open_grpc_clients` to make a `GrpcClient`.
 
@@ -51,14 +36,13 @@ class GrpcClient:
 
     def __init__(self, timeout_ms: int) -> None:
         self._timeout_s = timeout_ms / 1000
-        self._members: dict[str, _Member] = {}
+        self._connections: dict[str, GrpcConnection] = {}
 
     async def call(self, url: str, request: AnyRequest) -> Completion:
         """Send `request` to the member whose client URL is `url`, such as http://HOST:PORT."""
         path, message = grpc_codec.encode(request)
         try:
-            connection = await self._connection(url)
-            answer = await connection.unary(path, message, self._timeout_s)
+            answer = await self._connection(url).unary(path, message, self._timeout_s)
         except RpcError as error:
             outcome, text = of_code(request, error)
             return Completion(outcome, None, text)
@@ -79,10 +63,9 @@ class GrpcClient:
         Close the generator to cancel the watches. With `small_buffers`, few answers wait between
         the member and this client. Raises NotConnected or ConnectionLost.
         """
-        host, port = _host_and_port(url)
-        connection = await connect(
-            host, port, CONNECT_TIMEOUT_S,
-            receive_buffer_bytes=RECEIVE_BUFFER_BYTES_SMALL if small_buffers else 0,
+        connection = GrpcConnection(
+            _target(url), CONNECT_TIMEOUT_S,
+            window_bytes=RECEIVE_BUFFER_BYTES_SMALL if small_buffers else 0,
         )
         try:
             messages = grpc_codec.encode_watches(requests)
@@ -91,42 +74,37 @@ class GrpcClient:
         except (RpcError, UndecodableAnswer) as problem:
             raise ConnectionLost(f"the stream failed: {problem}") from problem
         finally:
-            connection.close()
+            await connection.close()
 
     async def status(self, url: str) -> Status | None:
         """The member's status; None if the member does not answer."""
         try:
-            connection = await self._connection(url)
+            connection = self._connection(url)
             answer = await connection.unary(grpc_codec.STATUS_PATH, b"", STATUS_TIMEOUT_S)
             return grpc_codec.decode_status(answer)
         except (OSError, RpcError, UndecodableAnswer):
             return None
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the connections. May be called twice."""
-        for member in self._members.values():
-            if member.connection is not None:
-                member.connection.close()
+        for connection in self._connections.values():
+            await connection.close()
 
-    async def _connection(self, url: str) -> GrpcConnection:
-        member = self._members.get(url)
-        if member is None:
-            member = self._members[url] = _Member(*_host_and_port(url))
-        if member.connection is not None and member.connection.usable:
-            return member.connection
-        async with member.opening:
-            if member.connection is None or not member.connection.usable:
-                member.connection = await connect(member.host, member.port, self._timeout_s)
-            return member.connection
+    def _connection(self, url: str) -> GrpcConnection:
+        connection = self._connections.get(url)
+        if connection is None:
+            connection = GrpcConnection(_target(url), self._timeout_s)
+            self._connections[url] = connection
+        return connection
 
 
-def _host_and_port(url: str) -> tuple[str, int]:
+def _target(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme != "http" or parts.hostname is None or parts.port is None:
         raise SystemFailed(
             f"the system gives {url!r} as the client URL of a member; expected http://HOST:PORT"
         )
-    return parts.hostname, parts.port
+    return parts.netloc
 
 
 @contextlib.asynccontextmanager
@@ -136,4 +114,4 @@ async def open_grpc_clients(timeout_ms: int) -> AsyncIterator[GrpcClient]:
     try:
         yield client
     finally:
-        client.close()
+        await client.close()

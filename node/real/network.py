@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import errno
+import os
 from collections.abc import Awaitable, Callable
 from random import Random
-from urllib.parse import urlsplit
 
 from splitbrain.node.api.ports import Log
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.api.world import Carriers
+from splitbrain.node.real.listen_address import address_error, host_and_port
 from splitbrain.node.real.peer_connection import FrameReceiver, TcpPeerLink
-from splitbrain.node.world import AddressInUse, Closable
-
-
-def host_and_port(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    if parts.hostname is None or parts.port is None:
-        raise ValueError(f"{url!r} is not a usable address; expected http://HOST:PORT")
-    return parts.hostname, parts.port
+from splitbrain.node.world import Closable
 
 
 class _PeerListener:
@@ -70,12 +63,8 @@ class RealNetwork:
 
 
 def _import_servers() -> Callable[[str, Api, Log, Carriers], Awaitable[Closable]]:
-    from splitbrain.node.api.client_port import serve
+    # Otherwise grpcio writes lines of another format into the member's log.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from splitbrain.node.real.client_port import serve
 
     return serve
-
-
-def address_error(url: str, problem: OSError) -> AddressInUse:
-    if problem.errno == errno.EADDRINUSE:
-        return AddressInUse(f"something else listens on {url}; give the member another address")
-    return AddressInUse(f"cannot listen on {url}: {problem.strerror or problem}")

@@ -1,24 +1,27 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from msgspec.structs import replace
 
-from splitbrain.node.api.client_port import serve
 from splitbrain.node.api.proto.messages import message_class
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.api.world import Carriers
-from splitbrain.node.http2 import frames
+from splitbrain.node.messages import rpc
 from splitbrain.node.messages.caller import CALLER, Caller
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.metrics import Metrics
+from splitbrain.node.real.client_port import PREFACE, serve
 from tests.conformance.server_pair import free_port
 from tests.unit.api.lone_member import LoneMember
 
+EMPTY_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 DETAILS = "etcdserver: key is not provided"
 
 
@@ -220,6 +223,133 @@ def test_a_deadline_of_the_client_cancels_its_request() -> None:
     serving(api, act)
 
 
+def test_a_lost_connection_cancels_its_requests() -> None:
+    api = Api(LoneMember())
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def never(_request: Any) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    api.methods["/v3/kv/put"] = never
+
+    async def act(client: Client, port: int) -> None:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            lost = asyncio.ensure_future(Client(channel).put(b"k"))
+            await begun.wait()
+        with pytest.raises((grpc.aio.AioRpcError, asyncio.CancelledError)):
+            await lost
+        await cancelled.wait()
+
+    serving(api, act)
+
+
+def test_a_member_that_stops_answers_its_requests_with_etcds_error() -> None:
+    async def run() -> None:
+        api, begun = Api(LoneMember()), asyncio.Event()
+
+        async def never(_request: Any) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        api.methods["/v3/kv/put"] = never
+        port = free_port()
+        listening = await serve(f"http://127.0.0.1:{port}", api, lambda *_, **__: None)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            client = Client(channel)
+
+            async def requests() -> AsyncIterator[Any]:
+                yield message("WatchRequest", create_request={"key": b"k"})
+                await asyncio.Event().wait()
+
+            answers = client.watch(requests())
+            assert (await answers.read()).created
+            put = asyncio.ensure_future(client.put(b"k"))
+            await begun.wait()
+            await listening.close()
+            for pending in (put, asyncio.ensure_future(answers.read())):
+                with pytest.raises(grpc.aio.AioRpcError) as stopped:
+                    await pending
+                assert stopped.value.code() is grpc.StatusCode.UNAVAILABLE
+                assert stopped.value.details() == "etcdserver: server stopped"
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+
+
+def test_the_handler_of_a_stream_waits_for_a_client_that_does_not_read() -> None:
+    api, sent = Api(LoneMember()), 0
+
+    async def endless(_requests: Any) -> AsyncIterator[Any]:
+        nonlocal sent
+        while True:
+            sent += 1
+            yield rpc.WatchResponse(header=rpc.ResponseHeader(), cancel_reason="x" * 100_000)
+
+    api.streams["/v3/watch"] = endless  # type: ignore[assignment]
+
+    async def act(client: Client, _port: int) -> None:
+        async def requests() -> AsyncIterator[Any]:
+            yield message("WatchRequest")
+
+        answers = client.watch(requests())
+        assert len((await answers.read()).cancel_reason) == 100_000
+        before = -1
+        while sent != before:  # until the handler waits
+            before = sent
+            await asyncio.sleep(0.3)
+        assert sent < 100
+        for _ in range(before + 5):  # the handler goes on when the client reads
+            await answers.read()
+        answers.cancel()
+
+    serving(api, act)
+
+
+def test_compressed_requests_are_read() -> None:
+    async def act(client: Client, _port: int) -> None:
+        await client.put(b"k", b"v" * 1000, compression=grpc.Compression.Gzip)
+        assert (await client.get(b"k")).kvs[0].value == b"v" * 1000
+
+    serving(Api(LoneMember()), act)
+
+
+def inner_servers() -> list[str]:
+    """The abstract names at which this process listens."""
+    own = {
+        str(one.readlink()) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()
+    }
+    rows = [row.split() for row in Path("/proc/net/unix").read_text().splitlines()]
+    found = {row[7][1:] for row in rows if f"socket:[{row[6]}]" in own and row[7:]}
+    return [name for name in found if re.fullmatch("splitbrain-[0-9a-f]{32}", name)]
+
+
+def test_only_the_client_port_can_reach_the_inner_server() -> None:
+    async def act(_client: Client, _port: int) -> None:
+        (name,) = inner_servers()
+        async with grpc.aio.insecure_channel(f"unix-abstract:{name}") as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await Client(channel).put(b"k", timeout=5)
+            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+    serving(Api(LoneMember()), act)
+
+
+def test_many_connections_are_served_at_the_same_time() -> None:
+    async def act(_client: Client, port: int) -> None:
+        async def one(number: int) -> int:
+            own = [("grpc.use_local_subchannel_pool", 1)]
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=own) as channel:
+                put = await Client(channel).put(b"%d" % number)
+                return int(put.header.revision)
+
+        assert sorted(await asyncio.gather(*map(one, range(100)))) == list(range(2, 102))
+
+    serving(Api(LoneMember()), act)
+
+
 def test_handlers_see_the_carrier_the_token_and_the_demand_for_a_leader() -> None:
     api = Api(LoneMember())
     seen: list[Caller] = []
@@ -288,8 +418,7 @@ def test_one_port_serves_the_carriers_that_it_is_given(
     async def act(client: Client, port: int) -> None:
         http = await first_bytes(port, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
         assert http.startswith(b"HTTP/1.1 200") == http_works
-        settings = frames.settings({})
-        http2 = await first_bytes(port, frames.PREFACE + settings)
+        http2 = await first_bytes(port, PREFACE + EMPTY_SETTINGS)
         assert (http2[3:4] == b"\x04") == grpc_works  # a SETTINGS frame
 
     serving(Api(LoneMember()), act, carriers=carriers)
@@ -298,10 +427,10 @@ def test_one_port_serves_the_carriers_that_it_is_given(
 def test_the_preface_may_arrive_in_pieces() -> None:
     async def act(_client: Client, port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for part in (b"P", b"RI * HT", b"TP/2.0\r\n\r\nSM\r\n", b"\r\n" + frames.settings({})):
+        for part in (b"P", b"RI * HT", b"TP/2.0\r\n\r\nSM\r\n", b"\r\n" + EMPTY_SETTINGS):
             writer.write(part)
             await asyncio.sleep(0.01)
-        assert (await reader.readexactly(9))[3] == frames.Type.SETTINGS
+        assert (await reader.readexactly(9))[3] == 4  # a SETTINGS frame
         writer.close()
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for part in (b"P", b"UT / HTTP/1.1\r\nHost: x\r\n", b"Content-Length: 0\r\n\r\n"):

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from splitbrain.node.api.client_port import serve
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.metrics import Metrics
+from splitbrain.node.real.client_port import serve
 from splitbrain.node.world import AddressInUse
 from tests.conformance.server_pair import free_port
 from tests.unit.api.lone_member import LoneMember

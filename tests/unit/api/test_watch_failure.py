@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from splitbrain.node.api.client_port import serve
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.api.watch import WatchStream
 from splitbrain.node.messages import rpc
 from splitbrain.node.messages.errors import Code, RpcError
+from splitbrain.node.real.client_port import serve
 from splitbrain.node.storage.pair_check import BackendDamaged
 from tests.conformance.server_pair import free_port
 from tests.unit.api.lone_member import LoneMember

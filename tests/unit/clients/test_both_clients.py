@@ -14,16 +14,18 @@ from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnec
 from splitbrain.harness.clients.json_client import Completion, open_clients
 from splitbrain.histories.kv import Compact, Compare, Delete, Put, Range, Txn
 from splitbrain.histories.watch import WatchRequest
-from splitbrain.node.api.client_port import serve
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.real.client_port import serve
 from tests.conformance.server_pair import free_port
 from tests.unit.api.lone_member import LoneMember
 
 OpenClients = Callable[[int], AbstractAsyncContextManager[Any]]
 both = pytest.mark.parametrize("opened", [open_clients, open_grpc_clients], ids=["json", "grpc"])
 TIMEOUT_MS = 5_000
+EMPTY_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+"""The first frame of an HTTP/2 server."""
 
 REQUESTS: tuple[Any, ...] = (
     Put("a", "1"),
@@ -184,7 +186,10 @@ def test_a_member_that_ends_leaves_its_grpc_calls_undecided() -> None:
         begun = asyncio.Event()
 
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.read(10)
+            writer.write(EMPTY_SETTINGS)  # from now on, the client sends calls
+            received = b""
+            while b"etcdserverpb" not in received:
+                received += await reader.read(4096)
             begun.set()
             writer.close()
 

@@ -1,17 +1,15 @@
 """Listens for clients, and serves gRPC and HTTP/1 on one port.
 
 The first bytes of a connection decide how it is served. Bytes that begin with the preface of HTTP/2
-are for gRPC, and all others for HTTP/1. The protocol that is chosen takes over the transport, so no
-later byte is copied or forwarded.
+are for gRPC: the connection is spliced to grpcio's server, which listens at an internal address.
+All other bytes are for HTTP/1, and aiohttp takes over the transport.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 from collections.abc import Callable
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
@@ -24,9 +22,12 @@ from splitbrain.node.api.http_log import http_logger
 from splitbrain.node.api.ports import Log
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.api.world import Carriers
-from splitbrain.node.http2.frames import PREFACE
-from splitbrain.node.world import AddressInUse, Closable
+from splitbrain.node.real.listen_address import address_error, host_and_port
+from splitbrain.node.real.splice import Splices
+from splitbrain.node.world import Closable
 
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+"""The first bytes of a client that speaks HTTP/2. Source: RFC 9113, section 3.4."""
 KEEPALIVE_S = 75.0
 SHUTDOWN_S = 1.0
 """How long a stopping server waits for requests in progress."""
@@ -35,10 +36,16 @@ MakeProtocol = Callable[[], asyncio.Protocol]
 
 
 class _FirstBytes(asyncio.Protocol):
-    """A new connection, until its first bytes decide which protocol serves it."""
+    """A new connection, until its first bytes decide how it is served.
+
+    A carrier that is None is not served. If there is only one, the bytes decide nothing.
+    """
 
     def __init__(
-        self, grpc: MakeProtocol, http: MakeProtocol, undecided: dict[asyncio.Transport, None]
+        self,
+        grpc: Splices | None,
+        http: MakeProtocol | None,
+        undecided: dict[asyncio.Transport, None],
     ) -> None:
         self._grpc = grpc
         self._http = http
@@ -57,14 +64,16 @@ class _FirstBytes(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         assert self._transport is not None
         first = self._first = self._first + data
-        if len(first) < len(PREFACE) and PREFACE.startswith(first):
-            return
-        make = self._grpc if first.startswith(PREFACE) else self._http
-        chosen, transport = make(), self._transport
-        self._undecided.pop(transport)
-        transport.set_protocol(chosen)
-        chosen.connection_made(transport)
-        chosen.data_received(first)
+        if self._http is None or (self._grpc is not None and first.startswith(PREFACE)):
+            self._undecided.pop(self._transport)
+            assert self._grpc is not None
+            self._grpc.splice(self._transport, first)
+        elif self._grpc is None or not PREFACE.startswith(first):
+            self._undecided.pop(self._transport)
+            chosen = self._http()
+            self._transport.set_protocol(chosen)
+            chosen.connection_made(self._transport)
+            chosen.data_received(first)
 
 
 def _http_server(http: HttpGateway, log: Log) -> web.Server:
@@ -101,45 +110,42 @@ class ClientPort:
 
     def __init__(self, api: Api, log: Log, carriers: Carriers) -> None:
         self._gateway = HttpGateway(api, log)
-        self._http = _http_server(self._gateway, log)
-        self._grpc = GrpcServer(api, log)
-        self._carriers = carriers
+        self._http = None if carriers is Carriers.GRPC else _http_server(self._gateway, log)
+        self._splices = None if carriers is Carriers.HTTP else Splices(log)
+        self._grpc = (
+            None if self._splices is None else GrpcServer(api, log, self._splices.is_client)
+        )
         self._undecided: dict[asyncio.Transport, None] = {}
         self._listener: asyncio.Server | None = None
 
     def _protocol(self) -> asyncio.Protocol:
-        if self._carriers is Carriers.HTTP:
-            return self._http()
-        if self._carriers is Carriers.GRPC:
-            return self._grpc.connection()
-        return _FirstBytes(self._grpc.connection, self._http, self._undecided)
+        return _FirstBytes(self._splices, self._http, self._undecided)
 
     async def listen(self, url: str) -> None:
         """Listen at `url` ("http://127.0.0.1:2379"). Raises AddressInUse."""
-        parts = urlsplit(url)
-        if parts.hostname is None or parts.port is None:
-            raise ValueError(f"{url!r} is not a usable address; expected http://HOST:PORT")
+        host, port = host_and_port(url)
+        if self._grpc is not None and self._splices is not None:
+            await self._grpc.start(self._splices.address)
         try:
             self._listener = await asyncio.get_running_loop().create_server(
-                self._protocol, parts.hostname, parts.port, backlog=1024
+                self._protocol, host, port, backlog=1024
             )
         except OSError as problem:
-            if problem.errno == errno.EADDRINUSE:
-                raise AddressInUse(
-                    f"something else listens on {url}; give the member another address"
-                ) from problem
-            raise AddressInUse(
-                f"cannot listen on {url}: {problem.strerror or problem}"
-            ) from problem
+            if self._grpc is not None:
+                await self._grpc.close()
+            raise address_error(url, problem) from problem
 
     async def close(self) -> None:
         if self._listener is not None:
             self._listener.close()
         for transport in list(self._undecided):
             transport.abort()
-        self._grpc.close()
         self._gateway.end_streams()
-        await self._http.shutdown(SHUTDOWN_S)
+        if self._grpc is not None and self._splices is not None:
+            await self._grpc.close()
+            self._splices.close()
+        if self._http is not None:
+            await self._http.shutdown(SHUTDOWN_S)
 
 
 async def serve(
