@@ -13,8 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
-import grpc
-
+from splitbrain.harness.clients.grpc_library import grpc
 from splitbrain.harness.clients.http_connection import (
     ANSWER_BYTES_MAX,
     ConnectionLost,
