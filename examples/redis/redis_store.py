@@ -56,11 +56,8 @@ class RedisSentinel(ProxiedProcesses):
         primaries = [one for one in roles.values() if one[0] == b"master"]
         return len(primaries) == 1 and (mine[0] == b"master" or mine[3] == b"connected")
 
-    async def leader(self) -> str | None:
-        for member in self.members:
-            if self.alive(member) and (await self.role(member))[0] == b"master":
-                return member
-        return None
+    async def leads(self, member: str) -> bool:
+        return (await self.role(member))[0] == b"master"
 
 
 class RedisAlone(LocalProcesses):

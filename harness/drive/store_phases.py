@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from splitbrain.harness.clients.any_store.session import open_session
 from splitbrain.harness.clients.any_store.store_client import Invocation
+from splitbrain.harness.drive.client_log import client_log
 from splitbrain.harness.drive.final_phase import FINAL_PAUSE_S, FINAL_READS_LIMIT_S, POLL_S
 from splitbrain.harness.drive.progress import Progress
 from splitbrain.harness.drive.run_phases import FINAL_TIMEOUT_MS, Drive
@@ -45,6 +46,10 @@ class StoreDrive(Drive):
         self._make_client = make_client
 
     async def _run_phases(self) -> None:
+        with client_log(self._folder.client_log):
+            await self._run_store_phases()
+
+    async def _run_store_phases(self) -> None:
         await self._set_up()
         connections = self._connections(self._schedule.options.request_timeout_ms)
         try:

@@ -7,6 +7,7 @@
       history.jsonl   the events of operations and faults, one per line, as they were recorded
       nemesis.jsonl   the events of the process "nemesis" alone
       watch.jsonl     the watchers' requests and answers (`histories/watch.py`)
+      clients.log     warnings of the libraries that a user's client uses
       results.json    Results: the verdicts
       report.html     the report
       n1/ …           a folder for each member: log, trace.jsonl, state.json, data/
@@ -45,6 +46,7 @@ HISTORY = "history.jsonl"
 NEMESIS = "nemesis.jsonl"
 RESULTS = "results.json"
 REPORT = "report.html"
+CLIENT_LOG = "clients.log"
 
 MEMBER_NAME = re.compile(r"[\w-]+")
 
@@ -83,6 +85,10 @@ class RunFolder:
     @property
     def report(self) -> Path:
         return self.path / REPORT
+
+    @property
+    def client_log(self) -> Path:
+        return self.path / CLIENT_LOG
 
     @property
     def results(self) -> Path:

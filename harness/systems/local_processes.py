@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -66,7 +66,7 @@ class LocalProcesses(ABC):
     """A store whose members are processes on loopback; implements kill and pause.
 
     All methods are called in one asyncio loop. The members are killed when the thread of that loop
-    ends. `prepare`, `healthy`, `set_up` and `tear_down` may be coroutine functions.
+    ends. `prepare`, `healthy`, `leads`, `set_up` and `tear_down` may be coroutine functions.
     """
 
     name: ClassVar[str] = ""
@@ -133,9 +133,18 @@ class LocalProcesses(ABC):
             return {}
         return {self._shown_name(): _first_line(self.version_command)}
 
+    def leads(self, member: MemberName) -> Awaitable[bool] | bool:
+        """Whether the member is the leader or primary, so that faults can hit it."""
+        return False
+
     async def leader(self) -> MemberName | None:
-        """The leader or primary; None if there is none or it is unknown."""
-        return None
+        """The first member that runs and for which `leads` returns True; None if there is none.
+
+        A member for which `leads` raises or takes longer than HEALTH_TIMEOUT_S does not lead.
+        """
+        answers = (self._running_and(self.leads, one) for one in self.members)
+        leading = await asyncio.gather(*answers)
+        return next((one for one, leads in zip(self.members, leading, strict=True) if leads), None)
 
     # --- start and stop ------------------------------------------------------------------
 
@@ -241,11 +250,16 @@ class LocalProcesses(ABC):
 
     async def is_healthy(self, member: MemberName) -> bool:
         """Whether the member runs and `healthy` returns True within HEALTH_TIMEOUT_S."""
+        return await self._running_and(self.healthy, member)
+
+    async def _running_and(
+        self, holds: Callable[[MemberName], Awaitable[bool] | bool], member: MemberName
+    ) -> bool:
         if not self.alive(member):
             return False
         try:
             async with asyncio.timeout(HEALTH_TIMEOUT_S):
-                answer = self.healthy(member)
+                answer = holds(member)
                 return bool(await answer if inspect.isawaitable(answer) else answer)
         except Exception:
             return False

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from splitbrain.harness.schedule.options import Options, read_options
 from splitbrain.harness.schedule.text import as_text, parse_schedule
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.histories.history import read_events
-from tests.unit.any_store.memory_store import Flaky
+from tests.unit.any_store.memory_store import Flaky, Registers
 
 HERE = "tests.unit.any_store.memory_store"
 
@@ -52,6 +53,25 @@ def test_a_process_ends_with_an_indeterminate_operation_and_its_connection_is_cl
     assert any("fail" in types[:-1] for types in ends.values())  # a refusal ends no process
     assert all(len(members) == 1 for members in nodes.values())
     assert Flaky.opened == Flaky.closed > 3
+
+
+class Talkative(Registers):
+    async def read(self, key: Any) -> Any:
+        logging.getLogger("library").warning("reads %s", key)
+        return await super().read(key)
+
+
+def test_what_a_client_s_library_logs_is_in_the_folder_of_the_run(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    here = "tests.unit.any_store.test_runs"
+    quiet, talkative = (
+        run_sync(options(tmp_path, client=one), report=False)
+        for one in (f"{HERE}:Registers", f"{here}:Talkative")
+    )
+    assert "library WARNING reads 0" in RunFolder(talkative.folder).client_log.read_text()
+    assert not RunFolder(quiet.folder).client_log.exists()
+    assert "reads" not in capfd.readouterr().err
 
 
 def test_a_workload_that_needs_more_functions_is_refused_before_the_run(tmp_path: Path) -> None:

@@ -202,6 +202,27 @@ def test_the_steps_of_the_set_up_are_called_in_order(tmp_path: Path) -> None:
     assert steps == ["prepare n1", "prepare n2", "set up", "tear down"]
 
 
+def test_the_leader_is_the_first_running_member_that_leads(tmp_path: Path) -> None:
+    class Led(Toy):
+        leading = ("n2", "n3")
+
+        async def leads(self, member: str) -> bool:
+            if member == "n1":
+                raise ConnectionRefusedError("n1 does not answer")
+            return member in self.leading
+
+    system = made(Led, tmp_path, 3)
+
+    async def body() -> None:
+        assert await system.leader() == "n2"
+        await system.kill("n2")
+        assert await system.leader() == "n3"
+        await system.kill("n3")
+        assert await system.leader() is None
+
+    driven(system, body)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run members as another user")
 def test_members_run_as_another_user_and_their_files_are_kept(tmp_path: Path) -> None:
     class Nobody(Toy):

@@ -1,0 +1,33 @@
+"""Writes what the libraries of a user's client log to a file of the run.
+
+Without a handler, Python prints warnings of libraries to stderr, between the lines of the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+FILE_BYTES_MAX = 10_000_000
+"""A longer file is renamed to `clients.log.1`, which replaces an older one."""
+
+
+@contextlib.contextmanager
+def client_log(file: Path) -> Iterator[None]:
+    """Append the warnings and errors that are logged in this process to `file`.
+
+    The file is made by the first of them. Handlers that the caller has added stay.
+    """
+    handler = RotatingFileHandler(file, maxBytes=FILE_BYTES_MAX, backupCount=1, delay=True)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
