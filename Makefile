@@ -58,7 +58,7 @@ mutants: $(READY)
 # Measure what the examples find in stores that others wrote, and write docs/track-record.md:
 # make track-record STORE=redis. An interrupted measurement is continued.
 track-record: $(READY)
-	$(BIN)/python examples/track_record.py $(if $(STORE),--store $(STORE)) --tries $(or $(TRACK_TRIES),5)
+	$(BIN)/python examples/track_record.py $(if $(STORE),--store $(STORE)) $(if $(TRACK_TRIES),--tries $(TRACK_TRIES))
 
 # Build the documentation as a site, in build/site. A link or an anchor without a target is an error.
 site: $(READY)

@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from splitbrain.nemesis.fault import DiskArea, MemberName, OperatorDo
+from splitbrain.nemesis.moment import MomentEvent
 
 
 class LinkState(msgspec.Struct, frozen=True):
@@ -258,6 +259,15 @@ class Maintainable(Protocol):
 
     async def serves(self, member: MemberName) -> bool:
         """Whether the member answers and knows a leader."""
+        ...
+
+
+@runtime_checkable
+class HasMoments(Protocol):
+    """A system that shows events of its members, such as elections. Faults can wait for them."""
+
+    def occurrences(self, event: MomentEvent) -> int | None:
+        """How often the event has happened so far on all members; None if that is unknown."""
         ...
 
 

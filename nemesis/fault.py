@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from splitbrain.nemesis.moment import Moment
+
 MemberName = str
 
 Target = Literal["any", "leader", "follower", "minority", "majority", "all"]
@@ -306,3 +308,6 @@ class ScheduledFault(msgspec.Struct, frozen=True):
     fault: Fault
     seed: int
     """The seed of the draws when the fault begins, such as the members that `target` selects."""
+    when: Moment | None = None
+    """If given, the fault waits from `begin_ms` on for this moment. It begins then, and lasts as
+    long as is scheduled. A fault whose moment never comes has no effect."""

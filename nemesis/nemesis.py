@@ -19,6 +19,7 @@ from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import AtStep, Fault, MemberName, ScheduledFault
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import Injected
+from splitbrain.nemesis.injection.moments import Moments
 from splitbrain.nemesis.injection.registry import inject
 from splitbrain.nemesis.injection.step import arm
 from splitbrain.nemesis.injection.trigger import Trigger, Triggers
@@ -66,6 +67,10 @@ class Nemesis:
             for number, scheduled in enumerate(self._schedule)
             if isinstance(scheduled.fault, AtStep) and scheduled.fault.operation
         }
+        self.triggers.counts_operations = any(
+            one.when is not None and one.when.event == "operation" for one in self._schedule
+        )
+        self._moments = Moments(system, self.triggers)
 
     async def run(self) -> None:
         """Inject and heal every fault at its time. Returns when the last fault is healed.
@@ -125,14 +130,17 @@ class Nemesis:
             await trigger.due.wait()
         else:
             await self._sleep_until(scheduled.begin_ms)
-        self._record_phase(number, "begin")
         try:
+            if scheduled.when is not None and trigger is None:
+                await self._moments.wait(scheduled.when)
+            self._record_phase(number, "begin")
             injected = await self._inject(scheduled, trigger)
         except Exception as problem:
             self._record_phase(number, "failed", error=_reason(problem))
             del self._unhealed[number]
             return
         self._injected[number] = injected
+        self._moments.fault_began(name_of(scheduled.fault))
         self._record_phase(number, "began")
         await self._sleep_until(self._end_ms(scheduled))
         self._record_phase(number, "end")
@@ -161,13 +169,13 @@ class Nemesis:
     def _end_ms(self, scheduled: ScheduledFault) -> float:
         """The time to heal a fault that has begun, in ms since the load began.
 
-        A fault at a step lasts its scheduled duration from now, the moment when the step was
-        reached. A fault with the action `sleep` has no end, because its step may be reached at any
-        later time. `heal_all` clears its failpoint after the load.
+        A fault at a step or at a moment lasts its scheduled duration from now, when the step or the
+        moment was reached. A fault with the action `sleep` has no end, because its step may be
+        reached at any later time. `heal_all` clears its failpoint after the load.
         """
-        if not isinstance(scheduled.fault, AtStep):
+        if not isinstance(scheduled.fault, AtStep) and scheduled.when is None:
             return scheduled.end_ms
-        if scheduled.fault.do == "sleep":
+        if isinstance(scheduled.fault, AtStep) and scheduled.fault.do == "sleep":
             return float("inf")
         return self._now_ms() + scheduled.end_ms - scheduled.begin_ms
 

@@ -89,7 +89,7 @@ if TYPE_CHECKING:
     from splitbrain.histories.service import ServiceOperation
     from splitbrain.histories.trace import TraceEvent
     from splitbrain.histories.watch import WatchRequest, WatchStream
-    from splitbrain.nemesis.capabilities import CountsEffects
+    from splitbrain.nemesis.capabilities import CountsEffects, HasMoments
     from splitbrain.nemesis.errors import FaultError
     from splitbrain.nemesis.fault import (
         AtStep,
@@ -106,6 +106,7 @@ if TYPE_CHECKING:
         PowerLoss,
         ScheduledFault,
     )
+    from splitbrain.nemesis.moment import Moment
 
 _MODULES = {
     "splitbrain.checkers.evidence": (
@@ -206,10 +207,13 @@ _MODULES = {
         "WatchRequest", "WatchStream",
     ),
     "splitbrain.nemesis.capabilities": (
-        "CountsEffects",
+        "CountsEffects", "HasMoments",
     ),
     "splitbrain.nemesis.errors": (
         "FaultError",
+    ),
+    "splitbrain.nemesis.moment": (
+        "Moment",
     ),
     "splitbrain.nemesis.fault": (
         "AtStep", "BitRot", "ClockDrift", "ClockJump", "DiskFault", "Fault", "Kill", "Latency",
@@ -252,6 +256,7 @@ __all__ = [
     "FaultError",
     "FaultWindow",
     "ForeignOperation",
+    "HasMoments",
     "Header",
     "History",
     "HistoryError",
@@ -266,6 +271,7 @@ __all__ = [
     "LocalProcesses",
     "LostSectors",
     "MemberState",
+    "Moment",
     "Operation",
     "Options",
     "Partition",

@@ -44,6 +44,9 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
             " nemeses`, or all, or none.", metavar="KINDS", shown=",".join(DEFAULTS.nemesis)),
     _option("fault_pace", "How often faults begin: with 4, they begin four times as often, and each"
             " lasts a quarter of the time.", float, "FACTOR"),
+    _option("aim", "Let most faults wait for an event before they begin: election, snapshot,"
+            " compaction, defragmentation, connection, operation or fault (another fault); one or"
+            " several, separated by commas.", metavar="EVENTS", shown="none"),
     _option("nodes", "The number of members, from 1 to 9. Of several numbers, such as 1,3,5, the"
             " seed selects one.", metavar="N[,N…]", shown="drawn from 1, 3 and 5, mostly 3"),
     _option("clients", "The number of clients. Each has at most one operation in progress.", int,

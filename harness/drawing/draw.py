@@ -42,6 +42,7 @@ from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.catalogue import KINDS
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault_drawing import draw_faults
+from splitbrain.nemesis.moment_drawing import aimed
 from splitbrain.nemesis.tempo import tempo_for
 
 NODES_DRAWN = (1, 3, 3, 3, 5)
@@ -112,6 +113,8 @@ def draw_for(
         )
     except FaultError as problem:
         raise BadArguments(str(problem)) from problem
+    if options.aim:
+        faults = tuple(aimed(faults, options.aim, stream(seed, "nemesis", "moments")))
     environment = draw_environment(seed) if options.swarm else Environment(
         settings=dict(default_settings(options.system))
     )

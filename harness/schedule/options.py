@@ -21,6 +21,8 @@ from splitbrain.harness.known_bugs.catalogue import check_ids
 from splitbrain.harness.mutants.catalogue import mutant_options
 from splitbrain.nemesis.catalogue import check_known, parse_kinds
 from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.moment import MomentEvent
+from splitbrain.nemesis.moment_drawing import checked_aims, parse_aims
 
 FLAGS = {"time_limit_s": "time-limit", "search_limit_s": "search-limit"}
 """The names on the command line and in pyproject.toml that differ from the fields' names."""
@@ -72,6 +74,9 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     fault_pace: float = 1.0
     """The density of faults. At 4 there are four times as many faults as at 1, and each lasts
     a quarter of the time."""
+    aim: tuple[MomentEvent, ...] = ()
+    """The events that most of the faults wait for: the names in
+    `splitbrain.nemesis.moment.MOMENT_EVENTS`. Empty: all faults begin at drawn times."""
     nodes: tuple[int, ...] = ()
     """The number of members is drawn from these. Empty: from 1, 3 and 5, mostly 3."""
     clients: int = 10
@@ -193,9 +198,9 @@ def parse_list(name: str, value: object) -> list[Any]:
     """
     if name in ("allow_unanswered", "known"):
         return [word.strip() for word in str(value).split(",") if word.strip()]
-    if name == "nemesis":
+    if name in ("nemesis", "aim"):
         try:
-            return list(parse_kinds(str(value)))
+            return list((parse_kinds if name == "nemesis" else parse_aims)(str(value)))
         except FaultError as problem:
             raise BadArguments(str(problem)) from problem
     try:
@@ -241,6 +246,7 @@ def check(options: Options) -> None:
             raise BadArguments(f"nodes = {count}: expected 1 to 9 members")
     try:
         check_known(options.nemesis)
+        checked_aims(options.aim)
     except FaultError as problem:
         raise BadArguments(str(problem)) from problem
     check_ids(options.known)

@@ -50,6 +50,7 @@ from splitbrain.harness.schedule.schedule import (
 from splitbrain.harness.schedule.watchers import ScheduledWatcher
 from splitbrain.histories.service import AnyRequest
 from splitbrain.nemesis.fault import STEP_ACTIONS, TARGETS, AtStep, Fault, ScheduledFault
+from splitbrain.nemesis.moment import MOMENT_EVENTS, Moment
 from splitbrain.node.failpoint import FAILPOINTS
 
 SUFFIX = ".schedule"
@@ -160,7 +161,11 @@ def _fault_line(scheduled: ScheduledFault) -> str:
     tag = str(fault.__struct_config__.tag)
     rest = {name: value for name, value in _changed(fault).items() if name not in ("on", "target")}
     fields = f" {_json(rest).decode()}" if rest else ""
-    return f"{scheduled.begin_ms} ms  {tag} {on}{fields} until {scheduled.end_ms} ms{seed}"
+    when = ""
+    if (moment := scheduled.when) is not None:
+        of = f" of {moment.of}" if moment.of else ""
+        when = f" at {moment.event}{of} {moment.nth}"
+    return f"{scheduled.begin_ms} ms  {tag} {on}{fields}{when} until {scheduled.end_ms} ms{seed}"
 
 
 def _changed(value: Any) -> dict[str, Any]:
@@ -187,7 +192,9 @@ _STEP = re.compile(
     rf"(?P<edge>before|after) (?P<step>\w+)(?: visit (?P<visit>\d+))? for (?P<hold>\d+) ms{_SEED}"
 )
 _FAULT = re.compile(
-    rf"{_TIME} +(?P<tag>\w+) (?P<on>[\w,]+)(?: (?P<rest>\{{.*\}}))? until (?P<end>\d+) ms{_SEED}"
+    rf"{_TIME} +(?P<tag>\w+) (?P<on>[\w,]+)(?: (?P<rest>\{{.*\}}))?"
+    r"(?: at (?P<event>\w+)(?: of (?P<of>\w+))?(?: (?P<nth>[1-9]\d*))?)?"
+    rf" until (?P<end>\d+) ms{_SEED}"
 )
 _MEMBERS = re.compile(r"members (?P<names>[\w ]+?)(?:, led by (?P<leader>\w+))?")
 
@@ -322,8 +329,19 @@ class _Reader:
         if end_ms < begin_ms:
             raise self._refuse("the fault ends before it begins")
         fault = self._decoded(text, Fault)
-        self._faults.append(ScheduledFault(begin_ms, end_ms, fault, int(found["seed"] or 0)))
+        seed, when = int(found["seed"] or 0), self._moment(found)
+        self._faults.append(ScheduledFault(begin_ms, end_ms, fault, seed, when=when))
         return True
+
+    def _moment(self, found: re.Match[str]) -> Moment | None:
+        event = found["event"]
+        if event is None:
+            return None
+        if event not in MOMENT_EVENTS:
+            raise self._refuse(
+                f"no fault can wait for {event}; expected {', '.join(MOMENT_EVENTS)}"
+            )
+        return Moment(event, int(found["nth"] or 1), found["of"] or "")
 
     def _target(self, text: str) -> dict[str, Any]:
         return {"target": text} if text in TARGETS else {"on": text.split(",")}

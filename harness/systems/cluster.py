@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -17,8 +18,10 @@ from splitbrain.harness.clients.member_state import member_state, status
 from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.crash import PORT_LOST, Crash, crash_of
+from splitbrain.harness.systems.log_counts import LogCounts
 from splitbrain.harness.systems.member_disks import MemberDisks
 from splitbrain.harness.systems.member_files import MemberFiles
+from splitbrain.harness.systems.new_connections import NewConnections
 from splitbrain.harness.systems.ports import HOST, Ports
 from splitbrain.harness.systems.process import MemberProcess, log_tail, spawn
 from splitbrain.harness.systems.proxies.proxy_process import ProxyProcess
@@ -28,6 +31,7 @@ from splitbrain.histories.member_state import MemberState
 from splitbrain.nemesis.capabilities import DiskState, LinkState
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import DiskArea, MemberName, OperatorDo
+from splitbrain.nemesis.moment import MomentEvent
 
 START_TRIES_MAX = 3
 _POLL_S = 0.02
@@ -55,8 +59,8 @@ class ProcessCluster(ABC):
     """Starts and stops member processes, injects faults into them, and reads their state.
 
     A subclass defines how one member is started. The class implements `System`, `Killable`,
-    `Pausable`, `Partitionable`, `Traceable`, `Powered`, `Disked`, `Corruptible`, `Maintainable` and
-    `CrashReporter`.
+    `Pausable`, `Partitionable`, `Traceable`, `Powered`, `Disked`, `Corruptible`, `Maintainable`,
+    `HasMoments` and `CrashReporter`.
 
     All methods must be called in one asyncio loop. The members are killed when the thread of
     that loop ends.
@@ -68,6 +72,9 @@ class ProcessCluster(ABC):
     areas: Mapping[DiskArea, tuple[str, ...]] = {}
     """Area of the disk → patterns of its files below the data folder. Empty: they are not known,
     and each area is the whole data folder."""
+
+    log_events: Mapping[MomentEvent, str] = {}
+    """Event → a regular expression of the lines in a member's log that show it."""
 
     def __init__(self, settings: ClusterSettings) -> None:
         self.settings = settings
@@ -85,6 +92,10 @@ class ProcessCluster(ABC):
         self._proxies: ProxyProcess | None = None
         self._session: aiohttp.ClientSession | None = None
         self._disks = MemberDisks(self.areas, settings.seed)
+        self._connections = NewConnections()
+        self._log_counts = {
+            name: LogCounts(self.log_path(name), self.log_events) for name in settings.members
+        }
 
     # --- defined by the store --------------------------------------------------------
 
@@ -352,6 +363,17 @@ class ProcessCluster(ABC):
             return
         self._crashes[process] = crash_of(
             member, process.exit_code, self.log_path(member), self._log_begins.get(process, 0)
+        )
+
+    def occurrences(self, event: MomentEvent) -> int | None:
+        """How often the event has happened, by the members' logs and their connections."""
+        if event == "connection":
+            ports = (urlsplit(one.client_url).port for one in self._places.values())
+            return self._connections.count({port for port in ports if port is not None})
+        if event not in self.log_events:
+            return None
+        return sum(
+            self._log_counts[name].count(event) for name in self.members
         )
 
     def pid(self, member: MemberName) -> int | None:

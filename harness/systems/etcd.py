@@ -22,6 +22,7 @@ from splitbrain.harness.systems.python_node import etcd_flags
 from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import DiskArea, MemberName
+from splitbrain.nemesis.moment import MomentEvent
 
 VERSION_TIMEOUT_S = 10.0
 VERSION_BYTES_MAX = 4_000
@@ -52,6 +53,13 @@ class Etcd(ProcessCluster):
         "log": ("member/wal/*.wal",),
         "backend": ("member/snap/db",),
         "snapshots": ("member/snap/*.snap", "member/snap/*.snap.db"),
+    }
+    log_events: Mapping[MomentEvent, str] = {
+        "election": "became leader at term",
+        "snapshot": '"msg":"(sending database snapshot|saved snapshot|'
+        'received and saved database snapshot)',
+        "compaction": '"msg":"compact tree index"',
+        "defragmentation": '"msg":"defragmenting"',
     }
     failpoint_steps = tuple(STEP_AREAS)
 

@@ -17,6 +17,7 @@ from splitbrain.harness.systems.process import python_env
 from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import DiskArea, MemberName
+from splitbrain.nemesis.moment import MomentEvent
 
 COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "splitbrain.node")
 """With `-P`, modules in the working directory do not replace modules of the same name."""
@@ -38,6 +39,9 @@ class PythonNode(ProcessCluster):
         "backend": ("member/snap/db/*",),
         "snapshots": ("member/snap/*.snap",),
         "starts": ("incarnation",),
+    }
+    log_events: Mapping[MomentEvent, str] = {
+        "election": '"role":"leader"', "snapshot": '"msg":"(took|restored) a snapshot"',
     }
 
     def __init__(

@@ -13,14 +13,13 @@ from splitbrain.histories.watch import WatchRequest
 
 LONG = (600, 3000)
 """The length of long values in characters (least, most)."""
-COMPACT_PERCENT = 4
 COMPACT_BACK_MAX = 60
 IDLE_EVERY = 8
 IDLE_PLACE = 6
 """The seventh of every eight watchers watches keys that no client writes."""
-HOLD_MEAN_S = 1.5
-IDLE_HOLD_MEAN_S = 6.0
-"""An idle watcher keeps its streams for longer, so that notifications are owed to it."""
+IDLE_HOLD = 4
+"""An idle watcher keeps its streams this many times as long, so that notifications are owed to
+it."""
 
 
 class Watch:
@@ -34,13 +33,15 @@ class Watch:
 
     Clients put and delete keys, change several of the `keys` keys at one revision, and read keys
     and ranges. Some reads are at past revisions, which may be compacted. Only the first client
-    sends compactions.
+    sends compactions, with `compact_percent` percent of its operations.
 
     Every fourth watcher has up to `watches` watches on one connection. `slow_percent` of the
     watchers read slowly. `long_percent` of the values are long.
 
     With `progress_requests` 0 no watcher sends progress requests, which etcd before 3.5.8 answers
     wrongly (issue #15220). With `compactions` 0 no client compacts.
+
+    A watcher keeps a stream for `hold_ms` on average, and an idle watcher four times as long.
     """
 
     name: ClassVar[str] = "watch"
@@ -59,14 +60,23 @@ class Watch:
         long_percent: int = 5,
         progress_requests: int = 1,
         compactions: int = 1,
+        compact_percent: int = 4,
+        hold_ms: int = 1_500,
     ) -> None:
+        if not 1 <= hold_ms <= 3_600_000:
+            raise BadArguments(
+                f"the workload watch with hold_ms={hold_ms}: expected 1 to 3600000"
+            )
         if not 2 <= keys <= 1000:
             raise BadArguments(f"the workload watch with keys={keys}: expected 2 to 1000")
         if not 1 <= watchers <= 1000:
             raise BadArguments(f"the workload watch with watchers={watchers}: expected 1 to 1000")
         if not 1 <= watches <= 1000:
             raise BadArguments(f"the workload watch with watches={watches}: expected 1 to 1000")
-        for name, given in (("slow_percent", slow_percent), ("long_percent", long_percent)):
+        for name, given in (
+            ("slow_percent", slow_percent), ("long_percent", long_percent),
+            ("compact_percent", compact_percent),
+        ):
             if not 0 <= given <= 100:
                 raise BadArguments(f"the workload watch with {name}={given}: expected 0 to 100")
         for name, given in (("progress_requests", progress_requests), ("compactions", compactions)):
@@ -78,7 +88,8 @@ class Watch:
         self.slow_percent = slow_percent
         self.long_percent = long_percent
         self.progress_requests = progress_requests
-        self.compactions = compactions
+        self.compact_percent = compact_percent if compactions else 0
+        self.hold_ms = hold_ms
 
     def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
@@ -122,13 +133,14 @@ class Watch:
 
     def hold_mean_s(self, watcher: int) -> float:
         """The mean time in s for which a watcher keeps a stream."""
-        return IDLE_HOLD_MEAN_S if self._is_idle(watcher) else HOLD_MEAN_S
+        hold_s = self.hold_ms / 1000
+        return hold_s * IDLE_HOLD if self._is_idle(watcher) else hold_s
 
     def _is_idle(self, watcher: int) -> bool:
         return watcher % IDLE_EVERY == IDLE_PLACE
 
     def _operation(self, random: Random, client: int, values: UniqueValues) -> Draft:
-        if client == 0 and self.compactions and random.random() * 100 < COMPACT_PERCENT:
+        if client == 0 and self.compact_percent and random.random() * 100 < self.compact_percent:
             older = random.randrange(COMPACT_BACK_MAX)
             back = random.choice((0, 1, random.randrange(8), older, older))
             return Draft(

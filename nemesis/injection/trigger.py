@@ -23,9 +23,13 @@ class Triggers:
 
     def __init__(self) -> None:
         self._waiting: dict[int, list[Trigger]] = {}
+        self.counts_operations = False
+        """Whether the load must announce operations that have no trigger."""
+        self.operations_begun = 0
+        """The number of announced operations."""
 
     def __bool__(self) -> bool:
-        return bool(self._waiting)
+        return bool(self._waiting) or self.counts_operations
 
     def add(self, operation: int) -> Trigger:
         """Add a new trigger that is due when `operation` is announced."""
@@ -35,6 +39,7 @@ class Triggers:
 
     async def announce(self, operation: int) -> None:
         """Set off the triggers of `operation`; returns when each of their faults is armed."""
+        self.operations_begun += 1
         triggers: Iterable[Trigger] = self._waiting.pop(operation, ())
         for trigger in triggers:
             trigger.due.set()

@@ -1,0 +1,171 @@
+"""The page docs/track-record.md, from the results of all examples."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+import tomllib
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parent / "docs" / "track-record.md"
+RESULTS = "track-record.jsonl"
+WORDS_MAX = 300
+ISSUES = "https://github.com/etcd-io/etcd/issues"
+RECORD_ROWS = 16
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = tomllib.loads((folder / "finds.toml").read_text())["row"]
+    return found
+
+
+def results_of(folder: Path) -> list[dict[str, Any]]:
+    path = folder / RESULTS
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def digest_of(row: dict[str, Any]) -> str:
+    """A short digest of what the tries of a row depend on."""
+    text = json.dumps([row["options"], row.get("release", ""), row.get("shows", [])])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def is_of(row: dict[str, Any], result: dict[str, Any]) -> bool:
+    """Whether `result` is one of `row`, with the row's present options."""
+    digest = digest_of(row)
+    return bool(result["row"] == row["name"] and result.get("of", digest) == digest)
+
+
+def is_expected(row: dict[str, Any], result: dict[str, Any]) -> bool:
+    if "shows" in row:
+        return bool(result["words"]) == (result["release"] == row["release"])
+    if not row["finds"]:
+        return result["valid"] is True
+    return result["valid"] is False and set(row["finds"]) <= set(result["kinds"])
+
+
+def counted(kinds: list[dict[str, int]]) -> str:
+    names = sorted({name for one in kinds for name in one})
+    return ", ".join(
+        f"{name} ({statistics.median(one.get(name, 0) for one in kinds):g})" for name in names
+    ) or "none"
+
+
+def page() -> str:
+    """The whole page, from the results of all examples."""
+    lines = [
+        "# Track record", "",
+        "What the tests in `examples/` find in stores that others wrote. Each row is measured with "
+        "the seeds", "1, 2, 3, …. *As expected* counts the tries in which an expected anomaly was "
+        "found, or, for a", "control, the tries that were valid. The time is that of one try, with "
+        "set-up and judging.", "",
+        "    make track-record STORE=redis", "",
+        "measures one store. Tries that are already in the example's `track-record.jsonl` are not "
+        "repeated.", "",
+    ]
+    for folder in sorted(path.parent for path in HERE.glob("*/finds.toml")):
+        results = results_of(folder)
+        if not results:
+            continue
+        if "shows" in rows_of(folder)[0]:
+            lines += bugs_found(folder)
+            continue
+        versions = sorted({text for one in results for text in one["versions"].values()})
+        lines += [
+            f"## {folder.name}", "", f"{'; '.join(versions)}. See "
+            f"[examples/{folder.name}](../examples/{folder.name}/README.md).", "",
+            "| what runs | expected | as expected | anomalies (median number) | median time |",
+            "|---|---|---|---|---|",
+        ]
+        for row in rows_of(folder):
+            own = [one for one in results if is_of(row, one)]
+            if not own:
+                continue
+            right = sum(is_expected(row, one) for one in own)
+            seconds = statistics.median(one["seconds"] for one in own)
+            lines.append(
+                f"| {row['name']} | {row['claim']} | {right} of {len(own)} | "
+                f"{counted([one['kinds'] for one in own])} | {seconds:.0f} s |"
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
+
+def bugs_found(folder: Path) -> list[str]:
+    """The section of a store whose rows are known bugs of its releases."""
+    rows, results = rows_of(folder), results_of(folder)
+    found = [row for row in rows if tries_of(row, results)[0]]
+    listed = sum(row["in_record"] for row in found)
+    lines = [
+        f"## {folder.name}", "",
+        "Known bugs of unmodified releases of etcd, found by general workloads and faults. "
+        f"{listed} of the {RECORD_ROWS} bugs", "of the [track record of etcd's robustness tests]"
+        "(https://github.com/etcd-io/etcd/blob/main/tests/robustness/README.md) that a release "
+        "shows", f"were found, and {len(found) - listed} others. A try has found a bug if an "
+        "anomaly has the bug's signature, which", "[`finds.toml`](../examples/etcd/finds.toml) "
+        "contains with the options of the run. *Fixed* is one try of the same", "options with a "
+        "release that has the fix. See [examples/etcd](../examples/etcd/README.md).", "",
+        "| bug | in etcd's record | release | found | median time of a find | fixed release | "
+        "what happens |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        count, tries, seconds = tries_of(row, results)
+        if not tries:
+            continue
+        lines.append(
+            f"| {link_of(row)} | {'yes' if row['in_record'] else 'no'} | {row['release']} | "
+            f"{count} of {tries} | {f'{seconds:.0f} s' if count else ''} | "
+            f"{fixed_text(row, results)} | {row['claim']} |"
+        )
+    lines += ["", "The words of the first verdict that shows each bug, and how it was found:", ""]
+    for row in found:
+        first = next(one for one in results if is_find(row, one))
+        lines += [
+            f"- **{row['name']}**, seed {first['seed']}, `{command_of(row)}`:", "",
+            f"      {first['words'].strip().splitlines()[0][:WORDS_MAX]}", "",
+        ]
+    return lines
+
+
+def is_find(row: dict[str, Any], result: dict[str, Any]) -> bool:
+    return bool(is_of(row, result) and result["release"] == row["release"] and result["words"])
+
+
+def tries_of(row: dict[str, Any], results: list[dict[str, Any]]) -> tuple[int, int, float]:
+    """The number of finds, the number of tries, and the median seconds of a find."""
+    own = [one for one in results if is_of(row, one) and one["release"] == row["release"]]
+    seconds = [one["seconds"] for one in own if one["words"]]
+    return len(seconds), len(own), statistics.median(seconds) if seconds else 0.0
+
+
+def fixed_text(row: dict[str, Any], results: list[dict[str, Any]]) -> str:
+    own = [one for one in results if is_of(row, one) and one["release"] == row.get("fixed")]
+    if not own:
+        return ""
+    return f"{row['fixed']}: {'shown again' if own[0]['words'] else 'not shown'}"
+
+
+def link_of(row: dict[str, Any]) -> str:
+    number = row.get("issue")
+    return f"[{row['name']}]({ISSUES}/{number})" if number else str(row["name"])
+
+
+def command_of(row: dict[str, Any]) -> str:
+    """The options of the row, as a user types them."""
+    words = []
+    for name, value in row["options"].items():
+        flag = {"time_limit_s": "time-limit"}.get(name, name.replace("_", "-"))
+        if name == "workload_options":
+            words += [f"-o {option}={given}" for option, given in value.items()]
+        elif name == "member_flags":
+            words += [f"--member-flag={given}" for given in value]
+        elif isinstance(value, list):
+            words.append(f"--{flag} {','.join(map(str, value)) or 'none'}")
+        else:
+            words.append(f"--{flag} {value:g}" if isinstance(value, float) else f"--{flag} {value}")
+    return " ".join(words)

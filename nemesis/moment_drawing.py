@@ -1,0 +1,61 @@
+"""Draws the moments that faults of a schedule wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+
+import msgspec
+
+from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.fault import AtStep, ScheduledFault
+from splitbrain.nemesis.moment import MOMENT_EVENTS, Moment, MomentEvent
+
+AIMED_SHARE = 0.7
+"""The share of faults that wait for a moment."""
+_VISITS = (1, 1, 1, 2, 3)
+_OPERATIONS = (1, 20, 100)
+
+
+def parse_aims(text: str) -> tuple[MomentEvent, ...]:
+    """The events in `text`, such as "election,fault". Raises FaultError for another name."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return checked_aims([] if names == ["none"] else names)
+
+
+def checked_aims(names: Sequence[str]) -> tuple[MomentEvent, ...]:
+    """`names` as events. Raises FaultError for a name that is no event."""
+    for name in names:
+        if name not in MOMENT_EVENTS:
+            raise FaultError(
+                f"no fault can wait for {name!r}: expected {', '.join(MOMENT_EVENTS)} (one or "
+                "several, separated by commas), or none"
+            )
+    return tuple(event for event in MOMENT_EVENTS if event in names)
+
+
+def aimed(
+    faults: Sequence[ScheduledFault], aims: Sequence[MomentEvent], random: Random
+) -> Iterator[ScheduledFault]:
+    """Let some of `faults` wait for a moment of one of `aims`.
+
+    Faults at a step have a moment already. A fault waits only for other kinds of faults, and only
+    if the schedule has some.
+    """
+    for one in faults:
+        kind = _kind(one)
+        others = sorted({_kind(other) for other in faults} - {kind})
+        possible = [event for event in aims if event != "fault" or others]
+        share = random.random()
+        event: MomentEvent = random.choice(possible) if possible else "election"
+        visit, operations = random.choice(_VISITS), random.choice(_OPERATIONS)
+        of = random.choice(others) if others and event == "fault" else ""
+        if not possible or share >= AIMED_SHARE or isinstance(one.fault, AtStep):
+            yield one
+        else:
+            nth = operations if event == "operation" else visit
+            yield msgspec.structs.replace(one, when=Moment(event, nth, of))
+
+
+def _kind(one: ScheduledFault) -> str:
+    return str(type(one.fault).__struct_config__.tag)
