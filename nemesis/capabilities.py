@@ -29,7 +29,15 @@ class LinkState(msgspec.Struct, frozen=True):
 
     Each chunk of bytes is delayed by `delay_ms` plus or minus up to `jitter_ms`. Chunks of a
     connection stay in order. All connections of the link together pass at most `rate_bytes_per_s`
-    (0: no limit).
+    (0: no limit). If `buffer_bytes_max` is not 0, a connection keeps at most about this many bytes
+    that the target has not received yet, and then reads no more from the source.
+
+    `lost_percent` of the packets are lost and sent again by TCP, so they arrive late. In
+    `corrupt_percent` of the packets, one bit is flipped, and no checksum of the network shows it.
+
+    With `half_open`, the connections between the two members that exist when the state begins are
+    lost at the source: its end is reset, and the end of the target stays open without notice. What
+    the target sends over it is discarded. When the state ends, the target's ends are reset too.
     """
 
     open: bool = True
@@ -37,6 +45,10 @@ class LinkState(msgspec.Struct, frozen=True):
     delay_ms: int = 0
     jitter_ms: int = 0
     rate_bytes_per_s: int = 0
+    buffer_bytes_max: int = 0
+    lost_percent: float = 0.0
+    corrupt_percent: float = 0.0
+    half_open: bool = False
 
 
 NORMAL = LinkState()
@@ -131,18 +143,26 @@ HEALTHY = DiskState()
 
 
 @runtime_checkable
-class CountsEffects(Protocol):
-    """A system that counts what faults of its links and disks have changed.
-
-    No fault needs this protocol. The nemesis uses it to report faults without an effect.
-    """
+class CountsLinkEffects(Protocol):
+    """A system that counts what faults of its links have changed."""
 
     def link_effects(self, source: MemberName, target: MemberName) -> int:
         """Return how many frames and connections the faults of the link have changed so far.
 
-        A frame or connection was changed if it was held back, delayed or broken.
+        A frame or connection was changed if it was held back, delayed, falsified, lost or broken.
+        A frame is a message or a part of a stream, as the system moves it.
         """
         ...
+
+
+@runtime_checkable
+class FaultyLinks(Partitionable, CountsLinkEffects, Protocol):
+    """A system whose `set_link` applies every field of `LinkState`, and counts the effects."""
+
+
+@runtime_checkable
+class CountsDiskEffects(Protocol):
+    """A system that counts what faults of its disks have changed."""
 
     def disk_effects(self, member: MemberName) -> int:
         """Return how many reads, writes and syncs the faults of the member's disk have changed.
@@ -150,6 +170,14 @@ class CountsEffects(Protocol):
         A call was changed if it failed, was slowed down or was falsified.
         """
         ...
+
+
+@runtime_checkable
+class CountsEffects(CountsLinkEffects, CountsDiskEffects, Protocol):
+    """A system that counts what faults of its links and disks have changed.
+
+    The nemesis uses the counts to report faults without an effect.
+    """
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ from splitbrain.nemesis.capabilities import (
     Clocked,
     Corruptible,
     Disked,
+    FaultyLinks,
     HasFailpoints,
     HasProcess,
     Killable,
@@ -20,6 +21,9 @@ from splitbrain.nemesis.capabilities import (
 )
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.linux import mounts, strace, vdso
+
+LINK_KINDS = ("partition", "latency", "loss", "corruption", "half_open", "slow_receiver")
+"""The kinds that affect links between members. A cluster of one member has no such links."""
 
 NONE = "none"
 """The name that selects no faults."""
@@ -41,6 +45,8 @@ class FaultKind:
     """True if real processes support the kind only with failpoints; "all" does not include it."""
     processes_only: bool = False
     """True if only systems of real processes support the kind; "all" does not include it."""
+    named_only: bool = False
+    """True if "all" does not include the kind for another reason."""
     requires: str = ""
     """What the machine must have if the system consists of real processes; "" for nothing.
 
@@ -52,7 +58,9 @@ class FaultKind:
     @property
     def common(self) -> bool:
         """Whether "all" includes the kind: every store that runs as processes supports it."""
-        return not (self.needs_failpoints or self.processes_only or self.requires)
+        return not (
+            self.needs_failpoints or self.processes_only or self.requires or self.named_only
+        )
 
     @property
     def protocols(self) -> str:
@@ -73,6 +81,24 @@ KINDS: dict[str, FaultKind] = {
             Partitionable,
         ),
         FaultKind("latency", "slow links: delay, jitter, limited rate", Partitionable),
+        FaultKind(
+            "loss", "links lose packets, which TCP sends again", FaultyLinks, named_only=True
+        ),
+        FaultKind(
+            "corruption",
+            "links flip bits, and TCP's checksum does not show it; a store without checksums of "
+            "its own does not survive it",
+            FaultyLinks, named_only=True,
+        ),
+        FaultKind(
+            "half_open",
+            "members lose their connections, and the other ends stay open without notice",
+            FaultyLinks, named_only=True,
+        ),
+        FaultKind(
+            "slow_receiver", "members receive slowly, so that the senders' buffers fill up",
+            FaultyLinks, named_only=True,
+        ),
         FaultKind(
             "power", "machines lose power and everything that is not on their disks", Powered,
             requires=mounts.REQUIRES, missing=mounts.fuse_missing,

@@ -91,6 +91,54 @@ class Latency(msgspec.Struct, frozen=True, tag_field="fault", tag="latency"):
     on: tuple[MemberName, ...] = ()
 
 
+class PacketLoss(msgspec.Struct, frozen=True, tag_field="fault", tag="loss"):
+    """Lose `percent` of the packets on all links to and from members. Needs `FaultyLinks`.
+
+    TCP sends a lost packet again. A connection therefore stalls, and its bytes arrive late and in
+    order. The fault is healed by making the links normal again.
+    """
+
+    target: Target = "any"
+    percent: float = 10.0
+    on: tuple[MemberName, ...] = ()
+
+
+class Corruption(msgspec.Struct, frozen=True, tag_field="fault", tag="corruption"):
+    """Flip one bit in `percent` of the packets on all links to and from members.
+
+    The change is one that TCP's checksum does not detect, so the receiving process reads it. Needs
+    `FaultyLinks`. The fault is healed by making the links normal again.
+    """
+
+    target: Target = "any"
+    percent: float = 1.0
+    on: tuple[MemberName, ...] = ()
+
+
+class HalfOpen(msgspec.Struct, frozen=True, tag_field="fault", tag="half_open"):
+    """Make members lose their connections to other members, which do not notice it.
+
+    The fault affects the connections that exist when it begins. The member's end is reset. The
+    other end stays open: it accepts bytes, which are lost, and receives none. New connections are
+    normal. The fault is healed by resetting the ends that are still open. Needs `FaultyLinks`.
+    """
+
+    target: Target = "any"
+    on: tuple[MemberName, ...] = ()
+
+
+class SlowReceiver(msgspec.Struct, frozen=True, tag_field="fault", tag="slow_receiver"):
+    """Let members receive only `rate_bytes_per_s` from each other member, in small buffers.
+
+    The buffers of the senders then fill up. What the members send is not slowed. Needs
+    `FaultyLinks`. The fault is healed by making the links normal again.
+    """
+
+    target: Target = "any"
+    rate_bytes_per_s: int = 16 * 1024
+    on: tuple[MemberName, ...] = ()
+
+
 class PowerLoss(msgspec.Struct, frozen=True, tag_field="fault", tag="power"):
     """Cut the power of members' machines at one moment. Needs `Powered` and `Killable`.
 
@@ -287,10 +335,14 @@ class OperatorAction(msgspec.Struct, frozen=True, tag_field="fault", tag="operat
 
 
 Fault = (
-    Kill | Pause | Partition | Latency
+    Kill | Pause | Partition | Latency | PacketLoss | Corruption | HalfOpen | SlowReceiver
     | PowerLoss | ClockJump | ClockDrift | DiskFault | BitRot | LostSectors | AtStep
     | SyscallFault | CpuStarvation | FewFiles | LittleMemory | OperatorAction
 )
+
+
+LinkFault = Partition | Latency | PacketLoss | Corruption | HalfOpen | SlowReceiver
+"""A fault of links between members."""
 
 
 def loses_data(fault: object) -> bool:

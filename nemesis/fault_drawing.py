@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from random import Random
 
 from splitbrain.histories.random_stream import stream
-from splitbrain.nemesis.catalogue import KINDS, check_known, check_supported
+from splitbrain.nemesis.catalogue import KINDS, LINK_KINDS, check_known, check_supported
 from splitbrain.nemesis.deck import Variant, always, weighted_targets
 from splitbrain.nemesis.fault import (
     AtStep,
@@ -30,6 +30,12 @@ from splitbrain.nemesis.fault import (
     ScheduledFault,
     StepAction,
     Target,
+)
+from splitbrain.nemesis.link_drawing import (
+    corruptions,
+    half_open_connections,
+    packet_losses,
+    slow_receivers,
 )
 from splitbrain.nemesis.process_drawing import (
     cpu_starvations,
@@ -85,7 +91,7 @@ def draw_faults(
     scheduled = [
         fault
         for kind in dict.fromkeys(kinds)
-        if kind in decks and (len(members) > 1 or kind not in ("partition", "latency"))
+        if kind in decks and (len(members) > 1 or kind not in LINK_KINDS)
         for fault in _time_line(
             decks[kind](len(members)), stream(seed, "nemesis", kind), duration_ms, tempo
         )
@@ -272,6 +278,10 @@ DECKS: dict[str, Callable[[int], list[Variant]]] = {
     "pause": _pauses,
     "partition": _partitions,
     "latency": _latencies,
+    "loss": packet_losses,
+    "corruption": corruptions,
+    "half_open": half_open_connections,
+    "slow_receiver": slow_receivers,
     "power": _power_losses,
     "clock": _clock_jumps,
     "drift": _clock_drifts,

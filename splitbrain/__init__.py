@@ -89,22 +89,26 @@ if TYPE_CHECKING:
     from splitbrain.histories.service import ServiceOperation
     from splitbrain.histories.trace import TraceEvent
     from splitbrain.histories.watch import WatchRequest, WatchStream
-    from splitbrain.nemesis.capabilities import CountsEffects, HasMoments
+    from splitbrain.nemesis.capabilities import CountsEffects, FaultyLinks, HasMoments
     from splitbrain.nemesis.errors import FaultError
     from splitbrain.nemesis.fault import (
         AtStep,
         BitRot,
         ClockDrift,
         ClockJump,
+        Corruption,
         DiskFault,
         Fault,
+        HalfOpen,
         Kill,
         Latency,
         LostSectors,
+        PacketLoss,
         Partition,
         Pause,
         PowerLoss,
         ScheduledFault,
+        SlowReceiver,
     )
     from splitbrain.nemesis.moment import Moment
 
@@ -207,7 +211,7 @@ _MODULES = {
         "WatchRequest", "WatchStream",
     ),
     "splitbrain.nemesis.capabilities": (
-        "CountsEffects", "HasMoments",
+        "CountsEffects", "FaultyLinks", "HasMoments",
     ),
     "splitbrain.nemesis.errors": (
         "FaultError",
@@ -216,8 +220,9 @@ _MODULES = {
         "Moment",
     ),
     "splitbrain.nemesis.fault": (
-        "AtStep", "BitRot", "ClockDrift", "ClockJump", "DiskFault", "Fault", "Kill", "Latency",
-        "LostSectors", "Partition", "Pause", "ScheduledFault", "PowerLoss",
+        "AtStep", "BitRot", "ClockDrift", "ClockJump", "Corruption", "DiskFault", "Fault",
+        "HalfOpen", "Kill", "Latency", "LostSectors", "PacketLoss", "Partition", "Pause",
+        "ScheduledFault", "PowerLoss", "SlowReceiver",
     ),
 }
 """Module → the public names that it defines."""
@@ -243,6 +248,7 @@ __all__ = [
     "CompactResult",
     "Compare",
     "Completion",
+    "Corruption",
     "CountsEffects",
     "Definite",
     "Delete",
@@ -255,7 +261,9 @@ __all__ = [
     "FaultCount",
     "FaultError",
     "FaultWindow",
+    "FaultyLinks",
     "ForeignOperation",
+    "HalfOpen",
     "HasMoments",
     "Header",
     "History",
@@ -274,6 +282,7 @@ __all__ = [
     "Moment",
     "Operation",
     "Options",
+    "PacketLoss",
     "Partition",
     "Partitionable",
     "Pausable",
@@ -294,6 +303,7 @@ __all__ = [
     "Schedule",
     "ScheduledFault",
     "ServiceOperation",
+    "SlowReceiver",
     "SplitbrainError",
     "StoreClient",
     "StoreWorkload",

@@ -22,13 +22,13 @@ from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.store.campaign_folder import Axes
 from splitbrain.harness.systems.factory import capabilities_of
 from splitbrain.harness.workloads.catalogue import make_workload
-from splitbrain.nemesis.catalogue import KINDS
+from splitbrain.nemesis.catalogue import KINDS, LINK_KINDS
 
 NO_FAULT = ""
 SYSTEM, WORKLOAD, FAULT, SECOND_FAULT, MEMBERS = (
     "system", "workload", "fault", "second fault", "members"
 )
-NEEDS_OTHERS = frozenset(("partition", "latency"))
+NEEDS_OTHERS = frozenset(LINK_KINDS)
 """Kinds of faults that a cluster of one member cannot have."""
 
 

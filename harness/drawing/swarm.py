@@ -32,6 +32,9 @@ KIND_WEIGHTS: Mapping[str, int] = {
 STORAGE_RUNS_PERCENT = 12
 """How many runs have storage faults as well. They are not among the weights, because a member that
 recovers from its peers hides what the other faults would show."""
+LINK_RUNS_PERCENT = 12
+"""How many runs also have one of `LINK_FAULTS`, which change single frames and connections."""
+LINK_FAULTS = ("loss", "corruption", "half_open", "half_open", "slow_receiver")
 OF_PROCESSES = ("kill", "pause", "partition", "latency", "power", "step")
 """The kinds that processes support. `power` is among them, because a SIGKILL of a member that
 runs with `--hold-unsynced` loses unsynced writes as a power loss does."""
@@ -181,6 +184,9 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     storage = stream(seed, "swarm", "storage").random() * 100 < STORAGE_RUNS_PERCENT
     if storage and given.get("swarm") is not False:
         drawn["nemesis"] += ("storage",)
+    links = stream(seed, "swarm", "links")
+    if links.random() * 100 < LINK_RUNS_PERCENT and given.get("swarm") is not False:
+        drawn["nemesis"] += (links.choice(LINK_FAULTS),)
     coordination = stream(seed, "swarm", "coordination")
     if coordination.random() * 100 < COORDINATION_RUNS_PERCENT:
         drawn["workload"] = coordination.choice(COORDINATION)

@@ -32,14 +32,18 @@ from splitbrain.nemesis.fault import (
     BitRot,
     ClockDrift,
     ClockJump,
+    Corruption,
     DiskFault,
     Fault,
+    HalfOpen,
     Kill,
     Latency,
     LostSectors,
+    PacketLoss,
     Partition,
     PowerLoss,
     ScheduledFault,
+    SlowReceiver,
 )
 
 T = TypeVar("T")
@@ -406,7 +410,7 @@ def plainer_faults(schedule: Schedule) -> Iterator[Schedule]:
     """Schedules in which one fault is replaced by a fault that is easier to understand.
 
     - A power loss, or a fault of a disk or a clock, becomes a kill.
-    - Slow links become a partition that isolates a member.
+    - Slow, lossy or half-open links become a partition that isolates a member.
     - A partition of several links becomes a partition that isolates one member.
     - A black hole becomes a cut.
     - A fault of several members becomes a fault of one of them.
@@ -422,7 +426,7 @@ def _plainer(fault: Fault) -> Iterator[Fault]:
     match fault:
         case PowerLoss() | DiskFault() | BitRot() | LostSectors() | ClockJump() | ClockDrift():
             yield Kill(fault.target, on=fault.on)
-        case Latency():
+        case Latency() | PacketLoss() | Corruption() | HalfOpen() | SlowReceiver():
             yield Partition("isolate", fault.target, on=fault.on)
         case Partition():
             if fault.links:

@@ -78,6 +78,8 @@ NETWORKS = (
     "a dial was refused",
     "a dial ran into its timeout",
     "a connection outlived its listener's machine",
+    "a frame was corrupted",
+    "a connection became half-open",
 )
 CLIENTS = (
     "a request found no listening process",

@@ -19,9 +19,13 @@ from splitbrain.harness.schedule.conditions import NetworkConditions
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.process import Process
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
+from splitbrain.node import peer_frame
 
 RETRANSMIT_NS = 200_000_000
 """Source: Linux's TCP_RTO_MIN."""
+RETRANSMITS_MAX = 4
+"""How often a fault can lose the same frame. Frames that were lost before the fault ended arrive
+after it, and more losses would delay them by more than ten seconds."""
 
 DELAYS_IN_MEANS_MAX = 4
 """The longest random delay of a frame, as a multiple of the mean."""
@@ -43,8 +47,8 @@ class DiallingEnd(Protocol):
     machine: Machine
 
     @property
-    def cut_off(self) -> bool:
-        """Whether frames do not pass in one of the two directions."""
+    def unanswered(self) -> bool:
+        """Whether a machine that does not know the connection cannot answer with a reset."""
 
     def lost(self, connection: Connection) -> None:
         """Called after the connection broke."""
@@ -99,6 +103,11 @@ class Link:
         if state.delay_ms or state.jitter_ms:
             jitter_ms = (self._random.random() * 2 - 1) * state.jitter_ms
             added_ns += int(max(state.delay_ms + jitter_ms, 0.0) * 1_000_000)
+        if state.lost_percent:
+            times = 0
+            while times < RETRANSMITS_MAX and self.happens(state.lost_percent):
+                added_ns += RETRANSMIT_NS << times
+                times += 1
         if state.rate_bytes_per_s:
             now_ns = self._loop.now_ns
             taken_ns = size * 1_000_000_000 // state.rate_bytes_per_s
@@ -115,6 +124,11 @@ class Link:
 
     def happens(self, percent: float) -> bool:
         return percent > 0 and self._random.random() * 100 < percent
+
+    def with_flipped_bit(self, frame: bytes) -> bytes:
+        changed = bytearray(frame)
+        changed[self._random.randrange(len(frame))] ^= 1 << self._random.randrange(8)
+        return bytes(changed)
 
     def fraction(self) -> float:
         return self._random.random()
@@ -169,6 +183,9 @@ class Connection:
             link.waiting.append((self, frame))
             link.effects += 1
             return
+        if frame and link.happens(link.state.corrupt_percent):
+            self._send_corrupted(frame)
+            return
         if link.conditions.loose:
             self._send_loosely(frame)
             return
@@ -176,12 +193,31 @@ class Connection:
         self._last_ns = due_ns
         self._loop.at_ns(due_ns, self.listener, self._arrive, frame)
 
+    def _send_corrupted(self, frame: bytes) -> None:
+        """Send a frame of which one bit is flipped on its way.
+
+        Members send a checksum with each frame. If it does not fit the frame, the listening member
+        ends the connection.
+        """
+        link = self.link
+        link.effects += 1
+        link.reached("a frame was corrupted")
+        due_ns = max(self._loop.now_ns + link.transit_ns(len(frame)), self._last_ns)
+        self._last_ns = due_ns
+        _, checksum = peer_frame.HEADER.unpack_from(peer_frame.framed(frame))
+        changed = link.with_flipped_bit(frame)
+        if peer_frame.intact(changed, checksum):
+            self._loop.at_ns(due_ns, self.listener, self._arrive, changed)
+        else:
+            self._loop.at_ns(due_ns, None, self.reset)
+
     def _send_loosely(self, frame: bytes) -> None:
         """Send with message semantics. The first frame, which identifies the peer, stays first."""
         link, conditions, loop = self.link, self.link.conditions, self._loop
         is_first = self._last_ns == 0
-        if not is_first and link.happens(conditions.loss_percent):
+        if not is_first and link.happens(max(conditions.loss_percent, link.state.lost_percent)):
             self.queued_bytes -= len(frame)
+            link.effects += link.state.lost_percent > 0
             link.reached("a frame was lost")
             link.disturb()
             return
@@ -240,6 +276,12 @@ class Connection:
         self.target.connections.pop(self, None)
         self._loop.at_ns(self._loop.now_ns + RETRANSMIT_NS, None, self._retransmit)
 
+    def forget_dialler(self) -> None:
+        """The dialling end is gone, and the listening end is not notified."""
+        dialler, self.dialler = self.dialler, None
+        if dialler is not None:
+            self._loop.soon(None, dialler.lost, self)
+
     def _retransmit(self) -> None:
         """Retransmit the data that was not acknowledged.
 
@@ -247,7 +289,7 @@ class Connection:
         """
         if self.broken or self.dialler is None:
             return
-        if self.queued_bytes and self.target.powered and not self.dialler.cut_off:
+        if self.queued_bytes and self.target.powered and not self.dialler.unanswered:
             self.link.reached("a connection outlived its listener's machine")
             self.reset()
         else:
@@ -257,6 +299,11 @@ class Connection:
     def half_open(self) -> bool:
         """Whether the listening end is gone and the dialling end has not noticed."""
         return not self.broken and self._receive is None
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether the dialling end is gone, and everything that it sent has arrived."""
+        return not self.broken and self.dialler is None and not self.queued_bytes
 
     def _detach(self) -> None:
         if not self.broken:

@@ -60,7 +60,7 @@ class Dialler:
 
     def send(self, frame: bytes) -> bool:
         connection = self._connection
-        if connection is None or connection.queued_bytes > self._queue_bytes_max:
+        if connection is None or connection.queued_bytes > self._limit_bytes(connection):
             return False
         if connection.queued_bytes > STALL_BYTES:
             if not connection.stalled_since_ns:
@@ -70,13 +70,22 @@ class Dialler:
                 return False
         else:
             connection.stalled_since_ns = 0
-        if connection.half_open and self._target.powered:
+        if connection.half_open and self._back.state.half_open:
+            self._back.effects += 1  # nobody receives the frame
+        elif connection.half_open and self._target.powered:
             # The machine is back and does not know this connection.
             self._network.reached("a connection outlived its listener's machine")
             connection.reset()
             return False
         connection.send(frame)
         return True
+
+    def _limit_bytes(self, connection: Connection) -> int:
+        """The size of the queue beyond which frames are refused."""
+        limit = connection.link.state.buffer_bytes_max
+        if limit and connection.queued_bytes > limit:
+            connection.link.effects += 1
+        return limit or self._queue_bytes_max
 
     @property
     def queued_bytes(self) -> int:
@@ -86,6 +95,11 @@ class Dialler:
     def cut_off(self) -> bool:
         """Whether frames do not pass in one of the two directions."""
         return self._out.held or self._back.held
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether a machine that does not know a connection cannot answer with a reset."""
+        return self.cut_off or self._back.state.half_open
 
     def finish(self) -> None:
         self._closed = True
@@ -214,8 +228,10 @@ class Network:
     def set_link(self, source: str, target: str, state: LinkState) -> None:
         """Set the state of a link; see `splitbrain.nemesis.capabilities.LinkState`."""
         link, back = self.link(source, target), self.link(target, source)
-        link.state = state if state != NORMAL else NORMAL
+        before, link.state = link.state, state if state != NORMAL else NORMAL
         link.disturb()
+        if state.half_open != before.half_open:
+            self._change_half_open(self._machines[source], link, back, state.half_open)
         if not link.state.open and not back.state.open:
             for machine in (self._machines[source], self._machines[target]):
                 for connection in list(machine.connections):
@@ -233,6 +249,29 @@ class Network:
                 connection.queued_bytes -= len(frame)
                 if not connection.broken:
                     connection.send(frame)
+
+    def _change_half_open(self, machine: Machine, link: Link, back: Link, begins: bool) -> None:
+        """Let `machine` lose its connections over the links, or end those that it has lost."""
+        for connection in [*machine.connections, *self._lost_by(machine, back)]:
+            listens, half_open = connection.link is back, connection.half_open
+            dials = connection.link is link
+            if begins and ((listens and not half_open) or (dials and connection.dialler)):
+                self.reached("a connection became half-open")
+                link.effects += 1
+                if dials:
+                    connection.forget_dialler()
+                else:
+                    connection.vanish()
+            elif not begins and ((listens and half_open) or (dials and connection.is_forgotten)):
+                connection.reset()
+
+    def _lost_by(self, machine: Machine, back: Link) -> list[Connection]:
+        """The connections over `back` whose listening end `machine` has lost."""
+        return [
+            connection for other in self._machines.values() if other is not machine
+            for connection in other.connections
+            if connection.link is back and connection.half_open
+        ]
 
     # --- the end of processes and machines ------------------------------------------------
 

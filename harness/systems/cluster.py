@@ -59,7 +59,7 @@ class ProcessCluster(ABC):
     """Starts and stops member processes, injects faults into them, and reads their state.
 
     A subclass defines how one member is started. The class implements `System`, `Killable`,
-    `Pausable`, `Partitionable`, `Traceable`, `Powered`, `Disked`, `Corruptible`, `Maintainable`,
+    `Pausable`, `FaultyLinks`, `Traceable`, `Powered`, `Disked`, `Corruptible`, `Maintainable`,
     `HasMoments` and `CrashReporter`.
 
     All methods must be called in one asyncio loop. The members are killed when the thread of
@@ -299,6 +299,10 @@ class ProcessCluster(ABC):
                 f"the links of {self.name} cannot be changed: it was started without proxies"
             )
         await self._proxies.set_link(source, target, state)
+
+    def link_effects(self, source: MemberName, target: MemberName) -> int:
+        """The number of chunks and connections that the faults of the link have changed so far."""
+        return self._proxies.link_effects(source, target) if self._proxies is not None else 0
 
     async def lose_power(self, members: Sequence[MemberName]) -> None:
         """Kill the members, and lose what their mounted disks have not made durable.

@@ -21,9 +21,8 @@ from splitbrain.nemesis.fault import (
     AtStep,
     BitRot,
     DiskFault,
-    Latency,
+    LinkFault,
     LostSectors,
-    Partition,
     PowerLoss,
 )
 from splitbrain.nemesis.fault_drawing import STEPS_DRAWN
@@ -168,7 +167,7 @@ def needs_proxies(schedule: Schedule) -> bool:
     and reduce etcd's throughput by an eighth.
     """
     return any(
-        isinstance(one.fault, Partition | Latency)
+        isinstance(one.fault, LinkFault)
         or (isinstance(one.fault, AtStep) and one.fault.do == "isolate")
         for one in schedule.faults
     )

@@ -372,7 +372,7 @@ class LocalProcesses(ABC):
 
 
 class ProxiedProcesses(LocalProcesses):
-    """As `LocalProcesses`, with proxies between the members; implements partitions and latency.
+    """As `LocalProcesses`, with proxies between the members; implements all faults of links.
 
     Each member must advertise `LocalMember.dialled` to its peers. Only processes of members can
     connect to a proxy; clients use `LocalMember.ports`.
@@ -396,6 +396,10 @@ class ProxiedProcesses(LocalProcesses):
         if self._proxies is None:
             raise SystemFailed(f"the links of {self._shown_name()} cannot be changed: start it")
         await self._proxies.set_link(source, target, state)
+
+    def link_effects(self, source: MemberName, target: MemberName) -> int:
+        """The number of chunks and connections that the faults of the link have changed so far."""
+        return self._proxies.link_effects(source, target) if self._proxies is not None else 0
 
     async def _open(self) -> None:
         seed = self.options.seed or 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from splitbrain.nemesis.capabilities import CountsEffects
+from splitbrain.nemesis.capabilities import CountsDiskEffects, CountsLinkEffects
 from splitbrain.nemesis.fault import MemberName
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.topology import Link
@@ -38,16 +38,21 @@ def running(members: Sequence[MemberName], in_force: FaultsInForce) -> tuple[Mem
     )
 
 
-def on_links(links: Sequence[Link], in_force: FaultsInForce) -> Effect:
-    """Count changes on `links` from now on. Call this before the fault is injected."""
+def on_links(
+    links: Sequence[Link], in_force: FaultsInForce, changed: str = "held back, delayed or broken"
+) -> Effect:
+    """Count changes on `links` from now on. Call this before the fault is injected.
+
+    `changed` says in the effect how frames and connections were changed.
+    """
     system = in_force.system
-    if not isinstance(system, CountsEffects):
+    if not isinstance(system, CountsLinkEffects):
         return unknown
     before = sum(system.link_effects(*link) for link in links)
 
     def effect() -> str:
         count = sum(system.link_effects(*link) for link in links) - before
-        return f"{count} frames and connections held back, delayed or broken" if count else ""
+        return f"{count} frames and connections {changed}" if count else ""
 
     return effect
 
@@ -55,7 +60,7 @@ def on_links(links: Sequence[Link], in_force: FaultsInForce) -> Effect:
 def on_disks(members: Sequence[MemberName], in_force: FaultsInForce) -> Effect:
     """Count changes on disks from now on. Call this before the fault is injected."""
     system = in_force.system
-    if not isinstance(system, CountsEffects):
+    if not isinstance(system, CountsDiskEffects):
         return unknown
     before = sum(map(system.disk_effects, members))
 

@@ -41,14 +41,24 @@ class LinkTable:
 def combine(one: LinkState, other: LinkState) -> LinkState:
     """The state of a link on which both conditions are in force, as of two devices in a row.
 
-    The link is cut if either condition cuts it. Delays and jitters add up, and the lower rate
-    applies.
+    The link is cut if either condition cuts it. Delays and jitters add up, and the lower rate and
+    the smaller buffer apply. A packet is lost or changed if either condition loses or changes it.
     """
     rates = [rate for rate in (one.rate_bytes_per_s, other.rate_bytes_per_s) if rate]
+    buffers = [size for size in (one.buffer_bytes_max, other.buffer_bytes_max) if size]
     return LinkState(
         open=one.open and other.open,
         black_hole=one.black_hole or other.black_hole,
         delay_ms=one.delay_ms + other.delay_ms,
         jitter_ms=one.jitter_ms + other.jitter_ms,
         rate_bytes_per_s=min(rates, default=0),
+        buffer_bytes_max=min(buffers, default=0),
+        lost_percent=_either(one.lost_percent, other.lost_percent),
+        corrupt_percent=_either(one.corrupt_percent, other.corrupt_percent),
+        half_open=one.half_open or other.half_open,
     )
+
+
+def _either(one: float, other: float) -> float:
+    """The probability, in percent, that at least one of two independent events happens."""
+    return one + other - one * other / 100 if one and other else one or other

@@ -4,20 +4,18 @@ A connection carries frames in one direction only, from the member that connects
 listens. Each directed link of the cluster is therefore a separate connection and can fail
 independently.
 
-A frame consists of its length (4 bytes, big-endian), the CRC32C of its payload (4 bytes) and the
-payload. A wrong checksum ends the connection, because the position of the next frame is unknown.
+`splitbrain.node.peer_frame` describes the frames.
 """
 
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import Callable
 from typing import cast
 
-import google_crc32c
+from splitbrain.node import peer_frame
+from splitbrain.node.peer_frame import HEADER, framed
 
-HEADER = struct.Struct(">II")
 FRAME_BYTES_MAX = 64 * 1024**2
 RECEIVE_BYTES_MAX = 256 * 1024
 
@@ -26,10 +24,6 @@ REDIAL_BACKOFF_S = (0.05, 0.1, 0.2, 0.4)
 STALL_TIMEOUT_S = 5.0
 """A link reconnects if the peer reads no bytes for this time. Source: the read timeout of etcd's
 rafthttp streams (ConnReadTimeout)."""
-
-
-def framed(payload: bytes) -> bytes:
-    return HEADER.pack(len(payload), google_crc32c.value(payload)) + payload
 
 
 class FrameReceiver(asyncio.Protocol):
@@ -68,7 +62,7 @@ class FrameReceiver(asyncio.Protocol):
                 break
             payload = bytes(buffer[start + HEADER.size : end])
             start = end
-            if google_crc32c.value(payload) != checksum or not self._take(payload):
+            if not peer_frame.intact(payload, checksum) or not self._take(payload):
                 self._abort()
                 return
         del buffer[:start]

@@ -139,3 +139,59 @@ def test_a_connection_to_a_restarted_machine_breaks_when_it_sends() -> None:
     pair.wait(0.3)
     assert not pair.link.connected
     assert pair.coverage.counts["a connection outlived its listener's machine"] == 1
+
+
+def test_lost_frames_arrive_late_and_in_order() -> None:
+    pair = Pair(NetworkConditions())
+    pair.network.set_link("a", "b", LinkState(lost_percent=20.0))
+    pair.send()
+    pair.wait(0.1)
+    assert pair.received != list(range(FRAMES))
+    pair.wait(60)
+    assert pair.received == list(range(FRAMES))
+    assert 10 < pair.network.link("a", "b").effects < 90
+
+
+def test_a_corrupted_frame_ends_the_connection() -> None:
+    pair = Pair(NetworkConditions())
+    pair.network.set_link("a", "b", LinkState(corrupt_percent=100.0))
+    pair.send(count=1)
+    pair.wait(0.01)
+    assert not pair.link.connected
+    pair.network.set_link("a", "b", NORMAL)
+    pair.wait(2)
+    pair.send(count=3)
+    pair.wait(1)
+    assert pair.received == [0, 1, 2]
+    assert pair.network.link("a", "b").effects >= 1
+
+
+def test_a_connection_that_the_listener_has_lost_swallows_frames_until_the_fault_ends() -> None:
+    pair = Pair(NetworkConditions())
+    pair.network.set_link("b", "a", LinkState(half_open=True))
+    pair.send(count=3)
+    pair.wait(3)
+    assert pair.link.connected
+    assert pair.received == []
+    assert pair.network.link("b", "a").effects == 4
+    pair.network.set_link("b", "a", NORMAL)
+    pair.wait(1)
+    pair.send(count=3)
+    pair.wait(1)
+    assert pair.received == [0, 1, 2]
+    assert pair.introductions == 2
+
+
+def test_a_connection_that_the_dialler_has_lost_is_dialled_again() -> None:
+    pair = Pair(NetworkConditions())
+    pair.network.set_link("a", "b", LinkState(half_open=True))
+    pair.wait(1)
+    pair.send(count=3)
+    pair.wait(1)
+    assert pair.received == [0, 1, 2]
+    assert pair.introductions == 2
+    pair.network.set_link("a", "b", NORMAL)
+    pair.wait(1)
+    assert pair.link.connected
+    assert pair.introductions == 2
+    assert pair.network.link("a", "b").connections == 1

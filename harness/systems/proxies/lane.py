@@ -9,6 +9,8 @@ waits in the same queue.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections import deque
 from collections.abc import Callable
 
@@ -18,6 +20,8 @@ QUEUE_BYTES_MAX = 4 * 1024 * 1024
 """The limit of the queue. A link of 40 MB/s with a delay of 100 ms has 4 MB in flight."""
 
 _END = b""
+_SO_BUF_LOCK = 72
+"""Source: asm-generic/socket.h."""
 
 
 class Lane:
@@ -40,6 +44,7 @@ class Lane:
         self._sink_full = False
         self._reading = True
         self._closed = False
+        self._buffer_bytes_max = 0
 
     def read_from(self, source: asyncio.Transport, reading: bool) -> None:
         """Set the source. `reading` is False if the transport is paused at present."""
@@ -51,6 +56,13 @@ class Lane:
         self._sink = sink
         self.link_changed()
 
+    def discard(self) -> None:
+        """Accept and drop all further bytes of the source."""
+        self.close()
+        if self._source is not None and not self._reading and not self._source.is_closing():
+            self._reading = True
+            self._source.resume_reading()
+
     def close(self) -> None:
         """Drop the queue and stop moving bytes."""
         self._closed = True
@@ -61,13 +73,16 @@ class Lane:
     # --- called by the two transports --------------------------------------------
 
     def received(self, data: bytes) -> None:
+        if self._closed:
+            self._link.count(1)  # the other end of a half-open connection is gone
+            return
         if not self._queue and self._link.plain and self._sink is not None:
             if not self._sink.is_closing():  # uvloop raises here, asyncio does not
                 self._sink.write(data)
             return
         piece = self._link.piece_bytes_max() or len(data)
         for start in range(0, len(data), piece):
-            self._enqueue(data[start : start + piece])
+            self._enqueue(self._link.altered(data[start : start + piece]))
         self._move()
 
     def ended(self) -> None:
@@ -82,6 +97,8 @@ class Lane:
 
     def link_changed(self) -> None:
         """The state of the link has changed, so compute anew when each chunk is due."""
+        if self._source is not None and not self._source.is_closing():
+            self._limit_receive_buffer(self._source)
         waiting = [chunk for _, chunk in self._queue]
         self._queue.clear()
         self._queued_bytes = 0
@@ -90,10 +107,26 @@ class Lane:
             self._enqueue(chunk)
         self._move()
 
+    def _limit_receive_buffer(self, source: asyncio.Transport) -> None:
+        """Give the kernel's buffer in front of the lane the size that the link allows."""
+        size = self._link.state.buffer_bytes_max
+        if size == self._buffer_bytes_max:
+            return
+        self._buffer_bytes_max = size
+        sock = source.get_extra_info("socket")
+        with contextlib.suppress(OSError):
+            if size:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+            else:  # the kernel chooses the size again
+                sock.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
+
     # --- moving --------------------------------------------------------------------
 
     def _enqueue(self, chunk: bytes) -> None:
-        due = max(self._link.due_s(self._loop.time(), len(chunk)), self._last_due_s)
+        now = self._loop.time()
+        due = max(self._link.due_s(now, len(chunk)), self._last_due_s)
+        if due > now:
+            self._link.count(1)
         self._last_due_s = due
         self._queue.append((due, chunk))
         self._queued_bytes += len(chunk)
@@ -127,7 +160,8 @@ class Lane:
 
     def _set_reading(self) -> None:
         """Pause or resume the source."""
-        room = not self._sink_full and self._queued_bytes < QUEUE_BYTES_MAX
+        limit = self._link.state.buffer_bytes_max or QUEUE_BYTES_MAX
+        room = not self._sink_full and self._queued_bytes < limit
         may_read = room and self._sink is not None and not self._link.held and not self._closed
         if self._source is None or self._source.is_closing() or may_read == self._reading:
             return

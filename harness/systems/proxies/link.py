@@ -6,10 +6,17 @@ result is a time in seconds of the same clock.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
 
+PACKET_BYTES = 1448
+"""The bytes of a stream that a packet carries on Ethernet."""
+RETRANSMIT_S = 0.2
+"""The time after which TCP sends a lost packet again. It doubles with each loss of the packet.
+Source: Linux's TCP_RTO_MIN."""
+RETRANSMITS_MAX = 7
 SLOW_PIECE_S = 0.02
 """On a link with a limited rate, bytes are passed on in pieces that take about this long."""
 
@@ -17,8 +24,10 @@ SLOW_PIECE_S = 0.02
 class Link:
     """The state of one direction between two members, shared by all its connections."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, count: Callable[[int], None] = lambda _: None) -> None:
         self.state: LinkState = NORMAL
+        self.count = count
+        """Called with the number of chunks and connections that the state has changed."""
         self._random = random
         self._free_at_s = 0.0
         """With a limited rate: the time at which all bytes accepted so far have been passed on."""
@@ -36,7 +45,10 @@ class Link:
     def plain(self) -> bool:
         """Whether the link passes on bytes immediately."""
         state = self.state
-        return not (self.held or state.delay_ms or state.jitter_ms or state.rate_bytes_per_s)
+        return not (
+            self.held or state.delay_ms or state.jitter_ms or state.rate_bytes_per_s
+            or state.lost_percent or state.corrupt_percent
+        )
 
     def piece_bytes_max(self) -> int:
         """The limit of bytes in one piece; 0 means that there is no limit."""
@@ -57,4 +69,35 @@ class Link:
             self._free_at_s = max(self._free_at_s, now_s) + size / state.rate_bytes_per_s
             due = self._free_at_s
         jitter_ms = self._random.uniform(-state.jitter_ms, state.jitter_ms)
-        return due + max(state.delay_ms + jitter_ms, 0.0) / 1000
+        return due + max(state.delay_ms + jitter_ms, 0.0) / 1000 + self._resent_s(size)
+
+    def _resent_s(self, size: int) -> float:
+        """The delay of a chunk because packets of it are lost and sent again."""
+        if not self.state.lost_percent:
+            return 0.0
+        late_s, pause_s, size_left = 0.0, RETRANSMIT_S, size
+        for _ in range(RETRANSMITS_MAX):
+            if not self._hits(self.state.lost_percent, size_left):
+                break
+            late_s += pause_s
+            pause_s *= 2
+            size_left = PACKET_BYTES  # TCP sends again only what was lost
+        return late_s
+
+    def altered(self, chunk: bytes) -> bytes:
+        """The chunk as it arrives: with one bit flipped, if one of its packets is corrupted."""
+        if not chunk or not self._hits(self.state.corrupt_percent, len(chunk)):
+            return chunk
+        place = self._random.randrange(len(chunk))
+        changed = bytearray(chunk)
+        changed[place] ^= 1 << self._random.randrange(8)
+        self.count(1)
+        return bytes(changed)
+
+    def _hits(self, percent: float, size: int) -> bool:
+        """Whether an event, which hits each packet with probability `percent`, hits a chunk."""
+        if not percent or not size:
+            return False
+        packets = -(-size // PACKET_BYTES)
+        missed: float = (1 - min(percent, 100.0) / 100) ** packets
+        return self._random.random() >= missed

@@ -8,6 +8,8 @@ requests of their receiver.
 
 - If both links of a pair are closed (`open` is False), its connections are reset, and so are
   new ones.
+- If a link is `half_open`, the source's end of each existing connection is reset. The other end
+  stays open, and what it sends is discarded.
 - If a link is held (`black_hole`, or closed in one direction), connections stay open and new
  ones are accepted, but no byte passes in that direction. The target is dialled only when
  bytes may reach it. The bytes that wait pass when the link is normal again: late, in order,
@@ -24,7 +26,8 @@ import asyncio
 import logging
 import socket
 import struct
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import Any, cast
 
@@ -46,11 +49,21 @@ _RESET = struct.pack("ii", 1, 0)
 log = logging.getLogger("splitbrain.proxy")
 
 
-class Proxies:
-    """All proxies of one cluster. `seed` seeds the jitter of each link."""
+def _no_count(link: tuple[MemberName, MemberName], changed: int) -> None:
+    """Ignore the effects of faults."""
 
-    def __init__(self, seed: int) -> None:
+
+class Proxies:
+    """All proxies of one cluster. `seed` seeds the random draws of each link.
+
+    `count` is called with a link and the number of chunks and connections that it has changed.
+    """
+
+    def __init__(
+        self, seed: int, count: Callable[[tuple[MemberName, MemberName], int], None] = _no_count
+    ) -> None:
         self._seed = seed
+        self._count = count
         self._links: dict[tuple[MemberName, MemberName], Link] = {}
         self._names: dict[int, MemberName] = {}
         """Process id → the member that the process belongs to."""
@@ -78,15 +91,26 @@ class Proxies:
 
     def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
         """Set the state of a link. It applies also to bytes that the link has kept back so far."""
-        self.link(source, target).set(state)
+        link = self.link(source, target)
+        before, was_held = link.state, link.held
+        link.set(state)
         for connection in tuple(self._connections):
-            if {source, target} == {connection.source, connection.target}:
-                connection.link_changed()
+            if {source, target} != {connection.source, connection.target}:
+                continue
+            if link.held and not was_held:
+                link.count(1)
+            if state.half_open and not before.half_open:
+                link.count(1)
+                connection.abandon(source)
+            elif before.half_open and not state.half_open and connection.abandoned_by == source:
+                connection.reset()
+                continue
+            connection.link_changed()
 
     def link(self, source: MemberName, target: MemberName) -> Link:
         key = (source, target)
         if key not in self._links:
-            self._links[key] = Link(self._random(*key))
+            self._links[key] = Link(self._random(*key), partial(self._count, key))
         return self._links[key]
 
     def broken(self, one: MemberName, other: MemberName) -> bool:
@@ -117,6 +141,7 @@ class Proxies:
             log.warning("refused a connection to %s: no member dialled it", dialler_end.target)
             reset(dialler_end.transport)
         elif dialler_end.transport.is_closing() or self.broken(source, dialler_end.target):
+            self.link(source, dialler_end.target).count(1)
             reset(dialler_end.transport)
         else:
             connection = Connection(self, source, dialler_end)
@@ -207,8 +232,9 @@ class DiallerEnd(asyncio.Protocol):
         self.connection.backward.sink_full(False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.connection is not None:
-            self.connection.lost(exc)
+        connection = self.connection
+        if connection is not None and connection.abandoned_by != connection.source:
+            connection.lost(exc)
 
 
 class TargetEnd(asyncio.Protocol):
@@ -234,7 +260,8 @@ class TargetEnd(asyncio.Protocol):
         self._connection.forward.sink_full(False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._connection.lost(exc)
+        if self._connection.abandoned_by != self._connection.target:
+            self._connection.lost(exc)
 
 
 class Connection:
@@ -246,15 +273,29 @@ class Connection:
         self._dialler_end = dialler_end
         self._target_end: asyncio.Transport | None = None
         self._connecting = False
+        self.abandoned_by: MemberName | None = None
+        """The member whose end is gone, while the other end is open."""
         self.source = source
         self.target = dialler_end.target
         self.forward = Lane(loop, proxies.link(source, self.target), self._lane_done)
         self.backward = Lane(loop, proxies.link(self.target, source), self._lane_done)
         dialler_end.join(self)
 
+    def abandon(self, member: MemberName) -> None:
+        """Reset the end of `member`. The other end stays open, and its bytes are discarded."""
+        if self._target_end is None or self.abandoned_by is not None:
+            self.reset()
+            return
+        self.abandoned_by = member
+        self.forward.discard()
+        self.backward.discard()
+        reset(self._dialler_end.transport if member == self.source else self._target_end)
+
     def link_changed(self) -> None:
         if self._proxies.broken(self.source, self.target):
             self.reset()
+            return
+        if self.abandoned_by is not None:
             return
         if not self._connecting and not self._proxies.link(self.source, self.target).held:
             self._connecting = True

@@ -12,9 +12,11 @@ harness exits or closes its end of the pair.
 from __future__ import annotations
 
 import asyncio
+import mmap
 import os
 import signal
 import socket
+import struct
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +30,8 @@ from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.fault import MemberName
 
 ANSWER_TIMEOUT_S = 10.0
+LINKS_MAX = 4_096
+COUNTER = struct.Struct("=Q")
 
 
 class Listen(msgspec.Struct, frozen=True, tag_field="do", tag="listen"):
@@ -43,6 +47,8 @@ class SetLink(msgspec.Struct, frozen=True, tag_field="do", tag="set_link"):
     source: MemberName
     target: MemberName
     state: LinkState
+    slot: int
+    """The place of the link's counter in the shared memory."""
 
 
 Command = Listen | SetOwners | SetLink
@@ -65,14 +71,21 @@ class ProxyProcess:
         self._lock = asyncio.Lock()
         self._unread_answers = 0
         """The number of answers that have not been read yet."""
+        self._slots: dict[tuple[MemberName, MemberName], int] = {}
+        self._counters: mmap.mmap | None = None
+        """Shared memory in which the process counts what each link has changed."""
 
     async def start(self) -> None:
         ours, theirs = socket.socketpair()
+        memory = os.memfd_create("splitbrain-links")
+        os.ftruncate(memory, LINKS_MAX * COUNTER.size)
+        self._counters = mmap.mmap(memory, LINKS_MAX * COUNTER.size)
         with theirs:
-            handle = theirs.fileno()
+            handles = (theirs.fileno(), memory)
             module = "splitbrain.harness.systems.proxies.proxy_process"
-            command = (sys.executable, "-P", "-m", module, str(handle), str(self._seed))
-            self._child = spawn(command, python_env(), self._log, pass_fds=(handle,))
+            command = (sys.executable, "-P", "-m", module, *map(str, handles), str(self._seed))
+            self._child = spawn(command, python_env(), self._log, pass_fds=handles)
+        os.close(memory)
         self._reader, self._writer = await asyncio.open_unix_connection(sock=ours)
 
     async def listen(self, target: MemberName, port: int) -> int:
@@ -84,7 +97,15 @@ class ProxyProcess:
         await self._ask(SetOwners(dict(pids)))
 
     async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
-        await self._ask(SetLink(source, target, state))
+        slot = self._slots.setdefault((source, target), len(self._slots))
+        await self._ask(SetLink(source, target, state, slot))
+
+    def link_effects(self, source: MemberName, target: MemberName) -> int:
+        """The number of chunks and connections that the faults of the link have changed so far."""
+        slot = self._slots.get((source, target))
+        if slot is None or self._counters is None:
+            return 0
+        return int(COUNTER.unpack_from(self._counters, slot * COUNTER.size)[0])
 
     async def stop(self) -> None:
         """End the process. It may be called in any state."""
@@ -133,15 +154,31 @@ class ProxyProcess:
 # --- in the process of the proxies ----------------------------------------------------
 
 
-async def _serve(control: socket.socket, seed: int) -> None:
+class _Counters:
+    """Counts what each link has changed, in memory that the harness reads."""
+
+    def __init__(self, memory: int) -> None:
+        self._memory = mmap.mmap(memory, LINKS_MAX * COUNTER.size)
+        self.slots: dict[tuple[MemberName, MemberName], int] = {}
+
+    def add(self, link: tuple[MemberName, MemberName], changed: int) -> None:
+        slot = self.slots.get(link, LINKS_MAX)
+        if slot < LINKS_MAX:
+            place = slot * COUNTER.size
+            (count,) = COUNTER.unpack_from(self._memory, place)
+            COUNTER.pack_into(self._memory, place, count + changed)
+
+
+async def _serve(control: socket.socket, memory: int, seed: int) -> None:
     """Execute commands until the harness closes its end."""
     reader, writer = await asyncio.open_unix_connection(sock=control)
     decoder = msgspec.json.Decoder(Command)
-    proxies = Proxies(seed)
+    counters = _Counters(memory)
+    proxies = Proxies(seed, counters.add)
     try:
         while line := await reader.readline():
             try:
-                answer = await _execute(proxies, decoder.decode(line))
+                answer = await _execute(proxies, counters, decoder.decode(line))
             except OSError as problem:
                 answer = Answer(error=str(problem))
             writer.write(msgspec.json.encode(answer) + b"\n")
@@ -149,13 +186,14 @@ async def _serve(control: socket.socket, seed: int) -> None:
         await proxies.close()
 
 
-async def _execute(proxies: Proxies, command: Command) -> Answer:
+async def _execute(proxies: Proxies, counters: _Counters, command: Command) -> Answer:
     match command:
         case Listen(target, port):
             return Answer(port=await proxies.listen(target, port))
         case SetOwners(pids):
             proxies.set_owners(pids)
-        case SetLink(source, target, state):
+        case SetLink(source, target, state, slot):
+            counters.slots[source, target] = slot
             proxies.set_link(source, target, state)
     return Answer()
 
@@ -166,7 +204,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness handles a Ctrl-C
     control = socket.socket(fileno=int(sys.argv[1]))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(control, int(sys.argv[2])))
+        runner.run(_serve(control, int(sys.argv[2]), int(sys.argv[3])))
     os._exit(0)
 
 

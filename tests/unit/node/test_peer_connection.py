@@ -11,8 +11,8 @@ from random import Random
 
 import pytest
 
+from splitbrain.node.peer_frame import HEADER, framed
 from splitbrain.node.real.network import RealNetwork
-from splitbrain.node.real.peer_connection import HEADER, framed
 from splitbrain.node.world import AddressInUse
 
 

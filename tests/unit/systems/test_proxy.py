@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ class Pair:
     """This process is member n1, which dials n2 through its proxy, and the listener of n2."""
 
     def __init__(self) -> None:
-        self.proxies = Proxies(seed=1)
+        self.changed: Counter[tuple[str, str]] = Counter()
+        self.proxies = Proxies(1, lambda link, count: self.changed.update({link: count}))
         self.accepted: asyncio.Queue[Stream] = asyncio.Queue()
 
     async def __aenter__(self) -> Pair:
@@ -371,3 +373,80 @@ def test_the_end_of_the_process_of_the_proxies_is_reported_with_its_log(
 
     with asyncio.Runner(loop_factory=new_loop) as loop:
         loop.run(main())
+
+
+def test_lost_packets_arrive_late_and_in_order_and_each_loss_is_counted(run: Run) -> None:
+    async def main() -> None:
+        async with Pair() as pair:
+            (_, w1), (r2, _) = await pair.joined()
+            pair.set(LinkState(lost_percent=100.0))
+            w1.write(b"late")
+            assert await nothing_arrives(r2)
+            pair.set(LinkState(lost_percent=20.0))
+            data = os.urandom(2_000)
+            for place in range(0, len(data), 100):
+                w1.write(data[place : place + 100])
+                await asyncio.sleep(0.002)
+            assert await asyncio.wait_for(r2.readexactly(2_004), 15) == b"late" + data
+            assert pair.changed["n1", "n2"] >= 1
+            assert pair.changed["n2", "n1"] == 0
+
+    run(main())
+
+
+def test_a_corrupting_link_flips_one_bit_of_a_packet(run: Run) -> None:
+    async def main() -> None:
+        async with Pair() as pair:
+            (_, w1), (r2, _) = await pair.joined()
+            pair.set(LinkState(corrupt_percent=100.0))
+            w1.write(bytes(50))
+            got = int.from_bytes(await asyncio.wait_for(r2.readexactly(50), 5), "big")
+            assert got.bit_count() == 1
+            assert pair.changed["n1", "n2"] == 1
+            pair.set(NORMAL)
+            w1.write(bytes(50))
+            assert await asyncio.wait_for(r2.readexactly(50), 5) == bytes(50)
+
+    run(main())
+
+
+@pytest.mark.parametrize("loses_it", ["n1", "n2"])
+def test_one_end_of_a_half_open_connection_is_reset_and_the_other_sends_to_nobody(
+    run: Run, loses_it: str
+) -> None:
+    async def main() -> None:
+        async with Pair() as pair:
+            one, other = await pair.joined()
+            (lost, _), (kept, w_kept) = (one, other) if loses_it == "n1" else (other, one)
+            link = ("n1", "n2") if loses_it == "n1" else ("n2", "n1")
+            pair.proxies.set_link(*link, LinkState(half_open=True))
+            assert await closed(lost)
+            w_kept.write(bytes(1_000_000))
+            await asyncio.wait_for(w_kept.drain(), 5)
+            assert await nothing_arrives(kept)
+            (_, w1), (r2, _) = await pair.joined()
+            w1.write(b"a new connection is normal")
+            assert await r2.readexactly(26) == b"a new connection is normal"
+            assert pair.changed[link] >= 1
+            pair.proxies.set_link(*link, NORMAL)
+            assert await closed(kept)
+            w1.write(b"x")
+            assert await r2.readexactly(1) == b"x"
+
+    run(main())
+
+
+def test_a_slow_receiver_fills_the_buffers_of_its_sender(run: Run) -> None:
+    async def main() -> None:
+        async with Pair() as pair:
+            (_, w1), (r2, _) = await pair.joined()
+            pair.set(LinkState(rate_bytes_per_s=1_000, buffer_bytes_max=4_096))
+            sock = w1.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+            w1.write(bytes(400_000))
+            await asyncio.sleep(SOON_S)
+            assert w1.transport.get_write_buffer_size() > 100_000
+            pair.set(NORMAL)
+            assert len(await asyncio.wait_for(r2.readexactly(400_000), 10)) == 400_000
+
+    run(main())
