@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -32,7 +33,6 @@ from splitbrain.node.world import AddressInUse, DirectoryInUse, DiskError
 
 DEFAULT_QUOTA_BYTES = 2 * 1024**3
 
-EXIT_FLAGS = 2
 EXIT_START = 1
 
 LOOPBACK_CLIENTS = "http://127.0.0.1:2379"
@@ -205,13 +205,12 @@ def main(**flags: object) -> None:
     environment variable SPLITBRAIN_FAILPOINTS sets failpoints.
 
     Exit codes: 0 stopped by a signal or removed from the cluster, 1 start failed or the member had
-    to stop, 2 wrong flags.
+    to stop, 2 wrong flags (254 if `splitbrain node start` is the command).
     """
     try:
         config = member_config(flags)
     except ConfigError as problem:
-        click.echo(f"error: {problem}", err=True)
-        sys.exit(EXIT_FLAGS)
+        raise click.UsageError(str(problem)) from problem
     # All objects that exist now live until the end, so the garbage collector can ignore them.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
@@ -318,26 +317,36 @@ def _world(config: Config, flags: dict[str, object]) -> RealWorld:
     )
 
 
-def restore_member(backup: Path, arguments: Sequence[str]) -> str:
+def restore_member(backup: Path, arguments: Sequence[str], command: str) -> str:
     """Create the data of the member that the flags describe from a backup.
+
+    `command` is the command line before `arguments`, for messages about wrong flags. If the
+    restoration fails, a data directory that did not exist is removed again.
 
     Returns one line that says what was restored. Raises ConfigError, DataRefused, DiskError,
     DirectoryInUse, BackupCorrupt, or click's exceptions for wrong flags.
     """
-    with main.make_context("restore", list(arguments)) as context:
+    with main.make_context(command, list(arguments)) as context:
         config = member_config(context.params)
-    world = _world(config, context.params)
     content = backup.read_bytes()
+    folder = Path(config.data_dir)
+    existed = folder.exists()
+    try:
+        world = _world(config, context.params)
 
-    async def work() -> int:
-        world.disk.lock()
-        try:
-            return await restore(world.disk, config, content)
-        finally:
-            await world.end_tasks()
-            world.close()
+        async def work() -> int:
+            world.disk.lock()
+            try:
+                return await restore(world.disk, config, content)
+            finally:
+                await world.end_tasks()
+                world.close()
 
-    revision = asyncio.run(work())
+        revision = asyncio.run(work())
+    except BaseException:
+        if not existed:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     return f"restored {config.name} at revision {revision} in {config.data_dir}"
 
 

@@ -14,7 +14,8 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
 SINGLE = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE")
-PATTERNS = ("docs/**/*.md", "docs/**/*.png", "docs/ci/*.yml", "examples/**/README.md")
+PATTERNS = ("docs/**/*.md", "docs/**/*.png", "docs/ci/*.yml", "examples/**/README.md",
+            "examples/**/finds.toml")
 
 
 def paths() -> Iterator[str]:

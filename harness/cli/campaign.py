@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from splitbrain.harness.cli.run_options import given, run_options
+from splitbrain.harness.cli.run_options import WORKERS_MAX, given, run_options
 from splitbrain.harness.cli.time_option import duration
 from splitbrain.harness.errors import BadArguments
 
@@ -42,7 +42,8 @@ CORPUS = "histories/corpus"
               help="Try every combination of values of N axes in each round.")
 @click.option("--adaptive", is_flag=True,
               help="Choose each run by what the earlier runs reached. Simulation only.")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+@click.option("--workers", type=click.IntRange(1, WORKERS_MAX), default=1, show_default=True,
+              metavar="N",
               help="The number of processes that do runs.")
 @click.option("--corpus", type=click.Path(file_okay=False, path_type=Path), default=Path(CORPUS),
               show_default=True, help="The folder of saved runs, which are repeated first.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from splitbrain.harness.errors import BadArguments
 SKELETON = Path(str(splitbrain.__file__)).parent / "harness" / "skeleton"
 FILES = ("toy_store.py", "my_store.py", "test_my_store.py")
 MARK = "# REPLACE: "
+INSTALL = "pip install 'splitbrain[pytest]'"
 CONFIGURATION = "pytest.ini"
 CONFIGURATION_TEXT = """\
 [pytest]
@@ -28,6 +30,9 @@ def command(folder: Path) -> int:
     The files are my_store.py (a system and a client), test_my_store.py, toy_store.py (a store of
     70 lines) and pytest.ini. The test passes as it is. Replace the marked lines by those of your
     store. Existing files are not overwritten.
+
+    The test needs pytest, which is installed with the extra `pytest`:
+    pip install 'splitbrain[pytest]'.
 
     \b
     Example:
@@ -49,6 +54,8 @@ def command(folder: Path) -> int:
             f"{folder} cannot be written: {problem.strerror}; give another folder"
         ) from problem
     click.echo(f"wrote {', '.join((*FILES, CONFIGURATION))}")
+    if importlib.util.find_spec("pytest") is None:
+        click.echo(f"the test needs pytest:  {INSTALL}")
     click.echo("run the test:  pytest")
     click.echo("replace, one after the other:")
     for place, what in replacements(folder / "my_store.py"):

@@ -102,9 +102,17 @@ FORMER_NAMES = {"spoils": "corruptions"}
 """Former names of sections, which are accepted and not shown."""
 
 
+class SectionName(click.Choice[str]):
+    """The title of a section. A former name is converted to the present one."""
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        return super().convert(FORMER_NAMES.get(value, value), param, ctx)
+
+
 @click.command("list", short_help="List the names that options take.")
-@click.argument("section", required=False, metavar=f"[{'|'.join(SECTIONS)}]",
-                type=click.Choice((*SECTIONS, *FORMER_NAMES)))
+@click.argument("section", required=False, metavar="[SECTION]", type=SectionName(tuple(SECTIONS)))
 def command(section: str | None) -> int:
     """List workloads, nemeses, systems, checkers, mutants, known bugs and corruptions, or one
     SECTION alone.
@@ -112,7 +120,7 @@ def command(section: str | None) -> int:
     The title of each section names the option that takes its names. The option takes each
     name exactly as it is printed.
     """
-    for title in (FORMER_NAMES.get(section, section),) if section else SECTIONS:
+    for title in (section,) if section else SECTIONS:
         option, rows_of = SECTIONS[title]
         click.secho(f"{title} ({option}{NOTES.get(title, '')})", bold=True)
         rows = list(rows_of())

@@ -30,14 +30,14 @@ def start(flags: tuple[str, ...]) -> None:
     """
     from splitbrain.node.__main__ import main
 
-    main(args=list(flags), prog_name="splitbrain node start")
+    main(args=list(flags), prog_name="splitbrain node start", standalone_mode=False)
 
 
 @command.command("cluster", short_help="Start a local cluster.")
 @click.option("--members", default=3, show_default=True, type=click.IntRange(1, 9))
 @click.option("--data-dir", default="splitbrain-cluster", show_default=True, metavar="DIR",
               help="The folder with the members' data. An existing one is used again.")
-@click.option("--client-port", default=2379, show_default=True,
+@click.option("--client-port", default=2379, show_default=True, type=click.IntRange(1, 65_535),
               help="The first member's port for clients. The others' are 10, 20, … higher.")
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED)
 def cluster(members: int, data_dir: str, client_port: int, flags: tuple[str, ...]) -> int:
@@ -77,7 +77,7 @@ def restore(backup: str, flags: tuple[str, ...]) -> int:
     from splitbrain.node.world import DirectoryInUse, DiskError
 
     try:
-        click.echo(restore_member(Path(backup), flags))
+        click.echo(restore_member(Path(backup), flags, "splitbrain node restore"))
     except (BackupCorrupt, ConfigError, DataRefused, DirectoryInUse, DiskError) as problem:
         raise BadArguments(str(problem)) from problem
     return 0

@@ -136,6 +136,9 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+WORKERS_MAX = 256
+"""The most processes that share the runs of a campaign."""
+
 PROCESSES_ONLY = (
     "system", "etcd_binary", "member_flags", "client", "client_options", "system_options",
     "known",

@@ -11,7 +11,7 @@ import click
 @click.option("--store", default=None, metavar="DIR",
               help="The folder of runs.  [default: `store` of [tool.splitbrain], or ./store]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
-@click.option("--port", default=8080, show_default=True,
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65_535),
               help="The port to listen at; 0 is any free port.")
 def command(store: str | None, host: str, port: int) -> int:
     """Show the runs of a store in a web browser, until Ctrl-C.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from splitbrain.harness.cli.run_options import given, run_options, simulated_alone
+from splitbrain.harness.cli.run_options import WORKERS_MAX, given, run_options, simulated_alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,8 @@ PLAIN_PROGRESS_S = 30.0
 @click.option("--runs", default=1, show_default=True, metavar="N",
               help="How many seeds to run, from --seed on. For each run that is not valid, the "
                    "command that repeats it is printed.")
-@click.option("--workers", default=1, show_default=True, metavar="W",
+@click.option("--workers", type=click.IntRange(1, WORKERS_MAX), default=1, show_default=True,
+              metavar="W",
               help="How many processes share the runs.")
 @click.option("--adaptive", is_flag=True,
               help="Choose each run by what the earlier runs reached, instead of running the seeds"
@@ -65,8 +66,8 @@ def command(
     """
     from splitbrain.harness.errors import BadArguments
 
-    if runs < 1 or workers < 1:
-        raise BadArguments(f"--runs {runs} --workers {workers}: expected 1 or more of both")
+    if runs < 1:
+        raise BadArguments(f"--runs {runs}: expected 1 or more")
     if schedule is not None:
         if runs > 1 or workers > 1 or adaptive:
             raise BadArguments(

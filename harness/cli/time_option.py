@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+DAYS_MAX = timedelta.max.days
 EXPECTED = "a number and a unit, such as 90m, 12h, 7d or 2w"
 
 
@@ -23,7 +24,7 @@ def duration(
     try:
         return timedelta(**{UNITS[found[2]]: float(found[1])})
     except OverflowError:
-        raise click.BadParameter(f"{value!r} is too long") from None
+        raise click.BadParameter(f"{value!r} is too long: expected at most {DAYS_MAX}d") from None
 
 
 def moment(
@@ -36,15 +37,17 @@ def moment(
     """
     if value is None:
         return None
+    if re.fullmatch(r"[\d.]+[mhdw]", value.strip()):
+        ago = duration(context, parameter, value)
+        assert ago is not None
+        try:
+            return int((datetime.now(UTC) - ago).timestamp())
+        except OverflowError:
+            raise click.BadParameter(f"{value!r} is before the year 1") from None
     try:
         at = datetime.fromisoformat(value.strip())
     except ValueError:
-        try:
-            ago = duration(context, parameter, value)
-            assert ago is not None
-            return int((datetime.now(UTC) - ago).timestamp())
-        except (click.BadParameter, OverflowError, ValueError):
-            raise click.BadParameter(
-                f"{value!r}: expected {EXPECTED}, or a date such as 2026-11-30"
-            ) from None
+        raise click.BadParameter(
+            f"{value!r}: expected {EXPECTED}, or a date such as 2026-11-30"
+        ) from None
     return int(at.replace(tzinfo=at.tzinfo or UTC).timestamp())

@@ -8,6 +8,7 @@ a planted bug needs, and the command line (or a caller's keywords).
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,13 @@ from splitbrain.nemesis.moment_drawing import checked_aims, parse_aims
 FLAGS = {"time_limit_s": "time-limit", "search_limit_s": "search-limit"}
 """The names on the command line and in pyproject.toml that differ from the fields' names."""
 
+REPEATED = {
+    "workload_options": "workload-option", "client_options": "client-option",
+    "system_options": "system-option", "member_flags": "member-flag", "checkers": "checker",
+}
+"""Fields with several values, and the option of the command line that adds one value."""
+
+BUILT_IN_SYSTEMS = ("python_node", "etcd", "simulated")
 
 CARRIERS = ("json", "grpc")
 """The names of the built-in clients. They are values of `Options.carrier`, and a user gives them as
@@ -37,7 +45,7 @@ def flag_of(name: str) -> str:
     """The name of an option as a user types it: `time-limit` for `time_limit_s`."""
     if name == "carrier":
         return "client"
-    return FLAGS.get(name, name.replace("_", "-"))
+    return FLAGS.get(name) or REPEATED.get(name) or name.replace("_", "-")
 
 
 class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_fields=True):
@@ -156,9 +164,18 @@ def read_options(given: Mapping[str, Any], folder: Path | None = None) -> Option
     try:
         options = msgspec.convert(merged, Options, strict=False)
     except msgspec.ValidationError as problem:
-        raise BadArguments(f"an option has the wrong type: {problem}") from problem
+        raise BadArguments(_wrong_type(problem)) from problem
     check(options)
     return options
+
+
+def _wrong_type(problem: msgspec.ValidationError) -> str:
+    """Say which option has the wrong type, in place of the path that msgspec names."""
+    text, _, path = str(problem).partition(" - at `$.")
+    name = re.match(r"\w*", path)
+    if name is None or not name[0]:
+        return f"an option has the wrong type: {problem}"
+    return f"--{flag_of(name[0])} has the wrong type: {text[:1].lower()}{text[1:]}"
 
 
 def project_options(folder: Path) -> dict[str, Any]:
@@ -207,7 +224,7 @@ def parse_list(name: str, value: object) -> list[Any]:
         return [int(word) for word in str(value).split(",") if word.strip()]
     except ValueError:
         raise BadArguments(
-            f"nodes = {value!r}: expected numbers of members, such as 3 or 1,3,5"
+            f"--nodes {value!r}: expected numbers of members, such as 3 or 1,3,5"
         ) from None
 
 
@@ -235,15 +252,15 @@ def check(options: Options) -> None:
     _positive(options, "search_limit_s")
     for name in ("follower_share", "bound_share"):
         if not 0 <= getattr(options, name) <= 1:
-            raise BadArguments(f"{name} = {getattr(options, name)}: expected 0 to 1")
+            raise BadArguments(f"{_given(options, name)}: expected 0 to 1")
     if options.election_ms < 5 * options.heartbeat_ms:
         raise BadArguments(
-            f"election_ms = {options.election_ms} with heartbeat_ms = {options.heartbeat_ms}: "
-            "the election timeout must be at least 5 heartbeats, as etcd requires, too"
+            f"{_given(options, 'election_ms')} with {_given(options, 'heartbeat_ms')}: the "
+            "election timeout must be at least 5 heartbeats, as etcd requires, too"
         )
     for count in options.nodes:
         if not 1 <= count <= 9:
-            raise BadArguments(f"nodes = {count}: expected 1 to 9 members")
+            raise BadArguments(f"--nodes {count}: expected 1 to 9 members")
     try:
         check_known(options.nemesis)
         checked_aims(options.aim)
@@ -268,16 +285,22 @@ def check(options: Options) -> None:
             "real members; expected python_node, etcd, or a system of the user"
         )
     if not options.client and options.client_options:
-        raise BadArguments("client_options without a client: expected --client, too")
+        raise BadArguments("--client-option without a client: expected --client, too")
+    if options.system_options and options.system in BUILT_IN_SYSTEMS:
+        raise BadArguments(
+            f"--system-option with the system {options.system}, which has no such options: expected"
+            " a system of the user; --member-flag adds a flag to every member"
+        )
     try:
         read_limits(options.budget)
     except ValueError as problem:
-        raise BadArguments(f"budget: {problem}") from None
+        raise BadArguments(f"--budget: {problem}") from None
     operations = options.rate * options.time_limit_s
     if operations > OPERATIONS_MAX:
         raise BadArguments(
-            f"rate {options.rate:g}/s for {options.time_limit_s:g} s is {operations:,.0f} "
-            f"operations; a schedule has at most {OPERATIONS_MAX:,}: reduce one of the two"
+            f"{_given(options, 'rate')} with {_given(options, 'time_limit_s')} is "
+            f"{operations:,.0f} operations; a schedule has at most {OPERATIONS_MAX:,}: reduce one "
+            "of the two"
         )
 
 
@@ -287,16 +310,22 @@ OPERATIONS_MAX = 5_000_000
 def _at_least(options: Options, name: str, least: int) -> None:
     value = getattr(options, name)
     if value < least:
-        raise BadArguments(f"{name} = {value}: expected at least {least}")
+        raise BadArguments(f"{_given(options, name)}: expected at least {least}")
 
 
 def _at_most(options: Options, name: str, most: int) -> None:
     value = getattr(options, name)
     if value > most:
-        raise BadArguments(f"{name} = {value}: expected at most {most}")
+        raise BadArguments(f"{_given(options, name)}: expected at most {most}")
 
 
 def _positive(options: Options, name: str) -> None:
     value = getattr(options, name)
     if not 0 < value < float("inf"):
-        raise BadArguments(f"{name} = {value}: expected a number above 0")
+        raise BadArguments(f"{_given(options, name)}: expected a number above 0")
+
+
+def _given(options: Options, name: str) -> str:
+    """The option `name` with its value, as a user types them."""
+    value = getattr(options, name)
+    return f"--{flag_of(name)} " + (f"{value:g}" if isinstance(value, float) else f"{value}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.schedule.text import SUFFIX, read_schedule
 from splitbrain.harness.store.repro import read_repro
-from splitbrain.harness.store.run_folder import REPRO, RunFolder
+from splitbrain.harness.store.run_folder import OLD_PLAN, REPRO, SCHEDULE, RunFolder
 
 
 def is_schedule_text(path: Path) -> bool:
@@ -24,6 +25,12 @@ def schedule_at(path: Path) -> Schedule:
     if is_schedule_text(path):
         return read_schedule(path)
     folder = RunFolder(path if path.is_dir() else path.parent)
+    has_schedule = any((folder.path / name).exists() for name in (SCHEDULE, OLD_PLAN))
+    if path.is_file() and path.name != REPRO and not has_schedule:
+        raise BadArguments(
+            f"{path} is no {SUFFIX} file, and {path.parent} is not the folder of a run; expected a "
+            f"{SUFFIX} file, or the folder of a run, such as store/latest, or a file in it"
+        )
     if path.name == REPRO:
         repro = read_repro(path)
         if repro.schedule is not None:

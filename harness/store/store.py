@@ -24,8 +24,9 @@ def make_run_folder(
     started = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
     parent = store.absolute() / test
     parent.mkdir(parents=True, exist_ok=True)
+    shown = f"minus{-seed}" if seed < 0 else str(seed)
     for number in range(1, FOLDERS_PER_SECOND_MAX):
-        folder = parent / (f"{started}-{seed}" + (f"-{number}" if number > 1 else ""))
+        folder = parent / (f"{started}-{shown}" + (f"-{number}" if number > 1 else ""))
         try:
             folder.mkdir()
         except FileExistsError:

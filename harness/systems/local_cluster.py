@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from splitbrain.harness.errors import SystemFailed
-from splitbrain.harness.systems.process import python_env
+from splitbrain.harness.errors import BadArguments, SystemFailed
+from splitbrain.harness.systems.ports import HOST, PORT_MAX, is_free
+from splitbrain.harness.systems.process import log_tail, python_env
 from splitbrain.harness.systems.python_node import COMMAND
 
 PORTS_APART = 10
+START_S_MAX = 60.0
 STOP_GRACE_S = 10.0
 POLL_S = 0.2
 
@@ -28,9 +31,12 @@ def run_local_cluster(
     """Run `count` members until SIGINT or SIGTERM, then return 0.
 
     Member number k listens for clients at the port `client_port + 10 * (k - 1)`, and for peers at
-    the next port. Raises SystemFailed if a member ends by itself.
+    the next port. `show` is called with the endpoints when all members accept clients. Raises
+    BadArguments if a port is in use or the folder cannot be made, and SystemFailed if a member does
+    not start or ends by itself.
     """
     ports = [client_port + PORTS_APART * number for number in range(count)]
+    _check_ports(ports)
     names = [f"n{number}" for number in range(1, count + 1)]
     peers = [f"http://127.0.0.1:{port + 1}" for port in ports]
     clients = [f"http://127.0.0.1:{port}" for port in ports]
@@ -40,7 +46,7 @@ def run_local_cluster(
         try:
             for name, peer, client in zip(names, peers, clients, strict=True):
                 own = folder / name
-                own.mkdir(parents=True, exist_ok=True)
+                _make(own)
                 with (own / "log").open("ab") as log:
                     processes[name] = subprocess.Popen(
                         [
@@ -50,6 +56,7 @@ def run_local_cluster(
                         ],
                         env=python_env(), stdout=log, stderr=log,
                     )  # fmt: skip
+            _wait_until_started(processes, ports, folder)
             show(f"members: {', '.join(names)}; data and logs in {folder}")
             show(f"etcdctl --endpoints={','.join(clients)} put key value")
             _wait_for_an_end(processes, folder)
@@ -60,14 +67,69 @@ def run_local_cluster(
     return 0
 
 
+def _check_ports(client_ports: Sequence[int]) -> None:
+    """Raise BadArguments if a port of a member is in use, or is too high."""
+    if client_ports[-1] + 1 > PORT_MAX:
+        raise BadArguments(
+            f"--client-port {client_ports[0]}: the last of {len(client_ports)} members would listen"
+            f" on port {client_ports[-1] + 1}, but the highest port is {PORT_MAX}"
+        )
+    taken = [port for first in client_ports for port in (first, first + 1) if not is_free(port)]
+    if taken:
+        raise BadArguments(
+            f"port {taken[0]} of {HOST} is in use; end the program that listens on it, or give "
+            "another --client-port"
+        )
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise BadArguments(
+            f"--data-dir: {folder} cannot be made: {problem.strerror}; give another folder"
+        ) from problem
+
+
+def _wait_until_started(
+    processes: dict[str, subprocess.Popen[bytes]], client_ports: Sequence[int], folder: Path
+) -> None:
+    """Return when all members accept clients. Raises SystemFailed if a member does not."""
+    deadline = time.monotonic() + START_S_MAX
+    for name, port in zip(processes, client_ports, strict=True):
+        while not _accepts(port):
+            _refuse_ended(processes, folder)
+            if time.monotonic() > deadline:
+                raise SystemFailed(
+                    f"{name} does not accept clients on port {port} after {START_S_MAX:g} s; its "
+                    f"log ends:\n{log_tail(folder / name / 'log')}"
+                )
+            time.sleep(POLL_S)
+
+
+def _accepts(port: int) -> bool:
+    try:
+        with socket.create_connection((HOST, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
 def _wait_for_an_end(processes: dict[str, subprocess.Popen[bytes]], folder: Path) -> None:
     while True:
-        for name, process in processes.items():
-            if process.poll() is not None:
-                raise SystemFailed(
-                    f"{name} ended with exit code {process.returncode}; see {folder / name / 'log'}"
-                )
+        _refuse_ended(processes, folder)
         time.sleep(POLL_S)
+
+
+def _refuse_ended(processes: dict[str, subprocess.Popen[bytes]], folder: Path) -> None:
+    """Raise SystemFailed if a member has ended."""
+    for name, process in processes.items():
+        if process.poll() is not None:
+            log = folder / name / "log"
+            raise SystemFailed(
+                f"{name} ended with exit code {process.returncode}; its log ({log}) ends:\n"
+                f"{log_tail(log)}"
+            )
 
 
 @contextlib.contextmanager

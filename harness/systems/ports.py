@@ -44,7 +44,7 @@ class Ports:
             lock = _lock(port)
             if lock is None:
                 continue
-            if _bindable(port):
+            if is_free(port):
                 self._locks.append(lock)
                 return port
             os.close(lock)
@@ -83,7 +83,8 @@ def _lock(port: int) -> int | None:
     return file
 
 
-def _bindable(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Return whether no process listens on `port` of 127.0.0.1."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # As servers do, so that connections of an earlier run in TIME_WAIT do not prevent it.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

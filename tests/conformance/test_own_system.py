@@ -1,4 +1,4 @@
-"""The example in docs/howto/test-your-own-store.md runs as it is printed."""
+"""The example in docs/howto/test-a-store-with-etcds-api.md runs as it is printed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from splitbrain.harness.systems.etcd import find_binary
 from tests.conformance.server_pair import etcd_binary
 
-HOW_TO = Path(__file__).parents[2] / "docs" / "howto" / "test-your-own-store.md"
+HOW_TO = Path(__file__).parents[2] / "docs" / "howto" / "test-a-store-with-etcds-api.md"
 
 pytestmark = [
     pytest.mark.cluster,

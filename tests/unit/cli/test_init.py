@@ -49,3 +49,11 @@ def test_the_doctor_names_every_program_and_every_fault(
     assert run_main(["doctor"]) == 0
     shown = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert {*PROGRAMS, *KINDS} <= {*shown}
+
+
+def test_a_missing_pytest_is_mentioned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert run_main(["init", str(tmp_path / "mine")]) == 0
+    assert "pip install 'splitbrain[pytest]'" in capsys.readouterr().out

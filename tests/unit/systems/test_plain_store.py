@@ -1,4 +1,4 @@
-"""The example of a store that is not etcd-like in docs/howto/test-your-own-store.md."""
+"""The example of a store that is not etcd-like in docs/howto/test-a-store-with-etcds-api.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-HOW_TO = Path(__file__).parents[3] / "docs" / "howto" / "test-your-own-store.md"
+HOW_TO = Path(__file__).parents[3] / "docs" / "howto" / "test-a-store-with-etcds-api.md"
 
 
 @pytest.fixture
