@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from installed import examples
 from track_record_page import (
     HERE,
     PAGE,
@@ -150,6 +151,12 @@ def main() -> None:
     for store in stores:
         if not (HERE / store / "finds.toml").is_file():
             parser.error(f"--store {store}: there is no examples/{store}/finds.toml")
+        example = next((one for one in examples() if one.folder.name == store), None)
+        if example and not example.installed:
+            if given.store:
+                parser.error(f"--store {store} is not installed: {example.install}")
+            print(f"{store} is not installed: {example.install}")
+            continue
         tries = given.tries or (3 if store == "etcd" else 5)
         measure(HERE / store, tries, given.row)
     PAGE.write_text(page())

@@ -25,6 +25,7 @@ _PANIC = re.compile(
     r"|^Traceback \(most recent call last\)"  # Python
     r"|^thread '.*' panicked at "  # Rust
     r"|^(Exception in thread |# A fatal error has been detected)"  # Java
+    r"|^\S+\.[cm]?js:\d+$"  # Node
     r"|^(terminate called |.*[Aa]ssertion .* failed|.*ERROR: \w+Sanitizer|\*\*\* .* \*\*\*)"  # C++
     r"|\b(FATAL|PANIC)\b"
 )

@@ -94,6 +94,7 @@ class LocalProcesses(ABC):
         self._processes: dict[MemberName, dict[str, MemberProcess]] = {}
         self._crashes: dict[MemberProcess, Crash] = {}
         self._log_begins: dict[MemberProcess, int] = {}
+        self._version = ""
         self._user_folders: dict[MemberName, Path] = {}
         """The folders of members that run as another user, outside the folder of the run."""
         self._user = self.user if self.user and os.geteuid() == 0 else None
@@ -129,9 +130,10 @@ class LocalProcesses(ABC):
         return None
 
     def versions(self) -> Mapping[str, str]:
-        if not self.version_command:
-            return {}
-        return {self._shown_name(): _first_line(self.version_command)}
+        """The version that `version_command` printed when it was first called."""
+        if self.version_command and not self._version:
+            self._version = _first_line(self.version_command)
+        return {self._shown_name(): self._version} if self._version else {}
 
     def leads(self, member: MemberName) -> Awaitable[bool] | bool:
         """Whether the member is the leader or primary, so that faults can hit it."""

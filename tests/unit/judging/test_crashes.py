@@ -71,6 +71,8 @@ def test_an_exit_code_is_shown_in_words(code: int, words: str) -> None:
     (["started", "panic: no", "\tpanic: again", "", "goroutine 1"], "panic: no"),
     (['{"level":"info"}', '{"level":"panic","msg":"x"}', "panic: x"],
      '{"level":"panic","msg":"x"}'),
+    (["Error: read ECONNRESET", "/usr/lib/store.js:183", "    throw new Error('BUG');", "    ^",
+      "Error: BUG", "    at unlock (/usr/lib/store.js:183:19)"], "/usr/lib/store.js:183"),
     (["Traceback (most recent call last):", "  File", "KeyError", "served again",
       "Traceback (most recent call last):", "  the last one"],
      "Traceback (most recent call last):"),
