@@ -29,6 +29,7 @@ from splitbrain.node.member_storage import DataRefused
 from splitbrain.node.real.world import RealWorld
 from splitbrain.node.restore import restore
 from splitbrain.node.server import Server
+from splitbrain.node.tls_flags import client_tls, peer_tls, with_tls_options
 from splitbrain.node.world import AddressInUse, DirectoryInUse, DiskError
 
 DEFAULT_QUOTA_BYTES = 2 * 1024**3
@@ -86,6 +87,7 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     help="The URL where peers reach this member; must be its URL in --initial-cluster."
     "  [default: the URL there]",
 )
+@with_tls_options
 @click.option("--heartbeat-interval", type=int, default=100, show_default=True, metavar="MS")
 @click.option("--election-timeout", type=int, default=1000, show_default=True, metavar="MS")
 @click.option(
@@ -256,6 +258,9 @@ def member_config(flags: dict[str, object]) -> Config:
             listen_client_http_urls=_optional_urls(
                 text("listen_client_http_urls"), "--listen-client-http-urls"
             ),
+            client_tls=client_tls(flags),
+            peer_tls=peer_tls(flags),
+            self_signed_years=number("self_signed_cert_validity"),
             heartbeat_ms=number("heartbeat_interval"),
             election_ms=number("election_timeout"),
             snapshot_count=number("snapshot_count"),
@@ -353,9 +358,13 @@ def restore_member(backup: Path, arguments: Sequence[str], command: str) -> str:
 async def _run(config: Config, flags: dict[str, object]) -> int:
     try:
         world = _world(config, flags)
+        world.network.open_tls(config)
     except DiskError as problem:
         click.echo(f"error: {problem}", err=True)
         return EXIT_START
+    except ConfigError as problem:
+        click.echo(f"error: {problem}", err=True)
+        return EXIT_FLAGS
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, world.stop, 0, f"received {number.name}")

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from splitbrain.node.failpoint import parse_all
 from splitbrain.node.identity import cluster_id, member_id
+from splitbrain.node.tls_settings import NO_CLIENT_TLS, NO_PEER_TLS, TlsSettings
 
 
 class ConfigError(ValueError):
@@ -52,6 +53,10 @@ class Config:
     listen_peer_urls: tuple[str, ...]
     listen_client_http_urls: tuple[str, ...] = ()
     """The URLs that serve only HTTP. If there are any, `listen_client_urls` serve only gRPC."""
+    client_tls: TlsSettings = NO_CLIENT_TLS
+    peer_tls: TlsSettings = NO_PEER_TLS
+    self_signed_years: int = 1
+    """How long a certificate is valid that the member makes for itself."""
     initial_cluster_token: str = "etcd-cluster"
     initial_cluster_state: str = "new"
     """"existing" for a member that was added to a running cluster."""
@@ -140,11 +145,13 @@ def checked_config(config: Config) -> Config:
     """Return `config` if it is valid. Raises ConfigError."""
     _check_members(config)
     _check_times(config)
+    _check_tls(config)
     if config.initial_cluster_state not in ("new", "existing"):
         raise ConfigError(
             f"--initial-cluster-state is {config.initial_cluster_state!r}; expected new or existing"
         )
     for flag, value, least in (
+        ("--self-signed-cert-validity", config.self_signed_years, 1),
         ("--snapshot-count", config.snapshot_count, 1),
         ("--max-snapshots", config.snapshots_kept, 1),
         ("--max-request-bytes", config.request_bytes_max, 1),
@@ -193,6 +200,22 @@ def _check_times(config: Config) -> None:
         raise ConfigError(f"--election-timeout is {config.election_ms} ms; expected 50000 or less")
 
 
+def _check_tls(config: Config) -> None:
+    for tls, urls in (
+        (config.client_tls, (*config.listen_client_urls, *config.listen_client_http_urls)),
+        (config.peer_tls, config.listen_peer_urls),
+    ):
+        if problem := tls.problem():
+            raise ConfigError(problem)
+        https = [url for url in urls if url.startswith("https://")]
+        if https and not tls.serves:
+            flag = tls.flag_prefix
+            raise ConfigError(
+                f"{https[0]} needs a certificate; expected {flag}cert-file and {flag}key-file, or"
+                f" {flag}auto-tls"
+            )
+
+
 def parse_initial_cluster(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Parse `n1=http://…,n2=http://…`. A name can occur more than once. Raises ConfigError."""
     members: dict[str, list[str]] = {}
@@ -236,7 +259,7 @@ def parse_duration_ms(text: str, flag: str) -> int:
 
 
 def parse_urls(text: str, flag: str) -> tuple[str, ...]:
-    """Parse a comma-separated list of http URLs with a port. Raises ConfigError."""
+    """Parse a comma-separated list of http or https URLs with a port. Raises ConfigError."""
     urls = tuple(checked_url(part.strip(), flag) for part in text.split(",") if part.strip())
     if not urls:
         raise ConfigError(f"{flag} is empty; expected a URL such as http://127.0.0.1:2379")
@@ -249,9 +272,10 @@ def checked_url(url: str, flag: str) -> str:
         port = parts.port
     except ValueError as problem:
         raise ConfigError(f"{flag}: {url!r} is not a URL: {problem}") from problem
-    if parts.scheme != "http" or not parts.hostname or port is None or parts.path.strip("/"):
+    scheme_known = parts.scheme in ("http", "https")
+    if not scheme_known or not parts.hostname or port is None or parts.path.strip("/"):
         raise ConfigError(
-            f"{flag}: {url!r} is not a usable address; expected http://HOST:PORT"
-            + (" (TLS is not supported)" if parts.scheme == "https" else "")
+            f"{flag}: {url!r} is not a usable address; expected http://HOST:PORT or"
+            " https://HOST:PORT"
         )
     return url.rstrip("/")

@@ -53,13 +53,14 @@ class _Served:
 class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Serves one `Api`. `start` begins to listen.
 
-    `is_client` returns whether a connection comes from the client port, by the name of its other
-    end. Requests of other connections are refused.
+    `common_name` returns the common name of the client's certificate, or "", by the name of the
+    other end of a connection. It returns None if the connection does not come from the client port.
+    Requests of such connections are refused.
     """
 
-    def __init__(self, api: Api, log: Log, is_client: Callable[[str], bool]) -> None:
+    def __init__(self, api: Api, log: Log, common_name: Callable[[str], str | None]) -> None:
         self._log = log
-        self._is_client = is_client
+        self._common_name = common_name
         self._bytes_max = api.member.request_bytes_max + MESSAGE_OVERHEAD_BYTES
         self._clock = asyncio.get_running_loop().time
         self._services = {method.service for method in METHODS}
@@ -204,15 +205,16 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]
             served.observe(code, self._clock() - began_s)
 
     def _caller(self, context: grpc.aio.ServicerContext) -> Caller:
-        if not self._is_client(context.peer()):
+        name = self._common_name(context.peer())
+        if name is None:
             raise RpcError(Code.UNAUTHENTICATED, "not a connection of the client port")
         token, leader = "", False
-        for name, value in context.invocation_metadata() or ():
-            if name == "token" or (name == "authorization" and not token):
+        for key, value in context.invocation_metadata() or ():
+            if key == "token" or (key == "authorization" and not token):
                 token = value if isinstance(value, str) else value.decode("utf-8", "replace")
-            elif name == "hasleader":
+            elif key == "hasleader":
                 leader = value == "true"
-        return Caller("grpc", token, leader) if token or leader else _CALLER
+        return Caller("grpc", token, leader, name) if token or leader or name else _CALLER
 
 
 async def _send(

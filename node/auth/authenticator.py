@@ -1,4 +1,4 @@
-"""Identifies the client of a request by its token, and checks what the client may read.
+"""Identifies the client of a request by its token or certificate, and checks what it may read.
 
 Source: etcd 3.5.1, `server/auth/store.go` (AuthInfoFromCtx), `server/etcdserver/v3_server.go`.
 """
@@ -48,9 +48,11 @@ class Authenticator:
         Raises RpcError if the client sent a token that is not valid. As in etcd, no token is valid
         while authentication is disabled.
         """
-        token = CALLER.get().token
+        caller = CALLER.get()
+        token = caller.token
         if not token:
-            return ANONYMOUS
+            user = caller.common_name
+            return Identity(user, self._auth.revision) if user else ANONYMOUS
         name = self._tokens.user_of(token)
         if name is None and index_of(token) > self._store.consistent_index:
             # Another member has assigned the token, and this member has not applied that yet.

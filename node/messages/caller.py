@@ -17,11 +17,13 @@ class Caller:
     `carrier` is "json" or "grpc"; it is empty if no carrier was used. `token` is the token of
     authentication, from the header "authorization" or from gRPC's metadata "token". With
     `require_leader`, the client wants an error instead of an answer if the member has no leader.
+    `common_name` is that of the client's certificate, if it counts as the name of a user.
     """
 
     carrier: str = ""
     token: str = ""
     require_leader: bool = False
+    common_name: str = ""
 
 
 NOBODY = Caller()

@@ -24,6 +24,8 @@ from splitbrain.node.api.v3_service import Api
 from splitbrain.node.api.world import Carriers
 from splitbrain.node.real.listen_address import address_error, host_and_port
 from splitbrain.node.real.splice import Splices
+from splitbrain.node.real.tls import Tls, common_name
+from splitbrain.node.real.tls_listener import BACKLOG, TlsListener
 from splitbrain.node.world import Closable
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -38,7 +40,8 @@ MakeProtocol = Callable[[], asyncio.Protocol]
 class _FirstBytes(asyncio.Protocol):
     """A new connection, until its first bytes decide how it is served.
 
-    A carrier that is None is not served. If there is only one, the bytes decide nothing.
+    A carrier that is None is not served. If there is only one, the bytes decide nothing. With
+    `by_certificate`, a client of gRPC can be identified by the common name of its certificate.
     """
 
     def __init__(
@@ -46,7 +49,10 @@ class _FirstBytes(asyncio.Protocol):
         grpc: Splices | None,
         http: MakeProtocol | None,
         undecided: dict[asyncio.Transport, None],
+        *,
+        by_certificate: bool,
     ) -> None:
+        self._by_certificate = by_certificate
         self._grpc = grpc
         self._http = http
         self._undecided = undecided
@@ -67,7 +73,10 @@ class _FirstBytes(asyncio.Protocol):
         if self._http is None or (self._grpc is not None and first.startswith(PREFACE)):
             self._undecided.pop(self._transport)
             assert self._grpc is not None
-            self._grpc.splice(self._transport, first)
+            name = ""
+            if self._by_certificate:
+                name = common_name(self._transport.get_extra_info("peercert"))
+            self._grpc.splice(self._transport, first, name)
         elif self._grpc is None or not PREFACE.startswith(first):
             self._undecided.pop(self._transport)
             chosen = self._http()
@@ -108,18 +117,22 @@ def _http_server(http: HttpGateway, log: Log) -> web.Server:
 class ClientPort:
     """Serves one `Api` by the given carriers. `listen` opens its port."""
 
-    def __init__(self, api: Api, log: Log, carriers: Carriers) -> None:
+    def __init__(self, api: Api, log: Log, carriers: Carriers, tls: Tls | None) -> None:
+        self._tls = None if tls is None else TlsListener(tls, self._protocol, log)
+        self._by_certificate = tls is not None and tls.settings.client_cert_auth
         self._gateway = HttpGateway(api, log)
         self._http = None if carriers is Carriers.GRPC else _http_server(self._gateway, log)
         self._splices = None if carriers is Carriers.HTTP else Splices(log)
         self._grpc = (
-            None if self._splices is None else GrpcServer(api, log, self._splices.is_client)
+            None if self._splices is None else GrpcServer(api, log, self._splices.common_name)
         )
         self._undecided: dict[asyncio.Transport, None] = {}
         self._listener: asyncio.Server | None = None
 
     def _protocol(self) -> asyncio.Protocol:
-        return _FirstBytes(self._splices, self._http, self._undecided)
+        return _FirstBytes(
+            self._splices, self._http, self._undecided, by_certificate=self._by_certificate
+        )
 
     async def listen(self, url: str) -> None:
         """Listen at `url` ("http://127.0.0.1:2379"). Raises AddressInUse."""
@@ -127,9 +140,12 @@ class ClientPort:
         if self._grpc is not None and self._splices is not None:
             await self._grpc.start(self._splices.address)
         try:
-            self._listener = await asyncio.get_running_loop().create_server(
-                self._protocol, host, port, backlog=1024
-            )
+            if self._tls is not None:
+                await self._tls.listen(host, port)
+            else:
+                self._listener = await asyncio.get_running_loop().create_server(
+                    self._protocol, host, port, backlog=BACKLOG
+                )
         except OSError as problem:
             if self._grpc is not None:
                 await self._grpc.close()
@@ -138,6 +154,8 @@ class ClientPort:
     async def close(self) -> None:
         if self._listener is not None:
             self._listener.close()
+        if self._tls is not None:
+            self._tls.close()
         for transport in list(self._undecided):
             transport.abort()
         self._gateway.end_streams()
@@ -149,12 +167,14 @@ class ClientPort:
 
 
 async def serve(
-    url: str, api: Api, log: Log, carriers: Carriers = Carriers.BOTH
+    url: str, api: Api, log: Log, carriers: Carriers = Carriers.BOTH, tls: Tls | None = None
 ) -> Closable:
     """Serve `api` at `url`, and return what closes the port. Raises AddressInUse.
 
+    With `tls`, all connections are encrypted.
+
     `log` gets one line for each malformed request.
     """
-    port = ClientPort(api, log, carriers)
+    port = ClientPort(api, log, carriers, tls)
     await port.listen(url)
     return port

@@ -1,4 +1,4 @@
-"""Sends and receives frames between members over TCP.
+"""Sends and receives frames between members over TCP or TLS.
 
 A connection carries frames in one direction only, from the member that connects to the member that
 listens. Each directed link of the cluster is therefore a separate connection and can fail
@@ -10,11 +10,14 @@ independently.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import cast
 
 from splitbrain.node import peer_frame
+from splitbrain.node.api.ports import Log
 from splitbrain.node.peer_frame import HEADER, framed
+from splitbrain.node.real.tls import Tls
 
 FRAME_BYTES_MAX = 64 * 1024**2
 RECEIVE_BYTES_MAX = 256 * 1024
@@ -111,13 +114,17 @@ class TcpPeerLink:
 
     def __init__(
         self, *, host: str, port: int, hello: bytes, jitter: Callable[[], float],
-        queue_bytes_max: int,
+        queue_bytes_max: int, log: Log, tls: Tls | None = None,
     ) -> None:
         self._host = host
         self._port = port
         self._hello = framed(hello)
         self._jitter = jitter
         self._queue_bytes_max = queue_bytes_max
+        self._log = log
+        self._tls = tls
+        self._refused = ""
+        """Why the last handshake failed."""
         self._transport: asyncio.Transport | None = None
         self._dialling = asyncio.get_running_loop().create_task(self._keep_connected())
 
@@ -158,9 +165,11 @@ class TcpPeerLink:
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     transport, sender = await loop.create_connection(
-                        _FrameSender, self._host, self._port
+                        _FrameSender, self._host, self._port,
+                        ssl=None if self._tls is None else self._tls.client.current(),
                     )
-            except (OSError, TimeoutError):
+            except (OSError, TimeoutError) as problem:
+                self._note_handshake(problem)
                 backoff = REDIAL_BACKOFF_S[min(failures, len(REDIAL_BACKOFF_S) - 1)]
                 failures += 1
                 await asyncio.sleep(backoff * (0.5 + self._jitter()))
@@ -175,6 +184,13 @@ class TcpPeerLink:
             failures = failures + 1 if loop.time() - began < 1.0 else 0
             backoff = REDIAL_BACKOFF_S[min(failures, len(REDIAL_BACKOFF_S) - 1)]
             await asyncio.sleep(backoff * (0.5 + self._jitter()))
+
+    def _note_handshake(self, problem: OSError) -> None:
+        """Log the error of a handshake, unless the last one failed with the same error."""
+        if isinstance(problem, ssl.SSLError) and str(problem) != self._refused:
+            self._refused = str(problem)
+            peer = f"{self._host}:{self._port}"
+            self._log("warn", "no TLS connection to a peer", peer=peer, why=self._refused)
 
     async def _until_lost(self, sender: _FrameSender) -> None:
         loop = asyncio.get_running_loop()

@@ -57,7 +57,7 @@ class Splices:
         self._log = log
         self._token = secrets.token_hex(16)
         self._number = 0
-        self._ends: dict[str, _End] = {}
+        self._ends: dict[str, _Inner] = {}
         self._connecting: dict[asyncio.Task[None], None] = {}
 
     @property
@@ -65,16 +65,25 @@ class Splices:
         """The address of the server, as grpcio writes it."""
         return f"{PEER_PREFIX}splitbrain-{self._token}"
 
-    def is_client(self, peer: str) -> bool:
-        """Whether a connection to the server was made here, by the name of its other end."""
-        return peer in self._ends
+    def common_name(self, peer: str) -> str | None:
+        """Return the common name of a client's certificate, by the name of its connection's end.
 
-    def splice(self, transport: asyncio.Transport, first: bytes) -> None:
-        """Connect `transport`, from which `first` was read, to the server."""
+        Empty: the client has no certificate. None: the connection was not made here.
+        """
+        end = self._ends.get(peer)
+        return None if end is None else end.common_name
+
+    def splice(
+        self, transport: asyncio.Transport, first: bytes, common_name: str = ""
+    ) -> None:
+        """Connect `transport`, from which `first` was read, to the server.
+
+        `common_name` is that of the client's certificate.
+        """
         transport.pause_reading()
         self._number += 1
         name = f"splitbrain-{self._token}-{self._number}"
-        outer, inner = _End(), _Inner(self._ends, PEER_PREFIX + name)
+        outer, inner = _End(), _Inner(self._ends, PEER_PREFIX + name, common_name)
         inner.other, outer.other = outer, inner
         outer.connection_made(transport)
         transport.set_protocol(outer)
@@ -122,8 +131,9 @@ class Splices:
 class _Inner(_End):
     """The end at the server. It is registered in `ends` while it is connected."""
 
-    def __init__(self, ends: dict[str, _End], peer: str) -> None:
+    def __init__(self, ends: dict[str, _Inner], peer: str, common_name: str) -> None:
         super().__init__()
+        self.common_name = common_name
         self._ends = ends
         self._peer = peer
 

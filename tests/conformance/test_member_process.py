@@ -80,7 +80,7 @@ def start_serving(arguments: list[str]) -> subprocess.Popen[str]:
     ("changed", "message"),
     [
         ({"name": "n2"}, "--name 'n2' is not in --initial-cluster"),
-        ({"listen_client_urls": "https://127.0.0.1:1"}, "TLS is not supported"),
+        ({"listen_client_urls": "https://127.0.0.1:1"}, "needs a certificate"),
         ({"election_timeout": "200"}, "at least 5 times --heartbeat-interval"),
         ({"heartbeat_interval": "soon"}, "is not a valid integer"),
         ({"initial_cluster": "n1"}, "expected NAME=URL"),

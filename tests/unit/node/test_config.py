@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from splitbrain.node.config import (
     parse_urls,
 )
 from splitbrain.node.identity import cluster_id, member_id
+from splitbrain.node.tls_settings import TlsSettings
 
 GOOD = Config(
     name="n1",
@@ -77,9 +79,31 @@ def test_a_malformed_initial_cluster_is_refused(text: str) -> None:
         parse_initial_cluster(text)
 
 
-def test_an_https_url_is_refused_because_tls_is_not_supported() -> None:
-    with pytest.raises(ConfigError, match="TLS is not supported"):
-        parse_urls("https://127.0.0.1:2379", "--listen-client-urls")
+def test_a_url_of_another_scheme_is_refused() -> None:
+    with pytest.raises(ConfigError, match="expected http://HOST:PORT or https://HOST:PORT"):
+        parse_urls("unix://127.0.0.1:2379", "--listen-client-urls")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"listen_client_urls": ("https://h:1",)}, "https://h:1 needs a certificate; expected --c"),
+        ({"listen_peer_urls": ("https://h:1",)}, "expected --peer-cert-file"),
+        ({"client_tls": TlsSettings(cert_file="a")}, "--cert-file is given without --key-file"),
+        ({"client_tls": TlsSettings(key_file="a")}, "--key-file is given without --cert-file"),
+        ({"client_tls": TlsSettings(cert_file="a", key_file="b", auto=True)}, "expected one of"),
+        (
+            {"peer_tls": TlsSettings(flag_prefix="--peer-", allowed_cn="x")},
+            "without --peer-trusted-ca-file",
+        ),
+        ({"self_signed_years": 0}, "--self-signed-cert-validity is 0"),
+    ],
+)
+def test_tls_flags_that_do_not_fit_together_are_refused(
+    changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        checked_config(replace(GOOD, **changed))
 
 
 def test_ids_are_those_that_etcd_derives() -> None:

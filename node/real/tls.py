@@ -1,0 +1,142 @@
+"""The TLS of a member's connections: contexts from files, and the check of certificates.
+
+Source: etcd's `TLSInfo` (client/pkg/transport/listener.go).
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from splitbrain.node.api.ports import Log
+from splitbrain.node.config import ConfigError
+from splitbrain.node.tls_settings import TlsSettings
+
+ALPN = ("http/1.1", "h2")
+"""A client that offers both gets HTTP/1.1. Clients of gRPC offer only h2."""
+
+
+class ReloadedContext:
+    """An SSLContext that is made again when one of its files has changed.
+
+    If the new files cannot be used, the context stays as it is, and the reason is logged once.
+    """
+
+    def __init__(
+        self, make: Callable[[], ssl.SSLContext], files: Iterable[str], log: Log
+    ) -> None:
+        self._make = make
+        self._files = [Path(file) for file in files if file]
+        self._log = log
+        self._read = self._times()
+        self._context = make()
+
+    def current(self) -> ssl.SSLContext:
+        now = self._times()
+        if now != self._read:
+            self._read = now
+            try:
+                self._context = self._make()
+            except (OSError, ConfigError) as problem:
+                self._log("error", "cannot load the changed certificates", why=str(problem))
+        return self._context
+
+    def _times(self) -> list[int]:
+        return [file.stat().st_mtime_ns if file.exists() else 0 for file in self._files]
+
+
+class Tls:
+    """The contexts for one kind of URLs, with the files that `settings` name.
+
+    Raises ConfigError if a file cannot be used.
+    """
+
+    def __init__(self, settings: TlsSettings, log: Log) -> None:
+        self.settings = settings
+        files = (
+            settings.cert_file, settings.key_file, settings.trusted_ca_file, settings.crl_file,
+        )  # fmt: skip
+        self.server = ReloadedContext(self._server_context, files, log)
+        self.client = ReloadedContext(self._client_context, files, log)
+
+    def refusal(self, certificate: dict[str, Any] | None) -> str:
+        """Return why a connecting party with this verified certificate is refused, or ""."""
+        wanted_cn, wanted_host = self.settings.allowed_cn, self.settings.allowed_hostname
+        if wanted_cn and common_name(certificate) != wanted_cn:
+            return f"the common name is {common_name(certificate)!r}; expected {wanted_cn!r}"
+        if wanted_host and not _names_host(certificate, wanted_host):
+            return f"the certificate does not contain the DNS name {wanted_host!r}"
+        return ""
+
+    def _server_context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(ALPN)
+        self._load_certificate(context)
+        if self.settings.requires_client_cert:
+            context.verify_mode = ssl.CERT_REQUIRED
+            self._load_authorities(context, ssl.Purpose.CLIENT_AUTH)
+        return context
+
+    def _client_context(self) -> ssl.SSLContext:
+        """The context of a member that connects to a peer."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._load_certificate(context)
+        if self.settings.auto:
+            # The peer's certificate is of its own making, too, so no authority vouches for it.
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        else:
+            self._load_authorities(context, ssl.Purpose.SERVER_AUTH)
+        return context
+
+    def _load_certificate(self, context: ssl.SSLContext) -> None:
+        tls = self.settings
+        if tls.cert_file:
+            with _naming(f"{tls.flag_prefix}cert-file {tls.cert_file} with {tls.key_file}"):
+                context.load_cert_chain(tls.cert_file, tls.key_file)
+
+    def _load_authorities(self, context: ssl.SSLContext, purpose: ssl.Purpose) -> None:
+        tls = self.settings
+        if not tls.trusted_ca_file:
+            context.load_default_certs(purpose)
+            return
+        with _naming(f"{tls.flag_prefix}trusted-ca-file {tls.trusted_ca_file}"):
+            context.load_verify_locations(tls.trusted_ca_file)
+        if tls.crl_file:
+            with _naming(f"the list of revoked certificates {tls.crl_file}"):
+                context.load_verify_locations(tls.crl_file)
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+
+
+@contextmanager
+def _naming(what: str) -> Iterator[None]:
+    """A context in which an error of a file becomes a ConfigError that names the file."""
+    try:
+        yield
+    except OSError as problem:  # ssl.SSLError is a subclass of OSError
+        raise ConfigError(f"{what} cannot be used: {problem.strerror or problem}") from problem
+
+
+def common_name(certificate: dict[str, Any] | None) -> str:
+    """Return the common name of a certificate as `SSLObject.getpeercert` returns it, or ""."""
+    for name in (certificate or {}).get("subject", ()):
+        for kind, value in name:
+            if kind == "commonName":
+                return str(value)
+    return ""
+
+
+def _names_host(certificate: dict[str, Any] | None, host: str) -> bool:
+    """Whether a DNS name of the certificate is `host`. "*" stands for the first label of a name."""
+    patterns = [
+        value.lower()
+        for kind, value in (certificate or {}).get("subjectAltName", ())
+        if kind == "DNS"
+    ]
+    _, _, parent = host.lower().partition(".")
+    return host.lower() in patterns or f"*.{parent}" in patterns

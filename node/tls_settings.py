@@ -1,0 +1,63 @@
+"""How connections are encrypted: etcd's flags about TLS, for clients or for peers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
+    """The flags about TLS of one kind of URLs. Files are in PEM; an empty path means none.
+
+    `flag_prefix` is what the flags' names begin with: "--" for clients, "--peer-" for peers.
+    """
+
+    flag_prefix: str = "--"
+    cert_file: str = ""
+    key_file: str = ""
+    trusted_ca_file: str = ""
+    """The authorities whose certificates are accepted."""
+    client_cert_auth: bool = False
+    crl_file: str = ""
+    """The revoked certificates."""
+    allowed_cn: str = ""
+    """The common name that a connecting member's certificate must have."""
+    allowed_hostname: str = ""
+    """The DNS name that a connecting party's certificate must contain."""
+    auto: bool = False
+    """Whether the member makes a certificate for itself."""
+
+    @property
+    def serves(self) -> bool:
+        """Whether the member can serve https URLs."""
+        return bool(self.cert_file or self.auto)
+
+    @property
+    def requires_client_cert(self) -> bool:
+        """Whether a connecting party must have a certificate. As in etcd, an authority requires it,
+        too."""
+        return self.client_cert_auth or bool(self.trusted_ca_file)
+
+    def problem(self) -> str:
+        """Return what is wrong with the combination of flags, or an empty string."""
+        flag = self.flag_prefix
+        if bool(self.cert_file) != bool(self.key_file):
+            given, missing = ("cert", "key") if self.cert_file else ("key", "cert")
+            return f"{flag}{given}-file is given without {flag}{missing}-file; expected both"
+        if self.auto and self.cert_file:
+            return f"{flag}auto-tls and {flag}cert-file are given; expected one of them"
+        if self.allowed_cn and self.allowed_hostname:
+            return (
+                f"{flag}cert-allowed-cn and {flag}cert-allowed-hostname are given; expected one"
+                " of them"
+            )
+        if (self.allowed_cn or self.allowed_hostname) and not self.requires_client_cert:
+            return (
+                f"an allowed name in certificates has no effect without {flag}trusted-ca-file or"
+                f" {flag}client-cert-auth; expected one of them"
+            )
+        return ""
+
+
+NO_CLIENT_TLS = TlsSettings()
+NO_PEER_TLS = TlsSettings(flag_prefix="--peer-")
