@@ -218,7 +218,10 @@ def main(**flags: object) -> None:
     gc.set_threshold(50_000, 20, 50)
     # A thread that returns from the disk must not wait 5 ms for the interpreter's lock.
     sys.setswitchinterval(0.0005)
-    code = uvloop.run(_run(config, flags))
+    try:
+        code = uvloop.run(_run(config, flags))
+    except ConfigError as problem:
+        raise click.UsageError(str(problem)) from problem
     sys.stdout.flush()
     # Do not wait for the threads of libraries.
     os._exit(code)
@@ -356,15 +359,13 @@ def restore_member(backup: Path, arguments: Sequence[str], command: str) -> str:
 
 
 async def _run(config: Config, flags: dict[str, object]) -> int:
+    """Run the member. Raises ConfigError if a certificate cannot be used."""
     try:
         world = _world(config, flags)
         world.network.open_tls(config)
     except DiskError as problem:
         click.echo(f"error: {problem}", err=True)
         return EXIT_START
-    except ConfigError as problem:
-        click.echo(f"error: {problem}", err=True)
-        return EXIT_FLAGS
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, world.stop, 0, f"received {number.name}")

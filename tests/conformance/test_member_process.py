@@ -81,6 +81,7 @@ def start_serving(arguments: list[str]) -> subprocess.Popen[str]:
     [
         ({"name": "n2"}, "--name 'n2' is not in --initial-cluster"),
         ({"listen_client_urls": "https://127.0.0.1:1"}, "needs a certificate"),
+        ({"peer_cert_file": "/x", "peer_key_file": "/x"}, "--peer-cert-file /x with /x cannot be"),
         ({"election_timeout": "200"}, "at least 5 times --heartbeat-interval"),
         ({"heartbeat_interval": "soon"}, "is not a valid integer"),
         ({"initial_cluster": "n1"}, "expected NAME=URL"),
