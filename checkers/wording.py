@@ -66,7 +66,8 @@ def request(given: Request) -> str:
     """
     match given:
         case Put(key, written):
-            return f"put {key}={value(written)}"
+            kept = " (keeping its lease)" if given.ignore_lease else ""
+            return f"put {key}={value(written)}{kept}"
         case Range(key, end):
             if end == "\0" and key in ("", "\0"):
                 return "read of all" + _options(given)

@@ -49,12 +49,17 @@ class KeyValue(_Value, frozen=True):
 
 
 class Put(_Value, frozen=True, tag_field="op", tag="put"):
-    """A write of one key. `prev_kv`: return the key-value before the write."""
+    """A write of one key. `prev_kv`: return the key-value before the write.
+
+    With `ignore_lease`, the key stays attached to its lease, and `lease` is 0. The store refuses
+    this write if the key does not exist.
+    """
 
     key: str
     value: str = ""
     lease: int = 0
     prev_kv: bool = False
+    ignore_lease: bool = False
 
 
 class Range(_Value, frozen=True, tag_field="op", tag="range"):

@@ -68,6 +68,8 @@ def _puts(given: LeaseEvidence) -> Iterator[_LeasePut]:
     for op in given.history.operations:
         if op.result is not None:
             for put in _made_puts(op.request, op.result):
+                if put.ignore_lease:
+                    continue  # only the change log shows the lease
                 known.add((answered_revision(op), put.key))
                 if put.lease:
                     yield _LeasePut(put.key, put.lease, answered_revision(op), op)

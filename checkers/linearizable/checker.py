@@ -217,9 +217,9 @@ def _operations(op: Recorded, values: _Values) -> Iterator[Op]:
 
 
 def _expiries(op: Recorded) -> Iterator[Op]:
-    """Yield a delete at an unknown time for each key that `op` puts with a lease."""
+    """Yield a delete at an unknown time for each key that `op` puts and that may have a lease."""
     for part in parts(op.request):
-        if isinstance(part, Put) and part.lease:
+        if isinstance(part, Put) and (part.lease or part.ignore_lease):
             yield Operation(op.process, Write(part.key, None), op.invoked + 0.5, None)
 
 

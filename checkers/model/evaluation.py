@@ -41,11 +41,16 @@ from splitbrain.histories.kv import (
 )
 from splitbrain.histories.member_state import Change
 
+Refusal = Literal["", "compacted", "future", "absent"]
+
 NO_HEADER = Header()
 NOTHING: Made = ()
 OF_THE_FUTURE = -1
 """The count in the model's answer to a read of a future revision. A store refuses such a read, so
 no real answer has this count."""
+REFUSED = KeyValue("", version=-1)
+"""The previous key-value in the model's answer to a put that the store refuses because the key does
+not exist."""
 
 
 def evaluate(
@@ -77,10 +82,11 @@ def evaluate(
     return CompactResult(header), NOTHING
 
 
-def refusal_of(store: SequentialStore, txn: Txn) -> Literal["", "compacted", "future"]:
+def refusal_of(store: SequentialStore, txn: Txn) -> Refusal:
     """Return why the store refuses the whole transaction `txn`, or "" if it does not refuse it.
 
-    The reason is that a range in the transaction reads a compacted or a future revision.
+    The reason is that a range in the transaction reads a compacted or a future revision, or that a
+    put keeps the lease of a key that is absent.
     """
     transaction = _Transaction(store)
     transaction.run(txn, None)
@@ -131,6 +137,8 @@ class Evaluation:
 
 def _put(store: SequentialStore, request: Put, header: Header) -> tuple[Result, Made]:
     before = store.now.get(request.key)
+    if before is None and request.ignore_lease:
+        return PutResult(header, REFUSED), NOTHING
     held = _after_put(before, request, store.revision + 1)
     return PutResult(header, before if request.prev_kv else None), (held,)
 
@@ -141,7 +149,7 @@ def _after_put(before: KeyValue | None, request: Put, revision: int) -> KeyValue
         return KeyValue(request.key, request.value, revision, revision, 1, request.lease)
     return KeyValue(
         request.key, request.value, before.create_revision, revision, before.version + 1,
-        request.lease,
+        before.lease if request.ignore_lease else request.lease,
     )
 
 
@@ -237,7 +245,7 @@ class _Transaction:
 
     def __init__(self, store: SequentialStore) -> None:
         self.made: list[KeyValue | str] = []
-        self.refusal: Literal["", "compacted", "future"] = ""
+        self.refusal: Refusal = ""
         """Why the store refuses the transaction, if it does."""
         self._store = store
         self._written: dict[str, KeyValue | None] = {}
@@ -290,6 +298,9 @@ class _Transaction:
 
     def _put(self, request: Put, header: Header) -> PutResult:
         before = self._get(request.key)
+        if before is None and request.ignore_lease:
+            self.refusal = "absent"
+            return PutResult(header, REFUSED)
         held = _after_put(before, request, self._store.revision + 1)
         self.made.append(held)
         self._written[request.key] = held

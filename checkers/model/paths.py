@@ -57,6 +57,9 @@ class Path:
 
 def paths(request: Request) -> list[Path] | None:
     """Return the paths of `request` that contain a write, or None if it has more than PATHS_MAX."""
+    if isinstance(request, Put) and request.ignore_lease:
+        exists = Compare(request.key, "version", ">", 0)
+        return [Path((_plain(request),), Condition((((exists,), True),)))]
     if type(request) is not Txn:
         return [Path((_plain(request),))] if isinstance(request, Put | Delete) else []
     found = _transaction_paths(request)
@@ -115,7 +118,7 @@ def _plain(write: Put | Delete) -> Put | Delete:
     if not write.prev_kv:
         return write
     if isinstance(write, Put):
-        return Put(write.key, write.value, write.lease)
+        return Put(write.key, write.value, write.lease, ignore_lease=write.ignore_lease)
     return Delete(write.key, write.range_end)
 
 
@@ -123,6 +126,8 @@ def path_at(request: Request, state: State) -> Path:
     """Return the path that `request` takes in `state`, without writes if the store refuses it."""
     writes: list[Put | Delete] = []
     for part in _taken(request, state):
+        if isinstance(part, Put) and part.ignore_lease and state.held(part.key) is None:
+            return Path(())
         if isinstance(part, Put | Delete):
             writes.append(_plain(part))
         elif part.revision > 0 and not state.compacted <= part.revision <= state.revision:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from splitbrain.checkers import wording
-from splitbrain.checkers.model.evaluation import compared
+from splitbrain.checkers.model.evaluation import REFUSED, compared
 from splitbrain.checkers.model.sequential_store import SequentialStore
 from splitbrain.histories.kv import (
     Compare,
@@ -36,6 +36,8 @@ def difference(
     if type(expected) is not type(given):
         return f"answered {_kind(given)}, expected {_kind(expected)}"
     if isinstance(expected, PutResult) and isinstance(given, PutResult):
+        if expected.prev_kv is REFUSED:
+            return "succeeded, expected a refusal, because the key did not exist and had no lease"
         return _field("prev_kv", expected.prev_kv, given.prev_kv)
     if isinstance(expected, RangeResult) and isinstance(given, RangeResult):
         return (

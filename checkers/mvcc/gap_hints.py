@@ -143,7 +143,9 @@ class GapHints:
                 or (request.key, request.value) in self._seen
             ):
                 return request
-            return Put(request.key, "", request.lease, prev_kv=True)
+            return Put(
+                request.key, "", request.lease, prev_kv=True, ignore_lease=request.ignore_lease
+            )
         if isinstance(request, Txn):
             success = tuple(self.shape(one) for one in request.success)
             failure = tuple(self.shape(one) for one in request.failure)

@@ -123,6 +123,8 @@ def _request(request: Request) -> str:
     match request:
         case Put():
             lease = f" lease {request.lease}" if request.lease else ""
+            if request.ignore_lease:
+                lease = " ignore lease"
             return f"put {request.key}={request.value}{lease}"
         case Range():
             return _range(request)

@@ -22,6 +22,7 @@ COMPARED: tuple[tuple[Target, str | int], ...] = (
     ("version", 0), ("value", "x"), ("mod", 2), ("create", 3), ("version", 1), ("lease", 7),
 )
 COMPACTED = "etcdserver: mvcc: required revision has been compacted"
+ABSENT = "etcdserver: key not found"
 FUTURE = "etcdserver: mvcc: required revision is a future revision"
 
 
@@ -31,7 +32,9 @@ def requests(draw: st.DrawFn, number: int, unique: bool) -> Any:
     value = f"v{number}" if unique else draw(st.sampled_from("xy"))
     kind = draw(st.integers(0, 12))
     if kind <= 2:
-        return Put(key, value, draw(st.sampled_from((0, 0, 7))), prev_kv=draw(st.booleans()))
+        lease = draw(st.sampled_from((0, 0, 7, None)))
+        prev_kv = draw(st.booleans())
+        return Put(key, value, lease or 0, prev_kv=prev_kv, ignore_lease=lease is None)
     if kind == 3:
         return Delete(key, prev_kv=draw(st.booleans()))
     if kind == 4:
@@ -144,6 +147,8 @@ def _refusal(request: Any, store: SequentialStore, compacted: int) -> str:
         answer, _ = evaluate(store, request)
         of_each = [_refusal(one, store, compacted) for one in reads_made(request, answer)]
         return next(filter(None, of_each), "")
+    if isinstance(request, Put) and request.ignore_lease and request.key not in store.now:
+        return ABSENT
     if not isinstance(request, Range | Compact) or not request.revision:
         return ""
     if request.revision > store.revision:

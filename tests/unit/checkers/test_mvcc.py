@@ -542,3 +542,22 @@ def test_keys_and_values_that_are_not_text_are_ordered_by_their_bytes() -> None:
 def test_generated_histories_are_valid(workload: str) -> None:
     made = generate(workload, 2000, clients=16, uncertain=0.05, seed=3)
     assert check_mvcc(Evidence(History.of(made.events), made.members)).valid is True
+
+
+def test_a_put_that_keeps_the_lease_of_its_key_is_evaluated_with_that_lease() -> None:
+    changes = [Change(2, "put", "a", "1", 2, 1, 7), Change(3, "put", "a", "2", 2, 2, 7)]
+    script = ScriptedHistory()
+    script.did(Put("a", "1", lease=7), PutResult(), 2)
+    script.did(Put("a", "2", ignore_lease=True), PutResult(), 3)
+    script.did(Range("a"), read(KeyValue("a", "2", 2, 3, 2, 7)), 3)
+    assert judge(script, changes).valid is True
+    detached = [changes[0], Change(3, "put", "a", "2", 2, 2)]
+    assert judge(script, detached).valid is False
+
+
+def test_a_put_that_keeps_the_lease_of_an_absent_key_is_invalid() -> None:
+    script = ScriptedHistory()
+    script.did(Put("a", "2", ignore_lease=True), PutResult(), 2)
+    verdict = judge(script, [Change(2, "put", "a", "2", 2, 1)])
+    assert verdict.valid is False
+    assert any("the key did not exist" in one.because for one in verdict.anomalies)
