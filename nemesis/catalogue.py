@@ -21,6 +21,7 @@ from splitbrain.nemesis.capabilities import (
 )
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.linux import mounts, strace, vdso
+from splitbrain.nemesis.user_fault import is_user_kind
 
 LINK_KINDS = ("partition", "latency", "loss", "corruption", "half_open", "slow_receiver")
 """The kinds that affect links between members. A cluster of one member has no such links."""
@@ -167,12 +168,12 @@ def parse_kinds(text: str) -> tuple[str, ...]:
 
 
 def check_known(names: Sequence[str]) -> None:
-    """Raise FaultError for a name that is not a kind of fault."""
+    """Raise FaultError for a name that is neither a kind of fault nor a dotted path."""
     for name in names:
-        if name not in KINDS:
+        if name not in KINDS and not is_user_kind(name):
             raise FaultError(
                 f"no fault is called {name!r}: expected {', '.join(KINDS)} (one or several, "
-                f"separated by commas), all, or {NONE}"
+                f"separated by commas), all, {NONE}, or a dotted path package.module:Class"
             )
 
 
@@ -184,7 +185,7 @@ def supported_kinds(system: object) -> frozenset[str]:
 def check_supported(names: Sequence[str], capabilities: Collection[str]) -> None:
     """Raise FaultError for a kind that is not among `capabilities`."""
     for name in names:
-        if name not in capabilities:
+        if name not in capabilities and not is_user_kind(name):
             supported = ", ".join(kind for kind in KINDS if kind in capabilities) or "no faults"
             raise FaultError(
                 f"the system does not support the fault {name!r} (its class lacks the methods of "

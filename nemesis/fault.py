@@ -7,7 +7,7 @@ schedule is drawn.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -334,10 +334,22 @@ class OperatorAction(msgspec.Struct, frozen=True, tag_field="fault", tag="operat
     on: tuple[MemberName, ...] = ()
 
 
+class UserFault(msgspec.Struct, frozen=True, tag_field="fault", tag="user"):
+    """A fault whose class a user has written; `splitbrain.nemesis.user_fault` describes it."""
+
+    target: Target = "any"
+    path: str = ""
+    """The dotted path of the class, `package.module:Class`."""
+    fields: dict[str, Any] = {}
+    """The keywords of the class's constructor, with plain values."""
+    on: tuple[MemberName, ...] = ()
+
+
 Fault = (
     Kill | Pause | Partition | Latency | PacketLoss | Corruption | HalfOpen | SlowReceiver
     | PowerLoss | ClockJump | ClockDrift | DiskFault | BitRot | LostSectors | AtStep
     | SyscallFault | CpuStarvation | FewFiles | LittleMemory | OperatorAction
+    | UserFault
 )
 
 

@@ -9,7 +9,7 @@ numbers of a fault are drawn independently.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from random import Random
 
 from splitbrain.histories.random_stream import stream
@@ -47,6 +47,7 @@ from splitbrain.nemesis.process_drawing import (
 from splitbrain.nemesis.storage_drawing import draw_storage_faults
 from splitbrain.nemesis.target import targets_for
 from splitbrain.nemesis.tempo import Tempo, tempo_for
+from splitbrain.nemesis.user_fault import drawn, is_user_kind, load, scheduled_by, targets_of
 
 _LEADER_STEPS = (
     "leader_receive", "leader_wal", "replicate", "quorum_ack", "leader_commit", "apply_notify",
@@ -99,12 +100,28 @@ def draw_faults(
     if STORAGE in kinds:
         random = stream(seed, "nemesis", STORAGE)
         scheduled += draw_storage_faults(members, random, duration_ms, tempo)
+    for path in filter(is_user_kind, dict.fromkeys(kinds)):
+        random = stream(seed, "nemesis", path)
+        scheduled += _user_faults(path, random, duration_ms, members, tempo)
     order = {kind: place for place, kind in enumerate(KINDS)}
 
     def place(one: ScheduledFault) -> tuple[int, int, int]:
         return one.begin_ms, order.get(_kind(one.fault), order[STORAGE]), one.end_ms
 
     return tuple(sorted(scheduled, key=place))
+
+
+def _user_faults(
+    path: str, random: Random, duration_ms: int, members: Sequence[str], tempo: Tempo
+) -> Iterable[ScheduledFault]:
+    """The faults of the user's class at `path`, or those that the function at `path` returns."""
+    found = load(path)
+    if not isinstance(found, type):
+        return scheduled_by(path, found, random, duration_ms, members)
+    targets = targets_of(found, weighted_targets(len(members)))
+    return _time_line(
+        [drawn(path, found, target) for target in targets], random, duration_ms, tempo
+    )
 
 
 def _time_line(

@@ -16,7 +16,7 @@ from splitbrain.histories.event import FaultEvent, Phase
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.capabilities import HasLeader
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import AtStep, Fault, MemberName, ScheduledFault
+from splitbrain.nemesis.fault import AtStep, Fault, MemberName, ScheduledFault, UserFault
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import Injected
 from splitbrain.nemesis.injection.moments import Moments
@@ -213,7 +213,9 @@ class Nemesis:
 
 
 def name_of(fault: object) -> str:
-    """The name of a fault in a history: its tag, or the name of its class in lower case."""
+    """The name of a fault in a history: its tag, or the name of the user's class."""
+    if isinstance(fault, UserFault):
+        return fault.path.rpartition(":")[2]
     config = getattr(fault, "__struct_config__", None)
     tag = config.tag if config is not None else None
     return str(tag or type(fault).__name__.lower())

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 
 import click
 
+from splitbrain.harness.extensions import entry_points_of, origin_of
+from splitbrain.harness.schedule.options import FAULT_ENTRY_POINTS
 from splitbrain.nemesis.catalogue import KINDS, FaultKind
 
 Row = tuple[str, str]
@@ -32,7 +34,11 @@ def _store_checkers() -> Iterable[Row]:
 
 
 def _nemeses() -> Iterable[Row]:
-    return ((kind.name, kind.description + _restriction(kind)) for kind in KINDS.values())
+    for kind in KINDS.values():
+        yield kind.name, kind.description + _restriction(kind)
+    for name, point in entry_points_of(FAULT_ENTRY_POINTS).items():
+        if name not in KINDS:
+            yield name, origin_of(point)
 
 
 def _restriction(kind: FaultKind) -> str:

@@ -41,7 +41,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--system-option", "system_options", multiple=True, metavar="NAME=VALUE",
                  help="Set an option of a system of the user. Can be repeated."),
     _option("nemesis", "The kinds of faults, separated by commas: names from `splitbrain list"
-            " nemeses`, or all, or none.", metavar="KINDS", shown=",".join(DEFAULTS.nemesis)),
+            " nemeses`, or all, or none. A fault of the user is package.module:Class.",
+            metavar="KINDS", shown=",".join(DEFAULTS.nemesis)),
     _option("fault_pace", "How often faults begin: with 4, they begin four times as often, and each"
             " lasts a quarter of the time.", float, "FACTOR"),
     _option("aim", "Let most faults wait for an event before they begin: election, snapshot,"

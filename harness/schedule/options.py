@@ -18,9 +18,10 @@ import msgspec
 
 from splitbrain.checkers.budget_limits import read_limits
 from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.extensions import entry_points_of
 from splitbrain.harness.known_bugs.catalogue import check_ids
 from splitbrain.harness.mutants.catalogue import mutant_options
-from splitbrain.nemesis.catalogue import check_known, parse_kinds
+from splitbrain.nemesis.catalogue import KINDS, check_known, parse_kinds
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.moment import MomentEvent
 from splitbrain.nemesis.moment_drawing import checked_aims, parse_aims
@@ -46,6 +47,10 @@ def flag_of(name: str) -> str:
     if name == "carrier":
         return "client"
     return FLAGS.get(name) or REPEATED.get(name) or name.replace("_", "-")
+
+
+FAULT_ENTRY_POINTS = "splitbrain.faults"
+"""The group of entry points of faults that installed packages offer."""
 
 
 class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_fields=True):
@@ -217,7 +222,7 @@ def parse_list(name: str, value: object) -> list[Any]:
         return [word.strip() for word in str(value).split(",") if word.strip()]
     if name in ("nemesis", "aim"):
         try:
-            return list((parse_kinds if name == "nemesis" else parse_aims)(str(value)))
+            return list((_parse_faults if name == "nemesis" else parse_aims)(str(value)))
         except FaultError as problem:
             raise BadArguments(str(problem)) from problem
     try:
@@ -226,6 +231,18 @@ def parse_list(name: str, value: object) -> list[Any]:
         raise BadArguments(
             f"--nodes {value!r}: expected numbers of members, such as 3 or 1,3,5"
         ) from None
+
+
+def _parse_faults(text: str) -> tuple[str, ...]:
+    return parse_kinds(",".join(_fault_path(word.strip()) for word in text.split(",")))
+
+
+def _fault_path(name: str) -> str:
+    """`name`, or the dotted path that an installed package has registered under it."""
+    if name in KINDS or not name or ":" in name:
+        return name
+    point = entry_points_of(FAULT_ENTRY_POINTS).get(name)
+    return point.value if point is not None else name
 
 
 def refuse_unknown(names: Mapping[str, Any], what: str) -> None:

@@ -37,15 +37,26 @@ def capabilities_of(options: Options) -> frozenset[str]:
     """
     if options.system == SIMULATED:
         return frozenset(name for name, kind in KINDS.items() if not kind.processes_only)
+    kind = system_class(options)
+    if kind is None:
+        return frozenset(KINDS)
+    return frozenset(name for name in KINDS if issubclass(kind, KINDS[name].needs))
+
+
+def system_class(options: Options) -> type | None:
+    """The class of a system of real processes; None if a function makes the system.
+
+    Also returns None for the simulated system. Raises BadArguments if there is no such system.
+    """
+    if options.system == SIMULATED:
+        return None
     make = _built_in_class(options.system) or load_system(options.system)
     if not callable(make):
         raise BadArguments(
             f"the system {options.system} is {make!r:.100}; expected a class, or a function that "
             "makes a system"
         )
-    if not isinstance(make, type):
-        return frozenset(KINDS)
-    return frozenset(name for name in KINDS if issubclass(make, KINDS[name].needs))
+    return make if isinstance(make, type) else None
 
 
 def failpoint_steps(options: Options) -> tuple[str, ...]:

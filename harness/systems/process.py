@@ -30,6 +30,7 @@ from splitbrain.harness.errors import SystemFailed
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_PTRACER = 0x59616D61
+_CLONE_NEWNET = 0x40000000
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _POLL_S = 0.01
 LOG_TAIL_BYTES_MAX = 4_000
@@ -140,13 +141,15 @@ class MemberProcess:
 
 def spawn(
     command: Sequence[str], env: Mapping[str, str], log: Path, pass_fds: Sequence[int] = (), *,
-    user: str | None = None, folder: Path | None = None,
+    user: str | None = None, folder: Path | None = None, namespace: Path | None = None,
 ) -> MemberProcess:
     """Start `command` and append its output to `log`. Raises SystemFailed if it cannot start.
 
-    The process runs as `user`, in the working directory `folder`. By default, both are those of
-    this process.
+    The process runs as `user`, in the working directory `folder` and the network namespace
+    `namespace`. By default, these are those of this process.
     """
+    as_user = None if user is None else pwd.getpwnam(user)
+    network = None if namespace is None else os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         try:
@@ -158,23 +161,46 @@ def spawn(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=pass_fds,
-                user=user,
-                group=None if user is None else pwd.getpwnam(user).pw_gid,
-                extra_groups=None if user is None else (),
                 cwd=folder,
-                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only makes system calls
+                preexec_fn=_prepare_child(network, as_user),  # noqa: PLW1509 - only system calls
             )
         except (OSError, subprocess.SubprocessError) as problem:
             raise SystemFailed(
                 f"cannot start {' '.join(command)!r}: {problem}; expected a program that this "
                 "user may run"
             ) from problem
+        finally:
+            if network is not None:
+                os.close(network)
     try:
         return MemberProcess(child, command)
     except psutil.Error as problem:
         child.kill()
         child.wait()
         raise SystemFailed(f"{' '.join(command)!r} ended at once; its log is {log}") from problem
+
+
+def _prepare_child(network: int | None, user: pwd.struct_passwd | None) -> Callable[[], None]:
+    """Return a function for a child to call between fork and exec.
+
+    It enters the network namespace and becomes the user, in this order, because a user may not
+    enter the namespace. Then it does what `die_with_parent` describes; a change of the user would
+    undo that.
+    """
+    setns, last = _LIBC.setns, die_with_parent()
+    setgroups, setgid, setuid = os.setgroups, os.setgid, os.setuid
+    exit_now = os._exit
+
+    def prepare() -> None:
+        if network is not None and setns(network, _CLONE_NEWNET) != 0:
+            exit_now(126)
+        if user is not None:
+            setgroups(())
+            setgid(user.pw_gid)
+            setuid(user.pw_uid)
+        last()
+
+    return prepare
 
 
 def die_with_parent() -> Callable[[], None]:

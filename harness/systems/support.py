@@ -13,14 +13,15 @@ from splitbrain.harness.schedule.schedule import (
     default_settings,
 )
 from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE
-from splitbrain.harness.systems.factory import capabilities_of, failpoint_steps
+from splitbrain.harness.systems.factory import capabilities_of, failpoint_steps, system_class
 from splitbrain.harness.systems.setting_flags import setting_flags
 from splitbrain.harness.systems.simulated_settings import check_simulated_settings
 from splitbrain.nemesis.catalogue import KINDS, check_machine
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import AtStep, Fault, Kill, PowerLoss
+from splitbrain.nemesis.fault import AtStep, Fault, Kill, PowerLoss, UserFault
 from splitbrain.nemesis.fault_drawing import STEPS_DRAWN
 from splitbrain.nemesis.nemesis import name_of
+from splitbrain.nemesis.user_fault import make
 
 HOLD_UNSYNCED = "--hold-unsynced"
 """The flag that keeps unsynced writes of this project's member out of the file system, so that a
@@ -60,6 +61,9 @@ def _refuse_unsupported_faults(schedule: Schedule) -> None:
     supported = capabilities_of(schedule.options)
     kinds: dict[str, None] = {}
     for one in schedule.faults:
+        if isinstance(one.fault, UserFault):
+            _refuse_user_fault(schedule, one.fault)
+            continue
         name = name_of(one.fault)
         kind = SAME_NEEDS.get(name, name)
         if kind not in KINDS:
@@ -81,6 +85,20 @@ def _refuse_unsupported_faults(schedule: Schedule) -> None:
             check_machine(("syscall",))  # strace holds etcd at its steps
     except FaultError as problem:
         raise BadArguments(str(problem)) from problem
+
+
+def _refuse_user_fault(schedule: Schedule, fault: UserFault) -> None:
+    """Raise BadArguments if the fault cannot be made, or the system lacks what it needs."""
+    try:
+        needs = getattr(make(fault), "needs", object)
+    except FaultError as problem:
+        raise BadArguments(str(problem)) from problem
+    system = system_class(schedule.options)
+    if system is not None and not issubclass(system, needs):
+        raise BadArguments(
+            f"the system {schedule.system} does not support the fault {fault.path}: its class "
+            f"lacks the methods of {needs.__name__}"
+        )
 
 
 def _refuse_unsupported_step(schedule: Schedule, fault: AtStep) -> None:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from splitbrain.nemesis.injection import clocks, links, machine, operations, resources, syscalls
+from splitbrain.nemesis.injection import (
+    clocks,
+    links,
+    machine,
+    operations,
+    resources,
+    syscalls,
+    users,
+)
 from splitbrain.nemesis.injection.inject import inject
 
-__all__ = ["clocks", "inject", "links", "machine", "operations", "resources", "syscalls"]
+__all__ = ["clocks", "inject", "links", "machine", "operations", "resources", "syscalls", "users"]

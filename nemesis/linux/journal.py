@@ -21,6 +21,7 @@ import msgspec
 
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.linux.mounts import unmount
+from splitbrain.nemesis.linux.namespaces import remove_interface, remove_namespace
 from splitbrain.nemesis.linux.stopped import started
 from splitbrain.nemesis.linux.vdso import write_memory
 
@@ -64,7 +65,22 @@ class MountedFolder(msgspec.Struct, frozen=True, tag="mount"):
     folder: str
 
 
-Change = PatchedMemory | ChangedLimit | StoppedProcess | MountedFolder
+class NetworkNamespace(msgspec.Struct, frozen=True, tag="namespace"):
+    """A network namespace was made. Undone by removing it."""
+
+    name: str
+
+
+class NetworkInterface(msgspec.Struct, frozen=True, tag="interface"):
+    """A network interface of the machine was made. Undone by removing it."""
+
+    name: str
+
+
+Change = (
+    PatchedMemory | ChangedLimit | StoppedProcess | MountedFolder
+    | NetworkNamespace | NetworkInterface
+)
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -133,9 +149,13 @@ def undo_leftovers(folder: Path | None = None) -> int:
 
 
 def undo(change: Change) -> bool:
-    """Undo a change. Returns False if its process has ended, or nothing is mounted any more."""
+    """Undo a change. Returns False if there is nothing left to undo."""
     if isinstance(change, MountedFolder):
         return unmount(Path(change.folder))
+    if isinstance(change, NetworkNamespace):
+        return remove_namespace(change.name)
+    if isinstance(change, NetworkInterface):
+        return remove_interface(change.name)
     process = change.process
     if not process.exists():
         return False

@@ -1,0 +1,75 @@
+"""Network namespaces: whether this machine has them, and how they are removed.
+
+Source: ip-netns(8), nft(8).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+REQUIRES = "root, and Debian's iproute2 and nftables"
+PROGRAMS = ("ip", "ss", "nft", "nsenter")
+FOLDER = Path("/run/netns")
+TUN = Path("/dev/net/tun")
+_ADMINISTRATORS = (12, 21)
+"""The numbers of CAP_NET_ADMIN and CAP_SYS_ADMIN."""
+TIMEOUT_S = 20.0
+
+
+def missing() -> str:
+    """Why members cannot have network namespaces here, and what to do; "" if they can."""
+    effective = _effective_capabilities()
+    if not all(effective >> number & 1 for number in _ADMINISTRATORS):
+        return "network namespaces need root (CAP_NET_ADMIN and CAP_SYS_ADMIN)"
+    lacking = [name for name in PROGRAMS if found(name) is None]
+    if lacking:
+        return (
+            f"network namespaces need {', '.join(lacking)}; install Debian's iproute2 and nftables"
+        )
+    if not os.access(TUN, os.R_OK | os.W_OK):
+        return f"network namespaces need {TUN}, for slow links"
+    return ""
+
+
+def found(program: str) -> str | None:
+    """The path of a program of the administrator; such folders are not on every PATH."""
+    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+
+
+def path_of(name: str) -> Path:
+    """The file that stands for the namespace `name`."""
+    return FOLDER / name
+
+
+def remove_namespace(name: str) -> bool:
+    """Remove the namespace. Returns whether it existed. Its processes keep it until they end."""
+    if not path_of(name).exists():
+        return False
+    _run("netns", "del", name)
+    return True
+
+
+def remove_interface(name: str) -> bool:
+    """Remove a network interface, and the other end of its pair. Returns whether it existed."""
+    if not Path("/sys/class/net", name).exists():
+        return False
+    _run("link", "del", name)
+    return True
+
+
+def _run(*words: str) -> None:
+    program = found("ip")
+    if program is not None:
+        subprocess.run((program, *words), check=False, capture_output=True, timeout=TIMEOUT_S)
+
+
+def _effective_capabilities() -> int:
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0
+    words = status.partition("CapEff:")[2].split()
+    return int(words[0], 16) if words else 0

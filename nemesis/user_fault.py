@@ -1,0 +1,115 @@
+"""Faults of the user: classes that are named by a dotted path, `package.module:Class`.
+
+The class has the methods `inject(system, members)` and `heal(system, members)`, which may be
+coroutine functions. `inject` may return a text that says what the fault has changed ("" means
+nothing). These attributes are optional:
+
+- `draw(random)`, a static method, returns the fields of one fault, which are the keywords of the
+  constructor. Without it, a fault has no fields.
+- `targets` contains the targets from which one is drawn.
+- `needs` is a protocol of `splitbrain.nemesis.capabilities` that the system must have.
+
+A dotted path may also name a function, which returns all faults of a run:
+`function(random, duration_ms, members)`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+
+from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.fault import TARGETS, ScheduledFault, Target, UserFault
+
+METHODS = ("inject", "heal")
+
+
+def is_user_kind(name: str) -> bool:
+    """Whether the name of a kind of faults is a dotted path."""
+    return ":" in name
+
+
+def load(path: str) -> Any:
+    """The class or function at `path`. Raises FaultError if there is none, or if it is no fault.
+
+    The module may also be in the working directory.
+    """
+    module_name, _, name = path.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found = getattr(importlib.import_module(module_name), name)
+    except Exception as problem:
+        raise FaultError(
+            f"the fault {path} cannot be loaded: {type(problem).__name__}: {problem}"
+        ) from problem
+    if not callable(found):
+        raise FaultError(f"the fault {path} is {found!r:.100}; expected a class or a function")
+    missing = [one for one in METHODS if isinstance(found, type) and not hasattr(found, one)]
+    if missing:
+        raise FaultError(f"the fault {path} has no method {' and no '.join(missing)}")
+    return found
+
+
+def load_class(path: str) -> type:
+    """The class at `path`. Raises FaultError if there is no class."""
+    found = load(path)
+    if not isinstance(found, type):
+        raise FaultError(f"the fault {path} is a function; expected a class")
+    return found
+
+
+def make(fault: UserFault) -> Any:
+    """An object of the fault's class. Raises FaultError if its constructor refuses the fields."""
+    kind = load_class(fault.path)
+    try:
+        return kind(**fault.fields)
+    except TypeError as problem:
+        raise FaultError(f"the fault {fault.path} refuses its fields: {problem}") from problem
+
+
+def targets_of(kind: type, drawn_by_default: Sequence[Target]) -> Sequence[Target]:
+    """The targets from which one is drawn. Raises FaultError for one that does not exist."""
+    targets = tuple(getattr(kind, "targets", drawn_by_default))
+    unknown = [one for one in targets if one not in TARGETS]
+    if unknown or not targets:
+        raise FaultError(
+            f"the fault {kind.__name__} has the targets {targets}; expected some of {TARGETS}"
+        )
+    return targets
+
+
+def drawn(path: str, kind: type, target: Target) -> Callable[[Random], UserFault]:
+    """A function that draws a fault of the class `kind` at `path`."""
+    draw: Callable[[Random], object] = getattr(kind, "draw", lambda _: {})
+
+    def draw_fault(random: Random) -> UserFault:
+        fields = msgspec.to_builtins(draw(random))
+        if not isinstance(fields, dict):
+            raise FaultError(f"{path}.draw returned {fields!r:.100}; expected a dictionary")
+        return UserFault(target, path=path, fields=fields)
+
+    return draw_fault
+
+
+def scheduled_by(
+    path: str, function: Callable[..., Any], random: Random, duration_ms: int,
+    members: Sequence[str],
+) -> tuple[ScheduledFault, ...]:
+    """The faults that the user's function at `path` returns for a run."""
+    found = function(random, duration_ms, tuple(members))
+    faults = tuple(found) if isinstance(found, Iterable) else ()
+    wrong = [one for one in faults if not isinstance(one, ScheduledFault)]
+    if wrong or not isinstance(found, Iterable):
+        raise FaultError(
+            f"{path} returned {(wrong or [found])[0]!r:.100}; expected objects of "
+            "splitbrain.ScheduledFault"
+        )
+    return faults
