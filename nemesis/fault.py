@@ -15,6 +15,9 @@ from splitbrain.nemesis.moment import Moment
 
 MemberName = str
 
+CLIENTS = "clients"
+"""The name of the clients as an end of a link, on a network that has links to clients."""
+
 Target = Literal["any", "leader", "follower", "minority", "majority", "all"]
 """The members that a fault hits. any: one member at random. leader: the leader. follower: a
 member that is not leader. minority: fewer than half. majority: more than half. all: every
@@ -23,16 +26,17 @@ member. `splitbrain.nemesis.target.choose_targets` describes each in full."""
 TARGETS: tuple[Target, ...] = ("any", "leader", "follower", "minority", "majority", "all")
 
 PartitionShape = Literal[
-    "isolate", "isolate_leader", "halves", "bridge", "ring", "one_way"
+    "isolate", "isolate_leader", "halves", "bridge", "ring", "one_way", "clients"
 ]
 """The links that a partition cuts. isolate: each member that `target` selects from all
 others. isolate_leader: the leader from all others. halves: a minority from a majority.
 bridge: two halves that are connected only through one member. ring: each member is connected
 to a majority, and no two members to the same one. one_way: what the selected members send is
-lost, and what others send to them arrives. `splitbrain.nemesis.topology` computes the links."""
+lost, and what others send to them arrives. clients: the selected members from all clients.
+`splitbrain.nemesis.topology` computes the links."""
 
 PARTITION_SHAPES: tuple[PartitionShape, ...] = (
-    "isolate", "isolate_leader", "halves", "bridge", "ring", "one_way",
+    "isolate", "isolate_leader", "halves", "bridge", "ring", "one_way", "clients",
 )
 
 
@@ -355,6 +359,14 @@ Fault = (
 
 LinkFault = Partition | Latency | PacketLoss | Corruption | HalfOpen | SlowReceiver
 """A fault of links between members."""
+
+
+def reaches_clients(fault: object) -> bool:
+    """Whether `fault` affects links between members and clients."""
+    return isinstance(fault, Partition) and (
+        fault.shape == "clients" if not fault.links
+        else any(CLIENTS in link for link in fault.links)
+    )
 
 
 def loses_data(fault: object) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from random import Random
 
-from splitbrain.nemesis.fault import MemberName, PartitionShape
+from splitbrain.nemesis.fault import CLIENTS, MemberName, PartitionShape
 from splitbrain.nemesis.target import minority_size_max
 
 Link = tuple[MemberName, MemberName]
@@ -34,6 +34,7 @@ def cut_links(
     - bridge: see `bridge`.
     - ring: see `ring`.
     - one_way: the links from chosen members to all others.
+    - clients: the links between each chosen member and the clients.
     """
     match shape:
         case "isolate" | "isolate_leader":
@@ -47,6 +48,10 @@ def cut_links(
             return ring(members, random)
         case "one_way":
             return _links_where(members, lambda a, _: a in chosen)
+        case "clients":
+            return tuple(
+                link for member in chosen for link in ((member, CLIENTS), (CLIENTS, member))
+            )
 
 
 def bridge(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:

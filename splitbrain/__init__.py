@@ -89,7 +89,7 @@ if TYPE_CHECKING:
     from splitbrain.histories.service import ServiceOperation
     from splitbrain.histories.trace import TraceEvent
     from splitbrain.histories.watch import WatchRequest, WatchStream
-    from splitbrain.nemesis.capabilities import CountsEffects, FaultyLinks, HasMoments
+    from splitbrain.nemesis.capabilities import CountsEffects, FaultyLinks, HasMoments, HasProcess
     from splitbrain.nemesis.errors import FaultError
     from splitbrain.nemesis.fault import (
         AtStep,
@@ -211,7 +211,7 @@ _MODULES = {
         "WatchRequest", "WatchStream",
     ),
     "splitbrain.nemesis.capabilities": (
-        "CountsEffects", "FaultyLinks", "HasMoments",
+        "CountsEffects", "FaultyLinks", "HasMoments", "HasProcess",
     ),
     "splitbrain.nemesis.errors": (
         "FaultError",
@@ -265,6 +265,7 @@ __all__ = [
     "ForeignOperation",
     "HalfOpen",
     "HasMoments",
+    "HasProcess",
     "Header",
     "History",
     "HistoryError",

@@ -16,6 +16,7 @@ import click
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.etcd import find_binary
 from splitbrain.nemesis.catalogue import KINDS, FaultKind
+from splitbrain.nemesis.linux.namespaces import missing as namespaces_missing
 
 VERSION_TIMEOUT_S = 5.0
 PROGRAMS: dict[str, tuple[Sequence[str], str]] = {
@@ -73,14 +74,9 @@ def machine_rows() -> Iterator[tuple[str, bool, str]]:
     root = os.geteuid() == 0
     yield "root", root, "members can run as other users" if root else "not needed by most faults"
     yield "FUSE", os.access("/dev/fuse", os.R_OK | os.W_OK), "/dev/fuse"
-    spaces = Path("/proc/self/ns/net").exists() and (root or _user_namespaces())
-    yield "network namespaces", spaces, "by root" if root else "by user namespaces"
+    why = namespaces_missing()
+    yield "network namespaces", not why, why or "for --network namespaces"
     yield "processors", True, f"{len(os.sched_getaffinity(0))} for this process"
-
-
-def _user_namespaces() -> bool:
-    path = Path("/proc/sys/user/max_user_namespaces")
-    return path.exists() and path.read_text().strip() != "0"
 
 
 def program_rows() -> Iterator[tuple[str, bool, str]]:

@@ -43,6 +43,9 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _option("nemesis", "The kinds of faults, separated by commas: names from `splitbrain list"
             " nemeses`, or all, or none. A fault of the user is package.module:Class.",
             metavar="KINDS", shown=",".join(DEFAULTS.nemesis)),
+    _option("network", "loopback: all members are on 127.0.0.1. namespaces: each has a network"
+            " namespace and an address of its own, which needs root.",
+            click.Choice(["loopback", "namespaces"]), shown="loopback"),
     _option("fault_pace", "How often faults begin: with 4, they begin four times as often, and each"
             " lasts a quarter of the time.", float, "FACTOR"),
     _option("aim", "Let most faults wait for an event before they begin: election, snapshot,"

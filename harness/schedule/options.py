@@ -90,6 +90,9 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     aim: tuple[MomentEvent, ...] = ()
     """The events that most of the faults wait for: the names in
     `splitbrain.nemesis.moment.MOMENT_EVENTS`. Empty: all faults begin at drawn times."""
+    network: Literal["loopback", "namespaces"] = "loopback"
+    """namespaces: each member has a network namespace and an address of its own, which needs root.
+    loopback: all members are on 127.0.0.1."""
     nodes: tuple[int, ...] = ()
     """The number of members is drawn from these. Empty: from 1, 3 and 5, mostly 3."""
     clients: int = 10
@@ -293,6 +296,11 @@ def check(options: Options) -> None:
         raise BadArguments(
             f"--client {options.carrier} with the system simulated: a simulated client passes its "
             "requests to the handlers, without a carrier; expected json, the default"
+        )
+    if options.network != "loopback" and options.system == "simulated":
+        raise BadArguments(
+            f"--network {options.network} with the system simulated, whose network is simulated "
+            "too; expected loopback, the default"
         )
     if options.swarm and options.system != "simulated":
         raise BadArguments(f"--swarm with the system {options.system}: expected simulated")

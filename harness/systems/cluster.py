@@ -1,4 +1,4 @@
-"""A cluster of member processes of an etcd-like store, with proxies between the members."""
+"""A cluster of member processes of an etcd-like store."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ from splitbrain.harness.systems.crash import PORT_LOST, Crash, crash_of
 from splitbrain.harness.systems.log_counts import LogCounts
 from splitbrain.harness.systems.member_disks import MemberDisks
 from splitbrain.harness.systems.member_files import MemberFiles
+from splitbrain.harness.systems.networks.namespaces import Namespaces
+from splitbrain.harness.systems.networks.network import NAMESPACES, Loopback, MemberNetwork
 from splitbrain.harness.systems.new_connections import NewConnections
-from splitbrain.harness.systems.ports import HOST, Ports
 from splitbrain.harness.systems.process import MemberProcess, log_tail, spawn
-from splitbrain.harness.systems.proxies.proxy_process import ProxyProcess
 from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.harness.systems.system import Address
 from splitbrain.histories.member_state import MemberState
 from splitbrain.nemesis.capabilities import DiskState, LinkState
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import DiskArea, MemberName, OperatorDo
+from splitbrain.nemesis.fault import CLIENTS, DiskArea, MemberName, OperatorDo
 from splitbrain.nemesis.moment import MomentEvent
 
 START_TRIES_MAX = 3
+CLIENT, PEER = "client", "peer"
+"""The names of a member's ports."""
 _POLL_S = 0.02
 log = logging.getLogger("splitbrain.systems")
 
@@ -49,6 +51,8 @@ class Place:
     advertised_url: str
     """The address at which its peers reach it: that of its proxy, if there is one."""
     folder: Path
+    namespace: Path | None = None
+    """The network namespace of the member; None for that of the harness."""
 
     @property
     def data(self) -> Path:
@@ -79,7 +83,7 @@ class ProcessCluster(ABC):
     def __init__(self, settings: ClusterSettings) -> None:
         self.settings = settings
         self.members: Sequence[MemberName] = settings.members
-        self._ports = Ports()
+        self._network = self._make_network()
         self._places: dict[MemberName, Place] = {}
         self._processes: dict[MemberName, MemberProcess] = {}
         self._paused: dict[MemberName, None] = {}
@@ -89,7 +93,6 @@ class ProcessCluster(ABC):
         """The size of the member's log when each process started."""
         self._names: dict[int, MemberName] = {}
         """Member id → name, from the answers of the members."""
-        self._proxies: ProxyProcess | None = None
         self._session: aiohttp.ClientSession | None = None
         self._disks = MemberDisks(self.areas, settings.seed)
         self._connections = NewConnections()
@@ -150,19 +153,14 @@ class ProcessCluster(ABC):
                 process.kill()
             self._processes.clear()
             self._paused.clear()
-            proxies, self._proxies = self._proxies, None
-            if proxies is not None:
-                await proxies.stop()
-            self._ports.release()
+            await self._network.stop()
             await self._disks.unmount()
 
     async def _open(self) -> None:
         self._crashes.clear()
         self._log_begins.clear()
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        if self.settings.proxied:
-            self._proxies = ProxyProcess(self.settings.seed, self.settings.folder / "proxies.log")
-            await self._proxies.start()
+        await self._network.start(self.members)
         for name in self.members:
             self._places[name] = await self._place(name)
         for name in self.members:
@@ -172,14 +170,23 @@ class ProcessCluster(ABC):
         await self._update_owners()
 
     async def _place(self, name: MemberName) -> Place:
-        client, peer = self._ports.take(), self._ports.take()
-        advertised = await self._proxies.listen(name, peer) if self._proxies else peer
+        ends = await self._network.endpoints(name, (CLIENT, PEER))
         return Place(
             name=name,
-            client_url=f"http://{HOST}:{client}",
-            peer_url=f"http://{HOST}:{peer}",
-            advertised_url=f"http://{HOST}:{advertised}",
+            client_url=f"http://{ends.host}:{ends.ports[CLIENT]}",
+            peer_url=f"http://{ends.host}:{ends.ports[PEER]}",
+            advertised_url=f"http://{ends.host}:{ends.dialled[PEER]}",
             folder=self.settings.folder / name,
+            namespace=ends.namespace,
+        )
+
+    def _make_network(self) -> MemberNetwork:
+        settings = self.settings
+        if settings.network == NAMESPACES:
+            return Namespaces(seed=settings.seed, log=settings.folder / "slow_links.log")
+        return Loopback(
+            seed=settings.seed, proxied=(PEER,) if settings.proxied else (),
+            log=settings.folder / "proxies.log",
         )
 
     def _spawn(self, name: MemberName) -> None:
@@ -201,14 +208,15 @@ class ProcessCluster(ABC):
         }
         log_path = self.log_path(name)
         log_begin = log_path.stat().st_size if log_path.exists() else 0
-        process = self._processes[name] = spawn(command, env, log_path)
+        process = self._processes[name] = spawn(
+            command, env, log_path, namespace=place.namespace
+        )
         self._log_begins[process] = log_begin
 
     async def _update_owners(self) -> None:
-        """Send the proxies the process id of each running member."""
-        if self._proxies is not None:
-            running = {name: p.pid for name, p in self._processes.items() if p.alive()}
-            await self._proxies.set_owners(running)
+        """Send the network the process id of each running member."""
+        running = {name: p.pid for name, p in self._processes.items() if p.alive()}
+        await self._network.set_owners(running)
 
     def _clear_data(self) -> None:
         for place in self._places.values():
@@ -288,21 +296,23 @@ class ProcessCluster(ABC):
         self._paused.pop(member, None)
 
     async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
-        """Set the state of the link from `source` to `target`; see `proxies/proxy.py`.
+        """Set the state of the link from `source` to `target`; see `networks/`.
 
-        The state is in force when this method returns.
+        The state is in force when this method returns. With network namespaces, `clients` is a
+        source and a target too.
         """
-        self._place_of(source)
-        self._place_of(target)
-        if self._proxies is None:
-            raise SystemFailed(
-                f"the links of {self.name} cannot be changed: it was started without proxies"
-            )
-        await self._proxies.set_link(source, target, state)
+        for name in (source, target):
+            if name != CLIENTS:
+                self._place_of(name)
+        try:
+            await self._network.set_link(source, target, state)
+        except SystemFailed as problem:
+            why = f"the links of {self.name} cannot be changed: {problem}"
+            raise SystemFailed(why) from problem
 
     def link_effects(self, source: MemberName, target: MemberName) -> int:
-        """The number of chunks and connections that the faults of the link have changed so far."""
-        return self._proxies.link_effects(source, target) if self._proxies is not None else 0
+        """How much the faults of the link have changed so far."""
+        return self._network.link_effects(source, target)
 
     async def lose_power(self, members: Sequence[MemberName]) -> None:
         """Kill the members, and lose what their mounted disks have not made durable.

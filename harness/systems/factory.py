@@ -11,6 +11,7 @@ from splitbrain.harness.mutants.catalogue import mutant_command, mutant_flags
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE, SIMULATED, load_system
+from splitbrain.harness.systems.networks.network import NAMESPACES
 from splitbrain.harness.systems.optional import completed
 from splitbrain.harness.systems.setting_flags import setting_flags
 from splitbrain.harness.systems.settings import WATCH_PROGRESS_MS, ClusterSettings
@@ -56,7 +57,18 @@ def system_class(options: Options) -> type | None:
             f"the system {options.system} is {make!r:.100}; expected a class, or a function that "
             "makes a system"
         )
-    return make if isinstance(make, type) else None
+    return _with_links(make, options) if isinstance(make, type) else None
+
+
+def _with_links(kind: type, options: Options) -> type:
+    """The class, with faults of links if network namespaces make them possible."""
+    from splitbrain.harness.systems.local_processes import LinkedProcesses, LocalProcesses
+
+    if options.network != NAMESPACES or not issubclass(kind, LocalProcesses):
+        return kind
+    if issubclass(kind, LinkedProcesses) or hasattr(kind, "set_link"):
+        return kind
+    return type(kind.__name__, (kind, LinkedProcesses), {})
 
 
 def failpoint_steps(options: Options) -> tuple[str, ...]:
@@ -127,7 +139,7 @@ def make_system(schedule: Schedule, folder: Path) -> System:
         return _python_node(schedule, folder)
     if schedule.system == ETCD:
         return _etcd(schedule, folder)
-    make = load_system(schedule.system)
+    make = system_class(schedule.options) or load_system(schedule.system)
     system = make(
         members=schedule.members, member_seeds=schedule.member_seeds, folder=folder,
         options=schedule.options,
@@ -164,6 +176,7 @@ def _settings(schedule: Schedule, folder: Path, flags: tuple[str, ...]) -> Clust
         member_seeds=schedule.member_seeds,
         heartbeat_ms=schedule.options.heartbeat_ms,
         election_ms=schedule.options.election_ms,
+        network=schedule.options.network,
         proxied=needs_proxies(schedule),
         mounted_disks=needs_disks(schedule),
         watch_progress_ms=WATCH_PROGRESS_MS if schedule.watchers else 0,

@@ -4,7 +4,8 @@ A subclass defines the command line of a member. The base class provides folders
 signals, health checks and steps of the set-up. A member may consist of several processes, which are
 killed and paused together, as if they ran on a machine of their own.
 
-`ProxiedProcesses` also puts proxies in front of the members' ports, so that links can be cut.
+`ProxiedProcesses` also puts proxies in front of the members' ports, so that links can be cut. With
+the option `network`, each member has a network namespace instead, and no proxy is needed.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.systems.crash import Crash, crash_of
 from splitbrain.harness.systems.member_files import MemberFiles
-from splitbrain.harness.systems.ports import HOST, Ports
+from splitbrain.harness.systems.networks.namespaces import Namespaces
+from splitbrain.harness.systems.networks.network import NAMESPACES, Loopback, MemberNetwork
+from splitbrain.harness.systems.ports import HOST
 from splitbrain.harness.systems.process import MemberProcess, log_tail, spawn
-from splitbrain.harness.systems.proxies.proxy_process import ProxyProcess
 from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.fault import MemberName
 
@@ -56,6 +58,9 @@ class LocalMember:
     dialled: Mapping[str, int]
     """The ports at which the peers reach the member: `ports`, or those of its proxies."""
     host: str = HOST
+    """The address of the member. It must listen on this address."""
+    namespace: Path | None = None
+    """The network namespace of the member; None for that of the harness."""
 
     @property
     def data(self) -> Path:
@@ -72,6 +77,8 @@ class LocalProcesses(ABC):
     name: ClassVar[str] = ""
     ports: ClassVar[Sequence[str]] = ("client",)
     """The names of each member's ports. Clients are connected to the first one."""
+    proxied: ClassVar[Sequence[str]] = ()
+    """The names of the ports that have a proxy, if all members are on loopback."""
     user: ClassVar[str] = ""
     """The user that runs the members if the harness runs as root, such as "postgres"."""
     one_at_a_time: ClassVar[bool] = False
@@ -90,7 +97,7 @@ class LocalProcesses(ABC):
         self.options = options
         self.places: dict[MemberName, LocalMember] = {}
         """The members by name, from `start` on."""
-        self._ports = Ports()
+        self._network = self._make_network()
         self._processes: dict[MemberName, dict[str, MemberProcess]] = {}
         self._crashes: dict[MemberProcess, Crash] = {}
         self._log_begins: dict[MemberProcess, int] = {}
@@ -119,7 +126,8 @@ class LocalProcesses(ABC):
 
     def healthy(self, member: MemberName) -> Awaitable[bool] | bool:
         """Whether the member serves. By default: whether its first port accepts connections."""
-        return _accepts(self.places[member].ports[self.ports[0]])
+        place = self.places[member]
+        return _accepts(place.host, place.ports[self.ports[0]])
 
     def set_up(self) -> Awaitable[None] | None:
         """Called once when all members are healthy, for example to join them to a cluster."""
@@ -153,7 +161,7 @@ class LocalProcesses(ABC):
     async def start(self) -> None:
         """Start all members, wait until they are healthy, and call `set_up`."""
         try:
-            await self._open()
+            await self._network.start(self.members)
             for number, name in enumerate(self.members, start=1):
                 self.places[name] = await self._place(name, number)
             for name in self.members:
@@ -162,9 +170,9 @@ class LocalProcesses(ABC):
             for name in self.members:
                 self._spawn(name)
                 if self.one_at_a_time:
-                    await self._told_owners()
+                    await self._network.set_owners(self._owners())
                     await self._wait_until_healthy([name])
-            await self._told_owners()
+            await self._network.set_owners(self._owners())
             await self._wait_until_healthy(self.members)
             await _awaited(self.set_up())
         except BaseException:
@@ -183,20 +191,20 @@ class LocalProcesses(ABC):
             for name in self._processes:
                 await self._kill(name)
             self._processes.clear()
-            self._ports.release()
+            await self._network.stop()
             self._keep_folders()
 
-    async def _open(self) -> None:  # noqa: B027 - a subclass may have something to open
-        """Called before the members get their ports."""
+    def _make_network(self) -> MemberNetwork:
+        seed = self.options.seed or 0
+        if self.options.network == NAMESPACES:
+            return Namespaces(seed=seed, log=self.folder / "slow_links.log")
+        return Loopback(seed=seed, proxied=self.proxied, log=self.folder / "proxies.log")
 
-    async def _dialled(self, name: MemberName, ports: Mapping[str, int]) -> Mapping[str, int]:
-        return ports
-
-    async def _told_owners(self) -> None:  # noqa: B027 - only proxies need to know them
-        """Called after processes were started."""
+    def _owners(self) -> Mapping[MemberName, tuple[int, ...]]:
+        return {name: self.pids(name) for name in self._processes}
 
     async def _place(self, name: MemberName, number: int) -> LocalMember:
-        ports = {one: self._ports.take() for one in self.ports}
+        ends = await self._network.endpoints(name, self.ports)
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         if self._user:
@@ -204,8 +212,8 @@ class LocalProcesses(ABC):
             folder = Path(tempfile.mkdtemp(prefix=f"splitbrain-{name}-"))
             self._user_folders[name] = folder
         return LocalMember(
-            name=name, number=number, folder=folder, ports=ports,
-            dialled=await self._dialled(name, ports),
+            name=name, number=number, folder=folder, ports=ends.ports, dialled=ends.dialled,
+            host=ends.host, namespace=ends.namespace,
         )
 
     def _give_to_user(self, folder: Path) -> None:
@@ -231,7 +239,8 @@ class LocalProcesses(ABC):
             log = self._log_of(name, part)
             log_begin = log.stat().st_size if log.exists() else 0
             own[part] = spawn(
-                command, self.environment(place), log, user=self._user, folder=place.folder
+                command, self.environment(place), log, user=self._user, folder=place.folder,
+                namespace=place.namespace,
             )
             self._log_begins[own[part]] = log_begin
 
@@ -290,7 +299,7 @@ class LocalProcesses(ABC):
         """Start those processes of the member that do not run. Returns when they run."""
         self._notice_crashes(member)
         self._spawn(member)
-        await self._told_owners()
+        await self._network.set_owners(self._owners())
 
     async def pause(self, member: MemberName) -> None:
         """Send SIGSTOP to all processes of the member and their descendants."""
@@ -373,49 +382,34 @@ class LocalProcesses(ABC):
         return self.name or type(self).__name__
 
 
-class ProxiedProcesses(LocalProcesses):
-    """As `LocalProcesses`, with proxies between the members; implements all faults of links.
+class LinkedProcesses(LocalProcesses):
+    """As `LocalProcesses`, with links between the members; implements all faults of links.
 
-    Each member must advertise `LocalMember.dialled` to its peers. Only processes of members can
-    connect to a proxy; clients use `LocalMember.ports`.
+    A class that does not have it gets it if the members are in network namespaces, where each link
+    can be changed without proxies.
     """
-
-    proxied: ClassVar[Sequence[str]]
-    """The names of the ports that have a proxy. Every link between members must use one."""
-
-    _proxies: ProxyProcess | None = None
-
-    async def stop(self) -> None:
-        try:
-            await super().stop()
-        finally:
-            proxies, self._proxies = self._proxies, None
-            if proxies is not None:
-                await proxies.stop()
 
     async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
         """Set the state of the link from `source` to `target`, for all ports with a proxy."""
-        if self._proxies is None:
-            raise SystemFailed(f"the links of {self._shown_name()} cannot be changed: start it")
-        await self._proxies.set_link(source, target, state)
+        try:
+            await self._network.set_link(source, target, state)
+        except SystemFailed as problem:
+            raise SystemFailed(
+                f"the links of {self._shown_name()} cannot be changed: {problem}"
+            ) from problem
 
     def link_effects(self, source: MemberName, target: MemberName) -> int:
-        """The number of chunks and connections that the faults of the link have changed so far."""
-        return self._proxies.link_effects(source, target) if self._proxies is not None else 0
+        """How much the faults of the link have changed so far."""
+        return self._network.link_effects(source, target)
 
-    async def _open(self) -> None:
-        seed = self.options.seed or 0
-        self._proxies = ProxyProcess(seed, self.folder / "proxies.log")
-        await self._proxies.start()
 
-    async def _dialled(self, name: MemberName, ports: Mapping[str, int]) -> Mapping[str, int]:
-        assert self._proxies is not None
-        proxies = {port: await self._proxies.listen(name, ports[port]) for port in self.proxied}
-        return {**ports, **proxies}
+class ProxiedProcesses(LinkedProcesses):
+    """As `LocalProcesses`, with proxies between the members; implements all faults of links.
 
-    async def _told_owners(self) -> None:
-        if self._proxies is not None:
-            await self._proxies.set_owners({name: self.pids(name) for name in self._processes})
+    Each member must advertise `LocalMember.dialled` to its peers. Only processes of members can
+    connect to a proxy; clients use `LocalMember.ports`. Every link between members must use a port
+    in `proxied`.
+    """
 
 
 async def _awaited(answer: Any) -> None:
@@ -423,9 +417,9 @@ async def _awaited(answer: Any) -> None:
         await answer
 
 
-async def _accepts(port: int) -> bool:
-    """Whether a process accepts connections at `port`."""
-    _, writer = await asyncio.open_connection(HOST, port)
+async def _accepts(host: str, port: int) -> bool:
+    """Whether a process accepts connections at this address."""
+    _, writer = await asyncio.open_connection(host, port)
     writer.close()
     return True
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from splitbrain.harness.systems.networks.network import LOOPBACK
 from splitbrain.nemesis.fault import MemberName
 
 WATCH_PROGRESS_MS = 250
@@ -30,8 +31,10 @@ class ClusterSettings:
     """From the start of the processes until all members report the same leader."""
     stop_grace_ms: int = 2_000
     """Between SIGTERM and SIGKILL."""
+    network: str = LOOPBACK
+    """`loopback` or `namespaces`; see `networks/network.py`."""
     proxied: bool = True
-    """Whether peers reach each other through proxies, which faults of links need."""
+    """Whether peers reach each other through proxies, which faults of links need on loopback."""
     mounted_disks: bool = False
     """Whether each member's data folder is a mounted disk (`mounted_disk.py`), which faults of
     power and of disks need."""

@@ -13,13 +13,17 @@ from splitbrain.harness.schedule.schedule import (
     default_settings,
 )
 from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE
+from splitbrain.harness.systems.cluster import ProcessCluster
 from splitbrain.harness.systems.factory import capabilities_of, failpoint_steps, system_class
+from splitbrain.harness.systems.local_processes import LocalProcesses
+from splitbrain.harness.systems.networks.network import NAMESPACES
 from splitbrain.harness.systems.setting_flags import setting_flags
 from splitbrain.harness.systems.simulated_settings import check_simulated_settings
 from splitbrain.nemesis.catalogue import KINDS, check_machine
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import AtStep, Fault, Kill, PowerLoss, UserFault
+from splitbrain.nemesis.fault import AtStep, Fault, Kill, PowerLoss, UserFault, reaches_clients
 from splitbrain.nemesis.fault_drawing import STEPS_DRAWN
+from splitbrain.nemesis.linux.namespaces import missing
 from splitbrain.nemesis.nemesis import name_of
 from splitbrain.nemesis.user_fault import make
 
@@ -69,6 +73,10 @@ def _refuse_unsupported_faults(schedule: Schedule) -> None:
         if kind not in KINDS:
             continue
         kinds[kind] = None
+        if reaches_clients(one.fault) and schedule.options.network != NAMESPACES:
+            raise BadArguments(
+                f"the schedule cuts links to clients, which needs --network {NAMESPACES}"
+            )
         if kind not in supported:
             raise BadArguments(
                 f"the system {schedule.system} does not support the fault {name} of the "
@@ -79,12 +87,27 @@ def _refuse_unsupported_faults(schedule: Schedule) -> None:
             _refuse_unsupported_step(schedule, one.fault)
     if schedule.system == SIMULATED:
         return
+    _refuse_network(schedule)
     try:
         check_machine(kinds)
         if schedule.system == ETCD and "step" in kinds:
             check_machine(("syscall",))  # strace holds etcd at its steps
     except FaultError as problem:
         raise BadArguments(str(problem)) from problem
+
+
+def _refuse_network(schedule: Schedule) -> None:
+    """Raise BadArguments if this machine, or the system, cannot have the network."""
+    if schedule.options.network != NAMESPACES:
+        return
+    kind = system_class(schedule.options)
+    if kind is None or not issubclass(kind, ProcessCluster | LocalProcesses):
+        raise BadArguments(
+            f"the system {schedule.system} cannot be in network namespaces: its class is derived "
+            "neither from ProcessCluster nor from LocalProcesses"
+        )
+    if (why := missing()):
+        raise BadArguments(f"--network {NAMESPACES}: {why}")
 
 
 def _refuse_user_fault(schedule: Schedule, fault: UserFault) -> None:

@@ -26,7 +26,7 @@ INTERNAL = {"api.md": OF_PLANTED_BUGS, "mutants.md": OF_PLANTED_BUGS}
 """Page → the internal packages that it may name. Planted bugs are written in a clone."""
 ENTRY_POINTS = (
     "splitbrain.systems", "splitbrain.workloads", "splitbrain.clients",
-    "splitbrain.store_workloads", "splitbrain.checkers",
+    "splitbrain.store_workloads", "splitbrain.checkers", "splitbrain.faults",
 )
 
 

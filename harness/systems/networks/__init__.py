@@ -1,0 +1,1 @@
+"""The network of a cluster of processes: loopback with proxies, or network namespaces."""

@@ -1,0 +1,113 @@
+"""nftables rules that cut links between addresses, or lose packets of them.
+
+The functions are pure: they return text for `nft -f -`.
+
+Source: nft(8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from splitbrain.nemesis.capabilities import NORMAL, LinkState
+
+TABLE = "splitbrain"
+SLOW_MARK = 1
+"""The mark of packets that a process delays before it passes them on."""
+SLOW_INTERFACE = "slow"
+_PARTS_OF_ALL = 100_000
+
+Link = tuple[str, str]
+"""The addresses of source and target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A TCP connection, seen from the end that has lost it."""
+
+    here: str
+    here_port: int
+    there: str
+    there_port: int
+
+
+def ruleset(
+    hooks: Iterable[str],
+    states: Mapping[Link, LinkState],
+    lost_streams: Mapping[Link, Iterable[Stream]],
+) -> str:
+    """The table with the rules of all links in the chains of `hooks`, such as `forward`.
+
+    The table replaces an earlier one. Its counters, one for each link, keep their values.
+    """
+    rules = [
+        rule
+        for link, state in states.items() if state != NORMAL
+        for rule in (*_stream_rules(link, lost_streams.get(link, ())), *_rules(link, states))
+    ]
+    marks = [
+        f"ip saddr {link[0]} ip daddr {link[1]} meta mark set {SLOW_MARK}"
+        for link, state in states.items() if is_slow(state)
+    ]
+    lines = [f"table ip {TABLE} {{"]
+    lines += [f"  counter {counter(link)} {{ }}" for link in states]
+    for hook in hooks:
+        lines += [f"  chain {hook} {{ type filter hook {hook} priority 0; }}"]
+    lines += ["  chain marks { type filter hook prerouting priority -150; }", "}"]
+    for hook in (*hooks, "marks"):
+        lines.append(f"flush chain ip {TABLE} {hook}")
+    for hook in hooks:
+        lines += [
+            f"add rule ip {TABLE} {hook} iifname != \"{SLOW_INTERFACE}\" {rule}" for rule in rules
+        ]
+    lines += [
+        f"add rule ip {TABLE} marks iifname != \"{SLOW_INTERFACE}\" {mark}" for mark in marks
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def counter(link: Link) -> str:
+    """The name of the counter of a link."""
+    return "c_" + "_to_".join(address.replace(".", "_") for address in link)
+
+
+def is_slow(state: LinkState) -> bool:
+    """Whether packets must be delayed or changed, which nftables cannot do."""
+    return bool(
+        state.delay_ms or state.jitter_ms or state.rate_bytes_per_s or state.corrupt_percent
+    )
+
+
+def is_broken(link: Link, states: Mapping[Link, LinkState]) -> bool:
+    """Whether the link and its opposite are both closed, so that connections break."""
+    back = states.get((link[1], link[0]), NORMAL)
+    return not states[link].open and not back.open
+
+
+def _rules(link: Link, states: Mapping[Link, LinkState]) -> Iterator[str]:
+    state = states[link]
+    packets = f"ip saddr {link[0]} ip daddr {link[1]}"
+    count = f"counter name {counter(link)}"
+    if is_broken(link, states):
+        yield f"{packets} meta l4proto tcp {count} reject with tcp reset"
+        yield f"{packets} {count} reject"
+    elif state.black_hole or not state.open:
+        yield f"{packets} {count} drop"
+    elif state.lost_percent:
+        parts = max(round(min(state.lost_percent, 100.0) / 100 * _PARTS_OF_ALL), 1)
+        yield f"{packets} numgen random mod {_PARTS_OF_ALL} < {parts} {count} drop"
+
+
+def _stream_rules(link: Link, streams: Iterable[Stream]) -> Iterator[str]:
+    """Rules for connections that the link's source has lost and the target has not."""
+    count = f"counter name {counter(link)}"
+    for one in streams:
+        yield (
+            f"ip saddr {one.here} tcp sport {one.here_port} ip daddr {one.there} "
+            f"tcp dport {one.there_port} {count} reject with tcp reset"
+        )
+        yield (
+            f"ip saddr {one.there} tcp sport {one.there_port} ip daddr {one.here} "
+            f"tcp dport {one.here_port} {count} drop"
+        )

@@ -1,0 +1,189 @@
+"""Delays, limits and changes packets of slow links, in a process of its own.
+
+The kernel routes the packets of slow links to a TUN interface, which this process reads. The
+process writes each packet back when it is due. The harness starts the process with two file
+descriptors: a socket for commands, one JSON line each, and memory in which it counts packets.
+
+Source: Linux's Documentation/networking/tuntap.rst.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import mmap
+import os
+import signal
+import socket
+import struct
+import sys
+from collections import deque
+
+import msgspec
+
+from splitbrain.harness.systems.networks.packets import ends, with_flipped_bit
+from splitbrain.harness.systems.networks.ruleset import SLOW_INTERFACE
+from splitbrain.harness.systems.proxies.link import Link
+from splitbrain.histories.random_stream import stream
+from splitbrain.nemesis.capabilities import LinkState
+
+LINKS_MAX = 4_096
+COUNTER = struct.Struct("=Q")
+QUEUE_PACKETS_MAX = 1_000
+"""The limit of packets that wait on one link. Later ones are lost, as at a router."""
+PACKET_BYTES_MAX = 65_536
+READS_MAX = 64
+_TUNSETIFF = 0x400454CA
+_IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
+
+
+class SetState(msgspec.Struct, frozen=True):
+    """A command: the state of the link between two addresses, and the place of its counter."""
+
+    source: str
+    target: str
+    state: LinkState
+    slot: int
+
+
+class SlowLink:
+    """The packets that wait on one link, in the order in which they came."""
+
+    def __init__(self, name: tuple[str, str], seed: int, counters: mmap.mmap, slot: int) -> None:
+        self._random = stream(seed, "slow link", *name)
+        self._link = Link(self._random)
+        self._counters = counters
+        self._place = slot * COUNTER.size
+        self._waiting: deque[tuple[float, bytes]] = deque()
+        self._waiting_bytes = 0
+        self._last_due_s = 0.0
+
+    def set(self, state: LinkState) -> None:
+        # nftables loses packets, and closes links.
+        plain = msgspec.structs.replace(state, lost_percent=0.0, open=True, black_hole=False)
+        self._link.set(plain)
+        waiting = [packet for _, packet in self._waiting]
+        self._waiting.clear()
+        self._waiting_bytes, self._last_due_s = 0, 0.0
+        for packet in waiting:
+            self.take(packet, asyncio.get_running_loop().time())
+
+    def take(self, packet: bytes, now_s: float) -> None:
+        """Let a packet wait, or lose it if too many wait already."""
+        state = self._link.state
+        limit = state.buffer_bytes_max or PACKET_BYTES_MAX * QUEUE_PACKETS_MAX
+        if len(self._waiting) >= QUEUE_PACKETS_MAX or self._waiting_bytes > limit:
+            self._count()
+            return
+        if state.corrupt_percent and self._random.random() * 100 < state.corrupt_percent:
+            packet = with_flipped_bit(packet, self._random)
+            self._count()
+        due = max(self._link.due_s(now_s, len(packet)), self._last_due_s)
+        self._last_due_s = due
+        if due > now_s:
+            self._count()
+        self._waiting.append((due, packet))
+        self._waiting_bytes += len(packet)
+
+    def due(self, now_s: float) -> list[bytes]:
+        """Remove and return the packets that are due."""
+        packets: list[bytes] = []
+        while self._waiting and self._waiting[0][0] <= now_s:
+            packets.append(self._waiting.popleft()[1])
+            self._waiting_bytes -= len(packets[-1])
+        return packets
+
+    @property
+    def next_due_s(self) -> float | None:
+        return self._waiting[0][0] if self._waiting else None
+
+    def _count(self) -> None:
+        (count,) = COUNTER.unpack_from(self._counters, self._place)
+        COUNTER.pack_into(self._counters, self._place, count + 1)
+
+
+class SlowLinks:
+    """All slow links, and the TUN interface through which their packets come and go."""
+
+    def __init__(self, tun: int, seed: int, counters: mmap.mmap) -> None:
+        self._tun = tun
+        self._seed = seed
+        self._counters = counters
+        self._links: dict[tuple[str, str], SlowLink] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, command: SetState) -> None:
+        name = (command.source, command.target)
+        if name not in self._links:
+            self._links[name] = SlowLink(name, self._seed, self._counters, command.slot)
+        self._links[name].set(command.state)
+        self.pass_on()
+
+    def read(self) -> None:
+        """Take the packets that the kernel has routed here."""
+        loop = asyncio.get_running_loop()
+        for _ in range(READS_MAX):
+            try:
+                packet = os.read(self._tun, PACKET_BYTES_MAX)
+            except BlockingIOError:
+                break
+            link = self._links.get(ends(packet) or ("", ""))
+            if link is None:
+                self._write(packet)
+            else:
+                link.take(packet, loop.time())
+        self.pass_on()
+
+    def pass_on(self) -> None:
+        """Write back the packets that are due, and wait for the next."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        for link in self._links.values():
+            for packet in link.due(now_s):
+                self._write(packet)
+        next_due = [due for link in self._links.values() if (due := link.next_due_s) is not None]
+        if next_due:
+            self._timer = loop.call_at(min(next_due), self.pass_on)
+
+    def _write(self, packet: bytes) -> None:
+        try:
+            os.write(self._tun, packet)
+        except OSError:  # the interface is full or gone: the packet is lost
+            return
+
+
+def open_tun() -> int:
+    """Make the TUN interface in the network namespace of this process."""
+    tun = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+    request = struct.pack("16sH22x", SLOW_INTERFACE.encode(), _IFF_TUN | _IFF_NO_PI)
+    fcntl.ioctl(tun, _TUNSETIFF, request)
+    return tun
+
+
+async def _serve(control: socket.socket, memory: int, seed: int) -> None:
+    """Execute commands until the harness closes its end. Each is answered with an empty line."""
+    tun = open_tun()
+    reader, writer = await asyncio.open_unix_connection(sock=control)
+    links = SlowLinks(tun, seed, mmap.mmap(memory, LINKS_MAX * COUNTER.size))
+    asyncio.get_running_loop().add_reader(tun, links.read)
+    writer.write(b"\n")  # the interface exists
+    while line := await reader.readline():
+        links.set(msgspec.json.decode(line, type=SetState))
+        writer.write(b"\n")
+
+
+def main() -> None:
+    import uvloop  # only this process needs it, not the harness
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness handles a Ctrl-C
+    control = socket.socket(fileno=int(sys.argv[1]))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(control, int(sys.argv[2]), int(sys.argv[3])))
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
