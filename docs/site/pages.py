@@ -14,8 +14,15 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
 SINGLE = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE")
-PATTERNS = ("docs/**/*.md", "docs/**/*.png", "docs/ci/*.yml", "examples/**/README.md",
-            "examples/**/finds.toml")
+PATTERNS = (
+    "docs/**/*.md", "docs/**/*.png", "docs/ci/*.yml", "examples/**/*.md", "examples/**/*.py",
+    "examples/**/*.toml",
+)
+SECTIONS = {
+    "docs": "Tutorials", "docs/howto": "How-to guides", "docs/reference": "Reference",
+    "examples": "Examples",
+}
+"""Folder → the section of the navigation for its pages that `mkdocs.yml` does not name."""
 
 
 def paths() -> Iterator[str]:
@@ -23,6 +30,17 @@ def paths() -> Iterator[str]:
     yield from SINGLE
     for pattern in PATTERNS:
         yield from sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(pattern))
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Add the pages that the navigation does not name to the section of their folder."""
+    sections = {name: pages for one in config.nav or () for name, pages in one.items()}
+    named = {page for pages in sections.values() if isinstance(pages, list) for page in pages}
+    for path in paths():
+        if path.endswith(".md") and path not in named and "/" in path:
+            folder = max((one for one in SECTIONS if path.startswith(f"{one}/")), key=len)
+            sections[SECTIONS[folder]].append(path)
+    return config
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:

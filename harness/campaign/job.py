@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from splitbrain.harness.campaign.run_archive import pack
 from splitbrain.harness.drawing.draw import draw_schedule, draw_swarm_schedule
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.runs.execute import execute, execute_simulated
@@ -46,6 +47,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """The store for the folders of real processes; "" if folders are not kept."""
     keep_valid: bool = False
     """Whether the folder of a valid run is kept."""
+    fetch: bool = False
+    """Whether the outcome contains the folder of real processes, as an archive. The folder of a
+    valid run is left out unless `keep_valid`. For workers that do not share a file system."""
+
+    @property
+    def mutant(self) -> str:
+        of_schedule = self.schedule.options.mutant if self.schedule else ""
+        return of_schedule or str(self.given.get("mutant", ""))
 
     @property
     def key(self) -> str:
@@ -63,6 +72,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
     ended: Ended
     failed: Schedule | None = None
+    archive: bytes | None = None
+    """The folder of the run as an archive, if the job has asked for it."""
 
 
 def schedule_of(job: Job) -> Schedule:
@@ -120,7 +131,9 @@ def _real(job: Job, schedule: Schedule) -> Outcome:
     with temporary_run_folder() as folder:
         result = _executed(schedule, folder.path)
         row = _row(job, schedule, RunFolder(result.folder), started)
-    return Outcome(_ended(job, row, result))
+        fetched = job.fetch and (job.keep_valid or not result.valid)
+        archive = pack(result.folder) if fetched else None
+    return Outcome(_ended(job, row, result), archive=archive)
 
 
 def _in_store(job: Job, schedule: Schedule) -> Outcome:

@@ -42,9 +42,14 @@ CORPUS = "histories/corpus"
               help="Try every combination of values of N axes in each round.")
 @click.option("--adaptive", is_flag=True,
               help="Choose each run by what the earlier runs reached. Simulation only.")
-@click.option("--workers", type=click.IntRange(1, WORKERS_MAX), default=1, show_default=True,
-              metavar="N",
-              help="The number of processes that do runs.")
+@click.option("--workers", type=click.IntRange(1, WORKERS_MAX), default=None, metavar="N",
+              help="The number of processes that do runs.  [default: 1]")
+@click.option("--scheduler", default="", metavar="ADDRESS",
+              help="Do the runs on a cluster of Dask: the address of its scheduler, such as "
+                   "tcp://127.0.0.1:8786, or `local` for a cluster of --workers processes.")
+@click.option("--fetch", is_flag=True,
+              help="With --scheduler: bring the folders of runs of real processes that are not "
+                   "valid into the store.")
 @click.option("--corpus", type=click.Path(file_okay=False, path_type=Path), default=Path(CORPUS),
               show_default=True, help="The folder of saved runs, which are repeated first.")
 @click.option("--campaign", "campaign_name", default="", metavar="NAME",
@@ -58,8 +63,9 @@ CORPUS = "histories/corpus"
               help="Keep the folders of valid runs of real processes, too.")
 @click.option("--quiet", is_flag=True, help="Print only the result.")
 def command(
-    runs: int | None, limit: Any, finds: int | None, strength: int, adaptive: bool, workers: int,
-    corpus: Path, campaign_name: str, resume: str, shrink_s: float, keep_valid: bool, quiet: bool,
+    runs: int | None, limit: Any, finds: int | None, strength: int, adaptive: bool,
+    workers: int | None, scheduler: str, fetch: bool, corpus: Path, campaign_name: str,
+    resume: str, shrink_s: float, keep_valid: bool, quiet: bool,
     **options: Any,
 ) -> int:
     """Run many configurations and seeds, and put the failures into groups.
@@ -80,12 +86,16 @@ def command(
     twice; runs that were in progress are done again. Without --runs, --time and --finds, the
     campaign is one round.
 
+    With --scheduler, the workers are those of a cluster of Dask (extra `dask`). Runs of workers
+    that die are done by others.
+
     \b
     Examples:
       splitbrain campaign --runs 1000 --workers 2
       splitbrain campaign --time 8h --finds 5 --adaptive
       splitbrain campaign --system etcd,python_node --workload kv,watch --time-limit 10
       splitbrain campaign --resume latest --time 1h
+      splitbrain campaign --runs 10000 --scheduler tcp://127.0.0.1:8786
 
     \b
     Exit codes: 1 a failure was found that is not accepted, else 130 if Ctrl-C ended the
@@ -94,6 +104,7 @@ def command(
     from splitbrain.harness.campaign.recorded_campaign import RecordedCampaign
 
     chosen = given(options)
+    _check_workers(workers, scheduler, fetch=fetch)
     if resume:
         store, folder = _resumed(resume, chosen)
     else:
@@ -107,7 +118,8 @@ def command(
         click.echo(f"campaign {record.name}: {folder.path}")
         if campaign.done:
             click.echo(f"continued after {len(campaign.done):,} runs")
-    interrupted = _run(campaign, budget, _execute(workers), quiet=quiet)
+    execute = _execute(workers or 1, scheduler, store, fetch=fetch)
+    interrupted = _run(campaign, budget, execute, quiet=quiet)
     if shrink_s and not interrupted:
         interrupted = _shrink(campaign, store, shrink_s, quiet=quiet)
     return _conclude(campaign, record, interrupted=interrupted)
@@ -215,7 +227,8 @@ def _resumed(name: str, chosen: dict[str, Any]) -> tuple[Path, CampaignFolder]:
     if others:
         raise BadArguments(
             f"--{flag_of(others[0])} with --resume: the campaign determines its runs; give only "
-            "--runs, --time, --finds, --workers, --shrink, --keep-valid and --store"
+            "--runs, --time, --finds, --workers, --scheduler, --fetch, --shrink, --keep-valid and "
+            "--store"
         )
     store = Path(chosen.get("store") or read_options({}).store).absolute()
     known = campaign_folders(store)
@@ -229,16 +242,32 @@ def _resumed(name: str, chosen: dict[str, Any]) -> tuple[Path, CampaignFolder]:
     return store, campaign_folder(store, name)
 
 
-def _execute(workers: int) -> Execute:
+def _check_workers(workers: int | None, scheduler: str, *, fetch: bool) -> None:
+    """Raise BadArguments if the options about workers do not fit together."""
+    from importlib.util import find_spec
+
+    if fetch and not scheduler:
+        raise BadArguments("--fetch: without --scheduler, the folders are in the store already")
+    if scheduler and find_spec("distributed") is None:
+        raise BadArguments("--scheduler: Dask is not installed; pip install 'splitbrain[dask]'")
+    if scheduler not in ("", "local") and workers is not None:
+        raise BadArguments(f"--workers: the workers are those of the cluster at {scheduler}")
+
+
+def _execute(workers: int, scheduler: str, store: Path, *, fetch: bool) -> Execute:
     from splitbrain.harness.campaign.workers import Finished, NextJob, in_processes, in_this_process
 
-    if workers == 1:
-        return in_this_process
+    def on_cluster(next_job: NextJob) -> Generator[Finished, None, None]:
+        from splitbrain.harness.campaign.dask_workers import in_dask
 
-    def run(next_job: NextJob) -> Generator[Finished, None, None]:
+        return in_dask(next_job, scheduler, workers, store, fetch=fetch)
+
+    def on_processes(next_job: NextJob) -> Generator[Finished, None, None]:
         return in_processes(next_job, workers)
 
-    return run
+    if scheduler:
+        return on_cluster
+    return in_this_process if workers == 1 else on_processes
 
 
 def _run(campaign: RecordedCampaign, budget: Budget, execute: Execute, *, quiet: bool) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -39,6 +41,21 @@ def project_commit(folder: Path) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+@functools.cache
+def source_digest() -> str:
+    """A digest of the Python sources of Splitbrain. Equal digests draw and judge equal runs."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parents[2]
+    for folder, below, files in os.walk(root, followlinks=True):
+        below.sort()
+        for name in sorted(files):
+            if name.endswith(".py"):
+                path = Path(folder, name)
+                digest.update(f"{path.relative_to(root)}\0".encode())
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 @functools.cache

@@ -32,7 +32,7 @@ def table() -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     declared = json.loads(done.stdout)
     found: dict[str, dict[str, str]] = {canonicalize_name(one["Name"]): one for one in declared}
-    needed = {extra: closure([extra]) for extra in ("", "etcd", "fuse", "pytest", "examples")}
+    needed = {extra: closure([extra]) for extra in ("", "dask", "etcd", "fuse", "pytest", "examples")}
     rows = [
         f"| {name} | {found[name]['License'] if name in found else NOT_INSTALLED[name]} "
         f"| {who(name, needed)} |\n"

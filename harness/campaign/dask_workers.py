@@ -1,0 +1,235 @@
+"""Gives jobs to the workers of a Dask cluster, and returns each outcome once.
+
+Dask gives the run of a worker that has died to another one. A result that was lost with its worker
+is computed again. Each thread of a worker has its own `RunProcess`, so that the threads do not
+share the state of a simulation or a planted bug.
+
+A worker draws the schedule of a run from its seed. Therefore its code must be that of the campaign;
+a worker with other code refuses its runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import dask
+import msgspec
+from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
+
+from splitbrain.harness.campaign.job import Job, Outcome, lost
+from splitbrain.harness.campaign.run_archive import unpack
+from splitbrain.harness.campaign.run_process import RunProcess, RunProcessDied
+from splitbrain.harness.campaign.workers import DEATHS_MAX, QUEUED_PER_WORKER, Finished, NextJob
+from splitbrain.harness.errors import BadArguments, SplitbrainError, SystemFailed
+from splitbrain.harness.runs.worker_processes import safe_path
+from splitbrain.harness.store.run_row import row_of_folder
+from splitbrain.harness.store.versions import source_digest
+
+LOCAL = "local"
+"""The address that stands for a cluster of processes on this machine."""
+CONNECT_S = 10
+FIRST_WORKER_S = 60
+WORKERS_READ_AGAIN_S = 2.0
+_of_thread = threading.local()
+
+
+def in_dask(
+    next_job: NextJob, address: str, workers: int, store: Path, *, fetch: bool = False
+) -> Generator[Finished, None, None]:
+    """Run the jobs on the cluster at `address`, and yield each outcome when it is there.
+
+    With the address `local`, the cluster is made, with `workers` processes. With `fetch`, the
+    folders of failed runs of real processes are brought into `store`.
+    """
+    with connected(address, workers) as client:
+        running = _Running(client, store, fetch=fetch)
+        try:
+            while running.fill(next_job):
+                yield from running.finished()
+        finally:
+            running.cancel()
+
+
+@contextmanager
+def connected(address: str, workers: int) -> Iterator[Client]:
+    """A client of the cluster. Raises BadArguments if there is none at the address."""
+    if address == LOCAL:
+        with local_cluster(workers) as cluster, _client(cluster.scheduler_address) as client:
+            yield client
+        return
+    with _client(address) as client:
+        try:
+            client.wait_for_workers(1, timeout=FIRST_WORKER_S)
+        except TimeoutError as problem:
+            raise BadArguments(
+                f"--scheduler {address}: the cluster has had no worker for {FIRST_WORKER_S} s; "
+                f"start one with: dask worker {address} --nthreads 1"
+            ) from problem
+        yield client
+
+
+@contextmanager
+def local_cluster(workers: int) -> Iterator[LocalCluster]:
+    """A cluster of `workers` processes with one thread each. It listens on loopback only."""
+    settings = {
+        "distributed.scheduler.allowed-failures": DEATHS_MAX - 1,
+        "distributed.comm.timeouts.connect": f"{CONNECT_S}s",
+    }
+    with (
+        safe_path(), dask.config.set(settings), tempfile.TemporaryDirectory() as folder,
+        LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1",
+            dashboard_address="127.0.0.1:0", worker_dashboard_address=None,
+            local_directory=folder, silence_logs=logging.CRITICAL,
+        ) as cluster,
+    ):  # fmt: skip
+        yield cluster
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Client]:
+    try:
+        client = Client(address, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, ValueError) as problem:
+        raise BadArguments(
+            f"--scheduler {address}: no scheduler of Dask answers ({problem}); expected local or "
+            "an address such as tcp://127.0.0.1:8786, where `dask scheduler` runs"
+        ) from problem
+    with client:
+        yield client
+
+
+class _Running:
+    """The jobs that the cluster has been given and that have no outcome yet."""
+
+    def __init__(self, client: Client, store: Path, *, fetch: bool) -> None:
+        self._client, self._store, self._fetch = client, store, fetch
+        self._jobs: dict[Future, Job] = {}
+        self._completed = as_completed([], loop=client.loop)
+        self._deaths: Counter[int] = Counter()
+        self._prefix = f"splitbrain-{uuid.uuid4().hex[:12]}"
+        self._submitted = 0
+        self._threads, self._threads_read = 1, 0.0
+
+    def fill(self, next_job: NextJob) -> bool:
+        """Give the cluster as many jobs as keep its workers busy. Returns whether any are left."""
+        while len(self._jobs) < QUEUED_PER_WORKER * self._thread_count():
+            job = next_job()
+            if job is None:
+                break
+            # The store of this machine does not exist on another one.
+            self._submit(msgspec.structs.replace(job, store="", fetch=self._fetch))
+        return bool(self._jobs)
+
+    def finished(self) -> Iterator[Finished]:
+        """Wait for at least one outcome, and yield those that are there."""
+        for future in self._completed.next_batch(block=True):
+            job = self._jobs.pop(future)
+            outcome = self._outcome(future, job)
+            future.release()
+            if outcome is None:
+                self._submit(job)
+            else:
+                yield job, self._with_folder(job, outcome)
+
+    def cancel(self) -> None:
+        """Cancel the jobs that have not begun."""
+        with suppress(Exception):  # the scheduler may be gone
+            self._client.cancel(list(self._jobs))
+
+    def _submit(self, job: Job) -> None:
+        self._submitted += 1
+        try:
+            future = self._client.submit(
+                run_on_worker, job, source_digest(), pure=False, retries=0,
+                key=f"{self._prefix}-{job.number}-{self._submitted}",
+            )  # fmt: skip
+        except Exception as problem:
+            raise _scheduler_lost(problem) from problem
+        self._jobs[future] = job
+        self._completed.add(future)
+
+    def _outcome(self, future: Future, job: Job) -> Outcome | None:
+        """The outcome of a job; None if it must be given to a worker again."""
+        if future.status in ("cancelled", "lost"):  # for example, the scheduler was restarted
+            return None
+        try:
+            return future.result()  # type: ignore[no-any-return]
+        except KilledWorker:
+            return lost(job, f"the worker process died, {DEATHS_MAX} times")
+        except RunProcessDied as problem:
+            self._deaths[job.number] += 1
+            if self._deaths[job.number] < DEATHS_MAX:
+                return None
+            return lost(job, f"{problem}, {DEATHS_MAX} times")
+        except SplitbrainError:
+            raise
+        except (OSError, TimeoutError) as problem:
+            raise _scheduler_lost(problem) from problem
+        except Exception as problem:
+            first, *_ = str(problem).splitlines() or [repr(problem)]
+            raise SystemFailed(
+                f"the cluster cannot do the runs of this version of Splitbrain: {first}; its "
+                "scheduler and its workers need the same version, and the extra `dask`"
+            ) from problem
+
+    def _with_folder(self, job: Job, outcome: Outcome) -> Outcome:
+        """`outcome`, after the folder that it contains was unpacked into the store."""
+        if outcome.archive is None:
+            return outcome
+        store = self._store.absolute()
+        row = msgspec.structs.replace(
+            row_of_folder(store, unpack(outcome.archive, store)), campaign=job.campaign,
+            number=job.number, reproduce=outcome.ended.row.reproduce,
+        )
+        ended = msgspec.structs.replace(outcome.ended, row=row)
+        return msgspec.structs.replace(outcome, ended=ended, archive=None)
+
+    def _thread_count(self) -> int:
+        """The threads of all workers, at least one. Workers come and go."""
+        if time.monotonic() - self._threads_read > WORKERS_READ_AGAIN_S:
+            try:
+                self._threads = sum(self._client.nthreads().values())
+            except Exception as problem:
+                raise _scheduler_lost(problem) from problem
+            self._threads_read = time.monotonic()
+        return max(self._threads, 1)
+
+
+def _scheduler_lost(problem: Exception) -> SystemFailed:
+    return SystemFailed(
+        f"the scheduler of Dask does not answer any more: {problem}; to continue the campaign when "
+        "it does, use --resume"
+    )
+
+
+def run_on_worker(job: Job, digest: str) -> Outcome:
+    """Do the run of `job` in the process of this thread. Called on a worker of the cluster.
+
+    Raises SystemFailed if the worker's code is not that of `digest`, and RunProcessDied.
+    """
+    if source_digest() != digest:
+        raise SystemFailed(
+            f"the worker {os.uname().nodename} has another version of Splitbrain than the "
+            "campaign, which would draw other runs from the same seeds"
+        )
+    process, mutant = getattr(_of_thread, "process", (None, ""))
+    if process is None or mutant != job.mutant:
+        if process is not None:
+            process.close()
+        process = RunProcess()
+        _of_thread.process = (process, job.mutant)
+    try:
+        return process.run(job)
+    except RunProcessDied:
+        _of_thread.process = (None, "")
+        raise

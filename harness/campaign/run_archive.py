@@ -1,0 +1,31 @@
+"""The folder of a run as an archive in memory, to bring it from a worker on another machine."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+BYTES_MAX = 256 * 1024 * 1024
+"""The largest archive that is made."""
+
+
+def pack(folder: Path) -> bytes | None:
+    """The archive of `folder` under its test and its name; None if it is larger than the limit."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and not path.is_symlink():
+                archive.add(path, f"{folder.parent.name}/{folder.name}/{path.relative_to(folder)}")
+            if buffer.tell() > BYTES_MAX:
+                return None
+    return buffer.getvalue()
+
+
+def unpack(archive: bytes, store: Path) -> Path:
+    """Unpack the folder of a run into `store`, and return it. Nothing else is written."""
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as packed:
+        members = packed.getmembers()
+        packed.extractall(store, members, filter="data")
+    test, run, *_ = Path(members[0].name).parts
+    return store / test / run

@@ -1,0 +1,93 @@
+"""A process that does the runs of a campaign, one after another, in its main thread.
+
+A worker of another scheduler does its jobs in threads. But members can be driven only from a main
+thread, a planted bug cannot be removed from a process, and a run can kill its process. Therefore a
+thread of such a worker gives its jobs to a `RunProcess`.
+
+The two processes are connected by a socket. If the parent dies, even by SIGKILL, the socket is
+closed, and the process ends its run, removes the folder, and ends.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+
+from splitbrain.harness.campaign.job import Job, Outcome, run_job
+from splitbrain.harness.errors import SplitbrainError, SystemFailed
+from splitbrain.harness.seeds.seed_runs import prepare_worker
+
+
+class RunProcessDied(SplitbrainError):
+    """The process died during a run. The message contains its exit code."""
+
+
+class RunProcess:
+    """A process that does runs. It can be used by one thread at a time."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-P", "-m", __name__, str(theirs.fileno())]
+            self._child = subprocess.Popen(
+                command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        self._connection: Connection[Job, Outcome | str] = Connection(ours.detach())
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def run(self, job: Job) -> Outcome:
+        """Do the run of `job`. Raises RunProcessDied, or SystemFailed if the harness failed."""
+        try:
+            self._connection.send(job)
+            reply = self._connection.recv()
+        except (EOFError, OSError) as problem:
+            code = self.close()
+            raise RunProcessDied(f"the process of run {job.number} died: {code}") from problem
+        if isinstance(reply, str):
+            raise SystemFailed(f"run {job.number} failed: {reply}")
+        return reply
+
+    def close(self) -> int:
+        """End the process, and return its exit code."""
+        self._connection.close()
+        return self._child.wait()
+
+
+def serve(connection: Connection[Outcome | str, Job]) -> None:
+    """Do the jobs that arrive, until the connection is closed."""
+    jobs: SimpleQueue[Job] = SimpleQueue()
+    threading.Thread(target=_read, args=(connection, jobs), daemon=True).start()
+    while True:
+        job = jobs.get()
+        reply: Outcome | str
+        try:
+            reply = run_job(job)
+        except Exception:
+            reply = traceback.format_exc()
+        connection.send(reply)
+
+
+def _read(connection: Connection[Outcome | str, Job], jobs: SimpleQueue[Job]) -> None:
+    """Read jobs. At the end of the connection, SIGTERM ends the run in progress."""
+    try:
+        while True:
+            jobs.put(connection.recv())
+    except (EOFError, OSError, pickle.UnpicklingError):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    prepare_worker()
+    serve(Connection(int(sys.argv[1])))
