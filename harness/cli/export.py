@@ -1,34 +1,45 @@
-"""`splitbrain export`: writes a history in the format of another tool."""
+"""`splitbrain export`: writes a history or a run in the format of another tool."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
+from splitbrain.harness.errors import BadArguments
 
-@click.command("export", short_help="Write a history in Jepsen's format.")
+
+@click.command("export", short_help="Write a history for Jepsen, or a run for Perfetto.")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(["jepsen-edn"]), default="jepsen-edn",
-              show_default=True, help="The format to write.")
+@click.option("--format", "form", type=click.Choice(["jepsen-edn", "perfetto"]),
+              default="jepsen-edn", show_default=True, help="The format to write.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False),
               metavar="FILE", help="The file to write.")
 def command(path: Path, form: str, output: Path) -> int:
-    """Write a history as Jepsen's EDN, so that Knossos and Elle can judge it too.
+    """Write a history as Jepsen's EDN, or a run as a trace of Perfetto.
 
     PATH is the folder of a run, or a file that `splitbrain check` reads. Operations on single
     keys become reads, writes and compare-and-swaps of registers, with values [key value].
     Operations on sets become adds and reads of sets. Operations of the workloads append and
-    wr become transactions.
+    wr become transactions. Knossos and Elle can judge the file, too.
+
+    With --format perfetto, PATH is the folder of a run, and the trace contains its operations,
+    faults, anomalies and the steps of each write on each member. It needs the extra `perfetto`.
+    Open the file with ui.perfetto.dev or with Perfetto's trace processor.
 
     \b
     Examples:
       splitbrain export store/latest -o history.edn
+      splitbrain export store/latest --format perfetto -o run.pftrace
       splitbrain export transactions.jsonl --format jepsen-edn -o history.edn
 
     \b
     Exit codes: 0 written, 254 bad arguments, 255 failure.
     """
+    if form == "perfetto":
+        click.echo(f"{output}: {_perfetto(path, output):,} operations, {form}")
+        return 0
     from splitbrain.harness.judging.export import export
     from splitbrain.harness.judging.history_file import find_history
     from splitbrain.harness.store.run_folder import RunFolder
@@ -37,3 +48,11 @@ def command(path: Path, form: str, output: Path) -> int:
     count = export(file, output)
     click.echo(f"{output}: {count:,} operations, {form}")
     return 0
+
+
+def _perfetto(path: Path, output: Path) -> int:
+    if find_spec("perfetto") is None:
+        raise BadArguments("--format perfetto: pip install 'splitbrain[perfetto]'")
+    from splitbrain.harness.report.perfetto.export import export_perfetto
+
+    return export_perfetto(path, output)

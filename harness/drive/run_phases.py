@@ -387,6 +387,7 @@ class Drive:
             ended_members=tuple(ended_members),
             serving=self._serving(),
             stalls=tuple(self._stalls.stalls),
+            clock_origin_ns=self._recorder.origin_ns,
         )
         self._folder.write_record(record)
         return record

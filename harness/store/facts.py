@@ -61,6 +61,7 @@ class RunFacts(msgspec.Struct, frozen=True):
     error: str = ""
     quiet: bool | None = None
     crashes: tuple[CrashFacts, ...] = ()
+    clock_origin_ns: int | None = None
 
     @property
     def system(self) -> str:

@@ -75,6 +75,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     serving: tuple[str, ...] = ()
     """The members that serve writes and linearizable reads, as the system declares."""
     stalls: tuple[Stall, ...] = ()
+    clock_origin_ns: int | None = None
+    """The time of the start of the run on the clock of the members' traces."""
     format: int = FORMAT
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 
@@ -30,9 +31,9 @@ def table() -> str:
     """The rows of the page, one for each package."""
     command = [sys.executable, "-m", "piplicenses", "--format=json", "--with-system"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    declared = json.loads(done.stdout)
-    found: dict[str, dict[str, str]] = {canonicalize_name(one["Name"]): one for one in declared}
-    needed = {extra: closure([extra]) for extra in ("", "dask", "etcd", "fuse", "pytest", "examples")}
+    licences = json.loads(done.stdout)
+    found: dict[str, dict[str, str]] = {canonicalize_name(one["Name"]): one for one in licences}
+    needed = {extra: closure([extra]) for extra in ["", *sorted(extras())]}
     rows = [
         f"| {name} | {found[name]['License'] if name in found else NOT_INSTALLED[name]} "
         f"| {who(name, needed)} |\n"
@@ -41,12 +42,31 @@ def table() -> str:
     return HEAD + "".join(rows)
 
 
+def extras() -> set[str]:
+    """The extras for users."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return {*project["optional-dependencies"]} - {"dev"}
+
+
 def who(name: str, needed: Mapping[str, set[str]]) -> str:
     """Which installation contains the package: the plain one, extras, or only development."""
     if name in needed[""]:
         return "every installation"
-    extras = [f"extra `{extra}`" for extra, names in needed.items() if name in names]
-    return ", ".join(extras) or "development"
+    found = [f"extra `{extra}`" for extra, names in needed.items() if name in names]
+    return ", ".join(found) or "development"
+
+
+def declared(name: str, extras: Iterable[str]) -> list[str]:
+    """What the package `name` requires; of this project by pyproject.toml, not as installed."""
+    if name == PROJECT:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        of_extras = [project["optional-dependencies"][extra] for extra in extras if extra]
+        return [one for requirements in (project["dependencies"], *of_extras)
+                for one in requirements]
+    try:
+        return list(distribution(name).requires or ())
+    except PackageNotFoundError as problem:
+        raise AssertionError(f"{name} is not installed: make .venv/.ready") from problem
 
 
 def closure(extras: Iterable[str]) -> set[str]:
@@ -60,11 +80,6 @@ def closure(extras: Iterable[str]) -> set[str]:
         if key in seen:
             continue
         seen.add(key)
-        try:
-            needed = distribution(requirement.name).requires or ()
-        except PackageNotFoundError as problem:
-            raise AssertionError(f"{name} is not installed: make .venv/.ready") from problem
-        waiting += [
-            one for one in map(Requirement, needed) if applies(one, requirement.extras)
-        ]
+        needed = map(Requirement, declared(name, requirement.extras))
+        waiting += [one for one in needed if applies(one, requirement.extras)]
     return {key.partition("[")[0] for key in seen} - {PROJECT}
