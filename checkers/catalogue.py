@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from splitbrain.checkers.auth.checker import check_auth
 from splitbrain.checkers.coordination.election import check_election
 from splitbrain.checkers.coordination.lease import check_lease
 from splitbrain.checkers.coordination.lock import check_fencing, check_mutual_exclusion
@@ -41,6 +42,7 @@ CHECKERS: Mapping[str, Checker] = {
     "fencing": check_fencing,
     "mutual_exclusion": check_mutual_exclusion,
     "election": check_election,
+    "auth": check_auth,
     "availability": check_availability,
     "statistics": check_statistics,
     "budget": check_budget,

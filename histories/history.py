@@ -32,7 +32,7 @@ class History:
     """Operations of the key-value service, in the order of their invocations."""
     faults: tuple[FaultWindow, ...]
     services: tuple[ServiceOperation, ...] = ()
-    """Operations of leases, locks and elections, in the order of their invocations."""
+    """Operations of the other services of the store, in the order of their invocations."""
 
     @property
     def end_ns(self) -> int:

@@ -6,6 +6,9 @@ byte becomes `\\xff` or the like (`backslashreplace`), because JSON cannot conta
 surrogates. Revisions, versions and leases are integers; 0 means "not given", as in etcd's
 protobuf.
 
+A request contains the `token` of authentication that was sent with it, "" for none
+(`histories/auth.py`). The requests inside a transaction have no token of their own.
+
 The garbage collector need not track these values (`gc=False`), because they cannot form a
 reference cycle.
 
@@ -60,6 +63,7 @@ class Put(_Value, frozen=True, tag_field="op", tag="put"):
     lease: int = 0
     prev_kv: bool = False
     ignore_lease: bool = False
+    token: str = ""
 
 
 class Range(_Value, frozen=True, tag_field="op", tag="range"):
@@ -86,6 +90,7 @@ class Range(_Value, frozen=True, tag_field="op", tag="range"):
     max_mod: int = 0
     min_create: int = 0
     max_create: int = 0
+    token: str = ""
 
     @property
     def filtered(self) -> bool:
@@ -101,6 +106,7 @@ class Delete(
     key: str
     range_end: str = ""
     prev_kv: bool = False
+    token: str = ""
 
 
 class Compare(_Value, frozen=True):
@@ -125,6 +131,7 @@ class Txn(_Value, frozen=True, tag_field="op", tag="txn"):
     compare: tuple[Compare, ...] = ()
     success: tuple[Put | Range | Delete | Txn, ...] = ()
     failure: tuple[Put | Range | Delete | Txn, ...] = ()
+    token: str = ""
 
 
 class Compact(

@@ -1,8 +1,8 @@
-"""Requests of all services, and operations of leases, locks and elections.
+"""Requests of all services, and operations of leases, locks, elections and authentication.
 
 In the file of a history, the operations of all services are in one common order. A `History` keeps
-those of leases, locks and elections in a separate field, because most checkers judge only keys and
-values.
+those that are not of the key-value service in a separate field, because most checkers judge only
+keys and values.
 """
 
 from __future__ import annotations
@@ -11,20 +11,21 @@ from typing import Literal
 
 import msgspec
 
+from splitbrain.histories.auth import Authenticate, AuthQuery, AuthRequest, AuthResult
 from splitbrain.histories.call import Call
 from splitbrain.histories.kv import Request, Result, writes
 from splitbrain.histories.lease import LeaseRequest, LeaseResult, LeaseTimeToLive
 from splitbrain.histories.lock import Leader, LockAnswer, LockRequest
 
-ServiceRequest = LeaseRequest | LockRequest | Call
+ServiceRequest = LeaseRequest | LockRequest | AuthRequest | Call
 """A `Call` is only sent to a client of the user."""
-ServiceResult = LeaseResult | LockAnswer
+ServiceResult = LeaseResult | LockAnswer | AuthResult
 AnyRequest = Request | ServiceRequest
 AnyResult = Result | ServiceResult
 
 
 class ServiceOperation(msgspec.Struct, frozen=True, gc=False):
-    """One operation on leases, locks or elections.
+    """One operation on leases, locks, elections, users or roles.
 
     The fields are those of `splitbrain.histories.operation.Operation`.
     """
@@ -44,12 +45,28 @@ class ServiceOperation(msgspec.Struct, frozen=True, gc=False):
 
 
 def changes_store(request: AnyRequest) -> bool:
-    """Whether `request` may change the store, including leases and their times to live."""
-    if isinstance(request, LeaseTimeToLive | Leader):
+    """Whether `request` may change the store, including leases, users and roles.
+
+    A token is not part of the store: only the client that gets it can use it.
+    """
+    if isinstance(request, LeaseTimeToLive | Leader | Authenticate | AuthQuery):
         return False
     if isinstance(request, ServiceRequest):
         return True
     return writes(request)
+
+
+def token_of(request: AnyRequest) -> str:
+    """The token of authentication that is sent with `request`, "" for none."""
+    return getattr(request, "token", "")
+
+
+def with_token(request: AnyRequest, token: str) -> AnyRequest:
+    """`request`, sent with `token`. A request that cannot contain a token is not changed."""
+    if not token or not hasattr(request, "token"):
+        return request
+    changed: AnyRequest = msgspec.structs.replace(request, token=token)
+    return changed
 
 
 def makes_keys(request: AnyRequest) -> bool:

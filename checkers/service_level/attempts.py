@@ -1,7 +1,8 @@
 """The attempts to write or to read through a member, and whether the member served each.
 
 A member serves an attempt if it answers with success, or refuses it because of what it asks for,
-such as a compacted revision. An answer such as "no leader", "too many requests" or "database
+such as a compacted revision or a key
+that its user may not read. An answer such as "no leader", "too many requests" or "database
 space exceeded", a broken connection, and no answer at all are failures of the service.
 """
 
@@ -30,6 +31,8 @@ _REFUSALS = re.compile(
     r"^(400(?!.*leader)|404|405|413|415)\b"
     r"|required revision has been compacted|required revision is a future revision"
     r"|(key|value|lease) is (not )?provided|key not found|requested lease not found"
+    r"|permission denied|user name is empty|invalid auth token"
+    r"|revision (of auth store|in header) is old"
     r"|too many operations in txn|duplicate key given|request is too large|etcdserver: invalid"
 )
 """Errors that are about the request and not about the service. Source: etcd's rpctypes."""

@@ -21,7 +21,7 @@ from splitbrain.harness.clients.outcome import of_code
 from splitbrain.harness.clients.watch_client import RECEIVE_BUFFER_BYTES_SMALL
 from splitbrain.harness.clients.watch_codec import WatchAnswer
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.service import AnyRequest, token_of
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.messages.errors import RpcError
 
@@ -42,7 +42,9 @@ class GrpcClient:
         """Send `request` to the member whose client URL is `url`, such as http://HOST:PORT."""
         path, message = grpc_codec.encode(request)
         try:
-            answer = await self._connection(url).unary(path, message, self._timeout_s)
+            answer = await self._connection(url).unary(
+                path, message, self._timeout_s, token_of(request)
+            )
         except RpcError as error:
             outcome, text = of_code(request, error)
             return Completion(outcome, None, text)

@@ -43,8 +43,12 @@ class GrpcConnection:
         )
         self._methods: dict[str, Callable[..., Any]] = {}
 
-    async def unary(self, path: str, message: bytes, timeout_s: float) -> bytes:
+    async def unary(
+        self, path: str, message: bytes, timeout_s: float, token: str = ""
+    ) -> bytes:
         """Call the method `path`, such as "/etcdserverpb.KV/Put", and return its answer.
+
+        `token` is the token of authentication, "" for none.
 
         Raises RpcError, NotConnected if the call was certainly not sent, ConnectionLost, or
         TimeoutError after `timeout_s`.
@@ -53,7 +57,8 @@ class GrpcConnection:
         if method is None:
             method = self._methods[path] = self._channel.unary_unary(path)
         try:
-            answer: bytes = await method(message, timeout=timeout_s)
+            metadata = (("token", token),) if token else None
+            answer: bytes = await method(message, timeout=timeout_s, metadata=metadata)
         except grpc.aio.AioRpcError as problem:
             raise _error(problem) from None
         return answer

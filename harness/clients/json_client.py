@@ -24,7 +24,7 @@ from splitbrain.harness.clients.service_codec import decode_any, encode_any
 from splitbrain.harness.clients.watch_client import watch
 from splitbrain.harness.clients.watch_codec import WatchAnswer
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.histories.service import AnyRequest, AnyResult
+from splitbrain.histories.service import AnyRequest, AnyResult, token_of
 from splitbrain.histories.watch import WatchRequest
 
 
@@ -84,7 +84,8 @@ class GatewayClient:
         member = self._member(url)
         try:
             connection = await self._connection(member)
-            status, answer = await connection.ask(_post(member, path, body), self._timeout_s)
+            message = _post(member, path, body, token_of(request))
+            status, answer = await connection.ask(message, self._timeout_s)
         except OSError as error:  # TimeoutError is a subclass of OSError
             return completion_of_exception(request, error)
         if connection.usable:
@@ -136,10 +137,12 @@ class GatewayClient:
         return member
 
 
-def _post(member: _Member, path: str, body: bytes) -> bytes:
+def _post(member: _Member, path: str, body: bytes, token: str = "") -> bytes:
+    authorization = b"Authorization: %b\r\n" % token.encode() if token else b""
     return (
-        b"POST %b HTTP/1.1\r\nHost: %b\r\nContent-Type: application/json\r\n"
-        b"Content-Length: %d\r\n\r\n%b" % (path.encode(), member.authority, len(body), body)
+        b"POST %b HTTP/1.1\r\nHost: %b\r\nContent-Type: application/json\r\n%b"
+        b"Content-Length: %d\r\n\r\n%b"
+        % (path.encode(), member.authority, authorization, len(body), body)
     )
 
 

@@ -111,7 +111,7 @@ class CompactAnswer(msgspec.Struct):
     header: Header = msgspec.field(default_factory=Header)
 
 
-# --- answers of the lease, lock and election services -----------------------------
+# --- answers of the lease, lock, election and auth services -----------------------
 
 
 class LeaderKey(msgspec.Struct):
@@ -120,8 +120,14 @@ class LeaderKey(msgspec.Struct):
     lease: int = 0
 
 
+class WirePermission(msgspec.Struct):
+    perm_type: str = msgspec.field(default="READ", name="permType")
+    key: bytes = b""
+    range_end: bytes = b""
+
+
 class ServiceAnswer(msgspec.Struct):
-    """An answer of the lease, lock or election service. Each kind of answer sets some fields."""
+    """An answer of the services other than that of keys. Each kind of answer sets some fields."""
 
     header: Header = msgspec.field(default_factory=Header)
     id: int = msgspec.field(default=0, name="ID")
@@ -131,6 +137,11 @@ class ServiceAnswer(msgspec.Struct):
     key: bytes = b""
     leader: LeaderKey = msgspec.field(default_factory=LeaderKey)
     kv: KeyValue | None = None
+    token: str = ""
+    enabled: bool = False
+    auth_revision: int = msgspec.field(default=0, name="authRevision")
+    roles: list[str] = []
+    perm: list[WirePermission] = []
     result: ServiceAnswer | None = None
     """The answer to a keep-alive, which is a line of a stream."""
 

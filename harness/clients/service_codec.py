@@ -1,5 +1,5 @@
-"""Encodes requests of the lease, lock and election services for etcd's v3 JSON gateway, and decodes
-the answers.
+"""Encodes requests of the lease, lock, election and auth services for etcd's v3 JSON gateway, and
+decodes the answers.
 
 This module passes requests of the key-value service to `clients/kv_codec.py`.
 
@@ -9,17 +9,44 @@ Source: etcd's documentation of the gRPC gateway, `rpc.proto`, `v3lock.proto`, `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from splitbrain.harness.clients import kv_codec
 from splitbrain.harness.clients.messages import (
     ServiceAnswer,
+    WirePermission,
     history_header,
     history_key_value,
     to_bytes,
     to_text,
+)
+from splitbrain.histories.auth import (
+    AuthChange,
+    AuthChanged,
+    AuthDisable,
+    AuthEnable,
+    Authenticate,
+    AuthenticateResult,
+    AuthRequest,
+    AuthStatus,
+    AuthStatusResult,
+    Permission,
+    PermissionKind,
+    RoleAdd,
+    RoleDelete,
+    RoleGet,
+    RoleGetResult,
+    RoleGrantPermission,
+    RoleRevokePermission,
+    UserAdd,
+    UserChangePassword,
+    UserDelete,
+    UserGet,
+    UserGetResult,
+    UserGrantRole,
+    UserRevokeRole,
 )
 from splitbrain.histories.call import Call
 from splitbrain.histories.kv import Header
@@ -60,6 +87,21 @@ PATHS: Mapping[type, str] = {
     Proclaim: "/v3/election/proclaim",
     Leader: "/v3/election/leader",
     Resign: "/v3/election/resign",
+    Authenticate: "/v3/auth/authenticate",
+    AuthEnable: "/v3/auth/enable",
+    AuthDisable: "/v3/auth/disable",
+    AuthStatus: "/v3/auth/status",
+    UserAdd: "/v3/auth/user/add",
+    UserDelete: "/v3/auth/user/delete",
+    UserChangePassword: "/v3/auth/user/changepw",
+    UserGrantRole: "/v3/auth/user/grant",
+    UserRevokeRole: "/v3/auth/user/revoke",
+    UserGet: "/v3/auth/user/get",
+    RoleAdd: "/v3/auth/role/add",
+    RoleDelete: "/v3/auth/role/delete",
+    RoleGrantPermission: "/v3/auth/role/grant",
+    RoleRevokePermission: "/v3/auth/role/revoke",
+    RoleGet: "/v3/auth/role/get",
 }
 
 
@@ -109,6 +151,34 @@ def wire_form(request: ServiceRequest) -> dict[str, Any]:
             return {"name": to_bytes(request.name)}
         case Call():
             raise ValueError("a call is sent to a client of the user, not to a gateway")
+        case _:
+            return _auth_form(request)
+
+
+def _auth_form(request: AuthRequest) -> dict[str, Any]:
+    match request:
+        case Authenticate() | UserAdd() | UserChangePassword():
+            return {"name": request.name, "password": request.password}
+        case UserDelete() | UserGet():
+            return {"name": request.name}
+        case UserGrantRole():
+            return {"user": request.name, "role": request.role}
+        case UserRevokeRole():
+            return {"name": request.name, "role": request.role}
+        case RoleAdd():
+            return {"name": request.role}
+        case RoleDelete() | RoleGet():
+            return {"role": request.role}
+        case RoleGrantPermission(role=role, permission=granted):
+            return {"name": role, "perm": {"permType": granted.kind, **_keys(granted)}}
+        case RoleRevokePermission():
+            return {"role": request.role, **_keys(request)}
+        case AuthEnable() | AuthDisable() | AuthStatus():
+            return {}
+
+
+def _keys(request: Permission | RoleRevokePermission) -> dict[str, bytes]:
+    return {"key": to_bytes(request.key), "range_end": to_bytes(request.range_end)}
 
 
 def _leader(request: Proclaim | Resign) -> dict[str, Any]:
@@ -140,6 +210,13 @@ def _leader_result(wire: ServiceAnswer) -> LeaderResult:
     return LeaderResult(_header(wire), None if kv is None else history_key_value(kv))
 
 
+_KINDS: Mapping[str, PermissionKind] = {kind: kind for kind in get_args(PermissionKind)}
+
+
+def _permission(wire: WirePermission) -> Permission:
+    return Permission(to_text(wire.key), to_text(wire.range_end), _KINDS[wire.perm_type])
+
+
 _RESULTS: Mapping[type, Callable[[ServiceAnswer], ServiceResult]] = {
     LeaseGrant: lambda wire: LeaseGrantResult(_header(wire), wire.id, wire.ttl),
     LeaseRevoke: lambda wire: LeaseRevokeResult(_header(wire)),
@@ -154,4 +231,11 @@ _RESULTS: Mapping[type, Callable[[ServiceAnswer], ServiceResult]] = {
     Proclaim: lambda wire: ProclaimResult(_header(wire)),
     Leader: _leader_result,
     Resign: lambda wire: ResignResult(_header(wire)),
+    Authenticate: lambda wire: AuthenticateResult(_header(wire), wire.token),
+    AuthStatus: lambda wire: AuthStatusResult(_header(wire), wire.enabled, wire.auth_revision),
+    UserGet: lambda wire: UserGetResult(_header(wire), tuple(wire.roles)),
+    RoleGet: lambda wire: RoleGetResult(_header(wire), tuple(map(_permission, wire.perm))),
+    **{
+        kind: lambda wire: AuthChanged(_header(wire)) for kind in get_args(AuthChange)
+    },
 }

@@ -27,6 +27,7 @@ from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOpe
 from splitbrain.harness.schedule.options import Options, read_options
 from splitbrain.harness.schedule.schedule import (
     Schedule,
+    cheap_passwords,
     default_settings,
     member_seeds,
     needed_settings,
@@ -118,7 +119,11 @@ def draw_for(
     environment = draw_environment(seed) if options.swarm else Environment(
         settings=dict(default_settings(options.system))
     )
-    leases = draw_lease_settings(seed) if options.swarm and options.workload == "lease" else {}
+    own: Mapping[str, int | bool] = {}
+    if options.swarm and options.workload == "lease":
+        own = draw_lease_settings(seed)
+    elif options.workload == "auth":
+        own = cheap_passwords(options.system)
     return Schedule(
         options=options,
         seed=seed,
@@ -132,7 +137,7 @@ def draw_for(
         time_limit_ms=time_limit_ms,
         watchers=draw_watchers(seed, workload, count, time_limit_ms, options.bound_share),
         settings={
-            **environment.settings, **leases, **needed_settings(faults, options.system)
+            **environment.settings, **own, **needed_settings(faults, options.system)
         },
         network=environment.network,
         disk=environment.disk,
@@ -185,6 +190,8 @@ def _operations(
             revision_back=draft.revision_back,
             ranges_back=draft.ranges_back,
             after_ok=draft.after_ok,
+            user=draft.user,
+            password=draft.password,
             append_to_seen=draft.append_to_seen,
         )
 

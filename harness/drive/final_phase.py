@@ -7,19 +7,26 @@ and gathers the members' states.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.drive.load import Client, record
+from splitbrain.harness.drive.logins import Logins
 from splitbrain.harness.systems.system import System
+from splitbrain.harness.workloads.final_operations import FINAL_LOG_IN
 from splitbrain.harness.workloads.workload import Draft
+from splitbrain.histories.auth import Authenticate, AuthenticateResult
 from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.recorder import Recorder
+from splitbrain.histories.service import AnyRequest, with_token
 
 POLL_S = 0.1
 BEYOND_BOUND_S = 2.0
 """An operation that fails is tried again for this time beyond the bound of availability, so that
 the checker can decide whether the member exceeds the bound."""
+ANSWERS = ("name not found", "already exists")
+"""Errors that answer an operation: a user or role does not exist, or exists already."""
 FINAL_WRITES_LIMIT_S = 120.0
 """The limit of the final writes if the harness itself is stalled."""
 FINAL_READS_LIMIT_S = 60.0
@@ -60,7 +67,7 @@ async def wait_for_agreement(
 
 
 class FinalOperations:
-    """Sends and records the operations at the end of a run.
+    """Sends and records the operations before the load, and at the end of a run.
 
     `processes` are numbers that no client of the load has. Each attempt has a number of its own.
     """
@@ -72,6 +79,23 @@ class FinalOperations:
         self._recorder = recorder
         self._system = system
         self._processes = processes
+        self._logins = Logins()
+
+    async def settle(
+        self, members: Sequence[str], drafts: Sequence[Draft], limit_s: float = FINAL_READS_LIMIT_S
+    ) -> None:
+        """Send each of `drafts` to one member after the other, until it succeeds.
+
+        After `limit_s` seconds, an operation that has not succeeded is left out.
+        """
+        deadline = asyncio.get_running_loop().time() + limit_s
+        for draft in drafts:
+            for member in itertools.cycle(members):
+                if await self._answers(member, draft):
+                    break
+                if asyncio.get_running_loop().time() >= deadline:
+                    return
+                await asyncio.sleep(FINAL_PAUSE_S)
 
     async def write_through(
         self,
@@ -115,13 +139,30 @@ class FinalOperations:
                     await asyncio.sleep(FINAL_PAUSE_S)
 
     async def _answers(self, member: str, draft: Draft) -> bool:
-        """Send and record one attempt. Returns whether it succeeded."""
+        """Send and record one attempt. Returns whether it was answered.
+
+        It was answered if it succeeded, or with one of the errors `ANSWERS`. If a login is
+        necessary and does not succeed, the operation is not sent.
+        """
+        if self._logins.lacks(draft.user):
+            login = Authenticate(draft.user, draft.password)
+            await self._send(member, FINAL_LOG_IN, login, draft.user)
+            if self._logins.lacks(draft.user):
+                return False
+        request = with_token(draft.request, self._logins.token(draft.user))
+        return await self._send(member, draft.f, request, draft.user)
+
+    async def _send(self, member: str, f: str, request: AnyRequest, user: str) -> bool:
         process = next(self._processes)
-        self._recorder.invoke(process, draft.f, draft.request, member)
+        self._recorder.invoke(process, f, request, member)
         url = self._system.address(member).client_url
-        completion = await self._client.call(url, draft.request)
-        record(self._recorder, process, draft.f, member, completion)
-        return completion.outcome == "ok"
+        completion = await self._client.call(url, request)
+        record(self._recorder, process, f, member, completion)
+        if isinstance(completion.result, AuthenticateResult):
+            self._logins.learn(user, completion.result.token)
+        elif completion.outcome != "ok":
+            self._logins.refused(user, completion.error)
+        return completion.outcome == "ok" or any(one in completion.error for one in ANSWERS)
 
 
 async def gather_states(

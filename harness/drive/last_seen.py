@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from splitbrain.harness.drive.logins import Logins
 from splitbrain.harness.schedule.operation import ScheduledOperation
+from splitbrain.histories.auth import Authenticate, AuthenticateResult
 from splitbrain.histories.kv import (
     Compact,
     Compare,
@@ -27,7 +29,7 @@ from splitbrain.histories.kv import (
 )
 from splitbrain.histories.list_value import extended
 from splitbrain.histories.lock import Campaign, CampaignResult, Proclaim, Resign
-from splitbrain.histories.service import AnyRequest, AnyResult
+from splitbrain.histories.service import AnyRequest, AnyResult, with_token
 
 
 class Seen(NamedTuple):
@@ -103,11 +105,16 @@ class LastSeen:
         """The highest revision in the header of any answer."""
         self.succeeded = False
         """Whether the outcome of the last operation was `ok`."""
+        self.logins = Logins()
         self._elected: dict[str, int] = {}
         """The create revision of each key that won an election."""
 
     def request(self, scheduled: ScheduledOperation) -> AnyRequest:
         """The request to send now for the operation `scheduled`."""
+        token = self.logins.token(scheduled.user) if scheduled.user else ""
+        return with_token(self._completed(scheduled), token)
+
+    def _completed(self, scheduled: ScheduledOperation) -> AnyRequest:
         request = scheduled.request
         if scheduled.ranges_back and isinstance(request, Txn):
             request = with_revisions(request, scheduled.ranges_back, self.revision)
@@ -179,6 +186,8 @@ class LastSeen:
             case Range(revision=0, serializable=False, keys_only=False), RangeResult():
                 if not request.filtered:
                     self._read(request, result)
+            case Authenticate(), AuthenticateResult():
+                self.logins.learn(request.name, result.token)
             case Campaign(), CampaignResult():
                 self._elected[result.key] = result.revision
             case Delete(range_end=""), DeleteResult():

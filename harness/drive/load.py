@@ -14,12 +14,15 @@ from splitbrain.harness.drive.last_seen import LastSeen
 from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.system import System
+from splitbrain.histories.auth import Authenticate
 from splitbrain.histories.recorder import Recorder
 from splitbrain.histories.service import AnyRequest
 from splitbrain.nemesis.injection.trigger import Triggers
 
 LOOK = "look"
 """The function (`f`) of a read that a client sends before an operation that depends on it."""
+LOG_IN = "log_in"
+"""The function (`f`) with which a client gets a token before it sends the request of a user."""
 
 
 class Client(Protocol):
@@ -72,20 +75,29 @@ class Load(ClientLoops):
     async def _operate(self, process: int, scheduled: ScheduledOperation, seen: LastSeen) -> int:
         """Send one operation, and return the process number of the client's next operation.
 
-        Before a transaction that appends to lists, the lists are read (`LastSeen.look`). If the
-        read does not succeed, the transaction is not sent.
+        The client first logs in if it must (`Logins`). Before a transaction that appends to lists,
+        the lists are read (`LastSeen.look`). If the login or the read does not succeed, the
+        operation is not sent.
         """
         member = choose_member(scheduled, self._schedule.members, self._leader.name)
+        if seen.logins.lacks(scheduled.user):
+            login = Authenticate(scheduled.user, scheduled.password)
+            process, _ = await self._send(process, LOG_IN, login, member, seen, scheduled.user)
+            if seen.logins.lacks(scheduled.user):
+                return process
         look = seen.look(scheduled)
         if look is not None:
             process, succeeded = await self._send(process, LOOK, look, member, seen)
             if not succeeded:
                 return process
-        process, _ = await self._send(process, scheduled.f, seen.request(scheduled), member, seen)
+        process, _ = await self._send(
+            process, scheduled.f, seen.request(scheduled), member, seen, scheduled.user
+        )
         return process
 
     async def _send(
-        self, process: int, f: str, request: AnyRequest, member: str, seen: LastSeen
+        self, process: int, f: str, request: AnyRequest, member: str, seen: LastSeen,
+        user: str = "",
     ) -> tuple[int, bool]:
         """Send and record one operation.
 
@@ -103,6 +115,8 @@ class Load(ClientLoops):
         self.counts.outcomes[completion.outcome] += 1
         if completion.result is not None:
             seen.observe(request, completion.result)
+        else:
+            seen.logins.refused(user, completion.error)
         seen.succeeded = completion.outcome == "ok"
         next_process = process + len(self._schedule.clients) if retired else process
         return next_process, seen.succeeded

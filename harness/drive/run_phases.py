@@ -46,10 +46,16 @@ from splitbrain.harness.systems.system import (
     ServingMembers,
     System,
 )
-from splitbrain.harness.workloads.final_operations import final_reads, final_write
+from splitbrain.harness.workloads.final_operations import (
+    final_reads,
+    final_write,
+    quiet_operations,
+    set_up_operations,
+)
 from splitbrain.harness.workloads.workload import Workload
 from splitbrain.histories.event import FaultEvent
 from splitbrain.histories.event import Phase as FaultPhase
+from splitbrain.histories.random_stream import stream
 from splitbrain.histories.recorder import Recorder
 from splitbrain.nemesis.nemesis import Nemesis
 
@@ -58,6 +64,8 @@ HEAL_TIMEOUT_S = 30.0
 ADVERSE_CONDITIONS = "adverse_conditions"
 """The name under which adverse conditions of network, disks and members are recorded."""
 CRASH_POLL_S = 0.05
+SET_UP_PROCESS = 1_000_000_000
+"""The process number of the first operation before the load. No client of the load has it."""
 
 OpenClients = Callable[[int], AbstractAsyncContextManager[Client]]
 """Opens a client. The argument is the timeout of its requests in ms. The context closes it."""
@@ -176,6 +184,7 @@ class Drive:
     async def _run_phases(self) -> None:
         await self._set_up()
         async with self._open_clients(self._schedule.options.request_timeout_ms) as client:
+            await self._prepare(client)
             await self._load_phase(lambda: Load(
                 schedule=self._schedule, system=self._system,
                 client=self._watchers.archiving_client(client), recorder=self._recorder,
@@ -191,6 +200,17 @@ class Drive:
             self._members = self._member_records()
             self._write_record("running", "")
             await self._watchers.start(self._open_clients)
+
+    async def _prepare(self, client: Client) -> None:
+        """Send the workload's operations before the load."""
+        random = stream(self._schedule.seed, "set-up")
+        drafts = set_up_operations(self._workload, random)
+        if drafts:
+            with self._phase("set-up"):
+                await FinalOperations(
+                    client=client, recorder=self._recorder, system=self._system,
+                    processes=itertools.count(SET_UP_PROCESS),
+                ).settle(self._schedule.members, drafts)
 
     async def _load_phase(self, new_load: Callable[[], ClientLoops]) -> None:
         leader_poll = asyncio.create_task(self._leader.run())
@@ -272,6 +292,7 @@ class Drive:
             processes=itertools.count(self._next_process()),
         )
         with self._phase("final writes"):
+            await final.settle(running, quiet_operations(self._workload))
             await self._write_through(final, running)
             if self._agreed:
                 revision = await wait_for_agreement(client, self._system, running, timeout_ms)

@@ -23,6 +23,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from splitbrain.checkers.model.requests import must_be_recent
 from splitbrain.checkers.verdict import NOT_APPLICABLE, Verdict
+from splitbrain.harness.drive.load import LOG_IN
 from splitbrain.harness.judging.counts import by_function
 from splitbrain.harness.workloads.final_operations import FINAL_WRITE
 from splitbrain.histories.history import History, Operation
@@ -62,13 +63,14 @@ def unanswered(history: History) -> dict[str, int]:
     """The functions that never succeeded, with the number of their invocations.
 
     Functions with few invocations, and functions whose failures are explained by faults, are left
-    out. So are the writes at the end of a run, which `availability` judges.
+    out. So are the writes at the end of a run, which `availability` judges, and logins, which the
+    checker `auth` judges.
     """
     operations = by_function(history)
     tries = {f: sum(row.values()) for f, row in operations.items() if f != "all"}
     suspects = {
         f: count for f, count in tries.items()
-        if count >= INVOCATIONS_MIN and not operations[f]["ok"] and f != FINAL_WRITE
+        if count >= INVOCATIONS_MIN and not operations[f]["ok"] and f not in (FINAL_WRITE, LOG_IN)
     }
     if not suspects:
         return {}

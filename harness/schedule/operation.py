@@ -36,6 +36,11 @@ class ScheduledOperation(msgspec.Struct, frozen=True, omit_defaults=True):
     """The revisions of ranges in the transaction `request`. Each pair contains the position of a
     range in the order of `splitbrain.checkers.model.requests.ranges`, and a number as in
     `revision_back`."""
+    user: str = ""
+    """The user who sends the request; "" for a client that is not logged in. The client first logs
+    in with `password`, with an operation `log_in`, if authentication is enabled and the client has
+    no token of the user."""
+    password: str = ""
     append_to_seen: bool = False
     """The values that the transaction `request` puts are lists (`histories/list_value.py`).
     The client first reads the compared keys, with an operation `look`, and appends the new elements

@@ -139,6 +139,9 @@ def _operation_line(one: TimedOperation) -> str:
     if operation.ranges_back:
         pairs = (f"{place}:{back}" for place, back in operation.ranges_back)
         notes += f" ranges back {','.join(pairs)}"
+    if operation.user:
+        notes += f" as {operation.user}"
+        notes += f"/{operation.password}" if operation.password else ""
     if operation.append_to_seen:
         notes += " appending"
     if operation.after_ok:
@@ -184,7 +187,8 @@ _SEED = r"(?: seed (?P<seed>\d+))?"
 _OPERATION = re.compile(
     rf"{_TIME} +client (?P<client>\d+) +(?P<f>\S+) on (?P<to>follower \d+|n\d+)"
     r"(?: expecting (?P<expecting>[\d,]+))?(?: back (?P<back>-?\d+))?"
-    r"(?: ranges back (?P<ranges>[\d:,-]+))?(?P<appending> appending)?(?P<after_ok> after ok)?"
+    r"(?: ranges back (?P<ranges>[\d:,-]+))?(?: as (?P<user>[\w.-]+)(?:/(?P<password>[\w.-]+))?)?"
+    r"(?P<appending> appending)?(?P<after_ok> after ok)?"
     r" +(?P<request>\{.*\})"
 )
 _STEP = re.compile(
@@ -282,6 +286,8 @@ class _Reader:
             expect_last_seen=tuple(map(int, re.findall(r"\d+", found["expecting"] or ""))),
             revision_back=None if found["back"] is None else int(found["back"]),
             ranges_back=self._ranges_back(found["ranges"]),
+            user=found["user"] or "",
+            password=found["password"] or "",
             append_to_seen=bool(found["appending"]),
             after_ok=bool(found["after_ok"]),
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from splitbrain.harness.drive.last_seen import LastSeen
-from splitbrain.harness.drive.load import LOOK
+from splitbrain.harness.drive.load import LOG_IN, LOOK
+from splitbrain.harness.drive.logins import DISABLED
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.workloads.final_operations import FINAL_FUNCTIONS
 from splitbrain.histories.history import History
@@ -38,7 +39,8 @@ def sent_operations(schedule: Schedule, history: History) -> list[SentOperation]
 
     `history` is the history of the run. Before some operations, the client reads the keys on which
     the operation depends. Such a read is called a look; its events belong to the operation that
-    follows. The final writes and reads are left out, because they are not in the schedule.
+    follows, and so do those of a login. The final writes and reads are left out, because they are
+    not in the schedule.
     """
     clients = [_Client(number, schedule) for number in range(len(schedule.clients))]
     if not clients:
@@ -76,6 +78,13 @@ class _Client:
         if place >= len(self._operations):
             return None
         self._succeeded = one.outcome == "ok"
+        if one.f == LOG_IN:
+            # After a login that failed, the operation was sent only if no login was necessary.
+            self._look = events
+            if not self._succeeded and DISABLED not in (one.error or ""):
+                self._look = ()
+                self._place += 1
+            return None
         if one.f == LOOK:
             self._look = events if self._succeeded else ()
             self._place += not self._succeeded

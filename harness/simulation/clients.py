@@ -26,10 +26,11 @@ from splitbrain.harness.simulation.client_conditions import (
 from splitbrain.harness.simulation.client_network import ClientNetwork
 from splitbrain.harness.simulation.requests import RequestMonitor
 from splitbrain.harness.simulation.watch_stream import watch
-from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.service import AnyRequest, token_of
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.api import json_codec
 from splitbrain.node.api.v3_service import Api
+from splitbrain.node.messages.caller import CALLER, Caller
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import StatusRequest
 
@@ -78,6 +79,8 @@ class SimulatedClient:
         member = self._clients.machine(url).name
 
         async def serve(api: Api) -> bytes:
+            if token := token_of(request):
+                CALLER.set(Caller(token=token))
             message = json_codec.decode_request(path, body)
             streams = path in api.streams
             with self._requests.at_work(member, request):

@@ -26,12 +26,14 @@ SETTING_FLAGS: Mapping[str, Mapping[str, Flags]] = {
         "backend_batch_operations_max": _number("--backend-batch-limit"),
         "pre_vote": lambda value: () if value else ("--no-pre-vote",),
         "lease_checkpoint_interval_s": _number("--lease-checkpoint-interval"),
+        "password_cost_log2": _number("--password-cost"),
     },
     ETCD: {
         "snapshot_count": _number("--snapshot-count"),
         "snapshots_kept": _number("--max-snapshots"),
         "backend_batch_interval_ms": _number("--backend-batch-interval", "ms"),
         "backend_batch_operations_max": _number("--backend-batch-limit"),
+        "password_cost_log2": _number("--bcrypt-cost"),
         "pre_vote": lambda value: (f"--pre-vote={str(value).lower()}",),
     },
 }

@@ -15,6 +15,7 @@ from splitbrain.harness.extensions import (
     origin_of,
 )
 from splitbrain.harness.workloads.append import Append, WriteRead
+from splitbrain.harness.workloads.auth import Auth
 from splitbrain.harness.workloads.kv import KV
 from splitbrain.harness.workloads.lease import Lease
 from splitbrain.harness.workloads.lock import Election, Locks
@@ -26,7 +27,9 @@ from splitbrain.harness.workloads.workload import Workload
 ENTRY_POINTS = "splitbrain.workloads"
 
 BUILT_IN: Mapping[str, type[Workload]] = {
-    one.name: one for one in (Register, KV, Set, Append, WriteRead, Watch, Lease, Locks, Election)
+    one.name: one for one in (
+        Register, KV, Set, Append, WriteRead, Watch, Lease, Locks, Election, Auth,
+    )
 }
 
 

@@ -1,12 +1,13 @@
-"""The operations at the end of a run: a write through each member, and the workload's reads.
+"""The operations of a run outside the load: those of the set-up, and those at the end.
 
-Both are sent after all faults are healed. They show that each member serves again, and the reads
-show what the run has left.
+At the end, after all faults are healed, a write through each member and the workload's reads are
+sent. They show that each member serves again, and the reads show what the run has left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from random import Random
 
 from splitbrain.checkers.model.requests import must_be_recent
 from splitbrain.harness.workloads.workload import FINAL_READ, Draft, Workload
@@ -14,7 +15,13 @@ from splitbrain.histories.kv import Put, Range
 
 FINAL_WRITE = "final_write"
 """The `f` of the final writes."""
-FINAL_FUNCTIONS = (FINAL_READ, FINAL_WRITE)
+SET_UP = "set_up"
+"""The `f` of the operations that are sent before the load."""
+QUIET = "quiet"
+"""The `f` of the operations that are sent before the final writes."""
+FINAL_LOG_IN = "final_log_in"
+"""The `f` of the logins that these operations need."""
+FINAL_FUNCTIONS = (SET_UP, FINAL_READ, FINAL_WRITE, QUIET, FINAL_LOG_IN)
 FINAL_KEY = "splitbrain-final"
 """The key of the final writes. It is outside the ranges of the built-in workloads."""
 
@@ -26,6 +33,18 @@ def final_write(workload: Workload, value: str) -> Draft | None:
     """
     own: Callable[[str], Draft | None] | None = getattr(workload, "final_write", None)
     return Draft(FINAL_WRITE, Put(FINAL_KEY, value)) if own is None else own(value)
+
+
+def set_up_operations(workload: Workload, random: Random) -> Sequence[Draft]:
+    """The operations of `workload` that are sent before the load, each until it succeeds."""
+    own: Callable[[Random], Sequence[Draft]] | None = getattr(workload, "set_up_operations", None)
+    return () if own is None else own(random)
+
+
+def quiet_operations(workload: Workload) -> Sequence[Draft]:
+    """The operations of `workload` that are sent before the final writes, until they succeed."""
+    own: Callable[[], Sequence[Draft]] | None = getattr(workload, "quiet_operations", None)
+    return () if own is None else own()
 
 
 def final_reads(workload: Workload, clients: int) -> Sequence[Draft]:

@@ -12,6 +12,10 @@ A workload may also have a method `final_write(value: str) -> Draft | None`. It 
 that is sent through each member at the end of a run, and None means no write
 (`splitbrain.harness.workloads.final_operations`).
 
+A workload may also have the methods `set_up_operations(random) -> Sequence[Draft]` and
+`quiet_operations() -> Sequence[Draft]`. The former are sent before the load, and the latter after
+all faults are healed and before the final writes. Each of them is sent until it succeeds.
+
 A workload of a user is named by a dotted path (`package.module:Class`) or by an entry point
 of the group `splitbrain.workloads`.
 """
@@ -52,6 +56,9 @@ class Draft:
     `failure`. The ranges of a nested transaction are counted in its place."""
     after_ok: bool = False
     """Send the operation only if this client's previous operation succeeded."""
+    user: str = ""
+    """Send the operation as this user, who logs in with `password` when it is necessary."""
+    password: str = ""
     append_to_seen: bool = False
     """Read the compared keys first, and append the values of the transaction to the lists that
     were read."""

@@ -24,6 +24,7 @@ QUICK = (
     "replayed_tail_not_synced",
     "recovery_skips_lost_entries",
     "lease_expires_early",
+    "users_not_in_a_snapshot",
 )
 """Planted bugs of different areas that the first seeds find."""
 

@@ -1,0 +1,176 @@
+"""The rules of the checker `auth` about requests for keys, and about administrators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from splitbrain.checkers import wording as store_wording
+from splitbrain.checkers.auth import wording
+from splitbrain.checkers.auth.period import Access, Period, accesses
+from splitbrain.checkers.auth.state import AuthState
+from splitbrain.checkers.findings import Findings
+from splitbrain.histories.auth import Authenticate, RoleGet, UserGet
+from splitbrain.histories.kv import Compact, Range, Txn
+from splitbrain.histories.operation import Operation
+from splitbrain.histories.service import ServiceOperation, token_of
+
+DENIED = "permission denied"
+NO_USER = "user name is empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who has sent a request. `login` is None for a request without a token."""
+
+    user: str
+    login: ServiceOperation | None
+
+
+def sender(state: AuthState, op: Operation | ServiceOperation) -> Sender | None:
+    """The sender of `op`; None if the history does not show to whom its token belongs."""
+    token = token_of(op.request)
+    if not token:
+        return Sender("", None)
+    login = state.logins.get(token)
+    if login is None or not isinstance(login.request, Authenticate):
+        return None
+    return Sender(login.request.name, login)
+
+
+def check_access(state: AuthState, op: Operation, found: Findings) -> bool:
+    """Judge the answer to a request for keys. Returns whether it could be judged."""
+    who = sender(state, op)
+    if who is None or isinstance(op.request, Compact) or op.ret is None:
+        return False
+    # A serializable read may be answered from an old state.
+    begin = 0 if _reads_an_old_state(op) else op.call
+    period = Period(state, begin, op.ret)
+    needed = list(accesses(op.request))
+    if op.outcome == "ok":
+        _check_granted(period, op, who, needed, found)
+    elif op.outcome == "fail":
+        _check_refused(period, op, who, needed, found)
+    return True
+
+
+def _reads_an_old_state(op: Operation) -> bool:
+    match op.request:
+        case Range(serializable=serializable):
+            return serializable
+        case Txn(success=success, failure=failure):
+            return all(isinstance(one, Range) and one.serializable for one in (*success, *failure))
+        case _:
+            return False
+
+
+def _check_granted(
+    period: Period, op: Operation, who: Sender, needed: list[Access], found: Findings
+) -> None:
+    if not period.surely_enabled:
+        return
+    if _is_stranger(period, op, who, found) or who.login is None:
+        return
+    for access in needed:
+        if not period.may_access(who.user, access):
+            found.add(
+                "granted without permission",
+                f"{wording.succeeded(op)} as {who.user}, but the user had no permission to "
+                f"{access}: {wording.permissions(period, who.user)}",
+                op, who.login,
+            )
+            return
+
+
+def _is_stranger(
+    period: Period, op: Operation | ServiceOperation, who: Sender, found: Findings
+) -> bool:
+    """Report a request that succeeded without a valid token, while authentication was enabled."""
+    if who.login is None:
+        found.add(
+            "granted without a user",
+            f"{wording.succeeded(op)} without a token, while authentication was certainly enabled",
+            op,
+        )
+        return True
+    if not period.may_exist(who.user):
+        found.add(
+            "granted to a deleted user",
+            f"{wording.succeeded(op)} as {who.user}, but this user certainly did not exist",
+            op, who.login,
+        )
+        return True
+    ended = period.ended(who.login, who.user)
+    if ended is not None:
+        found.add(
+            "granted with an ended token",
+            f"{wording.succeeded(op)} as {who.user}, but {wording.operation(ended)} had ended the "
+            f"token by {store_wording.seconds(ended.ret or 0)}",
+            op, who.login, ended,
+        )
+        return True
+    return False
+
+
+def _check_refused(
+    period: Period, op: Operation, who: Sender, needed: list[Access], found: Findings
+) -> None:
+    error = op.error or ""
+    if DENIED not in error and NO_USER not in error:
+        return
+    if period.surely_disabled:
+        found.add(
+            "refused without authentication",
+            f"{wording.was_refused(op)} while authentication was certainly disabled", op,
+        )
+    elif DENIED in error and who.login is not None and all(
+        period.surely_may_access(who.user, one) for one in needed
+    ):
+        found.add(
+            "refused with permission",
+            f"{wording.was_refused(op)}, but {who.user} certainly had every permission that it "
+            f"needs: {wording.permissions(period, who.user)}",
+            op, who.login,
+        )
+
+
+def check_authority(state: AuthState, op: ServiceOperation, found: Findings) -> None:
+    """Only an administrator changes users and roles, and a user queries only their own."""
+    who = sender(state, op)
+    if who is None or op.ret is None or isinstance(op.request, Authenticate):
+        return
+    period = Period(state, op.call, op.ret, without=op)
+    if op.outcome == "ok":
+        if period.surely_enabled and not _is_stranger(period, op, who, found):
+            _check_administrator(period, op, who, found)
+        return
+    error = op.error or ""
+    if op.outcome != "fail" or (DENIED not in error and NO_USER not in error):
+        return
+    if period.surely_disabled:
+        found.add(
+            "refused without authentication",
+            f"{wording.was_refused(op)} while authentication was certainly disabled", op,
+        )
+    elif DENIED in error and who.login is not None and period.surely_root(who.user):
+        found.add(
+            "refused with permission",
+            f"{wording.was_refused(op)}, but {who.user} certainly had the role root",
+            op, who.login,
+        )
+
+
+def _check_administrator(
+    period: Period, op: ServiceOperation, who: Sender, found: Findings
+) -> None:
+    if period.may_be_root(who.user):
+        return
+    match op.request:
+        case UserGet(name=who.user):
+            return
+        case RoleGet(role=role) if role in period.possible_roles(who.user):
+            return
+    found.add(
+        "granted without permission",
+        f"{wording.succeeded(op)} as {who.user}, who certainly did not have the role root", op,
+        *(() if who.login is None else (who.login,)),
+    )

@@ -1,0 +1,191 @@
+"""The rules of the checker `auth` about the answers of the auth service itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from splitbrain.checkers.auth import wording
+from splitbrain.checkers.auth.period import Period
+from splitbrain.checkers.auth.register import Register
+from splitbrain.checkers.auth.state import ROOT, AuthState
+from splitbrain.checkers.findings import Findings
+from splitbrain.histories.auth import (
+    AuthEnable,
+    Authenticate,
+    AuthStatusResult,
+    RoleAdd,
+    RoleDelete,
+    RoleGet,
+    RoleGetResult,
+    RoleGrantPermission,
+    RoleRevokePermission,
+    UserAdd,
+    UserChangePassword,
+    UserDelete,
+    UserGet,
+    UserGetResult,
+    UserGrantRole,
+    UserRevokeRole,
+)
+from splitbrain.histories.service import ServiceOperation
+
+
+class Condition(NamedTuple):
+    """A request succeeds only if the value of `register` is in `values`. `error`: otherwise."""
+
+    register: Register[bool] | Register[str] | None
+    values: frozenset[bool | str]
+    error: str
+    text: str
+
+
+def _is(register: Register[bool] | None, value: bool, error: str, text: str) -> Condition:
+    return Condition(register, frozenset((value,)), error, text)
+
+
+def conditions(state: AuthState, op: ServiceOperation) -> Iterator[Condition]:
+    """The conditions of `op`, in the order in which a store checks them."""
+    match op.request:
+        case UserAdd(name=user):
+            yield _is(state.users[user], False, "already exists", f"the user {user} existed")
+        case UserDelete(name=user) | UserChangePassword(name=user) | UserGrantRole(name=user):
+            yield _user_exists(state, user)
+        case UserRevokeRole(name=user, role=role):
+            yield _user_exists(state, user)
+            yield _is(
+                state.granted[user, role], True, "role is not granted",
+                f"{user} did not have the role {role}",
+            )
+        case UserGet(name=user) if user in state.users:
+            yield _user_exists(state, user)
+        case RoleAdd(role=role):
+            yield _is(state.roles[role], False, "already exists", f"the role {role} existed")
+        case RoleDelete(role=role) | RoleGrantPermission(role=role):
+            yield _role_exists(state, role)
+        case RoleGet(role=role) if role in state.roles:
+            yield _role_exists(state, role)
+        case RoleRevokePermission(role=role, key=key, range_end=end):
+            yield _role_exists(state, role)
+            yield Condition(
+                state.permissions[role][key, end], frozenset(("READ", "WRITE", "READWRITE")),
+                "permission is not granted", f"{role} had no such permission",
+            )
+        case AuthEnable():
+            yield from _root_exists(state)
+        case Authenticate(name=user, password=password):
+            yield _is(
+                state.enabled, True, "authentication is not enabled", "authentication was disabled"
+            )
+            yield Condition(
+                state.passwords[user], frozenset((password,)), "authentication failed",
+                f"{user} did not exist or had another password",
+            )
+    if isinstance(op.request, UserGrantRole) and op.request.role != ROOT:
+        yield _role_exists(state, op.request.role)
+
+
+def _user_exists(state: AuthState, user: str) -> Condition:
+    return _is(state.users[user], True, "user name not found", f"the user {user} did not exist")
+
+
+def _role_exists(state: AuthState, role: str) -> Condition:
+    return _is(state.roles[role], True, "role name not found", f"the role {role} did not exist")
+
+
+def _root_exists(state: AuthState) -> Iterator[Condition]:
+    yield _is(
+        state.users.get(ROOT), True, "root user does not exist", "the user root did not exist"
+    )
+    yield _is(
+        state.granted.get((ROOT, ROOT)), True, "root user does not have root role",
+        "the user root did not have the role root",
+    )
+
+
+def check_conditions(state: AuthState, op: ServiceOperation, found: Findings) -> None:
+    """A request succeeds if and only if its conditions are met."""
+    if op.ret is None:
+        return
+    for one in conditions(state, op):
+        if one.register is None:
+            continue
+        possible = one.register.possible(op.call, op.ret, op)
+        if op.outcome == "ok" and not possible & one.values:
+            found.add(
+                "wrong success", f"{wording.succeeded(op)}, although {one.text}", op,
+                *_shown_by(one.register, op),
+            )
+        elif op.outcome == "fail" and one.error in (op.error or "") and possible <= one.values:
+            found.add(
+                "wrong refusal",
+                f"{wording.was_refused(op)}, but it is certainly not true that {one.text}", op,
+                *_shown_by(one.register, op),
+            )
+
+
+def _shown_by(
+    register: Register[bool] | Register[str], op: ServiceOperation
+) -> Iterator[ServiceOperation]:
+    """The operations that determine the register's value at the time of `op`."""
+    sources = register.sources(op.call, op.ret or op.call, op)
+    return (one.op for one in sources if one.op is not None)
+
+
+def check_query(state: AuthState, op: ServiceOperation, found: Findings) -> None:
+    """The answer to a query contains what is certain, and only what is possible."""
+    if op.ret is None:
+        return
+    period = Period(state, op.call, op.ret)
+    match op.request, op.result:
+        case UserGet(name=user), UserGetResult(roles=roles) if user in state.users:
+            for role in state.roles_of(user):
+                possible = state.granted[user, role].possible(period.begin, period.end)
+                if (role in roles) not in possible:
+                    shown = "shows" if role in roles else "does not show"
+                    _wrong(op, f"{shown} the role {role}", state.granted[user, role], found)
+        case RoleGet(role=role), RoleGetResult(permissions=permissions) if role in state.roles:
+            kinds = {(one.key, one.range_end): str(one.kind) for one in permissions}
+            for keys, register in state.permissions[role].items():
+                kind = kinds.get(keys, "")
+                if kind not in register.possible(period.begin, period.end):
+                    shown = f"shows {kind}" if kind else "shows no permission"
+                    _wrong(op, f"{shown} for the keys {list(keys)}", register, found)
+            unknown = sorted(set(kinds) - set(state.permissions[role]))
+            if unknown:
+                found.add(
+                    "wrong answer",
+                    f"{wording.succeeded(op)} and shows a permission for the keys "
+                    f"{list(unknown[0])}, which no operation granted", op,
+                )
+        case _, AuthStatusResult(enabled=enabled):
+            if enabled not in state.enabled.possible(period.begin, period.end):
+                _wrong(op, f"shows enabled: {enabled}", state.enabled, found)
+
+
+def _wrong(
+    op: ServiceOperation, shows: str, register: Register[bool] | Register[str], found: Findings
+) -> None:
+    found.add(
+        "wrong answer", f"{wording.succeeded(op)} and {shows}, which is certainly not true", op,
+        *_shown_by(register, op),
+    )
+
+
+def check_revisions(services: Sequence[ServiceOperation], found: Findings) -> None:
+    """The auth revision never goes back."""
+    ended: list[tuple[int, int, ServiceOperation]] = []
+    statuses = [op for op in services if isinstance(op.result, AuthStatusResult)]
+    for op in sorted(statuses, key=lambda one: one.call):
+        assert isinstance(op.result, AuthStatusResult)
+        before = max(
+            ((revision, ret, one) for revision, ret, one in ended if ret < op.call),
+            key=lambda one: one[0], default=None,
+        )
+        if before is not None and op.result.revision < before[0]:
+            found.add(
+                "auth revision went back",
+                f"{wording.succeeded(op)} and shows the auth revision {op.result.revision}, but "
+                f"{wording.operation(before[2])} had already shown {before[0]}", op, before[2],
+            )
+        ended.append((op.result.revision, op.ret or op.call, op))

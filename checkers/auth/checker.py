@@ -1,0 +1,112 @@
+"""`auth`: an operation succeeds only if its user is permitted, and is not refused otherwise.
+
+The checker follows each fact about users and roles as a register: whether authentication is
+enabled, which users and roles exist, who has which role, and what each role permits
+(`checkers/auth/register.py`). It judges an answer only where the facts are certain during the whole
+operation. If a permission changes meanwhile, or if a change has an unknown outcome, success and
+refusal are both correct.
+
+    granted       Nothing succeeds without a permission, a user, or a valid token, while
+                  authentication is certainly enabled. A token ends with a new password, with the
+                  deletion of its user, and when authentication is disabled.
+    refused       Nothing is refused although its user certainly has every permission that it needs,
+                  or although authentication is certainly disabled.
+    administrator Only a user with the role root changes users and roles.
+    conditions    A change of users or roles, or a login, succeeds only if the state allows it, and
+                  its error agrees with the state.
+    queries       Queries of users, roles and the status show what is certain, and only what is
+                  possible. The auth revision does not go back.
+    members       At the end, all members give the same answers to the same queries.
+
+Cost: n log n for each fact. Sound, not complete: a permission that two concurrent changes both
+explain is not judged. Source: etcd's Auth service (server/auth/store.go), and its issue #14571, in
+which members disagree about permissions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from splitbrain.checkers.auth import wording
+from splitbrain.checkers.auth.access_rules import check_access, check_authority
+from splitbrain.checkers.auth.answer_rules import (
+    check_conditions,
+    check_query,
+    check_revisions,
+)
+from splitbrain.checkers.auth.state import gather
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
+from splitbrain.histories.auth import AuthChange, AuthEnable, AuthQuery, AuthRequest
+from splitbrain.histories.service import ServiceOperation, token_of
+
+NAME = "auth"
+FINAL = "final_read"
+"""The function (`f`) of the queries at the end of a run."""
+
+
+def check_auth(evidence: Evidence) -> Verdict:
+    """An operation succeeds only if its user is permitted, and is refused only if not.
+
+    The checker applies only to histories with operations on users or roles.
+    """
+    history = evidence.history
+    services = [op for op in history.services if isinstance(op.request, AuthRequest)]
+    if not services:
+        return not_applicable(NAME, "the history has no operation on users or roles")
+    state, found = gather(services), Findings()
+    judged = sum(check_access(state, op, found) for op in history.operations)
+    for op in services:
+        check_authority(state, op, found)
+        check_conditions(state, op, found)
+        check_query(state, op, found)
+    check_revisions(services, found)
+    _check_members(services, found)
+    denied = [op for op in history.operations if "permission denied" in (op.error or "")]
+    verdict = Verdict(
+        checker=NAME, valid=found.valid, anomalies=tuple(found.anomalies),
+        counts={
+            "judged": judged,
+            "with a token": sum(bool(token_of(op.request)) for op in history.operations),
+            "denied": len(denied),
+            "changes": sum(
+                isinstance(op.request, AuthChange) and op.outcome == "ok" for op in services
+            ),
+            "anomalies": found.count,
+        },
+        kinds=found.by_kind,
+    )
+    enabled = any(isinstance(op.request, AuthEnable) and op.outcome == "ok" for op in services)
+    return with_evidence(verdict, enabled, "authentication was never enabled")
+
+
+def _check_members(services: Sequence[ServiceOperation], found: Findings) -> None:
+    """All members give the same answers to the queries at the end of the run.
+
+    A change with an unknown outcome may take effect between two of these answers. Then only the
+    other rules judge them.
+    """
+    if any(isinstance(op.request, AuthChange) and op.outcome == "info" for op in services):
+        return
+    first: dict[AuthQuery, ServiceOperation] = {}
+    for op in services:
+        if op.f != FINAL or op.outcome != "ok" or not isinstance(op.request, AuthQuery):
+            continue
+        query = msgspec.structs.replace(op.request, token="")
+        other = first.setdefault(query, op)
+        if _shown(op) != _shown(other):
+            found.add(
+                "members differ",
+                f"at the end, {wording.operation(op)} returned {_shown(op)}, but "
+                f"{wording.operation(other)} returned {_shown(other)}", op, other,
+                members=tuple(one.node for one in (other, op) if one.node),
+            )
+
+
+def _shown(op: ServiceOperation) -> str:
+    """The answer without its header."""
+    names = () if op.result is None else op.result.__struct_fields__
+    return ", ".join(f"{name} {getattr(op.result, name)}" for name in names if name != "header")

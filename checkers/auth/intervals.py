@@ -1,0 +1,28 @@
+"""Whether intervals of keys cover another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+Interval = tuple[str, str]
+"""A key, and the end of the interval: "" for the key alone, "\\0" for all keys from it on."""
+
+
+def covers(intervals: Iterable[Interval], wanted: Interval) -> bool:
+    """Whether every key of `wanted` is in one of `intervals`."""
+    reached, end = wanted[0], _end(wanted)
+    for key, last in sorted((key, _end((key, end))) for key, end in intervals):
+        if key > reached:
+            break
+        reached = max(reached, last)
+        if reached >= end:
+            return True
+    return False
+
+
+def _end(interval: Interval) -> str:
+    """The first key after an interval."""
+    key, end = interval
+    if end == "\0":
+        return "\U0010ffff" * 64
+    return end or key + "\0"

@@ -1,0 +1,133 @@
+"""What certainly was, or may have been, permitted in a period of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from splitbrain.checkers import wording
+from splitbrain.checkers.auth.intervals import Interval, covers
+from splitbrain.checkers.auth.state import ROOT, AuthState
+from splitbrain.histories.kv import Delete, Put, Range, Request, Txn
+from splitbrain.histories.service import ServiceOperation
+
+
+class Access(NamedTuple):
+    """An access that a request needs."""
+
+    kind: Literal["READ", "WRITE"]
+    keys: Interval
+
+    def __str__(self) -> str:
+        return f"{self.kind.lower()} {wording.interval(*self.keys)}"
+
+
+def accesses(request: Request) -> Iterator[Access]:
+    """Yield every access that `request` needs: in a transaction, those of both branches."""
+    match request:
+        case Range(key=key, range_end=end):
+            yield Access("READ", (key, end))
+        case Put(key=key, prev_kv=previous):
+            yield Access("WRITE", (key, ""))
+            if previous:
+                yield Access("READ", (key, ""))
+        case Delete(key=key, range_end=end, prev_kv=previous):
+            yield Access("WRITE", (key, end))
+            if previous:
+                yield Access("READ", (key, end))
+        case Txn():
+            for compare in request.compare:
+                yield Access("READ", (compare.key, compare.range_end))
+            for one in (*request.success, *request.failure):
+                yield from accesses(one)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The time from `begin` to `end`, in ns. `without` is an operation whose effect is left out."""
+
+    state: AuthState
+    begin: int
+    end: int
+    without: ServiceOperation | None = None
+
+    def _certain(self, register: object, value: object) -> bool:
+        return self._possible(register) == {value}
+
+    def _possible(self, register: object) -> frozenset[object]:
+        possible: frozenset[object] = register.possible(  # type: ignore[attr-defined]
+            self.begin, self.end, self.without
+        )
+        return possible
+
+    @property
+    def surely_enabled(self) -> bool:
+        return self._certain(self.state.enabled, True)
+
+    @property
+    def surely_disabled(self) -> bool:
+        return self._certain(self.state.enabled, False)
+
+    def may_exist(self, user: str) -> bool:
+        register = self.state.users.get(user)
+        return register is not None and True in self._possible(register)
+
+    def surely_exists(self, user: str) -> bool:
+        register = self.state.users.get(user)
+        return register is not None and self._certain(register, True)
+
+    def may_be_root(self, user: str) -> bool:
+        return self.may_exist(user) and ROOT in self.possible_roles(user)
+
+    def surely_root(self, user: str) -> bool:
+        register = self.state.granted.get((user, ROOT))
+        return (
+            register is not None and self.surely_exists(user) and self._certain(register, True)
+        )
+
+    def possible_roles(self, user: str) -> list[str]:
+        """The roles that the user may have had, ROOT among them."""
+        return [
+            role for role in self.state.roles_of(user)
+            if True in self._possible(self.state.granted[user, role])
+        ]
+
+    def may_access(self, user: str, access: Access) -> bool:
+        """Whether the user may have had the permission at some time of the period."""
+        if not self.may_exist(user):
+            return False
+        roles = self.possible_roles(user)
+        if ROOT in roles:
+            return True
+        return covers(
+            (
+                keys for role in roles for keys, register in self.state.permissions[role].items()
+                if self._possible(register) & {access.kind, "READWRITE"}
+            ),
+            access.keys,
+        )
+
+    def surely_may_access(self, user: str, access: Access) -> bool:
+        """Whether the user certainly had the permission during the whole period."""
+        if self.surely_root(user):
+            return True
+        roles = [
+            role for role in self.state.roles_of(user)
+            if role != ROOT and self._certain(self.state.granted[user, role], True)
+        ]
+        return self.surely_exists(user) and covers(
+            (
+                keys for role in roles for keys, register in self.state.permissions[role].items()
+                if self._possible(register) <= {access.kind, "READWRITE"}
+            ),
+            access.keys,
+        )
+
+    def ended(self, login: ServiceOperation, user: str) -> ServiceOperation | None:
+        """An operation that has certainly ended the token of `login` before the period."""
+        login_end = login.ret or login.call
+        return next((
+            op for op in self.state.token_ends.get(user, ())
+            if op.call > login_end and op.ret is not None and op.ret < self.begin
+        ), None)

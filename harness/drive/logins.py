@@ -1,0 +1,42 @@
+"""The tokens of authentication that one client of a run has.
+
+A client begins without a token. A refusal shows whether authentication is enabled: "user name is
+empty" shows that it is, and "authentication is not enabled" shows that it is not. While it is
+enabled, the client logs in before it sends a request of a user of whom it has no token. A client
+whose token is refused logs in again.
+"""
+
+from __future__ import annotations
+
+ENABLED = "user name is empty"
+DISABLED = "authentication is not enabled"
+ENDED = ("invalid auth token", "revision of auth store is old", "revision in header is old")
+
+
+class Logins:
+    """What one client knows about authentication."""
+
+    def __init__(self) -> None:
+        self._enabled = False
+        self._tokens: dict[str, str] = {}
+
+    def lacks(self, user: str) -> bool:
+        """Whether the client must log in before it sends a request of `user`."""
+        return bool(user) and self._enabled and user not in self._tokens
+
+    def token(self, user: str) -> str:
+        """The token to send with a request of `user`; "" for none."""
+        return self._tokens.get(user, "")
+
+    def learn(self, user: str, token: str) -> None:
+        self._enabled = True
+        self._tokens[user] = token
+
+    def refused(self, user: str, error: str) -> None:
+        """Learn from the error with which a request of `user` was refused."""
+        if DISABLED in error:
+            self._enabled = False
+            self._tokens.clear()
+        elif any(one in error for one in (ENABLED, *ENDED)):
+            self._enabled = True
+            self._tokens.pop(user, None)

@@ -1,0 +1,1 @@
+"""Planted bugs in users, roles, permissions and tokens."""

@@ -1,0 +1,26 @@
+"""Users keep a role that was deleted, and have it again when it is added again."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.auth.apply import AuthApplier
+from splitbrain.node.messages import auth
+
+MUTANT = Mutant(
+    what="users keep a role that was deleted, and have it again when it is added again",
+    source="etcd's auth/store.go, RoleDelete, which takes the role from all users",
+    found_by=("auth",),
+    hunt={"workload": "auth"},
+)
+
+
+def plant() -> None:
+    def delete_role(
+        self: AuthApplier, request: auth.AuthRoleDeleteRequest
+    ) -> auth.AuthRoleDeleteResponse:
+        self._store.role(request.role)
+        self._store.remove_role(request.role)
+        self._store.changed()
+        return auth.AuthRoleDeleteResponse()
+
+    AuthApplier._delete_role = delete_role  # type: ignore[method-assign]

@@ -1,0 +1,28 @@
+"""A write is checked against the permissions of the member that received it."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.auth.auth_store import AuthStore, Identity
+from splitbrain.node.messages.auth import PermissionType
+
+MUTANT = Mutant(
+    what="a write is checked against the permissions of the member that received it",
+    source="etcd's auth/store.go, isOpPermitted, which refuses an old auth revision",
+    found_by=("auth",),
+    hunt={"workload": "auth"},
+)
+
+
+def plant() -> None:
+    original = AuthStore._check
+
+    def check(
+        self: AuthStore, caller: Identity, key: bytes, range_end: bytes,
+        kinds: tuple[PermissionType, ...],
+    ) -> None:
+        if 0 < caller.revision < self.revision:
+            return
+        original(self, caller, key, range_end, kinds)
+
+    AuthStore._check = check  # type: ignore[method-assign]

@@ -1,0 +1,27 @@
+"""A permission that covers the beginning and the end of a range covers the range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.auth import auth_store, intervals
+from splitbrain.node.messages.auth import Permission
+
+MUTANT = Mutant(
+    what="a permission that covers the beginning and the end of a range covers the range",
+    source="etcd's range_perm_cache.go, which joins intervals",
+    found_by=("auth",),
+    hunt={"workload": "auth"},
+)
+
+
+def plant() -> None:
+    def covers(permissions: Iterable[Permission], key: bytes, range_end: bytes) -> bool:
+        listed = list(permissions)
+        if not range_end:
+            return intervals.covers(listed, key, b"")
+        reaches = any(one.range_end >= range_end for one in listed)
+        return reaches and intervals.covers(listed, key, b"")
+
+    auth_store.covers = covers  # type: ignore[attr-defined]

@@ -1,0 +1,20 @@
+"""A member that starts again knows no users, and that authentication is disabled."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.auth.auth_store import AuthStore
+
+MUTANT = Mutant(
+    what="a member that starts again knows no users, and that authentication is disabled",
+    source="etcd's auth/store.go, NewAuthStore, which reads users and roles from the backend",
+    found_by=("auth", "mvcc", "availability"),
+    hunt={"workload": "auth", "nemesis": ("kill", "power")},
+)
+
+
+def plant() -> None:
+    def restore(self: AuthStore) -> None:
+        pass
+
+    AuthStore.restore = restore  # type: ignore[method-assign]

@@ -1,0 +1,262 @@
+"""Users whose roles and permissions change while they read and write keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import ClassVar
+
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.workloads.final_operations import QUIET, SET_UP
+from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
+from splitbrain.histories.auth import (
+    AuthDisable,
+    AuthEnable,
+    AuthStatus,
+    Permission,
+    PermissionKind,
+    RoleAdd,
+    RoleDelete,
+    RoleGet,
+    RoleGrantPermission,
+    RoleRevokePermission,
+    UserAdd,
+    UserChangePassword,
+    UserDelete,
+    UserGet,
+    UserGrantRole,
+    UserRevokeRole,
+)
+from splitbrain.histories.kv import Compare, Delete, Put, Range, Txn
+from splitbrain.histories.service import AnyRequest
+
+ROOT, ROOT_PASSWORD = "root", "root-0"
+USERS = ("alice", "bob", "carol")
+ROLES = ("r0", "r1", "r2", "r3")
+ADMINISTRATOR_EVERY = 4
+"""One of this many clients changes users and roles."""
+ANONYMOUS_SHARE = 0.04
+OTHER_USER_SHARE = 0.15
+OTHER_PASSWORD_SHARE = 0.15
+SETTINGS_SHARE = 0.7
+"""The share of an administrator's operations that concern users and roles."""
+KINDS: tuple[PermissionKind, ...] = ("READWRITE", "READWRITE", "READWRITE", "READ", "WRITE")
+
+
+class Auth:
+    """Clients read and write `keys` keys as one of three users, and administrators change what the
+    users may do.
+
+    An administrator adds and deletes users and roles, grants and revokes roles and permissions,
+    changes passwords, and enables and disables authentication. A permission covers one key or an
+    interval of keys, and the intervals overlap. A client logs in when it must. A few requests are
+    sent without a token, as another user or with a former password.
+
+    With `nested` 0, no transaction contains another one, because etcd does not check the operations
+    of the inner transaction. With `txn_reads` 0, no transaction that writes contains a read: the
+    members of etcd before 3.7 that did not receive it do not check the permission of such a read.
+    With `same_start` 0, all permissions that begin at the same key end at the same key, because
+    etcd adds a second permission instead of changing the first one otherwise.
+
+    Users and roles are made, and authentication is enabled, before the load. After the faults,
+    authentication is disabled, so that the members can be read.
+    """
+
+    name: ClassVar[str] = "auth"
+    description: ClassVar[str] = "users whose roles and permissions change under load"
+    checkers: ClassVar[Sequence[str]] = (*ALWAYS, "auth")
+    may_always_fail: ClassVar[Sequence[str]] = (
+        "put", "get", "range", "delete", "txn", "trespass", "user_add", "user_delete",
+        "role_add", "role_delete", "grant_role", "revoke_role", "grant_permission",
+        "revoke_permission", "change_password", "user_get", "role_get", "auth_status", "enable",
+        "disable",
+    )
+    """The state may be such that an operation of these kinds cannot succeed."""
+
+    def __init__(
+        self, keys: int = 12, nested: int = 1, txn_reads: int = 1, same_start: int = 1
+    ) -> None:
+        if not 2 <= keys <= 1000 or {nested, txn_reads, same_start} - {0, 1}:
+            raise BadArguments(
+                f"the workload auth with keys={keys}, nested={nested}, txn_reads={txn_reads}, "
+                f"same_start={same_start}: expected 2 to 1000 keys, and 0 or 1"
+            )
+        self.keys = keys
+        self.nested = bool(nested)
+        self.txn_reads = bool(txn_reads)
+        self.same_start = bool(same_start)
+
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
+        values = UniqueValues(client)
+        while True:
+            if client % ADMINISTRATOR_EVERY == 0 and random.random() < SETTINGS_SHARE:
+                yield self._administer(random)
+            else:
+                yield self._use(random, client, values)
+
+    def set_up_operations(self, random: Random) -> Sequence[Draft]:
+        return tuple(self._set_up(random))
+
+    def quiet_operations(self) -> Sequence[Draft]:
+        return (_as_root(QUIET, AuthDisable()),)
+
+    def final_operations(self, clients: int) -> Sequence[Draft]:
+        return (
+            _as_root(FINAL_READ, Range("k", "l")),
+            _as_root(FINAL_READ, AuthStatus()),
+            *(_as_root(FINAL_READ, RoleGet(role)) for role in ROLES),
+            *(_as_root(FINAL_READ, UserGet(user)) for user in (ROOT, *USERS)),
+        )
+
+    def _set_up(self, random: Random) -> Iterator[Draft]:
+        requests: list[AnyRequest] = [UserAdd(ROOT, ROOT_PASSWORD), UserGrantRole(ROOT, ROOT)]
+        for role in ROLES:
+            requests += [RoleAdd(role), RoleGrantPermission(role, self._permission(random))]
+        for user in USERS:
+            requests += [UserAdd(user, password_of(user, 0)), UserGrantRole(user, ROLES[0])]
+            requests += [UserGrantRole(user, random.choice(ROLES))]
+        requests += [AuthEnable()]
+        return (_as_root(SET_UP, request) for request in requests)
+
+    # --- administrators ------------------------------------------------------------
+
+    def _administer(self, random: Random) -> Draft:
+        kind, user, role = random.random(), random.choice(USERS), random.choice(ROLES)
+        if kind < 0.4:
+            return self._change_permission(random, role)
+        if kind < 0.56:
+            return _as_root("grant_role", UserGrantRole(user, role))
+        if kind < 0.66:
+            return _as_root("revoke_role", UserRevokeRole(user, role))
+        if kind < 0.71:
+            number = int(random.random() < 0.25)
+            change = UserChangePassword(user, password_of(user, number))
+            return _as_root("change_password", change)
+        if kind < 0.8:
+            return self._change_existence(random, user, role)
+        if kind < 0.83:
+            return _as_root("user_add", UserAdd(ROOT, ROOT_PASSWORD))
+        if kind < 0.85:
+            return _as_root("grant_role", UserGrantRole(ROOT, ROOT))
+        if kind < 0.94:
+            return _as_root("enable", AuthEnable())
+        if kind < 0.955:
+            return _as_root("disable", AuthDisable())
+        return self._query(random, user, role)
+
+    def _change_permission(self, random: Random, role: str) -> Draft:
+        permission = self._permission(random)
+        if random.random() < 0.55:
+            return _as_root("grant_permission", RoleGrantPermission(role, permission))
+        revoked = RoleRevokePermission(role, permission.key, permission.range_end)
+        return _as_root("revoke_permission", revoked)
+
+    def _change_existence(self, random: Random, user: str, role: str) -> Draft:
+        kind = random.random()
+        if kind < 0.35:
+            return _as_root("user_add", UserAdd(user, password_of(user, 0)))
+        if kind < 0.5:
+            return _as_root("user_delete", UserDelete(user))
+        if kind < 0.85:
+            return _as_root("role_add", RoleAdd(role))
+        return _as_root("role_delete", RoleDelete(role))
+
+    def _query(self, random: Random, user: str, role: str) -> Draft:
+        kind = random.random()
+        if kind < 0.3:
+            return _as_root("auth_status", AuthStatus())
+        if kind < 0.65:
+            return _as_root("user_get", UserGet(user))
+        return _as_root("role_get", RoleGet(role))
+
+    def _permission(self, random: Random) -> Permission:
+        """One of a few keys or intervals, so that grants and revocations meet."""
+        places = min(self.keys, 6)
+        place = random.randrange(places)
+        first = place * self.keys // places
+        kind = random.choice(KINDS)
+        widths = (0, 0, self.keys // 3, self.keys // 2, self.keys)
+        width = random.choice(widths) if self.same_start else widths[2 * place % len(widths)]
+        if not width:
+            return Permission(_key(first), "", kind)
+        end = first + width
+        return Permission(_key(first), _key(end) if end < self.keys else "l", kind)
+
+    # --- users ---------------------------------------------------------------------
+
+    def _use(self, random: Random, client: int, values: UniqueValues) -> Draft:
+        if random.random() < 0.03:
+            return self._trespass(random, client)
+        user = self._user(random, client)
+        if not user:
+            return self._operation(random, values, "", "")
+        password = ROOT_PASSWORD
+        if user != ROOT:
+            password = password_of(user, int(random.random() < OTHER_PASSWORD_SHARE))
+        return self._operation(random, values, user, password)
+
+    def _user(self, random: Random, client: int) -> str:
+        """The user as whom the client sends its next operation; "" for none."""
+        draw = random.random()
+        if draw < ANONYMOUS_SHARE:
+            return ""
+        if draw < ANONYMOUS_SHARE + OTHER_USER_SHARE:
+            return random.choice(USERS)
+        if client % ADMINISTRATOR_EVERY == 0:
+            return ROOT
+        return USERS[client % len(USERS)]
+
+    def _trespass(self, random: Random, client: int) -> Draft:
+        """A request that only an administrator may send, or a query of the user's own roles."""
+        user = USERS[client % len(USERS)]
+        request = random.choice((
+            UserGrantRole(user, random.choice(ROLES)), RoleAdd(random.choice(ROLES)), UserGet(user),
+            RoleGet(random.choice(ROLES)), AuthDisable(),
+        ))
+        return Draft("trespass", request, user=user, password=password_of(user, 0))
+
+    def _operation(
+        self, random: Random, values: UniqueValues, user: str, password: str
+    ) -> Draft:
+        f, request = self._request(random, values)
+        return Draft(f, request, user=user, password=password)
+
+    def _request(
+        self, random: Random, values: UniqueValues
+    ) -> tuple[str, Put | Range | Delete | Txn]:
+        kind, number = random.random(), random.randrange(self.keys)
+        key = _key(number)
+        if kind < 0.35:
+            return "put", Put(key, values.take())
+        if kind < 0.62:
+            return "get", Range(key, serializable=random.random() < 0.1)
+        if kind < 0.75:
+            end = number + 1 + random.randrange(4)
+            return "range", Range(key, _key(end) if end < self.keys else "l")
+        if kind < 0.82:
+            last = _key(number + 2) if random.random() < 0.3 and number + 2 < self.keys else ""
+            return "delete", Delete(key, last)
+        return "txn", self._txn(random, values, key)
+
+    def _txn(self, random: Random, values: UniqueValues, key: str) -> Txn:
+        other = _key(random.randrange(self.keys))
+        inner: Put | Range | Txn = Put(key, values.take()) if random.random() < 0.5 else Range(key)
+        compare = () if random.random() < 0.5 else (Compare(other, "version", ">", 0),)
+        otherwise = () if random.random() < 0.5 else (Range(other),)
+        if isinstance(inner, Put) and not self.txn_reads:
+            otherwise = ()
+        if self.nested and random.random() < 0.4:
+            inner = Txn(success=(inner,))
+        return Txn(compare, (inner,), otherwise)
+
+
+def _as_root(f: str, request: AnyRequest) -> Draft:
+    return Draft(f, request, user=ROOT, password=ROOT_PASSWORD)
+
+
+def _key(number: int) -> str:
+    return f"k{number:03d}"
+
+
+def password_of(user: str, number: int) -> str:
+    return f"{user}-{number}"
