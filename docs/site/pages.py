@@ -16,11 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SINGLE = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE")
 PATTERNS = (
     "docs/**/*.md", "docs/**/*.png", "docs/ci/*.yml", "examples/**/*.md", "examples/**/*.py",
-    "examples/**/*.toml",
+    "examples/**/*.toml", "docs/finds/*.py",
 )
 SECTIONS = {
     "docs": "Tutorials", "docs/howto": "How-to guides", "docs/reference": "Reference",
-    "examples": "Examples",
+    "docs/finds": "Examples", "examples": "Examples",
 }
 """Folder → the section of the navigation for its pages that `mkdocs.yml` does not name."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from splitbrain.harness.schedule.options import DEFAULTS, Options, flag_of, read_options
 
-LISTS = ("nemesis", "nodes", "allow_unanswered", "known")
+LISTS = ("nemesis", "aim", "nodes", "allow_unanswered", "known")
 PAIRS = {
     "workload_options": "-o", "client_options": "--client-option",
     "system_options": "--system-option",

@@ -208,7 +208,7 @@ def project_options(folder: Path) -> dict[str, Any]:
             for name, value in table.items()
         }
         refuse_unknown(options, f"an option of [tool.splitbrain] in {path}")
-        for name in ("nemesis", "nodes", "allow_unanswered", "known"):
+        for name in ("nemesis", "aim", "nodes", "allow_unanswered", "known"):
             if name in options and not isinstance(options[name], list):
                 options[name] = parse_list(name, options[name])
         return options

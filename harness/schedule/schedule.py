@@ -185,7 +185,7 @@ def fixed_options(schedule: Schedule) -> Options:
     """
     return replace(
         schedule.options, swarm=False, nemesis=(), nodes=(len(schedule.members),),
-        rate=DEFAULTS.rate, fault_pace=DEFAULTS.fault_pace, seed=schedule.seed,
+        aim=(), rate=DEFAULTS.rate, fault_pace=DEFAULTS.fault_pace, seed=schedule.seed,
         time_limit_s=max(schedule.time_limit_ms, 1) / 1000,
         follower_share=DEFAULTS.follower_share, bound_share=DEFAULTS.bound_share,
         store=DEFAULTS.store, name="",

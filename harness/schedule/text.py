@@ -61,8 +61,8 @@ FORMATS_READ = (1, FORMAT)
 RENAMED_CHECKERS = {"promises": "raft_safety"}
 """Names of checkers in format 1."""
 DERIVED = (
-    "swarm", "nemesis", "nodes", "rate", "seed", "time_limit_s", "follower_share", "bound_share",
-    "fault_pace", "store", "name", "keep_data",
+    "swarm", "nemesis", "aim", "nodes", "rate", "seed", "time_limit_s", "follower_share",
+    "bound_share", "fault_pace", "store", "name", "keep_data",
 )
 """Options that a schedule has no line for: other lines determine them, or they change nothing."""
 

@@ -8,6 +8,10 @@ from random import Random
 
 import pytest
 
+from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.schedule.command_line import run_line
+from splitbrain.harness.schedule.options import read_options
+from splitbrain.harness.schedule.text import as_text, parse_schedule
 from splitbrain.harness.systems.log_counts import LogCounts
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import Kill, Partition, Pause, ScheduledFault
@@ -118,6 +122,16 @@ def test_aimed_faults_are_drawn_with_a_moment_of_each_event() -> None:
         one.when.of not in ("", one.fault.__struct_config__.tag)
         for one in drawn if one.when and one.when.event == "fault"
     )
+
+
+def test_the_command_line_contains_the_events_as_the_user_gave_them() -> None:
+    given = {"aim": ["election", "fault"], "nemesis": ["kill"], "nodes": [3], "seed": 7}
+    options = read_options(given)
+    assert options.aim == ("election", "fault")
+    assert "--aim election,fault" in run_line(options, 7)
+    drawn = draw_schedule(options)
+    assert any(one.when for one in drawn.faults)
+    assert parse_schedule(as_text(drawn)).faults == drawn.faults
 
 
 def test_an_unknown_event_is_refused() -> None:
