@@ -32,6 +32,7 @@ from track_record_page import (
     HERE,
     PAGE,
     RESULTS,
+    WORDS_MAX,
     digest_of,
     is_expected,
     is_of,
@@ -103,7 +104,7 @@ def words_of(row: dict[str, Any], result: RunResult) -> str:
     signatures = [msgspec.convert(one, Signature) for one in row["shows"]]
     return next(
         (
-            f"{anomaly.kind}: {anomaly.because}"
+            " ".join(f"{anomaly.kind}: {anomaly.because}".split())[:WORDS_MAX]
             for verdict in result.results.verdicts
             for anomaly in verdict.anomalies
             if any(signature.matches(verdict.checker, anomaly) for signature in signatures)

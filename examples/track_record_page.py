@@ -12,7 +12,9 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "track-record.md"
 RESULTS = "track-record.jsonl"
-WORDS_MAX = 300
+WORDS_MAX = 600
+"""The most characters of a verdict that are kept."""
+WORDS_SHOWN_MAX = 300
 ISSUES = "https://github.com/etcd-io/etcd/issues"
 RECORD_ROWS = 16
 
@@ -127,7 +129,7 @@ def bugs_found(folder: Path) -> list[str]:
         first = next(one for one in results if is_find(row, one))
         lines += [
             f"- **{row['name']}**, seed {first['seed']}, `{command_of(row)}`:", "",
-            f"      {first['words'].strip().splitlines()[0][:WORDS_MAX]}", "",
+            f"      {first['words'].strip().splitlines()[0][:WORDS_SHOWN_MAX]}", "",
         ]
     return lines
 

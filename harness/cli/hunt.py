@@ -1,8 +1,10 @@
-"""`splitbrain hunt`: simulates seed after seed until a run is invalid."""
+"""`splitbrain hunt`: runs seed after seed until a run is invalid, in simulation or on real etcd."""
 
 from __future__ import annotations
 
+import functools
 import itertools
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -16,15 +18,21 @@ if TYPE_CHECKING:
     from splitbrain.harness.seeds.seed_runs import SeedResult
 
 
-@simulated_alone
+OF_ETCD = ("system", "etcd_binary", "member_flags", "client")
+
+
+@functools.partial(simulated_alone, keep=OF_ETCD)
 @click.command("hunt", short_help="Simulate seed after seed until a run is invalid.")
 @run_options
-@click.option("--budget", default=60.0, show_default=True, metavar="S",
-              help="How long to search, in seconds of wall-clock time.")
+@click.option("--budget", default="60", show_default=True, metavar="S",
+              help="How long to search, in seconds of wall-clock time, or with a unit, such as"
+                   " 40m.")
+@click.option("--all", "every", is_flag=True,
+              help="With --system etcd: continue after a find, and list each cause once.")
 @click.option("--adaptive", is_flag=True,
               help="Choose each run by what the earlier runs reached, instead of running the seeds"
                    " in order.")
-def command(budget: float, adaptive: bool, **options: Any) -> int:
+def command(budget: str, every: bool, adaptive: bool, **options: Any) -> int:
     """Simulate seed after seed until a run is invalid.
 
     With --mutant, the members contain a planted bug, and the search ends when a checker
@@ -39,6 +47,11 @@ def command(budget: float, adaptive: bool, **options: Any) -> int:
     conditions, or known conditions in new combinations and orders, and prints what it
     prefers. It saves the schedule of the invalid run in STORE/adaptive.
 
+    With --system etcd, the search is for bugs of an unmodified etcd binary. Each run draws a
+    workload, its options, faults and flags of etcd. With --all, the search goes on after a find.
+    The finds are grouped by their cause: a known bug of the tested version, or the kind of the
+    anomaly.
+
     Ctrl-C ends the search early.
 
     \b
@@ -46,13 +59,21 @@ def command(budget: float, adaptive: bool, **options: Any) -> int:
       splitbrain hunt --mutant vote_not_persisted --budget 60
       splitbrain hunt --mutant torn_tail_left --adaptive
       splitbrain hunt --budget 600
+      splitbrain hunt --system etcd --etcd-binary ./etcd --budget 40m --all
 
     \b
     Exit codes: 1 an invalid run was found, 0 none was found within the budget, 130 Ctrl-C ended
     the search before one was found, 254 bad arguments, 255 the harness failed.
     """
-    if not budget > 0:
-        raise BadArguments(f"--budget {budget:g}: expected a number of seconds above 0")
+    budget_s = _seconds(budget)
+    if options.get("system") not in (None, "simulated"):
+        if adaptive or options.get("mutant"):
+            raise BadArguments("--adaptive and --mutant need simulation; remove them or --system")
+        from splitbrain.harness.cli.hunt_processes import hunt_etcd
+
+        return hunt_etcd(given(options), budget_s, every=every)
+    if every:
+        raise BadArguments("--all: expected with --system etcd")
     from splitbrain.harness.cli.interrupt import Stopping
     from splitbrain.harness.drawing.seed import seed_or_drawn
     from splitbrain.harness.exit_codes import EXIT_INTERRUPTED
@@ -75,7 +96,7 @@ def command(budget: float, adaptive: bool, **options: Any) -> int:
                 stopping.check()
 
         try:
-            found, _, wall_s = hunt(results, budget, on_result)
+            found, _, wall_s = hunt(results, budget_s, on_result)
         except KeyboardInterrupt:
             click.echo(f"stopped after {tried} {what} from {first} on: no run was invalid")
             click.echo("".join(f"{line}\n" for line in describe()), nl=False)
@@ -92,6 +113,15 @@ def command(budget: float, adaptive: bool, **options: Any) -> int:
     click.echo(f"  {found.because}")
     click.echo(f"reproduce: {found.reproduce or sim_line(found.seed, chosen)}")
     return 1
+
+
+def _seconds(text: str) -> float:
+    """`--budget` in seconds. Raises BadArguments unless it is a number, or one with a unit."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
+    if not seconds > 0:
+        raise BadArguments(f"--budget {text}: expected a number of seconds above 0, or 40m or 2h")
+    return seconds
 
 
 def _with_options_of_mutant(chosen: dict[str, Any]) -> dict[str, Any]:

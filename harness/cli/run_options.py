@@ -6,7 +6,7 @@ there, it has the default value in `splitbrain.harness.schedule.options.Options`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -157,13 +157,14 @@ DRAWN = (
 (`splitbrain.harness.drawing`)."""
 
 
-def simulated_alone(command: click.Command) -> click.Command:
+def simulated_alone(command: click.Command, keep: Sequence[str] = ()) -> click.Command:
     """Adapt the options of `command` to simulation, and return `command`.
 
-    The options in `PROCESSES_ONLY` are removed. The help of each option in `DRAWN` shows that the
-    default is drawn from the seed.
+    The options in `PROCESSES_ONLY` are removed, except those in `keep`. The help of each option in
+    `DRAWN` shows that the default is drawn from the seed.
     """
-    command.params = [one for one in command.params if one.name not in PROCESSES_ONLY]
+    removed = set(PROCESSES_ONLY) - set(keep)
+    command.params = [one for one in command.params if one.name not in removed]
     for one in command.params:
         if isinstance(one, click.Option) and one.name in DRAWN and one.help:
             one.help = _with_default(one.help, "drawn")

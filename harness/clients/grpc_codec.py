@@ -124,7 +124,9 @@ def _scalar(field: Any, value: Any) -> Any:
     return int(value)
 
 
-def _decode(route: str, struct: type, data: bytes) -> Any:
+def _decode(route: str, struct: type, data: bytes | None) -> Any:
+    if data is None:  # grpcio returns it if the member ends during the call
+        raise UndecodableAnswer("the call ended without an answer")
     parse, convert = _decoder(route, struct)
     try:
         return convert(parse(data))

@@ -128,6 +128,9 @@ def test_a_run_can_be_judged_again_and_replayed(
     ["run", "--system", "etcd", "--etcd-binary", "/dev/null"],
     ["hunt", "--budget", "0"],
     ["hunt", "--budget", "nan"],
+    ["hunt", "--all"],
+    ["hunt", "--system", "etcd", "--adaptive"],
+    ["hunt", "--system", "etcd", "--etcd-binary", "/dev/null"],
     ["nothing"],
     [],
 ])
@@ -197,7 +200,7 @@ def test_the_names_of_systems_workloads_and_checkers_are_listed(
         assert name in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["sim", "hunt", "shrink"])
+@pytest.mark.parametrize("name", ["sim", "shrink"])
 def test_simulation_has_no_option_that_only_processes_use(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
