@@ -39,8 +39,12 @@ def start(flags: tuple[str, ...]) -> None:
               help="The folder with the members' data. An existing one is used again.")
 @click.option("--client-port", default=2379, show_default=True, type=click.IntRange(1, 65_535),
               help="The first member's port for clients. The others' are 10, 20, … higher.")
+@click.option("--tls", is_flag=True,
+              help="Encrypt all connections, with certificates of clients and members.")
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED)
-def cluster(members: int, data_dir: str, client_port: int, flags: tuple[str, ...]) -> int:
+def cluster(
+    members: int, data_dir: str, client_port: int, *, tls: bool, flags: tuple[str, ...]
+) -> int:
     """Start a cluster of members on this machine, until Ctrl-C.
 
     Each member is a process, and its log is a file in its folder. FLAGS after `--` are given to
@@ -55,7 +59,7 @@ def cluster(members: int, data_dir: str, client_port: int, flags: tuple[str, ...
     def show(line: str) -> None:
         click.echo(line)
 
-    return run_local_cluster(members, Path(data_dir), client_port, flags, show)
+    return run_local_cluster(members, Path(data_dir), client_port, flags, show, tls=tls)
 
 
 @command.command("restore", context_settings=MEMBER_OPTIONS,

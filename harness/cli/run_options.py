@@ -75,6 +75,9 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
             int, "MS"),
     _option("search_limit_s", "Time limit of each checker that searches, in seconds. A checker that"
             " reaches the limit gives the verdict unknown.", float, "S"),
+    click.option("--tls/--no-tls", "tls", default=None,
+                 help="Encrypt all connections to and between the members of python_node or etcd,"
+                 " and require certificates of clients and members.  [default: no-tls]"),
     click.option("--trace/--no-trace", "trace", default=None,
                  help="Let the members trace the steps of the write path. Without traces, the"
                  " verdicts of write_path and raft_safety are unknown.  [default: trace]"),

@@ -7,13 +7,23 @@ from contextlib import AbstractAsyncContextManager
 
 from splitbrain.harness.clients.grpc_client import GrpcClient, open_grpc_clients
 from splitbrain.harness.clients.json_client import GatewayClient, open_clients
+from splitbrain.harness.clients.tls import ClientTls
 
 EtcdClient = GatewayClient | GrpcClient
 
 
-def clients_of(carrier: str) -> Callable[[int], AbstractAsyncContextManager[EtcdClient]]:
+def clients_of(
+    carrier: str, tls: Callable[[], ClientTls | None]
+) -> Callable[[int], AbstractAsyncContextManager[EtcdClient]]:
     """Return the function that opens a client for `carrier`, "json" or "grpc".
 
-    Its argument is the timeout of a request in ms.
+    Its argument is the timeout of a request in ms. `tls` is called whenever a client is opened; it
+    returns None if the members have no TLS.
     """
-    return open_grpc_clients if carrier == "grpc" else open_clients
+
+    def opened(timeout_ms: int) -> AbstractAsyncContextManager[EtcdClient]:
+        if carrier == "grpc":
+            return open_grpc_clients(timeout_ms, tls())
+        return open_clients(timeout_ms, tls())
+
+    return opened

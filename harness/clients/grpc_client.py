@@ -18,6 +18,7 @@ from splitbrain.harness.clients.json_client import Completion, completion_of_exc
 from splitbrain.harness.clients.member_state import CONNECT_TIMEOUT_S, STATUS_TIMEOUT_S
 from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.clients.outcome import of_code
+from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.clients.watch_client import RECEIVE_BUFFER_BYTES_SMALL
 from splitbrain.harness.clients.watch_codec import WatchAnswer
 from splitbrain.harness.errors import SystemFailed
@@ -34,8 +35,9 @@ class GrpcClient:
     it once.
     """
 
-    def __init__(self, timeout_ms: int) -> None:
+    def __init__(self, timeout_ms: int, tls: ClientTls | None = None) -> None:
         self._timeout_s = timeout_ms / 1000
+        self._tls = tls
         self._connections: dict[str, GrpcConnection] = {}
 
     async def call(self, url: str, request: AnyRequest) -> Completion:
@@ -66,7 +68,7 @@ class GrpcClient:
         the member and this client. Raises NotConnected or ConnectionLost.
         """
         connection = GrpcConnection(
-            _target(url), CONNECT_TIMEOUT_S,
+            target_of(url, self._tls), CONNECT_TIMEOUT_S, tls=self._tls,
             window_bytes=RECEIVE_BUFFER_BYTES_SMALL if small_buffers else 0,
         )
         try:
@@ -95,24 +97,29 @@ class GrpcClient:
     def _connection(self, url: str) -> GrpcConnection:
         connection = self._connections.get(url)
         if connection is None:
-            connection = GrpcConnection(_target(url), self._timeout_s)
+            connection = GrpcConnection(target_of(url, self._tls), self._timeout_s, tls=self._tls)
             self._connections[url] = connection
         return connection
 
 
-def _target(url: str) -> str:
+def target_of(url: str, tls: ClientTls | None) -> str:
+    """Return HOST:PORT of a member's client URL. Raises SystemFailed if it has another form."""
     parts = urlsplit(url)
-    if parts.scheme != "http" or parts.hostname is None or parts.port is None:
+    scheme = "http" if tls is None else "https"
+    if parts.scheme != scheme or parts.hostname is None or parts.port is None:
         raise SystemFailed(
-            f"the system gives {url!r} as the client URL of a member; expected http://HOST:PORT"
+            f"the system gives {url!r} as the client URL of a member; expected "
+            f"{scheme}://HOST:PORT"
         )
     return parts.netloc
 
 
 @contextlib.asynccontextmanager
-async def open_grpc_clients(timeout_ms: int) -> AsyncIterator[GrpcClient]:
+async def open_grpc_clients(
+    timeout_ms: int, tls: ClientTls | None = None
+) -> AsyncIterator[GrpcClient]:
     """Open a client; each of its requests times out after `timeout_ms`."""
-    client = GrpcClient(timeout_ms)
+    client = GrpcClient(timeout_ms, tls)
     try:
         yield client
     finally:

@@ -19,6 +19,7 @@ from splitbrain.harness.clients.http_connection import (
     ConnectionLost,
     NotConnected,
 )
+from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.node.messages.errors import Code, RpcError
 
 RECONNECT_MS_MIN = 100
@@ -37,9 +38,18 @@ class GrpcConnection:
     many bytes at most wait in each stream for the client to read them.
     """
 
-    def __init__(self, target: str, connect_timeout_s: float, *, window_bytes: int = 0) -> None:
-        self._channel = grpc.aio.insecure_channel(
-            target, options=_options(connect_timeout_s, window_bytes)
+    def __init__(
+        self,
+        target: str,
+        connect_timeout_s: float,
+        *,
+        tls: ClientTls | None = None,
+        window_bytes: int = 0,
+    ) -> None:
+        options = _options(connect_timeout_s, window_bytes)
+        self._channel = (
+            grpc.aio.insecure_channel(target, options=options) if tls is None
+            else grpc.aio.secure_channel(target, tls.credentials(), options=options)
         )
         self._methods: dict[str, Callable[..., Any]] = {}
 

@@ -15,6 +15,8 @@ from typing import cast
 
 import httptools
 
+from splitbrain.harness.clients.tls import ClientTls
+
 ANSWER_BYTES_MAX = 256 * 1024 * 1024
 
 
@@ -145,12 +147,16 @@ class HttpConnection(asyncio.Protocol):
         self._fail(TimeoutError())
 
 
-async def connect(host: str, port: int, timeout_s: float) -> HttpConnection:
+async def connect(
+    host: str, port: int, timeout_s: float, tls: ClientTls | None = None
+) -> HttpConnection:
     """Open a connection to a member. Raises NotConnected."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout_s):
-            _, connection = await loop.create_connection(HttpConnection, host, port)
+            connection = HttpConnection()
+            context = None if tls is None else tls.context
+            await loop.create_connection(lambda: connection, host, port, ssl=context)
     except TimeoutError as problem:
         raise NotConnected("timed out") from problem
     except OSError as problem:

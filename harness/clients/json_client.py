@@ -21,6 +21,7 @@ from splitbrain.harness.clients.member_state import STATUS_TIMEOUT_S, decode_sta
 from splitbrain.harness.clients.messages import STATUS_PATH, Status
 from splitbrain.harness.clients.outcome import of_exception, of_status
 from splitbrain.harness.clients.service_codec import decode_any, encode_any
+from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.clients.watch_client import watch
 from splitbrain.harness.clients.watch_codec import WatchAnswer
 from splitbrain.harness.errors import SystemFailed
@@ -74,8 +75,9 @@ class GatewayClient:
     it once.
     """
 
-    def __init__(self, timeout_ms: int) -> None:
+    def __init__(self, timeout_ms: int, tls: ClientTls | None = None) -> None:
         self._timeout_s = timeout_ms / 1000
+        self._tls = tls
         self._members: dict[str, _Member] = {}
 
     async def call(self, url: str, request: AnyRequest) -> Completion:
@@ -96,7 +98,7 @@ class GatewayClient:
         self, url: str, requests: Sequence[WatchRequest], *, small_buffers: bool = False
     ) -> AsyncGenerator[WatchAnswer, None]:
         """Watch over a separate connection. Iterating raises OSError if the connection fails."""
-        return watch(url, requests, small_buffers=small_buffers)
+        return watch(url, requests, small_buffers=small_buffers, tls=self._tls)
 
     async def status(self, url: str) -> Status | None:
         """The member's status; None if the member does not answer."""
@@ -121,18 +123,20 @@ class GatewayClient:
             connection = member.idle.pop()
             if connection.usable:
                 return connection
-        return await connect(member.host, member.port, self._timeout_s)
+        return await connect(member.host, member.port, self._timeout_s, self._tls)
 
     def _member(self, url: str) -> _Member:
         member = self._members.get(url)
         if member is None:
             parts = urlsplit(url)
-            if parts.scheme != "http" or parts.hostname is None:
+            scheme, default_port = ("http", 80) if self._tls is None else ("https", 443)
+            if parts.scheme != scheme or parts.hostname is None:
                 raise SystemFailed(
                     f"the system gives {url!r} as the client URL of a member; "
-                    "expected http://HOST:PORT"
+                    f"expected {scheme}://HOST:PORT"
                 )
-            member = _Member(parts.hostname, parts.port or 80, parts.netloc.encode())
+            port = parts.port or default_port
+            member = _Member(parts.hostname, port, parts.netloc.encode())
             self._members[url] = member
         return member
 
@@ -147,9 +151,11 @@ def _post(member: _Member, path: str, body: bytes, token: str = "") -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def open_clients(timeout_ms: int) -> AsyncIterator[GatewayClient]:
+async def open_clients(
+    timeout_ms: int, tls: ClientTls | None = None
+) -> AsyncIterator[GatewayClient]:
     """Open a client; each of its requests times out after `timeout_ms`."""
-    client = GatewayClient(timeout_ms)
+    client = GatewayClient(timeout_ms, tls)
     try:
         yield client
     finally:

@@ -11,6 +11,7 @@ import aiohttp
 from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
 from splitbrain.harness.clients.kv_codec import decode_error
 from splitbrain.harness.clients.member_state import CONNECT_TIMEOUT_S, lines
+from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.clients.watch_codec import (
     WATCH,
     WatchAnswer,
@@ -26,7 +27,11 @@ RECEIVE_BUFFER_BYTES_SMALL = 4096
 
 
 async def watch(
-    url: str, requests: Sequence[WatchRequest], *, small_buffers: bool = False
+    url: str,
+    requests: Sequence[WatchRequest],
+    *,
+    small_buffers: bool = False,
+    tls: ClientTls | None = None,
 ) -> AsyncGenerator[WatchAnswer, None]:
     """Yield the answers of the watches `requests` until their connection ends.
 
@@ -35,7 +40,10 @@ async def watch(
     notices a client that reads slowly. Raises NotConnected or ConnectionLost.
     """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
-    connector = aiohttp.TCPConnector(socket_factory=_small_socket if small_buffers else None)
+    connector = aiohttp.TCPConnector(
+        socket_factory=_small_socket if small_buffers else None,
+        ssl=True if tls is None else tls.context,
+    )
     read_bytes = READ_BYTES_SMALL if small_buffers else READ_BYTES
     try:
         async with (

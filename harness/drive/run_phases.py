@@ -45,6 +45,7 @@ from splitbrain.harness.systems.system import (
     CrashReporter,
     ServingMembers,
     System,
+    tls_of,
 )
 from splitbrain.harness.workloads.final_operations import (
     final_reads,
@@ -90,7 +91,9 @@ class Drive:
         self._system = system
         self._folder = folder
         self._progress = progress
-        self._open_clients = open_clients or clients_of(schedule.options.carrier)
+        self._open_clients = open_clients or clients_of(
+            schedule.options.carrier, lambda: tls_of(system)
+        )
         self._recorder = recorder or Recorder(folder.history, folder.nemesis)
         self._watchers = RunWatchers(schedule, system, folder.watches, self._recorder.now)
         self._leader = LeaderPoll(system)

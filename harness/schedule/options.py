@@ -128,6 +128,9 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     known: tuple[str, ...] = ()
     """Known bugs of the tested store that a run does not draw, or does not count as anomalies:
     names in `splitbrain list known-bugs`, or "all" for every listed bug of the tested version."""
+    tls: bool = False
+    """Whether clients and members connect with TLS, and prove their identity by certificates. For
+    the systems `python_node` and `etcd`."""
     trace: bool = True
     """Whether members trace the steps of the write path, if the system supports it."""
     swarm: bool = False
@@ -301,6 +304,12 @@ def check(options: Options) -> None:
         raise BadArguments(
             f"--network {options.network} with the system simulated, whose network is simulated "
             "too; expected loopback, the default"
+        )
+    if options.tls and (options.system not in ("python_node", "etcd") or options.client):
+        other = f"--client {options.client}" if options.client else f"the system {options.system}"
+        raise BadArguments(
+            f"--tls with {other}: only clusters of the systems python_node and etcd, with a "
+            "built-in client, have certificates"
         )
     if options.swarm and options.system != "simulated":
         raise BadArguments(f"--swarm with the system {options.system}: expected simulated")

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from splitbrain.harness.clients.tls import ClientTls
+
 VALID = timedelta(days=30)
 MARGIN = timedelta(days=1)
 """A certificate is valid from this time before now. Faults change the members' clocks."""
@@ -25,6 +27,30 @@ class KeyPair:
 
     cert: Path
     key: Path
+
+
+class ClusterCertificates:
+    """The certificates of one cluster, in `folder`: an authority, the members' and the clients'.
+
+    The members' certificate is valid for `hosts` and for the loopback addresses.
+    """
+
+    def __init__(self, folder: Path, hosts: Iterable[str] = ()) -> None:
+        authority = Authority(folder)
+        self.authority = authority.cert
+        self.member = authority.issue("member", dict.fromkeys((*LOOPBACK, *hosts)))
+        client = authority.issue("client")
+        self.client = ClientTls(authority.cert, client.cert, client.key)
+
+    def flags(self) -> tuple[str, ...]:
+        """The flags, common to etcd and this project's member, of a member with TLS."""
+        authority, cert, key = str(self.authority), str(self.member.cert), str(self.member.key)
+        return (
+            "--client-cert-auth", "--trusted-ca-file", authority,
+            "--cert-file", cert, "--key-file", key,
+            "--peer-client-cert-auth", "--peer-trusted-ca-file", authority,
+            "--peer-cert-file", cert, "--peer-key-file", key,
+        )  # fmt: skip
 
 
 class Authority:

@@ -16,8 +16,10 @@ import aiohttp
 from splitbrain.harness.clients import maintenance
 from splitbrain.harness.clients.member_state import member_state, status
 from splitbrain.harness.clients.messages import Status
+from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.crash import PORT_LOST, Crash, crash_of
+from splitbrain.harness.systems.encryption import Encryption
 from splitbrain.harness.systems.log_counts import LogCounts
 from splitbrain.harness.systems.member_disks import MemberDisks
 from splitbrain.harness.systems.member_files import MemberFiles
@@ -94,6 +96,7 @@ class ProcessCluster(ABC):
         self._names: dict[int, MemberName] = {}
         """Member id → name, from the answers of the members."""
         self._session: aiohttp.ClientSession | None = None
+        self.encryption = Encryption(settings)
         self._disks = MemberDisks(self.areas, settings.seed)
         self._connections = NewConnections()
         self._log_counts = {
@@ -159,23 +162,32 @@ class ProcessCluster(ABC):
     async def _open(self) -> None:
         self._crashes.clear()
         self._log_begins.clear()
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         await self._network.start(self.members)
         for name in self.members:
             self._places[name] = await self._place(name)
+        self.encryption.renew(
+            one for place in self._places.values() for one in (place.peer_url, place.advertised_url)
+        )
+        self._session = self.encryption.session()
         for name in self.members:
             if self.settings.mounted_disks:
                 await self._disks.mount(name, self._places[name].data)
             self._spawn(name)
         await self._update_owners()
 
+    @property
+    def tls(self) -> ClientTls | None:
+        """The certificates of the cluster's clients. None: the members have no TLS."""
+        return self.encryption.client
+
     async def _place(self, name: MemberName) -> Place:
         ends = await self._network.endpoints(name, (CLIENT, PEER))
+        scheme = self.encryption.scheme
         return Place(
             name=name,
-            client_url=f"http://{ends.host}:{ends.ports[CLIENT]}",
-            peer_url=f"http://{ends.host}:{ends.ports[PEER]}",
-            advertised_url=f"http://{ends.host}:{ends.dialled[PEER]}",
+            client_url=f"{scheme}://{ends.host}:{ends.ports[CLIENT]}",
+            peer_url=f"{scheme}://{ends.host}:{ends.ports[PEER]}",
+            advertised_url=f"{scheme}://{ends.host}:{ends.dialled[PEER]}",
             folder=self.settings.folder / name,
             namespace=ends.namespace,
         )

@@ -77,6 +77,7 @@ class Etcd(ProcessCluster):
         return (
             str(self.binary),
             *etcd_flags(self.settings, place, initial_cluster),
+            *self.encryption.flags(),
             "--initial-cluster-state", "new",
             # The defaults of later releases, which releases before 3.5 need as flags.
             "--logger", "zap",

@@ -179,6 +179,7 @@ def _settings(schedule: Schedule, folder: Path, flags: tuple[str, ...]) -> Clust
         network=schedule.options.network,
         proxied=needs_proxies(schedule),
         mounted_disks=needs_disks(schedule),
+        tls=schedule.options.tls,
         watch_progress_ms=WATCH_PROGRESS_MS if schedule.watchers else 0,
         extra_args=(*setting_flags(schedule), *flags),
     )

@@ -9,11 +9,16 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.errors import BadArguments, SystemFailed
 from splitbrain.harness.systems.ports import HOST, PORT_MAX, is_free
 from splitbrain.harness.systems.process import log_tail, python_env
 from splitbrain.harness.systems.python_node import COMMAND
+
+if TYPE_CHECKING:
+    from splitbrain.harness.systems.certificates import ClusterCertificates
 
 PORTS_APART = 10
 START_S_MAX = 60.0
@@ -27,8 +32,12 @@ def run_local_cluster(
     client_port: int,
     flags: Sequence[str],
     show: Callable[[str], None],
+    *,
+    tls: bool = False,
 ) -> int:
     """Run `count` members until SIGINT or SIGTERM, then return 0.
+
+    With `tls`, new certificates are made in the folder `tls` in `folder`.
 
     Member number k listens for clients at the port `client_port + 10 * (k - 1)`, and for peers at
     the next port. `show` is called with the endpoints when all members accept clients. Raises
@@ -38,8 +47,11 @@ def run_local_cluster(
     ports = [client_port + PORTS_APART * number for number in range(count)]
     _check_ports(ports)
     names = [f"n{number}" for number in range(1, count + 1)]
-    peers = [f"http://127.0.0.1:{port + 1}" for port in ports]
-    clients = [f"http://127.0.0.1:{port}" for port in ports]
+    scheme = "https" if tls else "http"
+    peers = [f"{scheme}://127.0.0.1:{port + 1}" for port in ports]
+    clients = [f"{scheme}://127.0.0.1:{port}" for port in ports]
+    certificates = _certificates(folder / "tls") if tls else None
+    tls_flags = () if certificates is None else certificates.flags()
     initial = ",".join(f"{name}={peer}" for name, peer in zip(names, peers, strict=True))
     processes: dict[str, subprocess.Popen[bytes]] = {}
     with _stopped_by_signals():
@@ -52,19 +64,32 @@ def run_local_cluster(
                         [
                             *COMMAND, "--name", name, "--data-dir", str(own / "data"),
                             "--initial-cluster", initial, "--listen-peer-urls", peer,
-                            "--listen-client-urls", client, *flags,
+                            "--listen-client-urls", client, *tls_flags, *flags,
                         ],
                         env=python_env(), stdout=log, stderr=log,
                     )  # fmt: skip
             _wait_until_started(processes, ports, folder)
             show(f"members: {', '.join(names)}; data and logs in {folder}")
-            show(f"etcdctl --endpoints={','.join(clients)} put key value")
+            identity = "" if certificates is None else f"{_identity(certificates.client)} "
+            show(f"etcdctl --endpoints={','.join(clients)} {identity}put key value")
             _wait_for_an_end(processes, folder)
         except KeyboardInterrupt:
             show("stopping")
         finally:
             _stop(list(processes.values()))
     return 0
+
+
+def _certificates(folder: Path) -> ClusterCertificates:
+    from splitbrain.harness.systems.certificates import ClusterCertificates
+
+    _make(folder)
+    return ClusterCertificates(folder)
+
+
+def _identity(client: ClientTls) -> str:
+    """The options of etcdctl for a client's certificate."""
+    return f"--cacert={client.authority} --cert={client.cert} --key={client.key}"
 
 
 def _check_ports(client_ports: Sequence[int]) -> None:

@@ -66,7 +66,10 @@ class PythonNode(ProcessCluster):
             optional += ["--trace-file", str(self.trace_path(place.name))]
         if self._admin:
             optional.append("--admin")
-        return (*self._command, *etcd_flags(settings, place, initial_cluster), *optional)
+        return (
+            *self._command, *etcd_flags(settings, place, initial_cluster), *self.encryption.flags(),
+            *optional,
+        )
 
     def environment(self) -> dict[str, str]:
         return python_env()

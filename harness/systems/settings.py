@@ -38,6 +38,8 @@ class ClusterSettings:
     mounted_disks: bool = False
     """Whether each member's data folder is a mounted disk (`mounted_disk.py`), which faults of
     power and of disks need."""
+    tls: bool = False
+    """Whether the members serve clients and peers with TLS, and require certificates of both."""
     watch_progress_ms: int = 0
     """The period of progress notifications to idle watchers that request them. 0: the store's
     default, which is ten minutes in etcd."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from splitbrain.harness.clients.address import Address
+from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.systems.crash import Crash
 from splitbrain.histories.member_state import MemberState
 from splitbrain.nemesis.capabilities import Killable, LinkState, Partitionable, Pausable
@@ -23,6 +24,7 @@ __all__ = [
     "AnySystem",
     "Crash",
     "CrashReporter",
+    "Encrypted",
     "HasHealth",
     "Killable",
     "LinkState",
@@ -31,6 +33,7 @@ __all__ = [
     "Pausable",
     "ServingMembers",
     "System",
+    "tls_of",
 ]
 
 
@@ -46,6 +49,21 @@ class CrashReporter(Protocol):
         that begins with the name of the member is also accepted.
         """
         ...
+
+
+@runtime_checkable
+class Encrypted(Protocol):
+    """A system whose members may serve with TLS."""
+
+    @property
+    def tls(self) -> ClientTls | None:
+        """The certificates of its clients, valid after `start`. None: the members have no TLS."""
+        ...
+
+
+def tls_of(system: object) -> ClientTls | None:
+    """The certificates of the system's clients; None if its members have no TLS."""
+    return system.tls if isinstance(system, Encrypted) else None
 
 
 @runtime_checkable

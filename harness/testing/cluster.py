@@ -19,7 +19,7 @@ from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.systems.factory import make_system
 from splitbrain.harness.systems.process import log_tail
-from splitbrain.harness.systems.system import System
+from splitbrain.harness.systems.system import System, tls_of
 from splitbrain.histories.kv import Request
 
 T = TypeVar("T")
@@ -62,7 +62,8 @@ class Cluster:
 
     async def _call(self, member: str, request: Request) -> Completion:
         options = self.schedule.options
-        async with clients_of(options.carrier)(options.request_timeout_ms) as client:
+        opened = clients_of(options.carrier, lambda: tls_of(self.system))
+        async with opened(options.request_timeout_ms) as client:
             return await client.call(self.url(member), request)
 
     def kill(self, member: str) -> None:

@@ -1,0 +1,49 @@
+"""The TLS of a cluster of processes: its certificates, and what they mean for flags and clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from splitbrain.harness.clients.tls import ClientTls
+from splitbrain.harness.systems.settings import ClusterSettings
+
+if TYPE_CHECKING:
+    from splitbrain.harness.systems.certificates import ClusterCertificates
+
+
+class Encryption:
+    """The TLS of one cluster, if its settings demand TLS. `renew` makes the certificates."""
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._settings = settings
+        self.scheme = "https" if settings.tls else "http"
+        self.certificates: ClusterCertificates | None = None
+
+    def renew(self, member_urls: Iterable[str]) -> None:
+        """Make new certificates for the hosts of `member_urls`, in a folder beside those of the
+        members.
+        """
+        if self._settings.tls:
+            # The import takes some time, and few runs need it.
+            from splitbrain.harness.systems.certificates import ClusterCertificates
+
+            hosts = [urlsplit(url).hostname or "" for url in member_urls]
+            self.certificates = ClusterCertificates(self._settings.folder / "tls", hosts)
+
+    @property
+    def client(self) -> ClientTls | None:
+        """The certificates of the cluster's clients; None without TLS."""
+        return None if self.certificates is None else self.certificates.client
+
+    def flags(self) -> tuple[str, ...]:
+        """The members' flags about TLS."""
+        return () if self.certificates is None else self.certificates.flags()
+
+    def session(self) -> aiohttp.ClientSession:
+        """Open a session of HTTP with the members."""
+        context = True if self.client is None else self.client.context
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=context))
