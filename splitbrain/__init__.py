@@ -40,12 +40,13 @@ if TYPE_CHECKING:
     from splitbrain.harness.schedule.text import parse_schedule
     from splitbrain.harness.store.records import FaultCount, Results
     from splitbrain.harness.store.run_folder import RunFolder
-    from splitbrain.harness.systems.cluster import Place, ProcessCluster
+    from splitbrain.harness.systems.cluster import ProcessCluster
     from splitbrain.harness.systems.local_processes import (
         LocalMember,
         LocalProcesses,
         ProxiedProcesses,
     )
+    from splitbrain.harness.systems.place import Place
     from splitbrain.harness.systems.settings import ClusterSettings
     from splitbrain.harness.systems.system import (
         Address,
@@ -168,7 +169,10 @@ _MODULES = {
         "RunFolder",
     ),
     "splitbrain.harness.systems.cluster": (
-        "Place", "ProcessCluster",
+        "ProcessCluster",
+    ),
+    "splitbrain.harness.systems.place": (
+        "Place",
     ),
     "splitbrain.harness.systems.settings": (
         "ClusterSettings",

@@ -43,10 +43,12 @@ from splitbrain.harness.systems.system import (
     AdverseConditions,
     Crash,
     CrashReporter,
+    Encrypted,
     ServingMembers,
     System,
     tls_of,
 )
+from splitbrain.harness.systems.tls_probe import TlsProbe
 from splitbrain.harness.workloads.final_operations import (
     final_reads,
     final_write,
@@ -102,6 +104,7 @@ class Drive:
         self._interrupted = False
         self._members: tuple[MemberRecord, ...] = ()
         self._crashes: list[Crash] = []
+        self._tls_probes: tuple[TlsProbe, ...] = ()
         self._load: ClientLoops | None = None
         self._load_began_s = 0.0
         self._load_over = asyncio.Event()
@@ -200,6 +203,8 @@ class Drive:
     async def _set_up(self) -> None:
         with self._phase("set-up"):
             await self._system.start()
+            if isinstance(self._system, Encrypted):
+                self._tls_probes = tuple(await self._system.probe_tls())
             self._members = self._member_records()
             self._write_record("running", "")
             await self._watchers.start(self._open_clients)
@@ -408,6 +413,7 @@ class Drive:
             error=error,
             quiet=self._agreed,
             crashes=tuple(self._crashes),
+            tls_probes=self._tls_probes,
             ended_members=tuple(ended_members),
             serving=self._serving(),
             stalls=tuple(self._stalls.stalls),

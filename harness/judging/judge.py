@@ -20,6 +20,7 @@ from splitbrain.harness.judging.log_evidence import read_log_evidence
 from splitbrain.harness.judging.run_evidence import EVIDENCE, missing_evidence
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.judging.serving_members import excused_members, serving_members
+from splitbrain.harness.judging.tls_refusals import TLS, tls_verdict
 from splitbrain.harness.known_bugs.catalogue import excused_bugs
 from splitbrain.harness.known_bugs.excuse import excused
 from splitbrain.harness.known_bugs.known_bug import KnownBug
@@ -35,7 +36,7 @@ from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.trace import TraceEvent, read_trace
 from splitbrain.histories.watch import read_streams
 
-OF_THE_RUN = (CRASHED, EVIDENCE)
+OF_THE_RUN = (CRASHED, EVIDENCE, TLS)
 """The verdicts that `judge` itself adds to those of the checkers."""
 INTERRUPTED = "interrupted before it was decided"
 
@@ -103,6 +104,8 @@ def judge(
     verdicts = (*verdicts, *(one for one in found_in_run if one.checker not in chosen))
     crashed = crash_verdict(record, evidence.history.faults)
     verdicts = verdicts if crashed is None else (*verdicts, excused(crashed, bugs))
+    encrypted = tls_verdict(record)
+    verdicts = verdicts if encrypted is None else (*verdicts, encrypted)
     lacking = missing_evidence(verdicts, evidence.history, _accepted(record.options, checkers))
     verdicts = verdicts if lacking is None else (*verdicts, lacking)
     verdicts = tuple(map(grouped, verdicts))

@@ -46,6 +46,11 @@ def names_in_processes() -> tuple[str, ...]:
     return tuple(name for name in names() if mutant(name).run)
 
 
+def names_in_simulation() -> tuple[str, ...]:
+    """The mutants that simulation can find."""
+    return tuple(name for name in names() if mutant(name).simulated)
+
+
 def mutants() -> dict[str, str]:
     """Mutant name → description of the wrong behaviour."""
     return {name: mutant(name).what for name in names()}

@@ -26,6 +26,7 @@ class Mutant:
     `splitbrain run` under which the bug shows soon. If `run` is empty, only simulation finds the
     bug in reasonable time. `flags` are extra command-line flags for the members. `hunt` contains
     options with which a hunt searches, if the options that it draws rarely or never show the bug.
+    `simulated` is False if simulation does not execute the broken code, such as that of TLS.
     """
 
     what: str
@@ -34,3 +35,4 @@ class Mutant:
     run: Mapping[str, object] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     hunt: Mapping[str, object] = field(default_factory=dict)
+    simulated: bool = True

@@ -15,7 +15,7 @@ PAIRS = {
     "system_options": "--system-option",
 }
 """Options whose value is a mapping, with the flag of one pair NAME=VALUE."""
-SWITCHES = ("trace", "swarm", "allow_crash")
+SWITCHES = ("trace", "swarm", "allow_crash", "tls")
 NOT_OF_THE_RUN = ("seed", "store", "name", "keep_data")
 """Options that do not change what happens in a run; and the seed, which is added separately."""
 

@@ -10,6 +10,7 @@ from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.crash import Crash
+from splitbrain.harness.systems.tls_probe import TlsProbe
 
 FORMAT = 1
 """Incremented when a file of a run's folder changes its meaning."""
@@ -72,6 +73,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     """The members that ended by themselves, in the order in which the harness noticed it."""
     ended_members: tuple[str, ...] = ()
     """The members that did not run at the end because they had crashed."""
+    tls_probes: tuple[TlsProbe, ...] = ()
+    """The connections with which the harness tested the members' TLS; empty without TLS."""
     serving: tuple[str, ...] = ()
     """The members that serve writes and linearizable reads, as the system declares."""
     stalls: tuple[Stall, ...] = ()

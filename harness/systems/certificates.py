@@ -39,8 +39,10 @@ class ClusterCertificates:
         authority = Authority(folder)
         self.authority = authority.cert
         self.member = authority.issue("member", dict.fromkeys((*LOOPBACK, *hosts)))
-        client = authority.issue("client")
-        self.client = ClientTls(authority.cert, client.cert, client.key)
+        self.client_pair = pair = authority.issue("client")
+        self.client = ClientTls(authority.cert, pair.cert, pair.key)
+        self.stranger = Authority(folder, "stranger_ca").issue("stranger")
+        """A certificate of another authority, which the members must refuse."""
 
     def flags(self) -> tuple[str, ...]:
         """The flags, common to etcd and this project's member, of a member with TLS."""

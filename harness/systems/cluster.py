@@ -7,7 +7,6 @@ import logging
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,9 +25,11 @@ from splitbrain.harness.systems.member_files import MemberFiles
 from splitbrain.harness.systems.networks.namespaces import Namespaces
 from splitbrain.harness.systems.networks.network import NAMESPACES, Loopback, MemberNetwork
 from splitbrain.harness.systems.new_connections import NewConnections
+from splitbrain.harness.systems.place import Place
 from splitbrain.harness.systems.process import MemberProcess, log_tail, spawn
 from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.harness.systems.system import Address
+from splitbrain.harness.systems.tls_probe import TlsProbe
 from splitbrain.histories.member_state import MemberState
 from splitbrain.nemesis.capabilities import DiskState, LinkState
 from splitbrain.nemesis.errors import FaultError
@@ -40,25 +41,6 @@ CLIENT, PEER = "client", "peer"
 """The names of a member's ports."""
 _POLL_S = 0.02
 log = logging.getLogger("splitbrain.systems")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """The addresses and the folder of one member."""
-
-    name: MemberName
-    client_url: str
-    peer_url: str
-    """The address at which the member listens for its peers."""
-    advertised_url: str
-    """The address at which its peers reach it: that of its proxy, if there is one."""
-    folder: Path
-    namespace: Path | None = None
-    """The network namespace of the member; None for that of the harness."""
-
-    @property
-    def data(self) -> Path:
-        return MemberFiles(self.folder).data
 
 
 class ProcessCluster(ABC):
@@ -179,6 +161,10 @@ class ProcessCluster(ABC):
     def tls(self) -> ClientTls | None:
         """The certificates of the cluster's clients. None: the members have no TLS."""
         return self.encryption.client
+
+    async def probe_tls(self) -> Sequence[TlsProbe]:
+        """Test which connections the members accept. Without TLS, there is nothing to test."""
+        return await self.encryption.probe(self._places.values())
 
     async def _place(self, name: MemberName) -> Place:
         ends = await self._network.endpoints(name, (CLIENT, PEER))

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from splitbrain.harness.clients.tls import ClientTls
+from splitbrain.harness.systems.place import Place
 from splitbrain.harness.systems.settings import ClusterSettings
+from splitbrain.harness.systems.tls_probe import TlsProbe, UrlKind, probe_tls
 
 if TYPE_CHECKING:
     from splitbrain.harness.systems.certificates import ClusterCertificates
@@ -42,6 +44,15 @@ class Encryption:
     def flags(self) -> tuple[str, ...]:
         """The members' flags about TLS."""
         return () if self.certificates is None else self.certificates.flags()
+
+    async def probe(self, places: Iterable[Place]) -> tuple[TlsProbe, ...]:
+        """Test which connections the members at `places` accept."""
+        if self.certificates is None:
+            return ()
+        urls: dict[str, dict[UrlKind, str]] = {
+            one.name: {"client": one.client_url, "peer": one.peer_url} for one in places
+        }
+        return await probe_tls(self.certificates, urls)
 
     def session(self) -> aiohttp.ClientSession:
         """Open a session of HTTP with the members."""

@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.harness.systems.cluster import Place, ProcessCluster
+from splitbrain.harness.systems.cluster import ProcessCluster
 from splitbrain.harness.systems.etcd_steps import STEP_AREAS, EtcdSteps
+from splitbrain.harness.systems.place import Place
 from splitbrain.harness.systems.python_node import etcd_flags
 from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.nemesis.errors import FaultError

@@ -11,8 +11,9 @@ from platform import python_version
 
 import aiohttp
 
-from splitbrain.harness.systems.cluster import Place, ProcessCluster
+from splitbrain.harness.systems.cluster import ProcessCluster
 from splitbrain.harness.systems.member_files import MemberFiles
+from splitbrain.harness.systems.place import Place
 from splitbrain.harness.systems.process import python_env
 from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.nemesis.errors import FaultError

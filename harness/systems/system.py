@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from splitbrain.harness.clients.address import Address
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.systems.crash import Crash
+from splitbrain.harness.systems.tls_probe import TlsProbe
 from splitbrain.histories.member_state import MemberState
 from splitbrain.nemesis.capabilities import Killable, LinkState, Partitionable, Pausable
 from splitbrain.nemesis.fault import MemberName
@@ -58,6 +59,10 @@ class Encrypted(Protocol):
     @property
     def tls(self) -> ClientTls | None:
         """The certificates of its clients, valid after `start`. None: the members have no TLS."""
+        ...
+
+    async def probe_tls(self) -> Sequence[TlsProbe]:
+        """Test which connections the members accept; empty if they have no TLS."""
         ...
 
 

@@ -36,7 +36,7 @@ from pathlib import Path
 
 import msgspec
 
-from splitbrain.harness.mutants.catalogue import mutant, names
+from splitbrain.harness.mutants.catalogue import mutant, names, names_in_simulation
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPORTED = (
@@ -254,7 +254,7 @@ def _row(name: str, tries: Sequence[Try]) -> str:
 
 def main() -> None:
     options = _options()
-    selected = options.only.split(",") if options.only else list(names())
+    selected = options.only.split(",") if options.only else list(names_in_simulation())
     unknown = [name for name in selected if name not in names()]
     if unknown:
         sys.exit(f"unknown mutants: {', '.join(unknown)}; expected some of: {', '.join(names())}")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from splitbrain.harness.mutants.catalogue import names, room_of
+from splitbrain.harness.mutants.catalogue import names_in_simulation, room_of
 from splitbrain.harness.seeds.near_conditions import GROUPS, near_conditions, near_lines
 from splitbrain.harness.simulation.conditions import CONDITIONS
 
 NEAR = near_conditions("vote_not_persisted")
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", names_in_simulation())
 def test_every_planted_bug_has_conditions_near_it(name: str) -> None:
     near = near_conditions(name)
     assert room_of(name) in GROUPS

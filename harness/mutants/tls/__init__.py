@@ -1,0 +1,1 @@
+"""Planted bugs in the TLS of the member."""

@@ -1,0 +1,28 @@
+"""Where one member of a cluster of processes is: its addresses and its folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from splitbrain.harness.systems.member_files import MemberFiles
+from splitbrain.nemesis.fault import MemberName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The addresses and the folder of one member."""
+
+    name: MemberName
+    client_url: str
+    peer_url: str
+    """The address at which the member listens for its peers."""
+    advertised_url: str
+    """The address at which its peers reach it: that of its proxy, if there is one."""
+    folder: Path
+    namespace: Path | None = None
+    """The network namespace of the member; None for that of the harness."""
+
+    @property
+    def data(self) -> Path:
+        return MemberFiles(self.folder).data
