@@ -87,6 +87,28 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     help="The URL where peers reach this member; must be its URL in --initial-cluster."
     "  [default: the URL there]",
 )
+@click.option(
+    "--grpc-keepalive-min-time",
+    default="5s",
+    show_default=True,
+    metavar="DURATION",
+    help="Clients of gRPC that send pings more often are disconnected.",
+)
+@click.option(
+    "--grpc-keepalive-interval",
+    default="2h",
+    show_default=True,
+    metavar="DURATION",
+    help="How long a connection of gRPC can be silent before the member pings the client. 0s: for"
+    " ever.",
+)
+@click.option(
+    "--grpc-keepalive-timeout",
+    default="20s",
+    show_default=True,
+    metavar="DURATION",
+    help="How long the member waits for the answer to a ping before it disconnects the client.",
+)
 @with_tls_options
 @click.option("--heartbeat-interval", type=int, default=100, show_default=True, metavar="MS")
 @click.option("--election-timeout", type=int, default=1000, show_default=True, metavar="MS")
@@ -237,6 +259,9 @@ def member_config(flags: dict[str, object]) -> Config:
         assert isinstance(value, int)
         return value
 
+    def duration_ms(flag: str) -> int:
+        return parse_duration_ms(text(flag), f"--{flag.replace('_', '-')}")
+
     name = text("name")
     peers = text("listen_peer_urls")
     advertised = text("initial_advertise_peer_urls")
@@ -261,6 +286,9 @@ def member_config(flags: dict[str, object]) -> Config:
             listen_client_http_urls=_optional_urls(
                 text("listen_client_http_urls"), "--listen-client-http-urls"
             ),
+            keepalive_min_time_ms=duration_ms("grpc_keepalive_min_time"),
+            keepalive_interval_ms=duration_ms("grpc_keepalive_interval"),
+            keepalive_timeout_ms=duration_ms("grpc_keepalive_timeout"),
             client_tls=client_tls(flags),
             peer_tls=peer_tls(flags),
             self_signed_years=number("self_signed_cert_validity"),
@@ -362,7 +390,7 @@ async def _run(config: Config, flags: dict[str, object]) -> int:
     """Run the member. Raises ConfigError if a certificate cannot be used."""
     try:
         world = _world(config, flags)
-        world.network.open_tls(config)
+        world.network.configure(config)
     except DiskError as problem:
         click.echo(f"error: {problem}", err=True)
         return EXIT_START

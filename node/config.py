@@ -57,6 +57,12 @@ class Config:
     peer_tls: TlsSettings = NO_PEER_TLS
     self_signed_years: int = 1
     """How long a certificate is valid that the member makes for itself."""
+    keepalive_min_time_ms: int = 5_000
+    """A client that pings more often, while it has streams, is disconnected."""
+    keepalive_interval_ms: int = 7_200_000
+    """The time without data after which the member pings a client. 0: never."""
+    keepalive_timeout_ms: int = 20_000
+    """The time without an answer to a ping after which a client is disconnected."""
     initial_cluster_token: str = "etcd-cluster"
     initial_cluster_state: str = "new"
     """"existing" for a member that was added to a running cluster."""
@@ -151,6 +157,9 @@ def checked_config(config: Config) -> Config:
             f"--initial-cluster-state is {config.initial_cluster_state!r}; expected new or existing"
         )
     for flag, value, least in (
+        ("--grpc-keepalive-min-time", config.keepalive_min_time_ms, 0),
+        ("--grpc-keepalive-interval", config.keepalive_interval_ms, 0),
+        ("--grpc-keepalive-timeout", config.keepalive_timeout_ms, 0),
         ("--self-signed-cert-validity", config.self_signed_years, 1),
         ("--snapshot-count", config.snapshot_count, 1),
         ("--max-snapshots", config.snapshots_kept, 1),

@@ -29,6 +29,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _DISK_BUCKETS_S = tuple(0.001 * 2**power for power in range(14))
+_TTL_BUCKETS_S = tuple(2.0**power for power in range(24))
 _RPC_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -39,6 +40,20 @@ class PeerTraffic(Protocol):
     received_bytes: int
     failures: int
     """The number of frames to the peer that were dropped."""
+
+
+class LeaseNumbers(Protocol):
+    """What has happened to leases since the start."""
+
+    granted: int
+    revoked: int
+    renewed: int
+    expired: int
+
+    @property
+    def ttls_s(self) -> Mapping[int, int]:
+        """Time to live → the number of leases that were granted with it."""
+        ...
 
 
 class Metrics:
@@ -124,6 +139,10 @@ class Metrics:
         """Export the traffic with each peer. The keys are peer ids in hexadecimal."""
         self.registry.register(_Peers(traffic))
 
+    def follow_leases(self, counts: LeaseNumbers) -> None:
+        """Export what has happened to leases."""
+        self.registry.register(_Leases(counts))
+
     def _make_client_metrics(self) -> None:
         labels = ("grpc_method", "grpc_service", "grpc_type")
         self.requests_started = self._counter(
@@ -206,3 +225,31 @@ class _Peers(Collector):
             for peer, traffic in self._traffic.items():
                 family.add_metric((peer,), value(traffic))
             yield family
+
+
+class _Leases(Collector):
+    """Exports the numbers of leases when /metrics is requested."""
+
+    def __init__(self, counts: LeaseNumbers) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._counts
+        for name, text, value in (
+            ("etcd_debugging_lease_granted", "Leases that were granted.", counts.granted),
+            ("etcd_debugging_lease_revoked", "Leases that have ended.", counts.revoked),
+            ("etcd_debugging_lease_renewed", "Renewals on this leader.", counts.renewed),
+            ("etcd_server_lease_expired", "Leases that expired on this leader.", counts.expired),
+        ):
+            yield CounterMetricFamily(name, text, value=value)
+        bounds = [*_TTL_BUCKETS_S, float("inf")]
+        below = [
+            sum(number for ttl_s, number in counts.ttls_s.items() if ttl_s <= bound)
+            for bound in bounds
+        ]
+        names = [*map(floatToGoString, _TTL_BUCKETS_S), "+Inf"]
+        yield HistogramMetricFamily(
+            "etcd_debugging_lease_ttl_total", "Times to live of the granted leases.",
+            buckets=list(zip(names, below, strict=True)),
+            sum_value=sum(ttl_s * number for ttl_s, number in counts.ttls_s.items()),
+        )

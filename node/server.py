@@ -87,6 +87,7 @@ class Server:
         self.member_id = config.member_id
         self.request_bytes_max = config.request_bytes_max
         self.txn_operations_max = config.txn_operations_max
+        self.election_timeout_s = config.election_ms / 1000
         self.watch_progress_interval_ms = config.watch_progress_interval_ms
         self.watch_buffer_bytes = member_settings.watch_buffer_bytes(world)
         self.watch_fragment_bytes = member_settings.watch_fragment_bytes(config, world)
@@ -211,6 +212,7 @@ class Server:
         self.metrics.quota.set(self._config.backend_quota_bytes)
         self.metrics.read_when_asked(self.metrics.auth_revision, lambda: self._state.auth.revision)
         traffic = self.parts.driver.transport.traffic
+        self.metrics.follow_leases(self.parts.lessor.counts)
         self.metrics.follow_peers({f"{peer:x}": one for peer, one in traffic.items()})
 
     async def _publish(self) -> None:

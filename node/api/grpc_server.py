@@ -16,6 +16,7 @@ from typing import Any, NoReturn, cast
 
 import grpc
 
+from splitbrain.node.api.keepalive import Keepalive
 from splitbrain.node.api.methods import METHODS, Kind, Method
 from splitbrain.node.api.ports import Log
 from splitbrain.node.api.protobuf_codec import request_decoder, response_encoder
@@ -31,6 +32,7 @@ HEADER_BYTES_MAX = 64 * 1024
 """The size of the header fields of a request."""
 BYTES_OVER_LIMIT_MAX = 64 * 1024**2
 """A message that exceeds the limit by more than this is refused by grpcio, with its own text."""
+FOR_EVER_MS = 2**31 - 1
 CLOSE_S = 1.0
 """How long a stopping server waits until its clients have received their last answers."""
 
@@ -58,8 +60,15 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]
     Requests of such connections are refused.
     """
 
-    def __init__(self, api: Api, log: Log, common_name: Callable[[str], str | None]) -> None:
+    def __init__(
+        self,
+        api: Api,
+        log: Log,
+        common_name: Callable[[str], str | None],
+        keepalive: Keepalive,
+    ) -> None:
         self._log = log
+        self._keepalive = keepalive
         self._common_name = common_name
         self._bytes_max = api.member.request_bytes_max + MESSAGE_OVERHEAD_BYTES
         self._clock = asyncio.get_running_loop().time
@@ -81,6 +90,7 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._server = server
 
     def _options(self) -> Sequence[tuple[str, int]]:
+        keepalive = self._keepalive
         return (
             ("grpc.max_receive_message_length", self._bytes_max + BYTES_OVER_LIMIT_MAX),
             ("grpc.max_send_message_length", -1),
@@ -88,6 +98,10 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]
             ("grpc.max_metadata_size", HEADER_BYTES_MAX),
             ("grpc.absolute_max_metadata_size", HEADER_BYTES_MAX),
             ("grpc.so_reuseport", 0),
+            ("grpc.keepalive_permit_without_calls", 0),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", keepalive.min_time_ms),
+            ("grpc.keepalive_time_ms", keepalive.interval_ms or FOR_EVER_MS),
+            ("grpc.keepalive_timeout_ms", keepalive.timeout_ms),
         )
 
     async def close(self) -> None:

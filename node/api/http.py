@@ -25,7 +25,8 @@ from splitbrain.node.api.http_log import MALFORMED
 from splitbrain.node.api.methods import METHODS, Kind, Method
 from splitbrain.node.api.ports import Log
 from splitbrain.node.api.request_metrics import observer
-from splitbrain.node.api.v3_service import MESSAGE_OVERHEAD_BYTES, Api, StreamHandler
+from splitbrain.node.api.required_leader import StreamHandler
+from splitbrain.node.api.v3_service import MESSAGE_OVERHEAD_BYTES, Api
 from splitbrain.node.messages.caller import CALLER, Caller
 from splitbrain.node.messages.errors import Code, RpcError
 

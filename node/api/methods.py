@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from splitbrain.node.messages import auth, cluster, election, lease, lock, rpc
+from splitbrain.node.messages import auth, cluster, election, health, lease, lock, rpc
 
 
 class Kind(Enum):
@@ -62,8 +62,11 @@ _ELECTION = "v3electionpb.Election"
 _MAINTENANCE = "etcdserverpb.Maintenance"
 _CLUSTER = "etcdserverpb.Cluster"
 _AUTH = "etcdserverpb.Auth"
+_HEALTH = "grpc.health.v1.Health"
 
 METHODS: tuple[Method, ...] = (
+    Method(_HEALTH, "Check", "", health.HealthCheckRequest),
+    Method(_HEALTH, "Watch", "", health.HealthCheckRequest, kind=Kind.SERVER_STREAM),
     Method(_KV, "Put", "/v3/kv/put", rpc.PutRequest),
     Method(_KV, "Range", "/v3/kv/range", rpc.RangeRequest),
     Method(_KV, "DeleteRange", "/v3/kv/deleterange", rpc.DeleteRangeRequest),

@@ -96,6 +96,9 @@ class MemberPort(Protocol):
     def txn_operations_max(self) -> int: ...
 
     @property
+    def election_timeout_s(self) -> float: ...
+
+    @property
     def watch_progress_interval_ms(self) -> int:
         """The time between two progress notifications to a watcher that requested them."""
         ...

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from splitbrain.node.api import health_service
 from splitbrain.node.api.auth_service import AuthHandlers
 from splitbrain.node.api.cluster_handlers import ClusterHandlers
 from splitbrain.node.api.election_service import ElectionHandlers
@@ -21,6 +22,7 @@ from splitbrain.node.api.lock_service import LockHandlers
 from splitbrain.node.api.maintenance_service import MaintenanceHandlers, check_admin
 from splitbrain.node.api.methods import BY_KEY
 from splitbrain.node.api.ports import AdminPort, MemberPort
+from splitbrain.node.api.required_leader import StreamHandler, requiring_leader
 from splitbrain.node.api.wait_queue import with_client_errors
 from splitbrain.node.api.watch import WatchStream
 from splitbrain.node.apply.apply import read_txn
@@ -65,7 +67,6 @@ _SURELY_SMALL_BYTES = 64 * 1024
 
 
 Handler = Callable[[Any], Awaitable[Any]]
-StreamHandler = Callable[[Any], AsyncGenerator[Any, None]]
 
 Answer = TypeVar(
     "Answer",
@@ -103,6 +104,7 @@ class Api:
         cluster = ClusterHandlers(member)
         auth = AuthHandlers(member)
         unary: dict[str, Handler] = {
+            "/grpc.health.v1.Health/Check": health_service.check,
             "/v3/kv/put": self.put,
             "/v3/kv/range": self.range,
             "/v3/kv/deleterange": self.delete_range,
@@ -132,13 +134,17 @@ class Api:
             "/v3/cluster/member/promote": cluster.promote,
             **auth.methods(),
         }
-        self.streams: dict[str, StreamHandler] = {
+        streams: dict[str, StreamHandler] = {
+            "/grpc.health.v1.Health/Watch": health_service.watch,
             "/v3/watch": self.watch,
             "/v3/lease/keepalive": leases.keep_alive,
             "/v3/election/observe": elections.observe,
             "/v3/maintenance/snapshot": maintenance.snapshot,
         }
-        assert {*unary, *self.streams} == BY_KEY.keys(), "each method has one handler"
+        assert {*unary, *streams} == BY_KEY.keys(), "each method has one handler"
+        self.streams = {
+            method: requiring_leader(member, handle) for method, handle in streams.items()
+        }
         self.methods = {
             method: self._stopping_with_the_disk(method, handle)
             for method, handle in unary.items()

@@ -21,6 +21,7 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from splitbrain.node.lease.counts import LeaseCounts
 from splitbrain.node.messages.lease import (
     LeaseCheckpoint,
     LeaseCheckpointRequest,
@@ -55,6 +56,8 @@ class _Times:
     """When the remaining time is recorded next. 0: not at all."""
     recording: bool = False
     """Whether a checkpoint of the lease is proposed and not yet applied."""
+    end_proposed: bool = False
+    """Whether the end of the lease has been proposed since the time was started."""
 
 
 class Lessor:
@@ -88,6 +91,7 @@ class Lessor:
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
         """For each lease, the requests that wait for its end."""
         self._timer: Timer | None = None
+        self.counts = LeaseCounts()
         table.observer = self
 
     # --- the primary --------------------------------------------------------------
@@ -124,6 +128,8 @@ class Lessor:
     # --- changes of the table -----------------------------------------------------
 
     def granted(self, lease: Lease) -> None:
+        self.counts.granted += 1
+        self.counts.ttls_s[lease.ttl_s] += 1
         if self.primary_term:
             self._start(lease, lease.ttl_s * _S)
 
@@ -134,6 +140,7 @@ class Lessor:
             self._schedule_checkpoint(lease.id, times)
 
     def removed(self, lease_id: int) -> None:
+        self.counts.revoked += 1
         self._times.pop(lease_id, None)
         self._wake_waiting(lease_id)
 
@@ -157,6 +164,7 @@ class Lessor:
 
     def renew(self, lease: Lease) -> None:
         """Start the time of the lease again."""
+        self.counts.renewed += 1
         self._start(lease, lease.ttl_s * _S)
 
     def remaining_s(self, lease: Lease) -> int:
@@ -234,6 +242,9 @@ class Lessor:
 
     def _propose_end(self, lease_id: int, now: int) -> None:
         times = self._times[lease_id]
+        if not times.end_proposed:
+            times.end_proposed = True
+            self.counts.expired += 1
         times.end_ns = now + EXPIRY_RETRY_NS
         heapq.heappush(self._due, (times.end_ns, lease_id))
         try:

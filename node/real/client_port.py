@@ -19,6 +19,7 @@ from aiohttp.web_protocol import RequestHandler
 from splitbrain.node.api.grpc_server import GrpcServer
 from splitbrain.node.api.http import HttpGateway
 from splitbrain.node.api.http_log import http_logger
+from splitbrain.node.api.keepalive import Keepalive
 from splitbrain.node.api.ports import Log
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.api.world import Carriers
@@ -117,14 +118,17 @@ def _http_server(http: HttpGateway, log: Log) -> web.Server:
 class ClientPort:
     """Serves one `Api` by the given carriers. `listen` opens its port."""
 
-    def __init__(self, api: Api, log: Log, carriers: Carriers, tls: Tls | None) -> None:
+    def __init__(
+        self, api: Api, log: Log, carriers: Carriers, *, tls: Tls | None, keepalive: Keepalive
+    ) -> None:
         self._tls = None if tls is None else TlsListener(tls, self._protocol, log)
         self._by_certificate = tls is not None and tls.settings.client_cert_auth
         self._gateway = HttpGateway(api, log)
         self._http = None if carriers is Carriers.GRPC else _http_server(self._gateway, log)
         self._splices = None if carriers is Carriers.HTTP else Splices(log)
         self._grpc = (
-            None if self._splices is None else GrpcServer(api, log, self._splices.common_name)
+            None if self._splices is None
+            else GrpcServer(api, log, self._splices.common_name, keepalive)
         )
         self._undecided: dict[asyncio.Transport, None] = {}
         self._listener: asyncio.Server | None = None
@@ -167,7 +171,13 @@ class ClientPort:
 
 
 async def serve(
-    url: str, api: Api, log: Log, carriers: Carriers = Carriers.BOTH, tls: Tls | None = None
+    url: str,
+    api: Api,
+    log: Log,
+    carriers: Carriers = Carriers.BOTH,
+    *,
+    tls: Tls | None = None,
+    keepalive: Keepalive | None = None,
 ) -> Closable:
     """Serve `api` at `url`, and return what closes the port. Raises AddressInUse.
 
@@ -175,6 +185,6 @@ async def serve(
 
     `log` gets one line for each malformed request.
     """
-    port = ClientPort(api, log, carriers, tls)
+    port = ClientPort(api, log, carriers, tls=tls, keepalive=keepalive or Keepalive())
     await port.listen(url)
     return port

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+from splitbrain.node.api.keepalive import Keepalive
 from splitbrain.node.api.ports import Log
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.api.world import Carriers
@@ -39,17 +40,26 @@ class _PeerListener:
 class RealNetwork:
     """The network of the operating system. `log` writes a line of the member's log.
 
-    `open_tls` must be called before a https URL is used.
+    `configure` must be called before a https URL is used.
     """
 
     def __init__(self, random: Random, log: Log) -> None:
         self._random = random
         self._log = log
+        self._keepalive = Keepalive()
         self._client_tls: Tls | None = None
         self._peer_tls: Tls | None = None
 
-    def open_tls(self, config: Config) -> None:
-        """Load the certificates that `config` names, or make them. Raises ConfigError."""
+    def configure(self, config: Config) -> None:
+        """Use the settings of `config` about connections. Load the certificates, or make them.
+
+        Raises ConfigError.
+        """
+        self._keepalive = Keepalive(
+            min_time_ms=config.keepalive_min_time_ms,
+            interval_ms=config.keepalive_interval_ms,
+            timeout_ms=config.keepalive_timeout_ms,
+        )
         clients = (*config.listen_client_urls, *config.listen_client_http_urls)
         self._client_tls = self._tls(config, config.client_tls, clients, "client")
         self._peer_tls = self._tls(config, config.peer_tls, config.listen_peer_urls, "peer")
@@ -115,10 +125,10 @@ class RealNetwork:
         # that the members find each other and elect a leader in the meantime.
         serve = await asyncio.to_thread(_import_servers)
         tls = self._client_tls if url.startswith("https://") else None
-        return await serve(url, api, self._log, carriers, tls)
+        return await serve(url, api, self._log, carriers, tls=tls, keepalive=self._keepalive)
 
 
-def _import_servers() -> Callable[[str, Api, Log, Carriers, Tls | None], Awaitable[Closable]]:
+def _import_servers() -> Callable[..., Awaitable[Closable]]:
     # Otherwise grpcio writes lines of another format into the member's log.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from splitbrain.node.real.client_port import serve

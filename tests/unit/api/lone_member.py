@@ -78,6 +78,7 @@ class LoneMember:
     cluster_id = 11
     member_id = 12
     request_bytes_max = 1_572_864
+    election_timeout_s = 0.02
     txn_operations_max = 128
     watch_progress_interval_ms = 10
     watch_buffer_bytes = 1 << 20

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from splitbrain.node.api.v3_service import Api
-from splitbrain.node.messages import auth, cluster, election, errors, lease, lock, rpc
+from splitbrain.node.messages import auth, cluster, election, errors, health, lease, lock, rpc
 from splitbrain.node.messages.errors import RpcError
 from tests.unit.api.lone_member import LoneMember
 
@@ -112,6 +112,7 @@ def test_an_unknown_sort_target_is_refused_if_the_range_is_sorted() -> None:
 def test_every_method_has_a_handler_that_takes_a_decoded_request() -> None:
     api = Api(LoneMember())
     empty = {
+        "/grpc.health.v1.Health/Check": health.HealthCheckRequest(),
         "/v3/kv/put": rpc.PutRequest(key=b"a"),
         "/v3/kv/range": rpc.RangeRequest(key=b"a"),
         "/v3/kv/deleterange": rpc.DeleteRangeRequest(key=b"a"),
@@ -168,6 +169,9 @@ def test_every_method_has_a_handler_that_takes_a_decoded_request() -> None:
         if method in ("/v3/auth/enable", "/v3/auth/authenticate"):
             continue  # afterwards the other requests would need a token
         response: Any = asyncio.run(api.methods[method](request))  # type: ignore[arg-type]
-        # As in etcd, these two responses have no header.
-        bare = method in ("/v3/maintenance/defragment", "/v3/maintenance/transfer-leadership")
+        # As in etcd, these responses have no header.
+        bare = method in (
+            "/v3/maintenance/defragment", "/v3/maintenance/transfer-leadership",
+            "/grpc.health.v1.Health/Check",
+        )
         assert bare or response.header.member_id == 12

@@ -9,6 +9,7 @@ from splitbrain.node.messages.lease import (
     LeaseExpireRequest,
     LessorRequest,
 )
+from splitbrain.node.metrics import Metrics
 from splitbrain.node.mvcc.lease_table import LeaseTable
 from splitbrain.node.raft.errors import DropReason, ProposalDropped
 from splitbrain.node.storage.memory_backend import MemoryBackend
@@ -191,3 +192,22 @@ def test_many_leases_end_over_several_ticks() -> None:
     assert len(given.ends()) == EXPIRIES_AT_ONCE
     given.clock.advance(0.5)
     assert sorted(given.ends()) == list(range(1, EXPIRIES_AT_ONCE + 11))
+
+
+def test_the_lessor_counts_what_happens_to_leases() -> None:
+    given = LessorOfTests()
+    given.lead(3)
+    lease = given.table.grant(1, 2)
+    given.table.grant(2, 2)
+    given.lessor.renew(lease)
+    given.clock.advance(10)
+    given.table.remove(1)
+    counts = given.lessor.counts
+    assert (counts.granted, counts.renewed, counts.expired, counts.revoked) == (2, 1, 2, 1)
+    metrics = Metrics()
+    metrics.follow_leases(counts)
+    lines = metrics.render().decode().splitlines()
+    assert "etcd_debugging_lease_granted_total 2.0" in lines
+    assert "etcd_server_lease_expired_total 2.0" in lines
+    assert 'etcd_debugging_lease_ttl_total_bucket{le="1.0"} 0.0' in lines
+    assert 'etcd_debugging_lease_ttl_total_bucket{le="2.0"} 2.0' in lines

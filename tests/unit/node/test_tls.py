@@ -256,7 +256,7 @@ def test_a_self_signed_certificate_is_made_once(tmp_path: Path) -> None:
         port = free_port()
         url = f"https://127.0.0.1:{port}"
         network = RealNetwork(Random(1), lambda *_, **__: None)
-        network.open_tls(config(tmp_path, client_urls=(url,), client=TlsSettings(auto=True)))
+        network.configure(config(tmp_path, client_urls=(url,), client=TlsSettings(auto=True)))
         listening = await network.serve_clients(url, Api(LoneMember()))
         made = (tmp_path / "fixtures/client/cert.pem").read_bytes()
         try:
@@ -305,7 +305,7 @@ def delivers(
     async def work() -> bool:
         networks = [RealNetwork(Random(1), log) for _ in range(2)]
         for network, settings in zip(networks, (listening, dialling), strict=True):
-            network.open_tls(config(folder, peer=settings))
+            network.configure(config(folder, peer=settings))
         arrived = asyncio.Event()
 
         def accept(hello: bytes) -> Callable[[bytes], None]:

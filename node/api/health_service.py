@@ -1,0 +1,32 @@
+"""gRPC's health service, which load balancers and clients ask whether to use this member.
+
+As in etcd 3.5.1, the whole server (the empty service name) always serves, and no other service is
+known. `/health` of the HTTP port tells more about the member.
+
+Source: grpc.health.v1; etcd 3.5.1, `server/etcdserver/api/v3rpc/grpc.go`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from splitbrain.node.messages.errors import Code, RpcError
+from splitbrain.node.messages.health import (
+    HealthCheckRequest,
+    HealthCheckResponse,
+    ServingStatus,
+)
+
+
+async def check(request: HealthCheckRequest) -> HealthCheckResponse:
+    if request.service:
+        raise RpcError(Code.NOT_FOUND, "unknown service")
+    return HealthCheckResponse(ServingStatus.SERVING)
+
+
+async def watch(request: HealthCheckRequest) -> AsyncGenerator[HealthCheckResponse, None]:
+    """Yield the status of a service, which does not change, and stay open."""
+    known = not request.service
+    yield HealthCheckResponse(ServingStatus.SERVING if known else ServingStatus.SERVICE_UNKNOWN)
+    await asyncio.Event().wait()
