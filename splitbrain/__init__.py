@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     from splitbrain.harness.store.records import FaultCount, Results
     from splitbrain.harness.store.run_folder import RunFolder
     from splitbrain.harness.systems.cluster import ProcessCluster
+    from splitbrain.harness.systems.hosts.host import Host
+    from splitbrain.harness.systems.hosts.remote_processes import (
+        RemoteMember,
+        RemoteProcesses,
+    )
     from splitbrain.harness.systems.local_processes import (
         LocalMember,
         LocalProcesses,
@@ -128,6 +133,12 @@ _MODULES = {
     ),
     "splitbrain.harness.clients.any_store.store_client": (
         "Client", "Definite", "Invocation", "StoreClient",
+    ),
+    "splitbrain.harness.systems.hosts.host": (
+        "Host",
+    ),
+    "splitbrain.harness.systems.hosts.remote_processes": (
+        "RemoteMember", "RemoteProcesses",
     ),
     "splitbrain.harness.systems.local_processes": (
         "LocalMember", "LocalProcesses", "ProxiedProcesses",
@@ -273,6 +284,7 @@ __all__ = [
     "Header",
     "History",
     "HistoryError",
+    "Host",
     "Invocation",
     "KeyValue",
     "Kill",
@@ -300,6 +312,8 @@ __all__ = [
     "PutResult",
     "Range",
     "RangeResult",
+    "RemoteMember",
+    "RemoteProcesses",
     "Request",
     "Result",
     "Results",

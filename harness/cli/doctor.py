@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -76,6 +77,8 @@ def machine_rows() -> Iterator[tuple[str, bool, str]]:
     yield "FUSE", os.access("/dev/fuse", os.R_OK | os.W_OK), "/dev/fuse"
     why = namespaces_missing()
     yield "network namespaces", not why, why or "for --network namespaces"
+    ssh = find_spec("asyncssh") is not None
+    yield "asyncssh", ssh, "members on other hosts" if ssh else "pip install 'splitbrain[ssh]'"
     yield "processors", True, f"{len(os.sched_getaffinity(0))} for this process"
 
 

@@ -41,7 +41,8 @@ def capabilities_of(options: Options) -> frozenset[str]:
     kind = system_class(options)
     if kind is None:
         return frozenset(KINDS)
-    return frozenset(name for name in KINDS if issubclass(kind, KINDS[name].needs))
+    supported = frozenset(name for name in KINDS if issubclass(kind, KINDS[name].needs))
+    return supported - frozenset(getattr(kind, "unsupported_faults", ()))
 
 
 def system_class(options: Options) -> type | None:

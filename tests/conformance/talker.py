@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from typing import Any
@@ -67,10 +68,14 @@ async def main() -> None:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
-            answer = await talker.answer(json.loads(line))
+            command = json.loads(line)
+            if command["do"] == "end":
+                os._exit(7)
+            answer = await talker.answer(command)
             writer.write(json.dumps(answer).encode() + b"\n")
         writer.close()
 
+    print("marker: the member has started", flush=True)
     await asyncio.start_server(echo, host, peer)
     await (await asyncio.start_server(serve, host, control)).serve_forever()
 

@@ -37,6 +37,7 @@ from splitbrain.harness.systems.networks.ruleset import (
     is_broken,
     is_slow,
     ruleset,
+    streams_in,
 )
 from splitbrain.harness.systems.networks.slow_process import SlowProcess
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
@@ -222,11 +223,7 @@ class Namespaces:
         text = self._in_space_of(
             member, ("ss", "-tnHO", "state", "established", "dst", link[1])
         )
-        ends = [line.split()[2:4] for line in text.splitlines()]
-        return tuple(
-            Stream(link[0], int(here.rpartition(":")[2]), link[1], int(there.rpartition(":")[2]))
-            for here, there in ends
-        )
+        return streams_in(text, link)
 
     def _end_sockets(self, member: MemberName, link: Link) -> None:
         """End the connections of `member` with the link's target at this end, without notice.

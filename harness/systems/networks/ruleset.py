@@ -17,6 +17,13 @@ SLOW_MARK = 1
 """The mark of packets that a process delays before it passes them on."""
 SLOW_INTERFACE = "slow"
 _PARTS_OF_ALL = 100_000
+_NOT_DELAYED = f'iifname != "{SLOW_INTERFACE}"'
+_CONDITIONS = {
+    "forward": _NOT_DELAYED, "marks": _NOT_DELAYED, "input": 'iifname != "lo"',
+    "output": 'oifname != "lo"',
+}
+"""Chain → the packets to which its rules apply. Packets that were delayed come back from the slow
+interface. The refusal of a packet that this host has sent itself takes the loopback interface."""
 
 Link = tuple[str, str]
 """The addresses of source and target."""
@@ -36,6 +43,7 @@ def ruleset(
     hooks: Iterable[str],
     states: Mapping[Link, LinkState],
     lost_streams: Mapping[Link, Iterable[Stream]],
+    table: str = TABLE,
 ) -> str:
     """The table with the rules of all links in the chains of `hooks`, such as `forward`.
 
@@ -50,21 +58,30 @@ def ruleset(
         f"ip saddr {link[0]} ip daddr {link[1]} meta mark set {SLOW_MARK}"
         for link, state in states.items() if is_slow(state)
     ]
-    lines = [f"table ip {TABLE} {{"]
+    lines = [f"table ip {table} {{"]
     lines += [f"  counter {counter(link)} {{ }}" for link in states]
     for hook in hooks:
         lines += [f"  chain {hook} {{ type filter hook {hook} priority 0; }}"]
     lines += ["  chain marks { type filter hook prerouting priority -150; }", "}"]
     for hook in (*hooks, "marks"):
-        lines.append(f"flush chain ip {TABLE} {hook}")
+        lines.append(f"flush chain ip {table} {hook}")
     for hook in hooks:
         lines += [
-            f"add rule ip {TABLE} {hook} iifname != \"{SLOW_INTERFACE}\" {rule}" for rule in rules
+            f"add rule ip {table} {hook} {_CONDITIONS[hook]} {rule}" for rule in rules
         ]
     lines += [
-        f"add rule ip {TABLE} marks iifname != \"{SLOW_INTERFACE}\" {mark}" for mark in marks
+        f"add rule ip {table} marks {_CONDITIONS['marks']} {mark}" for mark in marks
     ]
     return "\n".join(lines) + "\n"
+
+
+def streams_in(text: str, link: Link) -> tuple[Stream, ...]:
+    """The connections between the ends of `link` in the output of `ss -tnHO state established`."""
+    ends = [line.split()[2:4] for line in text.splitlines()]
+    return tuple(
+        Stream(link[0], int(here.rpartition(":")[2]), link[1], int(there.rpartition(":")[2]))
+        for here, there in ends
+    )
 
 
 def counter(link: Link) -> str:
@@ -92,10 +109,10 @@ def _rules(link: Link, states: Mapping[Link, LinkState]) -> Iterator[str]:
     if is_broken(link, states):
         yield f"{packets} meta l4proto tcp {count} reject with tcp reset"
         yield f"{packets} {count} reject"
-    elif state.black_hole or not state.open:
+    elif state.black_hole or not state.open or state.lost_percent >= 100:
         yield f"{packets} {count} drop"
     elif state.lost_percent:
-        parts = max(round(min(state.lost_percent, 100.0) / 100 * _PARTS_OF_ALL), 1)
+        parts = min(max(round(state.lost_percent / 100 * _PARTS_OF_ALL), 1), _PARTS_OF_ALL - 1)
         yield f"{packets} numgen random mod {_PARTS_OF_ALL} < {parts} {count} drop"
 
 

@@ -37,6 +37,8 @@ def test_packets_are_lost_at_random_and_slow_ones_are_marked() -> None:
     assert rules(AB=LinkState(lost_percent=2.5)) == [
         "forward ip saddr A ip daddr B numgen random mod 100000 < 2500 counter name c_A_to_B drop"
     ]
+    assert rules(AB=LinkState(lost_percent=100)) == rules(AB=LinkState(black_hole=True))
+    assert "< 99999 " in rules(AB=LinkState(lost_percent=99.9999))[0]
     assert rules(AB=LinkState(delay_ms=1)) == ["marks ip saddr A ip daddr B meta mark set 1"]
     assert rules(AB=LinkState(corrupt_percent=1)) == rules(AB=LinkState(delay_ms=1))
 

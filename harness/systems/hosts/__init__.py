@@ -1,0 +1,1 @@
+"""Members on other hosts, which are reached over SSH."""

@@ -1,0 +1,116 @@
+"""The base class of a store whose members run on other hosts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+from splitbrain.harness.errors import SystemFailed
+from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.systems.hosts.host import Host, hosts_of
+from splitbrain.harness.systems.hosts.host_network import HostNetwork
+from splitbrain.harness.systems.hosts.remote_tree import RemoteTree
+from splitbrain.harness.systems.member_processes import MemberProcesses
+from splitbrain.harness.systems.networks.namespaces import FIRST_PORT
+from splitbrain.nemesis.capabilities import LinkState
+from splitbrain.nemesis.fault import MemberName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteMember:
+    """A member: its host, its folder on the host, and its ports by name."""
+
+    name: MemberName
+    number: int
+    """The place of the member among the members, from 1."""
+    host: str
+    """The address of the host, on which the member listens."""
+    folder: PurePosixPath
+    """The folder of the member on the host. It is removed at the end."""
+    ports: Mapping[str, int]
+
+    @property
+    def data(self) -> PurePosixPath:
+        return self.folder / "data"
+
+
+class RemoteProcesses(MemberProcesses[RemoteMember]):
+    """A store whose members run on other hosts; implements kill, pause, partitions and loss.
+
+    The hosts are given by `--system-option hosts=…`, or by the method `hosts`. Each member has a
+    host of its own. The logs of the members are in the folder of the run.
+    """
+
+    unsupported_faults: ClassVar[Collection[str]] = ("latency", "corruption", "slow_receiver")
+    """Kinds of faults that the class cannot inject although it has the methods."""
+
+    def __init__(
+        self, *, members: Sequence[MemberName], folder: Path, options: Options, **_: object
+    ) -> None:
+        self._hosts_network: HostNetwork | None = None
+        super().__init__(members=members, folder=folder, options=options)
+
+    # --- defined by the store ------------------------------------------------------------
+
+    def hosts(self) -> Sequence[Host]:
+        """The hosts of the members, in order. By default those of `--system-option hosts=…`."""
+        return hosts_of(self.options.system_options)
+
+    def files(self, member: RemoteMember) -> Mapping[str, str | bytes | Path]:
+        """The files that are copied into the member's folder before its first start.
+
+        Path relative to the folder → the content, or the path of a local file or folder.
+        """
+        return {}
+
+    def environment(self, member: RemoteMember) -> Mapping[str, str]:
+        """Environment variables of the member's processes, besides those of the login."""
+        return {}
+
+    # --- faults of links -----------------------------------------------------------------
+
+    async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
+        """Set the state of the link from `source` to `target`."""
+        await self._network_of_hosts().set_link(source, target, state)
+
+    def link_effects(self, source: MemberName, target: MemberName) -> int:
+        """How many packets the faults of the link have changed so far."""
+        return self._network_of_hosts().link_effects(source, target)
+
+    # --- start and stop ------------------------------------------------------------------
+
+    def _make_network(self) -> HostNetwork:
+        first = int(self.options.system_options.get("first_port", FIRST_PORT))
+        self._hosts_network = HostNetwork(self.hosts(), first)
+        return self._hosts_network
+
+    async def _place(self, name: MemberName, number: int) -> RemoteMember:
+        network = self._network_of_hosts()
+        ends = await network.endpoints(name, self.ports)
+        (self.folder / name).mkdir(parents=True, exist_ok=True)
+        return RemoteMember(
+            name=name, number=number, host=ends.host, folder=network.of(name).folder / name,
+            ports=ends.ports,
+        )
+
+    async def _prepare(self, place: RemoteMember) -> None:
+        await super()._prepare(place)
+        connection = self._network_of_hosts().of(place.name)
+        await connection.upload(self.files(place), place.folder)
+
+    async def _start_process(
+        self, place: RemoteMember, command: Sequence[str], log: Path
+    ) -> RemoteTree:
+        connection = self._network_of_hosts().of(place.name)
+        return await connection.start(command, self.environment(place), place.folder, log)
+
+    def data_path(self, member: MemberName) -> Path:
+        return Path(os.devnull)
+
+    def _network_of_hosts(self) -> HostNetwork:
+        if self._hosts_network is None:
+            raise SystemFailed("the cluster has no network yet")
+        return self._hosts_network
