@@ -5,13 +5,14 @@ Source: ip-netns(8), nft(8).
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
 REQUIRES = "root, and Debian's iproute2 and nftables"
-PROGRAMS = ("ip", "ss", "nft", "nsenter")
+PROGRAMS = ("ip", "ss", "nft", "nsenter", "unshare")
 FOLDER = Path("/run/netns")
 TUN = Path("/dev/net/tun")
 _ADMINISTRATORS = (12, 21)
@@ -31,7 +32,29 @@ def missing() -> str:
         )
     if not os.access(TUN, os.R_OK | os.W_OK):
         return f"network namespaces need {TUN}, for slow links"
-    return ""
+    return _refused()
+
+
+@functools.cache
+def _refused() -> str:
+    """Why a trial in a namespace that ends at once fails; "" if it succeeds."""
+    trial = (
+        "ip link add end0 type veth peer name end1 && nft add table ip t && "
+        "nft add chain ip t c '{ type filter hook forward priority 0; }' && "
+        "nft add rule ip t c meta l4proto tcp numgen random mod 9 \\< 5 reject with tcp reset"
+    )
+    words = (found("unshare") or "unshare", "--net", "--", "sh", "-c", trial)
+    environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+    try:
+        done = subprocess.run(
+            words, check=False, capture_output=True, text=True, timeout=TIMEOUT_S, env=environment
+        )
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        return f"a trial of a network namespace fails: {problem}"
+    if done.returncode == 0:
+        return ""
+    why = " ".join(done.stderr.split())[:200]
+    return f"a trial of a network namespace fails, so this kernel may lack something: {why}"
 
 
 def found(program: str) -> str | None:

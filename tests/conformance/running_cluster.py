@@ -16,6 +16,7 @@ import pytest
 
 from splitbrain.harness.systems.cluster import ProcessCluster
 from splitbrain.harness.systems.etcd import Etcd
+from splitbrain.harness.systems.networks.network import LOOPBACK
 from splitbrain.harness.systems.python_node import PythonNode
 from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
@@ -87,11 +88,12 @@ class Running:
 
 @asynccontextmanager
 async def cluster(
-    make: Callable[..., ProcessCluster], folder: Path, *, mounted_disks: bool = False
+    make: Callable[..., ProcessCluster], folder: Path, *, mounted_disks: bool = False,
+    network: str = LOOPBACK,
 ) -> AsyncIterator[Running]:
     settings = ClusterSettings(
         members=("n1", "n2", "n3"), folder=folder, heartbeat_ms=50, election_ms=ELECTION_MS,
-        mounted_disks=mounted_disks,
+        mounted_disks=mounted_disks, network=network,
     )
     system = make(settings)
     running = Running(system, aiohttp.ClientSession())

@@ -13,16 +13,21 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from random import Random
 from typing import Literal
 
 import pytest
 
-from splitbrain import LinkState, LocalMember, ProxiedProcesses
+from splitbrain import LinkState, LocalMember, Partition, ProxiedProcesses
 from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.systems.networks.network import NAMESPACES
 from splitbrain.harness.systems.process import python_env
+from splitbrain.harness.systems.python_node import PythonNode
 from splitbrain.nemesis.capabilities import NORMAL
+from splitbrain.nemesis.injection.registry import inject
 from splitbrain.nemesis.linux import namespaces
 from splitbrain.nemesis.linux.journal import undo_leftovers
+from tests.conformance.running_cluster import cluster
 
 needs_namespaces = pytest.mark.skipif(bool(namespaces.missing()), reason=namespaces.missing())
 TALKER = Path(__file__).with_name("talker.py")
@@ -221,6 +226,27 @@ def test_members_in_namespaces_can_be_cut_off_from_their_clients(tmp_path: Path)
             await system.stop()
 
     asyncio.run(asyncio.wait_for(main(), 60))
+
+
+@needs_namespaces
+def test_a_cluster_in_namespaces_replaces_a_leader_that_is_cut_off(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with cluster(PythonNode, tmp_path, network=NAMESPACES) as running:
+            old = await running.leader()
+            assert await running.put(old)
+            cut = await inject(Partition("isolate_leader"), running.in_force, Random(1))
+            new = await running.leader(other_than=old)
+            assert await running.put(new)
+            assert not await running.put(old, timeout_s=0.5)
+            assert cut.effect()
+            await cut.undo()
+            await running.agreement()
+            apart = await inject(Partition("clients", on=(new,)), running.in_force, Random(1))
+            assert not await running.put(new, timeout_s=0.5)
+            await apart.undo()
+            await running.agreement()
+
+    asyncio.run(asyncio.wait_for(main(), 90))
 
 
 START_AND_WAIT = """

@@ -20,6 +20,8 @@ QUEUE_BYTES_MAX = 4 * 1024 * 1024
 """The limit of the queue. A link of 40 MB/s with a delay of 100 ms has 4 MB in flight."""
 
 _END = b""
+_RECEIVE_BUFFER_BYTES_MIN = 128 * 1024
+"""Two segments of loopback. With less, the sender waits for its timer before each segment."""
 _SO_BUF_LOCK = 72
 """Source: asm-generic/socket.h."""
 
@@ -116,6 +118,7 @@ class Lane:
         sock = source.get_extra_info("socket")
         with contextlib.suppress(OSError):
             if size:
+                size = max(size, _RECEIVE_BUFFER_BYTES_MIN)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
             else:  # the kernel chooses the size again
                 sock.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
