@@ -41,14 +41,18 @@ from splitbrain.nemesis.fault import (
     AtStep,
     ClockDrift,
     ClockJump,
+    Corruption,
     DiskFault,
     Fault,
+    HalfOpen,
     Kill,
     Latency,
+    PacketLoss,
     Partition,
     Pause,
     PowerLoss,
     ScheduledFault,
+    SlowReceiver,
 )
 from splitbrain.node.failpoint import FAILPOINTS
 
@@ -56,6 +60,8 @@ KEYS = {"kv": "k{:03d}", "register": "r0.{}"}
 """Workload → the format of its keys. The checkers of these workloads judge the operations that
 `requests` draws."""
 FAULTS = ("kill", "pause", "partition", "latency", "power", "clock", "drift", "disk", "step")
+ACCEPTED_FAULTS = (*FAULTS, "loss", "corruption", "half_open", "slow_receiver")
+"""The kinds of faults that can be drawn. Those outside `FAULTS` are drawn only if named."""
 HOLD_MS = (1, 2_000)
 """The least and the longest duration of a fault."""
 PERCENTS = (1.0, 20.0, 100.0)
@@ -113,9 +119,9 @@ def schedules(
     """
     if workload not in KEYS:
         raise BadArguments(f"workload={workload!r}: expected one of {', '.join(KEYS)}")
-    unknown = [name for name in faults if name not in FAULTS]
+    unknown = [name for name in faults if name not in ACCEPTED_FAULTS]
     if unknown:
-        raise BadArguments(f"faults: {unknown[0]!r} is not one of {', '.join(FAULTS)}")
+        raise BadArguments(f"faults: {unknown[0]!r} is not one of {', '.join(ACCEPTED_FAULTS)}")
     count = draw(st.sampled_from(sorted(nodes)))
     members = tuple(f"n{number}" for number in range(1, count + 1))
     names = [KEYS[workload].format(number) for number in range(keys)]
@@ -215,6 +221,15 @@ def _fault_of(kind: str, members: Sequence[str], operations: int) -> st.SearchSt
                              how=st.sampled_from(("cut", "black_hole")), on=one)
         case "latency":
             return st.builds(Latency, delay_ms=st.integers(1, 200), jitter_ms=st.just(0), on=on)
+        case "loss":
+            return st.builds(PacketLoss, percent=st.sampled_from(PERCENTS), on=on)
+        case "corruption":
+            return st.builds(Corruption, percent=st.sampled_from(PERCENTS), on=on)
+        case "half_open":
+            return st.builds(HalfOpen, on=on)
+        case "slow_receiver":
+            rates = st.sampled_from((4_096, 65_536))
+            return st.builds(SlowReceiver, rate_bytes_per_s=rates, on=on)
         case "power":
             return st.builds(PowerLoss, on=on)
         case "clock":

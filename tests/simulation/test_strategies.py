@@ -41,6 +41,16 @@ def test_no_schedule_breaks_the_correct_member(schedule: Schedule) -> None:
     check_schedule(schedule)
 
 
+@settings(deadline=None, max_examples=8, derandomize=True)
+@given(schedules(
+    time_limit_ms=800, operations_max=10,
+    faults=("loss", "corruption", "half_open", "slow_receiver"),
+))
+def test_no_fault_of_packets_or_connections_breaks_the_correct_member(schedule: Schedule) -> None:
+    assert parse_schedule(as_text(schedule)) == schedule
+    check_schedule(schedule)
+
+
 @settings(deadline=None, max_examples=60, derandomize=True)
 @given(schedules(workload="register"))
 def test_a_drawn_schedule_can_be_written_and_executed(schedule: Schedule) -> None:
