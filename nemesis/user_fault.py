@@ -20,13 +20,14 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import TARGETS, ScheduledFault, Target, UserFault
 
+T = TypeVar("T")
 METHODS = ("inject", "heal")
 
 
@@ -69,10 +70,7 @@ def load_class(path: str) -> type:
 def make(fault: UserFault) -> Any:
     """An object of the fault's class. Raises FaultError if its constructor refuses the fields."""
     kind = load_class(fault.path)
-    try:
-        return kind(**fault.fields)
-    except TypeError as problem:
-        raise FaultError(f"the fault {fault.path} refuses its fields: {problem}") from problem
+    return _called(f"the fault {fault.path} refuses its fields", lambda: kind(**fault.fields))
 
 
 def targets_of(kind: type, drawn_by_default: Sequence[Target]) -> Sequence[Target]:
@@ -91,7 +89,7 @@ def drawn(path: str, kind: type, target: Target) -> Callable[[Random], UserFault
     draw: Callable[[Random], object] = getattr(kind, "draw", lambda _: {})
 
     def draw_fault(random: Random) -> UserFault:
-        fields = msgspec.to_builtins(draw(random))
+        fields = _called(f"{path}.draw failed", lambda: msgspec.to_builtins(draw(random)))
         if not isinstance(fields, dict):
             raise FaultError(f"{path}.draw returned {fields!r:.100}; expected a dictionary")
         return UserFault(target, path=path, fields=fields)
@@ -104,12 +102,22 @@ def scheduled_by(
     members: Sequence[str],
 ) -> tuple[ScheduledFault, ...]:
     """The faults that the user's function at `path` returns for a run."""
-    found = function(random, duration_ms, tuple(members))
-    faults = tuple(found) if isinstance(found, Iterable) else ()
-    wrong = [one for one in faults if not isinstance(one, ScheduledFault)]
-    if wrong or not isinstance(found, Iterable):
-        raise FaultError(
-            f"{path} returned {(wrong or [found])[0]!r:.100}; expected objects of "
-            "splitbrain.ScheduledFault"
-        )
-    return faults
+    def all_of_them() -> tuple[object, ...]:
+        found = function(random, duration_ms, tuple(members))
+        return tuple(found) if isinstance(found, Iterable) else (found,)
+
+    faults = _called(f"{path} failed", all_of_them)
+    for one in faults:
+        if not isinstance(one, ScheduledFault):
+            raise FaultError(
+                f"{path} returned {one!r:.100}; expected objects of splitbrain.ScheduledFault"
+            )
+    return tuple(one for one in faults if isinstance(one, ScheduledFault))
+
+
+def _called(what: str, function: Callable[[], T]) -> T:
+    """The result of `function`, which calls code of the user. Raises FaultError if that fails."""
+    try:
+        return function()
+    except Exception as problem:
+        raise FaultError(f"{what}: {type(problem).__name__}: {problem}") from problem

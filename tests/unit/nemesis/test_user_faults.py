@@ -40,6 +40,9 @@ class Needy(Mine):
     from splitbrain.nemesis.capabilities import Powered as needs
 class Fielded(Mine):
     def __init__(self, size): ...
+class DrawFails(Mine):
+    @staticmethod
+    def draw(random): return 1 / 0
 A_NUMBER = 7
 def wrong(random, duration_ms, members): return [7]
 """
@@ -134,6 +137,7 @@ def test_a_fault_that_fails_is_healed(module: Callable[[str], str]) -> None:
     ("NoHeal", "has no method heal"),
     ("A_NUMBER", "expected a class or a function"),
     ("wrong", "returned 7; expected objects of splitbrain.ScheduledFault"),
+    ("DrawFails", "draw failed: ZeroDivisionError"),
     ("Needy", "lacks the methods of Powered"),
     ("Fielded", "refuses its fields"),
 ])
