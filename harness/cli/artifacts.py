@@ -9,6 +9,7 @@ import click
 
 from splitbrain.harness.cli.runs import store_folder, store_option
 from splitbrain.harness.cli.time_option import moment
+from splitbrain.harness.counted import counted
 
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 ANNOTATE_VARIABLE = "GITHUB_ACTIONS"
@@ -75,6 +76,6 @@ def command(
             file_of_step.write(text)
     if annotate if annotate is not None else bool(os.environ.get(ANNOTATE_VARIABLE)):
         click.echo("".join(f"{line}\n" for line in workflow_commands(findings)), nl=False)
-    counted = ", ".join(f"{count:,} {word}" for word, count in findings.counts.items() if count)
-    click.echo(f"{findings.total:,} runs{f': {counted}' if counted else ''}")
+    verdicts = ", ".join(f"{count:,} {word}" for word, count in findings.counts.items() if count)
+    click.echo(counted(findings.total, "run") + (f": {verdicts}" if verdicts else ""))
     return exit_code_of(findings.valid)

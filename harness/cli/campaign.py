@@ -11,6 +11,7 @@ import click
 
 from splitbrain.harness.cli.run_options import WORKERS_MAX, given, run_options
 from splitbrain.harness.cli.time_option import duration
+from splitbrain.harness.counted import counted
 from splitbrain.harness.errors import BadArguments
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ def command(
 
     chosen = given(options)
     _check_workers(workers, scheduler, fetch=fetch)
+    if limit is not None and not limit:
+        raise BadArguments("--time 0: expected more than 0")
     if resume:
         store, folder = _resumed(resume, chosen)
     else:
@@ -117,7 +120,7 @@ def command(
     if not quiet:
         click.echo(f"campaign {record.name}: {folder.path}")
         if campaign.done:
-            click.echo(f"continued after {len(campaign.done):,} runs")
+            click.echo(f"continued after {counted(len(campaign.done), 'run')}")
     execute = _execute(workers or 1, scheduler, store, fetch=fetch)
     interrupted = _run(campaign, budget, execute, quiet=quiet)
     if shrink_s and not interrupted:
@@ -285,8 +288,8 @@ def _run(campaign: RecordedCampaign, budget: Budget, execute: Execute, *, quiet:
                     click.echo("\n".join(_group_lines(one)), err=True)
                 if not quiet and now - printed >= PROGRESS_S:
                     printed = now
-                    click.echo(f"{len(campaign.done):,} runs in {now - began:,.0f} s, "
-                               f"{len(campaign.new_finds)} groups of failures")
+                    click.echo(f"{counted(len(campaign.done), 'run')} in {now - began:,.0f} s, "
+                               f"{counted(len(campaign.new_finds), 'group')} of failures")
                 stopping.check()
         except KeyboardInterrupt:
             return True
@@ -335,8 +338,8 @@ def _conclude(campaign: RecordedCampaign, record: CampaignRecord, *, interrupted
     from splitbrain.harness.exit_codes import EXIT_INTERRUPTED
 
     verdicts = Counter(one.row.verdict for one in campaign.done.values())
-    counted = ", ".join(f"{count:,} {word}" for word, count in sorted(verdicts.items()))
-    click.echo(f"{len(campaign.done):,} runs: {counted or 'none'}")
+    found = ", ".join(f"{count:,} {word}" for word, count in sorted(verdicts.items()))
+    click.echo(f"{counted(len(campaign.done), 'run')}: {found or 'none'}")
     new = campaign.new_finds
     known = len(campaign.found) - len(new)
     for group in new:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from splitbrain.harness.counted import counted
+
 if TYPE_CHECKING:
     from splitbrain.harness.cli.judging_progress import TerminalJudging
     from splitbrain.harness.judging.history_file import FileResult
@@ -186,7 +188,7 @@ def _print_file(checked: FileResult, picture: Path | None) -> int:
     read = checked.file
     model = f", {read.model}" if read.model else ""
     if len(read):
-        click.echo(f"{read.form}{model}: {len(read):,} operations")
+        click.echo(f"{read.form}{model}: {counted(len(read), 'operation')}")
     print_verdicts(verdict for verdict in checked.verdicts if verdict.applies)
     not_applicable = [verdict.checker for verdict in checked.verdicts if not verdict.applies]
     if not_applicable:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from splitbrain.harness.counted import counted
 from splitbrain.harness.errors import BadArguments
 
 
@@ -46,7 +47,7 @@ def command(path: Path, form: str, output: Path) -> int:
 
     file = find_history(path) or RunFolder(path).history
     count = export(file, output)
-    click.echo(f"{output}: {count:,} operations, {form}")
+    click.echo(f"{output}: {counted(count, 'operation')}, {form}")
     return 0
 
 

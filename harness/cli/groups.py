@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from splitbrain.harness.cli.runs import store_folder, store_option
+from splitbrain.harness.counted import counted
 
 
 @click.group("groups", short_help="List failures by their probable cause, and accept known ones.",
@@ -49,7 +50,7 @@ def command(
         click.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
         return 0
     hidden = len(groups.all()) - len(found)
-    click.echo(f"{len(found)} groups{f', and {hidden} accepted' if hidden else ''}")
+    click.echo(counted(len(found), "group") + (f", and {hidden} accepted" if hidden else ""))
     counts = _counts(folder)
     for one in found:
         click.echo("\n".join(_lines(groups, one, counts.get(one.name))))
@@ -182,9 +183,9 @@ def _as_json(folder: Path, groups: Any, group: Any) -> dict[str, Any]:
 def _lines(groups: Any, group: Any, count: Any) -> list[str]:
     from splitbrain.harness.schedule.command_line import shown
 
-    came = f"{count.runs:,} runs from {_day(count.first)} to {_day(count.last)}" if count else (
-        f"since {_day(group.first)}"
-    )
+    came = f"since {_day(group.first)}"
+    if count:
+        came = f"{counted(count.runs, 'run')} from {_day(count.first)} to {_day(count.last)}"
     lines = [f"{click.style(group.name, bold=True)}: {came}", f"    {group.because}"]
     if group.accepted:
         word = "accepted" if group.known() else "was accepted"
@@ -192,8 +193,9 @@ def _lines(groups: Any, group: Any, count: Any) -> list[str]:
     if group.shape:
         shape = group.shape
         lines.append(
-            f"    smallest: {shape.members} members, {len(shape.faults)} faults, "
-            f"{len(shape.functions)} operations{'' if shape.minimal else ' (not minimal)'}"
+            f"    smallest: {counted(shape.members, 'member')}, "
+            f"{counted(len(shape.faults), 'fault')}, {counted(len(shape.functions), 'operation')}"
+            f"{'' if shape.minimal else ' (not minimal)'}"
         )
     file = groups.schedule_file(group)
     command = f"splitbrain sim --schedule {shown(file)}" if file.is_file() else group.reproduce

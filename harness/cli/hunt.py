@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from splitbrain.harness.cli.run_options import given, run_options, simulated_alone
+from splitbrain.harness.counted import counted
 from splitbrain.harness.errors import BadArguments
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def command(budget: str, every: bool, adaptive: bool, **options: Any) -> int:
     chosen = _with_options_of_mutant({**given(options), "system": "simulated"})
     first = seed_or_drawn(chosen.pop("seed", None))
     results, describe = _adaptive(first, chosen) if adaptive else _static(first, chosen)
-    what = "runs" if adaptive else "seeds"
+    what = "run" if adaptive else "seed"
     tried = 0
     conditions: Counter[str] = Counter()
     with Stopping() as stopping:
@@ -98,11 +99,11 @@ def command(budget: str, every: bool, adaptive: bool, **options: Any) -> int:
         try:
             found, _, wall_s = hunt(results, budget_s, on_result)
         except KeyboardInterrupt:
-            click.echo(f"stopped after {tried} {what} from {first} on: no run was invalid")
+            click.echo(f"stopped after {counted(tried, what)} from {first} on: no run was invalid")
             click.echo("".join(f"{line}\n" for line in describe()), nl=False)
             _print_near(chosen.get("mutant", ""), conditions)
             return EXIT_INTERRUPTED
-    click.echo(f"{tried} {what} from {first} on, in {wall_s:.1f} s")
+    click.echo(f"{counted(tried, what)} from {first} on, in {wall_s:.1f} s")
     click.echo("".join(f"{line}\n" for line in describe()), nl=False)
     if found is None:
         click.echo("no run was invalid")

@@ -10,6 +10,7 @@ import click
 
 from splitbrain.harness.cli import runs_clean
 from splitbrain.harness.cli.time_option import moment
+from splitbrain.harness.counted import counted
 
 if TYPE_CHECKING:
     from splitbrain.harness.store.database.query import Filter, Page
@@ -151,10 +152,10 @@ def store_folder(store: Path | None) -> Path:
 
 
 def _print_page(folder: Path, page: Page) -> None:
-    counted = ", ".join(f"{count:,} {verdict}" for verdict, count in page.counts.items() if count)
+    verdicts = ", ".join(f"{count:,} {verdict}" for verdict, count in page.counts.items() if count)
     total = sum(page.counts.values())
     shown = "" if len(page.runs) == total else f"; the first {len(page.runs):,} follow"
-    click.echo(f"{total:,} runs{f': {counted}' if counted else ''}{shown}")
+    click.echo(counted(total, "run") + (f": {verdicts}" if verdicts else "") + shown)
     for run in page.runs:
         click.echo("\n".join(_lines(folder, run)))
 
@@ -198,7 +199,7 @@ def rebuild(store: Path | None) -> int:
     """
     from splitbrain.harness.store.database.database import rebuild as rebuild_database
 
-    click.echo(f"{rebuild_database(store_folder(store)):,} runs")
+    click.echo(counted(rebuild_database(store_folder(store)), "run"))
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from splitbrain.harness.cli.time_option import duration
+from splitbrain.harness.counted import counted
 
 
 @click.command("clean", short_help="Remove old runs from the store.")
@@ -56,5 +57,5 @@ def clean(
             raise BadArguments(f"a run cannot be removed: {problem}") from problem
     size = sum(run.size_bytes for run in removable) / 2**20
     verb = "would be removed" if dry_run else "removed"
-    click.echo(f"{len(removable)} runs {verb}, {size:,.1f} MiB")
+    click.echo(f"{counted(len(removable), 'run')} {verb}, {size:,.1f} MiB")
     return 0

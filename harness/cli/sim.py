@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from splitbrain.harness.cli.run_options import WORKERS_MAX, given, run_options, simulated_alone
+from splitbrain.harness.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,7 +129,7 @@ def _adaptive(chosen: dict[str, Any], runs: int, workers: int, *, quiet: bool) -
 
     seed = seed_or_drawn(chosen.pop("seed", None))
     if not quiet:
-        click.echo(f"adaptive campaign of {runs} runs from seed {seed}")
+        click.echo(f"adaptive campaign of {counted(runs, 'run')} from seed {seed}")
     scheduler = AdaptiveScheduler(seed, chosen)
     results = saving(adaptive_campaign(scheduler, runs, workers), chosen, seed)
     code = _summarized(results, chosen, runs, quiet=quiet)

@@ -19,5 +19,5 @@ def seed_or_drawn(given: int | None) -> int:
     if given is None:
         return secrets.randbits(SEED_BITS)
     if not SEED_MIN <= given <= SEED_MAX:
-        raise BadArguments(f"seed = {given}: expected an integer from {SEED_MIN} to {SEED_MAX}")
+        raise BadArguments(f"--seed {given}: expected an integer from {SEED_MIN} to {SEED_MAX}")
     return given

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from splitbrain.harness.counted import counted
 from splitbrain.harness.schedule.conditions import (
     IDEAL_DISK,
     IDEAL_NETWORK,
@@ -262,5 +263,5 @@ def describe(schedule: Schedule) -> str:
         (len(schedule.members), "member"), (faults, "fault"), (operations, "operation"),
         *([(len(schedule.watchers), "watcher")] if schedule.watchers else []),
     )
-    text = ", ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in counts)
+    text = ", ".join(counted(count, what) for count, what in counts)
     return f"{text}, {schedule.time_limit_ms / 1000:g} s"

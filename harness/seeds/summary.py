@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from splitbrain.checkers.verdict import merge
+from splitbrain.harness.counted import counted
 from splitbrain.harness.exit_codes import exit_code_of
 from splitbrain.harness.schedule.command_line import sim_line
 from splitbrain.harness.seeds.seed_runs import SeedResult
@@ -43,9 +44,10 @@ class Summary:
     def lines(self, elapsed_s: float, given: Mapping[str, Any]) -> Iterator[str]:
         done = ", ".join(f"{count:,} {outcome}" for outcome, count in self.operations.items())
         yield f"operations: {done or 'none'}"
+        speed = self.simulated_s / max(elapsed_s, 1e-9)
         yield (
-            f"{self.runs} runs, {self.simulated_s:,.0f} s simulated in {elapsed_s:.1f} s: "
-            f"{self.simulated_s / max(elapsed_s, 1e-9):.1f} simulated s per wall s"
+            f"{counted(self.runs, 'run')}, {self.simulated_s:,.0f} s simulated in "
+            f"{elapsed_s:.1f} s: {speed:.1f} simulated s per wall s"
         )
         yield from self._coverage()
         wrong = sorted(self.not_valid, key=lambda one: (one.valid is None, one.seed))

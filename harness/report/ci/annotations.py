@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from splitbrain.harness.counted import counted
 from splitbrain.harness.report.ci.findings import Finding, Findings
 
 ANNOTATIONS_MAX = 10
@@ -26,7 +27,8 @@ def workflow_commands(findings: Findings) -> Iterator[str]:
         yield f"::{command} title={title}::{_data(text)}"
     unknown = sum(run.valid is None for run in findings.runs)
     if unknown:
-        yield f"::warning title=Splitbrain::{unknown} runs are unknown"
+        verb = "is" if unknown == 1 else "are"
+        yield f"::warning title=Splitbrain::{counted(unknown, 'run')} {verb} unknown"
 
 
 def code_quality(findings: Findings, file: Path) -> bytes:

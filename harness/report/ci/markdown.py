@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from splitbrain.harness.counted import counted
 from splitbrain.harness.report.ci.findings import Finding, Findings
 from splitbrain.harness.store.run_row import RunRow
 
@@ -28,10 +29,10 @@ def summary(findings: Findings) -> str:
 
 def _lines(findings: Findings) -> Iterator[str]:
     word = {True: "valid", False: "invalid", None: "unknown"}[findings.valid]
-    counted = ", ".join(f"{count:,} {name}" for name, count in findings.counts.items() if count)
+    verdicts = ", ".join(f"{count:,} {name}" for name, count in findings.counts.items() if count)
     yield f"## {SIGNS[findings.valid]} Splitbrain: {word}"
     yield ""
-    yield f"{findings.total:,} runs{f': {counted}' if counted else ''}."
+    yield counted(findings.total, "run") + (f": {verdicts}" if verdicts else "") + "."
     for one in sorted(findings.groups, key=lambda finding: bool(finding.known)):
         yield from _finding(one)
     unknown = [run for run in findings.runs if run.valid is None]

@@ -202,7 +202,7 @@ def test_the_command_lists_accepts_renames_and_saves_groups(
     assert not list(lines("accept", name, "--reason", "x", "--until", "2001-01-01", code=254))
     assert not list(lines("accept", name, "--reason", "x", "--until", "soon", code=254))
     list(lines("accept", name, "--reason", "issue 12", "--until", "2999-01-31"))
-    assert next(lines()) == "1 groups, and 1 accepted"
+    assert next(lines()) == "1 group, and 1 accepted"
     list(lines("rename", name, "my-bug"))
     text = "\n".join(lines("--all"))
     assert "my-bug: 2 runs" in text

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from splitbrain.harness.cli.main import run_main
+from splitbrain.harness.counted import counted
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.store.store import make_run_folder
 from splitbrain.harness.systems.local_cluster import run_local_cluster
@@ -16,6 +17,8 @@ from splitbrain.harness.systems.ports import Ports
 MISTAKES = (
     (["sim", "--workers", "99999"], "99999 is not in the range 1<=x<=256"),
     (["campaign", "--workers", "99999"], "99999 is not in the range 1<=x<=256"),
+    (["campaign", "--time", "0m"], "--time 0: expected more than 0"),
+    (["sim", "--seed", "9" * 30], f"--seed {'9' * 30}: expected an integer"),
     (["sim", "--runs", "0"], "--runs 0: expected 1 or more"),
     (["run", "--time-limit", "0"], "--time-limit 0: expected a number above 0"),
     (["run", "--rate", "nan"], "--rate nan: expected a number above 0"),
@@ -60,6 +63,10 @@ def test_a_mistake_is_named(
     assert "Traceback" not in shown.err
     assert not shown.out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "notes.txt"]
+
+
+def test_a_number_of_one_has_a_noun_in_the_singular() -> None:
+    assert [counted(number, "run") for number in (0, 1, 1200)] == ["0 runs", "1 run", "1,200 runs"]
 
 
 def test_a_former_name_of_a_list_is_accepted_and_not_offered(

@@ -118,7 +118,7 @@ def test_an_annotation_is_one_line_that_no_value_can_end(tmp_path: Path) -> None
     assert error.startswith("::error title=Splitbrain%3A g::n1 lost")
     assert "\n" not in error
     assert "%25" in error
-    assert warning == "::warning title=Splitbrain::1 runs are unknown"
+    assert warning == "::warning title=Splitbrain::1 run is unknown"
 
 
 def test_the_code_quality_report_has_the_fields_that_gitlab_requires(tmp_path: Path) -> None:

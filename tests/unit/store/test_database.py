@@ -188,7 +188,7 @@ def test_the_command_prints_runs_their_reasons_and_json(
     arguments = ["runs", "--store", str(tmp_path), "--invalid", "--since", "2026-11-02"]
     assert run_main(arguments) == 0
     shown = capsys.readouterr().out
-    assert "1 runs: 1 invalid" in shown
+    assert "1 run: 1 invalid" in shown
     assert "watch: event lost: n1 lost r7" in shown
     assert str(bad) in shown
     assert run_main([*arguments, "--json"]) == 0
