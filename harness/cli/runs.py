@@ -154,7 +154,10 @@ def store_folder(store: Path | None) -> Path:
 def _print_page(folder: Path, page: Page) -> None:
     verdicts = ", ".join(f"{count:,} {verdict}" for verdict, count in page.counts.items() if count)
     total = sum(page.counts.values())
-    shown = "" if len(page.runs) == total else f"; the first {len(page.runs):,} follow"
+    count = len(page.runs)
+    shown = "" if count == total else f"; the first {count:,} follow"
+    if count == 1 and total > 1:
+        shown = "; the first one follows"
     click.echo(counted(total, "run") + (f": {verdicts}" if verdicts else "") + shown)
     for run in page.runs:
         click.echo("\n".join(_lines(folder, run)))
@@ -237,8 +240,12 @@ def show_trends(by: Any, as_json: bool, store: Path | None, **wanted: Any) -> in
     width = max((len(one.name) for one in found), default=0)
     for one in found:
         numbers = (
-            f"{value:,.4g} {unit}" if value is not None else ""
-            for value, unit in ((one.rate, "ops/s"), (one.p50_ms, "ms"), (one.p99_ms, "ms p99"))
+            text.format(value) if value is not None else ""
+            for value, text in (
+                (one.rate, "{:,.4g}/s"),
+                (one.p50_ms, "p50 {:,.4g} ms"),
+                (one.p99_ms, "p99 {:,.4g} ms"),
+            )
         )
         click.echo(
             f"{one.name or 'unknown':{width}}  {one.runs:>7,} runs  {one.invalid:>5,} invalid  "

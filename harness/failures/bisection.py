@@ -1,4 +1,4 @@
-"""Finds the commit that made a schedule fail, by `git bisect` in a work tree of its own.
+"""Finds the commit that made a schedule fail, by `git bisect` in a temporary work tree.
 
 The user's work tree is not touched: every commit is checked out into a temporary one.
 """
