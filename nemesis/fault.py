@@ -157,7 +157,8 @@ class PowerLoss(msgspec.Struct, frozen=True, tag_field="fault", tag="power"):
 class ClockJump(msgspec.Struct, frozen=True, tag_field="fault", tag="clock"):
     """Move members' wall clocks forward by `ahead_ms`, or back if `ahead_ms` is negative.
 
-    The fault is healed by a jump of the same size in the other direction. Needs `Clocked`.
+    The fault is healed by a jump of the same size in the other direction. Needs `Clocked` or
+    `HasProcess`.
     """
 
     target: Target = "any"
@@ -169,7 +170,8 @@ class ClockDrift(msgspec.Struct, frozen=True, tag_field="fault", tag="drift"):
     """Run members' clocks and timers faster by `ppm` millionths, or slower if `ppm` is negative.
 
     The fault is healed by setting the clocks to the normal rate. The time that the clocks gained or
-    lost is not corrected. Needs `Clocked`.
+    lost is not corrected. Needs `Clocked` or `HasProcess`; of processes, only the wall clock is
+    changed.
     """
 
     target: Target = "any"

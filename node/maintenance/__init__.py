@@ -1,1 +1,1 @@
-"""Keeps a member within its limits: the space quota and automatic compaction."""
+"""The space quota, automatic compaction, and the comparison of a member's data with its peers."""

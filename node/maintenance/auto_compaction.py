@@ -112,7 +112,7 @@ class AutoCompaction:
         try:
             await self._compact(CompactionRequest(revision))
         except (RpcError, ProposalDropped) as problem:
-            # Somebody else may have compacted to this revision.
+            # A client may have compacted to this revision.
             if problem != errors.compacted():
                 why = str(problem)
                 self._world.log("warn", "automatic compaction failed", revision=revision, why=why)
