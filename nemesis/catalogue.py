@@ -186,10 +186,12 @@ def check_supported(names: Sequence[str], capabilities: Collection[str]) -> None
     """Raise FaultError for a kind that is not among `capabilities`."""
     for name in names:
         if name not in capabilities and not is_user_kind(name):
-            supported = ", ".join(kind for kind in KINDS if kind in capabilities) or "no faults"
+            kinds = [kind for kind in KINDS if kind in capabilities]
+            possible = [one for one in names if one in capabilities or is_user_kind(one)] or [NONE]
             raise FaultError(
                 f"the system does not support the fault {name!r} (its class lacks the methods of "
-                f"{KINDS[name].protocols}); it supports {supported}"
+                f"{KINDS[name].protocols}); it supports {', '.join(kinds) or 'no faults'}: give, "
+                f"for example, --nemesis {','.join(possible)}"
             )
 
 

@@ -35,8 +35,8 @@ class MySystem(LocalProcesses):
 class MyClient(StoreClient):
     """One connection to one member. It may block: each client runs in a thread of its own."""
 
-    # REPLACE: the exceptions after which an operation certainly did not take effect. After any
-    # other exception it may have, and the history says so.
+    # REPLACE: the exceptions after which an operation certainly did not take effect.
+    # After any other exception it may have, and the outcome is `info`.
     definite = (ConnectionRefusedError,)
 
     def open(self, member: Address) -> None:

@@ -85,7 +85,7 @@ def test_a_workload_that_needs_more_functions_is_refused_before_the_run(tmp_path
     ({"client": "nobody"}, "no client 'nobody'"),
     ({"client": "tests.unit.any_store.memory_store:MemorySystem"}, "not a client: it has no open"),
     ({"client_options": {"size": 3}}, "its options: bug"),
-    ({"workload": "kv"}, "no workload 'kv'"),
+    ({"workload": "kv"}, "the workload kv with the client"),
     ({"checkers": ["linearisable"]}, "did you mean linearizable"),
     ({"checkers": [f"{HERE}:HERE"]}, "has no HERE"),
     ({"nemesis": ["kill"]}, "does not support the fault 'kill'"),

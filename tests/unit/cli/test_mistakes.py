@@ -14,6 +14,8 @@ from splitbrain.harness.store.store import make_run_folder
 from splitbrain.harness.systems.local_cluster import run_local_cluster
 from splitbrain.harness.systems.ports import Ports
 
+SYSTEM = "tests.unit.any_store.memory_store:MemorySystem"
+CLIENT = "tests.unit.any_store.memory_store:MemoryClient"
 MISTAKES = (
     (["sim", "--workers", "99999"], "99999 is not in the range 1<=x<=256"),
     (["campaign", "--workers", "99999"], "99999 is not in the range 1<=x<=256"),
@@ -24,6 +26,11 @@ MISTAKES = (
     (["run", "--rate", "nan"], "--rate nan: expected a number above 0"),
     (["run", "--nodes", "x"], "--nodes 'x': expected numbers of members"),
     (["run", "--follower-share", "2"], "--follower-share 2: expected 0 to 1"),
+    (["run", "--system", SYSTEM, "--client", CLIENT, "--workload", "kv"],
+     "the workload sends requests of etcd's API"),
+    (["run", "--workload", "bank"], "the workload bank without a client"),
+    (["run", "--system", SYSTEM, "--client", CLIENT, "--nemesis", "kill,pause"],
+     "give, for example, --nemesis none"),
     (["run", "--election-ms", "1"], "--election-ms 1 with --heartbeat-ms 100"),
     (["run", "--client-option", "x=1"], "--client-option without a client"),
     (["run", "--system-option", "x=1"], "--system-option with the system python_node"),
