@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.schedule.command_line import LISTS, PAIRS
-from splitbrain.harness.schedule.options import DEFAULTS, Options, flag_of, parse_list
+from splitbrain.harness.schedule.command_line import PAIRS
+from splitbrain.harness.schedule.options import DEFAULTS, LISTS, Options, flag_of, parse_list
 
 
 def _option(

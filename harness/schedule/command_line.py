@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from splitbrain.harness.schedule.options import DEFAULTS, Options, flag_of, read_options
+from splitbrain.harness.schedule.options import DEFAULTS, LISTS, Options, flag_of, read_options
 
-LISTS = ("nemesis", "aim", "nodes", "allow_unanswered", "known")
 PAIRS = {
     "workload_options": "-o", "client_options": "--client-option",
     "system_options": "--system-option",

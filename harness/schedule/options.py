@@ -35,6 +35,9 @@ REPEATED = {
 }
 """Fields with several values, and the option of the command line that adds one value."""
 
+LISTS = ("nemesis", "aim", "nodes", "allow_unanswered", "known")
+"""Options whose value is a list, which can also be written as a text with commas."""
+
 BUILT_IN_SYSTEMS = ("python_node", "etcd", "simulated")
 
 CARRIERS = ("json", "grpc")
@@ -170,6 +173,7 @@ def read_options(given: Mapping[str, Any], folder: Path | None = None) -> Option
     if merged.get("mutant"):
         merged = {**merged, **mutant_options(str(merged["mutant"])), **given}
         refuse_unknown(merged, f"an option of a run, but the mutant {merged['mutant']} needs it")
+    merged = _with_lists(merged)
     if merged.get("client") in CARRIERS:
         merged = {**merged, "client": "", "carrier": merged["client"]}
     try:
@@ -178,6 +182,21 @@ def read_options(given: Mapping[str, Any], folder: Path | None = None) -> Option
         raise BadArguments(_wrong_type(problem)) from problem
     check(options)
     return options
+
+
+def _with_lists(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `options`, in which texts such as "kill,pause" are replaced by lists.
+
+    For the nemesis, a list that contains only "all" or "none" is that text.
+    """
+    found = dict(options)
+    for name in LISTS:
+        value = found.get(name)
+        if name == "nemesis" and value in (["all"], ["none"], ("all",), ("none",)):
+            value = value[0]
+        if isinstance(value, str | int):
+            found[name] = parse_list(name, value)
+    return found
 
 
 def _wrong_type(problem: msgspec.ValidationError) -> str:
@@ -211,10 +230,7 @@ def project_options(folder: Path) -> dict[str, Any]:
             for name, value in table.items()
         }
         refuse_unknown(options, f"an option of [tool.splitbrain] in {path}")
-        for name in ("nemesis", "aim", "nodes", "allow_unanswered", "known"):
-            if name in options and not isinstance(options[name], list):
-                options[name] = parse_list(name, options[name])
-        return options
+        return _with_lists(options)
     return {}
 
 

@@ -34,6 +34,19 @@ def test_lists_may_be_written_with_commas(tmp_path: Path) -> None:
     assert options.known == ("etcd-18667", "all")
 
 
+@pytest.mark.parametrize(("given", "nemesis", "nodes"), [
+    ({"nemesis": ["none"], "nodes": [3]}, (), (3,)),
+    ({"nemesis": "none", "nodes": 3}, (), (3,)),
+    ({"nemesis": "kill,pause", "nodes": "1,3"}, ("kill", "pause"), (1, 3)),
+    ({"nemesis": ("all",), "nodes": ()}, ("kill", "pause", "partition", "latency"), ()),
+])
+def test_a_caller_may_write_lists_as_on_the_command_line(
+    tmp_path: Path, given: dict[str, Any], nemesis: tuple[str, ...], nodes: tuple[int, ...]
+) -> None:
+    options = read_options(given, tmp_path)
+    assert (options.nemesis, options.nodes) == (nemesis, nodes)
+
+
 @pytest.mark.parametrize(("text", "message"), [
     ("[tool.splitbrain]\nworklod = 'kv'\n", "did you mean workload"),
     ("[tool.splitbrain]\nzzz = 1\n", "expected one of system"),
