@@ -81,15 +81,8 @@ def command(
         checkers_of(schedule.options, [checker])
     print_line: Print = (lambda _: None) if quiet else click.echo
     print_line(f"shrinking: {_size(schedule)}")
-    printed = [_size(schedule)]
-
-    def on_progress(smaller: Schedule, tries: int) -> None:
-        if _size(smaller) != printed[-1]:
-            printed.append(_size(smaller))
-            print_line(f"  {tries:5} runs: {printed[-1]}")
-
     with Stopping() as stopping:
-        shrunk = shrink(schedule, checker, budget, on_progress)
+        shrunk = shrink(schedule, checker, budget, _progress(schedule, print_line))
     smallest = shrunk.schedule
     early = ", stopped early" if stopping.requested else ""
     print_line(
@@ -108,6 +101,18 @@ def command(
                 f"splitbrain shrink {file} --budget {3 * budget:g}"
             )
     return EXIT_INTERRUPTED if early else 0
+
+
+def _progress(schedule: Schedule, print_line: Print) -> Callable[[Schedule, int], None]:
+    """Return a function that prints a smaller schedule if its size differs from the last one."""
+    printed = [_size(schedule)]
+
+    def on_progress(smaller: Schedule, tries: int) -> None:
+        if _size(smaller) != printed[-1]:
+            printed.append(_size(smaller))
+            print_line(f"  {tries:5} runs: {printed[-1]}")
+
+    return on_progress
 
 
 def _check(path: Path | None, chosen: dict[str, Any], budget: float, out: Path | None) -> None:

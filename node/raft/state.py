@@ -111,7 +111,10 @@ class RaftState:
             conf_state = stored if stored.voters else ConfState(tuple(sorted(config.voters)))
         self.adopt_configuration(conf_state, max(applied, snapshot.index))
 
-        # The outputs that the next Ready contains.
+        self._begin_outputs()
+
+    def _begin_outputs(self) -> None:
+        """Create the outputs that the next Ready contains."""
         self.messages: list[Message] = []
         self.messages_after_sync: list[Message] = []
         self.forwards: list[Entry] = []

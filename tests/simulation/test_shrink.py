@@ -131,7 +131,7 @@ def test_a_large_schedule_shrinks_by_what_its_anomaly_shows(tmp_path: Path) -> N
         "--budget", "600",
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert " faults, 1562 operations, " in done.stdout.splitlines()[0]
+    assert " faults, 1,562 operations, " in done.stdout.splitlines()[0]
     assert "not minimal" not in done.stdout
     assert done.stdout.count("lasts ") == 1  # nothing is printed twice
     faults, operations = read_schedule(file).size
