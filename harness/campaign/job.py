@@ -1,4 +1,4 @@
-"""One run of a campaign, as a worker does it, in this process or in another.
+"""One run of a campaign, as a worker does it: in this process, in another, or on another machine.
 
 A job and its outcome are values. A worker needs nothing else, so a run whose worker died is simply
 given to another one.
