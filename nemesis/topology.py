@@ -50,7 +50,9 @@ def cut_links(
             return _links_where(members, lambda a, _: a in chosen)
         case "clients":
             return tuple(
-                link for member in chosen for link in ((member, CLIENTS), (CLIENTS, member))
+                link
+                for member in members if member in chosen
+                for link in ((member, CLIENTS), (CLIENTS, member))
             )
 
 
