@@ -12,6 +12,7 @@ from splitbrain.checkers.coordination.election import check_election
 from splitbrain.checkers.coordination.lease import check_lease
 from splitbrain.checkers.coordination.lock import check_fencing, check_mutual_exclusion
 from splitbrain.checkers.evidence import Checker, Evidence
+from splitbrain.checkers.headers import check_headers
 from splitbrain.checkers.linearizable.checker import check_linearizable
 from splitbrain.checkers.mvcc.checker import check_mvcc
 from splitbrain.checkers.objects.counter import check_counter
@@ -29,6 +30,7 @@ from splitbrain.checkers.watch.checker import check_watch
 
 CHECKERS: Mapping[str, Checker] = {
     "mvcc": check_mvcc,
+    "headers": check_headers,
     "write_path": check_write_path,
     "raft_safety": check_raft_safety,
     "linearizable": check_linearizable,

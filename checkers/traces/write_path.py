@@ -24,7 +24,8 @@ leave the member. The rules are true of every run of a correct cluster:
   since its last start.
 - *The chain is complete.* A request that was answered had been accepted by the member, received
   by a leader, and committed at its index. Each acknowledged write in the history was answered
-  by the member that the client called, at the revision that the client received.
+  by the member that the client called, at the revision that the client received, and not in a term
+  before that of its entry.
 
 A member can be killed after it has written an entry to its log and before it has written the trace
 line. After a restart, the checker therefore assumes that the member has synced two kinds of
@@ -116,6 +117,9 @@ class WritePathSweep:
         """The term of each index that any member marked committed."""
         self._revisions: dict[int, tuple[int, int, int, str]] = {}
         """For each index, the (term, request, revision, member) of the first apply."""
+        self.makers: dict[int, tuple[int, int]] = {}
+        """For each revision, the index and the term of the first entry after which the store has
+        it. The following entries that change nothing leave the store at this revision."""
         self._places: dict[int, tuple[int, int]] = {}
         """The first (index, term) of each request."""
         self._received: dict[int, int] = {}
@@ -267,6 +271,9 @@ class WritePathSweep:
     def _check_same_everywhere(self, event: TraceEvent) -> None:
         applied = (event.term, event.request, event.revision, event.member)
         first = self._revisions.setdefault(event.index, applied)
+        index, _ = self.makers.setdefault(event.revision, (event.index, event.term))
+        if event.index < index:
+            self.makers[event.revision] = (event.index, event.term)
         if first[:2] != applied[:2]:
             self._add(
                 "two entries applied at one index",
@@ -372,6 +379,14 @@ def _check_acknowledged(history: History, sweep: WritePathSweep, findings: Findi
             continue
         count += 1
         revision = op.result.header.revision
+        index, term = sweep.makers.get(revision, (0, 0))
+        if 0 < op.result.header.raft_term < term:
+            findings.add(
+                "answer of an earlier term",
+                f"{wording.operation(op)} was answered in term {op.result.header.raft_term}, but "
+                f"index {index}, which made revision {revision}, is of term {term}",
+                op, members=(op.node,), revision=revision,
+            )
         if (op.node, revision) not in sweep.answers:
             findings.add(
                 "incomplete chain",

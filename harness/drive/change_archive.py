@@ -6,6 +6,7 @@ of the run, it puts these archived changes in front of the changes that the memb
 
 A compaction is sent only if the changes of one member are then known from revision 1 up to the
 revision to compact. Otherwise the checkers could not judge the changes that the compaction removes.
+A compaction to a revision far in the future is sent, because the store must refuse it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from splitbrain.histories.service import AnyRequest
 READ_TIMEOUT_S = 2.0
 """A member that does not answer in this time is skipped."""
 
+FAR_AHEAD = 1_500
+"""A run does not make so many revisions while a compaction is on its way."""
 UNREAD = "not sent: no member could be read up to the revision to compact"
 """The error of a compaction that was not sent."""
 
@@ -66,6 +69,14 @@ class ChangeArchive:
             for state in self._archived.values()
         )
 
+    def is_far_ahead(self, revision: int) -> bool:
+        """Whether `revision` is so far in the future that the store must refuse to compact to it.
+
+        Returns False as long as no member was read.
+        """
+        reached = max((state.revision for state in self._archived.values()), default=None)
+        return reached is not None and revision >= reached + FAR_AHEAD
+
     async def _read_member(self, member: str) -> MemberState | None:
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
@@ -102,8 +113,8 @@ def _revision(change: Change) -> int:
 class ArchivingClient:
     """A client that reads all members' change logs before it sends a compaction.
 
-    If `ChangeArchive.covers` is False for the revision to compact, the compaction is not sent, and
-    the outcome is `fail`.
+    If the archive neither covers the revision to compact nor is far behind it, the compaction is
+    not sent, and the outcome is `fail`.
     """
 
     def __init__(
@@ -116,9 +127,10 @@ class ArchivingClient:
     async def call(self, url: str, request: AnyRequest) -> Completion:
         if isinstance(request, Compact):
             await self._archive.read()
-            if not self._archive.covers(request.revision):
+            if self._archive.covers(request.revision):
+                self._compactions.sent(request.revision)
+            elif not self._archive.is_far_ahead(request.revision):
                 return Completion("fail", error=UNREAD)
-            self._compactions.sent(request.revision)
         return await self._client.call(url, request)
 
     async def status(self, url: str) -> Status | None:

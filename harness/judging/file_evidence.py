@@ -9,8 +9,9 @@ from splitbrain.histories.history import History
 from splitbrain.histories.transaction import Read, Transaction
 
 NAME = "evidence"
-WITHOUT_EVIDENCE = ("statistics", "budget")
-"""Checkers that judge times and counts. Their verdicts show nothing about the store's answers."""
+WITHOUT_EVIDENCE = ("headers", "statistics", "budget")
+"""Checkers that judge headers, times and counts. Their verdicts show nothing about the content of
+the store's answers."""
 
 
 def missing_evidence(

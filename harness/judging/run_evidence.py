@@ -32,8 +32,8 @@ from splitbrain.histories.service import ServiceOperation
 EVIDENCE = "evidence"
 INVOCATIONS_MIN = 10
 SERVED_MIN = 5
-TIMES_ONLY = ("availability", "statistics")
-"""The checkers that judge only the times of answers, not their content."""
+NOT_CONTENT = ("headers", "availability", "statistics")
+"""The checkers that judge only the times or the headers of answers, not their content."""
 
 
 def missing_evidence(
@@ -114,7 +114,7 @@ def _no_success(operations: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 
 def _no_judge(verdicts: Sequence[Verdict]) -> list[str]:
-    others = [verdict for verdict in verdicts if verdict.checker not in TIMES_ONLY]
+    others = [verdict for verdict in verdicts if verdict.checker not in NOT_CONTENT]
     if any(verdict.applies for verdict in others):
         return []
     if not others:

@@ -8,7 +8,7 @@
     lease             a member that has heard from its leader within an election timeout ignores
                       vote requests; so does a leader
     check-quorum      a leader steps down in its term only if no majority has responded since its
-                      last check
+                      last check, and it does step down if none has for two election timeouts
 
 The last three rules are checked if the settings pre-vote and check-quorum are on. Together they
 keep a leader that a majority can reach: a candidate needs a majority, and a majority refuses.
@@ -44,8 +44,8 @@ class _Observed:
     """What one process of a member has heard. Times are in ns of virtual time."""
 
     __slots__ = (
-        "granted", "heard_from", "heard_ns", "heard_term", "member", "name", "raft",
-        "responded_ns", "tick_ns",
+        "granted", "heard_from", "heard_ns", "heard_term", "led_tick", "member", "name", "raft",
+        "responded_ns", "responded_tick", "tick_ns", "ticks",
     )
 
     def __init__(self, member: Member, raft: Raft, tick_ns: int) -> None:
@@ -61,6 +61,11 @@ class _Observed:
         """The members whose pre-votes it has received as a pre-candidate."""
         self.responded_ns: dict[int, int] = {}
         """When each member last responded to this leader."""
+        self.ticks = 0
+        self.led_tick = 0
+        """The tick at which it became leader, counted by `ticks`."""
+        self.responded_tick: dict[int, int] = {}
+        """The tick after which each member last responded to this leader."""
 
     def certain_ns(self) -> int:
         """A duration that is certainly shorter than the election timeout."""
@@ -127,6 +132,7 @@ class ElectionMonitor:
             elif kind in _TO_LEADER:
                 if message.term == term:
                     one.responded_ns[message.from_] = loop.now_ns
+                    one.responded_tick[message.from_] = one.ticks
                 step(message)
             elif kind in _REQUESTS:
                 self._request(one, message, step)
@@ -141,9 +147,15 @@ class ElectionMonitor:
 
         def observed_tick() -> None:
             role = raft.role
+            one.ticks += 1
             tick()
             if raft.role is not role:
                 self._role_changed(one, role, by_tick=True)
+            elif role is Role.LEADER:
+                if raft.transferee:
+                    one.led_tick = one.ticks  # a transfer begins a new election timeout
+                elif one.ticks % raft.config.election_ticks == 0:
+                    self._check_leading(one)
 
         def observed_advance(ready: object) -> None:
             role = raft.role
@@ -212,6 +224,8 @@ class ElectionMonitor:
             life = process.life if process is not None else 0
             self._leading_since_ns[one.name] = (life, self._loop.now_ns)
             one.responded_ns.clear()
+            one.responded_tick.clear()
+            one.led_tick = one.ticks
         if was is Role.LEADER:
             self.led_until_ns = self._loop.now_ns
             if by_tick or raft.term == term_was:
@@ -286,6 +300,26 @@ class ElectionMonitor:
             f"{one.name} ceased to lead in term {raft.term}, although a majority had responded: "
             f"{ago}; its election timeout is {_ms(raft.config.election_ticks * one.tick_ns)}"
         )
+
+    def _check_leading(self, one: _Observed) -> None:
+        """Check that a majority has responded within the last two election timeouts, by ticks.
+
+        A leader checks once in each timeout whether a majority has responded since its last check.
+        """
+        raft = one.raft
+        since = one.ticks - 2 * raft.config.election_ticks - SLACK_TICKS
+        if not raft.config.check_quorum or one.led_tick >= since:
+            return
+        active = {raft.id} | {
+            member for member, tick in one.responded_tick.items() if tick >= since
+        }
+        if not _is_majority(active, raft):
+            names = ", ".join(sorted(self._name(member) for member in active - {raft.id}))
+            self._violated(
+                f"{one.name} still leads in term {raft.term}, although "
+                f"{f'only {names}' if names else 'no other member'} has responded within two "
+                f"election timeouts, which is no majority of {len(raft.voters)}; check-quorum is on"
+            )
 
     def _name(self, member: int) -> str:
         return self._names.get(member, f"{member:x}")

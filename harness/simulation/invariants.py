@@ -8,7 +8,8 @@ Invariants must always be true. Conditions should be true at some time in a camp
                            predecessors (checked for each entry and its direct predecessor)
     leader completeness    a leader's log contains all entries committed in earlier terms
     state-machine safety   no two members commit different entries at an index, or have
-                           different revisions after applying the same entry
+                           different revisions, leases, alarms, members or settings of
+                           authentication after applying the same entry
     quorum durability      when an entry is first committed, it is durable on a majority, as
                            the disk of each member reports
     commit rule            a leader commits by counting only up to an entry of its own term
@@ -30,6 +31,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 
+from splitbrain.harness.simulation.applied_state import AppliedState, applied_state, difference
 from splitbrain.harness.simulation.conditions import Coverage
 from splitbrain.harness.simulation.lease_conditions import observe_leases
 from splitbrain.harness.simulation.loop import VirtualLoop
@@ -84,7 +86,8 @@ class InvariantMonitor:
         self._last_committed = 0
         self._committed_by: dict[int, int] = {}
         """Term → the highest index that a member of that term was the first to commit."""
-        self._revisions: dict[int, int] = {}
+        self._states: dict[int, AppliedState] = {}
+        """Index → the state of the member that was first observed after applying the entry."""
 
     def synced(self, name: str) -> None:
         """Called when the disk of member `name` has synced a file."""
@@ -403,12 +406,10 @@ class InvariantMonitor:
                 f"{seen.raft.log.committed}"
             )
         seen.applied, seen.revision = applied, revision
-        known = self._revisions.setdefault(applied, revision)
-        if known != revision:
-            self.violated(
-                f"{process.name} is at revision {revision} after entry {applied}, but another "
-                f"member was at revision {known}"
-            )
+        state = applied_state(seen.server)
+        known = self._states.setdefault(applied, state)
+        if known != state:
+            self.violated(f"after entry {applied}, {process.name} has {difference(state, known)}")
 
     def last_committed(self) -> int:
         """The largest index that any member has committed."""

@@ -31,6 +31,10 @@ BURST_PERCENT = 0.4
 """The percentage of a client's operations that begin a burst of compactions."""
 BURST = (1, 1, 2, 3, 5)
 """The number of compactions in a burst."""
+FUTURE_COMPACTIONS = 0.15
+"""The share of compactions at a future revision."""
+FUTURE_AHEAD = (2_000, 100_000)
+"""How far ahead (least, most) such a revision is. It does not exist when the request arrives."""
 NEVER_GRANTED = 7
 """The id of a lease that does not exist."""
 
@@ -201,8 +205,13 @@ class KV:
         )
 
     def _compact(self, random: Random) -> Draft:
-        """A compaction at the newest revision that the client has seen, or shortly before it."""
+        """A compaction at the newest revision that the client has seen, or shortly before it.
+
+        A few are at a future revision, which the store must refuse.
+        """
         back = random.choice((0, 0, 1, random.randrange(10), random.randrange(60)))
+        if random.random() < FUTURE_COMPACTIONS:
+            back = -random.randint(*FUTURE_AHEAD)
         return Draft("compact", Compact(0, physical=random.random() < 0.3), revision_back=back)
 
     # --- transactions

@@ -137,6 +137,20 @@ def test_a_leader_that_steps_down_although_a_majority_responds_is_found(
     assert "although a majority had responded: n" in members.violations[0]
 
 
+def test_a_leader_without_a_majority_that_keeps_leading_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    members = SimulatedMembers()
+    leading, term = members.leader(), members.raft("n1").term
+    monkeypatch.setattr(leader, "quorum_is_active", lambda _: True)
+    members.isolate(leading)
+    members.wait(2.0)
+    assert members.violations[0].endswith(
+        f"{leading} still leads in term {term}, although no other member has responded within two "
+        "election timeouts, which is no majority of 3; check-quorum is on"
+    )
+
+
 def test_the_leader_is_the_running_one_of_the_highest_term() -> None:
     members = SimulatedMembers()
     old = members.leader()

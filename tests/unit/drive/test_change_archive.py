@@ -72,18 +72,18 @@ class RecordingClient:
         return Completion("info")
 
 
-def test_a_compaction_beyond_the_archive_is_not_sent() -> None:
+def test_a_compaction_beyond_the_archive_is_sent_only_if_the_store_must_refuse_it() -> None:
     async def scenario() -> list[Completion]:
-        system = ScriptedSystem(state(1, 5), state(4, 9), state(20, 30))
+        system = ScriptedSystem(state(1, 5), state(4, 9), state(20, 30), state(20, 30))
         archive = ChangeArchive(system, ("n1",))  # type: ignore[arg-type]
         client = ArchivingClient(client_below, archive, sent)  # type: ignore[arg-type]
         return [
             await client.call("", request)
-            for request in (Compact(6), Compact(9), Put("k"), Compact(25))
+            for request in (Compact(6), Compact(9), Put("k"), Compact(25), Compact(5_000))
         ]
 
     client_below, sent = RecordingClient(), SentCompactions()
     outcomes = [one.outcome for one in asyncio.run(scenario())]
-    assert outcomes == ["fail", "info", "info", "fail"]
-    assert client_below.requests == [Compact(9), Put("k")]
+    assert outcomes == ["fail", "info", "info", "fail", "info"]
+    assert client_below.requests == [Compact(9), Put("k"), Compact(5_000)]
     assert sent.highest == 9

@@ -45,8 +45,8 @@ def test_a_checker_without_a_layer_comes_last() -> None:
         " expected False, because value of k010 != '' met no key",
     ),
     (
-        "8.560955 s: n1 is at revision 26 after entry 31, but another member was at revision 25",
-        "0.417899 s: n2 is at revision 4 after entry 7, but another member was at revision 2",
+        "8.560955 s: after entry 31, n1 has revision 26, and another member had 25",
+        "0.417899 s: after entry 7, n2 has revision 4, and another member had 2",
     ),
     (
         "watcher 5 on n5 (stream 9, [k005, k008) from revision 1 on) received put k005='7.9'"

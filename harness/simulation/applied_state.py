@@ -1,0 +1,55 @@
+"""The state that a member has after it has applied an entry.
+
+The state is equal on all members that have applied the same entry, because it depends only on the
+entries of the log. Two members that differ can answer the next request differently.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from splitbrain.node.server import Server
+
+
+class AppliedState(NamedTuple):
+    """The parts of a member's state that are quickly compared. The keys are not among them."""
+
+    revision: int
+    compacted: int
+    leases: tuple[tuple[int, int, int, int], ...]
+    """For each lease: its id, its time to live, its recorded time, and its number of keys."""
+    alarms: tuple[tuple[int, int], ...]
+    auth: tuple[bool, int]
+    """Whether authentication is enabled, and the auth revision."""
+    members: tuple[tuple[int, bool], ...]
+    """For each member of the cluster: its id, and whether it is a learner."""
+
+
+def applied_state(server: Server) -> AppliedState:
+    store, state = server.store, server._state
+    leases = tuple(
+        sorted((one.id, one.ttl_s, one.remaining_s, len(one.keys)) for one in store.leases.all())
+    )
+    return AppliedState(
+        revision=store.revision,
+        compacted=store.compacted_revision,
+        leases=leases,
+        alarms=tuple((one.member_id, one.alarm) for one in state.alarms.raised()),
+        auth=(state.auth.enabled, state.auth.revision),
+        members=tuple((one.id, one.is_learner) for one in state.membership.members()),
+    )
+
+
+def difference(one: AppliedState, other: AppliedState) -> str:
+    """Describe the first part that differs: `revision 7, and another member had 8`."""
+    for name, mine, its in zip(AppliedState._fields, one, other, strict=True):
+        if mine != its:
+            return f"{name} {_shown(mine, its)}, and another member had {_shown(its, mine)}"
+    return ""
+
+
+def _shown(part: object, other: object) -> str:
+    """Describe `part`; of a tuple, only the elements that `other` lacks."""
+    if not isinstance(part, tuple) or not isinstance(other, tuple):
+        return str(part)
+    return str([element for element in part if element not in other])
