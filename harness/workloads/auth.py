@@ -68,7 +68,7 @@ class Auth:
     may_always_fail: ClassVar[Sequence[str]] = (
         "put", "get", "range", "delete", "txn", "trespass", "user_add", "user_delete",
         "role_add", "role_delete", "grant_role", "revoke_role", "grant_permission",
-        "revoke_permission", "change_password", "user_get", "role_get", "auth_status", "enable",
+        "revoke_permission", "change_password", "user_get", "role_get", "enable",
         "disable",
     )
     """The state may be such that an operation of these kinds cannot succeed."""
