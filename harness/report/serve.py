@@ -4,6 +4,7 @@
     /-/campaigns  /-/groups     campaigns, and groups of failures
     /-/compare?run=…&run=…      two runs beside each other
     /-/live?run=…               a run under way, with events from /-/events?run=…
+    /-/operation?run=…&event=…  one operation, and its steps on all members; without event, a list
     /-/playback?run=…           the states of a simulated run over time
     /index.html                 the page that is also written as an artifact of CI
     /<test>/<run>/              the list of files in a run's folder
@@ -37,6 +38,7 @@ from splitbrain.harness.report.run_page import render_run
 from splitbrain.harness.report.web.comparison import read_compared, render_comparison
 from splitbrain.harness.report.web.groups_page import render_campaigns, render_groups
 from splitbrain.harness.report.web.live import LiveRun, render_live
+from splitbrain.harness.report.web.operation_page import render_operation
 from splitbrain.harness.report.web.runs_page import render_runs
 from splitbrain.harness.store.database.sync import FolderSync
 from splitbrain.harness.store.run_folder import HISTORY, REPORT, RUN
@@ -104,6 +106,7 @@ def application(store: Path) -> web.Application:
     app.router.add_get("/-/compare", _compare)
     app.router.add_get("/-/playback", _playback)
     app.router.add_get("/-/live", _live)
+    app.router.add_get("/-/operation", _operation)
     app.router.add_get("/-/events", _events)
     app.router.add_get(f"/{INDEX_NAME}", _index)
     app.router.add_get("/{path:.+}", _path)
@@ -158,6 +161,11 @@ async def _live(request: web.Request) -> web.StreamResponse:
     return await _page(lambda: render_live(folder))
 
 
+async def _operation(request: web.Request) -> web.StreamResponse:
+    folder, query = _requested_run(request), dict(request.query)
+    return await _page(lambda: render_operation(request.app[STORE], folder, query))
+
+
 async def _events(request: web.Request) -> web.StreamResponse:
     """The states of a run as server-sent events, until the run has ended."""
     run = LiveRun(_requested_run(request))
@@ -207,6 +215,8 @@ async def _playback(request: web.Request) -> web.StreamResponse:
 async def _page(render: Callable[[], str]) -> web.StreamResponse:
     try:
         text = await asyncio.to_thread(render)
+    except BadArguments as problem:
+        raise web.HTTPBadRequest(text=f"{problem}\n") from problem
     except SplitbrainError as problem:
         raise web.HTTPInternalServerError(text=f"{problem}\n") from problem
     return web.Response(text=text, content_type="text/html")

@@ -6,19 +6,22 @@ The run is simulated again from its schedule, which gives the same run, and reco
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.judging.judge import judge
 from splitbrain.harness.report.html import TEMPLATES, embedded, render_script, to_json
+from splitbrain.harness.report.playback.sequence import sequence_diagram
+from splitbrain.harness.report.spans import Span, pair
 from splitbrain.harness.schedule.schedule import SIMULATED, Schedule
 from splitbrain.harness.simulation.run import simulate
 from splitbrain.harness.simulation.state_recording import Recording, StateRecorder
 from splitbrain.harness.store.temporary import temporary_run_folder
-from splitbrain.histories.history import FaultWindow, History
+from splitbrain.histories.history import FaultWindow, History, read_events
 
 MARKS_PER_CHECKER_MAX = 5
 MARK_CHARACTERS_MAX = 400
@@ -45,21 +48,26 @@ def playback(schedule: Schedule) -> str:
         facts = simulate(schedule, folder, recorder=recorder)
         verdicts = judge(folder).results.verdicts
         history = History.read(folder.history)
+        spans, _ = pair(read_events(folder.history))
         marks = [
             *_anomalies(verdicts, _times(history)),
             *(_violation(text) for text in facts.violations[:MARKS_PER_CHECKER_MAX]),
         ]
         faults = [_fault(one) for one in history.faults]
-    return render(recorder.recording(), marks, faults, _title(schedule))
+    return render(recorder.recording(), marks, faults, _title(schedule), spans)
 
 
 def render(
-    recording: Recording, marks: list[Mark], faults: list[tuple[Mark, Mark | None]], title: str
+    recording: Recording, marks: list[Mark], faults: list[tuple[Mark, Mark | None]], title: str,
+    spans: Sequence[Span] = (),
 ) -> str:
-    """The page of `recording`. Each of `faults` is its begin and its end, if it was healed."""
+    """The page of `recording`. Each of `faults` is its begin and its end, if it was healed.
+
+    `spans` are the operations of the clients.
+    """
     times = [one.us for one in recording.moments] + [one.us for one in marks]
     times += [one.arrived_us or one.sent_us for one in recording.messages]
-    data = {
+    data: dict[str, Any] = {
         "members": recording.members, "moments": recording.moments,
         "messages": recording.messages, "end": max(times, default=0),
         "marks": [(one.us, one.text) for one in sorted(marks, key=lambda mark: mark.us)],
@@ -71,6 +79,7 @@ def render(
     return render_script(
         "playback.html.j2", script, title=title, complete=recording.complete,
         data=embedded(to_json(data)), marks=data["marks"],
+        sequence=sequence_diagram(recording, spans, data["marks"], data["faults"]),
     )
 
 

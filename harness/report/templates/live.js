@@ -11,6 +11,7 @@
     id("rate").textContent = state.rate.toLocaleString("en");
     for (const name of ["ok", "fail", "info"]) id(name).textContent = (state.outcomes[name] || 0).toLocaleString("en");
     id("open").textContent = state.open.toLocaleString("en");
+    id("leader").textContent = state.leader ? `${state.leader} (term ${state.term})` : "unknown";
     id("faults").textContent = state.faults.join("; ") || "none";
     if (!running) source.close();
   });

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from splitbrain.harness.report.html import TEMPLATES, render_script
-from splitbrain.harness.store.facts import read_run_facts
+from splitbrain.harness.store.facts import RunFacts, read_run_facts
 from splitbrain.harness.store.run_folder import REPORT, RunFolder
+from splitbrain.harness.systems.member_files import TRACE
 from splitbrain.histories.event import NEMESIS, Event, FaultEvent
+from splitbrain.histories.trace import TraceEvent
 
 RATE_S = 5.0
 """The rate is that of the last seconds of the history."""
+LEAD = b'"lead"'
+"""In the line of a trace that says that a member became leader."""
 READ_BYTES_MAX = 16 * 1024**2
 """The most bytes read at once. The rest is read the next time."""
 
@@ -29,6 +34,10 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     rate: float
     faults: tuple[str, ...]
     """The faults in force."""
+    leader: str
+    """The member that became leader in the highest term, by the members' traces; "" if no member
+    has, or if the system writes no traces."""
+    term: int
     ended: str
     """How the run ended; "running" while it does not."""
 
@@ -44,6 +53,7 @@ class LiveRun:
         self._last_ns = 0
         self._answered_ns: deque[int] = deque()
         self._faults: dict[int, str] = {}
+        self._leader = LeaderOfTraces(folder)
 
     def update(self) -> LiveState:
         # The record is read first: a run that has ended appends nothing afterwards.
@@ -51,6 +61,7 @@ class LiveRun:
         more = True
         while more:
             more = self._read()
+        leader, term = self._leader.update(facts)
         since = self._last_ns - int(RATE_S * 1e9)
         while self._answered_ns and self._answered_ns[0] < since:
             self._answered_ns.popleft()
@@ -58,7 +69,7 @@ class LiveRun:
             seconds=round(self._last_ns / 1e9, 1), outcomes=dict(self._outcomes),
             open=self._invoked - sum(self._outcomes.values()),
             rate=round(len(self._answered_ns) / RATE_S, 1), faults=tuple(self._faults.values()),
-            ended=facts.ended if facts else "running",
+            ended=facts.ended if facts else "running", leader=leader, term=term,
         )
 
     def _read(self) -> bool:
@@ -96,6 +107,47 @@ class LiveRun:
             self._faults.pop(fault.fault, None)
         elif fault.phase == "began":
             self._faults[fault.fault] = f"{event.f} {', '.join(fault.members)}".strip()
+
+
+class LeaderOfTraces:
+    """Finds the newest leader of a run under way in the members' traces, which grow."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._offsets: dict[Path, int] = {}
+        self._term, self._leader = 0, ""
+        self._decoder = msgspec.json.Decoder(TraceEvent)
+
+    def update(self, facts: RunFacts | None) -> tuple[str, int]:
+        """Read what was appended. Returns the name of the leader and its term."""
+        for member in facts.members if facts else ():
+            path = (self._folder / (member.trace or f"{member.name}/{TRACE}")).resolve()
+            if not path.is_relative_to(self._folder.resolve()):
+                continue
+            with suppress(OSError):
+                while self._read(path):
+                    pass
+        return self._leader, self._term
+
+    def _read(self, path: Path) -> bool:
+        """Read up to `READ_BYTES_MAX` of whole lines. Returns whether there may be more."""
+        with path.open("rb") as file:
+            file.seek(self._offsets.get(path, 0))
+            data = file.read(READ_BYTES_MAX)
+        end = data.rfind(b"\n") + 1
+        self._offsets[path] = self._offsets.get(path, 0) + end
+        at = data.find(LEAD, 0, end)
+        while at >= 0:
+            begin = data.rfind(b"\n", 0, at) + 1
+            self._add(data[begin : data.find(b"\n", at)])
+            at = data.find(LEAD, at + 1, end)
+        return len(data) == READ_BYTES_MAX and end > 0
+
+    def _add(self, line: bytes) -> None:
+        with suppress(msgspec.MsgspecError):  # the live view leaves damage to the report
+            event = self._decoder.decode(line)
+            if event.step == "lead" and event.term >= self._term:
+                self._leader, self._term = event.member, event.term
 
 
 def render_live(folder: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.report.html import environment
 from splitbrain.harness.store.database.database import open_database
 from splitbrain.harness.store.database.query import SORTS, Filter, Sort, find_runs, names_of
@@ -25,29 +26,61 @@ PERIODS: dict[str, timedelta] = {
     "1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7),
     "30d": timedelta(days=30),
 }
+ORDERS = ("asc", "desc")
 TEXTS = ("test", "system", "workload", "mutant", "campaign", "group", "checker", "kind", "version",
          "commit", "text")
 
+FIELDS = (*TEXTS, "verdict", "since", "nemesis", "seed", "sort", "order", "page")
+"""The fields of the form, and those of the links."""
+
 
 def filter_of(query: Mapping[str, str]) -> Filter:
-    """The filter that the fields of the form describe. Wrong values are ignored."""
-    period = PERIODS.get(query.get("since", ""))
-    seed = query.get("seed", "")
+    """The filter that the fields of the form describe. An empty field is no condition.
+
+    Raises BadArguments for a field that does not exist, and for a value that it cannot have.
+    """
+    for name in query:
+        if name not in FIELDS:
+            raise BadArguments(f"{name[:40]}: no such filter; there are {', '.join(FIELDS)}")
+    since = _one_of(query, "since", PERIODS)
+    verdict = _one_of(query, "verdict", VERDICTS)
+    seed = _integer(query, "seed", -(2**63), 2**63 - 1)
+    period = PERIODS[since] if since else None
     return msgspec.structs.replace(
         Filter(**{name: query.get(name, "").strip() for name in TEXTS}),  # type: ignore[arg-type]
-        verdicts=(query["verdict"],) if query.get("verdict") in VERDICTS else (),
+        verdicts=(verdict,) if verdict else (),
         since=int((datetime.now(UTC) - period).timestamp()) if period else None,
         nemesis=(query["nemesis"],) if query.get("nemesis") else (),
-        seed=int(seed) if re.fullmatch(r"-?[0-9]{1,18}", seed) else None,
+        seed=seed,
     )
 
 
+def _one_of(query: Mapping[str, str], name: str, values: Iterable[str]) -> str:
+    """The value of the field `name`; "" if it is absent or empty."""
+    value = query.get(name, "")
+    if value and value not in values:
+        raise BadArguments(f"{name}={value[:40]}: expected one of {', '.join(values)}")
+    return value
+
+
+def _integer(query: Mapping[str, str], name: str, least: int, most: int) -> int | None:
+    """The integer in the field `name`; None if it is absent or empty."""
+    value = query.get(name, "").strip()
+    if not value:
+        return None
+    number = int(value) if re.fullmatch(r"-?[0-9]{1,20}", value) else None
+    if number is None or not least <= number <= most:
+        raise BadArguments(
+            f"{name}={value[:40]}: expected an integer from {least:,} to {most:,}"
+        )
+    return number
+
+
 def render_runs(store: Path, sync: FolderSync, query: Mapping[str, str]) -> str:
-    """The page for the fields `query` of the form."""
-    sort = cast("Sort", query["sort"]) if query.get("sort") in SORTS else "started"
-    ascending = query.get("order") == "asc"
-    number = query.get("page", "1")
-    page_number = min(int(number) if number.isdecimal() else 1, OFFSET_MAX // PAGE_RUNS) or 1
+    """The page for the fields `query` of the form. Raises BadArguments for a wrong value."""
+    sort = cast("Sort", _one_of(query, "sort", SORTS) or "started")
+    ascending = _one_of(query, "order", ORDERS) == "asc"
+    page_number = _integer(query, "page", 1, OFFSET_MAX // PAGE_RUNS) or 1
     with open_database(store) as connection:
         sync.update(connection)
         page = find_runs(

@@ -21,6 +21,7 @@ from splitbrain.harness.store.database.database import add_runs, open_database
 from splitbrain.harness.store.groups import Acceptance, Group, Groups
 from splitbrain.harness.store.run_row import RunRow
 from splitbrain.harness.store.signature import Signature
+from splitbrain.histories.trace import TraceEvent
 from tests.unit.report.synthetic_run import SyntheticRun, write_run
 
 HOSTILE = "<script>alert(1)</script>"
@@ -95,9 +96,26 @@ def test_nothing_in_a_run_becomes_html_or_a_script(store: Path) -> None:
         assert "default-src 'none'" in text
 
 
-def test_wrong_fields_of_the_form_are_ignored(store: Path) -> None:
-    paths = ("/?verdict=maybe", "/?seed=x", "/?page=-3", "/?page=99999999999", "/?sort=because",
-             "/?since=ever", '/?text="%2A', f"/?seed={'9' * 40}")
+@pytest.mark.parametrize(("query", "message"), [
+    ("verdict=maybe", "verdict=maybe: expected one of valid, invalid, unknown"),
+    ("seed=x", "seed=x: expected an integer"), (f"seed={'9' * 40}", "expected an integer"),
+    ("seed=9223372036854775808", "expected an integer"),
+    ("page=-3", "page=-3: expected an integer from 1 to 2,000"),
+    ("page=99999999999", "expected an integer"), ("sort=because", "sort=because: expected one of"),
+    ("since=ever", "since=ever: expected one of 1h"), ("order=up", "order=up"),
+    ("sytem=etcd", "sytem: no such filter; there are test, system"),
+    ("%3Cb%3E=1", "no such filter"),
+])
+def test_a_wrong_filter_is_an_error_that_names_it(store: Path, query: str, message: str) -> None:
+    ((status, text),) = get(store, f"/?{query}")
+    assert status == 400
+    assert message in text
+    assert len(text.splitlines()) == 1
+
+
+def test_empty_fields_and_any_text_are_filters(store: Path) -> None:
+    empty = "&".join(f"{name}=" for name in ("text", "verdict", "since", "seed", "page", "sort"))
+    paths = (f"/?{empty}", '/?text="%2A', "/?seed=-1", "/?order=desc")
     assert [status for status, _ in get(store, *paths)] == [200] * len(paths)
 
 
@@ -158,6 +176,9 @@ def test_a_run_under_way_is_followed_until_it_ends(
     (folder / "history.jsonl").write_bytes(whole[: half + 20])  # and a part of a line
     running = msgspec.json.encode({**msgspec.json.decode(record), "ended": "running"})
     (folder / "run.json").write_bytes(running)
+    trace = folder / "n3" / "trace.jsonl"
+    led = TraceEvent("n3", "lead", 5, term=4)
+    trace.write_bytes(msgspec.json.encode(TraceEvent("n3", "lead", 1, term=2)) + b"\n")
 
     async def states() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -172,11 +193,14 @@ def test_a_run_under_way_is_followed_until_it_ends(
                 if len(found) == 1:
                     (folder / "history.jsonl").write_bytes(whole)
                     (folder / "run.json").write_bytes(record)
+                    trace.write_bytes(trace.read_bytes() + msgspec.json.encode(led) + b"\n{")
         return found
 
     first, *_, last = asyncio.run(states())
     assert (first["ended"], last["ended"]) == ("running", "time limit")
     assert first["faults"] == ["kill n2"]
+    assert (first["leader"], first["term"]) == ("n3", 2)
+    assert (last["leader"], last["term"]) == ("n3", 4)
     assert 0 < sum(first["outcomes"].values()) < 60
     assert sum(last["outcomes"].values()) + last["open"] == 60
     live, outside = get(
