@@ -38,7 +38,11 @@ LOCAL = "local"
 """The address that stands for a cluster of processes on this machine."""
 CONNECT_S = 10
 FIRST_WORKER_S = 60
+NO_WORKER_S = 300
+"""How long a campaign waits while the cluster has no worker."""
+REPLACED_AFTER_S = 5
 WORKERS_READ_AGAIN_S = 2.0
+OUTCOMES_READ_AGAIN_S = 0.02
 _of_thread = threading.local()
 
 
@@ -82,7 +86,6 @@ def local_cluster(workers: int) -> Iterator[LocalCluster]:
     """A cluster of `workers` processes with one thread each. It listens on loopback only."""
     settings = {
         "distributed.scheduler.allowed-failures": DEATHS_MAX - 1,
-        "distributed.comm.timeouts.connect": f"{CONNECT_S}s",
     }
     with (
         safe_path(), dask.config.set(settings), tempfile.TemporaryDirectory() as folder,
@@ -92,6 +95,8 @@ def local_cluster(workers: int) -> Iterator[LocalCluster]:
             local_directory=folder, silence_logs=logging.CRITICAL,
         ) as cluster,
     ):  # fmt: skip
+        # A worker that could not be restarted, for example on a busy machine, is replaced.
+        cluster.adapt(minimum=workers, maximum=workers, interval=f"{REPLACED_AFTER_S}s")
         yield cluster
 
 
@@ -119,6 +124,7 @@ class _Running:
         self._prefix = f"splitbrain-{uuid.uuid4().hex[:12]}"
         self._submitted = 0
         self._threads, self._threads_read = 1, 0.0
+        self._worker_seen = time.monotonic()
 
     def fill(self, next_job: NextJob) -> bool:
         """Give the cluster as many jobs as keep its workers busy. Returns whether any are left."""
@@ -131,8 +137,19 @@ class _Running:
         return bool(self._jobs)
 
     def finished(self) -> Iterator[Finished]:
-        """Wait for at least one outcome, and yield those that are there."""
-        for future in self._completed.next_batch(block=True):
+        """Wait for at least one outcome, and yield those that are there.
+
+        Raises SystemFailed if the cluster has no worker for `NO_WORKER_S`.
+        """
+        while not self._completed.has_ready():
+            time.sleep(OUTCOMES_READ_AGAIN_S)
+            self._thread_count()
+            if time.monotonic() - self._worker_seen > NO_WORKER_S:
+                raise SystemFailed(
+                    f"the cluster has had no worker for {NO_WORKER_S} s; to continue the campaign "
+                    "when it has, use --resume"
+                )
+        for future in self._completed.next_batch(block=False):
             job = self._jobs.pop(future)
             outcome = self._outcome(future, job)
             future.release()
@@ -202,6 +219,8 @@ class _Running:
             except Exception as problem:
                 raise _scheduler_lost(problem) from problem
             self._threads_read = time.monotonic()
+            if self._threads:
+                self._worker_seen = self._threads_read
         return max(self._threads, 1)
 
 

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -173,6 +174,35 @@ def test_an_archive_restores_the_folder_of_a_run(tmp_path: Path) -> None:
     made = unpack(archive, tmp_path / "b")
     assert made == tmp_path / "b" / "test" / "run"
     assert sorted(path.name for path in made.rglob("*")) == ["history.jsonl", "log", "n1"]
+
+
+def test_a_worker_that_does_not_come_back_is_replaced(
+    cluster: LocalCluster, tmp_path: Path
+) -> None:
+    nanny = next(iter(cluster.workers.values()))
+    cluster.sync(nanny.close, reason="test")
+    left = jobs(4)
+    results = in_dask(lambda: next(left, None), cluster.scheduler_address, 1, tmp_path)
+    assert sorted(job.number for job, _ in results) == [1, 2, 3, 4]
+    deadline = time.monotonic() + 60
+    while len(workers_of(cluster)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert len(workers_of(cluster)) == 2
+
+
+def test_a_campaign_ends_if_all_workers_have_left(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("splitbrain.harness.campaign.dask_workers.NO_WORKER_S", 3)
+    left = jobs(1000, time_limit_s=1000.0)
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0",
+        worker_dashboard_address=None,
+    ) as leaving:
+        threading.Timer(2, leaving.scale, [0]).start()
+        results = in_dask(lambda: next(left, None), leaving.scheduler_address, 1, tmp_path)
+        with pytest.raises(SystemFailed, match="no worker for 3 s"):
+            list(results)
 
 
 def test_a_run_process_ends_with_its_parent_and_says_that_it_died() -> None:
