@@ -21,6 +21,7 @@ BENCHMARKS = {
     "transactions": "time to read and check 100,000 and 1,000,000 list-append transactions",
     "proxies": "rate and latency of puts to etcd through proxies; peer: etcd without proxies",
     "simulation": "simulated seconds per CPU second, idle and under faults; speed-up by 2 workers",
+    "workers": "runs per second of a campaign on 2 local workers and on Dask, over one process",
     "runs_database": "time of queries and trends of a store of 1,000,000 runs",
     "raft_core": "time of ticks, proposals and reads in Raft without disk, network or encoding",
 }

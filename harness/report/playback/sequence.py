@@ -193,7 +193,8 @@ def _arrow(one: Moved, x_of: dict[str, int], sent: float, arrived: float) -> Arr
 def _between_members(recording: Recording) -> Iterator[Moved]:
     for one in recording.messages:
         yield Moved(
-            _kind(one.text), one.source, one.target, one.sent_us, one.arrived_us, one.text
+            kind=_kind(one.text), source=one.source, target=one.target, sent_us=one.sent_us,
+            arrived_us=one.arrived_us, text=one.text,
         )
 
 
@@ -214,11 +215,16 @@ def _of_clients(operations: Sequence[Span]) -> Iterator[Moved]:
         if one.node is None:
             continue
         call = one.call // 1000
-        yield Moved("request", client, one.node, call, call, one.request_text())
+        yield Moved(
+            kind="request", source=client, target=one.node, sent_us=call, arrived_us=call,
+            text=one.request_text(),
+        )
         if one.ended is not None:
             ended = one.ended // 1000
-            text = f"{one.outcome}: {one.result_text()}"
-            yield Moved("answer", one.node, client, ended, ended, text)
+            yield Moved(
+                kind="answer", source=one.node, target=client, sent_us=ended, arrived_us=ended,
+                text=f"{one.outcome}: {one.result_text()}",
+            )
 
 
 def _roles(recording: Recording) -> Iterator[Noted]:
