@@ -22,8 +22,12 @@ if TYPE_CHECKING:
               help="Run this schedule, a .schedule file or the folder of a run, instead of drawing"
                    " one. --system then selects the system that it runs on.")
 @click.option("--no-report", is_flag=True, help="Do not write report.html.")
+@click.option("--report-failed", is_flag=True,
+              help="Write report.html only if the run is not valid.")
 @click.option("--quiet", is_flag=True, help="Print only the outcome, without progress.")
-def command(schedule: Path | None, no_report: bool, quiet: bool, **options: Any) -> int:
+def command(
+    schedule: Path | None, no_report: bool, report_failed: bool, quiet: bool, **options: Any
+) -> int:
     """Run one test: start a cluster, send operations under faults, judge, write a report.
 
     The members are processes that listen on loopback. Clients send operations to random
@@ -51,7 +55,7 @@ def command(schedule: Path | None, no_report: bool, quiet: bool, **options: Any)
     from splitbrain.harness.cli.terminal_progress import progress_for
     from splitbrain.harness.drawing.draw import draw_schedule
     from splitbrain.harness.drive.progress import Silent
-    from splitbrain.harness.runs.execute import execute
+    from splitbrain.harness.runs.execute import WhenReport, execute
     from splitbrain.harness.schedule.options import read_options
 
     progress = Silent() if quiet else progress_for()
@@ -65,7 +69,8 @@ def command(schedule: Path | None, no_report: bool, quiet: bool, **options: Any)
     note = _mutant_note(scheduled) if schedule is None else ""
     if note and not quiet:
         click.secho(note, fg="yellow", err=True)
-    result = execute(scheduled, progress, report=not no_report)
+    report: WhenReport = "failed" if report_failed and not no_report else not no_report
+    result = execute(scheduled, progress, report=report)
     print_outcome(result)
     if note and quiet and result.valid is not False:
         click.secho(note, fg="yellow", err=True)

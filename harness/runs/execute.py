@@ -13,6 +13,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.harness.clients.any_store.catalogue import check_functions, client_maker
@@ -46,6 +47,8 @@ CHEAP_CHECKER = "statistics"
 """If only the invariants matter, this fast checker judges the run in place of all others."""
 
 MakeSystem = Callable[[Schedule, Path], System]
+WhenReport = bool | Literal["failed"]
+"""Whether the HTML report is written; "failed": only if the run is not valid."""
 
 
 def execute(
@@ -53,14 +56,15 @@ def execute(
     progress: Progress | None = None,
     make: MakeSystem = make_system,
     *,
-    report: bool = True,
+    report: WhenReport = True,
 ) -> RunResult:
     """Run `schedule` in a new folder of its store. May be called from any thread.
 
     The first Ctrl-C ends the load early, and the run is judged. A second Ctrl-C stops everything at
     once and raises KeyboardInterrupt. `progress` displays the run. `make` makes the system under
-    test. With `report`, the HTML report is written. Raises BadArguments for a schedule that cannot
-    be run. Any other failure is in the field `error` of the result.
+    test. With `report`, the HTML report is written; with "failed", only if the run is not valid.
+    Raises BadArguments for a schedule that cannot be run. Any other failure is in the field `error`
+    of the result.
     """
     progress = progress or Silent()
     folder = open_folder(schedule)
@@ -86,7 +90,7 @@ async def execute_async(
     progress: Progress | None = None,
     make: MakeSystem = make_system,
     *,
-    report: bool = True,
+    report: WhenReport = True,
 ) -> RunResult:
     """Run `schedule` as `execute` does, on the caller's event loop.
 
@@ -111,7 +115,7 @@ def run_sync(
     progress: Progress | None = None,
     make: MakeSystem = make_system,
     *,
-    report: bool = True,
+    report: WhenReport = True,
 ) -> RunResult:
     """Execute the schedule that is drawn from `options`.
 
@@ -125,7 +129,7 @@ async def run(
     progress: Progress | None = None,
     make: MakeSystem = make_system,
     *,
-    report: bool = True,
+    report: WhenReport = True,
 ) -> RunResult:
     """Execute the schedule that is drawn from `options`, as `execute_async` does.
 
@@ -208,10 +212,11 @@ def _write_repro(folder: RunFolder, schedule: Schedule, versions: dict[str, str]
 
 
 def _conclude(
-    schedule: Schedule, folder: RunFolder, result: RunResult, progress: Progress, *, report: bool
+    schedule: Schedule, folder: RunFolder, result: RunResult, progress: Progress, *,
+    report: WhenReport,
 ) -> RunResult:
     """Write the report, remove or compact the members' data, and add the run to the database."""
-    if report:
+    if report is True or (report == "failed" and not result.valid):
         from splitbrain.harness.report.write import write_report
 
         result = dataclasses.replace(result, report=write_report(folder.path))
