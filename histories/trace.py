@@ -38,9 +38,12 @@ STEPS = (
 """The steps in order. A member also traces these events:
 
 - `start`: its process starts. `index` is the applied index in its backend; `term` and `peer`
-  are the term and the vote in its WAL.
-- `vote`: it has granted its vote in `term` to `peer`, and the vote is durable as far as the
-  member knows.
+  are the term and the vote in its WAL. `member_id` is its id: a member that was removed and added
+  again has another one. `voters` is the configuration that it knows, and `vote` the id of `peer`.
+- `configuration`: it has applied a change of the configuration, or received a snapshot, at
+  `index`. `voters` is the configuration after that.
+- `vote`: it has granted its vote in `term` to `peer`, whose id is `vote`, and the vote is durable
+  as far as the member knows. The name of a new member may not be known yet.
 - `lead`: it becomes leader in `term`.
 """
 
@@ -61,6 +64,10 @@ class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     carrier: str = ""
     """How the client's request came, for `client_request` and `respond`: "grpc" or "json"; "" if
     it came in simulation."""
+    member_id: int = 0
+    voters: tuple[tuple[int, ...], ...] = ()
+    """The ids of the voters. A joint configuration has two groups, the incoming voters first."""
+    vote: int = 0
 
 
 def read_trace(path: Path) -> Iterator[TraceEvent]:

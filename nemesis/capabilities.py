@@ -8,7 +8,7 @@ of the harness, because the injectors need them and use nothing else of a system
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -287,6 +287,97 @@ class Maintainable(Protocol):
 
     async def serves(self, member: MemberName) -> bool:
         """Whether the member answers and knows a leader."""
+        ...
+
+
+class ListedMember(msgspec.Struct, frozen=True):
+    """An entry of the member list of a cluster."""
+
+    id: int
+    is_learner: bool = False
+
+
+@runtime_checkable
+class Resizable(Protocol):
+    """A cluster whose members can be removed and added while it runs.
+
+    A name is the name of a place: a machine with addresses. A new member in a place has the same
+    addresses as the former one, and another id. The requests are sent to the member `at`. They
+    raise FaultError if it refuses or does not answer. In the second case, the request may still
+    take effect.
+    """
+
+    async def list_members(
+        self, at: MemberName, *, linearizable: bool = True
+    ) -> Mapping[MemberName, ListedMember]:
+        """Read the member list, linearizably or as the member `at` knows it."""
+        ...
+
+    async def add_member(self, at: MemberName, member: MemberName, *, learner: bool) -> None: ...
+
+    async def remove_member(self, at: MemberName, listed: ListedMember) -> None: ...
+
+    async def promote_member(self, at: MemberName, listed: ListedMember) -> None: ...
+
+    async def update_member(self, at: MemberName, member: MemberName, listed: ListedMember) -> None:
+        """Set the peer URLs of the member to the same URLs: a change without an effect."""
+        ...
+
+    async def clear_member(self, member: MemberName) -> None:
+        """Delete the data of a member that does not run. No other method starts it from now on."""
+        ...
+
+    async def fill_member(self, member: MemberName, *, start: bool) -> None:
+        """Allow the place to run a member again, which joins the cluster.
+
+        With `start`, start it if it does not run.
+        """
+        ...
+
+    def membership_changes(self, member: MemberName, *, settled: bool) -> None:
+        """Called when a change of the place begins, and when it has a voter again (`settled`)."""
+        ...
+
+    def membership_lost(self, member: MemberName, why: str) -> None:
+        """Called if the place has no voter that serves, although all faults are healed.
+
+        Raises FaultError, or records the failure.
+        """
+        ...
+
+
+@runtime_checkable
+class JointlyResizable(Protocol):
+    """A cluster whose configuration can be changed by joint consensus."""
+
+    async def change_jointly(
+        self, members: Sequence[MemberName], *, voters: bool, explicit: bool
+    ) -> None:
+        """Make `members` voters, or learners, through a joint configuration.
+
+        Returns when the joint configuration has been entered and, unless `explicit`, left. Returns
+        at once if nothing is to change. Raises FaultError if this is impossible at this time.
+        """
+        ...
+
+    async def leave_joint(self) -> None:
+        """Leave the joint configuration, if there is one. Raises FaultError."""
+        ...
+
+    def membership_changes(self, member: MemberName, *, settled: bool) -> None: ...
+
+    def membership_lost(self, member: MemberName, why: str) -> None: ...
+
+
+@runtime_checkable
+class Transferable(Protocol):
+    """A cluster whose leadership can be transferred."""
+
+    async def transfer_leadership(self, member: MemberName) -> None:
+        """Ask the leader to transfer its leadership to `member`, and wait until it has.
+
+        Raises FaultError if the leader refuses, or does not succeed.
+        """
         ...
 
 

@@ -12,12 +12,15 @@ from splitbrain.nemesis.capabilities import (
     FaultyLinks,
     HasFailpoints,
     HasProcess,
+    JointlyResizable,
     Killable,
     Maintainable,
     Partitionable,
     Pausable,
     Powered,
+    Resizable,
     Traceable,
+    Transferable,
 )
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.linux import mounts, strace, vdso
@@ -125,6 +128,21 @@ KINDS: dict[str, FaultKind] = {
         FaultKind(
             "step", "members crash, pause or are cut off at a step of the write path",
             HasFailpoints, needs_failpoints=True,
+        ),
+        FaultKind(
+            "members",
+            "members are removed, and new ones with empty disks are added in their places, as "
+            "voters or as learners that are promoted",
+            Resizable, named_only=True,
+        ),
+        FaultKind(
+            "transfer", "the leadership is transferred to another member", Transferable,
+            named_only=True,
+        ),
+        FaultKind(
+            "joint",
+            "voters become learners and voters again, by joint consensus; only in simulation",
+            JointlyResizable, named_only=True,
         ),
         FaultKind(
             "syscall",

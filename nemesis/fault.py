@@ -351,11 +351,54 @@ class UserFault(msgspec.Struct, frozen=True, tag_field="fault", tag="user"):
     on: tuple[MemberName, ...] = ()
 
 
+class MembershipChange(msgspec.Struct, frozen=True, tag_field="fault", tag="members"):
+    """Remove members, and add new members with empty disks in their places. Needs `Resizable`.
+
+    replace: the new member is added as soon as the old one is removed. remove: the place stays
+    empty until the end of the fault. With `learner`, the new member is added as a learner, and
+    promoted when it has caught up. With `contended`, another change is requested at the same time
+    as each change.
+
+    A change that the cluster refuses is requested again. The changes run in the background. The end
+    of the fault waits until each place has a voter that serves. The fault has no effect if an
+    earlier one has not reached this yet.
+    """
+
+    target: Target = "any"
+    do: Literal["replace", "remove"] = "replace"
+    learner: bool = False
+    contended: bool = False
+    on: tuple[MemberName, ...] = ()
+
+
+class JointChange(msgspec.Struct, frozen=True, tag_field="fault", tag="joint"):
+    """Make voters learners by joint consensus, and voters again at the end of the fault.
+
+    With `explicit`, the configuration stays joint until the end of the fault. Otherwise the leader
+    leaves it at once. Needs `JointlyResizable`.
+    """
+
+    target: Target = "any"
+    explicit: bool = False
+    on: tuple[MemberName, ...] = ()
+
+
+class LeaderTransfer(msgspec.Struct, frozen=True, tag_field="fault", tag="transfer"):
+    """Transfer the leadership to each selected member in turn. Needs `Transferable`.
+
+    The transfers run in the background. A transfer that the leader refuses has no effect.
+    """
+
+    target: Target = "follower"
+    on: tuple[MemberName, ...] = ()
+
+
 Fault = (
     Kill | Pause | Partition | Latency | PacketLoss | Corruption | HalfOpen | SlowReceiver
     | PowerLoss | ClockJump | ClockDrift | DiskFault | BitRot | LostSectors | AtStep
     | SyscallFault | CpuStarvation | FewFiles | LittleMemory | OperatorAction
     | UserFault
+    | MembershipChange | JointChange | LeaderTransfer
 )
 
 

@@ -37,6 +37,11 @@ from splitbrain.nemesis.link_drawing import (
     packet_losses,
     slow_receivers,
 )
+from splitbrain.nemesis.membership_drawing import (
+    joint_changes,
+    leader_transfers,
+    membership_changes,
+)
 from splitbrain.nemesis.process_drawing import (
     cpu_starvations,
     few_files,
@@ -61,6 +66,10 @@ STEPS_DRAWN = (*_LEADER_STEPS, *_FOLLOWER_STEPS)
 """The steps of the write path at which faults are drawn, for members that have all of them."""
 
 
+OF_SEVERAL_MEMBERS = (*LINK_KINDS, "members", "joint", "transfer")
+"""The kinds that are left out for a single member."""
+
+
 def draw_faults(
     seed: int,
     kinds: Sequence[str],
@@ -80,8 +89,8 @@ def draw_faults(
     short run with the default settings. `steps` are the steps of the write path at which the kind
     "step" injects faults.
 
-    Kinds that affect links are left out for a single member, which has no links. Raises FaultError
-    for a kind that is unknown or not among `capabilities`.
+    Kinds that need several members (`OF_SEVERAL_MEMBERS`) are left out for a single member. Raises
+    FaultError for a kind that is unknown or not among `capabilities`.
     """
     check_known(kinds)
     check_supported(kinds, capabilities)
@@ -92,7 +101,7 @@ def draw_faults(
     scheduled = [
         fault
         for kind in dict.fromkeys(kinds)
-        if kind in decks and (len(members) > 1 or kind not in LINK_KINDS)
+        if kind in decks and (len(members) > 1 or kind not in OF_SEVERAL_MEMBERS)
         for fault in _time_line(
             decks[kind](len(members)), stream(seed, "nemesis", kind), duration_ms, tempo
         )
@@ -306,6 +315,9 @@ DECKS: dict[str, Callable[[int], list[Variant]]] = {
     "step": _step_deck(STEPS_DRAWN, snapshots=False),
     "syscall": syscall_faults,
     "operator": operator_actions,
+    "members": membership_changes,
+    "transfer": leader_transfers,
+    "joint": joint_changes,
     "cpu": cpu_starvations,
     "files": few_files,
     "memory": little_memory,

@@ -91,8 +91,10 @@ class Nemesis:
             for task in tasks:
                 await _wait_for_end(task)
 
-    async def heal_all(self) -> None:
+    async def heal_all(self, healed: Callable[[], None] = lambda: None) -> None:
         """Heal all faults in force: open all links, resume and restart members.
+
+        Then call `healed`, if removed members must still be added again, and add them.
 
         This method may be called in any state and several times, after `run` has ended or was
         cancelled. It tries every member and link, and raises the first error at the end.
@@ -103,6 +105,9 @@ class Nemesis:
                 self._record_phase(number, "end")
         try:
             await self._in_force.release_all()
+            if self._in_force.needs_restoration:
+                healed()
+                await self._in_force.restore_all()
         except Exception as problem:
             for number in unfinished:
                 self._record_phase(number, "failed", error=_reason(problem))
@@ -189,6 +194,7 @@ class Nemesis:
             del self._unhealed[number]
         fault = self._schedule[number].fault
         injected = self._injected.get(number)
+        effect_phase = "ended" if injected and injected.ends_with_undo else "end"
         self._record(
             name_of(fault),
             FaultEvent(
@@ -198,7 +204,7 @@ class Nemesis:
                 detail=msgspec.Raw(msgspec.json.encode(fault)),
                 links=injected.links if injected else (),
                 error=error,
-                effect=self._effect(number) if phase == "end" else None,
+                effect=self._effect(number) if phase == effect_phase else None,
             ),
         )
 

@@ -27,6 +27,8 @@ from splitbrain.node.messages.lease import LessorRequest
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.peer_calls import PeerCalls
 from splitbrain.node.pending import Deadline, Pending, RequestIds
+from splitbrain.node.raft.confchange import ConfChange
+from splitbrain.node.raft.message import Entry
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.ready import Role
 from splitbrain.node.raft_driver import RaftDriver
@@ -56,6 +58,8 @@ class Hooks(Protocol):
     def leader_changed(self) -> None: ...
 
     def members_changed(self) -> None: ...
+
+    def change_configuration(self, change: ConfChange, entry: Entry) -> None: ...
 
     def removed(self) -> None: ...
 
@@ -201,7 +205,7 @@ def assemble(
         driver=driver,
         auth=_authenticator(basis),
         quota=_quota(basis, flusher, flushed),
-        cluster=_cluster_service(basis, driver),
+        cluster=_cluster_service(basis, driver, calls),
         calls=calls,
         corruption=_corruption_check(basis, calls),
         leases=_lease_service(basis, lessor, calls),
@@ -240,6 +244,7 @@ def _applier(
         reads=reads,
         backend=flusher,
         members_changed=basis.hooks.members_changed,
+        change_configuration=basis.hooks.change_configuration,
     )
 
 
@@ -285,7 +290,7 @@ def _quota(basis: Basis, flusher: BackendFlusher, flushed: Wakeup) -> SpaceQuota
     )
 
 
-def _cluster_service(basis: Basis, driver: RaftDriver) -> ClusterService:
+def _cluster_service(basis: Basis, driver: RaftDriver, calls: PeerCalls) -> ClusterService:
     """Return the Cluster service. Messages of members that are not known are also answered."""
     world, config, membership = basis.world, basis.config, basis.state.membership
     strangers = Strangers(
@@ -293,6 +298,7 @@ def _cluster_service(basis: Basis, driver: RaftDriver) -> ClusterService:
         cluster=config.cluster_id,
         member=config.member_id,
         membership=membership,
+        is_leaving=driver.is_leaving,
         removed=basis.hooks.removed,
     )
     driver.transport.take_strangers_with(strangers.take)
@@ -305,6 +311,7 @@ def _cluster_service(basis: Basis, driver: RaftDriver) -> ClusterService:
         changes=basis.waiting.member_changes,
         new_id=basis.ids.next,
         is_connected=driver.transport.is_connected,
+        ask=calls.ask,
     )
 
 

@@ -1,7 +1,7 @@
 """Changes the members of the cluster, and moves its leadership.
 
-Every member accepts these requests, with two exceptions: only the leader promotes a learner and
-moves the leadership, because only the leader knows how much of its log the other members have.
+Every member accepts these requests, except that only the leader moves its leadership. Only the
+leader knows how much of its log a learner has, so another member asks the leader to promote it.
 
 A change is refused if too few members would be left to form a quorum, as etcd refuses it with its
 default `--strict-reconfig-check`.
@@ -12,14 +12,16 @@ Source: etcd's `server/etcdserver/server.go` (AddMember, mayAddMember, …, Move
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
+
+import msgspec
 
 from splitbrain.node.config import ConfigError, checked_url
 from splitbrain.node.identity import added_member_id
 from splitbrain.node.membership import Membership
 from splitbrain.node.messages import errors
-from splitbrain.node.messages.errors import RpcError
+from splitbrain.node.messages.errors import Code, RpcError
 from splitbrain.node.messages.member_change import (
     ChangeKind,
     MemberChange,
@@ -39,6 +41,24 @@ READY_PERCENT = 90
 """A learner can be promoted if it has at least this part of the leader's log. Source: etcd's
 readyPercent."""
 POLL_S = 0.01
+RETRY_S = 0.1
+"""The time between two questions to the leader."""
+
+
+ASK_TIMEOUT_S = 1.0
+
+
+class Promotion(msgspec.Struct, frozen=True, array_like=True, tag="promote"):
+    """The question with which a member asks the leader to promote a learner."""
+
+    member: MemberId
+
+
+class Promoted(msgspec.Struct, frozen=True, array_like=True):
+    """The answer of a leader: the code and the message of an error, or 0 and ""."""
+
+    code: int = 0
+    message: str = ""
 
 
 class Driver(Protocol):
@@ -53,7 +73,8 @@ class ClusterService:
     """The requests that change the members, and leadership transfer.
 
     `new_id` returns a request id. `changes` resolves the requests that this member has applied.
-    `is_connected` returns whether this member is connected to a peer.
+    `is_connected` returns whether this member is connected to a peer. `ask` asks a peer a question,
+    and raises ConnectionError if there is no answer.
     """
 
     def __init__(
@@ -67,6 +88,7 @@ class ClusterService:
         changes: Pending[None],
         new_id: Callable[[], int],
         is_connected: Callable[[MemberId], bool],
+        ask: Callable[[MemberId, bytes, float], Awaitable[bytes]],
     ) -> None:
         self._clock = clock
         self._timeout_s = timeout_s
@@ -76,6 +98,7 @@ class ClusterService:
         self._changes = changes
         self._new_id = new_id
         self._is_connected = is_connected
+        self._ask = ask
 
     # --- members ------------------------------------------------------------------
 
@@ -106,15 +129,60 @@ class ClusterService:
     async def update(self, member: MemberId, peer_urls: Sequence[str]) -> None:
         """Change the peer URLs of a member. Raises RpcError."""
         urls = checked_peer_urls(peer_urls)
+        change = MemberChange(self._new_id(), ChangeKind.UPDATE, member, urls)
+        self._refuse(change)
         self._refuse_known_urls(urls, besides=member)
-        await self._replicate(MemberChange(self._new_id(), ChangeKind.UPDATE, member, urls))
+        await self._replicate(change)
 
     async def promote(self, member: MemberId) -> None:
-        """Make a learner a voter. Raises RpcError."""
+        """Make a learner a voter, at the leader. Raises RpcError.
+
+        Source: etcd's EtcdServer.PromoteMember, which repeats the request until there is a leader.
+        """
+        give_up_ns = self._clock.monotonic_ns() + round(self._timeout_s * 1e9)
+        while self._raft.role is not Role.LEADER:
+            if await self._promoted_by_leader(member):
+                return
+            if self._clock.monotonic_ns() >= give_up_ns:
+                raise errors.timed_out()
+            await self._clock.sleep(RETRY_S)
+        await self._promote(member)
+
+    async def _promoted_by_leader(self, member: MemberId) -> bool:
+        """Ask the leader. Returns False if it does not answer. Raises RpcError if it refuses."""
+        leader = self._raft.leader
+        if leader in (NONE, self._raft.id):
+            return False
+        question = msgspec.msgpack.encode(Promotion(member))
+        try:
+            data = await self._ask(leader, question, ASK_TIMEOUT_S)
+            answer = msgspec.msgpack.decode(data, type=Promoted)
+        except (ConnectionError, msgspec.MsgspecError):
+            return False
+        if answer.code:
+            raise RpcError(Code(answer.code), answer.message)
+        return True
+
+    async def answer(self, data: bytes) -> bytes | None:
+        """Answer the question of a peer. None if it is not about a promotion.
+
+        Raises ConnectionError if this member is not leader.
+        """
+        try:
+            question = msgspec.msgpack.decode(data, type=Promotion)
+        except msgspec.MsgspecError:
+            return None
+        if self._raft.role is not Role.LEADER:
+            raise ConnectionError("not leader")
+        try:
+            await self._promote(question.member)
+        except RpcError as refused:
+            return msgspec.msgpack.encode(Promoted(int(refused.code), refused.message))
+        return msgspec.msgpack.encode(Promoted())
+
+    async def _promote(self, member: MemberId) -> None:
         change = MemberChange(self._new_id(), ChangeKind.PROMOTE, member)
         self._refuse(change)
-        if self._raft.role is not Role.LEADER:
-            raise errors.not_leader()
         if not self._is_in_sync(member):
             raise errors.learner_not_ready()
         self._check_quorum_with(added=True)

@@ -32,12 +32,14 @@ class Joined:
     """What the cluster told a new member when it joined.
 
     `initial` contains the members with which the cluster began, and `contacts` the present members.
+    `voters` contains the present voters without the new member.
     """
 
     cluster_id: int
     member_id: int
     initial: tuple[Peer, ...]
     contacts: tuple[Peer, ...]
+    voters: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,26 @@ The member knows only the URLs in --initial-cluster. It asks the other members f
 cluster's id, and the members with which the cluster began, because the log begins with them. It
 stores the answer before it creates its log, and later starts use the stored answer.
 
+A member that has not applied all changes may still list a former member with the same URLs. The new
+member must not get the id of that member, which may have acknowledged entries. A member therefore
+does not answer with the id of a member that has started before, or whose removal is in its log. The
+new member needs the same answer from half of the other voters (`is_confirmed`).
+
 Source: etcd's `--initial-cluster-state existing` (bootstrapExistingClusterNoWAL).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 
 from splitbrain.node.config import Config, Joined
-from splitbrain.node.raft.message import NONE
+from splitbrain.node.raft.message import NONE, MemberId
 from splitbrain.node.strangers import QUEUE_BYTES_MAX, JoinQuestion
 from splitbrain.node.transport import Hello
 from splitbrain.node.world import World
@@ -51,17 +57,20 @@ async def joined_config(world: World, config: Config) -> Config:
 
 async def _ask(world: World, config: Config) -> Joined:
     answer: asyncio.Future[Joined] = asyncio.get_running_loop().create_future()
+    answers: dict[MemberId, Joined] = {}
 
     def accept(frame: bytes) -> Callable[[bytes], None]:
         hello = _decoded(frame, Hello)
         if hello is None or hello.channel != "welcome":
             raise ConnectionRefusedError("this member has not joined yet")
-        return take
+        return partial(take, hello.sender)
 
-    def take(frame: bytes) -> None:
+    def take(sender: MemberId, frame: bytes) -> None:
         joined = _decoded(frame, Joined)
-        if joined is not None and not answer.done():
-            answer.set_result(joined)
+        if joined is not None:
+            answers[sender] = joined
+            if is_confirmed(joined, answers) and not answer.done():
+                answer.set_result(joined)
 
     own = dict(config.initial_cluster)[config.name]
     urls = [urls[0] for name, urls in config.initial_cluster if name != config.name]
@@ -85,8 +94,22 @@ async def _ask(world: World, config: Config) -> Joined:
             await listener.close()
     raise NotAdmitted(
         f"none of {', '.join(urls) or 'no other member'} has a member with the peer URLs "
-        f"{', '.join(own)}; expected one that was added by /v3/cluster/member/add"
+        f"{', '.join(own)}; expected one that was added by /v3/cluster/member/add, and has never "
+        "started"
     )
+
+
+def is_confirmed(joined: Joined, answers: Mapping[MemberId, Joined]) -> bool:
+    """Whether at least half of the other voters have given the new member the same id.
+
+    A majority of these voters has committed the addition of the new member. So one of this half has
+    the addition in its log, and the removal of the former member.
+    """
+    same = [
+        voter for voter in joined.voters
+        if voter in answers and answers[voter].member_id == joined.member_id
+    ]
+    return 2 * len(same) >= len(joined.voters)
 
 
 def _decoded(frame: bytes, kind: type[T]) -> T | None:

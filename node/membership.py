@@ -113,7 +113,7 @@ class Membership:
 
         There must be no await between this call and `Store.set_consistent_index`.
         """
-        refused = refusal(self._record.conf_state, change)
+        refused = refusal(self._record, change)
         if refused is None:
             self._record = changed(self._record, change)
             self._changed = True

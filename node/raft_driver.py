@@ -18,10 +18,9 @@ from splitbrain.node.member_metrics import MemberMetrics
 from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.membership import Membership
 from splitbrain.node.messages.internal_request import decode
-from splitbrain.node.messages.member_change import refusal
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.raft import confchange
-from splitbrain.node.raft.confchange import ConfChange
+from splitbrain.node.raft.confchange import ConfChange, ConfChangeType
 from splitbrain.node.raft.errors import StateInvalid
 from splitbrain.node.raft.message import (
     Entry,
@@ -233,16 +232,33 @@ class RaftDriver:
             self.transport.send(ready.messages_after_sync)
         if commits and not early:
             await self._commit(ready, marked, leading)
-        self._apply_conf_changes(ready.committed_entries)
+        await self._wait_for_changes(ready.committed_entries)
         self._raft.advance(ready)
 
-    def _apply_conf_changes(self, entries: Sequence[Entry]) -> None:
-        """Put changes of the configuration into effect before Raft treats them as applied."""
-        for entry in entries:
-            if entry.type is not NORMAL:
-                change = confchange.decode(entry.data)
-                if refusal(self._raft.conf_state, change) is None:
-                    self._raft.apply_conf_change(change, entry.index)
+    async def _wait_for_changes(self, entries: Sequence[Entry]) -> None:
+        """Wait until the applier has passed the changes of the configuration in `entries` to Raft.
+
+        They must be in effect before Raft treats the entries as applied.
+        """
+        changes = [entry.index for entry in entries if entry.type is not NORMAL]
+        if changes:
+            await self._applier.wait_until_applied(changes[-1])
+
+    def change_configuration(self, change: ConfChange, entry: Entry) -> None:
+        """Put a change into effect. The applier calls this when it applies the entry."""
+        conf_state = self._raft.apply_conf_change(change, entry.index)
+        self._path.trace_configuration("configuration", traced(entry), conf_state)
+        self._wake.set()
+
+    def is_leaving(self, member: MemberId) -> bool:
+        """Whether the log contains the removal of a member that is not applied yet."""
+        log = self._raft.log
+        first = max(self._store.consistent_index, log.compacted_index) + 1
+        return any(
+            one.type is ConfChangeType.REMOVE_NODE and one.member == member
+            for entry in log.between(first, log.last_index) if entry.type is not NORMAL
+            for one in confchange.decode(entry.data).changes
+        )
 
     def _role_changed(self, state: SoftState) -> None:
         self._metrics.leader_seen(bool(state.leader), leading=state.role is LEADER)
@@ -287,6 +303,9 @@ class RaftDriver:
             await self._path.before("snapshot_receive")
             await self._perhaps_slowly()
             await self._storage.receive_snapshot(ready.snapshot)
+            restored = ready.snapshot.metadata
+            at = Traced(term=restored.term, index=restored.index)
+            self._path.trace_configuration("configuration", at, restored.conf_state)
         if ready.entries or ready.hard_state is not None:
             await self._save(ready)
         if self._path.tracing:
@@ -324,7 +343,7 @@ class RaftDriver:
         self._promised = (hard_state.term, hard_state.vote)
         if hard_state.vote:
             candidate = self._names.get(hard_state.vote, "")
-            self._path.trace("vote", Traced(term=hard_state.term), peer=candidate)
+            self._path.trace_vote(hard_state.term, hard_state.vote, candidate)
 
     def _newly_committed(self) -> Sequence[Entry]:
         """Return the newly committed entries for traces and failpoints.

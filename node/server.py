@@ -54,7 +54,9 @@ from splitbrain.node.messages.rpc import (
     StatusResponse,
 )
 from splitbrain.node.publication import publish
+from splitbrain.node.raft.confchange import ConfChange
 from splitbrain.node.raft.errors import ProposalDropped
+from splitbrain.node.raft.message import Entry
 from splitbrain.node.raft.ready import Role
 from splitbrain.node.world import Closable, DiskError
 from splitbrain.node.write_path import Traced, WritePath
@@ -227,10 +229,14 @@ class Server:
 
     def _trace_start(self) -> None:
         hard_state = self.storage.recovered.hard_state
-        names = {peer.id: peer.name for peer in self._config.peers}
+        membership = self._state.membership
+        names = {member.id: member.name for member in membership.members()}
         found = Traced(term=hard_state.term, index=self.store.consistent_index)
         vote = names.get(hard_state.vote, "")
-        self._path.trace("start", found, revision=self.store.revision, peer=vote)
+        self._path.trace_configuration(
+            "start", found, membership.record_of_members.conf_state, member_id=self.member_id,
+            vote=hard_state.vote, revision=self.store.revision, peer=vote,
+        )
 
     def _log_start(self) -> None:
         self._world.log(
@@ -320,11 +326,16 @@ class Server:
     async def answer_peer(self, question: bytes) -> bytes:
         """Answer the question of another member. Raises ConnectionError if this is impossible."""
         answer = self.parts.corruption.answer(question)
+        if answer is None:
+            answer = await self.cluster.answer(question)
         return await self.leases.answer_peer(question) if answer is None else answer
 
     def leader_changed(self) -> None:
         self.parts.reads.leader_changed(errors.leader_changed())
         self.parts.lessor.role_changed()
+
+    def change_configuration(self, change: ConfChange, entry: Entry) -> None:
+        self.parts.driver.change_configuration(change, entry)
 
     def members_changed(self) -> None:
         self.parts.driver.members_changed()

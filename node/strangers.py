@@ -39,6 +39,7 @@ class JoinQuestion(msgspec.Struct, frozen=True, array_like=True):
 class Strangers:
     """Answers connections from members that are not, or no longer, members of the cluster.
 
+    `is_leaving` returns whether this member's log contains the removal of a member.
     `removed` is called when another member reports that this member was removed.
     """
 
@@ -49,12 +50,14 @@ class Strangers:
         cluster: int,
         member: MemberId,
         membership: Membership,
+        is_leaving: Callable[[MemberId], bool],
         removed: Callable[[], None],
     ) -> None:
         self._world = world
         self._cluster = cluster
         self._member = member
         self._membership = membership
+        self._is_leaving = is_leaving
         self._removed = removed
         self._answering: dict[str, None] = {}
         """The URLs to which an answer is being sent."""
@@ -82,9 +85,15 @@ class Strangers:
             return
         record = self._membership.record_of_members
         for known in record.members:
-            if sorted(known.peer_urls) == sorted(question.peer_urls):
+            same_urls = sorted(known.peer_urls) == sorted(question.peer_urls)
+            # Only a new member asks. A member that has started before would have stored its id, and
+            # must not return without the entries that it has acknowledged.
+            started = self._membership.has_started(known.id)
+            if same_urls and not started and not self._is_leaving(known.id):
+                voters = tuple(one for one in record.conf_state.voters if one != known.id)
                 welcome = Joined(
-                    self._cluster, known.id, _peers(record.initial), _peers(record.members)
+                    cluster_id=self._cluster, member_id=known.id, initial=_peers(record.initial),
+                    contacts=_peers(record.members), voters=voters,
                 )
                 hello = Hello(self._cluster, self._member, NONE, "welcome")
                 self._answer(known.peer_urls[0], hello, msgspec.msgpack.encode(welcome))

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import msgspec
 
 from splitbrain.node.failpoint import Failpoints
+from splitbrain.node.raft.message import ConfState, MemberId, Term
 from splitbrain.node.world import World
 
 
@@ -32,6 +33,9 @@ class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     revision: int = 0
     peer: str = ""
     carrier: str = ""
+    member_id: MemberId = 0
+    voters: tuple[tuple[MemberId, ...], ...] = ()
+    vote: MemberId = 0
 
 
 class Traced(msgspec.Struct, frozen=True):
@@ -82,6 +86,35 @@ class WritePath:
         for subject in subjects:
             self.trace(step, subject, peer=peer)
         await self.reached_after(step)
+
+    def trace_configuration(
+        self,
+        step: str,
+        subject: Traced,
+        conf_state: ConfState,
+        *,
+        member_id: MemberId = 0,
+        vote: MemberId = 0,
+        revision: int = 0,
+        peer: str = "",
+    ) -> None:
+        """Write an event that contains the voters, if tracing is on."""
+        if self.tracing:
+            groups = (conf_state.voters, conf_state.voters_outgoing)
+            event = TraceEvent(
+                self._member, step, self._world.clock.trace_ns(), term=subject.term,
+                index=subject.index, revision=revision, peer=peer, member_id=member_id,
+                voters=tuple(filter(None, groups)), vote=vote,
+            )
+            self._world.trace(self._encode(event) + b"\n")
+
+    def trace_vote(self, term: Term, vote: MemberId, name: str) -> None:
+        """Write the event `vote`, if tracing is on."""
+        if self.tracing:
+            event = TraceEvent(
+                self._member, "vote", self._world.clock.trace_ns(), term=term, peer=name, vote=vote
+            )
+            self._world.trace(self._encode(event) + b"\n")
 
     def trace(
         self, step: str, subject: Traced, *, revision: int = 0, peer: str = "", carrier: str = ""

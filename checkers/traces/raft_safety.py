@@ -6,6 +6,8 @@
   a later term. If it is the same term, the log also contains the vote.
 - The terms of a member's votes never decrease.
 
+A member that was removed and added again has another id, so it is another member.
+
 A member writes the trace event `vote` when the vote is on its disk, and before it sends the vote.
 A kill therefore hides no vote that was sent. At each `start` the member traces the term and the
 vote that it finds in its log. Times in the verdict are relative to the first line of all traces.
@@ -42,6 +44,7 @@ def check_raft_safety(evidence: Evidence) -> Verdict:
     origin_ns = min((trace[0].ns for trace in evidence.traces.values() if trace), default=0)
     for member, trace in evidence.traces.items():
         last_vote: TraceEvent | None = None
+        member_id = 0
         for line in trace:
             if line.step not in ("vote", "start", "lead"):
                 continue
@@ -51,6 +54,8 @@ def check_raft_safety(evidence: Evidence) -> Verdict:
                 last_vote = _check_vote(member, event, last_vote, findings)
             elif event.step == "start":
                 counts["starts"] += 1
+                if event.member_id != member_id:
+                    member_id, last_vote = event.member_id, None
                 _check_start(member, event, last_vote, findings)
             elif event.step == "lead":
                 _check_leader(event, leaders, findings)
@@ -74,11 +79,11 @@ def _check_vote(
             f"after it had voted in term {before.term} at {seconds(before.ns)}",
             members=(member,),
         )
-    elif vote.peer != before.peer:
+    elif _candidate(vote) != _candidate(before):
         findings.add(
             "voted twice",
-            f"{member} voted in term {vote.term} for {before.peer} at "
-            f"{seconds(before.ns)} and for {vote.peer} at {seconds(vote.ns)}",
+            f"{member} voted in term {vote.term} for {before.peer or before.vote} at "
+            f"{seconds(before.ns)} and for {vote.peer or vote.vote} at {seconds(vote.ns)}",
             members=(member, before.peer, vote.peer),
         )
     return before
@@ -96,9 +101,14 @@ def _check_start(
     if start.term < vote.term:
         because += f"was at term {start.term}"
         findings.add("vote forgotten", because, members=(member,))
-    elif start.term == vote.term and start.peer != vote.peer:
+    elif start.term == vote.term and _candidate(start) != _candidate(vote):
         because += f"contained {f'a vote for {start.peer}' if start.peer else 'no vote'}"
         findings.add("vote forgotten", f"{because} in that term", members=(member,))
+
+
+def _candidate(event: TraceEvent) -> int | str:
+    """The member that got the vote: its id, or its name in a trace without ids."""
+    return event.vote or event.peer
 
 
 def _check_leader(event: TraceEvent, leaders: dict[int, TraceEvent], findings: Findings) -> None:

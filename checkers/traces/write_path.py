@@ -5,7 +5,8 @@ members use the same clock. A trace line is in the page cache before the effect 
 leave the member. The rules are true of every run of a correct cluster:
 
 - *Synced before committed.* When (index, term) is marked committed for the first time on any
-  member, a majority must have synced it. A follower traces `follower_wal` before it
+  member, a majority must have synced it: a majority of the voters that this member knows, and of
+  each group of a joint configuration. A follower traces `follower_wal` before it
   acknowledges, and a leader traces `leader_wal` before it includes itself in the majority. Only
   the first commit of an entry is judged, because a committed entry stays committed through later
   leaders, restarts and snapshots. The checker follows the log of each member, including
@@ -61,6 +62,13 @@ class _Member:
     """The state of one member, according to its trace so far."""
 
     name: str
+    id: int = 0
+    """0 if the trace does not contain it."""
+    voters: tuple[tuple[int, ...], ...] = ()
+    """The configuration that the member has applied. Empty if the trace does not contain it."""
+    voters_before: tuple[tuple[int, ...], ...] = ()
+    changed_ns: int = 0
+    """When the configuration changed from `voters_before` to `voters`."""
     lives: int = 0
     """The number of starts."""
     backend_index: int = 0
@@ -88,6 +96,11 @@ class _Member:
         self.log_end = max(self.log_end, index)
 
     def restart(self, event: TraceEvent) -> None:
+        if event.member_id != self.id:
+            self.id, self.lives = event.member_id, 0
+            self.log.clear()
+            self.log_end = 0
+        self.voters = self.voters_before = event.voters
         self.lives += 1
         self.backend_index = self.applied = event.index
         self.started_ns, self.started_term = event.ns, event.term
@@ -131,6 +144,7 @@ class WritePathSweep:
         self._steps = {
             "start": self._start,
             "lead": self._lead,
+            "configuration": self._configuration,
             "client_request": self._client_request,
             "leader_receive": self._leader_receive,
             "leader_wal": self._wal,
@@ -162,6 +176,11 @@ class WritePathSweep:
 
     def _lead(self, member: _Member, event: TraceEvent) -> None:
         member.led_term = event.term
+
+    def _configuration(self, member: _Member, event: TraceEvent) -> None:
+        if event.ns != member.changed_ns:
+            member.voters_before, member.changed_ns = member.voters, event.ns
+        member.voters = event.voters
 
     def _client_request(self, member: _Member, event: TraceEvent) -> None:
         member.requests.add(event.request)
@@ -219,9 +238,9 @@ class WritePathSweep:
             )
 
     def _check_majority(self, leader: _Member, event: TraceEvent) -> None:
-        holders = [m.name for m in self._members.values() if self._may_hold(m, leader, event)]
-        if len(holders) < self._majority:
-            synced = " and ".join(holders) or "no member"
+        holders = [m for m in self._members.values() if self._may_hold(m, leader, event)]
+        if not self._are_majority(holders, leader, event):
+            synced = " and ".join(one.name for one in holders) or "no member"
             self._add(
                 "committed before a majority synced",
                 f"{event.member} marked index {event.index} (term {event.term}) committed at "
@@ -229,6 +248,26 @@ class WritePathSweep:
                 "it",
                 event,
             )
+
+    def _are_majority(
+        self, holders: Sequence[_Member], leader: _Member, event: TraceEvent
+    ) -> bool:
+        """Whether `holders` are a majority in the configuration of `leader`.
+
+        Events at the same time have no order, so the configuration before a change at this time
+        counts, too. A voter that is no member of this time, because its place has another member
+        now, may hold the entry.
+        """
+        if not leader.voters:
+            return len(holders) >= self._majority
+        absent = {m.id for m in self._members.values()} - {m.id for m in holders}
+        possible = [leader.voters]
+        if leader.changed_ns == event.ns:
+            possible.append(leader.voters_before)
+        return any(
+            all(2 * len({*group} - absent) > len(group) for group in groups)
+            for groups in possible
+        )
 
     def _may_hold(self, member: _Member, leader: _Member, event: TraceEvent) -> bool:
         index, term = event.index, event.term

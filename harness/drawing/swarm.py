@@ -35,6 +35,13 @@ recovers from its peers hides what the other faults would show."""
 LINK_RUNS_PERCENT = 12
 """How many runs also have one of `LINK_FAULTS`, which change single frames and connections."""
 LINK_FAULTS = ("loss", "corruption", "half_open", "half_open", "slow_receiver")
+MEMBERS_RUNS_PERCENT = 15
+"""How many runs change the members of the cluster as well. They have no storage faults, because a
+cluster that is short of a member survives fewer of them."""
+MEMBERS_KINDS = (
+    ("members",), ("members", "transfer"), ("transfer",), ("members", "joint"),
+    ("joint", "transfer"),
+)
 OF_PROCESSES = ("kill", "pause", "partition", "latency", "power", "step")
 """The kinds that processes support. `power` is among them, because a SIGKILL of a member that
 runs with `--hold-unsynced` loses unsynced writes as a power loss does."""
@@ -187,6 +194,8 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     links = stream(seed, "swarm", "links")
     if links.random() * 100 < LINK_RUNS_PERCENT and given.get("swarm") is not False:
         drawn["nemesis"] += (links.choice(LINK_FAULTS),)
+    if not storage and given.get("swarm") is not False:
+        drawn["nemesis"] += _changes_of_members(stream(seed, "swarm", "members"))
     coordination = stream(seed, "swarm", "coordination")
     if coordination.random() * 100 < COORDINATION_RUNS_PERCENT:
         drawn["workload"] = coordination.choice(COORDINATION)
@@ -199,6 +208,11 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
             for name, values in KV_OPTIONS.items()
         }
     return chosen
+
+
+def _changes_of_members(random: Random) -> tuple[str, ...]:
+    kinds = random.choice(MEMBERS_KINDS)
+    return kinds if random.random() * 100 < MEMBERS_RUNS_PERCENT else ()
 
 
 def _kinds(random: Random, among: Collection[str]) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ from splitbrain.histories.recorder import Recorder
 from splitbrain.nemesis.nemesis import Nemesis
 
 FINAL_TIMEOUT_MS = 5_000
-HEAL_TIMEOUT_S = 30.0
+HEAL_TIMEOUT_S = 60.0
 ADVERSE_CONDITIONS = "adverse_conditions"
 """The name under which adverse conditions of network, disks and members are recorded."""
 CRASH_POLL_S = 0.05
@@ -232,7 +232,8 @@ class Drive:
     async def _heal(self) -> None:
         with self._phase("heal"):
             async with asyncio.timeout(HEAL_TIMEOUT_S):
-                await self._nemesis.heal_all()
+                # Members join a cluster only in conditions in which it makes progress.
+                await self._nemesis.heal_all(self._end_adverse_conditions)
             self._end_adverse_conditions()
 
     async def _load_under_faults(self, new_load: Callable[[], ClientLoops]) -> None:

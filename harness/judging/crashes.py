@@ -35,6 +35,7 @@ from splitbrain.nemesis.fault import (
     Kill,
     LittleMemory,
     LostSectors,
+    MembershipChange,
     OperatorAction,
     PowerLoss,
     SyscallFault,
@@ -93,6 +94,8 @@ def lets_stop(window: FaultWindow, crash: Crash) -> bool:
             return in_force and bool(fails)
         case BitRot() | LostSectors():
             return True
+        case MembershipChange():
+            return in_force
     return False
 
 

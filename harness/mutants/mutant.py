@@ -16,6 +16,27 @@ SHORT_RUN: Mapping[str, object] = {
 within a few seconds, and the run waits only briefly for members that never agree."""
 
 
+MEMBERS_HUNT: Mapping[str, object] = {
+    "nemesis": ("kill", "partition", "members", "transfer"), "nodes": (3, 3, 4, 5),
+}
+"""Options of hunts for bugs that only changes of the members show."""
+JOINT_HUNT: Mapping[str, object] = {
+    "nemesis": ("kill", "partition", "transfer", "joint"), "nodes": (3, 4, 5, 5),
+}
+"""Options of hunts for bugs that only joint consensus shows."""
+TRANSFER_HUNT: Mapping[str, object] = {
+    "nemesis": ("kill", "partition", "latency", "transfer"), "nodes": (3, 5),
+}
+"""Options of hunts for bugs that only transfers of the leadership show."""
+
+CHANGES_AT_STEPS_HUNT: Mapping[str, object] = {
+    "nemesis": ("kill", "step", "members", "joint"), "nodes": (3, 3, 5),
+}
+"""Options of hunts for bugs that changes show while a member is delayed at a step."""
+PARTITION_HUNT: Mapping[str, object] = {"nemesis": ("partition", "kill"), "nodes": (3, 3, 5)}
+"""Options of hunts for bugs that proposals to a leader without a majority show."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mutant:
     """A planted bug.

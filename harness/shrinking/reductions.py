@@ -39,6 +39,7 @@ from splitbrain.nemesis.fault import (
     Kill,
     Latency,
     LostSectors,
+    MembershipChange,
     PacketLoss,
     Partition,
     PowerLoss,
@@ -413,6 +414,7 @@ def plainer_faults(schedule: Schedule) -> Iterator[Schedule]:
     - Slow, lossy or half-open links become a partition that isolates a member.
     - A partition of several links becomes a partition that isolates one member.
     - A black hole becomes a cut.
+    - A change of the members becomes the removal and addition of a voter, without other changes.
     - A fault of several members becomes a fault of one of them.
     """
     faults = schedule.faults
@@ -434,6 +436,8 @@ def _plainer(fault: Fault) -> Iterator[Fault]:
                 yield from (Partition("isolate", "any", fault.how, on=(name,)) for name in ends)
             if fault.how != "cut":
                 yield replace(fault, how="cut")
+        case MembershipChange() if fault != (plain := MembershipChange(fault.target, on=fault.on)):
+            yield plain
         case _:
             pass
     if len(fault.on) > 1:

@@ -105,7 +105,7 @@ class SimulatedCluster:
     def replace_disk(self, name: str) -> None:
         """Give the machine an empty disk. The next process joins the running cluster.
 
-        The member must be down, and must be added to the cluster again.
+        The member must be down, and must be added to the cluster again before it starts.
         """
         member = self.members[name]
         assert not member.alive, f"{name} runs"
@@ -149,9 +149,9 @@ class SimulatedCluster:
     # --- processes -------------------------------------------------------------------------
 
     def start(self, name: str) -> None:
-        """Start a process of the member. Does nothing if one exists."""
+        """Start a process of the member. Does nothing if one exists, or if the place is empty."""
         member = self.members[name]
-        if member.alive:
+        if member.alive or member.vacant:
             return
         self.network.machine(name).powered = True
         member.lives += 1

@@ -118,6 +118,14 @@ LEASES = (
     "a lease was not found",
     "a client left the queue of a lock or an election",
 )
+MEMBERS = (
+    "a member was removed",
+    "a voter was added",
+    "a learner was added",
+    "a learner was promoted",
+    "a joint configuration was entered",
+    "the leadership was transferred",
+)
 CLOCKS = (
     "a wall clock went back",
     "a clock drifted",
@@ -149,7 +157,7 @@ BUGGIFIED = tuple(
 
 CONDITIONS: tuple[str, ...] = (
     *ELECTIONS, *LOGS, *RESTARTS, *DISKS, *STORAGE_FAULTS, *NETWORKS, *CLIENTS, *STORES, *WATCHES,
-    *LEASES, *CLOCKS, *BUGGIFIED,
+    *LEASES, *MEMBERS, *CLOCKS, *BUGGIFIED,
 )
 
 

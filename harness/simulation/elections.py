@@ -196,6 +196,8 @@ class ElectionMonitor:
         heard = one.heard_before_ns(self._loop.now_ns, term)
         sent = len(raft.messages_after_sync)
         step(message)
+        if message.context == TRANSFER and raft.term > term:
+            one.heard_ns = -1  # the leader gives up its lease itself
         leased = role is Role.LEADER or (role is Role.FOLLOWER and heard is not None)
         if (
             not (leased and raft.config.check_quorum)

@@ -53,6 +53,8 @@ class Health:
         self._network = network
         self._disturbed_ns: dict[str, int] = {}
         self._limited = False
+        self.unsettled: dict[str, None] = {}
+        """The changes of the members that are under way. Majorities are not known meanwhile."""
 
     def rare_condition(self, name: str) -> None:
         """Record that a rare condition has occurred in some member."""
@@ -80,6 +82,7 @@ class Health:
             not member.runs
             or member.server is None
             or self._limited
+            or self.unsettled
             or member.disk.state != HEALTHY
             or member.disk.lost_durable_data
             or member.clock.drifts

@@ -18,6 +18,7 @@ Invariants must always be true. Conditions should be true at some time in a camp
     monotonicity           while a process runs, its terms and commits never decrease, and a
                            vote given in a term does not change
     stops                  a member stops itself only because of its disk
+    configurations         the rules of `splitbrain.harness.simulation.configurations`
     agreement              after all faults are healed, the members agree
 
 These rules detect a bug close to its cause. For example, a lost vote violates a rule at once. It
@@ -33,6 +34,7 @@ from collections.abc import Mapping, Sequence
 
 from splitbrain.harness.simulation.applied_state import AppliedState, applied_state, difference
 from splitbrain.harness.simulation.conditions import Coverage
+from splitbrain.harness.simulation.configurations import ConfigurationMonitor
 from splitbrain.harness.simulation.lease_conditions import observe_leases
 from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.member import Member
@@ -41,7 +43,7 @@ from splitbrain.harness.simulation.process import Process
 from splitbrain.harness.simulation.restart_conditions import record_start
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.raft.errors import ProposalDropped
-from splitbrain.node.raft.message import ConfState
+from splitbrain.node.raft.message import ConfState, EntryType
 from splitbrain.node.raft.progress import ProgressState
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.ready import Role
@@ -88,6 +90,12 @@ class InvariantMonitor:
         """Term → the highest index that a member of that term was the first to commit."""
         self._states: dict[int, AppliedState] = {}
         """Index → the state of the member that was first observed after applying the entry."""
+        self._former: list[ObservedRaft] = []
+        """Members whose places have other members now."""
+        self._configurations = ConfigurationMonitor(
+            loop=loop, members=members, observed=self._seen, violated=self.violated,
+            last_committed=self.last_committed,
+        )
 
     def synced(self, name: str) -> None:
         """Called when the disk of member `name` has synced a file."""
@@ -117,6 +125,8 @@ class InvariantMonitor:
         if server is None or process.ended:
             return
         seen = ObservedRaft(server, process.life)
+        if (former := self._seen.get(process.name)) and former.raft.id != seen.raft.id:
+            self._former.append(former)
         self._seen[process.name] = seen
         # The checker `raft_safety` compares terms and votes with the previous process, because
         # the trace contains which of them were durable.
@@ -190,12 +200,15 @@ class InvariantMonitor:
             ),
         )
         voters = [other for other, one in self._seen.items() if one.voted_for(raft)]
-        if not is_quorum({self._seen[other].raft.id for other in voters}, raft.conf_state):
+        ids = {self._seen[other].raft.id for other in voters}
+        ids |= {one.raft.id for one in self._former if one.voted_for(raft)}
+        if not is_quorum(ids, raft.conf_state):
             self.violated(
                 f"{name} leads in term {raft.term}, but the votes for it are durable only on "
                 f"{', '.join(voters) or 'no member'}"
             )
         self._provoke_deposed_leaders(raft)
+        self._configurations.elected(name, raft)
         # A leader that is elected late, by delayed votes, may lack entries committed in later
         # terms. It will never commit an entry.
         earlier_terms = [index for term, index in self._committed_by.items() if term < raft.term]
@@ -245,6 +258,8 @@ class InvariantMonitor:
                     "member, or another predecessor of it"
                 )
             before = entry.term
+            if entry.type is not EntryType.NORMAL:
+                self._configurations.appended(name, raft, entry)
 
     def _commit_advanced(self, name: str, seen: ObservedRaft, raft: Raft) -> None:
         log = raft.log
@@ -317,6 +332,7 @@ class InvariantMonitor:
             or one.raft.floor >= (term, index)
         ]
         ids = {self._seen[other].raft.id for other in holders}
+        ids |= {one.raft.id for one in self._former}
         if not any(is_quorum(ids, conf_state) for conf_state in valid):
             self.violated(
                 f"{name} committed entry {index} of term {term}, which is durable only on "
@@ -428,6 +444,7 @@ class InvariantMonitor:
         if server is None:
             return
         record_start(self._coverage, server, restarted=member.lives > 1)
+        self._configurations.began(member)
         observe_leases(self._coverage, server)
 
     def resumed(self, member: Member) -> None:

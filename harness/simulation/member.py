@@ -19,6 +19,8 @@ class Member:
         self.lives = 0
         self.disks = 1
         """The number of disks that the machine has had."""
+        self.vacant = False
+        """Whether the member was removed from the cluster, so that no process must start."""
         self.process: Process | None = None
         self.world: SimulatedWorld | None = None
         self.server: Server | None = None

@@ -13,6 +13,7 @@ from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.simulation.clients import SimulatedClient
 from splitbrain.harness.simulation.cluster import SimulatedCluster, client_url, peer_url
 from splitbrain.harness.simulation.member_state import member_state
+from splitbrain.harness.simulation.membership import SimulatedMembership
 from splitbrain.harness.systems.member_files import MemberFiles
 from splitbrain.harness.systems.python_node import member_version_text
 from splitbrain.harness.systems.system import Address
@@ -30,11 +31,12 @@ SYNC_WAIT_S_MAX = 0.1
 _POLL_S = 0.02
 
 
-class SimulatedSystem:
+class SimulatedSystem(SimulatedMembership):
     """The system under test whose members run in `cluster`.
 
     The system supports all faults: it is Killable, Pausable, Partitionable, Powered, Clocked,
-    Disked and HasFailpoints. The method `stop` writes the members' logs and traces.
+    Disked, HasFailpoints, Resizable, JointlyResizable and Transferable. The method `stop` writes
+    the members' logs and traces.
     """
 
     name = "simulated"
@@ -44,7 +46,7 @@ class SimulatedSystem:
     `splitbrain.harness.simulation.network`."""
 
     def __init__(self, cluster: SimulatedCluster, folder: Path) -> None:
-        self.cluster = cluster
+        super().__init__(cluster)
         self._folder = folder
         self._stopped = False
         self._random = stream(cluster.seed, "power")
@@ -110,21 +112,6 @@ class SimulatedSystem:
 
     def alive(self, member: MemberName) -> bool:
         return self.cluster.members[member].alive
-
-    async def leader(self) -> MemberName | None:
-        """The leader of the highest term that a running member knows, if the leader runs."""
-        known = [
-            (member.server.raft.term, member.server.raft.leader)
-            for member in self.cluster.members.values()
-            if member.runs and member.server is not None and member.server.raft.leader
-        ]
-        if not known:
-            return None
-        _, leader = max(known, key=lambda one: one[0])
-        for member in self.cluster.members.values():
-            if member.server is not None and member.server.member_id == leader:
-                return member.name if member.runs else None
-        return None
 
     async def state(self, member: MemberName, at_revision: int | None = None) -> MemberState:
         return await member_state(self.cluster.clients, member, client_url(member), at_revision)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from splitbrain.harness.systems.encryption import Encryption
 from splitbrain.harness.systems.log_counts import LogCounts
 from splitbrain.harness.systems.member_disks import MemberDisks
 from splitbrain.harness.systems.member_files import MemberFiles
+from splitbrain.harness.systems.membership import ProcessMembership
 from splitbrain.harness.systems.networks.namespaces import Namespaces
 from splitbrain.harness.systems.networks.network import NAMESPACES, Loopback, MemberNetwork
 from splitbrain.harness.systems.new_connections import NewConnections
@@ -43,12 +44,12 @@ _POLL_S = 0.02
 log = logging.getLogger("splitbrain.systems")
 
 
-class ProcessCluster(ABC):
+class ProcessCluster(ProcessMembership):
     """Starts and stops member processes, injects faults into them, and reads their state.
 
     A subclass defines how one member is started. The class implements `System`, `Killable`,
     `Pausable`, `FaultyLinks`, `Traceable`, `Powered`, `Disked`, `Corruptible`, `Maintainable`,
-    `HasMoments` and `CrashReporter`.
+    `HasMoments`, `Resizable`, `Transferable` and `CrashReporter`.
 
     All methods must be called in one asyncio loop. The members are killed when the thread of
     that loop ends.
@@ -65,6 +66,7 @@ class ProcessCluster(ABC):
     """Event → a regular expression of the lines in a member's log that show it."""
 
     def __init__(self, settings: ClusterSettings) -> None:
+        super().__init__()
         self.settings = settings
         self.members: Sequence[MemberName] = settings.members
         self._network = self._make_network()
@@ -192,6 +194,7 @@ class ProcessCluster(ABC):
         place.folder.mkdir(parents=True, exist_ok=True)
         initial_cluster = ",".join(
             f"{one.name}={one.advertised_url}" for one in self._places.values()
+            if one.name not in self._vacant
         )
         settings = self.settings
         command = (
@@ -271,7 +274,7 @@ class ProcessCluster(ABC):
         if process is not None and process.kill_sent:
             await process.kill_and_wait()  # a cancelled call of `kill` may not have waited
         self._notice_crash(member)
-        if not self.alive(member):
+        if not self.alive(member) and member not in self._vacant:
             self._spawn(member)
         await self._update_owners()
 

@@ -79,7 +79,7 @@ class Etcd(ProcessCluster):
             str(self.binary),
             *etcd_flags(self.settings, place, initial_cluster),
             *self.encryption.flags(),
-            "--initial-cluster-state", "new",
+            "--initial-cluster-state", self.cluster_state(place.name),
             # The defaults of later releases, which releases before 3.5 need as flags.
             "--logger", "zap",
             "--log-outputs", "stderr",

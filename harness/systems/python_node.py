@@ -59,7 +59,7 @@ class PythonNode(ProcessCluster):
 
     def command(self, place: Place, initial_cluster: str) -> Sequence[str]:
         settings = self.settings
-        optional: list[str] = []
+        optional = ["--initial-cluster-state", self.cluster_state(place.name)]
         if settings.member_seeds:
             seed = settings.member_seeds[settings.members.index(place.name)]
             optional += ["--seed", str(seed)]

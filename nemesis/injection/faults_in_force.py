@@ -62,6 +62,7 @@ class FaultsInForce:
         """What must be undone on this machine if the harness is killed."""
         self._parts: dict[type, object] = {}
         self._final_undos: list[Undo] = []
+        self._restorations: list[Undo] = []
 
     async def stop_members(self, how: Stop, members: tuple[MemberName, ...]) -> Undo:
         """Kill or pause `members` until the returned Undo is called.
@@ -105,6 +106,25 @@ class FaultsInForce:
     def at_end(self, heal: Undo) -> None:
         """Let `release_all` call `heal` after it has healed all faults."""
         self._final_undos.append(heal)
+
+    def restore_with(self, restore: Undo, *, first: bool = False) -> None:
+        """Let `restore_all` call `restore`, which needs a cluster without other faults.
+
+        With `first`, it is called before those that were added earlier.
+        """
+        self._restorations.insert(0 if first else len(self._restorations), restore)
+
+    @property
+    def needs_restoration(self) -> bool:
+        return bool(self._restorations)
+
+    async def restore_all(self) -> None:
+        """Undo the faults that only a cluster without other faults can undo.
+
+        `release_all` must have been called before. Raises the first error at the end.
+        """
+        restorations, self._restorations = self._restorations, []
+        await _run_all(restore() for restore in restorations)
 
     def is_killed(self, member: MemberName) -> bool:
         """Whether a fault in force keeps `member` killed. Such a member must not be started."""

@@ -37,6 +37,8 @@ class Injected:
     links: tuple[Link, ...]
     undo: Undo
     effect: Effect = unknown
+    ends_with_undo: bool = False
+    """Whether the effect is known only after the Undo, which waits for the end of the fault."""
 
 
 @singledispatch

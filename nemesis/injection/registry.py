@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from splitbrain.nemesis.injection import (
     clocks,
+    leadership,
     links,
     machine,
+    membership,
     operations,
     resources,
     syscalls,
@@ -13,4 +15,7 @@ from splitbrain.nemesis.injection import (
 )
 from splitbrain.nemesis.injection.inject import inject
 
-__all__ = ["clocks", "inject", "links", "machine", "operations", "resources", "syscalls", "users"]
+__all__ = [
+    "clocks", "inject", "leadership", "links", "machine", "membership", "operations",
+    "resources", "syscalls", "users",
+]

@@ -35,7 +35,8 @@ from splitbrain.node.messages.rpc import AlarmRequest
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.pending import Pending
 from splitbrain.node.raft import confchange
-from splitbrain.node.raft.message import Entry, EntryType, Snapshot
+from splitbrain.node.raft.confchange import ConfChange
+from splitbrain.node.raft.message import Entry, EntryType, Index, Snapshot
 from splitbrain.node.read_barrier import ReadBarrier
 from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.world import World
@@ -65,7 +66,11 @@ class Applied:
 
 
 class Applier:
-    """Applies batches in the order in which `enqueue` accepts them. `run` is the task."""
+    """Applies batches in the order in which `enqueue` accepts them. `run` is the task.
+
+    `change_configuration` passes a change of the configuration that has an effect to Raft.
+    `members_changed` is called after each change of the members.
+    """
 
     def __init__(
         self,
@@ -85,6 +90,7 @@ class Applier:
         reads: ReadBarrier,
         backend: BackendFlusher,
         members_changed: Callable[[], None],
+        change_configuration: Callable[[ConfChange, Entry], None],
     ) -> None:
         self._world = world
         self._path = path
@@ -99,11 +105,13 @@ class Applier:
         self._published = published
         self._changes = changes
         self._members_changed = members_changed
+        self._change_configuration = change_configuration
         self._reads = reads
         self._backend = backend
         self._queue: deque[ToApply] = deque()
         self._filled = Wakeup()
         self._room = asyncio.Event()
+        self._advanced = Wakeup()
 
     async def enqueue(self, batch: ToApply) -> None:
         """Add a batch to the queue. Wait while the queue is full."""
@@ -113,6 +121,10 @@ class Applier:
             await self._room.wait()
         self._queue.append(batch)
         self._filled.set()
+
+    async def wait_until_applied(self, index: Index) -> None:
+        while self._store.consistent_index < index:
+            await self._advanced.wait()
 
     async def run(self) -> None:
         """Apply batches forever. If `run` raises an error, the member must stop."""
@@ -184,10 +196,17 @@ class Applier:
         return apply(self._store, operation, entry.term)
 
     def _apply_conf_change(self, entry: Entry) -> None:
-        """Store a change of the members. Raft already uses it."""
+        """Store a change of the members, and pass it to Raft.
+
+        There is no await between the two, so that a snapshot of the store and Raft's description of
+        it contain the same members.
+        """
         change = confchange.decode(entry.data)
         refused = self._membership.apply(change)
         self._store.set_consistent_index(entry.index, entry.term)
+        if refused is None:
+            self._change_configuration(change, entry)
+        self._advanced.set()
         one = member_change_of(change) if change.context else None
         if refused is None:
             self._members_changed()
@@ -201,6 +220,7 @@ class Applier:
         self._storage.backend.check()
         # No await before this call: a read must not use the old index with the new backend.
         self._store.restore()
+        self._advanced.set()
         self._membership.restore()
         self._alarms.restore()
         self._auth.restore()

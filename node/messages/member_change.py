@@ -89,17 +89,25 @@ def member_change_of(change: ConfChange) -> MemberChange | None:
     return msgspec.msgpack.decode(change.context, type=MemberChange)
 
 
-def refusal(conf_state: ConfState, change: ConfChange) -> RpcError | None:
+def refusal(record: ClusterRecord, change: ConfChange) -> RpcError | None:
     """Return the error that explains why a committed change has no effect, or None if it has one.
 
-    The decision depends only on the configuration, so every member decides in the same way.
+    The decision depends only on the earlier changes, so every member decides in the same way.
     """
     try:
-        confchange.changed(conf_state, change)
+        confchange.changed(record.conf_state, change)
         one = member_change_of(change)
     except (ConfChangeInvalid, msgspec.MsgspecError):
         return errors.not_enough_started()
-    return None if one is None else refusal_of(conf_state, one)
+    if one is None:
+        return None
+    if one.kind is ChangeKind.UPDATE and one.member not in record.conf_state.members:
+        return errors.member_not_found()
+    others = [known for known in record.members if known.id != one.member]
+    if any({*one.peer_urls} & {*known.peer_urls} for known in others):
+        # Two requests to add a member with the same URLs can pass the check of their members.
+        return errors.peer_url_exists()
+    return refusal_of(record.conf_state, one)
 
 
 def refusal_of(conf_state: ConfState, change: MemberChange) -> RpcError | None:

@@ -10,12 +10,17 @@ from splitbrain.node.raft.state import RaftState
 
 def on_pre_vote_response(raft: RaftState, message: Message) -> None:
     # A grant contains the requested term. A grant for an earlier attempt is ignored.
-    if message.reject or message.term == raft.term + 1:
+    if message.reject:
+        election.learn_commit(raft, message)
+    if raft.role is Role.PRE_CANDIDATE and (message.reject or message.term == raft.term + 1):
         election.record_vote(raft, message.from_, granted=not message.reject)
 
 
 def on_vote_response(raft: RaftState, message: Message) -> None:
-    election.record_vote(raft, message.from_, granted=not message.reject)
+    if message.reject:
+        election.learn_commit(raft, message)
+    if raft.role is Role.CANDIDATE:
+        election.record_vote(raft, message.from_, granted=not message.reject)
     if raft.role is Role.LEADER and not raft.merging:
         replication.append_to_all(raft)
 

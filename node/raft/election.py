@@ -133,7 +133,34 @@ def _answer_vote(raft: RaftState, request: Message, term: Term, *, granted: bool
     answer = (
         MessageType.VOTE_RESP if request.type is MessageType.VOTE else MessageType.PRE_VOTE_RESP
     )
-    raft.send_after_sync(Message(answer, request.from_, raft.id, term, reject=not granted))
+    if granted or not raft.merging:
+        raft.send_after_sync(Message(answer, request.from_, raft.id, term, reject=not granted))
+        return
+    committed = raft.log.committed
+    raft.send_after_sync(
+        Message(
+            answer, request.from_, raft.id, term, log_term=raft.log.term_at(committed) or 0,
+            commit=committed, reject=True,
+        )
+    )
+
+
+def learn_commit(raft: RaftState, message: Message) -> None:
+    """Take the commit index from a rejected vote.
+
+    A leader may be removed, or become a learner, before the other voters know that its change is
+    committed. They then need votes in the former configuration. Members that are no voters any more
+    may reject them for ever, because their logs are longer. With the commit index, a candidate can
+    apply the change, and campaign in the new configuration.
+
+    Source: raft-rs, `maybe_commit_by_vote`.
+    """
+    log = raft.log
+    if message.commit <= log.committed or not log.matches(message.commit, message.log_term):
+        return
+    log.commit_to(message.commit)
+    if has_unapplied_conf_change(log):
+        become_follower(raft, raft.term, NONE)
 
 
 # Campaigning

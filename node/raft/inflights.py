@@ -38,6 +38,11 @@ class Inflights:
     def full(self) -> bool:
         return len(self._window) >= self._messages_max or self._bytes >= self._bytes_max
 
+    @property
+    def oldest(self) -> Index | None:
+        """The last index of the oldest append in the window; None if the window is empty."""
+        return self._window[0][0] if self._window else None
+
     def clear(self) -> None:
         self._window.clear()
         self._bytes = 0

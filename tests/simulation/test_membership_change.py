@@ -134,7 +134,9 @@ def test_a_learner_gets_a_snapshot_is_promoted_and_survives_restarts(tmp_path: P
         second = cluster.MemberAddRequest(peer_urls=("http://n9:2380",), is_learner=True)
         refused = await three.refusal("n1", ADD, second)
         assert refused == "etcdserver: too many learner members in cluster"
-        await three.call("n1", PROMOTE, cluster.MemberPromoteRequest(id=learner))
+        unknown = cluster.MemberPromoteRequest(id=7)
+        assert await three.refusal("n2", PROMOTE, unknown) == "etcdserver: member not found"
+        await three.call("n2", PROMOTE, cluster.MemberPromoteRequest(id=learner))
         for name in ("n1", "n2", "n3"):
             three.cluster.kill(name)
         for name in ("n1", "n2", "n3"):

@@ -239,7 +239,7 @@ def test_flags_and_environment_reach_all_members_and_single_ones(tmp_path: Path)
 
 
 def test_a_cluster_of_processes_supports_all_faults(tmp_path: Path) -> None:
-    assert supported_kinds(PythonNode(settings(tmp_path))) == set(KINDS)
+    assert supported_kinds(PythonNode(settings(tmp_path))) == {*KINDS} - {"joint"}
 
 
 def test_an_unknown_member_is_refused(tmp_path: Path) -> None:

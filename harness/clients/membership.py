@@ -1,0 +1,72 @@
+"""Requests of etcd's Cluster service, over the JSON gateway."""
+
+from __future__ import annotations
+
+import aiohttp
+import msgspec
+
+from splitbrain.harness.errors import SystemFailed
+
+TIMEOUT_S = 3.0
+
+
+class ClusterMember(msgspec.Struct, frozen=True, rename="camel"):
+    """A member in the answer to a request."""
+
+    id: str = msgspec.field(name="ID", default="0")
+    name: str = ""
+    peer_urls: tuple[str, ...] = msgspec.field(name="peerURLs", default=())
+    is_learner: bool = False
+
+
+class MemberList(msgspec.Struct, frozen=True):
+    members: tuple[ClusterMember, ...] = ()
+
+
+async def list_members(
+    session: aiohttp.ClientSession, url: str, *, linearizable: bool
+) -> tuple[ClusterMember, ...]:
+    """Read the member list at the member `url`. Raises SystemFailed."""
+    answer = await _call(session, url, "list", {"linearizable": linearizable})
+    try:
+        return msgspec.json.decode(answer, type=MemberList).members
+    except msgspec.MsgspecError as problem:
+        raise SystemFailed(f"member/list at {url}: {problem}") from problem
+
+
+async def add_member(
+    session: aiohttp.ClientSession, url: str, peer_url: str, *, learner: bool
+) -> None:
+    await _call(session, url, "add", {"peerURLs": [peer_url], "isLearner": learner})
+
+
+async def remove_member(session: aiohttp.ClientSession, url: str, member: int) -> None:
+    await _call(session, url, "remove", {"ID": str(member)})
+
+
+async def promote_member(session: aiohttp.ClientSession, url: str, member: int) -> None:
+    await _call(session, url, "promote", {"ID": str(member)})
+
+
+async def update_member(
+    session: aiohttp.ClientSession, url: str, member: int, peer_url: str
+) -> None:
+    await _call(session, url, "update", {"ID": str(member), "peerURLs": [peer_url]})
+
+
+async def _call(
+    session: aiohttp.ClientSession, url: str, operation: str, request: dict[str, object]
+) -> bytes:
+    """Send a request. Raises SystemFailed if it is refused or not answered."""
+    what = f"member/{operation} at {url}"
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    try:
+        async with session.post(
+            f"{url}/v3/cluster/member/{operation}", json=request, timeout=timeout
+        ) as answer:
+            content = await answer.read()
+    except (aiohttp.ClientError, OSError, TimeoutError) as problem:
+        raise SystemFailed(f"{what}: {type(problem).__name__}: {problem}") from problem
+    if not answer.ok:
+        raise SystemFailed(f"{what}: {answer.status} {content[:200].decode(errors='replace')}")
+    return content

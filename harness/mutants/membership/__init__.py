@@ -1,0 +1,1 @@
+"""Planted bugs in changes of the members, in transfers of the leadership, and in flow control."""

@@ -1,0 +1,22 @@
+"""A leader accepts a change while an earlier one is not applied."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import MEMBERS_HUNT, Mutant
+from splitbrain.node.raft import reconfiguration
+from splitbrain.node.raft.confchange import ConfChange
+from splitbrain.node.raft.state import RaftState
+
+MUTANT = Mutant(
+    what="a leader appends a change of the configuration before it has applied the one before",
+    source="Raft thesis, 4.1; RethinkDB 2.1's reconfiguration under partitions (Jepsen, 2016)",
+    found_by=("invariants",),
+    hunt=MEMBERS_HUNT,
+)
+
+
+def plant() -> None:
+    def refusal(raft: RaftState, change: ConfChange) -> str:
+        return ""
+
+    reconfiguration.refusal = refusal

@@ -1,0 +1,129 @@
+"""Changes of the members of a cluster of processes, and transfers of its leadership."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import aiohttp
+
+from splitbrain.harness.clients import maintenance, membership
+from splitbrain.harness.errors import SystemFailed
+from splitbrain.harness.systems.system import Address
+from splitbrain.nemesis.capabilities import ListedMember
+from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.fault import MemberName
+
+
+class ProcessMembership(ABC):
+    """Implements `Resizable` and `Transferable` by requests of etcd's API."""
+
+    members: Sequence[MemberName]
+
+    def __init__(self) -> None:
+        self._vacant: dict[MemberName, None] = {}
+        """The members that were removed, and must not be started."""
+        self._joining: dict[MemberName, None] = {}
+        """The members that were added while the cluster ran."""
+
+    @abstractmethod
+    def address(self, member: MemberName) -> Address: ...
+
+    @abstractmethod
+    def data_path(self, member: MemberName) -> Path: ...
+
+    @abstractmethod
+    async def leader(self) -> MemberName | None: ...
+
+    @abstractmethod
+    async def restart(self, member: MemberName) -> None: ...
+
+    @abstractmethod
+    def _require_session(self) -> aiohttp.ClientSession: ...
+
+    def cluster_state(self, member: MemberName) -> str:
+        """The value of the flag --initial-cluster-state for the next start of the member."""
+        return "existing" if member in self._joining else "new"
+
+    async def list_members(
+        self, at: MemberName, *, linearizable: bool = True
+    ) -> Mapping[MemberName, ListedMember]:
+        url, session = self.address(at).client_url, self._require_session()
+        places = {self.address(name).peer_url: name for name in self.members}
+        with _faults():
+            listed = await membership.list_members(session, url, linearizable=linearizable)
+        return {
+            places[peer_url]: ListedMember(int(one.id), one.is_learner)
+            for one in listed for peer_url in one.peer_urls if peer_url in places
+        }
+
+    async def add_member(self, at: MemberName, member: MemberName, *, learner: bool) -> None:
+        url, peer_url = self.address(at).client_url, self.address(member).peer_url
+        with _faults():
+            await membership.add_member(self._require_session(), url, peer_url, learner=learner)
+
+    async def remove_member(self, at: MemberName, listed: ListedMember) -> None:
+        with _faults():
+            url = self.address(at).client_url
+            await membership.remove_member(self._require_session(), url, listed.id)
+
+    async def promote_member(self, at: MemberName, listed: ListedMember) -> None:
+        with _faults():
+            url = self.address(at).client_url
+            await membership.promote_member(self._require_session(), url, listed.id)
+
+    async def update_member(self, at: MemberName, member: MemberName, listed: ListedMember) -> None:
+        url, peer_url = self.address(at).client_url, self.address(member).peer_url
+        with _faults():
+            await membership.update_member(self._require_session(), url, listed.id, peer_url)
+
+    async def clear_member(self, member: MemberName) -> None:
+        self._vacant[member] = None
+        self._joining[member] = None
+        await asyncio.to_thread(_empty, self.data_path(member))
+
+    async def fill_member(self, member: MemberName, *, start: bool) -> None:
+        self._vacant.pop(member, None)
+        if start:
+            await self.restart(member)
+
+    def membership_changes(self, member: MemberName, *, settled: bool) -> None:
+        return
+
+    def membership_lost(self, member: MemberName, why: str) -> None:
+        raise FaultError(f"the place {member} was changed, and {why}")
+
+    async def transfer_leadership(self, member: MemberName) -> None:
+        leader = await self.leader()
+        if leader is None:
+            raise FaultError(f"there is no leader that could hand over to {member}")
+        listed = await self.list_members(leader, linearizable=False)
+        if member not in listed:
+            raise FaultError(f"{member} is not in the cluster at this time")
+        with _faults():
+            await maintenance.transfer_leadership(
+                self._require_session(), self.address(leader).client_url, listed[member].id
+            )
+
+
+@contextlib.contextmanager
+def _faults() -> Iterator[None]:
+    """A context that raises FaultError in place of SystemFailed."""
+    try:
+        yield
+    except SystemFailed as problem:
+        raise FaultError(str(problem)) from problem
+
+
+def _empty(folder: Path) -> None:
+    """Delete the content of `folder`, which may be the root of a mounted disk."""
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()

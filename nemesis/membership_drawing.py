@@ -1,0 +1,52 @@
+"""Decks of the faults that change the members of a cluster or move its leadership."""
+
+from __future__ import annotations
+
+from random import Random
+
+from splitbrain.nemesis.deck import Variant, always
+from splitbrain.nemesis.fault import (
+    Fault,
+    JointChange,
+    LeaderTransfer,
+    MembershipChange,
+    Target,
+)
+
+LEARNER_PERCENT = 50
+CONTENDED_PERCENT = 30
+
+
+def membership_changes(member_count: int) -> list[Variant]:
+    """Changes that leave a majority of the members in their places."""
+
+    def draw(target: Target) -> Variant:
+        return lambda random: _membership_change(target, random)
+
+    several: tuple[Target, ...] = ("minority", "minority") if member_count > 4 else ()
+    return [draw(target) for target in ("leader", "leader", "follower", "any", *several)]
+
+
+def _membership_change(target: Target, random: Random) -> Fault:
+    return MembershipChange(
+        target,
+        random.choice(("replace", "replace", "remove")),
+        learner=random.random() * 100 < LEARNER_PERCENT,
+        contended=random.random() * 100 < CONTENDED_PERCENT,
+    )
+
+
+def joint_changes(member_count: int) -> list[Variant]:
+    """Changes that leave at least one voter."""
+
+    def draw(target: Target) -> Variant:
+        return lambda random: JointChange(target, explicit=random.random() < 0.7)
+
+    several: tuple[Target, ...] = ("minority", "majority") if member_count > 2 else ()
+    return [draw(target) for target in ("leader", "follower", *several)]
+
+
+def leader_transfers(member_count: int) -> list[Variant]:
+    several: tuple[Target, ...] = ("minority", "all") if member_count > 2 else ()
+    targets: tuple[Target, ...] = ("follower", "follower", "any", *several)
+    return [always(LeaderTransfer(target)) for target in targets]
