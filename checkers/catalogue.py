@@ -14,6 +14,7 @@ from splitbrain.checkers.coordination.lock import check_fencing, check_mutual_ex
 from splitbrain.checkers.evidence import Checker, Evidence
 from splitbrain.checkers.headers import check_headers
 from splitbrain.checkers.linearizable.checker import check_linearizable
+from splitbrain.checkers.membership.member_lists import check_members
 from splitbrain.checkers.mvcc.checker import check_mvcc
 from splitbrain.checkers.objects.counter import check_counter
 from splitbrain.checkers.objects.queue import check_queue
@@ -33,6 +34,7 @@ CHECKERS: Mapping[str, Checker] = {
     "headers": check_headers,
     "write_path": check_write_path,
     "raft_safety": check_raft_safety,
+    "members": check_members,
     "linearizable": check_linearizable,
     "set_full": check_set_full,
     "counter": check_counter,

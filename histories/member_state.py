@@ -27,13 +27,22 @@ class Change(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     lease: int = 0
 
 
+class ListedMember(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """An entry of a member list."""
+
+    id: int
+    peer_urls: tuple[str, ...] = ()
+    is_learner: bool = False
+
+
 class MemberState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The status of a member and its changes.
 
     `changes` is complete from `first_revision` (1, or the compacted revision + 1) to
     `revision`. `hash` is HashKV at `hash_revision` after a compaction at `compact_revision`;
     hashes of two members are comparable only if both revisions are equal. If the member
-    did not answer, `error` is the reason and the other fields have no meaning.
+    did not answer, `error` is the reason and the other fields have no meaning. `members` is the
+    list of all members, as this member knows it; empty if the store has no such list.
     """
 
     member: str
@@ -49,4 +58,5 @@ class MemberState(msgspec.Struct, frozen=True, omit_defaults=True):
     raft_applied_index: int = 0
     version: str = ""
     changes: tuple[Change, ...] = ()
+    members: tuple[ListedMember, ...] = ()
     error: str | None = None

@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 
 from splitbrain.harness.clients.http_connection import ConnectionLost
+from splitbrain.harness.clients.membership import list_members
 from splitbrain.harness.clients.messages import (
     HASH_KV_PATH,
     PEER_HASH_KV_PATH,
@@ -24,7 +25,7 @@ from splitbrain.harness.clients.messages import (
 )
 from splitbrain.harness.clients.watch_codec import WATCH, WatchAnswer, decode_line, encode_watches
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.histories.member_state import Change, MemberState
+from splitbrain.histories.member_state import Change, ListedMember, MemberState
 from splitbrain.histories.watch import WatchRequest
 
 STATUS_TIMEOUT_S = 1.0
@@ -64,7 +65,19 @@ async def member_state(
     now = await status(session, url)
     hashed = await hash_kv(session, url, peer_url, at_revision or 0)
     log = await change_log(functools.partial(watch_from, session, url), url, now.header.revision)
-    return combined_state(name, now, hashed, at_revision, log)
+    state = combined_state(name, now, hashed, at_revision, log)
+    return msgspec.structs.replace(state, members=await _listed(session, url))
+
+
+async def _listed(session: aiohttp.ClientSession, url: str) -> tuple[ListedMember, ...]:
+    """The member list as the member knows it; empty if the store does not answer the request."""
+    try:
+        listed = await list_members(session, url, linearizable=False)
+    except SystemFailed:
+        return ()
+    return tuple(
+        ListedMember(int(one.id), tuple(sorted(one.peer_urls)), one.is_learner) for one in listed
+    )
 
 
 def combined_state(

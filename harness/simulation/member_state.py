@@ -21,18 +21,20 @@ from splitbrain.harness.clients.messages import HashKV, to_bytes
 from splitbrain.harness.clients.watch_codec import WatchAnswer, decode_line
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.simulation.client_network import ClientNetwork
-from splitbrain.histories.member_state import MemberState
+from splitbrain.histories.member_state import ListedMember, MemberState
 from splitbrain.node.api.json_codec import encode_response, encode_stream_line
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import (
     HashKVRequest,
+    MemberListRequest,
     StatusRequest,
     WatchCreateRequest,
     WatchRequest,
 )
 
 TIMEOUT_S = 10.0
+MEMBER_LIST_PATH = "/v3/cluster/member/list"
 
 
 async def member_state(
@@ -45,7 +47,12 @@ async def member_state(
         hash_answer = encode_response(await api.hash_kv(HashKVRequest(revision=at_revision or 0)))
         hashed = msgspec.json.decode(hash_answer, type=HashKV, strict=False)
         log = await change_log(functools.partial(_watch, api), url, now.header.revision)
-        return combined_state(member, now, hashed, at_revision, log)
+        state = combined_state(member, now, hashed, at_revision, log)
+        listed = await api.methods[MEMBER_LIST_PATH](MemberListRequest())
+        return msgspec.structs.replace(state, members=tuple(
+            ListedMember(one.id, tuple(sorted(one.peer_urls)), one.is_learner)
+            for one in listed.members
+        ))
 
     try:
         return await clients.ask(url, serve, TIMEOUT_S)

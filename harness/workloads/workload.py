@@ -29,7 +29,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from splitbrain.histories.service import AnyRequest
 
-ALWAYS = ("mvcc", "headers", "write_path", "raft_safety", "availability", "statistics")
+ALWAYS = ("mvcc", "headers", "write_path", "raft_safety", "members", "availability", "statistics")
 """The checkers that judge any history of key-value operations."""
 
 
