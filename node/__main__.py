@@ -57,6 +57,12 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     " --initial-cluster for its id and for the list of members.",
 )
 @click.option(
+    "--force-new-cluster",
+    is_flag=True,
+    help="Remove all other members, because a majority of them is lost for ever. Use it for one"
+    " start, with the data of one surviving member.",
+)
+@click.option(
     "--initial-cluster-token",
     default="etcd-cluster",
     show_default=True,
@@ -278,6 +284,7 @@ def member_config(flags: dict[str, object]) -> Config:
             initial_cluster=cluster,
             initial_cluster_token=text("initial_cluster_token"),
             initial_cluster_state=text("initial_cluster_state"),
+            force_new_cluster=bool(flags["force_new_cluster"]),
             listen_client_urls=parse_urls(clients, "--listen-client-urls"),
             advertise_client_urls=parse_urls(
                 text("advertise_client_urls") or clients, "--advertise-client-urls"

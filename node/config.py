@@ -68,6 +68,8 @@ class Config:
     initial_cluster_token: str = "etcd-cluster"
     initial_cluster_state: str = "new"
     """"existing" for a member that was added to a running cluster."""
+    force_new_cluster: bool = False
+    """Whether this start removes all other members, because a majority of them is lost."""
     joined: Joined | None = None
     """The result of joining, for a member that was added to a running cluster."""
     heartbeat_ms: int = 100

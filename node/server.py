@@ -32,6 +32,7 @@ from splitbrain.node.backend import Backend
 from splitbrain.node.cluster_service import dropped_error
 from splitbrain.node.config import Config
 from splitbrain.node.failpoint import FailpointError, Failpoints, parse_all
+from splitbrain.node.force_new_cluster import force_new_cluster
 from splitbrain.node.joining import joined_config
 from splitbrain.node.maintenance.auto_compaction import AutoCompaction, policy_of
 from splitbrain.node.member_storage import MemberStorage
@@ -114,6 +115,12 @@ class Server:
         config = await self._join()
         self._state = await open_state(world, config)
         self.store = self._state.store
+        if config.force_new_cluster:
+            await force_new_cluster(
+                self._state.storage, self._state.membership, self.store.consistent_index,
+                config.member_id,
+            )
+            world.log("warn", "all other members are removed", why="--force-new-cluster")
         self._trace_start()
         self.raft = recovered_raft(world, config, self._state)
         self.parts = parts = self._assemble()

@@ -29,13 +29,6 @@ TRANSFER_HUNT: Mapping[str, object] = {
 }
 """Options of hunts for bugs that only transfers of the leadership show."""
 
-CHANGES_AT_STEPS_HUNT: Mapping[str, object] = {
-    "nemesis": ("kill", "step", "members", "joint"), "nodes": (3, 3, 5),
-}
-"""Options of hunts for bugs that changes show while a member is delayed at a step."""
-PARTITION_HUNT: Mapping[str, object] = {"nemesis": ("partition", "kill"), "nodes": (3, 3, 5)}
-"""Options of hunts for bugs that proposals to a leader without a majority show."""
-
 
 @dataclass(frozen=True, slots=True)
 class Mutant:

@@ -184,3 +184,31 @@ def test_changes_that_endanger_the_quorum_are_refused_as_in_etcd(tmp_path: Path)
         assert await refused(REMOVE, remove) in (few, unhealthy)
 
     run_three(tmp_path, body)
+
+
+def test_a_surviving_member_forces_a_new_cluster_that_grows_again(tmp_path: Path) -> None:
+    async def body(three: ThreeMembers) -> None:
+        await lead(three, "n1")
+        await put(three, "n1", 30)
+        for name in ("n1", "n2", "n3"):
+            three.cluster.kill(name)
+        three.cluster.settings["force_new_cluster"] = True
+        three.cluster.start("n1")
+        await settle(three)
+        three.cluster.settings["force_new_cluster"] = False
+        found = await three.call("n1", "/v3/kv/range", rpc.RangeRequest(key=b"k"))
+        assert found.kvs[0].value == b"29"
+        assert [*await ids(three)] == ["n1"]
+        await put(three, "n1", 3)
+        three.cluster.kill("n1")
+        three.cluster.start("n1")
+        await settle(three)
+        assert [*await ids(three)] == ["n1"]
+        three.cluster.replace_disk("n2")
+        await three.call("n1", ADD, cluster.MemberAddRequest(peer_urls=(peer_url("n2"),)))
+        three.cluster.start("n2")
+        await settle(three)
+        await put(three, "n2", 3)
+        assert sorted(await ids(three, "n2")) == ["n1", "n2"]
+
+    run_three(tmp_path, body)

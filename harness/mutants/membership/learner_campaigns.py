@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from splitbrain.harness.mutants.mutant import MEMBERS_HUNT, Mutant
+from splitbrain.harness.mutants.mutant import JOINT_HUNT, Mutant
 from splitbrain.node.raft import election
 from splitbrain.node.raft.state import RaftState
 
@@ -10,7 +10,7 @@ MUTANT = Mutant(
     what="a learner can become leader",
     source="Raft thesis, 4.2.1; etcd-io/raft, promotable",
     found_by=("invariants",),
-    hunt=MEMBERS_HUNT,
+    hunt=JOINT_HUNT,
 )
 
 

@@ -12,7 +12,7 @@ from splitbrain.node.raft.message import MemberId
 
 MUTANT = Mutant(
     what="a new member can get the id of a removed member from a member that lags behind",
-    source="found in this project by a drawn schedule of changes and partitions",
+    source="a drawn schedule of changes and partitions found it in this member",
     found_by=("invariants",),
     hunt=MEMBERS_HUNT,
 )

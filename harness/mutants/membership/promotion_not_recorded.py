@@ -14,7 +14,7 @@ from splitbrain.node.raft.confchange import ConfChange
 
 MUTANT = Mutant(
     what="a promoted member is listed as a learner, and is one again after a restart",
-    source="etcd issue 11564: the member list of a promotion differs between backend and memory",
+    source="etcd's RaftCluster.PromoteMember: the promotion is stored in the backend",
     found_by=("invariants",),
     hunt=MEMBERS_HUNT,
 )

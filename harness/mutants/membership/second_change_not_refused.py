@@ -9,7 +9,7 @@ from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a leader appends a change of the configuration before it has applied the one before",
-    source="Raft thesis, 4.1; RethinkDB 2.1's reconfiguration under partitions (Jepsen, 2016)",
+    source="Raft thesis, 4.1; RethinkDB 2.2.3's reconfiguration under partitions (Jepsen, 2016)",
     found_by=("invariants",),
     hunt=MEMBERS_HUNT,
 )

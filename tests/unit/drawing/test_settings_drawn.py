@@ -28,6 +28,7 @@ NOT_DRAWN = {
     "compaction_revisions": "the load compacts by requests, which the checkers see",
     "compaction_interval_ms": "it matters only with automatic compaction",
     "tracing": "always on, unless the user turns it off: two checkers need the traces",
+    "force_new_cluster": "it gives up the other members, whose writes may be lost",
     "admin": "it adds commands for tests of processes",
     "failpoints": "faults of the kind step set them",
 }
