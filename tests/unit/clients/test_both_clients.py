@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from splitbrain.harness.clients import grpc_codec, kv_codec
 from splitbrain.harness.clients.grpc_client import open_grpc_clients
 from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
 from splitbrain.harness.clients.json_client import Completion, open_clients
 from splitbrain.histories.kv import Compact, Compare, Delete, Put, Range, Txn
 from splitbrain.histories.watch import WatchRequest
+from splitbrain.node.api.proto.messages import message_class
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.errors import RpcError
@@ -31,10 +33,14 @@ REQUESTS: tuple[Any, ...] = (
     Put("a", "1"),
     Put("a", "é\n", prev_kv=True),
     Put("b", "x" * 100_000),
+    Put("b", "y", prev_kv=True, ignore_lease=True),
+    Put("absent", "1", ignore_lease=True),
     Range("a"),
     Range("a", range_end="z", sort_by="value", descend=True, limit=1),
     Range("a", range_end="z", keys_only=True, serializable=True),
     Range("a", range_end="z", count_only=True),
+    Range("a", range_end="z", sort_by="mod", min_mod=3, max_create=4),
+    Range("a", range_end="z", sort_by="create", descend=True, max_mod=4, min_create=2),
     Range("a", revision=2),
     Range("a", revision=99),
     Txn(
@@ -78,7 +84,7 @@ def test_both_clients_return_the_same_results_and_outcomes() -> None:
         assert one.outcome == other.outcome, request
         assert one.result == other.result, request
         assert one.error.partition(" ")[2] == other.error.partition(" ")[2], request
-    assert [one.outcome for one in json].count("ok") == 12
+    assert [one.outcome for one in json].count("ok") == 15
 
 
 @both
@@ -229,3 +235,14 @@ def test_many_clients_use_one_member_at_the_same_time(opened: OpenClients) -> No
     done = serving(opened, act, Api(LoneMember()))
     revisions = sorted(one.result.header.revision for one in done)
     assert revisions == list(range(2, 102))
+
+
+def test_both_clients_send_every_field_of_a_put() -> None:
+    """A new field that one carrier does not send would be tested over the other one only."""
+    whole = Put("a", "1", lease=7, prev_kv=True, ignore_lease=True)
+    path, fields = kv_codec.wire_form(whole)
+    message = message_class("etcdserverpb.PutRequest")()
+    message.ParseFromString(grpc_codec.encode(whole)[1])
+    assert {field.name for field, _ in message.ListFields()} == set(fields)
+    assert path == kv_codec.PUT
+    assert set(fields) == {*Put.__struct_fields__} - {"token"}
