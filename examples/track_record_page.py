@@ -77,7 +77,7 @@ def page() -> str:
             continue
         versions = sorted({text for one in results for text in one["versions"].values()})
         lines += [
-            f"## {folder.name}", "", f"{'; '.join(versions)}. See "
+            f"## {folder.name}", "", "".join(f"{one}. " for one in versions) + "See "
             f"[examples/{folder.name}](../examples/{folder.name}/README.md).", "",
             "| what runs | expected | as expected | anomalies (median number) | median time |",
             "|---|---|---|---|---|",

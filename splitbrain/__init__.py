@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from splitbrain.harness.store.records import FaultCount, Results
     from splitbrain.harness.store.run_folder import RunFolder
     from splitbrain.harness.systems.cluster import ProcessCluster
+    from splitbrain.harness.systems.disked_processes import DiskedProcesses
     from splitbrain.harness.systems.hosts.host import Host
     from splitbrain.harness.systems.hosts.remote_processes import (
         RemoteMember,
@@ -133,6 +134,9 @@ _MODULES = {
     ),
     "splitbrain.harness.clients.any_store.store_client": (
         "Client", "Definite", "Invocation", "StoreClient",
+    ),
+    "splitbrain.harness.systems.disked_processes": (
+        "DiskedProcesses",
     ),
     "splitbrain.harness.systems.hosts.host": (
         "Host",
@@ -269,6 +273,7 @@ __all__ = [
     "Delete",
     "DeleteResult",
     "DiskFault",
+    "DiskedProcesses",
     "Draft",
     "Event",
     "Evidence",

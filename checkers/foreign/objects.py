@@ -250,7 +250,7 @@ def _queued(op: ForeignOperation) -> Iterator[Operation]:
             )
         for one in taken:
             yield recorded(op, Delete(value_text(one)), DeleteResult(_HEADER, 1), f=DEQUEUE)
-        if op.f == "drain":
+        if op.f == "drain" or op.answer is None:  # the queue was empty then
             yield recorded(op, Range("", "\0"), nothing)
     elif op.outcome == "info":
         taking = DEQUEUE if op.f == "drain" else DEQUEUE_ONE

@@ -15,6 +15,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -108,7 +109,8 @@ class LocalProcesses(MemberProcesses[LocalMember]):
     """A store whose members are processes of this machine; implements kill and pause.
 
     All methods are called in one asyncio loop. The members are killed when the thread of that loop
-    ends. `prepare`, `healthy`, `leads`, `set_up` and `tear_down` may be coroutine functions.
+    ends. `prepare`, `before_restart`, `healthy`, `leads`, `set_up` and `tear_down` may be coroutine
+    functions.
     """
 
     proxied: ClassVar[Sequence[str]] = ()
@@ -167,7 +169,9 @@ class LocalProcesses(MemberProcesses[LocalMember]):
     def _keep_folders(self) -> None:
         """Move the folders of members that ran as another user into the folder of the run."""
         for name, folder in self._user_folders.items():
-            shutil.copytree(folder, self.folder / name, dirs_exist_ok=True, symlinks=True)
+            shutil.copytree(
+                folder, self.folder / name, dirs_exist_ok=True, symlinks=True, ignore=_special_files
+            )
             shutil.rmtree(folder)
         self._user_folders.clear()
 
@@ -216,3 +220,10 @@ class ProxiedProcesses(LinkedProcesses):
     connect to a proxy; clients use `LocalMember.ports`. Every link between members must use a port
     in `proxied`.
     """
+
+
+def _special_files(folder: str, names: list[str]) -> set[str]:
+    """The names of sockets, pipes and devices, which cannot be copied."""
+    modes = {name: (Path(folder) / name).lstat().st_mode for name in names}
+    copied = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
+    return {name for name, mode in modes.items() if not any(one(mode) for one in copied)}

@@ -75,8 +75,8 @@ class ProcessTree(Protocol):
 class MemberProcesses(ABC, Generic[M]):
     """A store whose members are processes somewhere; implements kill and pause.
 
-    All methods are called in one asyncio loop. `prepare`, `healthy`, `leads`, `set_up` and
-    `tear_down` may be coroutine functions.
+    All methods are called in one asyncio loop. `prepare`, `before_restart`, `healthy`, `leads`,
+    `set_up` and `tear_down` may be coroutine functions.
     """
 
     name: ClassVar[str] = ""
@@ -103,6 +103,8 @@ class MemberProcesses(ABC, Generic[M]):
         self._crashes: dict[ProcessTree, Crash] = {}
         self._log_begins: dict[ProcessTree, int] = {}
         self._version = ""
+        self._problems: dict[MemberName, str] = {}
+        """The errors of the last checks of `healthy` or `leads`, which count as False."""
 
     # --- defined by the store ------------------------------------------------------------
 
@@ -120,6 +122,10 @@ class MemberProcesses(ABC, Generic[M]):
 
     def prepare(self, member: M) -> Awaitable[None] | None:
         """Write the files that `member` needs, before its first start."""
+        return None
+
+    def before_restart(self, member: MemberName) -> Awaitable[None] | None:
+        """Called before a member that was killed starts again, for example to repair its files."""
         return None
 
     def healthy(self, member: MemberName) -> Awaitable[bool] | bool:
@@ -237,7 +243,8 @@ class MemberProcesses(ABC, Generic[M]):
             if waiting and loop.time() > deadline:
                 raise SystemFailed(
                     f"{self._shown_name()}: {', '.join(waiting)} did not become healthy within "
-                    f"{self.start_timeout_s:g} s.\n{self._log_tails(waiting)}"
+                    f"{self.start_timeout_s:g} s{self._last_problem(waiting)}.\n"
+                    f"{self._log_tails(waiting)}"
                 )
             await asyncio.sleep(POLL_S)
 
@@ -248,14 +255,20 @@ class MemberProcesses(ABC, Generic[M]):
     async def _running_and(
         self, holds: Callable[[MemberName], Awaitable[bool] | bool], member: MemberName
     ) -> bool:
+        self._problems.pop(member, None)
         if not self.alive(member):
             return False
         try:
             async with asyncio.timeout(HEALTH_TIMEOUT_S):
                 answer = holds(member)
                 return bool(await answer if inspect.isawaitable(answer) else answer)
-        except Exception:
+        except Exception as problem:
+            self._problems[member] = f"{type(problem).__name__}: {problem}"
             return False
+
+    def _last_problem(self, members: Sequence[MemberName]) -> str:
+        text = next((self._problems[one] for one in members if one in self._problems), "")
+        return f"; its last check raised {text}" if text else ""
 
     def _refuse_ended(self, name: MemberName) -> None:
         for part, process in self._processes[name].items():
@@ -280,6 +293,7 @@ class MemberProcesses(ABC, Generic[M]):
     async def restart(self, member: MemberName) -> None:
         """Start those processes of the member that do not run. Returns when they run."""
         self._notice_crashes(member)
+        await _awaited(self.before_restart(member))
         await self._spawn(member)
         await self._network.set_owners(self._owners())
 

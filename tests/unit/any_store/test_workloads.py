@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from splitbrain.checkers.foreign.objects import check_queues
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.runs.execute import run_sync
@@ -19,6 +20,7 @@ from splitbrain.harness.workloads.any_store.catalogue import (
     store_workloads,
 )
 from splitbrain.histories.call import Call
+from splitbrain.histories.formats.foreign_operation import ForeignOperation
 
 HERE = "tests.unit.any_store.memory_store"
 CLIENTS = {
@@ -91,3 +93,16 @@ def test_a_weaker_consistency_model_allows_the_anomaly(tmp_path: Path) -> None:
         tmp_path, "long-fork", client_options={"bug": 1}, workload_options=options
     )
     assert result.valid is not False
+
+
+def test_an_element_that_an_empty_queue_lacks_is_lost() -> None:
+    def op(f: str, at: int, argument: Any, answer: Any) -> ForeignOperation:
+        return ForeignOperation(
+            process=0, f=f, key="", argument=argument, outcome="ok", answer=answer,
+            call=at, ret=at + 1, ended=at + 1, call_ns=at, ended_ns=at + 1,
+        )
+
+    log = [op("enqueue", 0, 7, 7), op("enqueue", 2, 8, 8), op("dequeue", 4, None, 8)]
+    assert check_queues([*log, op("dequeue", 6, None, 7), op("dequeue", 8, None, None)]).valid
+    verdict = check_queues([*log, op("dequeue", 6, None, None)])
+    assert (verdict.valid, dict(verdict.kinds)) == (False, {"lost": 1})

@@ -183,6 +183,19 @@ def test_a_member_that_does_not_start_is_an_error_with_the_end_of_its_log(tmp_pa
         driven(made(Broken, tmp_path), lambda: asyncio.sleep(0))
 
 
+def test_a_member_that_is_never_healthy_is_an_error_with_that_of_the_last_check(
+    tmp_path: Path
+) -> None:
+    class Sick(Toy):
+        start_timeout_s = 0.1
+
+        def healthy(self, member: str) -> bool:
+            raise ValueError("no quorum")
+
+    with pytest.raises(SystemFailed, match=r"within 0\.1 s; its last check raised ValueError: no"):
+        driven(made(Sick, tmp_path, 1), lambda: asyncio.sleep(0))
+
+
 def test_the_steps_of_the_set_up_are_called_in_order(tmp_path: Path) -> None:
     steps = []
 
@@ -229,7 +242,7 @@ def test_members_run_as_another_user_and_their_files_are_kept(tmp_path: Path) ->
         user = "nobody"
 
         def command(self, member: LocalMember) -> Sequence[str]:
-            return ("/bin/sh", "-c", "id -u > owner; exec sleep 60")
+            return ("/bin/sh", "-c", "mkfifo pipe; id -u > owner; exec sleep 60")
 
         def healthy(self, member: str) -> bool:
             return (self.places[member].folder / "owner").exists()
