@@ -29,7 +29,9 @@ from splitbrain.harness.simulation.conditions import (
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "api": (*CLIENTS, *STORES, *WATCHES),
     "apply": (*STORES, *RESTARTS, *LOGS),
+    "auth": (*CLIENTS, *STORES, *RESTARTS),
     "lease": (*LEASES, *ELECTIONS, *RESTARTS),
+    "membership": (*ELECTIONS, *LOGS, *RESTARTS, *NETWORKS),
     "mvcc": (*STORES, *WATCHES),
     "raft": (*ELECTIONS, *LOGS, *RESTARTS, *NETWORKS, *CLOCKS),
     "server": (*CLIENTS, *ELECTIONS, *STORES),
