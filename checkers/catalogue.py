@@ -13,6 +13,7 @@ from splitbrain.checkers.coordination.lease import check_lease
 from splitbrain.checkers.coordination.lock import check_fencing, check_mutual_exclusion
 from splitbrain.checkers.evidence import Checker, Evidence
 from splitbrain.checkers.headers import check_headers
+from splitbrain.checkers.limits.checker import check_limits
 from splitbrain.checkers.linearizable.checker import check_linearizable
 from splitbrain.checkers.membership.member_lists import check_members
 from splitbrain.checkers.mvcc.checker import check_mvcc
@@ -47,6 +48,7 @@ CHECKERS: Mapping[str, Checker] = {
     "mutual_exclusion": check_mutual_exclusion,
     "election": check_election,
     "auth": check_auth,
+    "limits": check_limits,
     "availability": check_availability,
     "statistics": check_statistics,
     "budget": check_budget,

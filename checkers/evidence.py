@@ -61,6 +61,8 @@ class Evidence:
     the next leader continues from there. 0: the store does not, or it is unknown."""
     lease_checkpoints_persist: bool = False
     """Whether a member that restarts still knows these records."""
+    settings: Mapping[str, int | bool] = field(default_factory=dict)
+    """The members' settings in the schedule, such as `backend_quota_bytes`."""
     log: Sequence[ForeignOperation] = ()
     """The operations of a run with a user's client, with plain values. In such a run, the
     operations of `history` contain only times and outcomes. Empty in other runs."""

@@ -16,16 +16,22 @@ from splitbrain.histories.call import Call
 from splitbrain.histories.kv import Request, Result, writes
 from splitbrain.histories.lease import LeaseRequest, LeaseResult, LeaseTimeToLive
 from splitbrain.histories.lock import Leader, LockAnswer, LockRequest
+from splitbrain.histories.maintenance import (
+    AlarmList,
+    MaintenanceRequest,
+    MaintenanceResult,
+    MemberSize,
+)
 
-ServiceRequest = LeaseRequest | LockRequest | AuthRequest | Call
+ServiceRequest = LeaseRequest | LockRequest | AuthRequest | MaintenanceRequest | Call
 """A `Call` is only sent to a client of the user."""
-ServiceResult = LeaseResult | LockAnswer | AuthResult
+ServiceResult = LeaseResult | LockAnswer | AuthResult | MaintenanceResult
 AnyRequest = Request | ServiceRequest
 AnyResult = Result | ServiceResult
 
 
 class ServiceOperation(msgspec.Struct, frozen=True, gc=False):
-    """One operation on leases, locks, elections, users or roles.
+    """One operation on leases, locks, elections, users, roles or alarms.
 
     The fields are those of `splitbrain.histories.operation.Operation`.
     """
@@ -49,7 +55,10 @@ def changes_store(request: AnyRequest) -> bool:
 
     A token is not part of the store: only the client that gets it can use it.
     """
-    if isinstance(request, LeaseTimeToLive | Leader | Authenticate | AuthQuery):
+    if isinstance(
+        request,
+        LeaseTimeToLive | Leader | Authenticate | AuthQuery | AlarmList | MemberSize,
+    ):
         return False
     if isinstance(request, ServiceRequest):
         return True

@@ -126,6 +126,11 @@ class WirePermission(msgspec.Struct):
     range_end: bytes = b""
 
 
+class WireAlarm(msgspec.Struct):
+    member_id: int = msgspec.field(default=0, name="memberID")
+    alarm: str = "NONE"
+
+
 class ServiceAnswer(msgspec.Struct):
     """An answer of the services other than that of keys. Each kind of answer sets some fields."""
 
@@ -142,6 +147,9 @@ class ServiceAnswer(msgspec.Struct):
     auth_revision: int = msgspec.field(default=0, name="authRevision")
     roles: list[str] = []
     perm: list[WirePermission] = []
+    alarms: list[WireAlarm] = []
+    db_size: int = msgspec.field(default=0, name="dbSize")
+    db_size_in_use: int = msgspec.field(default=0, name="dbSizeInUse")
     result: ServiceAnswer | None = None
     """The answer to a keep-alive, which is a line of a stream."""
 

@@ -74,6 +74,17 @@ from splitbrain.histories.lock import (
     Unlock,
     UnlockResult,
 )
+from splitbrain.histories.maintenance import (
+    Alarm,
+    AlarmDisarm,
+    AlarmDisarmResult,
+    AlarmList,
+    AlarmListResult,
+    Defragment,
+    DefragmentResult,
+    MemberSize,
+    MemberSizeResult,
+)
 from splitbrain.histories.service import AnyRequest, AnyResult, ServiceRequest, ServiceResult
 
 PATHS: Mapping[type, str] = {
@@ -102,6 +113,10 @@ PATHS: Mapping[type, str] = {
     RoleGrantPermission: "/v3/auth/role/grant",
     RoleRevokePermission: "/v3/auth/role/revoke",
     RoleGet: "/v3/auth/role/get",
+    AlarmList: "/v3/maintenance/alarm",
+    AlarmDisarm: "/v3/maintenance/alarm",
+    Defragment: "/v3/maintenance/defragment",
+    MemberSize: "/v3/maintenance/status",
 }
 
 
@@ -149,6 +164,11 @@ def wire_form(request: ServiceRequest) -> dict[str, Any]:
             return {"leader": _leader(request)}
         case Leader():
             return {"name": to_bytes(request.name)}
+        case AlarmDisarm():
+            member = str(request.member)
+            return {"action": "DEACTIVATE", "memberID": member, "alarm": "NOSPACE"}
+        case AlarmList() | Defragment() | MemberSize():
+            return {}
         case Call():
             raise ValueError("a call is sent to a client of the user, not to a gateway")
         case _:
@@ -231,6 +251,14 @@ _RESULTS: Mapping[type, Callable[[ServiceAnswer], ServiceResult]] = {
     Proclaim: lambda wire: ProclaimResult(_header(wire)),
     Leader: _leader_result,
     Resign: lambda wire: ResignResult(_header(wire)),
+    AlarmList: lambda wire: AlarmListResult(
+        _header(wire), tuple(Alarm(one.member_id, one.alarm) for one in wire.alarms)
+    ),
+    AlarmDisarm: lambda wire: AlarmDisarmResult(_header(wire)),
+    Defragment: lambda wire: DefragmentResult(_header(wire)),
+    MemberSize: lambda wire: MemberSizeResult(
+        _header(wire), wire.db_size, wire.db_size_in_use
+    ),
     Authenticate: lambda wire: AuthenticateResult(_header(wire), wire.token),
     AuthStatus: lambda wire: AuthStatusResult(_header(wire), wire.enabled, wire.auth_revision),
     UserGet: lambda wire: UserGetResult(_header(wire), tuple(wire.roles)),

@@ -6,7 +6,7 @@ draws from a separate random stream (`splitbrain.histories.random_stream`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from random import Random
 from typing import Any
 
@@ -26,8 +26,8 @@ from splitbrain.harness.known_bugs.catalogue import excused_bugs
 from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOperation
 from splitbrain.harness.schedule.options import Options, read_options
 from splitbrain.harness.schedule.schedule import (
+    SIMULATED,
     Schedule,
-    cheap_passwords,
     default_settings,
     member_seeds,
     needed_settings,
@@ -37,6 +37,7 @@ from splitbrain.harness.systems.factory import (
     failpoint_steps,
     tested_version,
 )
+from splitbrain.harness.systems.setting_flags import SETTING_FLAGS
 from splitbrain.harness.workloads.of_options import workload_of
 from splitbrain.harness.workloads.workload import Draft, Workload
 from splitbrain.histories.random_stream import stream
@@ -119,11 +120,9 @@ def draw_for(
     environment = draw_environment(seed) if options.swarm else Environment(
         settings=dict(default_settings(options.system))
     )
-    own: Mapping[str, int | bool] = {}
+    own = member_settings(workload, options.system)
     if options.swarm and options.workload == "lease":
         own = draw_lease_settings(seed)
-    elif options.workload == "auth":
-        own = cheap_passwords(options.system)
     return Schedule(
         options=options,
         seed=seed,
@@ -144,6 +143,16 @@ def draw_for(
         deposed_longer_by=environment.deposed_longer_by,
         buggify=environment.buggify,
     )
+
+
+def member_settings(workload: Workload, system: str) -> Mapping[str, int | bool]:
+    """The settings of members that `workload` needs, without those that `system` does not have."""
+    own: Callable[[], Mapping[str, int]] | None = getattr(workload, "member_settings", None)
+    settings: Mapping[str, int | bool] = {} if own is None else own()
+    if system == SIMULATED:
+        return settings
+    flags = SETTING_FLAGS.get(system, {})
+    return {name: value for name, value in settings.items() if name in flags}
 
 
 def _count_of_members(options: Options) -> int:
@@ -180,6 +189,8 @@ def _operations(
         to_follower, member = _draw_member(target, members, options.follower_share)
         if bound_to is not None:
             to_follower, member = False, bound_to
+        if draft.member is not None:
+            to_follower, member = False, draft.member % members
         yield ScheduledOperation(
             think_us=gap_us,
             f=draft.f,
@@ -190,6 +201,7 @@ def _operations(
             revision_back=draft.revision_back,
             ranges_back=draft.ranges_back,
             after_ok=draft.after_ok,
+            continue_list=draft.continue_list,
             user=draft.user,
             password=draft.password,
             append_to_seen=draft.append_to_seen,

@@ -54,6 +54,9 @@ WORKLOADS = ("kv", "kv", "kv", "kv", "register", "register", "set", "watch", "wa
 COORDINATION_RUNS_PERCENT = 15
 """How many runs have a workload of leases, locks or elections instead of the drawn one."""
 COORDINATION = ("lease", "lease", "lease", "lock", "election")
+SERVICES_RUNS_PERCENT = 8
+"""How many runs have one of these workloads instead of the drawn one."""
+SERVICES = ("auth", "limits", "kubernetes")
 CHECKPOINT_INTERVALS_S = (1, 2, 300)
 """The intervals at which leaders record the remaining times of leases, in s."""
 TURN_TIMEOUT_MS = 2000
@@ -68,6 +71,18 @@ KV_OPTIONS: Mapping[str, tuple[int, ...]] = {
     "compactions": (0, 1, 1),
 }
 """The options of the workload kv that are drawn."""
+LIMITS_OPTIONS: Mapping[str, tuple[int, ...]] = {
+    "quota_kib": (128, 256, 512),
+    "request_kib": (4, 8, 1536),
+    "txn_operations": (4, 16, 128),
+    "keep_revisions": (0, 0, 20, 60),
+    "keep_ms": (0, 0, 0, 1000, 3000),
+}
+"""The options of the workload limits that are drawn."""
+DRAWN_OPTIONS: Mapping[str, Mapping[str, tuple[int, ...]]] = {
+    "kv": KV_OPTIONS, "limits": LIMITS_OPTIONS,
+}
+"""Workload → its options that are drawn."""
 BOUND_SHARES = (0.0, 0.0, 0.3, 0.6, 1.0)
 """The share of clients that are bound to one member."""
 NODES = (1, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5)
@@ -199,13 +214,17 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     coordination = stream(seed, "swarm", "coordination")
     if coordination.random() * 100 < COORDINATION_RUNS_PERCENT:
         drawn["workload"] = coordination.choice(COORDINATION)
+    services = stream(seed, "swarm", "services")
+    if services.random() * 100 < SERVICES_RUNS_PERCENT:
+        drawn["workload"] = services.choice(SERVICES)
     chosen = {**drawn, **given}
     if chosen["workload"] in ("lock", "election") and "request_timeout_ms" not in given:
         chosen["request_timeout_ms"] = max(chosen["request_timeout_ms"], TURN_TIMEOUT_MS)
-    if chosen["workload"] == "kv" and "workload_options" not in given:
+    workload = str(chosen["workload"])
+    if workload in DRAWN_OPTIONS and "workload_options" not in given:
         chosen["workload_options"] = {
-            name: stream(seed, "swarm", "kv", name).choice(values)
-            for name, values in KV_OPTIONS.items()
+            name: stream(seed, "swarm", workload, name).choice(values)
+            for name, values in DRAWN_OPTIONS[workload].items()
         }
     return chosen
 

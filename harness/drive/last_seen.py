@@ -29,7 +29,11 @@ from splitbrain.histories.kv import (
 )
 from splitbrain.histories.list_value import extended
 from splitbrain.histories.lock import Campaign, CampaignResult, Proclaim, Resign
+from splitbrain.histories.maintenance import AlarmDisarm, AlarmList, AlarmListResult
 from splitbrain.histories.service import AnyRequest, AnyResult, with_token
+
+NOSPACE = "NOSPACE"
+"""The kind of the alarm of a member whose backend is full."""
 
 
 class Seen(NamedTuple):
@@ -91,6 +95,15 @@ def with_revisions(request: Txn, ranges_back: Sequence[tuple[int, int]], seen: i
     return result
 
 
+def next_page(request: Range, result: RangeResult) -> Range | None:
+    """The range that continues `request` at the same revision; None if no key was left out."""
+    if not result.more or not result.kvs:
+        return None
+    return msgspec.structs.replace(
+        request, key=f"{result.kvs[-1].key}\0", revision=request.revision or result.header.revision
+    )
+
+
 class LastSeen:
     """The last state of each key that one client has seen.
 
@@ -106,6 +119,10 @@ class LastSeen:
         self.succeeded = False
         """Whether the outcome of the last operation was `ok`."""
         self.logins = Logins()
+        self._next_page: Range | None = None
+        """The continuation of the last range with a limit; None if that range was complete."""
+        self._alarmed = 0
+        """A member whose alarm NOSPACE is raised, from the last list of alarms; 0 if none."""
         self._elected: dict[str, int] = {}
         """The create revision of each key that won an election."""
 
@@ -131,6 +148,10 @@ class LastSeen:
             if isinstance(request, Range) and request.filtered:
                 return with_bounds(request, revision)
             return msgspec.structs.replace(request, revision=revision)
+        if scheduled.continue_list and self._next_page is not None:
+            return self._next_page
+        if isinstance(request, AlarmDisarm):
+            return AlarmDisarm(self._alarmed)
         if isinstance(request, Proclaim | Resign):
             revision = self._elected.get(request.key, 0)
             return msgspec.structs.replace(request, revision=revision)
@@ -147,6 +168,8 @@ class LastSeen:
     def observe(self, request: AnyRequest, result: AnyResult) -> None:
         """Learn from the answer `result` to `request`."""
         revision = result.header.revision
+        if isinstance(request, Range) and isinstance(result, RangeResult) and request.limit:
+            self._next_page = next_page(request, result)
         self.revision = max(self.revision, revision)
         self._learn(request, result, revision)
 
@@ -188,6 +211,9 @@ class LastSeen:
                     self._read(request, result)
             case Authenticate(), AuthenticateResult():
                 self.logins.learn(request.name, result.token)
+            case AlarmList(), AlarmListResult(alarms=alarms):
+                full = (one.member for one in alarms if one.kind == NOSPACE)
+                self._alarmed = max(full, default=0)
             case Campaign(), CampaignResult():
                 self._elected[result.key] = result.revision
             case Delete(range_end=""), DeleteResult():

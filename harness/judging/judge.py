@@ -237,6 +237,7 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
         ),
         lease_checkpoint_s=interval_s,
         lease_checkpoints_persist=persist,
+        settings=folder.read_settings(),
     )
 
 

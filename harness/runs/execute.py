@@ -152,6 +152,7 @@ def execute_simulated(
     """
     from splitbrain.harness.simulation.run import simulate
 
+    folder.write_schedule(schedule)  # some checkers need the members' settings
     only_invariants = checker == INVARIANTS
     facts = simulate(schedule, folder, progress, end_when_violated=only_invariants)
     verdict = Verdict(

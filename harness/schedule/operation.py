@@ -36,6 +36,9 @@ class ScheduledOperation(msgspec.Struct, frozen=True, omit_defaults=True):
     """The revisions of ranges in the transaction `request`. Each pair contains the position of a
     range in the order of `splitbrain.checkers.model.requests.ranges`, and a number as in
     `revision_back`."""
+    continue_list: bool = False
+    """The range `request` is replaced by the continuation of this client's last range with a limit,
+    at the revision of that range. If that range left no keys out, `request` is sent."""
     user: str = ""
     """The user who sends the request; "" for a client that is not logged in. The client first logs
     in with `password`, with an operation `log_in`, if authentication is enabled and the client has

@@ -32,16 +32,12 @@ from splitbrain.nemesis.fault import AtStep, ScheduledFault, loses_data
 FORMAT = 2
 """Incremented when the encoded form of a schedule changes its meaning."""
 
-SIMULATED, PYTHON_NODE, ETCD = "simulated", "python_node", "etcd"
+SIMULATED, PYTHON_NODE = "simulated", "python_node"
 """The names of built-in systems."""
 
 SIMULATED_SETTINGS: Mapping[str, int | bool] = {"wal_segment_bytes": 256 * 1024}
 """Settings of simulated members by default: segments of 64 MiB would only slow the simulated
 disk down."""
-
-
-PASSWORD_COST_LOG2_LEAST = 4
-"""The lowest cost that etcd accepts."""
 
 
 class TimedOperation(msgspec.Struct, frozen=True):
@@ -148,13 +144,6 @@ def needed_settings(
     if system not in (SIMULATED, PYTHON_NODE):
         return {}
     return {"seal_log": True} if any(loses_data(one.fault) for one in faults) else {}
-
-
-def cheap_passwords(system: str) -> Mapping[str, int | bool]:
-    """Settings with which a login costs little CPU time. A user's own system has no such setting.
-    """
-    known = system in (SIMULATED, PYTHON_NODE, ETCD)
-    return {"password_cost_log2": PASSWORD_COST_LOG2_LEAST} if known else {}
 
 
 def plain_settings(schedule: Schedule) -> dict[str, int | bool]:

@@ -142,6 +142,8 @@ def _operation_line(one: TimedOperation) -> str:
     if operation.user:
         notes += f" as {operation.user}"
         notes += f"/{operation.password}" if operation.password else ""
+    if operation.continue_list:
+        notes += " continuing"
     if operation.append_to_seen:
         notes += " appending"
     if operation.after_ok:
@@ -188,7 +190,7 @@ _OPERATION = re.compile(
     rf"{_TIME} +client (?P<client>\d+) +(?P<f>\S+) on (?P<to>follower \d+|n\d+)"
     r"(?: expecting (?P<expecting>[\d,]+))?(?: back (?P<back>-?\d+))?"
     r"(?: ranges back (?P<ranges>[\d:,-]+))?(?: as (?P<user>[\w.-]+)(?:/(?P<password>[\w.-]+))?)?"
-    r"(?P<appending> appending)?(?P<after_ok> after ok)?"
+    r"(?P<continuing> continuing)?(?P<appending> appending)?(?P<after_ok> after ok)?"
     r" +(?P<request>\{.*\})"
 )
 _STEP = re.compile(
@@ -288,6 +290,7 @@ class _Reader:
             ranges_back=self._ranges_back(found["ranges"]),
             user=found["user"] or "",
             password=found["password"] or "",
+            continue_list=bool(found["continuing"]),
             append_to_seen=bool(found["appending"]),
             after_ok=bool(found["after_ok"]),
         )

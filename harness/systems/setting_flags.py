@@ -9,11 +9,21 @@ from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE
 
 Flags = Callable[[int | bool], tuple[str, ...]]
+RETENTION = "--auto-compaction-retention"
+MODE = "--auto-compaction-mode"
 
 
 def _number(flag: str, unit: str = "") -> Flags:
     return lambda value: (flag, f"{value}{unit}")
 
+
+_OF_BOTH: Mapping[str, Flags] = {
+    "backend_quota_bytes": _number("--quota-backend-bytes"),
+    "request_bytes_max": _number("--max-request-bytes"),
+    "txn_operations_max": _number("--max-txn-ops"),
+    "compaction_revisions": lambda value: (MODE, "revision", RETENTION, str(value)),
+    "compaction_period_ms": lambda value: (MODE, "periodic", RETENTION, f"{value}ms"),
+}
 
 SETTING_FLAGS: Mapping[str, Mapping[str, Flags]] = {
     PYTHON_NODE: {
@@ -27,6 +37,7 @@ SETTING_FLAGS: Mapping[str, Mapping[str, Flags]] = {
         "pre_vote": lambda value: () if value else ("--no-pre-vote",),
         "lease_checkpoint_interval_s": _number("--lease-checkpoint-interval"),
         "password_cost_log2": _number("--password-cost"),
+        **_OF_BOTH,
     },
     ETCD: {
         "snapshot_count": _number("--snapshot-count"),
@@ -34,6 +45,7 @@ SETTING_FLAGS: Mapping[str, Mapping[str, Flags]] = {
         "backend_batch_interval_ms": _number("--backend-batch-interval", "ms"),
         "backend_batch_operations_max": _number("--backend-batch-limit"),
         "password_cost_log2": _number("--bcrypt-cost"),
+        **_OF_BOTH,
         "pre_vote": lambda value: (f"--pre-vote={str(value).lower()}",),
     },
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import ClassVar
 
@@ -32,6 +32,8 @@ from splitbrain.histories.service import AnyRequest
 
 ROOT, ROOT_PASSWORD = "root", "root-0"
 USERS = ("alice", "bob", "carol")
+PASSWORD_COST_LOG2_LEAST = 4
+"""The lowest cost that etcd accepts."""
 ROLES = ("r0", "r1", "r2", "r3")
 ADMINISTRATOR_EVERY = 4
 """One of this many clients changes users and roles."""
@@ -93,6 +95,10 @@ class Auth:
                 yield self._administer(random)
             else:
                 yield self._use(random, client, values)
+
+    def member_settings(self) -> Mapping[str, int]:
+        """A login costs little CPU time."""
+        return {"password_cost_log2": PASSWORD_COST_LOG2_LEAST}
 
     def set_up_operations(self, random: Random) -> Sequence[Draft]:
         return tuple(self._set_up(random))

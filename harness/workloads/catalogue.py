@@ -16,8 +16,10 @@ from splitbrain.harness.extensions import (
 )
 from splitbrain.harness.workloads.append import Append, WriteRead
 from splitbrain.harness.workloads.auth import Auth
+from splitbrain.harness.workloads.kubernetes import Kubernetes
 from splitbrain.harness.workloads.kv import KV
 from splitbrain.harness.workloads.lease import Lease
+from splitbrain.harness.workloads.limits import Limits
 from splitbrain.harness.workloads.lock import Election, Locks
 from splitbrain.harness.workloads.register import Register
 from splitbrain.harness.workloads.set import Set
@@ -28,7 +30,8 @@ ENTRY_POINTS = "splitbrain.workloads"
 
 BUILT_IN: Mapping[str, type[Workload]] = {
     one.name: one for one in (
-        Register, KV, Set, Append, WriteRead, Watch, Lease, Locks, Election, Auth,
+        Register, KV, Set, Append, WriteRead, Watch, Lease, Locks, Election, Auth, Limits,
+        Kubernetes,
     )
 }
 

@@ -16,6 +16,9 @@ A workload may also have the methods `set_up_operations(random) -> Sequence[Draf
 `quiet_operations() -> Sequence[Draft]`. The former are sent before the load, and the latter after
 all faults are healed and before the final writes. Each of them is sent until it succeeds.
 
+A workload may also have a method `member_settings() -> Mapping[str, int]`: the settings of
+members that it needs, such as a small quota.
+
 A workload of a user is named by a dotted path (`package.module:Class`) or by an entry point
 of the group `splitbrain.workloads`.
 """
@@ -56,6 +59,11 @@ class Draft:
     `failure`. The ranges of a nested transaction are counted in its place."""
     after_ok: bool = False
     """Send the operation only if this client's previous operation succeeded."""
+    continue_list: bool = False
+    """If the client's last range with a limit left keys out, read the next keys at its revision."""
+    member: int | None = None
+    """If not None, the number of the member to which the operation is sent, modulo the number of
+    members. Otherwise the member is drawn."""
     user: str = ""
     """Send the operation as this user, who logs in with `password` when it is necessary."""
     password: str = ""

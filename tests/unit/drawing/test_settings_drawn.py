@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 
+from splitbrain.harness.drawing.draw import member_settings
 from splitbrain.harness.drawing.swarm import draw_environment, draw_options
+from splitbrain.harness.schedule.options import read_options
+from splitbrain.harness.workloads.of_options import workload_of
 from splitbrain.node.config import Config
 
 SEEDS = range(200)
@@ -17,16 +20,15 @@ OF_THE_CLUSTER = {
 """What the cluster consists of: names, addresses, and how the member has joined."""
 NOT_DRAWN = {
     "seal_log": "on exactly in the runs with storage faults, whose members need it to recover",
-    "request_bytes_max": "a smaller limit only refuses requests, before they reach the log",
-    "txn_operations_max": "a smaller limit only refuses requests, before they reach the log",
-    "backend_quota_bytes": "a full backend refuses all writes; the tests of alarms fill one",
     "watch_progress_interval_ms": "the harness sets it, and the checker watch needs its value",
     "lease_checkpoint_interval_s": "the checker lease needs its value",
     "corruption_check_interval_ms": "off: the harness compares the members' data itself",
-    "password_cost_log2": "it is the CPU time of a password check, and virtual time has no CPU",
-    "compaction_period_ms": "the load compacts by requests, which the checkers see",
-    "compaction_revisions": "the load compacts by requests, which the checkers see",
-    "compaction_interval_ms": "it matters only with automatic compaction",
+    "client_tls": "simulated connections have no bytes to encrypt",
+    "peer_tls": "simulated connections have no bytes to encrypt",
+    "keepalive_interval_ms": "simulated connections have no HTTP/2 pings",
+    "keepalive_timeout_ms": "simulated connections have no HTTP/2 pings",
+    "keepalive_min_time_ms": "simulated connections have no HTTP/2 pings",
+    "self_signed_years": "it matters only with TLS",
     "tracing": "always on, unless the user turns it off: two checkers need the traces",
     "force_new_cluster": "it gives up the other members, whose writes may be lost",
     "admin": "it adds commands for tests of processes",
@@ -45,9 +47,11 @@ def drawn() -> set[str]:
     for seed in SEEDS:
         environment = draw_environment(seed).settings
         options = draw_options(seed, {})
+        chosen = read_options(options)
+        own = member_settings(workload_of(chosen), chosen.system)
         for name in settings():
             # The options of a run are settings of its members, too.
-            values[name].add(environment.get(name, options.get(name)))
+            values[name].add(own.get(name, environment.get(name, options.get(name))))
     return {name for name, found in values.items() if len(found) > 1}
 
 

@@ -1,0 +1,68 @@
+"""`limits`: a store refuses what exceeds its limits, and nothing else for this reason.
+
+    space      While the alarm NOSPACE is raised, requests that put keys are refused, and no others.
+               The alarm remains until it is cleared. No request is refused before the changes can
+               have filled the quota, and none is acknowledged long after they have.
+    room       After all keys were deleted, compacted and defragmented, the backend is small.
+    size       A request is refused if and only if it is larger than the limit, or contains more
+               operations than the limit.
+    retention  Automatic compaction keeps the revisions that it should keep, and no much older ones.
+
+Cost: n log n; the rule about the quota compares each put with the earlier ones. Source: etcd's
+quota.go, v3_server.go, apply.go (applierV3Capped) and api/v3compactor.
+"""
+
+from __future__ import annotations
+
+from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.limits.retention import check_retention
+from splitbrain.checkers.limits.settings import Limits
+from splitbrain.checkers.limits.sizes import TOO_LARGE, TOO_MANY, check_sizes
+from splitbrain.checkers.limits.space import (
+    NO_SPACE,
+    Space,
+    check_alarm,
+    check_defragmentation,
+    check_full_members,
+    check_lists,
+    check_quota,
+    check_room,
+)
+from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
+
+NAME = "limits"
+
+
+def check_limits(evidence: Evidence) -> Verdict:
+    """What exceeds the store's limits is refused, and nothing else for this reason.
+
+    The checker applies only to runs whose members have limits in their settings.
+    """
+    limits, history = Limits.of(evidence.settings), evidence.history
+    if not limits.any:
+        return not_applicable(NAME, "the members' settings contain no limit")
+    found, space = Findings(), Space.of(history)
+    for op in history.operations:
+        check_sizes(limits, op, found)
+        check_alarm(space, op, found)
+    check_lists(space, found)
+    check_room(limits, space, found)
+    check_quota(limits, space, found)
+    check_full_members(limits, space, found)
+    check_defragmentation(space, found)
+    past = check_retention(limits, history, found)
+    errors = [op.error or "" for op in history.operations]
+    counts = {
+        "without space": sum(NO_SPACE in one for one in errors),
+        "too large": sum(TOO_LARGE in one or TOO_MANY in one for one in errors),
+        "alarms listed": len(space.lists),
+        "reads of the past": past,
+        "anomalies": found.count,
+    }
+    verdict = Verdict(
+        checker=NAME, valid=found.valid, anomalies=tuple(found.anomalies), counts=counts,
+        kinds=found.by_kind,
+    )
+    succeeded = any(op.outcome == "ok" for op in history.operations)
+    return with_evidence(verdict, succeeded, "no operation succeeded")

@@ -1,0 +1,1 @@
+"""Planted bugs in the limits of a store: space, sizes and automatic compaction."""

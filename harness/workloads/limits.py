@@ -1,0 +1,161 @@
+"""Clients that fill a small backend, and send requests at the limits of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from random import Random
+from typing import ClassVar
+
+from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.workloads.final_operations import FINAL_KEY, FINAL_WRITE
+from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
+from splitbrain.histories.kv import Compact, Delete, Put, Range, Txn
+from splitbrain.histories.maintenance import AlarmDisarm, AlarmList, Defragment, MemberSize
+
+VALUE_BYTES = (300, 3500)
+"""The length of values (least, most)."""
+MEMBERS_MAX = 5
+"""The operator defragments this many members, modulo the number of members."""
+CLEAN_EVERY = (20, 60)
+"""The number of operations of the operator between two times that it frees space."""
+COMPACTION_INTERVAL_MS = 1_000
+
+
+class Limits:
+    """Clients put long values into `keys` keys until the quota of `quota_kib` KiB is full.
+
+    The first client is the operator: from time to time it deletes all keys, compacts, defragments
+    every member, and clears the alarms. Some requests are about as large as `request_kib` KiB
+    permits, and some transactions have about as many operations as `txn_operations` permits. With
+    `keep_revisions` or `keep_ms`, the store compacts by itself, and clients read about as far into
+    the past as it keeps. The settings of the members follow from these options.
+    """
+
+    name: ClassVar[str] = "limits"
+    description: ClassVar[str] = "a full backend, large requests, and automatic compaction"
+    checkers: ClassVar[Sequence[str]] = (
+        *(one for one in ALWAYS if one != "availability"), "limits",
+    )
+    """A full store refuses writes, which `availability` counts as poor service."""
+    may_always_fail: ClassVar[Sequence[str]] = (
+        "put", "txn", "get_past", "compact", "defragment", "clear", "size", "disarm",
+    )
+    """A full backend refuses writes, and compactions refuse reads of the past."""
+
+    def __init__(
+        self,
+        *,
+        keys: int = 12,
+        quota_kib: int = 256,
+        request_kib: int = 8,
+        txn_operations: int = 8,
+        keep_revisions: int = 0,
+        keep_ms: int = 0,
+    ) -> None:
+        given = (keys, quota_kib, request_kib, txn_operations)
+        if min(given) < 1 or min(keep_revisions, keep_ms) < 0 or keys > 1000:
+            raise BadArguments(
+                f"the workload limits with keys={keys}, quota_kib={quota_kib}, "
+                f"request_kib={request_kib}, txn_operations={txn_operations}, "
+                f"keep_revisions={keep_revisions}, keep_ms={keep_ms}: expected 1 to 1000 keys, "
+                "positive limits, and nothing negative"
+            )
+        self.keys = keys
+        self.quota_kib = quota_kib
+        self.request_kib = request_kib
+        self.txn_operations = txn_operations
+        self.keep_revisions = keep_revisions
+        self.keep_ms = keep_ms
+
+    def member_settings(self) -> Mapping[str, int]:
+        settings = {
+            "backend_quota_bytes": self.quota_kib * 1024,
+            "request_bytes_max": self.request_kib * 1024,
+            "txn_operations_max": self.txn_operations,
+        }
+        if self.keep_ms:
+            return {**settings, "compaction_period_ms": self.keep_ms}
+        if self.keep_revisions:
+            return {
+                **settings, "compaction_revisions": self.keep_revisions,
+                "compaction_interval_ms": COMPACTION_INTERVAL_MS,
+            }
+        return settings
+
+    def operations(self, random: Random, client: int) -> Iterator[Draft]:
+        values = UniqueValues(client)
+        if client:
+            while True:
+                yield self._operation(random, values)
+        while True:
+            for _ in range(random.randrange(*CLEAN_EVERY)):
+                yield self._operation(random, values)
+            yield from self._clean()
+
+    def final_write(self, value: str) -> Draft:
+        """A write that needs no space: a delete."""
+        return Draft(FINAL_WRITE, Delete(FINAL_KEY))
+
+    def final_operations(self, clients: int) -> Sequence[Draft]:
+        return (
+            Draft(FINAL_READ, Range("k", "l")),
+            Draft(FINAL_READ, AlarmList()),
+            Draft(FINAL_READ, MemberSize()),
+        )
+
+    def _clean(self) -> Iterator[Draft]:
+        yield Draft("alarms", AlarmList())
+        for member in range(MEMBERS_MAX):
+            yield Draft("clear", Delete("k", "l"), member=member)
+            yield Draft("compact", Compact(0, physical=True), revision_back=0, member=member)
+            yield Draft("defragment", Defragment(), member=member)
+            yield Draft("size", MemberSize(), member=member)
+        for member in range(MEMBERS_MAX):
+            yield Draft("alarms", AlarmList(), member=member)
+            yield Draft("disarm", AlarmDisarm(), after_ok=True)
+
+    def _operation(self, random: Random, values: UniqueValues) -> Draft:
+        kind, key = random.random(), self._key(random)
+        if kind < 0.45:
+            return Draft("put", Put(key, values.take(self._length(random))))
+        if kind < 0.6:
+            return self._txn(random, values)
+        if kind < 0.68:
+            return Draft("delete", Delete(key))
+        if kind < 0.7:
+            return Draft("alarms", AlarmList())
+        if kind < 0.73:
+            return Draft("size", MemberSize())
+        if kind < 0.85:
+            return Draft("get", Range(key))
+        back = random.randrange(8)
+        if self.keep_revisions:
+            back = max(0, self.keep_revisions + random.choice((-2, -1, 0, 0, 0, 1, 5, 40)))
+        elif self.keep_ms:
+            back = random.choice((0, 1, random.randrange(50), random.randrange(400)))
+        return Draft("get_past", Range(key), revision_back=back)
+
+    def _txn(self, random: Random, values: UniqueValues) -> Draft:
+        """A transaction of a few puts, or of about as many deletes and puts as the limit permits.
+        """
+        count = 1 + random.randrange(3)
+        if random.random() < 0.25:
+            count = max(1, self.txn_operations + random.randrange(-2, 3))
+        numbers = random.sample(range(max(self.keys, count)), count)
+        short = count > 3
+        writes = tuple(
+            Put(f"k{number:03d}", values.take(0 if short else self._length(random)))
+            for number in numbers
+        )
+        if random.random() < 0.3:
+            return Draft("txn", Txn(success=(Txn(success=writes),)))
+        return Draft("txn", Txn(success=writes))
+
+    def _length(self, random: Random) -> int:
+        if random.random() < 0.06:
+            limit = self.request_kib * 1024
+            return min(round(limit * random.choice((0.5, 0.9, 1.01, 1.3))), 64 * 1024)
+        return random.randrange(*VALUE_BYTES)
+
+    def _key(self, random: Random) -> str:
+        return f"k{random.randrange(self.keys):03d}"

@@ -1,0 +1,80 @@
+"""The operations of a v3 store's maintenance service in a history.
+
+Source: etcd's `rpc.proto` (Maintenance service).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from splitbrain.histories.kv import Header
+
+
+class Alarm(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """An alarm that the member with the id `member` has raised. `kind` is etcd's name of it."""
+
+    member: int
+    kind: str
+
+
+class AlarmList(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="alarm_list"
+):
+    """Asks for all alarms that are raised."""
+
+
+class AlarmDisarm(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="alarm_disarm"
+):
+    """Clears the alarm NOSPACE of a member. With the `member` 0, it has no effect."""
+
+    member: int = 0
+
+
+class Defragment(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="defragment"
+):
+    """Rewrites the backend of the member that receives it without its free pages."""
+
+
+class MemberSize(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="member_size"
+):
+    """Asks the member that receives it for the size of its backend."""
+
+
+MaintenanceRequest = AlarmList | AlarmDisarm | Defragment | MemberSize
+
+
+class AlarmListResult(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="alarm_list"
+):
+    header: Header = Header()
+    alarms: tuple[Alarm, ...] = ()
+
+
+class AlarmDisarmResult(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="alarm_disarm"
+):
+    header: Header = Header()
+
+
+class DefragmentResult(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="defragment"
+):
+    """The header of etcd's answer is empty."""
+
+    header: Header = Header()
+
+
+class MemberSizeResult(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="member_size"
+):
+    """`size_bytes` is the size of the file, and `in_use_bytes` the part of it that is used."""
+
+    header: Header = Header()
+    size_bytes: int = 0
+    in_use_bytes: int = 0
+
+
+MaintenanceResult = AlarmListResult | AlarmDisarmResult | DefragmentResult | MemberSizeResult
