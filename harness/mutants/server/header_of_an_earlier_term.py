@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from splitbrain.harness.mutants.mutant import SHORT_RUN, Mutant
+from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.messages.rpc import ResponseHeader
 from splitbrain.node.server import Server
 
@@ -12,7 +12,6 @@ MUTANT = Mutant(
     what="the term in an answer is lower than the term of the entry that it answers",
     source="etcd's rpc.proto, ResponseHeader.raft_term: the term when the request was applied",
     found_by=("write_path",),
-    run={**SHORT_RUN, "workload": "kv", "nemesis": ()},
 )
 
 
