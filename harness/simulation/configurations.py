@@ -310,17 +310,23 @@ class ConfigurationMonitor:
         transferee, transfer_ticks = 0, 0
         removed_ns: int | None = None
 
-        joint_ticks = 0
+        joint_ticks, joint_applied, elapsed = 0, 0, 0
 
         def observed_tick() -> None:
-            nonlocal transferee, transfer_ticks, joint_ticks, removed_ns
+            nonlocal transferee, transfer_ticks, joint_ticks, joint_applied, elapsed, removed_ns
             role = raft.role
-            same = raft.transferee and raft.transferee == transferee
-            transferee, transfer_ticks = raft.transferee, transfer_ticks + 1 if same else 0
+            # Another transfer may have begun since the last tick, to the same member again.
+            begun = raft.election_elapsed < elapsed
+            same = raft.transferee and raft.transferee == transferee and not begun
+            transfer_ticks = transfer_ticks + 1 if same else 0
             tick()
+            elapsed, transferee = raft.election_elapsed, raft.transferee
             if raft.role is not role and raft.role in _CAMPAIGNING:
                 self._check_campaign(name, raft)
-            joint_ticks = joint_ticks + 1 if self._stays_joint(raft) else 0
+            if not self._stays_joint(raft):
+                joint_ticks, joint_applied = 0, raft.log.applied
+            elif raft.log.applied > joint_applied:  # only the next applied entry makes it leave
+                joint_ticks += 1
             if joint_ticks > 2 * raft.config.election_ticks + SLACK_TICKS:
                 self._report(
                     "left", name,
@@ -362,9 +368,10 @@ class ConfigurationMonitor:
     @staticmethod
     def _stays_joint(raft: Raft) -> bool:
         """Whether a leader is to leave a joint configuration, and has not proposed it."""
-        if raft.role is not Role.LEADER or not raft.conf_state.auto_leave:
-            return False
         log = raft.log
+        is_due = raft.conf_state.auto_leave and log.applied >= raft.configurations[-1][0]
+        if raft.role is not Role.LEADER or raft.transferee or not is_due:
+            return False
         first = max(raft.configurations[-1][0], log.compacted_index) + 1
         return all(entry.type is EntryType.NORMAL for entry in log.between(first, log.last_index))
 
