@@ -225,7 +225,7 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
         traces=traces,
         availability_bound_ms=record.options.availability_bound_ms,
         serving=serving_members(record, history.faults),
-        excused=excused_members(record, history.faults),
+        excused=(*excused_members(record, history.faults), *_gone(record, history.faults)),
         stalls=tuple((one.begin, one.end) for one in record.stalls),
         search_limit_s=record.options.search_limit_s,
         system=record.options.system,
@@ -242,16 +242,17 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
 
 
 def _judged_members(record: RunRecord, faults: Sequence[FaultWindow]) -> list[str]:
-    """The members whose states are judged.
+    """The members whose states are judged: all, except those that may be gone."""
+    gone = _gone(record, faults)
+    return [member.name for member in record.members if member.name not in gone]
 
-    If every crash of the run is allowed or shows a known bug, these are the members that ran at the
-    end.
-    """
+
+def _gone(record: RunRecord, faults: Sequence[FaultWindow]) -> tuple[str, ...]:
+    """The members that did not run at the end, if every crash is allowed or shows a known bug."""
     crashed = crash_verdict(record, faults)
     bugs = excused_bugs(record.options.known, record.versions)
     known = crashed is not None and excused(crashed, bugs).valid is True
-    gone = record.ended_members if record.options.allow_crash or known else ()
-    return [member.name for member in record.members if member.name not in gone]
+    return tuple(record.ended_members) if record.options.allow_crash or known else ()
 
 
 def _states(folder: RunFolder, members: Sequence[str]) -> list[MemberState]:

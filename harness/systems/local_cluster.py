@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.errors import BadArguments, SystemFailed
@@ -40,7 +43,7 @@ def run_local_cluster(
     With `tls`, new certificates are made in the folder `tls` in `folder`.
 
     Member number k listens for clients at the port `client_port + 10 * (k - 1)`, and for peers at
-    the next port. `show` is called with the endpoints when all members accept clients. Raises
+    the next port. `show` is called with the endpoints when all members are healthy. Raises
     BadArguments if a port is in use or the folder cannot be made, and SystemFailed if a member does
     not start or ends by itself.
     """
@@ -68,7 +71,8 @@ def run_local_cluster(
                         ],
                         env=python_env(), stdout=log, stderr=log,
                     )  # fmt: skip
-            _wait_until_started(processes, ports, folder)
+            own_identity = None if certificates is None else certificates.client
+            _wait_until_started(processes, clients, own_identity, folder)
             show(f"members: {', '.join(names)}; data and logs in {folder}")
             identity = "" if certificates is None else f"{_identity(certificates.client)} "
             show(f"etcdctl --endpoints={','.join(clients)} {identity}put key value")
@@ -117,27 +121,47 @@ def _make(folder: Path) -> None:
 
 
 def _wait_until_started(
-    processes: dict[str, subprocess.Popen[bytes]], client_ports: Sequence[int], folder: Path
+    processes: dict[str, subprocess.Popen[bytes]], urls: Sequence[str], client: ClientTls | None,
+    folder: Path,
 ) -> None:
-    """Return when all members accept clients. Raises SystemFailed if a member does not."""
+    """Return when all members are healthy. Raises SystemFailed if a member is not after a while."""
     deadline = time.monotonic() + START_S_MAX
-    for name, port in zip(processes, client_ports, strict=True):
-        while not _accepts(port):
+    for name, url in zip(processes, urls, strict=True):
+        while not _is_healthy(url, client):
             _refuse_ended(processes, folder)
             if time.monotonic() > deadline:
                 raise SystemFailed(
-                    f"{name} does not accept clients on port {port} after {START_S_MAX:g} s; its "
-                    f"log ends:\n{log_tail(folder / name / 'log')}"
+                    f"{name} is not healthy at {url}/health after {START_S_MAX:g} s; its log ends:"
+                    f"\n{log_tail(folder / name / 'log')}"
                 )
             time.sleep(POLL_S)
 
 
-def _accepts(port: int) -> bool:
+def _is_healthy(url: str, client: ClientTls | None) -> bool:
+    """Whether the member at `url` serves clients and knows a leader.
+
+    If a flag of the user gives the members other certificates, their health cannot be read, and it
+    suffices that the member accepts connections.
+    """
+    host = urlsplit(url)
     try:
-        with socket.create_connection((HOST, port), timeout=1):
-            return True
+        if client is None:
+            connection = HTTPConnection(f"{host.hostname}:{host.port}", timeout=1)
+        else:
+            context = ssl.create_default_context(cafile=client.authority)
+            context.load_cert_chain(client.cert, client.key)
+            connection = HTTPSConnection(
+                f"{host.hostname}:{host.port}", timeout=1, context=context
+            )
+        with contextlib.closing(connection):
+            connection.request("GET", "/health")
+            return connection.getresponse().status == HTTPStatus.OK
+    except HTTPException:
+        return True
     except OSError:
         return False
+
+
 
 
 def _wait_for_an_end(processes: dict[str, subprocess.Popen[bytes]], folder: Path) -> None:

@@ -29,6 +29,19 @@ class Member:
     root: KeyPair
     log: Path
 
+    def is_healthy(self) -> bool:
+        """Whether the member serves clients and knows a leader."""
+        identity = (str(self.alice.cert), str(self.alice.key))
+        with requests.Session() as session:
+            session.trust_env = False
+            try:
+                answer = session.get(
+                    f"{self.url}/health", verify=str(self.authority.cert), cert=identity, timeout=2
+                )
+            except requests.exceptions.RequestException:
+                return False
+            return answer.status_code == 200
+
     def etcdctl(self, *arguments: str, client: KeyPair | None = None) -> str:
         program = etcd_binary()
         assert program is not None
@@ -67,7 +80,7 @@ def member(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
     found = Member(url, authority, authority.issue("alice"), authority.issue("root"), log)
     try:
         deadline = time.monotonic() + START_S
-        while '"msg":"serving"' not in log.read_text():
+        while not found.is_healthy():
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import TestServer
 
-from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.report.run_data import read_run
 from splitbrain.harness.report.serve import application
 from splitbrain.harness.report.write_path.waterfall_options import writes_by_revision
@@ -33,8 +34,10 @@ CONTRAST = """(() => {
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a planted bug. It has a process of its own, because the bug stays in the process."""
     folder = tmp_path_factory.mktemp("store")
-    assert run_main([*RUN, "--store", str(folder)]) == 1
+    command = [sys.executable, "-m", "splitbrain", *RUN, "--store", str(folder)]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 1
     return folder
 
 

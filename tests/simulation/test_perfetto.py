@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -59,8 +61,10 @@ def problems_of(data: bytes) -> list[str]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of a planted bug. It has a process of its own, because the bug stays in the process."""
     store = tmp_path_factory.mktemp("store")
-    assert run_main([*SIMULATED, "--store", str(store)]) == 1
+    command = [sys.executable, "-m", "splitbrain", *SIMULATED, "--store", str(store)]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 1
     return read_run((store / "latest").resolve())
 
 
