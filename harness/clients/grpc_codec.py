@@ -16,7 +16,6 @@ from google.protobuf.message import DecodeError
 
 from splitbrain.harness.clients import kv_codec, service_codec
 from splitbrain.harness.clients.messages import (
-    ServiceAnswer,
     Status,
     WatchResult,
     to_bytes,
@@ -57,7 +56,7 @@ def encode(request: AnyRequest) -> tuple[str, bytes]:
 def decode(request: AnyRequest, data: bytes) -> AnyResult:
     """The result in the answer to `request`. Raises UndecodableAnswer."""
     if isinstance(request, ServiceRequest):
-        wire = _decode(service_codec.PATHS[type(request)], ServiceAnswer, data)
+        wire = _decode(service_codec.PATHS[type(request)], service_codec.answer_type(request), data)
         return service_codec.service_result(request, wire)
     route, answer = kv_codec.ROUTES[type(request)], kv_codec.ANSWERS[type(request)]
     return kv_codec.result_of(_decode(route, answer, data))

@@ -148,10 +148,16 @@ class ServiceAnswer(msgspec.Struct):
     roles: list[str] = []
     perm: list[WirePermission] = []
     alarms: list[WireAlarm] = []
-    db_size: int = msgspec.field(default=0, name="dbSize")
-    db_size_in_use: int = msgspec.field(default=0, name="dbSizeInUse")
     result: ServiceAnswer | None = None
     """The answer to a keep-alive, which is a line of a stream."""
+
+
+class MemberSizeAnswer(msgspec.Struct, rename="camel"):
+    """The part of a member's status that a history records."""
+
+    header: Header = msgspec.field(default_factory=Header)
+    db_size: int = 0
+    db_size_in_use: int = 0
 
 
 # --- lines of a watch -------------------------------------------------------------

@@ -15,6 +15,7 @@ import msgspec
 
 from splitbrain.harness.clients import kv_codec
 from splitbrain.harness.clients.messages import (
+    MemberSizeAnswer,
     ServiceAnswer,
     WirePermission,
     history_header,
@@ -129,6 +130,8 @@ def encode_any(request: AnyRequest) -> tuple[str, bytes]:
 
 def decode_any(request: AnyRequest, body: bytes) -> AnyResult:
     """The result in an answer of status 200 to `request`. Raises msgspec.MsgspecError."""
+    if isinstance(request, MemberSize):
+        return service_result(request, _size_decoder.decode(body))
     if isinstance(request, ServiceRequest):
         wire = _decoder.decode(body)
         if isinstance(request, LeaseKeepAlive):
@@ -211,8 +214,20 @@ def _leader(request: Proclaim | Resign) -> dict[str, Any]:
 _decoder = msgspec.json.Decoder(ServiceAnswer, strict=False)
 
 
-def service_result(request: ServiceRequest, wire: ServiceAnswer) -> ServiceResult:
-    """The result in the answer to `request`."""
+_size_decoder = msgspec.json.Decoder(MemberSizeAnswer, strict=False)
+
+
+def answer_type(request: ServiceRequest) -> type:
+    """The struct that contains the fields of the answer to `request`."""
+    return MemberSizeAnswer if isinstance(request, MemberSize) else ServiceAnswer
+
+
+def service_result(
+    request: ServiceRequest, wire: ServiceAnswer | MemberSizeAnswer
+) -> ServiceResult:
+    """The result in the answer to `request`, which has the type `answer_type(request)`."""
+    if isinstance(wire, MemberSizeAnswer):
+        return MemberSizeResult(history_header(wire.header), wire.db_size, wire.db_size_in_use)
     return _RESULTS[type(request)](wire)
 
 
@@ -256,9 +271,6 @@ _RESULTS: Mapping[type, Callable[[ServiceAnswer], ServiceResult]] = {
     ),
     AlarmDisarm: lambda wire: AlarmDisarmResult(_header(wire)),
     Defragment: lambda wire: DefragmentResult(_header(wire)),
-    MemberSize: lambda wire: MemberSizeResult(
-        _header(wire), wire.db_size, wire.db_size_in_use
-    ),
     Authenticate: lambda wire: AuthenticateResult(_header(wire), wire.token),
     AuthStatus: lambda wire: AuthStatusResult(_header(wire), wire.enabled, wire.auth_revision),
     UserGet: lambda wire: UserGetResult(_header(wire), tuple(wire.roles)),
