@@ -31,6 +31,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "apply": (*STORES, *RESTARTS, *LOGS),
     "auth": (*CLIENTS, *STORES, *RESTARTS),
     "lease": (*LEASES, *ELECTIONS, *RESTARTS),
+    "limits": (*STORES, *CLIENTS, *DISKS),
     "membership": (*ELECTIONS, *LOGS, *RESTARTS, *NETWORKS),
     "mvcc": (*STORES, *WATCHES),
     "raft": (*ELECTIONS, *LOGS, *RESTARTS, *NETWORKS, *CLOCKS),
