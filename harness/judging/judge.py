@@ -219,13 +219,15 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
         record.options.system, record.options.member_flags, folder.read_settings()
     )
     history = History.read(folder.history)
+    gone = _gone(record, history.faults)
+    judged = [member.name for member in record.members if member.name not in gone]
     return Evidence(
         history=history,
-        members=tuple(_states(folder, _judged_members(record, history.faults))),
+        members=tuple(_states(folder, judged)),
         traces=traces,
         availability_bound_ms=record.options.availability_bound_ms,
         serving=serving_members(record, history.faults),
-        excused=(*excused_members(record, history.faults), *_gone(record, history.faults)),
+        excused=(*excused_members(record, history.faults), *gone),
         stalls=tuple((one.begin, one.end) for one in record.stalls),
         search_limit_s=record.options.search_limit_s,
         system=record.options.system,
@@ -239,12 +241,6 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
         lease_checkpoints_persist=persist,
         settings=folder.read_settings(),
     )
-
-
-def _judged_members(record: RunRecord, faults: Sequence[FaultWindow]) -> list[str]:
-    """The members whose states are judged: all, except those that may be gone."""
-    gone = _gone(record, faults)
-    return [member.name for member in record.members if member.name not in gone]
 
 
 def _gone(record: RunRecord, faults: Sequence[FaultWindow]) -> tuple[str, ...]:

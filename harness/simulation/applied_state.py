@@ -30,13 +30,14 @@ def applied_state(server: Server) -> AppliedState:
     leases = tuple(
         sorted((one.id, one.ttl_s, one.remaining_s, len(one.keys)) for one in store.leases.all())
     )
+    record = state.membership.record_of_members
     return AppliedState(
         revision=store.revision,
         compacted=store.compacted_revision,
         leases=leases,
         alarms=tuple((one.member_id, one.alarm) for one in state.alarms.raised()),
         auth=(state.auth.enabled, state.auth.revision),
-        members=tuple((one.id, one.is_learner) for one in state.membership.members()),
+        members=tuple((one.id, one.id in record.conf_state.learners) for one in record.members),
     )
 
 

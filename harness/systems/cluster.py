@@ -18,6 +18,7 @@ from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.crash import PORT_LOST, Crash, crash_of
+from splitbrain.harness.systems.disk_faults import DiskFaults
 from splitbrain.harness.systems.encryption import Encryption
 from splitbrain.harness.systems.log_counts import LogCounts
 from splitbrain.harness.systems.member_disks import MemberDisks
@@ -32,7 +33,7 @@ from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.harness.systems.system import Address
 from splitbrain.harness.systems.tls_probe import TlsProbe
 from splitbrain.histories.member_state import MemberState
-from splitbrain.nemesis.capabilities import DiskState, LinkState
+from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import CLIENTS, DiskArea, MemberName, OperatorDo
 from splitbrain.nemesis.moment import MomentEvent
@@ -44,7 +45,7 @@ _POLL_S = 0.02
 log = logging.getLogger("splitbrain.systems")
 
 
-class ProcessCluster(ProcessMembership):
+class ProcessCluster(ProcessMembership, DiskFaults):
     """Starts and stops member processes, injects faults into them, and reads their state.
 
     A subclass defines how one member is started. The class implements `System`, `Killable`,
@@ -314,25 +315,6 @@ class ProcessCluster(ProcessMembership):
     def link_effects(self, source: MemberName, target: MemberName) -> int:
         """How much the faults of the link have changed so far."""
         return self._network.link_effects(source, target)
-
-    async def lose_power(self, members: Sequence[MemberName]) -> None:
-        """Kill the members, and lose what their mounted disks have not made durable.
-
-        Without mounted disks, nothing that a member has written is lost.
-        """
-        await self._disks.lose_power(members, self.kill)
-
-    async def set_disk(self, member: MemberName, state: DiskState) -> None:
-        await self._disks.of(member).set_state(state)
-
-    async def revive(self, member: MemberName) -> None:
-        await self.restart(member)
-
-    async def rot(self, member: MemberName, area: DiskArea, bits: int) -> str:
-        return await self._disks.of(member).rot(area, bits)
-
-    async def lose_sectors(self, member: MemberName, area: DiskArea, sectors: int) -> str:
-        return await self._disks.of(member).lose_sectors(area, sectors)
 
     async def maintain(self, member: MemberName, action: OperatorDo) -> None:
         """Execute an operator's action at the member. Raises SystemFailed if it is refused."""

@@ -9,13 +9,13 @@ from typing import ClassVar
 from splitbrain.harness.disk.faulty_volume import Areas
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.systems.disk_faults import DiskFaults
 from splitbrain.harness.systems.local_processes import LocalMember, LocalProcesses
 from splitbrain.harness.systems.member_disks import MemberDisks
-from splitbrain.nemesis.capabilities import DiskState
-from splitbrain.nemesis.fault import DiskArea, MemberName
+from splitbrain.nemesis.fault import MemberName
 
 
-class DiskedProcesses(LocalProcesses):
+class DiskedProcesses(LocalProcesses, DiskFaults):
     """As `LocalProcesses`; the folder `LocalMember.data` of each member is on a FUSE disk.
 
     It implements the faults `power`, `disk` and `storage`. The members must keep their data in this
@@ -47,19 +47,3 @@ class DiskedProcesses(LocalProcesses):
         place = await super()._place(name, number)
         await self._disks.mount(name, place.data)
         return place
-
-    async def lose_power(self, members: Sequence[MemberName]) -> None:
-        """Kill the members, and lose what their disks have not made durable."""
-        await self._disks.lose_power(members, self.kill)
-
-    async def set_disk(self, member: MemberName, state: DiskState) -> None:
-        await self._disks.of(member).set_state(state)
-
-    async def revive(self, member: MemberName) -> None:
-        await self.restart(member)
-
-    async def rot(self, member: MemberName, area: DiskArea, bits: int) -> str:
-        return await self._disks.of(member).rot(area, bits)
-
-    async def lose_sectors(self, member: MemberName, area: DiskArea, sectors: int) -> str:
-        return await self._disks.of(member).lose_sectors(area, sectors)

@@ -1,0 +1,43 @@
+"""The faults of disks of a cluster whose members can have mounted disks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from splitbrain.harness.systems.member_disks import MemberDisks
+from splitbrain.nemesis.capabilities import DiskState
+from splitbrain.nemesis.fault import DiskArea, MemberName
+
+
+class DiskFaults:
+    """Implements `Powered`, `Disked` and `Corruptible` by the cluster's `_disks`.
+
+    It is the last base class of a cluster, whose other base classes define `kill` and `restart`.
+    """
+
+    _disks: MemberDisks
+
+    async def kill(self, member: MemberName) -> None:
+        raise NotImplementedError
+
+    async def restart(self, member: MemberName) -> None:
+        raise NotImplementedError
+
+    async def lose_power(self, members: Sequence[MemberName]) -> None:
+        """Kill the members, and lose what their mounted disks have not made durable.
+
+        Without mounted disks, nothing that a member has written is lost.
+        """
+        await self._disks.lose_power(members, self.kill)
+
+    async def set_disk(self, member: MemberName, state: DiskState) -> None:
+        await self._disks.of(member).set_state(state)
+
+    async def revive(self, member: MemberName) -> None:
+        await self.restart(member)
+
+    async def rot(self, member: MemberName, area: DiskArea, bits: int) -> str:
+        return await self._disks.of(member).rot(area, bits)
+
+    async def lose_sectors(self, member: MemberName, area: DiskArea, sectors: int) -> str:
+        return await self._disks.of(member).lose_sectors(area, sectors)
