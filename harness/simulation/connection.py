@@ -77,7 +77,7 @@ class Link:
         self.effects = 0
         """How many frames and connections states of the link have held back, delayed or broken."""
         self.connections = 0
-        """The number of established connections that were dialled over the link."""
+        """The number of connections over the link, without those that only one end still has."""
         self.waiting: list[tuple[Connection, bytes]] = []
         """The frames that are held back, in order."""
 
@@ -149,8 +149,8 @@ class Connection:
     """Carries frames from the machine that dialled to the machine that listens."""
 
     __slots__ = (
-        "_last_ns", "_loop", "_receive", "broken", "dialler", "link", "listener", "queued_bytes",
-        "source", "stalled_since_ns", "target",
+        "_last_ns", "_loop", "_receive", "_whole", "broken", "dialler", "link", "listener",
+        "queued_bytes", "source", "stalled_since_ns", "target",
     )
 
     def __init__(
@@ -164,6 +164,7 @@ class Connection:
         self.target = target
         self.listener, accept = target.listener
         self.broken = False
+        self._whole = True
         self.queued_bytes = 0
         self.stalled_since_ns = 0
         self._last_ns = 0
@@ -267,17 +268,27 @@ class Connection:
     def finish(self) -> None:
         """The dialling process has ended. It sends no more, but sent frames still arrive."""
         self.dialler = None
+        self.end_lost()
         if self.queued_bytes == 0:
             self._detach()
+
+    def end_lost(self) -> None:
+        """One end is gone. Until the other end notices, the connection carries nothing."""
+        if self._whole:
+            self._whole = False
+            self.link.connections -= 1
+            self.link.disturb()
 
     def vanish(self) -> None:
         """The listening end is gone, and the dialling end is not notified."""
         self._receive = None
+        self.end_lost()
         self.target.connections.pop(self, None)
         self._loop.at_ns(self._loop.now_ns + RETRANSMIT_NS, None, self._retransmit)
 
     def forget_dialler(self) -> None:
         """The dialling end is gone, and the listening end is not notified."""
+        self.end_lost()
         dialler, self.dialler = self.dialler, None
         if dialler is not None:
             self._loop.soon(None, dialler.lost, self)
@@ -306,9 +317,7 @@ class Connection:
         return not self.broken and self.dialler is None and not self.queued_bytes
 
     def _detach(self) -> None:
-        if not self.broken:
-            self.link.connections -= 1
-            self.link.disturb()
+        self.end_lost()
         self.broken = True
         self._receive = None
         self.source.connections.pop(self, None)

@@ -282,6 +282,7 @@ class Network:
         for connection in list(machine.connections):
             if connection.target is not machine:
                 continue
+            connection.end_lost()
             back = self.link(name, connection.source.name)
             if back.held:
                 # The reset is lost. The next byte that arrives causes another one.

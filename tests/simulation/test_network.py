@@ -195,3 +195,35 @@ def test_a_connection_that_the_dialler_has_lost_is_dialled_again() -> None:
     assert pair.link.connected
     assert pair.introductions == 2
     assert pair.network.link("a", "b").connections == 1
+
+
+def lose_power(pair: Pair) -> None:
+    pair.network.power_lost("b")
+
+
+def end_listener(pair: Pair) -> None:
+    pair.network.process_ended("b")
+
+
+def end_listener_behind_a_held_link(pair: Pair) -> None:
+    pair.network.set_link("b", "a", LinkState(black_hole=True))
+    pair.network.process_ended("b")
+
+
+def end_dialler(pair: Pair) -> None:
+    pair.send(count=1)
+    pair.link.finish()
+
+
+@pytest.mark.parametrize(
+    "end", [lose_power, end_listener, end_listener_behind_a_held_link, end_dialler]
+)
+def test_a_connection_that_lost_an_end_does_not_count(end: Callable[[Pair], None]) -> None:
+    pair = Pair(NetworkConditions())
+    link = pair.network.link("a", "b")
+    assert link.connections == 1
+    end(pair)
+    assert link.connections == 0
+    assert link.disturbed_ns == pair.loop.now_ns
+    pair.wait(3)
+    assert link.connections == 0
