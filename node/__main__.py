@@ -255,25 +255,48 @@ def main(**flags: object) -> None:
     os._exit(code)
 
 
-def member_config(flags: dict[str, object]) -> Config:
-    """Return the configuration that the flags describe. Raises ConfigError."""
-    def text(flag: str) -> str:
-        return str(flags[flag] or "")
+class _Flags:
+    """The values of the flags, by name, each as the type that the configuration needs."""
 
-    def number(flag: str) -> int:
-        value = flags[flag]
+    def __init__(self, values: dict[str, object]) -> None:
+        self._values = values
+
+    def text(self, flag: str) -> str:
+        return str(self._values[flag] or "")
+
+    def number(self, flag: str) -> int:
+        value = self._values[flag]
         assert isinstance(value, int)
         return value
 
-    def duration_ms(flag: str) -> int:
-        return parse_duration_ms(text(flag), f"--{flag.replace('_', '-')}")
+    def is_set(self, flag: str) -> bool:
+        return bool(self._values[flag])
 
+    def duration_ms(self, flag: str) -> int:
+        return parse_duration_ms(self.text(flag), _option(flag))
+
+    def urls(self, flag: str, default: str = "") -> tuple[str, ...]:
+        """The URLs of the flag, or of `default` if the flag is empty."""
+        return parse_urls(self.text(flag) or default, _option(flag))
+
+    def optional_urls(self, flag: str) -> tuple[str, ...]:
+        """The URLs of the flag; () if it is empty."""
+        return self.urls(flag) if self.text(flag) else ()
+
+
+def _option(flag: str) -> str:
+    return f"--{flag.replace('_', '-')}"
+
+
+def member_config(values: dict[str, object]) -> Config:
+    """Return the configuration that the flags describe. Raises ConfigError."""
+    flags = _Flags(values)
+    text, number, duration_ms = flags.text, flags.number, flags.duration_ms
     name = text("name")
-    peers = text("listen_peer_urls")
     advertised = text("initial_advertise_peer_urls")
-    cluster = parse_initial_cluster(text("initial_cluster") or f"{name}={advertised or peers}")
+    own = f"{name}={advertised or text('listen_peer_urls')}"
+    cluster = parse_initial_cluster(text("initial_cluster") or own)
     _check_advertised(name, advertised, cluster)
-    clients = text("listen_client_urls")
     period_ms, revisions = parse_retention(
         text("auto_compaction_mode"), text("auto_compaction_retention")
     )
@@ -284,20 +307,16 @@ def member_config(flags: dict[str, object]) -> Config:
             initial_cluster=cluster,
             initial_cluster_token=text("initial_cluster_token"),
             initial_cluster_state=text("initial_cluster_state"),
-            force_new_cluster=bool(flags["force_new_cluster"]),
-            listen_client_urls=parse_urls(clients, "--listen-client-urls"),
-            advertise_client_urls=parse_urls(
-                text("advertise_client_urls") or clients, "--advertise-client-urls"
-            ),
-            listen_peer_urls=parse_urls(peers, "--listen-peer-urls"),
-            listen_client_http_urls=_optional_urls(
-                text("listen_client_http_urls"), "--listen-client-http-urls"
-            ),
+            force_new_cluster=flags.is_set("force_new_cluster"),
+            listen_client_urls=flags.urls("listen_client_urls"),
+            advertise_client_urls=flags.urls("advertise_client_urls", text("listen_client_urls")),
+            listen_peer_urls=flags.urls("listen_peer_urls"),
+            listen_client_http_urls=flags.optional_urls("listen_client_http_urls"),
             keepalive_min_time_ms=duration_ms("grpc_keepalive_min_time"),
             keepalive_interval_ms=duration_ms("grpc_keepalive_interval"),
             keepalive_timeout_ms=duration_ms("grpc_keepalive_timeout"),
-            client_tls=client_tls(flags),
-            peer_tls=peer_tls(flags),
+            client_tls=client_tls(values),
+            peer_tls=peer_tls(values),
             self_signed_years=number("self_signed_cert_validity"),
             heartbeat_ms=number("heartbeat_interval"),
             election_ms=number("election_timeout"),
@@ -307,31 +326,22 @@ def member_config(flags: dict[str, object]) -> Config:
             request_bytes_max=number("max_request_bytes"),
             txn_operations_max=number("max_txn_ops"),
             backend_quota_bytes=number("quota_backend_bytes") or DEFAULT_QUOTA_BYTES,
-            corruption_check_interval_ms=parse_duration_ms(
-                text("experimental_corrupt_check_time"), "--experimental-corrupt-check-time"
-            ),
+            corruption_check_interval_ms=duration_ms("experimental_corrupt_check_time"),
             password_cost_log2=number("password_cost"),
             compaction_period_ms=period_ms,
             compaction_revisions=revisions,
             backend_batch_interval_ms=number("backend_batch_interval"),
             backend_batch_operations_max=number("backend_batch_limit"),
             wal_segment_bytes=number("wal_segment_bytes"),
-            seal_log=bool(flags["seal_log"]),
-            watch_progress_interval_ms=parse_duration_ms(
-                text("experimental_watch_progress_notify_interval"),
-                "--experimental-watch-progress-notify-interval",
-            ),
+            seal_log=flags.is_set("seal_log"),
+            watch_progress_interval_ms=duration_ms("experimental_watch_progress_notify_interval"),
             lease_checkpoint_interval_s=number("lease_checkpoint_interval"),
-            pre_vote=bool(flags["pre_vote"]),
-            tracing=bool(flags["trace_file"]),
-            admin=bool(flags["admin"]),
+            pre_vote=flags.is_set("pre_vote"),
+            tracing=flags.is_set("trace_file"),
+            admin=flags.is_set("admin"),
             failpoints=os.environ.get(ENVIRONMENT_VARIABLE, ""),
         )
     )
-
-
-def _optional_urls(urls: str, flag: str) -> tuple[str, ...]:
-    return parse_urls(urls, flag) if urls else ()
 
 
 def _check_advertised(
@@ -364,7 +374,8 @@ def restore_member(backup: Path, arguments: Sequence[str], command: str) -> str:
     """Create the data of the member that the flags describe from a backup.
 
     `command` is the command line before `arguments`, for messages about wrong flags. If the
-    restoration fails, a data directory that did not exist is removed again.
+    restoration fails, everything that it created is removed again, unless another process has
+    locked the data directory.
 
     Returns one line that says what was restored. Raises ConfigError, DataRefused, DiskError,
     DirectoryInUse, BackupCorrupt, or click's exceptions for wrong flags.
@@ -374,6 +385,7 @@ def restore_member(backup: Path, arguments: Sequence[str], command: str) -> str:
     content = backup.read_bytes()
     folder = Path(config.data_dir)
     existed = folder.exists()
+    before = set(folder.iterdir()) if existed else set()
     try:
         world = _world(config, context.params)
 
@@ -386,11 +398,24 @@ def restore_member(backup: Path, arguments: Sequence[str], command: str) -> str:
                 world.close()
 
         revision = asyncio.run(work())
+    except DirectoryInUse:
+        raise
     except BaseException:
-        if not existed:
+        if existed:
+            _remove_new(folder, before)
+        else:
             shutil.rmtree(folder, ignore_errors=True)
         raise
     return f"restored {config.name} at revision {revision} in {config.data_dir}"
+
+
+def _remove_new(folder: Path, before: set[Path]) -> None:
+    """Remove everything in `folder` except the entries `before`."""
+    for place in set(folder.iterdir()) - before:
+        if place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink(missing_ok=True)
 
 
 async def _run(config: Config, flags: dict[str, object]) -> int:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         Invocation,
         StoreClient,
     )
-    from splitbrain.harness.clients.json_client import Completion
+    from splitbrain.harness.clients.completion import Completion
     from splitbrain.harness.drawing.draw import draw_schedule
     from splitbrain.harness.errors import BadArguments, SplitbrainError, SystemFailed
     from splitbrain.harness.judging.judge import judge
@@ -129,7 +129,7 @@ _MODULES = {
     "splitbrain.checkers.verdict": (
         "Anomaly", "Verdict",
     ),
-    "splitbrain.harness.clients.json_client": (
+    "splitbrain.harness.clients.completion": (
         "Completion",
     ),
     "splitbrain.harness.clients.any_store.store_client": (

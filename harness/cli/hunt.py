@@ -75,13 +75,17 @@ def command(budget: str, every: bool, adaptive: bool, **options: Any) -> int:
         return hunt_etcd(given(options), budget_s, every=every)
     if every:
         raise BadArguments("--all: expected with --system etcd")
+    return _hunt_simulated(given(options), budget_s, adaptive=adaptive)
+
+
+def _hunt_simulated(options: dict[str, Any], budget_s: float, *, adaptive: bool) -> int:
+    """Simulate runs until one is invalid, and print what was found. Returns the exit code."""
     from splitbrain.harness.cli.interrupt import Stopping
     from splitbrain.harness.drawing.seed import seed_or_drawn
     from splitbrain.harness.exit_codes import EXIT_INTERRUPTED
-    from splitbrain.harness.schedule.command_line import sim_line
     from splitbrain.harness.seeds.seed_runs import hunt
 
-    chosen = _with_options_of_mutant({**given(options), "system": "simulated"})
+    chosen = _with_options_of_mutant({**options, "system": "simulated"})
     first = seed_or_drawn(chosen.pop("seed", None))
     results, describe = _adaptive(first, chosen) if adaptive else _static(first, chosen)
     what = "run" if adaptive else "seed"
@@ -109,11 +113,17 @@ def command(budget: str, every: bool, adaptive: bool, **options: Any) -> int:
         click.echo("no run was invalid")
         _print_near(chosen.get("mutant", ""), conditions)
         return 0
+    _print_found(found, chosen)
+    return 1
+
+
+def _print_found(found: SeedResult, chosen: dict[str, Any]) -> None:
+    from splitbrain.harness.schedule.command_line import sim_line
+
     click.echo(f"seed {found.seed}: {found.simulated_s:.1f} s simulated in {found.wall_s:.2f} s")
     click.echo(f"INVALID by {', '.join(found.found_by)}")
     click.echo(f"  {found.because}")
     click.echo(f"reproduce: {found.reproduce or sim_line(found.seed, chosen)}")
-    return 1
 
 
 def _seconds(text: str) -> float:

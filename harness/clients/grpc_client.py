@@ -11,10 +11,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from urllib.parse import urlsplit
 
 from splitbrain.harness.clients import grpc_codec
+from splitbrain.harness.clients.completion import Completion, completion_of_exception
 from splitbrain.harness.clients.grpc_codec import UndecodableAnswer
 from splitbrain.harness.clients.grpc_connection import GrpcConnection
 from splitbrain.harness.clients.http_connection import ConnectionLost
-from splitbrain.harness.clients.json_client import Completion, completion_of_exception
 from splitbrain.harness.clients.member_state import CONNECT_TIMEOUT_S, STATUS_TIMEOUT_S
 from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.clients.outcome import of_code

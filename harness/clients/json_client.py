@@ -10,51 +10,25 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
+from splitbrain.harness.clients.completion import (
+    Completion,
+    completion_of_answer,
+    completion_of_exception,
+)
 from splitbrain.harness.clients.http_connection import HttpConnection, connect
-from splitbrain.harness.clients.kv_codec import decode_error
 from splitbrain.harness.clients.member_state import STATUS_TIMEOUT_S, decode_status
 from splitbrain.harness.clients.messages import STATUS_PATH, Status
-from splitbrain.harness.clients.outcome import of_exception, of_status
-from splitbrain.harness.clients.service_codec import decode_any, encode_any
+from splitbrain.harness.clients.service_codec import encode_any
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.clients.watch_client import watch
 from splitbrain.harness.clients.watch_codec import WatchAnswer
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.histories.service import AnyRequest, AnyResult, token_of
+from splitbrain.histories.service import AnyRequest, token_of
 from splitbrain.histories.watch import WatchRequest
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """The outcome of a request: `result` is set for `ok`, `error` for `fail` and `info`."""
-
-    outcome: Literal["ok", "fail", "info"]
-    result: AnyResult | None = None
-    error: str = ""
-
-
-def completion_of_answer(request: AnyRequest, status: int, body: bytes) -> Completion:
-    """The completion of a request that was answered with an HTTP status and a body."""
-    if status != 200:
-        outcome, text = of_status(request, status, decode_error(body))
-        return Completion(outcome, None, text)
-    try:
-        return Completion("ok", decode_any(request, body))
-    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
-        # The store reports success, so the request may have taken effect. Without its result
-        # no checker can judge it as `ok`.
-        return Completion("info", None, f"cannot decode the answer: {problem}: {body[:120]!r}")
-
-
-def completion_of_exception(request: AnyRequest, error: OSError) -> Completion:
-    """The completion of a request that ended with an error of the connection or a timeout."""
-    outcome, text = of_exception(request, error)
-    return Completion(outcome, None, text)
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from splitbrain.harness.clients.json_client import Completion
+from splitbrain.harness.clients.completion import Completion
 from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.drive.load import Client
 from splitbrain.harness.drive.sent_compactions import SentCompactions

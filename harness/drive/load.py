@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Protocol
 
-from splitbrain.harness.clients.json_client import Completion
+from splitbrain.harness.clients.completion import Completion
 from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.drive.client_loops import ClientLoops
 from splitbrain.harness.drive.last_seen import LastSeen

@@ -279,6 +279,15 @@ def refuse_unknown(names: Mapping[str, Any], what: str) -> None:
 
 def check(options: Options) -> None:
     """Raise BadArguments for an impossible value, or an impossible combination of values."""
+    _check_numbers(options)
+    _check_names(options)
+    _check_mutant(options)
+    _check_simulated(options)
+    _check_client(options)
+    _check_system(options)
+
+
+def _check_numbers(options: Options) -> None:
     _at_least(options, "clients", 1)
     _at_most(options, "clients", 10_000)
     _at_least(options, "request_timeout_ms", 1)
@@ -300,17 +309,39 @@ def check(options: Options) -> None:
     for count in options.nodes:
         if not 1 <= count <= 9:
             raise BadArguments(f"--nodes {count}: expected 1 to 9 members")
+    operations = options.rate * options.time_limit_s
+    if operations > OPERATIONS_MAX:
+        raise BadArguments(
+            f"{_given(options, 'rate')} with {_given(options, 'time_limit_s')} is "
+            f"{operations:,.0f} operations; a schedule has at most {OPERATIONS_MAX:,}: reduce one "
+            "of the two"
+        )
+
+
+def _check_names(options: Options) -> None:
+    """Check the options that name something, and the limits of the budget."""
     try:
         check_known(options.nemesis)
         checked_aims(options.aim)
     except FaultError as problem:
         raise BadArguments(str(problem)) from problem
     check_ids(options.known)
+    try:
+        read_limits(options.budget)
+    except ValueError as problem:
+        raise BadArguments(f"--budget: {problem}") from None
+
+
+def _check_mutant(options: Options) -> None:
     if options.mutant and options.system not in ("python_node", "simulated"):
         raise BadArguments(
             f"--mutant {options.mutant} with the system {options.system}: "
             "only this project's own store has planted bugs; expected python_node or simulated"
         )
+
+
+def _check_simulated(options: Options) -> None:
+    """Check the options that exclude simulation or need it."""
     if options.carrier != "json" and options.system == "simulated":
         raise BadArguments(
             f"--client {options.carrier} with the system simulated: a simulated client passes its "
@@ -321,14 +352,11 @@ def check(options: Options) -> None:
             f"--network {options.network} with the system simulated, whose network is simulated "
             "too; expected loopback, the default"
         )
-    if options.tls and (options.system not in ("python_node", "etcd") or options.client):
-        other = f"--client {options.client}" if options.client else f"the system {options.system}"
-        raise BadArguments(
-            f"--tls with {other}: only clusters of the systems python_node and etcd, with a "
-            "built-in client, have certificates"
-        )
     if options.swarm and options.system != "simulated":
         raise BadArguments(f"--swarm with the system {options.system}: expected simulated")
+
+
+def _check_client(options: Options) -> None:
     if options.client and options.system == "simulated":
         raise BadArguments(
             f"--client {options.client} with the system simulated: a client of the user needs "
@@ -336,21 +364,19 @@ def check(options: Options) -> None:
         )
     if not options.client and options.client_options:
         raise BadArguments("--client-option without a client: expected --client, too")
+
+
+def _check_system(options: Options) -> None:
+    if options.tls and (options.system not in ("python_node", "etcd") or options.client):
+        other = f"--client {options.client}" if options.client else f"the system {options.system}"
+        raise BadArguments(
+            f"--tls with {other}: only clusters of the systems python_node and etcd, with a "
+            "built-in client, have certificates"
+        )
     if options.system_options and options.system in BUILT_IN_SYSTEMS:
         raise BadArguments(
             f"--system-option with the system {options.system}, which has no such options: expected"
             " a system of the user; --member-flag adds a flag to every member"
-        )
-    try:
-        read_limits(options.budget)
-    except ValueError as problem:
-        raise BadArguments(f"--budget: {problem}") from None
-    operations = options.rate * options.time_limit_s
-    if operations > OPERATIONS_MAX:
-        raise BadArguments(
-            f"{_given(options, 'rate')} with {_given(options, 'time_limit_s')} is "
-            f"{operations:,.0f} operations; a schedule has at most {OPERATIONS_MAX:,}: reduce one "
-            "of the two"
         )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-from splitbrain.harness.clients.json_client import (
+from splitbrain.harness.clients.completion import (
     Completion,
     completion_of_answer,
     completion_of_exception,

@@ -33,6 +33,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 
 from splitbrain.harness.simulation.applied_state import AppliedState, applied_state, difference
+from splitbrain.harness.simulation.commit_conditions import observe_commit
 from splitbrain.harness.simulation.conditions import Coverage
 from splitbrain.harness.simulation.configurations import ConfigurationMonitor
 from splitbrain.harness.simulation.lease_conditions import observe_leases
@@ -44,17 +45,14 @@ from splitbrain.harness.simulation.restart_conditions import record_start
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.raft.errors import ProposalDropped
 from splitbrain.node.raft.message import ConfState, EntryType
-from splitbrain.node.raft.progress import ProgressState
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.ready import Role
 from splitbrain.node.server import Server
 
 VIOLATIONS_MAX = 20
-LAG_ENTRIES = 50
 
 # Bound here because an attribute of an enum class costs a look-up through its metaclass.
 _LEADER, _FOLLOWER = Role.LEADER, Role.FOLLOWER
-_REPLICATE = ProgressState.REPLICATE
 
 
 class InvariantMonitor:
@@ -282,7 +280,7 @@ class InvariantMonitor:
                 self._provoke_deposed_leaders(raft)
             if log.committed in self._committed:
                 self._committed_by[raft.term] = log.committed
-        self._conditions_of_commit(seen, raft)
+        observe_commit(self._coverage, seen.committed, raft)
 
     def _provoke_deposed_leaders(self, raft: Raft) -> None:
         """Send a read to each running leader of an earlier term, and extend the log of that leader.
@@ -391,24 +389,6 @@ class InvariantMonitor:
     def _contains(raft: Raft, index: int, term: int) -> bool:
         log = raft.log
         return log.compacted_index >= index or log.term_at(index) == term
-
-    def _conditions_of_commit(self, seen: ObservedRaft, raft: Raft) -> None:
-        log, sometimes = raft.log, self._coverage.sometimes
-        if raft.role is not _LEADER:
-            sometimes(
-                "a follower's entries waited for its disk when a commit came",
-                raft.role is _FOLLOWER and log.durable < log.last_index,
-            )
-            return
-        sometimes(
-            "entries of an earlier term were committed with one of the leader's own",
-            (log.term_at(seen.committed + 1) or raft.term) < raft.term,
-        )
-        for peer in raft.peers:
-            sometimes("a follower lagged by 50 entries", log.last_index - peer.match > LAG_ENTRIES)
-            if peer.state is not _REPLICATE:
-                sometimes("a follower was sent a snapshot", peer.state is ProgressState.SNAPSHOT)
-                sometimes("a follower was probed", peer.state is ProgressState.PROBE)
 
     def _applied(self, process: Process, seen: ObservedRaft, applied: int, revision: int) -> None:
         """Check the applied index and the revision, which may change without the index."""

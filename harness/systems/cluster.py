@@ -17,7 +17,7 @@ from splitbrain.harness.clients.member_state import member_state, status
 from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.harness.systems.crash import PORT_LOST, Crash, crash_of
+from splitbrain.harness.systems.crash import PORT_LOST, Crash, CrashLog, log_bytes
 from splitbrain.harness.systems.disk_faults import DiskFaults
 from splitbrain.harness.systems.encryption import Encryption
 from splitbrain.harness.systems.log_counts import LogCounts
@@ -74,10 +74,7 @@ class ProcessCluster(ProcessMembership, DiskFaults):
         self._places: dict[MemberName, Place] = {}
         self._processes: dict[MemberName, MemberProcess] = {}
         self._paused: dict[MemberName, None] = {}
-        self._crashes: dict[MemberProcess, Crash] = {}
-        """Process → its crash, for each process that ended although the harness did not kill it."""
-        self._log_begins: dict[MemberProcess, int] = {}
-        """The size of the member's log when each process started."""
+        self._crashes = CrashLog()
         self._names: dict[int, MemberName] = {}
         """Member id → name, from the answers of the members."""
         self._session: aiohttp.ClientSession | None = None
@@ -146,7 +143,6 @@ class ProcessCluster(ProcessMembership, DiskFaults):
 
     async def _open(self) -> None:
         self._crashes.clear()
-        self._log_begins.clear()
         await self._network.start(self.members)
         for name in self.members:
             self._places[name] = await self._place(name)
@@ -209,11 +205,11 @@ class ProcessCluster(ProcessMembership, DiskFaults):
             **settings.member_env.get(name, {}),
         }
         log_path = self.log_path(name)
-        log_begin = log_path.stat().st_size if log_path.exists() else 0
+        log_begin = log_bytes(log_path)
         process = self._processes[name] = spawn(
             command, env, log_path, namespace=place.namespace
         )
-        self._log_begins[process] = log_begin
+        self._crashes.add_process(process, log_begin)
 
     async def _update_owners(self) -> None:
         """Send the network the process id of each running member."""
@@ -352,15 +348,11 @@ class ProcessCluster(ProcessMembership, DiskFaults):
         """
         for name in self._processes:
             self._notice_crash(name)
-        return tuple(self._crashes.values())
+        return self._crashes.all()
 
     def _notice_crash(self, member: MemberName) -> None:
-        process = self._process(member)
-        if process is None or process.alive() or process.kill_sent or process in self._crashes:
-            return
-        self._crashes[process] = crash_of(
-            member, process.exit_code, self.log_path(member), self._log_begins.get(process, 0)
-        )
+        if (process := self._process(member)) is not None:
+            self._crashes.notice(member, process, self.log_path(member))
 
     def occurrences(self, event: MomentEvent) -> int | None:
         """How often the event has happened, by the members' logs and their connections."""

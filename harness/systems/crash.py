@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -62,6 +64,52 @@ def crash_of(member: MemberName, exit_code: int | None, log: Path, log_begin: in
         log_tail=tuple(lines[-LOG_LINES_MAX:]),
         log=str(log),
     )
+
+
+class Endable(Protocol):
+    """A process that can end."""
+
+    kill_sent: bool
+    """Whether the harness sent a SIGKILL."""
+
+    @property
+    def exit_code(self) -> int | None: ...
+
+    def alive(self) -> bool: ...
+
+
+class CrashLog:
+    """The crashes of a cluster's processes: the ends that the harness did not cause."""
+
+    def __init__(self) -> None:
+        self._crashes: dict[Endable, Crash] = {}
+        self._log_begins: dict[Endable, int] = {}
+
+    def clear(self) -> None:
+        """Forget all processes and crashes."""
+        self._crashes.clear()
+        self._log_begins.clear()
+
+    def add_process(self, process: Endable, log_begin: int) -> None:
+        """Add a process that was started when its log had `log_begin` bytes."""
+        self._log_begins[process] = log_begin
+
+    def notice(self, member: MemberName, process: Endable, log: Path) -> None:
+        """Record the end of a process of `member`, once, unless it runs or was killed."""
+        if process.alive() or process.kill_sent or process in self._crashes:
+            return
+        self._crashes[process] = crash_of(
+            member, process.exit_code, log, self._log_begins.get(process, 0)
+        )
+
+    def all(self) -> Sequence[Crash]:
+        """The crashes, in the order in which they were noticed."""
+        return tuple(self._crashes.values())
+
+
+def log_bytes(log: Path) -> int:
+    """The length of a log; 0 if it does not exist."""
+    return log.stat().st_size if log.exists() else 0
 
 
 def ending(exit_code: int | None) -> str:

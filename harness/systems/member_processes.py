@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from splitbrain.harness.clients.address import Address
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.systems.crash import Crash, crash_of
+from splitbrain.harness.systems.crash import Crash, CrashLog, log_bytes
 from splitbrain.harness.systems.member_files import MemberFiles
 from splitbrain.harness.systems.networks.network import MemberNetwork
 from splitbrain.harness.systems.process import log_tail
@@ -100,8 +100,7 @@ class MemberProcesses(ABC, Generic[M]):
         """The members by name, from `start` on."""
         self._network = self._make_network()
         self._processes: dict[MemberName, dict[str, ProcessTree]] = {}
-        self._crashes: dict[ProcessTree, Crash] = {}
-        self._log_begins: dict[ProcessTree, int] = {}
+        self._crashes = CrashLog()
         self._version = ""
         self._problems: dict[MemberName, str] = {}
         """The errors of the last checks of `healthy` or `leads`, which count as False."""
@@ -228,9 +227,9 @@ class MemberProcesses(ABC, Generic[M]):
             if part in own and own[part].alive():
                 continue
             log = self._log_of(name, part)
-            log_begin = log.stat().st_size if log.exists() else 0
+            log_begin = log_bytes(log)
             own[part] = await self._start_process(place, command, log)
-            self._log_begins[own[part]] = log_begin
+            self._crashes.add_process(own[part], log_begin)
 
     async def _wait_until_healthy(self, members: Sequence[MemberName]) -> None:
         loop = asyncio.get_running_loop()
@@ -327,7 +326,7 @@ class MemberProcesses(ABC, Generic[M]):
         """One crash for each process that ended although the harness did not kill it."""
         for name in self._processes:
             self._notice_crashes(name)
-        return tuple(self._crashes.values())
+        return self._crashes.all()
 
     def log_path(self, member: MemberName) -> Path:
         return self._log_of(member, "")
@@ -348,11 +347,7 @@ class MemberProcesses(ABC, Generic[M]):
 
     def _notice_crashes(self, member: MemberName) -> None:
         for part, process in self._processes.get(member, {}).items():
-            if process.alive() or process.kill_sent or process in self._crashes:
-                continue
-            self._crashes[process] = crash_of(
-                member, process.exit_code, self._log_of(member, part), self._log_begins[process]
-            )
+            self._crashes.notice(member, process, self._log_of(member, part))
 
     def _shown_name(self) -> str:
         return self.name or type(self).__name__

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from splitbrain.harness.clients.carriers import clients_of
-from splitbrain.harness.clients.json_client import Completion
+from splitbrain.harness.clients.completion import Completion
 from splitbrain.harness.drawing.draw import draw_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.failures.corpus import SavedRun

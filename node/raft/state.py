@@ -80,7 +80,24 @@ class RaftState:
         """In ticks. `election.draw_election_timeout` draws it at the start, and again when the
         role or the term changes."""
 
-        # The fields of this group are used only while this member is leader.
+        self.configurations: list[tuple[Index, ConfState]] = []
+        """The configurations since the newest snapshot, each with the index of the entry from
+        which on it is valid."""
+        self.conf_state = ConfState()
+        self.voters: tuple[MemberId, ...] = ()
+        """The voters; the incoming ones if the configuration is joint."""
+        self.voters_outgoing: tuple[MemberId, ...] = ()
+        self.learners: tuple[MemberId, ...] = ()
+        if conf_state is None:
+            stored = snapshot.conf_state
+            conf_state = stored if stored.voters else ConfState(tuple(sorted(config.voters)))
+        self.adopt_configuration(conf_state, max(applied, snapshot.index))
+
+        self._create_leader_fields()
+        self._begin_outputs()
+
+    def _create_leader_fields(self) -> None:
+        """Create the fields that are used only while this member is leader."""
         self.progress: dict[MemberId, Progress] = {}
         self.peers: tuple[Progress, ...] = ()
         """The progress of all members except this one, in the order of their ids."""
@@ -97,21 +114,6 @@ class RaftState:
         self.pending_conf_index: Index = 0
         """This leader accepts no further change of the configuration until it has applied this
         entry. It is at or after the latest change in the log."""
-
-        self.configurations: list[tuple[Index, ConfState]] = []
-        """The configurations since the newest snapshot, each with the index of the entry from
-        which on it is valid."""
-        self.conf_state = ConfState()
-        self.voters: tuple[MemberId, ...] = ()
-        """The voters; the incoming ones if the configuration is joint."""
-        self.voters_outgoing: tuple[MemberId, ...] = ()
-        self.learners: tuple[MemberId, ...] = ()
-        if conf_state is None:
-            stored = snapshot.conf_state
-            conf_state = stored if stored.voters else ConfState(tuple(sorted(config.voters)))
-        self.adopt_configuration(conf_state, max(applied, snapshot.index))
-
-        self._begin_outputs()
 
     def _begin_outputs(self) -> None:
         """Create the outputs that the next Ready contains."""

@@ -1,8 +1,7 @@
 """Delays, limits and changes packets of slow links, in a process of its own.
 
 The kernel routes the packets of slow links to a TUN interface, which this process reads. The
-process writes each packet back when it is due. The harness starts the process with two file
-descriptors: a socket for commands, one JSON line each, and memory in which it counts packets.
+process writes each packet back when it is due. `SlowProcess` starts and controls the process.
 
 Source: Linux's Documentation/networking/tuntap.rst.
 """
@@ -11,24 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import mmap
 import os
-import signal
-import socket
 import struct
-import sys
 from collections import deque
 
 import msgspec
 
+from splitbrain.harness.systems.controlled_process import Counters, Execute, serve_commands
 from splitbrain.harness.systems.networks.packets import ends, with_flipped_bit
 from splitbrain.harness.systems.networks.ruleset import SLOW_INTERFACE
 from splitbrain.harness.systems.proxies.link import Link
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.capabilities import LinkState
 
-LINKS_MAX = 4_096
-COUNTER = struct.Struct("=Q")
 QUEUE_PACKETS_MAX = 1_000
 """The limit of packets that wait on one link. Later ones are lost, as at a router."""
 PACKET_BYTES_MAX = 65_536
@@ -49,11 +43,11 @@ class SetState(msgspec.Struct, frozen=True):
 class SlowLink:
     """The packets that wait on one link, in the order in which they came."""
 
-    def __init__(self, name: tuple[str, str], seed: int, counters: mmap.mmap, slot: int) -> None:
+    def __init__(self, name: tuple[str, str], seed: int, counters: Counters, slot: int) -> None:
         self._random = stream(seed, "slow link", *name)
         self._link = Link(self._random)
         self._counters = counters
-        self._place = slot * COUNTER.size
+        self._slot = slot
         self._waiting: deque[tuple[float, bytes]] = deque()
         self._waiting_bytes = 0
         self._last_due_s = 0.0
@@ -98,14 +92,13 @@ class SlowLink:
         return self._waiting[0][0] if self._waiting else None
 
     def _count(self) -> None:
-        (count,) = COUNTER.unpack_from(self._counters, self._place)
-        COUNTER.pack_into(self._counters, self._place, count + 1)
+        self._counters.add(self._slot, 1)
 
 
 class SlowLinks:
     """All slow links, and the TUN interface through which their packets come and go."""
 
-    def __init__(self, tun: int, seed: int, counters: mmap.mmap) -> None:
+    def __init__(self, tun: int, seed: int, counters: Counters) -> None:
         self._tun = tun
         self._seed = seed
         self._counters = counters
@@ -163,27 +156,17 @@ def open_tun() -> int:
     return tun
 
 
-async def _serve(control: socket.socket, memory: int, seed: int) -> None:
-    """Execute commands until the harness closes its end. Each is answered with an empty line."""
+async def _prepare(counters: Counters, seed: int) -> Execute:
     tun = open_tun()
-    reader, writer = await asyncio.open_unix_connection(sock=control)
-    links = SlowLinks(tun, seed, mmap.mmap(memory, LINKS_MAX * COUNTER.size))
+    links = SlowLinks(tun, seed, counters)
     asyncio.get_running_loop().add_reader(tun, links.read)
-    writer.write(b"\n")  # the interface exists
-    while line := await reader.readline():
+
+    async def execute(line: bytes) -> bytes:
         links.set(msgspec.json.decode(line, type=SetState))
-        writer.write(b"\n")
+        return b""
 
-
-def main() -> None:
-    import uvloop  # only this process needs it, not the harness
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness handles a Ctrl-C
-    control = socket.socket(fileno=int(sys.argv[1]))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(control, int(sys.argv[2]), int(sys.argv[3])))
-    os._exit(0)
+    return execute
 
 
 if __name__ == "__main__":
-    main()
+    serve_commands(_prepare)

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from splitbrain.harness.clients import grpc_codec, kv_codec
+from splitbrain.harness.clients.completion import Completion
 from splitbrain.harness.clients.grpc_client import open_grpc_clients
 from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
-from splitbrain.harness.clients.json_client import Completion, open_clients
+from splitbrain.harness.clients.json_client import open_clients
 from splitbrain.histories.kv import Compact, Compare, Delete, Put, Range, Txn
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.api.proto.messages import message_class

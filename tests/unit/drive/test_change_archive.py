@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from splitbrain.harness.clients.json_client import Completion
+from splitbrain.harness.clients.completion import Completion
 from splitbrain.harness.drive.change_archive import ArchivingClient, ChangeArchive
 from splitbrain.harness.drive.sent_compactions import SentCompactions
 from splitbrain.histories.kv import Compact, Put

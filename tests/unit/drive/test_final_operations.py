@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from splitbrain.harness.clients.json_client import Completion
+from splitbrain.harness.clients.completion import Completion
 from splitbrain.harness.drive import final_phase
 from splitbrain.harness.drive.final_phase import FinalOperations
 from splitbrain.harness.drive.stall_monitor import LATE_NS, PERIOD_NS, StallMonitor

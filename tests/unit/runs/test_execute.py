@@ -15,7 +15,7 @@ import pytest
 from splitbrain.checkers.evidence import Checker, Evidence
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.harness.cli.terminal_progress import PlainLines
-from splitbrain.harness.clients.json_client import Completion
+from splitbrain.harness.clients.completion import Completion
 from splitbrain.harness.drive.load import choose_member
 from splitbrain.harness.judging import judge as judge_module
 from splitbrain.harness.judging.judge import judge, judge_evidence, merged

@@ -362,8 +362,9 @@ def test_the_end_of_the_process_of_the_proxies_is_reported_with_its_log(
         proxies = ProxyProcess(1, tmp_path / "log")
         await proxies.start()
         try:
-            assert proxies._child is not None
-            proxies._child.kill()
+            child = proxies._process._child
+            assert child is not None
+            child.kill()
             for _ in range(3):
                 with pytest.raises(SystemFailed, match=r"does not answer(.|\n)*log"):
                     await proxies.set_owners({})

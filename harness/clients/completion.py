@@ -1,0 +1,41 @@
+"""The outcome of a request to a store, decided from the answer or from the error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from splitbrain.harness.clients.kv_codec import decode_error
+from splitbrain.harness.clients.outcome import of_exception, of_status
+from splitbrain.harness.clients.service_codec import decode_any
+from splitbrain.histories.service import AnyRequest, AnyResult
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The outcome of a request: `result` is set for `ok`, `error` for `fail` and `info`."""
+
+    outcome: Literal["ok", "fail", "info"]
+    result: AnyResult | None = None
+    error: str = ""
+
+
+def completion_of_answer(request: AnyRequest, status: int, body: bytes) -> Completion:
+    """The completion of a request that was answered with an HTTP status and a body."""
+    if status != 200:
+        outcome, text = of_status(request, status, decode_error(body))
+        return Completion(outcome, None, text)
+    try:
+        return Completion("ok", decode_any(request, body))
+    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+        # The store reports success, so the request may have taken effect. Without its result
+        # no checker can judge it as `ok`.
+        return Completion("info", None, f"cannot decode the answer: {problem}: {body[:120]!r}")
+
+
+def completion_of_exception(request: AnyRequest, error: OSError) -> Completion:
+    """The completion of a request that ended with an error of the connection or a timeout."""
+    outcome, text = of_exception(request, error)
+    return Completion(outcome, None, text)
