@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import aiohttp
 import msgspec
 
+from splitbrain.harness.clients.administrator_session import AdministratorSession
 from splitbrain.harness.errors import SystemFailed
 
 TIMEOUT_S = 3.0
@@ -24,7 +24,7 @@ class MemberList(msgspec.Struct, frozen=True):
 
 
 async def list_members(
-    session: aiohttp.ClientSession, url: str, *, linearizable: bool
+    session: AdministratorSession, url: str, *, linearizable: bool
 ) -> tuple[ClusterMember, ...]:
     """Read the member list at the member `url`. Raises SystemFailed."""
     answer = await _call(session, url, "list", {"linearizable": linearizable})
@@ -35,38 +35,27 @@ async def list_members(
 
 
 async def add_member(
-    session: aiohttp.ClientSession, url: str, peer_url: str, *, learner: bool
+    session: AdministratorSession, url: str, peer_url: str, *, learner: bool
 ) -> None:
     await _call(session, url, "add", {"peerURLs": [peer_url], "isLearner": learner})
 
 
-async def remove_member(session: aiohttp.ClientSession, url: str, member: int) -> None:
+async def remove_member(session: AdministratorSession, url: str, member: int) -> None:
     await _call(session, url, "remove", {"ID": str(member)})
 
 
-async def promote_member(session: aiohttp.ClientSession, url: str, member: int) -> None:
+async def promote_member(session: AdministratorSession, url: str, member: int) -> None:
     await _call(session, url, "promote", {"ID": str(member)})
 
 
 async def update_member(
-    session: aiohttp.ClientSession, url: str, member: int, peer_url: str
+    session: AdministratorSession, url: str, member: int, peer_url: str
 ) -> None:
     await _call(session, url, "update", {"ID": str(member), "peerURLs": [peer_url]})
 
 
 async def _call(
-    session: aiohttp.ClientSession, url: str, operation: str, request: dict[str, object]
+    session: AdministratorSession, url: str, operation: str, request: dict[str, object]
 ) -> bytes:
     """Send a request. Raises SystemFailed if it is refused or not answered."""
-    what = f"member/{operation} at {url}"
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-    try:
-        async with session.post(
-            f"{url}/v3/cluster/member/{operation}", json=request, timeout=timeout
-        ) as answer:
-            content = await answer.read()
-    except (aiohttp.ClientError, OSError, TimeoutError) as problem:
-        raise SystemFailed(f"{what}: {type(problem).__name__}: {problem}") from problem
-    if not answer.ok:
-        raise SystemFailed(f"{what}: {answer.status} {content[:200].decode(errors='replace')}")
-    return content
+    return await session.post(url, f"cluster/member/{operation}", request, TIMEOUT_S)

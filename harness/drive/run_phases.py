@@ -19,6 +19,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from splitbrain.harness.clients.administrator import Administrator
 from splitbrain.harness.clients.carriers import clients_of
 from splitbrain.harness.drive.client_loops import ClientLoops
 from splitbrain.harness.drive.final_phase import (
@@ -40,6 +41,7 @@ from splitbrain.harness.store.records import Ended, MemberRecord, Phase, PhaseNa
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.versions import versions_now
 from splitbrain.harness.systems.system import (
+    Administered,
     AdverseConditions,
     Crash,
     CrashReporter,
@@ -50,6 +52,7 @@ from splitbrain.harness.systems.system import (
 )
 from splitbrain.harness.systems.tls_probe import TlsProbe
 from splitbrain.harness.workloads.final_operations import (
+    administrator,
     final_reads,
     final_write,
     quiet_operations,
@@ -202,6 +205,8 @@ class Drive:
 
     async def _set_up(self) -> None:
         with self._phase("set-up"):
+            if isinstance(self._system, Administered):
+                self._system.administrator = Administrator(*administrator(self._workload))
             await self._system.start()
             if isinstance(self._system, Encrypted):
                 self._tls_probes = tuple(await self._system.probe_tls())

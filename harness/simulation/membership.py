@@ -10,11 +10,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from splitbrain.harness.clients.administrator import Administrator
 from splitbrain.harness.simulation.cluster import SimulatedCluster, client_url, peer_url
 from splitbrain.nemesis.capabilities import ListedMember
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import MemberName
 from splitbrain.node.api.v3_service import Api
+from splitbrain.node.messages.auth import AuthenticateRequest
+from splitbrain.node.messages.caller import CALLER, Caller
 from splitbrain.node.messages.cluster import (
     MemberAddRequest,
     MemberPromoteRequest,
@@ -47,6 +50,7 @@ class SimulatedMembership:
 
     def __init__(self, cluster: SimulatedCluster) -> None:
         self.cluster = cluster
+        self.administrator = Administrator()
 
     async def leader(self) -> MemberName | None:
         """Return the leader of the highest term that a member reports, if it runs."""
@@ -186,7 +190,19 @@ class SimulatedMembership:
         return leader
 
     async def _call(self, at: MemberName, method: str, request: Any) -> Any:
+        async def send(token: str) -> Any:
+            return await self._send(at, method, request, token)
+
+        async def log_in(name: str, password: str) -> str:
+            login = AuthenticateRequest(name=name, password=password)
+            return str((await self._send(at, "auth/authenticate", login, "")).token)
+
+        return await self.administrator.send(send, log_in, FaultError)
+
+    async def _send(self, at: MemberName, method: str, request: Any, token: str) -> Any:
         async def serve(api: Api) -> Any:
+            if token:
+                CALLER.set(Caller(token=token))
             return await api.methods[f"/v3/{method}"](request)
 
         try:

@@ -314,7 +314,7 @@ class ProcessCluster(ProcessMembership, DiskFaults):
 
     async def maintain(self, member: MemberName, action: OperatorDo) -> None:
         """Execute an operator's action at the member. Raises SystemFailed if it is refused."""
-        session, url = self._require_session(), self._place_of(member).client_url
+        session, url = self._requests(), self._place_of(member).client_url
         if action == "defragment":
             await maintenance.defragment(session, url)
         elif action == "snapshot":

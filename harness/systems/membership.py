@@ -12,6 +12,8 @@ from pathlib import Path
 import aiohttp
 
 from splitbrain.harness.clients import maintenance, membership
+from splitbrain.harness.clients.administrator import Administrator
+from splitbrain.harness.clients.administrator_session import AdministratorSession
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.system import Address
 from splitbrain.nemesis.capabilities import ListedMember
@@ -25,6 +27,7 @@ class ProcessMembership(ABC):
     members: Sequence[MemberName]
 
     def __init__(self) -> None:
+        self.administrator = Administrator()
         self._vacant: dict[MemberName, None] = {}
         """The members that were removed, and must not be started."""
         self._joining: dict[MemberName, None] = {}
@@ -45,6 +48,9 @@ class ProcessMembership(ABC):
     @abstractmethod
     def _require_session(self) -> aiohttp.ClientSession: ...
 
+    def _requests(self) -> AdministratorSession:
+        return AdministratorSession(self._require_session(), self.administrator)
+
     def cluster_state(self, member: MemberName) -> str:
         """The value of the flag --initial-cluster-state for the next start of the member."""
         return "existing" if member in self._joining else "new"
@@ -52,7 +58,7 @@ class ProcessMembership(ABC):
     async def list_members(
         self, at: MemberName, *, linearizable: bool = True
     ) -> Mapping[MemberName, ListedMember]:
-        url, session = self.address(at).client_url, self._require_session()
+        url, session = self.address(at).client_url, self._requests()
         places = {self.address(name).peer_url: name for name in self.members}
         with _faults():
             listed = await membership.list_members(session, url, linearizable=linearizable)
@@ -64,22 +70,22 @@ class ProcessMembership(ABC):
     async def add_member(self, at: MemberName, member: MemberName, *, learner: bool) -> None:
         url, peer_url = self.address(at).client_url, self.address(member).peer_url
         with _faults():
-            await membership.add_member(self._require_session(), url, peer_url, learner=learner)
+            await membership.add_member(self._requests(), url, peer_url, learner=learner)
 
     async def remove_member(self, at: MemberName, listed: ListedMember) -> None:
         with _faults():
             url = self.address(at).client_url
-            await membership.remove_member(self._require_session(), url, listed.id)
+            await membership.remove_member(self._requests(), url, listed.id)
 
     async def promote_member(self, at: MemberName, listed: ListedMember) -> None:
         with _faults():
             url = self.address(at).client_url
-            await membership.promote_member(self._require_session(), url, listed.id)
+            await membership.promote_member(self._requests(), url, listed.id)
 
     async def update_member(self, at: MemberName, member: MemberName, listed: ListedMember) -> None:
         url, peer_url = self.address(at).client_url, self.address(member).peer_url
         with _faults():
-            await membership.update_member(self._require_session(), url, listed.id, peer_url)
+            await membership.update_member(self._requests(), url, listed.id, peer_url)
 
     async def clear_member(self, member: MemberName) -> None:
         self._vacant[member] = None
@@ -106,7 +112,7 @@ class ProcessMembership(ABC):
             raise FaultError(f"{member} is not in the cluster at this time")
         with _faults():
             await maintenance.transfer_leadership(
-                self._require_session(), self.address(leader).client_url, listed[member].id
+                self._requests(), self.address(leader).client_url, listed[member].id
             )
 
 

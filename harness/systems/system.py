@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from splitbrain.harness.clients.address import Address
+from splitbrain.harness.clients.administrator import Administrator
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.systems.crash import Crash
 from splitbrain.harness.systems.tls_probe import TlsProbe
@@ -50,6 +51,13 @@ class CrashReporter(Protocol):
         that begins with the name of the member is also accepted.
         """
         ...
+
+
+@runtime_checkable
+class Administered(Protocol):
+    """A system that sends its own requests as an administrator."""
+
+    administrator: Administrator
 
 
 @runtime_checkable

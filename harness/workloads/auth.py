@@ -103,6 +103,9 @@ class Auth:
     def set_up_operations(self, random: Random) -> Sequence[Draft]:
         return tuple(self._set_up(random))
 
+    def administrator(self) -> tuple[str, str]:
+        return ROOT, ROOT_PASSWORD
+
     def quiet_operations(self) -> Sequence[Draft]:
         return (_as_root(QUIET, AuthDisable()),)
 

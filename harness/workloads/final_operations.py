@@ -47,6 +47,12 @@ def quiet_operations(workload: Workload) -> Sequence[Draft]:
     return () if own is None else own()
 
 
+def administrator(workload: Workload) -> tuple[str, str]:
+    """The name and the password of an administrator, both "" if the workload has none."""
+    own: Callable[[], tuple[str, str]] | None = getattr(workload, "administrator", None)
+    return ("", "") if own is None else own()
+
+
 def final_reads(workload: Workload, clients: int) -> Sequence[Draft]:
     """The final reads of `workload`, and a read of `FINAL_KEY` if none of them is linearizable."""
     drafts = tuple(workload.final_operations(clients))

@@ -16,6 +16,9 @@ A workload may also have the methods `set_up_operations(random) -> Sequence[Draf
 `quiet_operations() -> Sequence[Draft]`. The former are sent before the load, and the latter after
 all faults are healed and before the final writes. Each of them is sent until it succeeds.
 
+A workload that enables authentication has a method `administrator() -> tuple[str, str]`: the name
+and the password with which the harness sends requests that only an administrator may send.
+
 A workload may also have a method `member_settings() -> Mapping[str, int]`: the settings of
 members that it needs, such as a small quota.
 

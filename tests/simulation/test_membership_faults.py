@@ -31,6 +31,14 @@ option workload "register"
 14000 ms  joint n1 {"explicit":true} until 15000 ms
 lasts 17000 ms
 """
+WITH_AUTHENTICATION = """
+seed 3
+members n1 n2 n3
+option workload "auth"
+500 ms  members n2 {"do":"replace","learner":true} until 1500 ms
+2000 ms  transfer n3 until 3000 ms
+lasts 4000 ms
+"""
 UNDER_OTHER_FAULTS = """
 seed 11
 members n1 n2 n3
@@ -79,6 +87,14 @@ def test_a_change_that_meets_other_faults_is_completed_after_them(tmp_path: Path
     assert not [one for one in result.results.verdicts if one.valid is False]
     assert any("removed" in one for one in effects(tmp_path))
     assert reached(result, "a voter was added")
+
+
+def test_the_members_of_a_store_with_authentication_are_changed_by_an_administrator(
+    tmp_path: Path,
+) -> None:
+    result = run(parse_schedule(WITH_AUTHENTICATION), tmp_path)
+    assert not [one for one in result.results.verdicts if one.valid is False]
+    assert effects(tmp_path) == ["removed n2", "moved the leadership to n3"]
 
 
 def test_a_change_of_the_members_survives_the_form_as_text() -> None:

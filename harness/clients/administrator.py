@@ -1,0 +1,53 @@
+"""Sends the harness's own requests as an administrator, if the store requires one.
+
+A workload may enable authentication. A store then refuses changes of the members, transfers of the
+leadership and maintenance without the token of an administrator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+DISABLED = "authentication is not enabled"
+REFUSALS = (
+    "user name is empty", "permission denied", "invalid auth token",
+    "revision of auth store is old",
+)
+
+T = TypeVar("T")
+LogIn = Callable[[str, str], Awaitable[str]]
+"""Sends a user's name and password, and returns the token."""
+
+
+class Administrator:
+    """The user as whom the harness sends its requests. Without a name, it sends them as nobody."""
+
+    def __init__(self, name: str = "", password: str = "") -> None:
+        self._name = name
+        self._password = password
+        self._token = ""
+
+    async def send(
+        self, request: Callable[[str], Awaitable[T]], log_in: LogIn, failed: type[Exception]
+    ) -> T:
+        """Call `request` with a token. If the token is refused, log in and call it once more.
+
+        `request` and `log_in` raise `failed` with the message of the store.
+        """
+        try:
+            return await request(self._token)
+        except failed as problem:
+            if not self._name or not _contains(problem, *REFUSALS):
+                raise
+        self._token = ""
+        try:
+            self._token = await log_in(self._name, self._password)
+        except failed as problem:
+            if not _contains(problem, DISABLED):
+                raise
+        return await request(self._token)
+
+
+def _contains(problem: Exception, *texts: str) -> bool:
+    return any(text in str(problem) for text in texts)
