@@ -14,6 +14,8 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
+from splitbrain.harness.clients.administrator import Administrator
+from splitbrain.harness.clients.administrator_session import AdministratorSession
 from splitbrain.harness.clients.http_connection import ConnectionLost
 from splitbrain.harness.clients.membership import list_members
 from splitbrain.harness.clients.messages import (
@@ -72,7 +74,8 @@ async def member_state(
 async def _listed(session: aiohttp.ClientSession, url: str) -> tuple[ListedMember, ...]:
     """The member list as the member knows it; empty if the store does not answer the request."""
     try:
-        listed = await list_members(session, url, linearizable=False)
+        requests = AdministratorSession(session, Administrator())
+        listed = await list_members(requests, url, linearizable=False)
     except SystemFailed:
         return ()
     return tuple(

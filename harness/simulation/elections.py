@@ -8,7 +8,8 @@
     lease             a member that has heard from its leader within an election timeout ignores
                       vote requests; so does a leader
     check-quorum      a leader steps down in its term only if no majority has responded since its
-                      last check, and it does step down if none has for two election timeouts
+                      last check, and it does step down if none has for two election timeouts, in
+                      which its configuration has not changed
 
 The last three rules are checked if the settings pre-vote and check-quorum are on. Together they
 keep a leader that a majority can reach: a candidate needs a majority, and a majority refuses.
@@ -44,8 +45,8 @@ class _Observed:
     """What one process of a member has heard. Times are in ns of virtual time."""
 
     __slots__ = (
-        "granted", "heard_from", "heard_ns", "heard_term", "led_tick", "member", "name", "raft",
-        "responded_ns", "responded_tick", "tick_ns", "ticks",
+        "conf_state", "conf_tick", "granted", "heard_from", "heard_ns", "heard_term", "led_tick",
+        "member", "name", "raft", "responded_ns", "responded_tick", "tick_ns", "ticks",
     )
 
     def __init__(self, member: Member, raft: Raft, tick_ns: int) -> None:
@@ -61,6 +62,9 @@ class _Observed:
         """The members whose pre-votes it has received as a pre-candidate."""
         self.responded_ns: dict[int, int] = {}
         """When each member last responded to this leader."""
+        self.conf_state = raft.conf_state
+        self.conf_tick = 0
+        """The first tick after the configuration last changed, counted by `ticks`."""
         self.ticks = 0
         self.led_tick = 0
         """The tick at which it became leader, counted by `ticks`."""
@@ -148,6 +152,8 @@ class ElectionMonitor:
         def observed_tick() -> None:
             role = raft.role
             one.ticks += 1
+            if raft.conf_state is not one.conf_state:
+                one.conf_state, one.conf_tick = raft.conf_state, one.ticks
             tick()
             if raft.role is not role:
                 self._role_changed(one, role, by_tick=True)
@@ -307,10 +313,12 @@ class ElectionMonitor:
         """Check that a majority has responded within the last two election timeouts, by ticks.
 
         A leader checks once in each timeout whether a majority has responded since its last check.
+        After a change of the configuration, another majority is necessary, and a new member counts
+        as if it had responded.
         """
         raft = one.raft
         since = one.ticks - 2 * raft.config.election_ticks - SLACK_TICKS
-        if not raft.config.check_quorum or one.led_tick >= since:
+        if not raft.config.check_quorum or max(one.led_tick, one.conf_tick) >= since:
             return
         active = {raft.id} | {
             member for member, tick in one.responded_tick.items() if tick >= since

@@ -151,6 +151,21 @@ def test_a_leader_without_a_majority_that_keeps_leading_is_found(
     )
 
 
+def test_a_voter_that_was_just_added_counts_as_if_it_had_responded() -> None:
+    """Seed 900008: with one follower cut off, the leader of three members adds a fourth."""
+    members = SimulatedMembers()
+    server = members.cluster.members[members.leader()].server
+    assert server is not None
+    leading = server.raft
+    members.isolate(members.followers()[0])
+    members.wait(0.5)
+    members.loop.run_until_complete(server.cluster.add(["http://n9:2380"], learner=False))
+    assert len(leading.voters) == 4
+    members.wait(1.0)
+    assert leading.role is not Role.LEADER
+    assert members.violations == []
+
+
 def test_the_leader_is_the_running_one_of_the_highest_term() -> None:
     members = SimulatedMembers()
     old = members.leader()
