@@ -278,6 +278,23 @@ class HasProcess(Protocol):
 
 
 @runtime_checkable
+class LogBlockable(Protocol):
+    """A system whose members write their logs into pipes."""
+
+    def block_log(self, member: MemberName) -> None:
+        """Read no more from the pipe of the member, and let it be full."""
+        ...
+
+    def unblock_log(self, member: MemberName) -> None:
+        """Read from the pipe again."""
+        ...
+
+    def waits_for_log(self, member: MemberName) -> bool:
+        """Whether a thread of the member waits because it cannot write into its pipe."""
+        ...
+
+
+@runtime_checkable
 class Maintainable(Protocol):
     """A system whose members an operator can maintain while they run."""
 

@@ -14,6 +14,7 @@ from splitbrain.nemesis.capabilities import (
     HasProcess,
     JointlyResizable,
     Killable,
+    LogBlockable,
     Maintainable,
     Partitionable,
     Pausable,
@@ -166,6 +167,10 @@ KINDS: dict[str, FaultKind] = {
         FaultKind(
             "files", "members' processes can open few more files and connections", HasProcess,
             processes_only=True,
+        ),
+        FaultKind(
+            "log", "the pipes into which members write their logs are full, and nobody reads them",
+            LogBlockable, processes_only=True,
         ),
     )
 }

@@ -323,6 +323,17 @@ class LittleMemory(msgspec.Struct, frozen=True, tag_field="fault", tag="memory")
     on: tuple[MemberName, ...] = ()
 
 
+class BlockedLog(msgspec.Struct, frozen=True, tag_field="fault", tag="log"):
+    """Let the pipes into which members write their logs be full. Needs `LogBlockable`.
+
+    A member waits at its next line of the log, and most programs then hold a lock. The fault is
+    healed by reading the pipe again.
+    """
+
+    target: Target = "any"
+    on: tuple[MemberName, ...] = ()
+
+
 OperatorDo = Literal["defragment", "snapshot", "move_leader", "restart"]
 """An operator's action. defragment: a member rewrites its backend. snapshot: a snapshot is read.
 move_leader: the leader hands over to the member. restart: the members restart one by one."""
@@ -396,7 +407,7 @@ class LeaderTransfer(msgspec.Struct, frozen=True, tag_field="fault", tag="transf
 Fault = (
     Kill | Pause | Partition | Latency | PacketLoss | Corruption | HalfOpen | SlowReceiver
     | PowerLoss | ClockJump | ClockDrift | DiskFault | BitRot | LostSectors | AtStep
-    | SyscallFault | CpuStarvation | FewFiles | LittleMemory | OperatorAction
+    | SyscallFault | CpuStarvation | FewFiles | LittleMemory | BlockedLog | OperatorAction
     | UserFault
     | MembershipChange | JointChange | LeaderTransfer
 )

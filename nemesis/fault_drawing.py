@@ -43,6 +43,7 @@ from splitbrain.nemesis.membership_drawing import (
     membership_changes,
 )
 from splitbrain.nemesis.process_drawing import (
+    blocked_logs,
     cpu_starvations,
     few_files,
     little_memory,
@@ -321,6 +322,7 @@ DECKS: dict[str, Callable[[int], list[Variant]]] = {
     "cpu": cpu_starvations,
     "files": few_files,
     "memory": little_memory,
+    "log": blocked_logs,
 }
 
 

@@ -6,6 +6,7 @@ from random import Random
 
 from splitbrain.nemesis.deck import Variant, always, weighted_targets
 from splitbrain.nemesis.fault import (
+    BlockedLog,
     CpuStarvation,
     DiskArea,
     Fault,
@@ -78,3 +79,7 @@ def little_memory(member_count: int) -> list[Variant]:
         return lambda random: LittleMemory(target, random.choice((0, 1 << 20, 32 << 20)))
 
     return [draw(target) for target in weighted_targets(member_count)]
+
+
+def blocked_logs(member_count: int) -> list[Variant]:
+    return [always(BlockedLog(target)) for target in weighted_targets(member_count)]

@@ -23,6 +23,7 @@ from splitbrain.harness.systems.encryption import Encryption
 from splitbrain.harness.systems.log_counts import LogCounts
 from splitbrain.harness.systems.member_disks import MemberDisks
 from splitbrain.harness.systems.member_files import MemberFiles
+from splitbrain.harness.systems.member_logs import LogFaults, MemberLogs
 from splitbrain.harness.systems.membership import ProcessMembership
 from splitbrain.harness.systems.networks.namespaces import Namespaces
 from splitbrain.harness.systems.networks.network import NAMESPACES, Loopback, MemberNetwork
@@ -45,12 +46,12 @@ _POLL_S = 0.02
 log = logging.getLogger("splitbrain.systems")
 
 
-class ProcessCluster(ProcessMembership, DiskFaults):
+class ProcessCluster(ProcessMembership, DiskFaults, LogFaults):
     """Starts and stops member processes, injects faults into them, and reads their state.
 
     A subclass defines how one member is started. The class implements `System`, `Killable`,
     `Pausable`, `FaultyLinks`, `Traceable`, `Powered`, `Disked`, `Corruptible`, `Maintainable`,
-    `HasMoments`, `Resizable`, `Transferable` and `CrashReporter`.
+    `LogBlockable`, `HasMoments`, `Resizable`, `Transferable` and `CrashReporter`.
 
     All methods must be called in one asyncio loop. The members are killed when the thread of
     that loop ends.
@@ -80,6 +81,7 @@ class ProcessCluster(ProcessMembership, DiskFaults):
         self._session: aiohttp.ClientSession | None = None
         self.encryption = Encryption(settings)
         self._disks = MemberDisks(self.areas, settings.seed)
+        self._logs = MemberLogs()
         self._connections = NewConnections()
         self._log_counts = {
             name: LogCounts(self.log_path(name), self.log_events) for name in settings.members
@@ -138,12 +140,15 @@ class ProcessCluster(ProcessMembership, DiskFaults):
                 process.kill()
             self._processes.clear()
             self._paused.clear()
+            self._logs.close()
             await self._network.stop()
             await self._disks.unmount()
 
     async def _open(self) -> None:
         self._crashes.clear()
         await self._network.start(self.members)
+        if self.settings.piped_logs:
+            self._logs.open((name, self.log_path(name)) for name in self.members)
         for name in self.members:
             self._places[name] = await self._place(name)
         self.encryption.renew(
@@ -207,7 +212,7 @@ class ProcessCluster(ProcessMembership, DiskFaults):
         log_path = self.log_path(name)
         log_begin = log_bytes(log_path)
         process = self._processes[name] = spawn(
-            command, env, log_path, namespace=place.namespace
+            command, env, log_path, namespace=place.namespace, output=self._logs.output(name)
         )
         self._crashes.add_process(process, log_begin)
 
@@ -242,6 +247,7 @@ class ProcessCluster(ProcessMembership, DiskFaults):
         for name, process in self._processes.items():
             if process.exit_code is None:
                 continue
+            self._logs.drain(name)
             tail = log_tail(self.log_path(name))
             port_lost = any(words in tail.lower() for words in PORT_LOST)
             kind = _PortLost if port_lost else SystemFailed
@@ -352,6 +358,8 @@ class ProcessCluster(ProcessMembership, DiskFaults):
 
     def _notice_crash(self, member: MemberName) -> None:
         if (process := self._process(member)) is not None:
+            if not process.alive():
+                self._logs.drain(member)
             self._crashes.notice(member, process, self.log_path(member))
 
     def occurrences(self, event: MomentEvent) -> int | None:

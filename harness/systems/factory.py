@@ -21,6 +21,7 @@ from splitbrain.nemesis.catalogue import KINDS
 from splitbrain.nemesis.fault import (
     AtStep,
     BitRot,
+    BlockedLog,
     DiskFault,
     LinkFault,
     LostSectors,
@@ -180,6 +181,7 @@ def _settings(schedule: Schedule, folder: Path, flags: tuple[str, ...]) -> Clust
         network=schedule.options.network,
         proxied=needs_proxies(schedule),
         mounted_disks=needs_disks(schedule),
+        piped_logs=any(isinstance(one.fault, BlockedLog) for one in schedule.faults),
         tls=schedule.options.tls,
         watch_progress_ms=WATCH_PROGRESS_MS if schedule.watchers else 0,
         extra_args=(*setting_flags(schedule), *flags),

@@ -142,8 +142,11 @@ class MemberProcess:
 def spawn(
     command: Sequence[str], env: Mapping[str, str], log: Path, pass_fds: Sequence[int] = (), *,
     user: str | None = None, folder: Path | None = None, namespace: Path | None = None,
+    output: int | None = None,
 ) -> MemberProcess:
     """Start `command` and append its output to `log`. Raises SystemFailed if it cannot start.
+
+    With `output`, the process writes to this file descriptor instead.
 
     The process runs as `user`, in the working directory `folder` and the network namespace
     `namespace`. By default, these are those of this process.
@@ -151,13 +154,13 @@ def spawn(
     as_user = None if user is None else pwd.getpwnam(user)
     network = None if namespace is None else os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    with log.open("ab") as file:
         try:
             child = subprocess.Popen(
                 command,
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=file if output is None else output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=pass_fds,

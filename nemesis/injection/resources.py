@@ -1,4 +1,4 @@
-"""Injectors of faults that take resources from members' processes: CPU time, memory, files.
+"""Injectors of faults that take resources from members: CPU time, memory, files, their log.
 
 The import of this module registers its injectors with `inject`.
 """
@@ -9,11 +9,18 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from random import Random
 
-from splitbrain.nemesis.capabilities import HasProcess, Killable
-from splitbrain.nemesis.fault import CpuStarvation, FewFiles, LittleMemory, MemberName
+from splitbrain.nemesis.capabilities import HasProcess, Killable, LogBlockable
+from splitbrain.nemesis.fault import (
+    BlockedLog,
+    CpuStarvation,
+    FewFiles,
+    LittleMemory,
+    MemberName,
+)
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import Injected, Targeted, inject, require, resolve_target
 from splitbrain.nemesis.linux.journal import StoppedProcess, identity
@@ -69,6 +76,43 @@ async def _starve(
                     os.kill(pid, signal.SIGCONT)
                 in_force.journal.settle(number)
         await asyncio.sleep(PERIOD_S * share)
+
+
+@inject.register
+async def _blocked_log(fault: BlockedLog, in_force: FaultsInForce, random: Random) -> Injected:
+    system: LogBlockable = require(in_force, LogBlockable)
+    members = await resolve_target(fault.target, in_force, random, fault.on)
+    blocked = in_force.part(BlockedLogs, system)
+
+    async def heal() -> None:
+        blocked.remove(members)
+
+    undo = in_force.register(heal)
+    blocked.add(members)
+    return Injected(members, (), undo, lambda: blocked.effect(members))
+
+
+class BlockedLogs:
+    """Counts the faults that block the log of each member."""
+
+    def __init__(self, system: LogBlockable, _: FaultsInForce) -> None:
+        self._system = system
+        self._counts: Counter[MemberName] = Counter()
+
+    def add(self, members: tuple[MemberName, ...]) -> None:
+        for member in members:
+            self._counts[member] += 1
+            self._system.block_log(member)
+
+    def remove(self, members: tuple[MemberName, ...]) -> None:
+        for member in members:
+            self._counts[member] -= 1
+            if not self._counts[member]:
+                self._system.unblock_log(member)
+
+    def effect(self, members: tuple[MemberName, ...]) -> str:
+        waiting = filter(self._system.waits_for_log, members)
+        return ", ".join(f"{member} waited for its log" for member in waiting)
 
 
 @inject.register

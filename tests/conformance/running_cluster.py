@@ -89,11 +89,11 @@ class Running:
 @asynccontextmanager
 async def cluster(
     make: Callable[..., ProcessCluster], folder: Path, *, mounted_disks: bool = False,
-    network: str = LOOPBACK,
+    network: str = LOOPBACK, piped_logs: bool = False,
 ) -> AsyncIterator[Running]:
     settings = ClusterSettings(
         members=("n1", "n2", "n3"), folder=folder, heartbeat_ms=50, election_ms=ELECTION_MS,
-        mounted_disks=mounted_disks, network=network,
+        mounted_disks=mounted_disks, network=network, piped_logs=piped_logs,
     )
     system = make(settings)
     running = Running(system, aiohttp.ClientSession())

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
+from pathlib import Path
 from random import Random
 
 import psutil
 import pytest
 
-from splitbrain.nemesis.fault import CpuStarvation, FewFiles, LittleMemory, Pause
+from splitbrain.harness.systems.etcd import Etcd
+from splitbrain.nemesis.fault import BlockedLog, CpuStarvation, FewFiles, LittleMemory, Pause
 from splitbrain.nemesis.injection.registry import inject
 from splitbrain.nemesis.linux.stopped import is_stopped
-from tests.conformance.running_cluster import Running, on_a_cluster, on_etcd
+from tests.conformance.running_cluster import Running, cluster, on_a_cluster, on_etcd
 
 pytestmark = pytest.mark.cluster
 
@@ -79,3 +82,33 @@ async def test_a_member_that_needs_more_memory_than_it_may_have_ends_and_is_rest
     await limited.undo()
     assert running.system.alive(member)
     await running.leader()
+
+
+@pytest.mark.etcd
+def test_a_member_whose_log_is_not_read_waits_until_it_is_read_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with cluster(Etcd, tmp_path, piped_logs=True) as running:
+            system = running.system
+            assert await running.put("n1")
+            first = await inject(BlockedLog(on=("n1",)), running.in_force, Random(1))
+            second = await inject(BlockedLog(on=("n1",)), running.in_force, Random(1))
+            before = system.log_path("n1").read_bytes()
+            async with asyncio.timeout(20):
+                while not system.waits_for_log("n1"):
+                    # etcd logs three lines for each defragmentation.
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(system.maintain("n1", "defragment"), 0.5)
+            assert system.log_path("n1").read_bytes() == before
+            await first.undo()
+            assert second.effect() == "n1 waited for its log", "it is still in force"
+            await second.undo()
+            assert not first.effect()
+            async with asyncio.timeout(20):
+                while not await running.put("n1"):
+                    pass
+            after = system.log_path("n1").read_bytes()
+            assert b"defragment" in after[len(before):]
+            assert b"\0" not in after
+            await running.agreement()
+
+    asyncio.run(main())

@@ -1,0 +1,72 @@
+"""The logs of the members of a cluster of processes: files, or pipes that can be blocked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from splitbrain.harness.systems.log_pipe import LogPipe
+from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.fault import MemberName
+
+
+class MemberLogs:
+    """The pipes of members' logs, from `open` to `close`. Without pipes, members write files."""
+
+    def __init__(self) -> None:
+        self._pipes: dict[MemberName, LogPipe] = {}
+
+    def open(self, logs: Iterable[tuple[MemberName, Path]]) -> None:
+        for member, path in logs:
+            self._pipes[member] = LogPipe(path)
+
+    def output(self, member: MemberName) -> int | None:
+        """The file descriptor for the member's output; None if it writes the file itself."""
+        pipe = self._pipes.get(member)
+        return None if pipe is None else pipe.write_end
+
+    def drain(self, member: MemberName) -> None:
+        """Copy what the member has written to its log. Call this before the log is read."""
+        if member in self._pipes:
+            self._pipes[member].drain()
+
+    def pipe_of(self, member: MemberName) -> LogPipe:
+        """The pipe of the member. Raises FaultError if the cluster was started without pipes."""
+        if member not in self._pipes:
+            raise FaultError(f"the log of {member} is not a pipe, so it cannot be blocked")
+        return self._pipes[member]
+
+    def close(self) -> None:
+        """Close all pipes. May be called twice."""
+        pipes, self._pipes = self._pipes, {}
+        for pipe in pipes.values():
+            pipe.close()
+
+
+class LogFaults:
+    """Implements `LogBlockable` by the cluster's `_logs`."""
+
+    _logs: MemberLogs
+
+    def pid(self, member: MemberName) -> int | None:
+        raise NotImplementedError
+
+    def block_log(self, member: MemberName) -> None:
+        self._logs.pipe_of(member).block()
+
+    def unblock_log(self, member: MemberName) -> None:
+        self._logs.pipe_of(member).unblock()
+
+    def waits_for_log(self, member: MemberName) -> bool:
+        pid = self.pid(member)
+        return pid is not None and any(
+            "pipe_w" in _waiting_point(task) for task in Path(f"/proc/{pid}/task").glob("*")
+        )
+
+
+def _waiting_point(task: Path) -> str:
+    """The function of the kernel in which a thread waits; "" if it runs or has ended."""
+    try:
+        return (task / "wchan").read_text()
+    except OSError:
+        return ""
