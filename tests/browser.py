@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +25,8 @@ import aiohttp
 STARTED_WITHIN_S = 60.0
 LOADED_WITHIN_S = 60.0
 PROGRAM = shutil.which("chromium")
+TASK = "ThreadControllerImpl::RunTask"
+"""The event of a trace that stands for a task."""
 
 
 class Browser:
@@ -83,6 +86,8 @@ class Page:
         self._number = 0
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._loaded = asyncio.Event()
+        self._traced: list[dict[str, Any]] = []
+        self._trace_complete = asyncio.Event()
         self.requested: list[str] = []
         self._reader = asyncio.create_task(self._read())
 
@@ -95,6 +100,10 @@ class Page:
                 self.requested.append(data["params"]["request"]["url"])
             elif data.get("method") == "Page.loadEventFired":
                 self._loaded.set()
+            elif data.get("method") == "Tracing.dataCollected":
+                self._traced += data["params"]["value"]
+            elif data.get("method") == "Tracing.tracingComplete":
+                self._trace_complete.set()
 
     async def command(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send a command of the protocol, and return its result."""
@@ -121,6 +130,26 @@ class Page:
         )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    async def tasks_ms(self, work: Callable[[], Awaitable[object]]) -> list[float]:
+        """The CPU time, in ms, of each task of the page's main thread during `work`."""
+        self._traced.clear()
+        self._trace_complete.clear()
+        await self.command(
+            "Tracing.start", categories="toplevel,__metadata", transferMode="ReportEvents"
+        )
+        await work()
+        await self.command("Tracing.end")
+        async with asyncio.timeout(LOADED_WITHIN_S):
+            await self._trace_complete.wait()
+        main = {
+            (event["pid"], event["tid"]) for event in self._traced
+            if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
+        }
+        return [
+            event["tdur"] / 1000 for event in self._traced
+            if event["name"] == TASK and (event["pid"], event["tid"]) in main and "tdur" in event
+        ]
 
     async def press(self, key: str) -> None:
         """Press and release a key, such as Tab."""

@@ -23,6 +23,7 @@ BENCHMARKS = {
     "simulation": "simulated seconds per CPU second, idle and under faults; speed-up by 2 workers",
     "workers": "runs per second of a campaign on 2 local workers and on Dask, over one process",
     "runs_database": "time of queries and trends of a store of 1,000,000 runs",
+    "report": "CPU time to write, open and zoom the report of 100,000 operations",
     "raft_core": "time of ticks, proposals and reads in Raft without disk, network or encoding",
 }
 
