@@ -191,8 +191,7 @@ class WatchRecorder:
     def open_streams(
         self, watcher: int, node: str, requests: Sequence[WatchRequest]
     ) -> Sequence[int]:
-        """Record that streams with `requests` are opened on one connection; returns their
-        numbers."""
+        """Record that streams are opened on one connection. Returns their numbers."""
         first = self._streams
         self._streams += len(requests)
         for number, request in enumerate(requests, start=first):

@@ -34,8 +34,7 @@ class TlsSettings:
 
     @property
     def requires_client_cert(self) -> bool:
-        """Whether a connecting party must have a certificate. As in etcd, an authority requires it,
-        too."""
+        """Whether a connecting party must have a certificate. As in etcd, an authority suffices."""
         return self.client_cert_auth or bool(self.trusted_ca_file)
 
     def problem(self) -> str:

@@ -31,8 +31,9 @@ def content_bytes(request: Request) -> int:
 
 
 def operations_of(request: Request) -> int:
-    """The number that a store compares with its limit: the size of the largest part of a
-    transaction. The operations of a nested transaction are added to those of the outer one.
+    """The size of the largest part of a transaction, which a store compares with its limit.
+
+    The operations of a nested transaction are added to those of the outer one.
     """
     if not isinstance(request, Txn):
         return 0

@@ -23,7 +23,7 @@ from splitbrain.checkers.porcupine.blocks import ILLEGAL, Block, Decision, decid
 
 
 class _Nothing:
-    """The type of NOTHING, which means that there is no value. (None is a value.)"""
+    """The type of NOTHING, which means that there is no value, while None is a value."""
 
 
 NOTHING = _Nothing()

@@ -1,4 +1,4 @@
-"""What a run reached that no earlier run of its campaign reached.
+"""Counts what a run reached that no earlier run of its campaign reached.
 
 Three things are counted: conditions, pairs of conditions that one run reached, and the order in
 which a run first reached the two conditions of a pair. Source: Meng et al., "Greybox Fuzzing of

@@ -1,4 +1,4 @@
-"""Thompson sampling: which choices of a campaign were successful, and which to try next.
+"""Chooses what a campaign tries next by the success of earlier choices (Thompson sampling).
 
 Each choice has a Beta distribution of its rate of success. To decide between choices, a rate is
 drawn from each distribution, and the highest rate wins. Choices that were tried seldom have a wide
@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from random import Random
 
 KEPT = 0.98
-"""The factor by which all earlier successes and failures count less after each run. A choice that
-reached much at the beginning of a campaign may be exhausted later."""
+"""After each run, all earlier successes and failures are multiplied by this factor, because a
+choice that reached much at the beginning of a campaign may reach nothing new later."""
 
 
 class Preferences:

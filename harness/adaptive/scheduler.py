@@ -1,15 +1,15 @@
-"""An adaptive campaign: each run is chosen by what the earlier runs reached.
+"""Chooses each run of an adaptive campaign by what the earlier runs reached.
 
 A run is either drawn from a seed that was not used before, or it is a changed copy of a schedule of
-the corpus. The corpus contains the schedules that reached more than others did. Both choices, the
-configuration of a drawn run and the kind of change are made by Thompson sampling
-(`splitbrain.harness.adaptive.preferences`). A run is a success if it reached more that was new
-(`splitbrain.harness.adaptive.novelty`), for its cost, than half of the last runs did.
+the corpus. The corpus contains the schedules that reached more than others did. Thompson sampling
+(`splitbrain.harness.adaptive.preferences`) chooses between the two, and chooses the configuration
+of a drawn run, or the schedule and the kind of change. A run is a success if the novelty that it
+reached (`splitbrain.harness.adaptive.novelty`), divided by its cost, is above the median of the
+last runs.
 
 The scheduler is pure. The seed and the results determine all attempts, so that a campaign with one
-worker is determined by its seed and the number of its runs. Sources: Meng et al., "Greybox Fuzzing
-of Distributed Systems" (Mallory), CCS 2023; Böhme et al., "Coverage-based Greybox Fuzzing as Markov
-Chain", CCS 2016.
+worker is repeatable. Sources: Meng et al., "Greybox Fuzzing of Distributed Systems" (Mallory), CCS
+2023; Böhme et al., "Coverage-based Greybox Fuzzing as Markov Chain", CCS 2016.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ from splitbrain.histories.random_stream import stream
 DRAWN = "a schedule drawn from a seed"
 CHANGED = "a changed schedule of the corpus"
 CANDIDATES = 24
-"""The number of seeds whose configurations are compared before one is run. The mix of the static
-campaign thus remains the prior of the adaptive one."""
+"""The number of drawn seeds of which the most promising one is run. Because seeds are drawn as in a
+campaign that is not adaptive, the runs remain as varied as in such a campaign."""
 CORPUS_MAX = 64
 MEDIAN_RUNS = 31
 EVENTS_MIN = 5_000

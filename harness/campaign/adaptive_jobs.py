@@ -18,10 +18,11 @@ from splitbrain.harness.store.campaign_folder import (
 
 
 class AdaptiveJobs:
-    """Jobs that an `AdaptiveScheduler` chooses, after those of an interrupted campaign.
+    """The jobs of a campaign whose runs an `AdaptiveScheduler` chooses.
 
-    The scheduler is brought to its state by the log: it makes the same choices from the same
-    results. Runs that were begun and did not end are the first jobs.
+    If the campaign was interrupted, the scheduler first receives the results in the log again. It
+    makes the same choices from the same results, so it then has the state that it had before. The
+    first jobs are the runs that the log contains without an end.
     """
 
     def __init__(self, record: CampaignRecord, folder: CampaignFolder, store: Path) -> None:
@@ -66,7 +67,7 @@ class AdaptiveJobs:
 
 
 def result_of(ended: Ended) -> SeedResult:
-    """What the scheduler needs of a run."""
+    """The result of a logged run, in the form that the scheduler takes."""
     row = ended.row
     return SeedResult(
         seed=row.seed or 0, valid=row.valid, digest="", simulated_s=0.0, wall_s=ended.wall_s,

@@ -1,11 +1,12 @@
 """Covering arrays: few configurations in which every combination of `strength` values occurs.
 
-A product of all axes is too large for a campaign, and most bugs need only two or three conditions
-together. Source: Kuhn, Wallace, Gallo, "Software Fault Interactions and Implications for Software
-Testing", IEEE TSE 2004.
+An axis is a property of runs, such as the workload, with the values that a campaign tries. The
+product of all axes has too many configurations for a campaign, and most bugs need only two or three
+values together. Source: Kuhn, Wallace, Gallo, "Software Fault Interactions and Implications for
+Software Testing", IEEE TSE 2004.
 
-Faults are two axes, so that each pair of kinds occurs in a run, and no run has more than two kinds:
-with more, the cluster is down most of the time.
+The kinds of faults are two axes. Each pair of kinds therefore occurs in a run, and no run has more
+than two kinds. With more kinds, the cluster would be down most of the time.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ NEEDS_OTHERS = frozenset(LINK_KINDS)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Configuration:
-    """One row of a covering array."""
+    """One row of a covering array: a value for each axis."""
 
     system: str
     workload: str
@@ -94,7 +95,7 @@ def _factors(axes: Axes) -> dict[str, list[Any]]:
 
 
 def _constraints(factors: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
-    """`possible` for each pair of axes that restrict each other, as covertable takes it."""
+    """The constraints of pairs of axes, in the form that covertable takes."""
     for names in (
         (FAULT, SECOND_FAULT), (SYSTEM, FAULT), (SYSTEM, SECOND_FAULT), (MEMBERS, FAULT),
         (MEMBERS, SECOND_FAULT),
@@ -106,7 +107,7 @@ def _constraints(factors: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _in_order(first: str, second: str) -> bool:
-    """Each set of kinds is written in one way: sorted, and without a gap before a kind."""
+    """Whether a pair of kinds is in its normal order: sorted, with NO_FAULT last."""
     return second == NO_FAULT or NO_FAULT != first < second
 
 

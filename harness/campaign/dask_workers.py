@@ -1,11 +1,11 @@
 """Gives jobs to the workers of a Dask cluster, and returns each outcome once.
 
-Dask gives the run of a worker that has died to another one. A result that was lost with its worker
-is computed again. Each thread of a worker has its own `RunProcess`, so that the threads do not
-share the state of a simulation or a planted bug.
+If a worker dies, Dask gives its run to another worker. A result that was lost with its worker is
+computed again. Each thread of a worker has its own `RunProcess`, so that the threads do not share
+the state of a simulation or a planted bug.
 
-A worker draws the schedule of a run from its seed. Therefore its code must be that of the campaign;
-a worker with other code refuses its runs.
+A worker draws the schedule of a run from the seed. A worker with another version of the code could
+draw another schedule. Therefore it refuses the runs of the campaign.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ _of_thread = threading.local()
 def in_dask(
     next_job: NextJob, address: str, workers: int, store: Path, *, fetch: bool = False
 ) -> Generator[Finished, None, None]:
-    """Run the jobs on the cluster at `address`, and yield each outcome when it is there.
+    """Run the jobs on the cluster at `address`, and yield each outcome when it arrives.
 
-    With the address `local`, the cluster is made, with `workers` processes. With `fetch`, the
-    folders of failed runs of real processes are brought into `store`.
+    With the address `local`, a cluster of `workers` processes is started on this machine. With
+    `fetch`, the folders of failed runs of real processes are copied from the workers into `store`.
     """
     with connected(address, workers) as client:
         running = _Running(client, store, fetch=fetch)
@@ -120,7 +120,7 @@ def _client(address: str) -> Iterator[Client]:
 
 
 class _Running:
-    """The jobs that the cluster has been given and that have no outcome yet."""
+    """The jobs that were submitted to the cluster and have no outcome yet."""
 
     def __init__(self, client: Client, store: Path, *, fetch: bool) -> None:
         self._client, self._store, self._fetch = client, store, fetch
@@ -133,7 +133,7 @@ class _Running:
         self._worker_seen = time.monotonic()
 
     def fill(self, next_job: NextJob) -> bool:
-        """Give the cluster as many jobs as keep its workers busy. Returns whether any are left."""
+        """Submit enough jobs for all workers. Returns whether any job has no outcome yet."""
         while len(self._jobs) < QUEUED_PER_WORKER * self._thread_count():
             job = next_job()
             if job is None:
@@ -143,7 +143,7 @@ class _Running:
         return bool(self._jobs)
 
     def finished(self) -> Iterator[Finished]:
-        """Wait for at least one outcome, and yield those that are there.
+        """Wait for at least one outcome, and yield all that have arrived.
 
         Raises SystemFailed if the cluster has no worker for `NO_WORKER_S`.
         """
@@ -182,7 +182,7 @@ class _Running:
         self._completed.add(future)
 
     def _outcome(self, future: Future, job: Job) -> Outcome | None:
-        """The outcome of a job; None if it must be given to a worker again."""
+        """The outcome of a job; None if the job must be submitted again."""
         if future.status in ("cancelled", "lost"):  # for example, the scheduler was restarted
             return None
         try:
@@ -206,7 +206,7 @@ class _Running:
             ) from problem
 
     def _with_folder(self, job: Job, outcome: Outcome) -> Outcome:
-        """`outcome`, after the folder that it contains was unpacked into the store."""
+        """Unpack the folder in `outcome` into the store. Returns the outcome without it."""
         if outcome.archive is None:
             return outcome
         store = self._store.absolute()
@@ -238,7 +238,7 @@ def _scheduler_lost(problem: Exception) -> SystemFailed:
 
 
 def run_on_worker(job: Job, digest: str) -> Outcome:
-    """Do the run of `job` in the process of this thread. Called on a worker of the cluster.
+    """Execute the run of `job` on a worker, in the `RunProcess` of the calling thread.
 
     Raises SystemFailed if the worker's code is not that of `digest`, and RunProcessDied.
     """

@@ -1,7 +1,7 @@
-"""One run of a campaign, as a worker does it: in this process, in another, or on another machine.
+"""One run of a campaign, which a worker executes: this process, another one, or another machine.
 
-A job and its outcome are values. A worker needs nothing else, so a run whose worker died is simply
-given to another one.
+A job and its outcome are values. A worker needs only the job, so a run whose worker died can be
+given to any other worker.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from splitbrain.nemesis.nemesis import name_of
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A run of a campaign that is to be done.
+    """A run of a campaign that a worker has to execute.
 
     The schedule is drawn from `seed` and `given`, unless `schedule` contains it.
     """
@@ -86,7 +86,7 @@ def schedule_of(job: Job) -> Schedule:
 
 
 def run_job(job: Job) -> Outcome:
-    """Do the run of `job` and judge it. Errors of the harness or the system are in the row."""
+    """Execute the run of `job` and judge it. The outcome contains errors of harness and system."""
     began = time.perf_counter()
     schedule = schedule_of(job)
     outcome = _simulated(job, schedule) if job.simulated else _real(job, schedule)
@@ -97,7 +97,7 @@ def run_job(job: Job) -> Outcome:
 
 
 def lost(job: Job, because: str) -> Outcome:
-    """The outcome of a run whose workers died. It is unknown."""
+    """The outcome of a run whose workers died: unknown."""
     schedule = schedule_of(job)
     options = schedule.options
     row = RunRow(

@@ -1,7 +1,8 @@
-"""The runs of a campaign by their numbers: first the saved runs, then those of covering arrays.
+"""Determines the runs of a campaign by their numbers: first the saved runs, then covering arrays.
 
-The record of a campaign determines every run, so a campaign that was interrupted continues with the
-numbers that are missing. Each round is another covering array, and each run has a new seed.
+The number of a run and the record of its campaign determine the run. An interrupted campaign
+therefore continues with the numbers that are not in its log. The runs after the saved ones are
+divided into rounds. Each round is another covering array, and each run has a new seed.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def fitting(corpus: Path, record: CampaignRecord) -> tuple[str, ...]:
 
 
 def _configurations(record: CampaignRecord) -> Iterator[tuple[int, Configuration]]:
-    """The rows of all rounds, each with its number from 0."""
+    """The rows of all rounds, each with the number of its round, from 0."""
     places = count()
     for turn in count():
         for row in covering_array(record.axes, _salt(record, turn)):

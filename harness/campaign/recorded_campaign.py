@@ -31,11 +31,12 @@ from splitbrain.harness.store.database.database import add_runs, open_database
 from splitbrain.harness.store.groups import Group, Groups
 
 SCHEDULES_PER_SIGNATURE_MAX = 3
-"""How many failing schedules are kept of each signature. The seed repeats the others."""
+"""How many failing schedules are kept of each signature. The other runs can be repeated by their
+seeds."""
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """When a campaign ends. None: never for this reason."""
+    """The limits that end a campaign. A limit of None never ends it."""
 
     runs: int | None = None
     """When the campaign has had this many runs, with those before an interruption."""
@@ -70,7 +71,7 @@ class Progressed:
 
 
 class RecordedCampaign:
-    """The campaign in `folder`. `done` are the runs that have ended, by their numbers."""
+    """The campaign in `folder`. `done` contains the runs that have ended, by their numbers."""
 
     def __init__(self, store: Path, folder: CampaignFolder, source: JobSource) -> None:
         self._store, self._folder, self._source = store, folder, source
@@ -134,7 +135,7 @@ class RecordedCampaign:
         return Progressed(ended, new)
 
     def _with_schedule(self, outcome: Outcome) -> Ended:
-        """The run, after its schedule was written if it failed and few others were kept."""
+        """Write the schedule of a failed run, unless enough are kept, and return the run."""
         ended = outcome.ended
         signature = ended.signature.text if ended.signature else ""
         if outcome.failed is None or self._kept.get(signature, 0) >= SCHEDULES_PER_SIGNATURE_MAX:
@@ -157,7 +158,7 @@ class RecordedCampaign:
 
 
 class PlannedJobs:
-    """The jobs of a plan, without those that are done."""
+    """The jobs of a plan, without those that have ended."""
 
     def __init__(self, jobs: Iterator[Job], done: set[int]) -> None:
         self._jobs, self._done = jobs, done
@@ -166,4 +167,4 @@ class PlannedJobs:
         return next((job for job in self._jobs if job.number not in self._done), None)
 
     def add(self, job: Job, ended: Ended) -> None:
-        """A plan does not depend on results."""
+        """Do nothing: a plan does not depend on results."""

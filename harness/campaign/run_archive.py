@@ -1,4 +1,4 @@
-"""The folder of a run as an archive in memory, to bring it from a worker on another machine."""
+"""Packs the folder of a run into an archive, to copy it from a worker on another machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BYTES_MAX = 256 * 1024 * 1024
 
 
 def pack(folder: Path) -> bytes | None:
-    """The archive of `folder` under its test and its name; None if it is larger than the limit."""
+    """Pack `folder` under the path TEST/RUN. Returns None if the archive is too large."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as archive:
         for path in sorted(folder.rglob("*")):

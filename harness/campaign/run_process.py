@@ -1,8 +1,8 @@
-"""A process that does the runs of a campaign, one after another, in its main thread.
+"""A process that executes the runs of a campaign, one after another, in its main thread.
 
-A worker of another scheduler does its jobs in threads. But members can be driven only from a main
-thread, a planted bug cannot be removed from a process, and a run can kill its process. Therefore a
-thread of such a worker gives its jobs to a `RunProcess`.
+A worker of Dask executes its jobs in threads. A run needs a process, because members can only be
+driven from a main thread, a planted bug cannot be removed from a process, and a run can kill its
+process. Therefore each thread of a worker gives its jobs to a `RunProcess`.
 
 The two processes are connected by a socket. If the parent dies, even by SIGKILL, the socket is
 closed, and the process ends its run, removes the folder, and ends.
@@ -31,7 +31,7 @@ class RunProcessDied(SplitbrainError):
 
 
 class RunProcess:
-    """A process that does runs. It can be used by one thread at a time."""
+    """A process that executes runs. It can be used by one thread at a time."""
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
@@ -48,7 +48,7 @@ class RunProcess:
         return self._child.pid
 
     def run(self, job: Job) -> Outcome:
-        """Do the run of `job`. Raises RunProcessDied, or SystemFailed if the harness failed."""
+        """Execute the run of `job`. Raises RunProcessDied or SystemFailed."""
         try:
             self._connection.send(job)
             reply = self._connection.recv()
@@ -66,7 +66,7 @@ class RunProcess:
 
 
 def serve(connection: Connection[Outcome | str, Job]) -> None:
-    """Do the jobs that arrive, until the connection is closed."""
+    """Execute the jobs that arrive, until the connection is closed."""
     jobs: SimpleQueue[Job] = SimpleQueue()
     threading.Thread(target=_read, args=(connection, jobs), daemon=True).start()
     while True:

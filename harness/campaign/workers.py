@@ -41,7 +41,7 @@ def in_this_process(next_job: NextJob) -> Generator[Finished, None, None]:
 def in_processes(
     next_job: NextJob, workers: int, run: Callable[[Job], Outcome] = run_job
 ) -> Generator[Finished, None, None]:
-    """Run the jobs in `workers` processes, and yield each outcome when it is there.
+    """Run the jobs in `workers` processes, and yield each outcome when it arrives.
 
     `next_job` is called again after each outcome was handled. All jobs must have the same planted
     bug, because it cannot be removed from a process.
@@ -84,8 +84,8 @@ def _until_broken(
 ) -> Generator[Finished, None, None]:
     """Run jobs until there are none. Raises _WorkerDied if a worker dies.
 
-    Jobs in `again` are run first, each alone, so that a further death shows which one is deadly.
-    After the exception, `again` contains the jobs without outcome.
+    The jobs in `again` are run first, one at a time, so that another death of a worker shows which
+    job causes it. After the exception, `again` contains the jobs without an outcome.
     """
     running: dict[Future[Outcome], Job] = {}
     try:

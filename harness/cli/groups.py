@@ -21,8 +21,7 @@ from splitbrain.harness.counted import counted
 def command(
     context: click.Context, /, accepted_too: bool, as_json: bool, store: Path | None
 ) -> int:
-    """List the groups of failures, with their smallest schedules, how often they came, and since
-    when.
+    """List the groups of failures, how often they occurred, and their smallest schedules.
 
     Failures of one group probably have one cause: the anomaly of the lowest layer is the same
     without its values, or was the same after shrinking. Campaigns make the groups.

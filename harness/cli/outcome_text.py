@@ -112,8 +112,10 @@ def _anomaly_text(anomaly: Anomaly) -> str:
 
 
 def verdict_line(verdict: Verdict) -> str:
-    """Format a verdict as one line: verdict, checker, time, the number of anomalies of each kind,
-    and the reason if the verdict is unknown."""
+    """Format a verdict as one line.
+
+    The line contains the verdict, the checker, the time, the number of anomalies of each kind, and
+    the reason if the verdict is unknown."""
     word, colour = WORDS[verdict.valid] if verdict.applies else NOT_APPLICABLE
     mark = click.style(f"{word:8}", fg=colour)
     notes = [note for note in (kinds_text(verdict), verdict.why) if note]

@@ -1,1 +1,1 @@
-"""How the harness talks to a store: etcd's JSON gateway, and what became of each request."""
+"""Clients of stores with etcd's API or another one, and the outcomes of their requests."""

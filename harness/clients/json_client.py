@@ -1,8 +1,8 @@
 """A client of an etcd v3 store over its JSON gateway, for the load of a run.
 
-All clients of a run share one `GatewayClient` and its idle connections. A client has at
-most one request under way, so the number of connections to a member never exceeds the
-number of clients.
+All clients of a run share one `GatewayClient` and its idle connections. A client of the run has at
+most one pending request, so the number of connections to a member never exceeds the number of
+clients.
 """
 
 from __future__ import annotations

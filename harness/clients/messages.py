@@ -132,7 +132,7 @@ class WireAlarm(msgspec.Struct):
 
 
 class ServiceAnswer(msgspec.Struct):
-    """An answer of the services other than that of keys. Each kind of answer sets some fields."""
+    """An answer of a service other than the key-value service. Each kind sets some fields."""
 
     header: Header = msgspec.field(default_factory=Header)
     id: int = msgspec.field(default=0, name="ID")

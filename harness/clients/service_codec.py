@@ -1,5 +1,4 @@
-"""Encodes requests of the lease, lock, election and auth services for etcd's v3 JSON gateway, and
-decodes the answers.
+"""Encodes requests of all services for etcd's v3 JSON gateway, and decodes the answers.
 
 This module passes requests of the key-value service to `clients/kv_codec.py`.
 

@@ -1,4 +1,4 @@
-"""The certificates with which the harness speaks to members with TLS."""
+"""The certificates with which the harness connects to members that use TLS."""
 
 from __future__ import annotations
 

@@ -114,8 +114,7 @@ _decoder = msgspec.json.Decoder(WatchLine, strict=False)
 
 
 def decode_line(line: bytes) -> WatchAnswer:
-    """Decode one line. Raises ConnectionLost if the line reports that the stream failed, or if
-    it cannot be decoded."""
+    """Decode one line. Raises ConnectionLost if the stream failed or the line cannot be decoded."""
     try:
         decoded = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError) as problem:

@@ -61,8 +61,7 @@ class _Watch:
         self._sent = request
 
     def resumed(self, start: int | None, *, ask_progress: bool) -> WatchRequest:
-        """The request of the next stream, from revision `start`; None: from where the last stream
-        stopped."""
+        """The request of the next stream, from `start` or the end of the last stream."""
         self._start = 0
         self._sent = msgspec.structs.replace(
             self.request, start_revision=self._next if start is None else start,
@@ -113,8 +112,10 @@ class _Watch:
 
 
 class Watcher:
-    """One watcher. It learns revisions only from the answers that it receives, and from the
-    compactions that clients send."""
+    """One watcher.
+
+    It learns revisions only from the answers that it receives, and from the compactions that
+    clients send."""
 
     def __init__(
         self,

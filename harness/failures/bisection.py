@@ -21,7 +21,8 @@ from splitbrain.harness.errors import BadArguments, SplitbrainError
 from splitbrain.harness.exit_codes import EXIT_INVALID, EXIT_VALID
 
 State = Literal["good", "bad", "skip"]
-"""What a commit is: its run is valid, invalid, or neither can be decided."""
+"""The state of a commit: good (its run is valid), bad (invalid), or skipped (neither can be
+decided)."""
 Judge = Callable[[Path], State]
 """Judges the commit that is checked out in a folder."""
 FIRST_BAD = re.compile(r"^([0-9a-f]{7,64}) is the first (?:bad|'?bad'?) commit", re.MULTILINE)

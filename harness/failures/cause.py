@@ -1,4 +1,4 @@
-"""The causes of the anomalies of a run: known bugs of the tested store, or kinds of anomalies."""
+"""Finds the causes of a run's anomalies: known bugs of the tested store, or kinds of anomalies."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Cause(msgspec.Struct, frozen=True):
 def causes_of(verdicts: Sequence[Verdict], trigger: str = "") -> tuple[Cause, ...]:
     """The causes of a run, each once.
 
-    `trigger` is the only known bug without a signature whose trigger the run has drawn. Anomalies
-    that no signature explains are then attributed to it. Without `trigger`, the cause of such
-    anomalies is their checker with the kind of the first one, because one bug often makes several
-    kinds of anomalies.
+    `trigger` is a known bug without a signature, if the run has drawn the trigger of exactly one
+    such bug. Anomalies that no signature explains are then attributed to it. Without `trigger`, the
+    cause of such anomalies is their checker with the kind of the first one, because one bug often
+    makes several kinds of anomalies.
     """
     causes: dict[str, Cause] = {}
     for one in _all(verdicts, trigger):

@@ -28,7 +28,7 @@ class Shrunk(msgspec.Struct, frozen=True):
 
 
 def grouped(groups: Groups, ended: Ended, failing: str = "") -> tuple[Ended, Group | None]:
-    """`ended` with the name of its group, and the group if it is new.
+    """Find the group of a failure. Returns `ended` with its name, and the group if it is new.
 
     `failing` is the file of the run's schedule, relative to the store.
     """
@@ -51,7 +51,7 @@ def grouped(groups: Groups, ended: Ended, failing: str = "") -> tuple[Ended, Gro
 
 
 def unshrunk(groups: Groups, store: Path) -> Iterator[Group]:
-    """The groups that can be shrunk and were not yet."""
+    """The groups that can be shrunk and have not been shrunk yet."""
     for group in groups.all():
         if group.shape is None and group.failing and (store / group.failing).is_file():
             yield group

@@ -1,1 +1,1 @@
-"""The known bugs of stores, by version: what a run must not draw, and what it may excuse."""
+"""The known bugs of stores: the triggers that a run avoids, and the anomalies that it excuses."""

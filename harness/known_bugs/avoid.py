@@ -12,7 +12,7 @@ from splitbrain.harness.known_bugs.known_bug import Avoidance, KnownBug
 def workload_options_without(
     bugs: Sequence[KnownBug], workload: str, options: Mapping[str, Any], faults: Sequence[str]
 ) -> dict[str, Any]:
-    """`options` of `workload`, changed such that no trigger of `bugs` is drawn.
+    """The options of `workload`, changed so that no trigger of `bugs` is drawn.
 
     `faults` are the kinds of faults that are drawn. Raises BadArguments if `options` contains
     another value for an option that must change.

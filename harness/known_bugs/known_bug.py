@@ -1,4 +1,4 @@
-"""A known bug of a store: the versions that have it, what a run avoids, and what it excuses."""
+"""A known bug of a store: its versions, its trigger, and the anomalies that show it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CONDITION = re.compile(r"(>=|<)(\d+\.\d+\.\d+)")
 
 
 class Avoidance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a run does not draw: kinds of faults, and operations that options of a workload control.
+    """What a run must not draw: kinds of faults, and operations that workload options control.
 
     It applies to the workloads `workloads` (empty: all), to clusters of at most `members_max`
     members (0: any number), and if one of the kinds `with_faults` is drawn (empty: always).

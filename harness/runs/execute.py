@@ -42,7 +42,8 @@ from splitbrain.harness.workloads.of_options import workload_of
 from splitbrain.nemesis.linux.journal import undo_leftovers
 
 INVARIANTS = "invariants"
-"""The name of the verdict on the conditions that must be true at every step of a simulation."""
+"""The name of the verdict about the invariants, which must be true at every step of a
+simulation."""
 CHEAP_CHECKER = "statistics"
 """If only the invariants matter, this fast checker judges the run in place of all others."""
 

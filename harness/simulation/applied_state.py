@@ -12,7 +12,7 @@ from splitbrain.node.server import Server
 
 
 class AppliedState(NamedTuple):
-    """The parts of a member's state that are quickly compared. The keys are not among them."""
+    """The parts of a member's state that can be compared quickly. Keys and values are left out."""
 
     revision: int
     compacted: int

@@ -25,7 +25,7 @@ Place = tuple[bytes, bytes]
 
 
 class FaultyDisk(Protocol):
-    """The disk of the machine, as far as the backend's file needs it."""
+    """The faults of the machine's disk that affect the backend's file."""
 
     random: Random
     remembers: bool

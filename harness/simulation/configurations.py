@@ -9,13 +9,14 @@
     caught up            a leader promotes a learner only if it has most of the leader's log
     own configuration    a member campaigns only as a voter, and when it has applied all committed
                          changes
-    left                 a leader leaves a joint configuration by itself, if it is to
+    leaving              a leader leaves a joint configuration that is to end by itself
     removed              a member stops soon after it has applied its own removal
     complete transferee  a leader hands over only to a voter that has its whole log durably
     quiet transfer       a leader appends nothing while it hands over
     end of a transfer    a transfer ends within an election timeout
     in flight            the window of a follower contains no append that it has acknowledged
-    uncommitted size     a leader charges no more than the proposals that it has not applied
+    uncommitted size     the size that a leader counts as uncommitted is at most that of the
+                         proposals that it has not applied
 
 The configurations are computed here, and not by `splitbrain.node.raft.confchange`, whose mistakes
 the rules should find.
@@ -212,7 +213,7 @@ class ConfigurationMonitor:
             )
 
     def appended(self, name: str, raft: Raft, entry: Entry) -> None:
-        """Called when the log of a member has got `entry`, which changes the configuration."""
+        """Called when a member's log has a new `entry` that changes the configuration."""
         log = raft.log
         first = max(log.compacted_index, self._last_committed()) + 1
         others = [
@@ -367,7 +368,7 @@ class ConfigurationMonitor:
 
     @staticmethod
     def _stays_joint(raft: Raft) -> bool:
-        """Whether a leader is to leave a joint configuration, and has not proposed it."""
+        """Whether a leader ought to leave a joint configuration, and has not proposed that."""
         log = raft.log
         is_due = raft.conf_state.auto_leave and log.applied >= raft.configurations[-1][0]
         if raft.role is not Role.LEADER or raft.transferee or not is_due:

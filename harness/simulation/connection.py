@@ -33,7 +33,7 @@ LATE_NS = 100_000_000
 """A frame that takes longer than this on its way disturbs the link (`health.py`)."""
 
 STRAGGLERS_PERCENT = 30.0
-"""The share of reordered frames that are late by up to `STRAGGLE_NS_MAX`."""
+"""The share of reordered frames, in percent, that are delayed by up to `STRAGGLE_NS_MAX`."""
 STRAGGLE_NS_MAX = 1_000_000_000
 
 Accept = Callable[[bytes], Callable[[bytes], None]]
@@ -213,7 +213,7 @@ class Connection:
             self._loop.at_ns(due_ns, None, self.reset)
 
     def _send_loosely(self, frame: bytes) -> None:
-        """Send with message semantics. The first frame, which identifies the peer, stays first."""
+        """Send with message semantics. No frame overtakes the first, which names the peer."""
         link, conditions, loop = self.link, self.link.conditions, self._loop
         is_first = self._last_ns == 0
         if not is_first and link.happens(max(conditions.loss_percent, link.state.lost_percent)):

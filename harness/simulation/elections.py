@@ -12,7 +12,8 @@
                       which its configuration has not changed
 
 The last three rules are checked if the settings pre-vote and check-quorum are on. Together they
-keep a leader that a majority can reach: a candidate needs a majority, and a majority refuses.
+keep a leader in power that a majority can reach, because a candidate needs the votes of a majority,
+and a majority ignores its requests.
 
 Source: Raft thesis, 6.2, 6.3 and 9.6; etcd-io/raft.
 """
@@ -266,8 +267,10 @@ class ElectionMonitor:
             )
 
     def _reachable_since(self, one: _Observed, term: int) -> tuple[str, int] | None:
-        """The leader that `one` must have heard from within its election timeout, and since when
-        nothing has disturbed the two; None if there is no such leader."""
+        """The leader that `one` must have heard from within its election timeout.
+
+        Returns the leader, and since when nothing has disturbed the two members and the link from
+        the leader. None if there is no such leader."""
         found = self.leader()
         timeout_ns = one.raft.config.election_ticks * one.tick_ns
         sync_ms = one.member.disk.conditions.sync_ms

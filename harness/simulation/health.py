@@ -1,9 +1,9 @@
-"""Since when each member and each link of a simulated cluster has been healthy.
+"""Records since when each member and each link of a simulated cluster has been healthy.
 
-A liveness invariant, such as "a request is answered within its bound", holds only while nothing
-disturbs the members that it needs. A disturbance is a fault, a frame that is lost or late, a
-connection that breaks or begins, and the start or resumption of a member. The simulation knows all
-of them, so a bound is judged exactly for the time since the last one.
+A liveness invariant, such as "a request is answered within its bound", can be required only while
+nothing disturbs the members that it needs. A disturbance is a fault, a frame that is lost or late,
+a connection that breaks or begins, and the start or resumption of a member. The simulation knows
+all disturbances, so a bound is judged exactly for the time since the last one.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ HARMLESS = (
 LIMITING = ("tiny appends", "few appends in flight", "few committed entries at once")
 """Rare conditions that limit the throughput of a member from its start to its end."""
 BRIEF_S = {"a batch waits to be applied": 0.05, "the log is slow to write": 0.02}
-"""The longest delay by a rare condition. Any other one disturbs for `RARE_S`."""
+"""The longest delay that a rare condition causes. A rare condition that is neither in `HARMLESS`
+nor in `LIMITING` disturbs for `RARE_S`."""
 RARE_S = 3.0
 
 
 class Calm(NamedTuple):
-    """Members that have been healthy, and connected to their leader, since the time `since_ns`."""
+    """Members that have been healthy and connected to their leader since the time `since_ns`."""
 
     since_ns: int
     leader: str

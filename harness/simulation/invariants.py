@@ -12,9 +12,9 @@ Invariants must always be true. Conditions should be true at some time in a camp
                            authentication after applying the same entry
     quorum durability      when an entry is first committed, it is durable on a majority, as
                            the disk of each member reports
-    commit rule            a leader commits by counting only up to an entry of its own term
+    commit rule            the last entry that a leader commits by counting is of its own term
     votes                  a leader has the votes of a majority, durable on each voter
-    acknowledgements       a follower has durably stored what its leader counts as matched
+    acknowledgements       a follower has durably stored the entries up to its `match` at the leader
     monotonicity           while a process runs, its terms and commits never decrease, and a
                            vote given in a term does not change
     stops                  a member stops itself only because of its disk

@@ -1,6 +1,6 @@
 """Finds the conditions of `conditions.py` that the leases of a member reach.
 
-The methods of the member's parts are replaced by methods that also record the conditions.
+It replaces methods of the member's parts with methods that also record the conditions.
 """
 
 from __future__ import annotations

@@ -251,7 +251,7 @@ class Network:
                     connection.send(frame)
 
     def _change_half_open(self, machine: Machine, link: Link, back: Link, begins: bool) -> None:
-        """Let `machine` lose its connections over the links, or end those that it has lost."""
+        """Let `machine` lose its connections over the links, or reset the lost ones."""
         for connection in [*machine.connections, *self._lost_by(machine, back)]:
             listens, half_open = connection.link is back, connection.half_open
             dials = connection.link is link

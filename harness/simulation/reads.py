@@ -44,7 +44,9 @@ class _Reads:
 
 
 class ReadMonitor:
-    """`last_committed` returns the largest index that any member has committed."""
+    """Observes the linearizable reads of every member.
+
+    `last_committed` returns the largest index that any member has committed."""
 
     def __init__(
         self,
@@ -109,9 +111,9 @@ class ReadMonitor:
         server.linearizable_read = linearizable_read  # type: ignore[method-assign]
 
     def _confirmed(self, reads: _Reads, context: bytes, index: int) -> None:
-        """Raft has returned `index` for the round `context`.
+        """Called when Raft has returned `index` for the round `context`.
 
-        Every read that began before the round was first sent takes part in it, or in an earlier
+        Every read that began before the round was first sent belongs to this round or to an earlier
         one.
         """
         asked_ns = reads.asked.pop(context, None)

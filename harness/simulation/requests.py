@@ -44,7 +44,7 @@ REST_NS = 100_000_000
 SILENCE_NS = 2_000_000_000
 """Added to the bound of a request."""
 SILENT_REQUESTS_MIN = 5
-"""A silence of fewer requests shows little."""
+"""A silence with fewer unanswered requests is not judged."""
 LEADERLESS_ELECTIONS = 25
 """Elections can be lost several times in a row, because the votes split."""
 
@@ -63,7 +63,7 @@ class Arrived:
 
     member: str
     kind: str
-    """What the client wants, such as `put`."""
+    """The kind of the request, such as `put`."""
     writes: bool
     since_ns: int
     life: int

@@ -1,4 +1,4 @@
-"""The conditions that a member reaches when it starts, by what it found on its disk."""
+"""Records the conditions that a member reaches when it starts, from the data on its disk."""
 
 from __future__ import annotations
 

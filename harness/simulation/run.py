@@ -131,7 +131,7 @@ async def drive(
 
 @functools.cache
 def _freeze_loaded_objects(_modules: int) -> None:
-    """Exclude the objects that exist now from garbage collection, once for a number of modules.
+    """Exclude the present objects from garbage collection, once per number of modules.
 
     The collection after each run then examines only the objects of that run. The first run loads
     more modules, so it happens again before the second run.

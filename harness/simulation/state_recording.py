@@ -42,7 +42,7 @@ class MemberMoment(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SentMessage(msgspec.Struct, array_like=True):
-    """A frame of messages between two members."""
+    """A frame with Raft messages from one member to another."""
 
     sent_us: int
     source: str

@@ -1,6 +1,6 @@
 """How Splitbrain starts the store, and how it talks to it.
 
-Replace what is marked with REPLACE. `splitbrain doctor` shows what this machine offers.
+Replace what is marked with REPLACE. `splitbrain doctor` shows which faults this machine supports.
 """
 
 import json

@@ -1,13 +1,14 @@
-"""The folder of a campaign: what it tries, and a log of its runs.
+"""The folder of a campaign: its record, the log of its runs, and the schedules of failed runs.
 
     store/campaigns/<name>/
       campaign.json   CampaignRecord: the axes, the seed and the options
       runs.jsonl      one line when a run begins and one when it ends
       failed/         the schedule of each simulated run that was not valid
 
-The log is the truth about a campaign: a campaign that was interrupted continues from it, and the
-database of runs is rebuilt from it. A line is written by one system call. A process that is killed
-can leave an incomplete last line, which readers ignore and the next writer cuts off.
+The log is the only complete record of the runs of a campaign. An interrupted campaign continues
+from its log, and the database of runs is rebuilt from it. A line is written by one system call. A
+process that is killed can leave an incomplete last line, which readers ignore and the next writer
+cuts off.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ FORMAT = 1
 
 
 class Axes(msgspec.Struct, frozen=True):
-    """What the runs of a campaign differ in, besides their seeds."""
+    """The values that the runs of a campaign try, by axis. Runs also differ in their seeds."""
 
     systems: tuple[str, ...]
     workloads: tuple[str, ...]

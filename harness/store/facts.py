@@ -1,8 +1,8 @@
 """Reads the records of a run for reports, as far as they can be read.
 
-Reports and tables also show runs that failed, and runs of other releases. Therefore these readers
-never raise. For a file that is missing or damaged, or has another structure, they return None and a
-sentence about the file.
+Reports and tables also show runs that failed, and runs of other releases, whose files may differ.
+Therefore these readers never raise. For a file that is missing or damaged, or has another
+structure, they return None and a sentence about the file.
 """
 
 from __future__ import annotations

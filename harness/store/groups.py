@@ -3,9 +3,9 @@
     store/groups/<name>.json       the group: its signatures, its smallest schedule, a decision
     store/groups/<name>.schedule   the smallest schedule that shows it, if it can be simulated
 
-A group is first the failures of one signature. After one of them was shrunk, the group is joined
-with the group that has the signature of the shrunk run, because a small run often shows the same
-bug in another way. How often a group came is counted in the database of runs.
+At first, a group contains the failures of one signature. After one of them was shrunk, the group is
+joined with the group that has the signature of the shrunk run, because a small run often shows the
+same bug in another way. The database of runs counts how often the failures of a group occurred.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Shape(msgspec.Struct, frozen=True):
     functions: tuple[str, ...]
     """The functions of its operations, in their order."""
     minimal: bool
-    """Whether no reduction made it smaller. False: the budget of the search ended first."""
+    """Whether the search ended because no reduction made the schedule smaller. False: the budget
+    was used up."""
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Reads a JSON file of a run's folder, with an error that names the file and what is wrong."""
+"""Reads a JSON file of a run's folder. An error names the file and the reason."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The signature of a failure: which anomaly the run shows first, without the values of the run.
+"""The signature of a failure: its decisive anomaly, without the values of the run.
 
 One bug usually breaks many guarantees: an entry that is applied twice makes revisions, reads and
-watches wrong. The anomaly nearest to the cause is that of the lowest layer. Therefore the anomaly
-of the first checker of `LAYERS` that finds the run invalid counts, and the others do not.
+watches wrong. The anomaly nearest to the cause is that of the lowest layer. Therefore the signature
+is taken from the first checker of `LAYERS` that finds the run invalid.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CONDITION_CHARACTERS_MAX = 200
 
 
 class Signature(msgspec.Struct, frozen=True, order=True):
-    """What failures of one bug have in common. Failures of equal signature are one group."""
+    """What failures of one bug have in common. Failures with equal signatures are one group."""
 
     checker: str
     kind: str
@@ -45,9 +45,9 @@ def signature_of(verdicts: Iterable[Verdict]) -> Signature | None:
 
 
 def condition(anomaly: Anomaly) -> str:
-    """The sentence of `anomaly`, with each name, number and value replaced by a sign.
+    """The sentence of `anomaly`, with a placeholder for each name, number and value.
 
-    What an operation contained is left out, because it is drawn: only its function is kept.
+    Of an operation only the function is kept, because its content is drawn.
     """
     text = " ".join(anomaly.because.split())
     for pattern, sign in _SIGNS:

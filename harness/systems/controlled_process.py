@@ -57,7 +57,7 @@ def new_memory() -> int:
 
 
 class ControlledProcess:
-    """The side of the harness. `what` names the process in messages."""
+    """The process as the harness sees it. `what` names it in messages."""
 
     def __init__(self, what: str, module: str, log: Path) -> None:
         self._what = what
@@ -118,7 +118,7 @@ class ControlledProcess:
             await child.kill_and_wait()
 
     async def _answer(self, reader: asyncio.StreamReader) -> bytes:
-        """Read the answer to the last command. Skips the answers to commands that were cancelled.
+        """Read the answer to the last command, after the answers to cancelled commands.
         """
         line = b""
         try:

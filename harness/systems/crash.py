@@ -1,4 +1,4 @@
-"""A crash: a member ended although the harness did not end it. The proof is read from its log."""
+"""A crash: a member ended although the harness did not end it. Its log contains the proof."""
 
 from __future__ import annotations
 

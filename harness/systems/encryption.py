@@ -1,4 +1,4 @@
-"""The TLS of a cluster of processes: its certificates, and what they mean for flags and clients."""
+"""The TLS of a cluster of processes: its certificates, the members' flags, and the clients."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ class Encryption:
         self.certificates: ClusterCertificates | None = None
 
     def renew(self, member_urls: Iterable[str]) -> None:
-        """Make new certificates for the hosts of `member_urls`, in a folder beside those of the
-        members.
+        """Make new certificates for the hosts of `member_urls`, next to the members' folders.
         """
         if self._settings.tls:
             # The import takes some time, and few runs need it.

@@ -89,7 +89,7 @@ class EtcdSteps:
             await asyncio.Event().wait()
 
     async def kill_with(self, member: MemberName, kill: Coroutine[Any, Any, None]) -> None:
-        """Await `kill`, which kills the member. A call that it is held before never begins."""
+        """Await `kill`, which kills the member. A call before which it is held never begins."""
         if (one := self._held.get(member)) is None:
             await kill
         else:

@@ -195,8 +195,8 @@ class LocalProcesses(MemberProcesses[LocalMember]):
 class LinkedProcesses(LocalProcesses):
     """As `LocalProcesses`, with links between the members; implements all faults of links.
 
-    A class that does not have it gets it if the members are in network namespaces, where each link
-    can be changed without proxies.
+    If the members are in network namespaces, this class is added to the bases of a system that
+    lacks it, because each link can then be changed without proxies.
     """
 
     async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:

@@ -15,7 +15,7 @@ from splitbrain.nemesis.linux.journal import Journal
 
 
 class MemberDisks:
-    """Member → its disk. Empty if the cluster runs on the file system of the machine."""
+    """The mounted disk of each member; none if the cluster uses the machine's file system."""
 
     def __init__(self, areas: Areas, seed: int) -> None:
         self._areas = areas

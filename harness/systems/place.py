@@ -1,4 +1,4 @@
-"""Where one member of a cluster of processes is: its addresses and its folder."""
+"""The addresses and the folder of one member of a cluster of processes."""
 
 from __future__ import annotations
 

@@ -46,8 +46,7 @@ KINDS: tuple[PermissionKind, ...] = ("READWRITE", "READWRITE", "READWRITE", "REA
 
 
 class Auth:
-    """Clients read and write `keys` keys as one of three users, and administrators change what the
-    users may do.
+    """Clients use keys as one of three users, while administrators change the permissions.
 
     An administrator adds and deletes users and roles, grants and revokes roles and permissions,
     changes passwords, and enables and disables authentication. A permission covers one key or an

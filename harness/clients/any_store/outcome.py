@@ -1,4 +1,4 @@
-"""Decides the outcome of a call of a client from what it returned or raised."""
+"""Decides the outcome of a call to a client from the value that it returned or the exception."""
 
 from __future__ import annotations
 

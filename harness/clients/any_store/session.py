@@ -1,4 +1,4 @@
-"""A session calls one client of the user, which belongs to one process of the history.
+"""A session opens, calls and closes one client of the user, for one process of the history.
 
 A synchronous client runs in a thread of its own, so that its connection belongs to one thread. A
 call that takes too long is abandoned. Its thread closes the client when the call returns, because

@@ -1,5 +1,4 @@
-"""The member that receives a transaction evaluates the comparisons at once, and proposes only the
-chosen branch."""
+"""The member that receives a transaction evaluates its comparisons and proposes only a branch."""
 
 from __future__ import annotations
 

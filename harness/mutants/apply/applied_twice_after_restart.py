@@ -1,5 +1,6 @@
-"""After a restart the member applies the log from the last snapshot on and ignores the consistent
-index."""
+"""After a restart the member applies entries that the backend already contains.
+
+It applies the log from the last snapshot on and ignores the backend's consistent index."""
 
 from __future__ import annotations
 

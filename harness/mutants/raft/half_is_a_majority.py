@@ -1,5 +1,4 @@
-"""Half of the members, rounded up, count as a majority, which is correct only for odd cluster
-sizes."""
+"""Half of the members, rounded up, count as a majority: wrong for an even number of members."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Heartbeats carry the leader's whole commit index, and followers commit up to the end of their
-logs."""
+"""A heartbeat contains the leader's commit index, and a follower commits all entries up to it."""
 
 from __future__ import annotations
 

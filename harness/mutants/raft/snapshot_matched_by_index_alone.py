@@ -1,5 +1,4 @@
-"""A follower whose log reaches the index of a snapshot keeps its own entries, although their terms
-may differ from those of the leader."""
+"""A follower whose log reaches the index of a snapshot keeps its entries, whatever their terms."""
 
 from __future__ import annotations
 

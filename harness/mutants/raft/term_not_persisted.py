@@ -1,5 +1,4 @@
-"""The hard state is written without term and vote, so that a restart finds only the log's last
-term."""
+"""Term and vote are not written, so that a restart finds only the log's last term."""
 
 from __future__ import annotations
 

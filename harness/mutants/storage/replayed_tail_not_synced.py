@@ -1,5 +1,4 @@
-"""Entries that a killed process wrote without a sync are read at the next start and treated as
-durable."""
+"""At a start, entries that were never synced are read from the log and treated as durable."""
 
 from __future__ import annotations
 

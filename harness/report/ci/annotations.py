@@ -17,8 +17,7 @@ ANNOTATIONS_MAX = 10
 
 
 def workflow_commands(findings: Findings) -> Iterator[str]:
-    """One line of GitHub's workflow commands for each failure: an error, or a notice if it is
-    accepted."""
+    """GitHub's workflow command for each failure: an error, or a notice if it is accepted."""
     found = sorted(findings.groups, key=lambda one: bool(one.known))
     for one in found[:ANNOTATIONS_MAX]:
         command = "notice" if one.known else "error"

@@ -1,8 +1,8 @@
 """Opens, writes and rebuilds the database of runs, `runs.sqlite` in the store.
 
-The folders are the truth, and the database is an index of them: it is created when it is first
-needed, and `rebuild` makes it again from the folders. Each write is one transaction, so several
-processes may end runs at the same time.
+The database is only an index of the folders. It is created when it is first needed, and `rebuild`
+makes it again from the folders. Each write is one transaction, so several processes may add runs at
+the same time.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def rename_group(connection: sqlite3.Connection, name: str, new: str) -> None:
 
 
 class GroupCount(NamedTuple):
-    """How often the failures of a group came. Times are in seconds since 1970."""
+    """How often the failures of a group occurred. Times are in seconds since 1970."""
 
     runs: int
     first: int
@@ -136,7 +136,7 @@ class GroupCount(NamedTuple):
 
 
 def group_counts(connection: sqlite3.Connection) -> dict[str, GroupCount]:
-    """The name of each group of failures → how often it came."""
+    """The name of each group of failures → how often its failures occurred."""
     found = connection.execute(
         "SELECT name, count(*), min(started), max(started) FROM runs JOIN failure_groups"
         " ON failure_groups.id = failure_group WHERE failure_group > 0 GROUP BY failure_group"

@@ -3,7 +3,7 @@
 A filter is decided in two steps. First the matching runs are counted by one index, which contains
 all columns that the filter needs. If few runs match, they are then read by the same index and
 sorted. If many match, the runs are read in the order of the result until the page is full, because
-matching runs are then found soon. Both steps read numbers only.
+a large share of the runs that are read matches. Both steps read only indexes over numbers.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The tables of the database, and their indexes.
 
-Texts that many runs share are in tables of their own (`subjects`, `configurations`, `builds`,
+Texts that many runs share are in separate tables (`subjects`, `configurations`, `builds`,
 `findings`, `campaigns`, `failure_groups`). A filter first selects a few of their rows, and then the
 runs by an index over numbers. `totals` counts the runs of each subject, build, verdict and day.
 Triggers keep it equal to `runs`, so that a trend never reads all runs.

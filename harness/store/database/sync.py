@@ -1,7 +1,8 @@
 """Keeps the database equal to the folders of a store, for a server that runs for long.
 
-Runs add themselves to the database when they end. Folders that were copied, removed or are still
-running do not. A folder of a test is listed again only if it was changed.
+A run is added to the database when it ends. The database does not notice when a folder is copied
+into the store or removed from it. `FolderSync` therefore compares the database with the folders. It
+reads the list of a test's runs again only if the folder of the test has changed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ RUNNING_MAX = 200
 
 
 class FolderSync:
-    """Remembers which folders of tests it has seen."""
+    """Compares the database with the folders of one store, again and again."""
 
     def __init__(self, store: Path) -> None:
         self._store = store

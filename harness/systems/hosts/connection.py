@@ -2,8 +2,8 @@
 
 A guard on the host undoes everything when the connection ends, for whatever reason: it kills the
 processes, removes the nftables rules, and removes the folder. The guard is a shell that waits for
-the end of its input, or for a time without input. So nothing is left if the harness is killed, or
-if its machine or the network fails.
+the end of its input, or for a time without input. Therefore nothing remains on the host if the
+harness is killed, or if its machine or the network fails.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ POLL_S = 0.01
 class RemoteTree:
     """The process is signalled by its process group, of which `pid_file` contains the number.
 
-    The SSH channel of the process tells its end. `is_lost` tells whether the connection is lost.
+    The SSH channel of the process is closed when the process ends. `is_lost` returns whether the
+    connection to the host is lost.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""IPv4 packets as bytes: their addresses, and a bit that is flipped without a trace.
+"""Reads the addresses of IPv4 packets, and flips bits of packets without a wrong checksum.
 
 Source: RFC 791, RFC 9293 and RFC 768.
 """

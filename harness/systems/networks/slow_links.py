@@ -1,4 +1,4 @@
-"""Delays, limits and changes packets of slow links, in a process of its own.
+"""Delays, limits and changes packets of slow links, in a separate process.
 
 The kernel routes the packets of slow links to a TUN interface, which this process reads. The
 process writes each packet back when it is due. `SlowProcess` starts and controls the process.
