@@ -340,7 +340,7 @@ move_leader: the leader hands over to the member. restart: the members restart o
 
 
 class OperatorAction(msgspec.Struct, frozen=True, tag_field="fault", tag="operator"):
-    """Do what an operator does, on one selected member after the other. Needs `Maintainable`.
+    """Execute an operator's action on each selected member in turn. Needs `Maintainable`.
 
     The action begins when the fault begins, and runs in the background. The end of the fault waits
     for it. A refused action has no effect.

@@ -1,8 +1,9 @@
 """Draws the storage faults of a run: what disks do to data that they have reported as durable.
 
-Raft needs a majority whose disks keep their promises. So the faults of a run hit a fixed minority
-of the members, and one area of the disk of each. Two areas of one disk would be two independent
-faults: a member that has lost its log and the seal of its log cannot know what it has acknowledged.
+Raft needs a majority whose disks keep the data that they report as durable. Therefore the faults of
+a run hit a fixed minority of the members, and one area of the disk of each. Two areas of one disk
+would be two independent faults: a member that has lost its log and the seal of its log cannot know
+what it has acknowledged.
 
 Most of these faults show only when the member reads its disk again. Each of them is therefore
 followed by a power loss of the same member, or by a kill if the page cache shows the fault too.
@@ -32,7 +33,7 @@ AREA_WEIGHTS: dict[DiskArea, int] = {
 SHORTEST_MS = 4
 """The shortest time from a fault to the end of the outage that follows it."""
 RARELY_WRITTEN: tuple[DiskArea, ...] = ("snapshots", "starts")
-"""A fault of single writes would seldom meet a write of these areas."""
+"""Areas that are written so rarely that a fault of single writes would seldom affect a write."""
 
 
 def draw_storage_faults(

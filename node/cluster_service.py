@@ -3,8 +3,8 @@
 Every member accepts these requests, except that only the leader moves its leadership. Only the
 leader knows how much of its log a learner has, so another member asks the leader to promote it.
 
-A change is refused if too few members would be left to form a quorum, as etcd refuses it with its
-default `--strict-reconfig-check`.
+A change is refused if too few members would remain to form a quorum, as in etcd with its default
+`--strict-reconfig-check`.
 
 Source: etcd's `server/etcdserver/server.go` (AddMember, mayAddMember, …, MoveLeader) and
 `server/etcdserver/api/membership/cluster.go` (IsReadyToAddVotingMember, …).

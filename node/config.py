@@ -29,7 +29,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What the cluster told a new member when it joined.
+    """The answers of the cluster's members to a new member that joins.
 
     `initial` contains the members with which the cluster began, and `contacts` the present members.
     `voters` contains the present voters without the new member.

@@ -1,4 +1,4 @@
-"""How a member that was added to a running cluster starts for the first time.
+"""The first start of a member that was added to a running cluster.
 
 The member knows only the URLs in --initial-cluster. It asks the other members for its id, the
 cluster's id, and the members with which the cluster began, because the log begins with them. It

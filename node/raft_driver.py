@@ -251,7 +251,7 @@ class RaftDriver:
         self._wake.set()
 
     def is_leaving(self, member: MemberId) -> bool:
-        """Whether the log contains the removal of a member that is not applied yet."""
+        """Whether the log contains a removal of a member, and the removal is not applied yet."""
         log = self._raft.log
         first = max(self._store.consistent_index, log.compacted_index) + 1
         return any(

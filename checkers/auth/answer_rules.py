@@ -32,7 +32,7 @@ from splitbrain.histories.service import ServiceOperation
 
 
 class Condition(NamedTuple):
-    """A request succeeds only if the value of `register` is in `values`. `error`: otherwise."""
+    """A request succeeds only if `register` has one of `values`, and otherwise gets `error`."""
 
     register: Register[bool] | Register[str] | None
     values: frozenset[bool | str]

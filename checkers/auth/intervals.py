@@ -1,4 +1,4 @@
-"""Whether intervals of keys cover another one."""
+"""Decides whether intervals of keys cover another interval."""
 
 from __future__ import annotations
 

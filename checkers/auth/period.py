@@ -1,4 +1,4 @@
-"""What certainly was, or may have been, permitted in a period of a run."""
+"""Decides which accesses were certainly, or possibly, permitted in a period of a run."""
 
 from __future__ import annotations
 

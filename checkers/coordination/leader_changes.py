@@ -1,4 +1,4 @@
-"""When leaders changed, as far as the Raft terms in the answers show it."""
+"""Finds the times of leader changes from the Raft terms in the answers."""
 
 from __future__ import annotations
 

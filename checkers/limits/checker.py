@@ -6,7 +6,8 @@
     room       After all keys were deleted, compacted and defragmented, the backend is small.
     size       A request is refused if and only if it is larger than the limit, or contains more
                operations than the limit.
-    retention  Automatic compaction keeps the revisions that it should keep, and no much older ones.
+    retention  Automatic compaction keeps the revisions that it should keep, and removes older
+               ones soon.
 
 Cost: n log n; the rule about the quota compares each put with the earlier ones. Source: etcd's
 quota.go, v3_server.go, apply.go (applierV3Capped) and api/v3compactor.

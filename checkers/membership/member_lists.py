@@ -3,7 +3,7 @@
 - *Same list.* All members list the same ids, with the same peer URLs, as learners or as voters.
 - *Unique.* No list contains an id or a peer URL twice.
 - *Itself.* A member that answers lists its own id. A removed member must not serve.
-- *Existing.* Each listed id is that of a member that answers. A removed member must not be listed.
+- *Existing.* Each listed id is that of a member that answers, so no removed member is listed.
 - *Complete.* At the end of a run each place has a voter again, so each list has as many voters as
   the run has places.
 

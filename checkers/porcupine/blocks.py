@@ -15,10 +15,10 @@ if and only if
 1. within each block, no operation returns before an operation of an earlier group is called, and
 2. there are no two blocks A and B with both f(A) < s(B) and f(B) < s(A).
 
-The second condition is about intervals, because each block has an interval between f and s.
-The intervals of blocks with f < s must not overlap each other, and the interval of a block with
-s <= f must not lie within one of them.
-Checking this takes one sort and one bisection for each block: O(n log n).
+The second condition is about intervals, because each block has an interval between f and s. The
+intervals of blocks with f < s must not overlap each other, and the interval of a block with s <= f
+must not lie within one of them. Checking both conditions takes one sort and one bisection for each
+block: O(n log n).
 
 Sources: Gibbons and Korach, "Testing shared memories" (1997), section 4, for blocks of one write
 and its reads (clusters and zones); Lee and Mathur, "Efficient decrease-and-conquer linearizability

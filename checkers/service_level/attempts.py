@@ -1,9 +1,9 @@
 """The attempts to write or to read through a member, and whether the member served each.
 
-A member serves an attempt if it answers with success, or refuses it because of what it asks for,
-such as a compacted revision or a key
-that its user may not read. An answer such as "no leader", "too many requests" or "database
-space exceeded", a broken connection, and no answer at all are failures of the service.
+A member serves an attempt if it answers with success, or if it refuses the attempt for a reason in
+the request, such as a compacted revision or a key that the user may not read. An answer such as "no
+leader", "too many requests" or "database space exceeded", a broken connection, and no answer at all
+are failures of the service.
 """
 
 from __future__ import annotations

@@ -255,8 +255,8 @@ class WritePathSweep:
         """Whether `holders` are a majority in the configuration of `leader`.
 
         Events at the same time have no order, so the configuration before a change at this time
-        counts, too. A voter that is no member of this time, because its place has another member
-        now, may hold the entry.
+        counts, too. The run no longer observes a voter whose place has another member by now, so
+        such a voter counts as a holder of the entry.
         """
         if not leader.voters:
             return len(holders) >= self._majority

@@ -42,7 +42,7 @@ the one before it. A list of the workload append does."""
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """From what a mutation draws.
+    """The arguments of a mutation besides the schedule: what it draws from.
 
     `kinds` are the kinds of faults that may be added. If `swarm` is False, network, disks and
     settings are not changed. `other` is another schedule of the campaign.

@@ -1,7 +1,7 @@
 """Draws the options of runs of real etcd for a hunt.
 
-At most one known bug whose trigger a run could avoid has its trigger drawn in each run. The cause
-of what the run shows is therefore known, and a frequent bug does not hide the others.
+A run could avoid the triggers of some known bugs. Each run draws the trigger of at most one of
+them. The cause of an anomaly is therefore known, and a frequent bug does not hide the others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ KINDS = (
     "cpu", "power", "syscall", "clock",
 )
 NO_TRIGGER_SHARE = 0.3
-"""The share of runs in which the trigger of no avoidable bug is drawn."""
+"""The share of runs in which no trigger of an avoidable bug is drawn."""
 WORKLOAD_OPTIONS: Mapping[str, Mapping[str, Sequence[int]]] = {
     "watch": {
         "slow_percent": (0, 20, 80), "watches": (8, 64), "watchers": (8, 24, 60),

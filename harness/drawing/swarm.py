@@ -30,14 +30,15 @@ KIND_WEIGHTS: Mapping[str, int] = {
 }
 """The weights with which the kinds of faults are drawn for a run."""
 STORAGE_RUNS_PERCENT = 12
-"""How many runs have storage faults as well. They are not among the weights, because a member that
-recovers from its peers hides what the other faults would show."""
+"""How many runs have storage faults as well. They have no weight, because they must be rare: while
+a member recovers its data from its peers, it does little that another fault could show to be
+wrong."""
 LINK_RUNS_PERCENT = 12
 """How many runs also have one of `LINK_FAULTS`, which change single frames and connections."""
 LINK_FAULTS = ("loss", "corruption", "half_open", "half_open", "slow_receiver")
 MEMBERS_RUNS_PERCENT = 15
-"""How many runs change the members of the cluster as well. They have no storage faults, because a
-cluster that is short of a member survives fewer of them."""
+"""How many runs change the members of the cluster as well. Such a run has no storage faults,
+because a cluster from which a member is removed survives fewer of them."""
 MEMBERS_KINDS = (
     ("members",), ("members", "transfer"), ("transfer",), ("members", "joint"),
     ("joint", "transfer"),

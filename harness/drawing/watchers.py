@@ -20,13 +20,13 @@ DISTANCE_MAX = 300
 FUTURE_DISTANCE_MAX = 50
 ASK_PROGRESS_SHARE = 0.5
 ASK_FROM_NOW_SHARE = 0.25
-"""This share of streams asks for progress and begins at its creation. Only such a stream is
-certainly owed an answer."""
+"""The share of streams that ask for progress and begin at their creation. The checker `watch`
+requires an answer only on such a stream."""
 PAUSES_US = (2_000, 20_000, 200_000)
 """The pauses of a watcher that reads slowly, after each answer."""
 SLOW_HOLD = 3
-"""A watcher that reads slowly keeps a stream this many times as long. It needs the time to receive
-what has waited for it."""
+"""A watcher that reads slowly keeps a stream this many times as long, so that it still receives the
+events that have waited for it."""
 
 STARTS: tuple[tuple[Start, int], ...] = (
     ("resume", 50), ("now", 10), ("past", 20), ("future", 12), ("first", 8), ("compacted", 12)

@@ -113,8 +113,8 @@ def _revision(change: Change) -> int:
 class ArchivingClient:
     """A client that reads all members' change logs before it sends a compaction.
 
-    If the archive neither covers the revision to compact nor is far behind it, the compaction is
-    not sent, and the outcome is `fail`.
+    If the archive does not cover the revision to compact, and this revision is not far ahead, the
+    compaction is not sent, and the outcome is `fail`.
     """
 
     def __init__(

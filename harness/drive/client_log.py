@@ -19,7 +19,7 @@ FILE_BYTES_MAX = 10_000_000
 def client_log(file: Path) -> Iterator[None]:
     """Append the warnings and errors that are logged in this process to `file`.
 
-    The file is made by the first of them. Handlers that the caller has added stay.
+    The first of them creates the file. Log handlers that the caller has added are kept.
     """
     handler = RotatingFileHandler(file, maxBytes=FILE_BYTES_MAX, backupCount=1, delay=True)
     handler.setLevel(logging.WARNING)

@@ -116,7 +116,7 @@ class StoreDrive(Drive):
     async def _final(
         self, connections: Connections, processes: Iterator[int], draft: Draft, deadline: float
     ) -> None:
-        """Call `draft` at every running member. Repeat this until a call succeeds or time is over.
+        """Call `draft` at every running member, repeatedly until a member succeeds or time is over.
 
         At each member, the workload's `drain` function is called until it returns None or fails.
         """

@@ -27,7 +27,7 @@ def serving_members(record: RunRecord, faults: Sequence[FaultWindow]) -> tuple[s
 def excused_members(record: RunRecord, faults: Sequence[FaultWindow]) -> tuple[str, ...]:
     """The members that may stop serving, because their disks lost or changed durable data.
 
-    If they are no minority, all members may.
+    If these members are not a minority, all members may stop serving.
     """
     damaged = {member for window in faults if damages(window) for member in window.members}
     everyone = tuple(member.name for member in record.members)

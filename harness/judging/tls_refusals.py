@@ -16,7 +16,7 @@ TLS = "tls"
 
 
 def tls_verdict(record: RunRecord) -> Verdict | None:
-    """The verdict `tls`; None if the harness has not probed the members."""
+    """The verdict `tls`; None if the harness has not tested the members' TLS."""
     probes = record.tls_probes
     if not probes:
         return None

@@ -1,4 +1,4 @@
-"""Evidence that a fault had an effect on the system in the run in which it was injected.
+"""Finds out whether a fault that was injected had an effect on the system.
 
 A fault in force need not change anything: a partition may meet no frame, and a kill may hit a
 member that is dead already. A run with such faults tests less than its schedule describes.
@@ -43,7 +43,7 @@ def on_links(
 ) -> Effect:
     """Count changes on `links` from now on. Call this before the fault is injected.
 
-    `changed` says in the effect how frames and connections were changed.
+    `changed` is the word for the changes in the text of the effect, such as "delayed".
     """
     system = in_force.system
     if not isinstance(system, CountsLinkEffects):

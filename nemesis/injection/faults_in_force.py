@@ -97,7 +97,7 @@ class FaultsInForce:
         return undo
 
     def part(self, kind: Callable[[S, FaultsInForce], T], system: S) -> T:
-        """Return `kind(system, self)`, which faults share. Only the first call makes it."""
+        """Return the object `kind(system, self)`, which faults share. The first call makes it."""
         key = cast("type", kind)
         if key not in self._parts:
             self._parts[key] = kind(system, self)
@@ -216,7 +216,7 @@ class FaultsInForce:
                 self._conditions[member] = await self._act(member, now, required)
 
     async def _act(self, member: MemberName, now: Condition, required: Condition) -> Condition:
-        """Take one action on the way from `now` to `required`; returns the condition after it."""
+        """Take the first action that leads from `now` to `required`. Returns the new condition."""
         if required == "killed":
             await self._killable().kill(member)
             return "killed"

@@ -24,7 +24,7 @@ from splitbrain.nemesis.linux.strace import SYSTEM_CALLS, Calls
 
 
 class TracedMember:
-    """A fault of system calls on one member. The fault is in force when `begin` has returned."""
+    """A fault of system calls on one member, which is in force when `begin` has returned."""
 
     def __init__(
         self, fault: SyscallFault, member: MemberName, system: Traceable, in_force: FaultsInForce

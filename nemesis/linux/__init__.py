@@ -1,1 +1,1 @@
-"""How faults reach a running process of any program on Linux: tracing, signals, limits."""
+"""Means of Linux to affect a running process of any program: tracing, signals, limits, mounts."""

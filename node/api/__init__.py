@@ -1,1 +1,1 @@
-"""etcd's v3 services for clients, as handlers of values and as JSON over HTTP."""
+"""etcd's v3 services for clients: their handlers, and the carriers gRPC and JSON over HTTP."""

@@ -1,4 +1,4 @@
-"""How the structs of `splitbrain.node.messages` correspond to the messages in `proto/`."""
+"""Maps the structs of `splitbrain.node.messages` to the messages in `proto/`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """gRPC's health service, which load balancers and clients ask whether to use this member.
 
 As in etcd 3.5.1, the whole server (the empty service name) always serves, and no other service is
-known. `/health` of the HTTP port tells more about the member.
+known. `/health` of the HTTP port shows whether this member can serve requests.
 
 Source: grpc.health.v1; etcd 3.5.1, `server/etcdserver/api/v3rpc/grpc.go`.
 """

@@ -1,4 +1,4 @@
-"""How a member keeps the connections of gRPC alive. Source: etcd's --grpc-keepalive flags."""
+"""The times of pings on gRPC's connections. Source: etcd's --grpc-keepalive flags."""
 
 from __future__ import annotations
 

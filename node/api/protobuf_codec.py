@@ -1,7 +1,7 @@
 """Converts requests from protobuf and responses to protobuf.
 
 A decoder or an encoder is built once for each type, from the message's definition in `proto/` and
-the struct of the same name. The structs represent unions differently from protobuf, so separate
+the struct of the same name. The structs represent unions in another way than protobuf, so separate
 functions convert unions.
 
 Source: the protobuf encoding, as implemented by `google.protobuf`.

@@ -151,7 +151,7 @@ class Api:
         }
 
     def _stopping_with_the_disk(self, method: str, handle: Handler) -> Handler:
-        """Return `handle`, extended by two refusals.
+        """Return `handle`, extended by two conditions under which the request is refused.
 
         If the disk fails, the request is refused and the member stops. A request whose client
         requires a leader is refused while the member knows no leader.

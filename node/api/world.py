@@ -1,4 +1,4 @@
-"""The world of a member that also serves clients, with the network that this needs."""
+"""The interface to the world of a member that serves clients: its network also has client URLs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the permissions of a user cover the keys of a request.
+"""Decides whether the permissions of a user cover the keys of a request.
 
 Source: etcd 3.5.1, `server/auth/range_perm_cache.go`.
 """

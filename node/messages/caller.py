@@ -1,4 +1,4 @@
-"""What a request says about its client, apart from the request itself.
+"""The client of a request: how it sent the request, and how it identifies itself.
 
 The carrier of a request (HTTP/JSON, gRPC) sets `CALLER` for the task that handles the request. A
 request that the simulation hands to a handler directly has the default caller.

@@ -129,8 +129,8 @@ class LeaseTable:
         """Attach `key` to a lease, and detach it from its previous lease.
 
         With the `lease_id` 0 the key is only detached. A lease that does not exist is treated like
-        0. A put is refused if its lease does not exist, so this happens only while the table is
-        loaded, for old versions of a key.
+        0. This happens only while the table is loaded, for old versions of a key, because a put
+        with a missing lease is refused.
         """
         previous = self._lease_of.pop(key, 0)
         if previous:

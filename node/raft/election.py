@@ -148,10 +148,10 @@ def _answer_vote(raft: RaftState, request: Message, term: Term, *, granted: bool
 def learn_commit(raft: RaftState, message: Message) -> None:
     """Take the commit index from a rejected vote.
 
-    A leader may be removed, or become a learner, before the other voters know that its change is
-    committed. They then need votes in the former configuration. Members that are no voters any more
-    may reject them for ever, because their logs are longer. With the commit index, a candidate can
-    apply the change, and campaign in the new configuration.
+    A leader may be removed, or become a learner, before the other voters know that this change is
+    committed. These voters still need votes in the former configuration. Members that are no longer
+    voters may reject them forever, because the logs of these members are longer. With the commit
+    index, a candidate can apply the change, and campaign in the new configuration.
 
     Source: raft-rs, `maybe_commit_by_vote`.
     """

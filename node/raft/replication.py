@@ -1,4 +1,4 @@
-"""How a leader replicates its log and determines the commit index.
+"""Replicates the log of a leader, and determines the commit index.
 
 With `Config.merge_messages`, the leader does not send immediately. It records what is due, and the
 next Ready contains the messages. Therefore one APP contains all proposals between two Readies, and

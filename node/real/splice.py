@@ -15,7 +15,7 @@ from typing import cast
 from splitbrain.node.api.ports import Log
 
 PEER_PREFIX = "unix-abstract:"
-"""What grpcio puts before an abstract name."""
+"""The prefix with which grpcio writes an abstract name."""
 
 
 class _End(asyncio.Protocol):

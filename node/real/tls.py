@@ -87,7 +87,7 @@ class Tls:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._load_certificate(context)
         if self.settings.auto:
-            # The peer's certificate is of its own making, too, so no authority vouches for it.
+            # The peer has made its certificate itself, too, so no authority has signed it.
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         else:

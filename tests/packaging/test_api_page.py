@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import splitbrain
@@ -73,6 +75,21 @@ def test_a_signature_on_the_page_is_that_of_the_code(name: str) -> None:
         assert parameter in real
         if default and default != "...":
             assert real[parameter].default == ast.literal_eval(default), parameter
+
+
+VALUES = [
+    name for name, signature in ENTRIES.items()
+    if signature and ", …" not in signature and (
+        dataclasses.is_dataclass(one := getattr(splitbrain, name))
+        or (inspect.isclass(one) and issubclass(one, msgspec.Struct))
+    )
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_the_page_names_all_fields_of_a_value(name: str) -> None:
+    named = [parameter for parameter, _ in parameters(ENTRIES[name])]
+    assert named == [*inspect.signature(getattr(splitbrain, name)).parameters]
 
 
 @pytest.mark.parametrize("module", [*SUBPACKAGES])
