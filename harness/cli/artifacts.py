@@ -1,4 +1,4 @@
-"""`splitbrain artifacts`: writes what a CI system shows of runs."""
+"""`splitbrain artifacts`: writes the results of runs in the formats of CI systems."""
 
 from __future__ import annotations
 

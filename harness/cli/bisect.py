@@ -35,9 +35,8 @@ def command(
       splitbrain bisect --good v0.1.0 store/groups/mvcc-wrong-answer-a8f0.schedule
       splitbrain bisect --good 1a2b3c4 --bad main --times 10 --build "make" my.schedule
 
-    \b
-    Exit codes: 0 the commit was found, 254 bad arguments, or a commit is not what it was said
-    to be, 255 the harness failed.
+    \b Exit codes: 0 the commit was found, 254 bad arguments, or the good commit is bad or the bad
+    one is good, 255 the harness failed.
     """
     from splitbrain.harness.failures.bisection import bisect, replay_judge
 

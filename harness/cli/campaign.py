@@ -87,8 +87,8 @@ def command(
     twice; runs that were in progress are done again. Without --runs, --time and --finds, the
     campaign is one round.
 
-    With --scheduler, the workers are those of a cluster of Dask (extra `dask`). Runs of workers
-    that die are done by others.
+    With --scheduler, the workers are those of a cluster of Dask (extra `dask`). If a worker dies,
+    another one repeats its run.
 
     \b
     Examples:

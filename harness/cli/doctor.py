@@ -68,7 +68,7 @@ def command() -> int:
 
 
 def machine_rows() -> Iterator[tuple[str, bool, str]]:
-    """Rows of: what it is, whether it is there, a text."""
+    """Yield a row for each thing to look for: its name, whether it is there, a text."""
     linux = sys.platform == "linux"
     yield "Linux", linux, f"{platform.system()} {platform.release()}, {platform.machine()}"
     yield "Python", sys.version_info >= (3, 11), platform.python_version()

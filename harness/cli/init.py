@@ -27,8 +27,8 @@ testpaths = .
 def command(folder: Path) -> int:
     """Write the files of a test into FOLDER, by default the working directory.
 
-    The files are my_store.py (a system and a client), test_my_store.py, toy_store.py (a store of
-    70 lines) and pytest.ini. The test passes as it is. Replace the marked lines by those of your
+    The files are my_store.py (a system and a client), test_my_store.py, toy_store.py (a store of 70
+    lines) and pytest.ini. The test passes as it is. Replace the marked lines with those of your
     store. Existing files are not overwritten.
 
     The test needs pytest, which is installed with the extra `pytest`:

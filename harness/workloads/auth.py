@@ -54,10 +54,10 @@ class Auth:
     sent without a token, as another user or with a former password.
 
     With `nested` 0, no transaction contains another one, because etcd does not check the operations
-    of the inner transaction. With `txn_reads` 0, no transaction that writes contains a read: the
-    members of etcd before 3.7 that did not receive it do not check the permission of such a read.
-    With `same_start` 0, all permissions that begin at the same key end at the same key, because
-    etcd adds a second permission instead of changing the first one otherwise.
+    of the inner transaction. With `txn_reads` 0, no transaction that writes contains a read. In
+    etcd before 3.7, only the member that the client called checks the permission of such a read.
+    With `same_start` 0, all permissions that begin at the same key also end at the same key.
+    Otherwise etcd adds a second permission where it should change the first one.
 
     Users and roles are made, and authentication is enabled, before the load. After the faults,
     authentication is disabled, so that the members can be read.

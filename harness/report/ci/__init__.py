@@ -1,1 +1,1 @@
-"""What a CI system shows of runs: summary, test results, annotations, code quality."""
+"""The results of runs for CI systems: summary, test results, annotations, code quality."""

@@ -15,7 +15,8 @@ from splitbrain.harness.store.groups import Group, Groups
 from splitbrain.harness.store.run_row import RunRow
 
 RUNS_MAX = 5_000
-"""The runs that are not valid come first, and then the newest. The counts are those of all."""
+"""The maximal number of runs in the artifacts: first those that are not valid, then the newest. The
+counts include all runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,7 +130,7 @@ def _placed(
     names: Sequence[str], clients: int, moved: Sequence[Moved], noted: Sequence[Noted], *,
     left_out: int, heartbeats: int,
 ) -> SequenceDiagram:
-    """Give every event a row of its own, and every name a column."""
+    """Assign a separate row to every event, and a column to every name."""
     last_us = max([one.sent_us for one in moved] + [one.us for one in noted], default=0)
     events: list[tuple[int, int, int]] = []
     for place, sent in enumerate(moved):
