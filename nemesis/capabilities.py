@@ -307,6 +307,22 @@ class Maintainable(Protocol):
         ...
 
 
+@runtime_checkable
+class Upgradable(Protocol):
+    """A system whose members can be started with another program."""
+
+    def use_other_program(self, member: MemberName, *, other: bool) -> None:
+        """Let the next start of the member be with the other program, or the former one.
+
+        Raises FaultError if there is no other program.
+        """
+        ...
+
+    async def serves(self, member: MemberName) -> bool:
+        """Whether the member answers and knows a leader."""
+        ...
+
+
 class ListedMember(msgspec.Struct, frozen=True):
     """An entry of the member list of a cluster."""
 

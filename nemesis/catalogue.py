@@ -22,6 +22,7 @@ from splitbrain.nemesis.capabilities import (
     Resizable,
     Traceable,
     Transferable,
+    Upgradable,
 )
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.linux import mounts, strace, vdso
@@ -155,6 +156,12 @@ KINDS: dict[str, FaultKind] = {
             "operator",
             "an operator's actions: defragment, read a snapshot, move the leader, rolling restart",
             Maintainable, processes_only=True,
+        ),
+        FaultKind(
+            "upgrade",
+            "the members restart one by one with another release, and then with the former one "
+            "again; of etcd, --other-binary names it",
+            Upgradable, processes_only=True,
         ),
         FaultKind(
             "cpu", "members' processes run for only a part of the time", HasProcess,

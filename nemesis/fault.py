@@ -351,6 +351,17 @@ class OperatorAction(msgspec.Struct, frozen=True, tag_field="fault", tag="operat
     on: tuple[MemberName, ...] = ()
 
 
+class Upgrade(msgspec.Struct, frozen=True, tag_field="fault", tag="upgrade"):
+    """Restart members one after the other with the other program. Needs `Upgradable`.
+
+    Each member starts on the data of the former program. The upgrade runs in the background. At the
+    end of the fault, the members restart one after the other with the former program again.
+    """
+
+    target: Target = "all"
+    on: tuple[MemberName, ...] = ()
+
+
 class UserFault(msgspec.Struct, frozen=True, tag_field="fault", tag="user"):
     """A fault whose class a user has written; `splitbrain.nemesis.user_fault` describes it."""
 
@@ -408,7 +419,7 @@ Fault = (
     Kill | Pause | Partition | Latency | PacketLoss | Corruption | HalfOpen | SlowReceiver
     | PowerLoss | ClockJump | ClockDrift | DiskFault | BitRot | LostSectors | AtStep
     | SyscallFault | CpuStarvation | FewFiles | LittleMemory | BlockedLog | OperatorAction
-    | UserFault
+    | Upgrade | UserFault
     | MembershipChange | JointChange | LeaderTransfer
 )
 

@@ -49,6 +49,7 @@ from splitbrain.nemesis.process_drawing import (
     little_memory,
     operator_actions,
     syscall_faults,
+    upgrades,
 )
 from splitbrain.nemesis.storage_drawing import draw_storage_faults
 from splitbrain.nemesis.target import targets_for
@@ -323,6 +324,7 @@ DECKS: dict[str, Callable[[int], list[Variant]]] = {
     "files": few_files,
     "memory": little_memory,
     "log": blocked_logs,
+    "upgrade": upgrades,
 }
 
 

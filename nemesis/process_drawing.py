@@ -16,6 +16,7 @@ from splitbrain.nemesis.fault import (
     OperatorDo,
     SyscallFault,
     Target,
+    Upgrade,
 )
 
 _AREAS: tuple[DiskArea, ...] = ("log", "log", "log", "backend")
@@ -83,3 +84,9 @@ def little_memory(member_count: int) -> list[Variant]:
 
 def blocked_logs(member_count: int) -> list[Variant]:
     return [always(BlockedLog(target)) for target in weighted_targets(member_count)]
+
+
+def upgrades(member_count: int) -> list[Variant]:
+    """Upgrades of all members and, as in the middle of an upgrade, of some of them."""
+    some: tuple[Target, ...] = ("leader", "minority", "majority") if member_count > 1 else ()
+    return [always(Upgrade(target)) for target in ("all", "all", *some)]

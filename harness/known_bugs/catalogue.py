@@ -5,16 +5,18 @@ from __future__ import annotations
 import difflib
 import functools
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 
 import msgspec
 
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.known_bugs.known_bug import KnownBug, parse_version
+from splitbrain.harness.known_bugs.known_bug import KnownBug, Version, parse_version
 
 ALL = "all"
 FILES = {"etcd": "etcd.toml"}
+OTHER = "other "
+"""Begins the name of a second program of a store, in the versions of a run."""
 """The store, as in the versions of a run → the list of its known bugs."""
 
 
@@ -47,14 +49,21 @@ def check_ids(ids: Sequence[str]) -> None:
 def excused_bugs(ids: Sequence[str], versions: Mapping[str, str]) -> tuple[KnownBug, ...]:
     """The bugs that `ids` names and the tested version has.
 
-    `versions` are those of the run: the tested store, and its version. With the id `all`, these are
+    `versions` are those of the run: the tested store, and its version; also that of a second
+    program, if the run has one. With the id `all`, these are
     all listed bugs of the version. A store without a list, or a version that cannot be read, has no
     known bugs.
     """
     return tuple(
         bug
         for store in FILES
-        if (version := parse_version(versions.get(store, ""))) is not None
         for bug in _bugs_of(store)
-        if (ALL in ids or bug.id in ids) and bug.affects(version)
+        if (ALL in ids or bug.id in ids) and any(map(bug.affects, _versions(store, versions)))
     )
+
+
+def _versions(store: str, versions: Mapping[str, str]) -> Iterator[Version]:
+    for name in (store, OTHER + store):
+        version = parse_version(versions.get(name, ""))
+        if version is not None:
+            yield version

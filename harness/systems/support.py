@@ -85,6 +85,10 @@ def _refuse_unsupported_faults(schedule: Schedule) -> None:
             )
         if isinstance(one.fault, AtStep):
             _refuse_unsupported_step(schedule, one.fault)
+        if kind == "upgrade" and schedule.system == ETCD and not schedule.options.other_binary:
+            raise BadArguments(
+                "the fault upgrade needs the option --other-binary with the path of another release"
+            )
     if schedule.system == SIMULATED:
         return
     _refuse_network(schedule)

@@ -1,16 +1,18 @@
-"""The injector of an operator's actions, which run at the same time as load and other faults.
+"""Injectors of an operator's actions, which run at the same time as load and other faults.
 
-The import of this module registers its injector with `inject`.
+The import of this module registers its injectors with `inject`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from random import Random
+from typing import Protocol
 
-from splitbrain.nemesis.capabilities import Maintainable
-from splitbrain.nemesis.fault import MemberName, OperatorAction
+from splitbrain.nemesis.capabilities import Maintainable, Upgradable
+from splitbrain.nemesis.fault import MemberName, OperatorAction, Upgrade
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import Injected, inject, require, resolve_target
 
@@ -48,13 +50,54 @@ async def _maintain(
             await system.maintain(member, fault.do)
 
 
+@inject.register
+async def _upgrade(fault: Upgrade, in_force: FaultsInForce, random: Random) -> Injected:
+    """Begin the upgrade in the background. The Undo waits for it, and then undoes it."""
+    system: Upgradable = require(in_force, Upgradable)
+    members = await resolve_target(fault.target, in_force, random, fault.on)
+    for member in members:
+        system.use_other_program(member, other=False)  # raises if there is no other program
+    upgraded: dict[MemberName, None] = {}
+
+    def begin(member: MemberName) -> None:
+        system.use_other_program(member, other=True)
+        upgraded[member] = None
+
+    def end(member: MemberName) -> None:
+        system.use_other_program(member, other=False)
+        upgraded.pop(member)
+
+    action = asyncio.create_task(_restart_in_turn(members, system, in_force, begin))
+    effects: list[str] = []
+
+    async def heal() -> None:
+        await asyncio.wait([action])
+        effects.extend(f"upgraded {member}" for member in upgraded)
+        await _restart_in_turn(tuple(upgraded), system, in_force, end)
+
+    return Injected(
+        members, (), in_force.register(heal), lambda: ", ".join(effects), ends_with_undo=True
+    )
+
+
+class _Serving(Protocol):
+    """A system that says whether a member serves."""
+
+    async def serves(self, member: MemberName) -> bool: ...
+
+
 async def _restart_in_turn(
-    members: tuple[MemberName, ...], system: Maintainable, in_force: FaultsInForce
+    members: tuple[MemberName, ...], system: _Serving, in_force: FaultsInForce,
+    while_down: Callable[[MemberName], None] = lambda _: None,
 ) -> None:
-    """Restart one member after the other, each when the one before it serves again."""
+    """Restart one member after the other, each when the one before it serves again.
+
+    `while_down` is called with each member while it does not run.
+    """
     for member in members:
         with contextlib.suppress(Exception):  # `release_all` restarts a member that is down
             start = await in_force.stop_members("killed", (member,))
+            while_down(member)
             await start()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SERVES_TIMEOUT_S):
