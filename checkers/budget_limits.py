@@ -14,7 +14,7 @@ EXAMPLE = "p99=200ms,availability=99%,recovery=5s"
 
 
 class Limit(NamedTuple):
-    """One limit of a budget."""
+    """One limit of a budget, such as `p99.put=200ms`."""
 
     measure: str
     """p50 to p99.9 or max (of the latencies), availability, or recovery."""
@@ -22,7 +22,7 @@ class Limit(NamedTuple):
     """For a latency: the function of the operations, such as `put`. For availability: the kind of
     fault. Empty: all operations."""
     bound: float
-    """In nanoseconds. For availability: a share from 0 to 1."""
+    """The limit. In nanoseconds; for availability, a share from 0 to 1."""
 
     @property
     def percent(self) -> float:

@@ -39,9 +39,10 @@ class Evidence:
     excused: tuple[str, ...] = ()
     """The members that may stop serving because of a fault, such as one whose disk lost data."""
     stalls: Sequence[tuple[int, int]] = ()
-    """The periods (begin, end), in ns, in which the harness did not run although it was due."""
+    """The periods (begin, end), in ns, in which the harness was stalled: its process did not run
+    although it had work to do."""
     search_limit_s: float = 60.0
-    """A checker that searches returns `valid=None` after this time."""
+    """The time limit of each search, in s. A search that reaches it gives `valid=None`."""
     system: str = ""
     """The name of the system under test, for messages."""
     workload: str = ""
@@ -57,10 +58,10 @@ class Evidence:
     watch_progress_ms: int = 0
     """The interval in ms at which members notify idle watchers of their progress. 0: unknown."""
     lease_checkpoint_s: int = 0
-    """The interval in s at which a leader records how much time each longer lease has left, so that
-    the next leader continues from there. 0: the store does not, or it is unknown."""
+    """The interval in s at which a leader records the remaining time of each lease that is longer
+    than the interval. 0: the store makes no such records, or the interval is unknown."""
     lease_checkpoints_persist: bool = False
-    """Whether a member that restarts still knows these records."""
+    """Whether these records survive a restart of the member."""
     settings: Mapping[str, int | bool] = field(default_factory=dict)
     """The members' settings in the schedule, such as `backend_quota_bytes`."""
     log: Sequence[ForeignOperation] = ()

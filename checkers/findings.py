@@ -18,7 +18,7 @@ NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 
 
 def first_of_each_kind(anomalies: Iterable[Anomaly]) -> tuple[tuple[Anomaly, ...], dict[str, int]]:
-    """The first `ANOMALIES_MAX` anomalies of each kind, and the number of each kind."""
+    """Return the first `ANOMALIES_MAX` anomalies of each kind, and the number of each kind."""
     kinds = by_kind(anomalies)
     kept = tuple(one for group in kinds.values() for one in group[:ANOMALIES_MAX])
     return kept, {kind: len(group) for kind, group in kinds.items()}

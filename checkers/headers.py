@@ -1,4 +1,4 @@
-"""`headers`: each answer names the member that gave it, its cluster, and a term that fits.
+"""`headers`: each answer names its cluster and its member, and a member's terms do not decrease.
 
 The header of an answer contains the ids of the cluster and of the member, and the member's term.
 The rules are true of every correct cluster:
@@ -6,9 +6,9 @@ The rules are true of every correct cluster:
 - *One cluster.* All answers contain the same cluster id.
 - *One member.* A member id is in the answers of one member only. A member may change its id,
   because it can be removed and added again.
-- *Terms do not decrease.* If a member has answered with a term, it answers each later request that
-  must be recent with this term or a later one. Answers before and after a fault of the member are
-  not compared, because a member that restarts may have lost a term that it had not stored.
+- *Terms do not decrease.* After a member has answered with a term, it answers each later
+  linearizable request with this term or a later one. Answers before and after a fault of the member
+  are not compared, because a member that restarts may have lost a term that it had not stored.
 
 An id or term of 0 is unknown. Cost: n log n.
 
@@ -56,7 +56,7 @@ def check_headers(evidence: Evidence) -> Verdict:
 
 
 def _answered(history: History) -> Iterator[Answered]:
-    """The operations that a known member answered, in the order of their invocations."""
+    """Yield the operations that a known member answered, in the order of their invocations."""
     operations: list[Answered] = [*history.operations, *history.services]
     for op in sorted(operations, key=attrgetter("invoked")):
         if op.result is not None and op.node is not None and op.ret is not None:

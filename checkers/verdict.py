@@ -52,7 +52,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=False):
         return sum(self.count_of(kind) for kind in by_kind(self.anomalies))
 
     def count_of(self, kind: str) -> int:
-        """The number of anomalies of one kind, including those that are not in `anomalies`."""
+        """Return the number of anomalies of one kind, including those not in `anomalies`."""
         return self.kinds.get(kind) or sum(one.kind == kind for one in self.anomalies)
 
     @property
@@ -67,7 +67,7 @@ def not_applicable(checker: str, reason: str, counts: dict[str, Any] | None = No
 
 
 def by_kind(anomalies: Iterable[Anomaly]) -> dict[str, list[Anomaly]]:
-    """The anomalies of each kind. The kinds are in the order of their first anomalies."""
+    """Return the anomalies of each kind. The kinds are in the order of their first anomalies."""
     kinds: dict[str, list[Anomaly]] = {}
     for one in anomalies:
         kinds.setdefault(one.kind, []).append(one)
@@ -75,10 +75,10 @@ def by_kind(anomalies: Iterable[Anomaly]) -> dict[str, list[Anomaly]]:
 
 
 def grouped(verdict: Verdict) -> Verdict:
-    """`verdict` with its anomalies grouped by kind, and with the number of each kind.
+    """Return `verdict` with its anomalies grouped by kind, and with the number of each kind.
 
-    Otherwise a frequent kind of anomaly could hide the others. At most `KEPT_OF_A_KIND_MAX`
-    anomalies of a kind are kept.
+    At most `KEPT_OF_A_KIND_MAX` anomalies of a kind are kept. Otherwise a frequent kind could hide
+    the others.
     """
     kinds = by_kind(verdict.anomalies)
     return msgspec.structs.replace(

@@ -1,7 +1,7 @@
 """The operations of a v3 store's auth service in a history.
 
-A request that needs a user contains the `token` that was sent with it, "" for none. The answers to
-`Authenticate` show to which user a token belongs. A permission covers the key `key`, or the keys
+A request that needs a user contains the `token` that was sent with it ("": no token). The answers
+to `Authenticate` show to which user a token belongs. A permission covers the key `key`, or the keys
 from `key` up to, not including, `range_end`.
 
 Source: etcd's `rpc.proto` (Auth service) and `auth.proto`.

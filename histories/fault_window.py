@@ -27,11 +27,14 @@ class FaultWindow:
     failed: str = ""
     """The reason why the fault could not be injected or healed, or ""."""
     effect: str | None = None
-    """What the fault has changed; "" if it has changed nothing, None if that is unknown."""
+    """What the fault changed, in words; "" if it changed nothing, None if that is unknown."""
 
 
 def fault_windows(events: Iterable[Event]) -> list[FaultWindow]:
-    """The faults among `events`, in the order in which they began. Skips events of clients."""
+    """Return the faults among `events`, in the order in which they began.
+
+    Events of clients are skipped.
+    """
     decoder = msgspec.json.Decoder(FaultEvent)
     windows: dict[int, FaultWindow] = {}
     in_force: set[int] = set()

@@ -58,7 +58,7 @@ class History:
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> History:
-        """The history of `events`. Raises HistoryError if the events do not pair up."""
+        """Return the history of `events`. Raises HistoryError if the events do not pair up."""
         ordered = tuple(events)
         operations, services = pair_events(ordered)
         return cls(ordered, tuple(operations), tuple(fault_windows(ordered)), tuple(services))

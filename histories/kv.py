@@ -6,8 +6,8 @@ byte becomes `\\xff` or the like (`backslashreplace`), because JSON cannot conta
 surrogates. Revisions, versions and leases are integers; 0 means "not given", as in etcd's
 protobuf.
 
-A request contains the `token` of authentication that was sent with it, "" for none
-(`histories/auth.py`). The requests inside a transaction have no token of their own.
+A request contains the authentication token that was sent with it (`token`; "": no token; see
+`histories/auth.py`). The requests inside a transaction have no token of their own.
 
 The garbage collector need not track these values (`gc=False`), because they cannot form a
 reference cycle.

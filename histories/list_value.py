@@ -11,21 +11,21 @@ BAR = "|"
 
 
 def fresh(elements: list[str]) -> str:
-    """The value of a list that contains only `elements`, all of them appended by one put."""
+    """Return the value of a list that contains only `elements`, all of them appended by one put."""
     return " ".join([BAR, *elements])
 
 
 def extended(before: str, added: str) -> str:
-    """The list `before` followed by the elements of `added`, which is a result of `fresh`."""
+    """Return the list `before` followed by the elements of `added`, a result of `fresh`."""
     return " ".join([*elements_of(before), added])
 
 
 def elements_of(value: str) -> tuple[str, ...]:
-    """All elements of the list, in order."""
+    """Return all elements of the list, in order."""
     return tuple(one for one in value.split() if one != BAR)
 
 
 def added_by(value: str) -> tuple[str, ...]:
-    """The elements of the list that its last put appended."""
+    """Return the elements of the list that its last put appended."""
     before, bar, after = value.partition(BAR)
     return tuple((after if bar else before).split())

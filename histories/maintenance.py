@@ -26,7 +26,7 @@ class AlarmList(
 class AlarmDisarm(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="alarm_disarm"
 ):
-    """Clears the alarm NOSPACE of a member. With the `member` 0, it has no effect."""
+    """Clears the alarm NOSPACE of a member. The member 0 is no member, so nothing is cleared."""
 
     member: int = 0
 
@@ -62,7 +62,7 @@ class AlarmDisarmResult(
 class DefragmentResult(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="defragment"
 ):
-    """The header of etcd's answer is empty."""
+    """The answer to a `Defragment`. Its header is empty, as in etcd."""
 
     header: Header = Header()
 
@@ -70,7 +70,10 @@ class DefragmentResult(
 class MemberSizeResult(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="member_size"
 ):
-    """`size_bytes` is the size of the file, and `in_use_bytes` the part of it that is used."""
+    """The answer to a `MemberSize`, in bytes.
+
+    `size_bytes` is the size of the backend's file, and `in_use_bytes` the part of it that is used.
+    """
 
     header: Header = Header()
     size_bytes: int = 0

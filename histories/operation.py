@@ -20,7 +20,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
 
     `invoked` and `returned` are indexes of events. `call` and `ret` are the times of these events
     in ns since the start of the run. If an operation ended in `info`, its `ret` is None, because it
-    may take effect at any later time. If an operation has no completion (because the harness died),
+    may take effect at any later time. If an operation has no completion because the harness died,
     its outcome is `info`, and both `returned` and `ret` are None.
     """
 

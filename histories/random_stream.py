@@ -13,11 +13,11 @@ import random
 
 
 def subseed(seed: int, *path: str | int) -> int:
-    """A 64-bit seed for the consumer named by `path`."""
+    """Return a 64-bit seed for the consumer named by `path`."""
     name = "\x1f".join([str(seed), *(str(part) for part in path)])
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
 
 
 def stream(seed: int, *path: str | int) -> random.Random:
-    """The random generator of the consumer named by `path`."""
+    """Return the random generator of the consumer named by `path`."""
     return random.Random(subseed(seed, *path))

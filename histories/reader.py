@@ -27,7 +27,7 @@ NULL = msgspec.Raw(b"null")
 
 
 def read_events(path: Path) -> Iterator[Event]:
-    """The events of `path` one by one; a last line that a crash cut short is dropped.
+    """Yield the events of `path` one by one; a last line that a crash cut short is dropped.
 
     Raises HistoryError with the line that is not an event.
     """
@@ -104,7 +104,7 @@ _Line = _Invoke | _Ok | _Fail | _Info
 
 
 class UnusualLine(Exception):
-    """A line that the fast reader does not support, or that is invalid."""
+    """A line is invalid, or the fast reader does not support it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ class _BlockReader:
 
 
 _PENDING = Operation(-1, "", None, "info", Range(""), None, None, -1, None, 0, None)
-"""Takes the place of an operation until its completion is read."""
+"""Stands in the list for an operation whose completion is not read yet."""
 
 
 def _event(line: _Line) -> Event:

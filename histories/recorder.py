@@ -53,7 +53,7 @@ class Recorder:
         self.origin_ns = clock_ns()
 
     def now(self) -> int:
-        """The time in ns since the recorder was created."""
+        """Return the time in ns since the recorder was created."""
         return self._clock_ns() - self.origin_ns
 
     def invoke(self, process: int, f: str, request: AnyRequest | Plain, node: str) -> int:

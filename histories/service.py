@@ -66,12 +66,12 @@ def changes_store(request: AnyRequest) -> bool:
 
 
 def token_of(request: AnyRequest) -> str:
-    """The token of authentication that is sent with `request`, "" for none."""
+    """Return the authentication token that is sent with `request`; "" if there is none."""
     return getattr(request, "token", "")
 
 
 def with_token(request: AnyRequest, token: str) -> AnyRequest:
-    """`request`, sent with `token`. A request that cannot contain a token is not changed."""
+    """Return `request` with `token`. A request that cannot contain a token is not changed."""
     if not token or not hasattr(request, "token"):
         return request
     changed: AnyRequest = msgspec.structs.replace(request, token=token)
@@ -79,5 +79,5 @@ def with_token(request: AnyRequest, token: str) -> AnyRequest:
 
 
 def makes_keys(request: AnyRequest) -> bool:
-    """Whether the store writes or deletes keys for `request`, a request of locks or elections."""
+    """Whether the store itself puts or deletes keys for `request`, as for locks and elections."""
     return isinstance(request, LockRequest) and not isinstance(request, Leader)

@@ -23,7 +23,7 @@ class _Line(MemberState, frozen=True, omit_defaults=True):
 
 
 def members_path(history: Path) -> Path:
-    """The path of the sidecar file of the history `history`."""
+    """Return the path of the sidecar file of the history `history`."""
     stem = history.name.removesuffix(".jsonl")
     return history.with_name(f"{stem}.members.jsonl")
 
@@ -46,7 +46,7 @@ def write_members(history: Path, members: Sequence[MemberState]) -> None:
 
 
 def read_members(history: Path) -> tuple[MemberState, ...]:
-    """The states in the sidecar file of `history`, or () if there is no such file.
+    """Return the states in the sidecar file of `history`, or () if there is no such file.
 
     Raises HistoryError for a line that is not valid.
     """

@@ -71,7 +71,7 @@ class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def read_trace(path: Path) -> Iterator[TraceEvent]:
-    """The events of one member's trace, in the order of the file.
+    """Yield the events of one member's trace, in the order of the file.
 
     A last line that a kill cut short is dropped. Raises HistoryError for a line that is not a trace
     event.

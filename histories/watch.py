@@ -101,8 +101,8 @@ class Progress(
 ):
     """The member reports that it has sent all events up to `revision`.
 
-    With `whole`, the report is one for all watches on the connection, as the answer to a progress
-    request is. It is then recorded for each of them.
+    With `whole`, the member sent one report for all watches on the connection, as it does to answer
+    a progress request. The report is then recorded once for each of these watches.
     """
 
     time: int
@@ -221,7 +221,7 @@ def write_streams(path: Path, lines: Iterable[Line]) -> None:
 
 
 def read_streams(path: Path) -> tuple[WatchStream, ...]:
-    """The streams in the file `path`, in the order of their numbers.
+    """Return the streams in the file `path`, in the order of their numbers.
 
     Returns () if there is no such file, because most runs have no watchers. A last line that a
     crash cut short is dropped. Raises HistoryError with the line that is invalid.

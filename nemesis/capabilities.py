@@ -35,9 +35,10 @@ class LinkState(msgspec.Struct, frozen=True):
     `lost_percent` of the packets are lost and sent again by TCP, so they arrive late. In
     `corrupt_percent` of the packets, one bit is flipped, and no checksum of the network shows it.
 
-    With `half_open`, the connections between the two members that exist when the state begins are
-    lost at the source: its end is reset, and the end of the target stays open without notice. What
-    the target sends over it is discarded. When the state ends, the target's ends are reset too.
+    With `half_open`, the source loses the connections between the two members that exist when the
+    state begins. The source's ends are reset. The target's ends stay open, so the target notices
+    nothing, and the bytes that it sends are discarded. When the state ends, the target's ends are
+    reset, too.
     """
 
     open: bool = True
@@ -273,7 +274,7 @@ class HasProcess(Protocol):
     """A system whose members are processes of this machine."""
 
     def pid(self, member: MemberName) -> int | None:
-        """The process id of the member; None if the member does not run."""
+        """Return the process id of the member, or None if the member does not run."""
         ...
 
 
@@ -282,7 +283,7 @@ class LogBlockable(Protocol):
     """A system whose members write their logs into pipes."""
 
     def block_log(self, member: MemberName) -> None:
-        """Read no more from the pipe of the member, and let it be full."""
+        """Stop reading the pipe of the member's log, and fill the pipe."""
         ...
 
     def unblock_log(self, member: MemberName) -> None:
@@ -299,7 +300,10 @@ class Maintainable(Protocol):
     """A system whose members an operator can maintain while they run."""
 
     async def maintain(self, member: MemberName, action: OperatorDo) -> None:
-        """Execute `action`, which is never `restart`, at the member. Raises if it is refused."""
+        """Execute `action`, which is never `restart`, at the member.
+
+        Raises an error if the member refuses the action.
+        """
         ...
 
     async def serves(self, member: MemberName) -> bool:
@@ -346,18 +350,27 @@ class Resizable(Protocol):
         """Read the member list, linearizably or as the member `at` knows it."""
         ...
 
-    async def add_member(self, at: MemberName, member: MemberName, *, learner: bool) -> None: ...
+    async def add_member(self, at: MemberName, member: MemberName, *, learner: bool) -> None:
+        """Add a member in the place `member`, as a learner if `learner` is true."""
+        ...
 
-    async def remove_member(self, at: MemberName, listed: ListedMember) -> None: ...
+    async def remove_member(self, at: MemberName, listed: ListedMember) -> None:
+        """Remove the member `listed` from the cluster."""
+        ...
 
-    async def promote_member(self, at: MemberName, listed: ListedMember) -> None: ...
+    async def promote_member(self, at: MemberName, listed: ListedMember) -> None:
+        """Make the learner `listed` a voter."""
+        ...
 
     async def update_member(self, at: MemberName, member: MemberName, listed: ListedMember) -> None:
         """Set the peer URLs of the member to the same URLs: a change without an effect."""
         ...
 
     async def clear_member(self, member: MemberName) -> None:
-        """Delete the data of a member that does not run. No other method starts it from now on."""
+        """Delete the data of a member that does not run.
+
+        Until `fill_member` is called, no other method starts the member.
+        """
         ...
 
     async def fill_member(self, member: MemberName, *, start: bool) -> None:
@@ -416,10 +429,10 @@ class Transferable(Protocol):
 
 @runtime_checkable
 class HasMoments(Protocol):
-    """A system that shows events of its members, such as elections. Faults can wait for them."""
+    """A system that counts events of its members, such as elections. Faults can wait for events."""
 
     def occurrences(self, event: MomentEvent) -> int | None:
-        """How often the event has happened so far on all members; None if that is unknown."""
+        """Return how often the event has happened so far on all members; None if unknown."""
         ...
 
 
@@ -428,7 +441,7 @@ class Traceable(HasProcess, Protocol):
     """A system whose members are processes of this machine, and whose files can be listed."""
 
     def files(self, member: MemberName, area: DiskArea, pattern: str = "") -> Sequence[Path]:
-        """The existing files of the member in `area`.
+        """Return the existing files of the member in `area`.
 
         With `pattern`, the files in the data folder that match it, in any area. Raises FaultError
         if the store of the member has no such area.

@@ -41,12 +41,13 @@ def _nothing() -> str:
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """A kind of fault: its name, one line of description, and what it needs of a system."""
+    """A kind of fault: its name, a description in one line, and its requirements."""
 
     name: str
     description: str
     needs: type | tuple[type, ...]
-    """The protocol that a system must have to support the kind. Of a tuple, one is enough."""
+    """The protocol that a system must have to support the kind. If this is a tuple, one of its
+    protocols is sufficient."""
     needs_failpoints: bool = False
     """True if real processes support the kind only with failpoints; "all" does not include it."""
     processes_only: bool = False
@@ -59,7 +60,8 @@ class FaultKind:
     "all" does not include a kind that requires something.
     """
     missing: Callable[[], str] = _nothing
-    """Returns why this machine cannot inject the kind into real processes; "" if it can."""
+    """A function that returns why this machine cannot inject the kind into real processes; "" if it
+    can."""
 
     @property
     def common(self) -> bool:
@@ -70,7 +72,7 @@ class FaultKind:
 
     @property
     def protocols(self) -> str:
-        """The names of the protocols, one of which a system needs."""
+        """The names of the protocols of which the system must have one."""
         needs = self.needs if isinstance(self.needs, tuple) else (self.needs,)
         return " or ".join(protocol.__name__ for protocol in needs)
 
@@ -184,7 +186,7 @@ KINDS: dict[str, FaultKind] = {
 
 
 def parse_kinds(text: str) -> tuple[str, ...]:
-    """The kinds of faults in `text`, which is a list such as "kill,pause", or "all" or "none".
+    """Return the kinds of faults in `text`: a list such as "kill,pause", or "all" or "none".
 
     Raises FaultError for a name that is not a kind of fault.
     """
@@ -208,7 +210,7 @@ def check_known(names: Sequence[str]) -> None:
 
 
 def supported_kinds(system: object) -> frozenset[str]:
-    """The names of the kinds that `system` supports, by the protocols that it has."""
+    """Return the names of the kinds that `system` supports, by the protocols that it has."""
     return frozenset(kind.name for kind in KINDS.values() if isinstance(system, kind.needs))
 
 

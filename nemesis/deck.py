@@ -1,4 +1,4 @@
-"""A deck is a list of variants of a kind of fault. The faults of a run are drawn from it."""
+"""Decks: the variants of one kind of fault, from which the faults of a run are drawn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from splitbrain.nemesis.target import targets_for
 Variant = Callable[[Random], Fault]
 """One variant of a fault in a deck. A call returns a fault, whose numbers it draws."""
 
-# How many variants of a deck have each target. The leader has the most, because most errors
+# The number of variants of a deck for each target. The leader has the most, because most errors
 # of a protocol are there. A fault on all members is rare, because few operations complete then.
 _TARGET_WEIGHTS: dict[Target, int] = {
     "leader": 3, "any": 2, "follower": 2, "minority": 1, "majority": 1, "all": 1,
@@ -19,10 +19,10 @@ _TARGET_WEIGHTS: dict[Target, int] = {
 
 
 def weighted_targets(member_count: int) -> list[Target]:
-    """The targets in a cluster of `member_count` members, each as often as its weight."""
+    """Return the targets in a cluster of `member_count` members, each as often as its weight."""
     return [target for target in targets_for(member_count) for _ in range(_TARGET_WEIGHTS[target])]
 
 
 def always(fault: Fault) -> Variant:
-    """A variant that always returns `fault`."""
+    """Return a variant that always returns `fault`."""
     return lambda _: fault

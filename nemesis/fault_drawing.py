@@ -125,7 +125,7 @@ def draw_faults(
 def _user_faults(
     path: str, random: Random, duration_ms: int, members: Sequence[str], tempo: Tempo
 ) -> Iterable[ScheduledFault]:
-    """The faults of the user's class at `path`, or those that the function at `path` returns."""
+    """Return the faults of the user's class or function at `path`."""
     found = load(path)
     if not isinstance(found, type):
         return scheduled_by(path, found, random, duration_ms, members)
@@ -138,7 +138,7 @@ def _user_faults(
 def _time_line(
     deck: Sequence[Variant], random: Random, duration_ms: int, tempo: Tempo
 ) -> Iterator[ScheduledFault]:
-    """The faults of one kind, one after the other. The gap before the first one is short."""
+    """Yield the faults of one kind, one after the other, with a short gap before the first."""
     tail_begin_ms = duration_ms - tempo.tail_ms
     variants = _shuffled_variants(deck, random)
     now_ms = random.randint(tempo.gap_ms[0] // 3, max(tempo.gap_ms[1] // 2, tempo.gap_ms[0] // 3))
@@ -150,10 +150,10 @@ def _time_line(
 
 
 def _shuffled_variants(deck: Sequence[Variant], random: Random) -> Iterator[Variant]:
-    """The variants of `deck` in random order, without end; the deck is shuffled anew each time.
+    """Yield the variants of `deck` in random order, without end.
 
-    The first or the second variant hits the leader, so that even a short run tests the leader,
-    where most errors of a protocol are.
+    The deck is shuffled again each time that it is used up. The first or the second variant hits
+    the leader, so that even a short run tests the leader, where most errors of a protocol are.
     """
     order = random.sample(deck, len(deck))
     place = next((place for place, variant in enumerate(order) if _hits_leader(variant)), 0)
@@ -248,7 +248,7 @@ def _clock_drifts(member_count: int) -> list[Variant]:
 
 
 def _disk_faults(member_count: int) -> list[Variant]:
-    """The disk faults that a correct store survives on any number of members."""
+    """Return the disk faults that a correct store survives on any number of members."""
 
     def draw(target: Target) -> Variant:
         return lambda random: random.choice((
@@ -268,7 +268,10 @@ _STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "crash", "power", "pause", "is
 
 
 def _step_deck(steps: Collection[str], *, snapshots: bool) -> Callable[[int], list[Variant]]:
-    """The deck of faults on one member just before or after a step of `steps`."""
+    """Return a function that makes the deck of faults at a step of `steps`, for a member count.
+
+    Each fault hits one member just before or after the step.
+    """
 
     def deck(member_count: int) -> list[Variant]:
         leading = [name for name in _LEADER_STEPS if name in steps]

@@ -18,7 +18,7 @@ CONTENDED_PERCENT = 30
 
 
 def membership_changes(member_count: int) -> list[Variant]:
-    """The deck of changes after which a majority of the members is still in its places."""
+    """Return the deck of changes after which a majority of the members is still in its places."""
 
     def draw(target: Target) -> Variant:
         return lambda random: _membership_change(target, random)

@@ -18,13 +18,13 @@ _OPERATIONS = (1, 20, 100)
 
 
 def parse_aims(text: str) -> tuple[MomentEvent, ...]:
-    """The events in `text`, such as "election,fault". Raises FaultError for another name."""
+    """Return the events in `text`, such as "election,fault". Raises FaultError for another name."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     return checked_aims([] if names == ["none"] else names)
 
 
 def checked_aims(names: Sequence[str]) -> tuple[MomentEvent, ...]:
-    """`names` as events. Raises FaultError for a name that is no event."""
+    """Return `names` as events. Raises FaultError for a name that is not an event."""
     for name in names:
         if name not in MOMENT_EVENTS:
             raise FaultError(
@@ -37,10 +37,10 @@ def checked_aims(names: Sequence[str]) -> tuple[MomentEvent, ...]:
 def aimed(
     faults: Sequence[ScheduledFault], aims: Sequence[MomentEvent], random: Random
 ) -> Iterator[ScheduledFault]:
-    """Let some of `faults` wait for a moment of one of `aims`.
+    """Make some of `faults` wait for a moment of one of the events `aims`.
 
-    Faults at a step have a moment already. A fault waits only for other kinds of faults, and only
-    if the schedule has some.
+    Faults at a step of the write path have a moment already. A fault waits only for other kinds of
+    faults, and only if the schedule has some.
     """
     for one in faults:
         kind = _kind(one)

@@ -94,7 +94,7 @@ class Nemesis:
     async def heal_all(self, healed: Callable[[], None] = lambda: None) -> None:
         """Heal all faults in force: open all links, resume and restart members.
 
-        Then call `healed`, if removed members must still be added again, and add them.
+        Then call `healed` if removed members must still be added again, and add them.
 
         This method may be called in any state and several times, after `run` has ended or was
         cancelled. It tries every member and link, and raises the first error at the end.
@@ -117,7 +117,7 @@ class Nemesis:
         self._injected.clear()
 
     def current(self) -> tuple[CurrentFault, ...]:
-        """The faults in force at this time, in the order of the schedule."""
+        """Return the faults in force at this time, in the order of the schedule."""
         return tuple(
             CurrentFault(
                 number=number,
@@ -172,7 +172,7 @@ class Nemesis:
         return await armed.inject_when_reached()
 
     def _end_ms(self, scheduled: ScheduledFault) -> float:
-        """The time to heal a fault that has begun, in ms since the load began.
+        """Return the time to heal a fault that has begun, in ms since the load began.
 
         A fault at a step or at a moment lasts its scheduled duration from now, when the step or the
         moment was reached. A fault with the action `sleep` has no end, because its step may be
@@ -210,7 +210,7 @@ class Nemesis:
 
 
     def _effect(self, number: int) -> str | None:
-        """A text that says what the fault has changed; "" if nothing, None if that is unknown."""
+        """Return what the fault has changed, as text; "" if nothing, None if that is unknown."""
         injected = self._injected.get(number)
         if injected is not None:
             return injected.effect()
@@ -219,7 +219,7 @@ class Nemesis:
 
 
 def name_of(fault: object) -> str:
-    """The name of a fault in a history: its tag, or the name of the user's class."""
+    """Return the name of a fault in a history: its tag, or the name of the user's class."""
     if isinstance(fault, UserFault):
         return fault.path.rpartition(":")[2]
     config = getattr(fault, "__struct_config__", None)

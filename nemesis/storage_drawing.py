@@ -1,4 +1,4 @@
-"""Draws the storage faults of a run: what disks do to data that they have reported as durable.
+"""Draws the storage faults of a run, which change or lose data that disks reported as durable.
 
 Raft needs a majority whose disks keep the data that they report as durable. Therefore the faults of
 a run hit a fixed minority of the members, and one area of the disk of each. Two areas of one disk
@@ -39,7 +39,7 @@ RARELY_WRITTEN: tuple[DiskArea, ...] = ("snapshots", "starts")
 def draw_storage_faults(
     members: Sequence[MemberName], random: Random, duration_ms: int, tempo: Tempo
 ) -> Iterator[ScheduledFault]:
-    """The storage faults of a run. A cluster without a minority has none."""
+    """Yield the storage faults of a run. A cluster without a minority has none."""
     minority = (len(members) - 1) // 2
     if not minority:
         return
@@ -51,7 +51,7 @@ def draw_storage_faults(
 def _time_line(
     victim: MemberName, area: DiskArea, random: Random, duration_ms: int, tempo: Tempo
 ) -> Iterator[ScheduledFault]:
-    """The faults of one member, one after the other. The gap before the first one is short."""
+    """Yield the faults of one member, one after the other, with a short gap before the first."""
     tail_begin_ms = duration_ms - tempo.tail_ms
     now_ms = random.randint(tempo.gap_ms[0] // 3, max(tempo.gap_ms[1] // 2, tempo.gap_ms[0] // 3))
     while now_ms + max(tempo.hold_ms[0], SHORTEST_MS) <= tail_begin_ms:
@@ -69,7 +69,7 @@ def _loss_and_outage(
     fault = random.choice(draws)(victim, area, random)
     middle_ms = (begin_ms + end_ms) // 2
     outage_ms = random.randint(begin_ms + 1, middle_ms)
-    # A disk that lies must lose its power while it does.
+    # Syncs that lie have an effect only if the power is lost during the fault.
     healed_ms = outage_ms + 1 if isinstance(fault, DiskFault) else begin_ms + 1
     yield ScheduledFault(begin_ms, healed_ms, fault, random.getrandbits(48))
     outage: Fault = PowerLoss("any", on=(victim,))

@@ -14,7 +14,7 @@ from splitbrain.nemesis.fault import TARGETS, MemberName, Target
 def choose_targets(
     target: Target, members: Sequence[MemberName], leader: MemberName | None, random: Random
 ) -> tuple[MemberName, ...]:
-    """The members that `target` selects, in the order of `members`.
+    """Return the members that `target` selects, in the order of `members`.
 
     If no leader is known, "leader" and "follower" select any one member. In a cluster of one,
     "follower" selects the only member. "minority" selects at least one member and fewer than half
@@ -45,7 +45,7 @@ def needs_leader(target: Target) -> bool:
 
 
 def targets_for(member_count: int) -> tuple[Target, ...]:
-    """The targets to draw from in a cluster of `member_count` members.
+    """Return the targets that can be drawn in a cluster of `member_count` members.
 
     A target is left out if it selects no member in such a cluster, or the same members as another
     target.
@@ -58,11 +58,11 @@ def targets_for(member_count: int) -> tuple[Target, ...]:
 
 
 def minority_size_max(member_count: int) -> int:
-    """The largest number of members that is fewer than half."""
+    """Return the largest number of members that is fewer than half."""
     return (member_count - 1) // 2
 
 
 def _sample(members: Sequence[MemberName], size: int, random: Random) -> tuple[MemberName, ...]:
-    """`size` of `members` at random, in the order of `members`."""
+    """Return `size` of `members`, drawn at random, in the order of `members`."""
     places = sorted(random.sample(range(len(members)), size))
     return tuple(members[place] for place in places)

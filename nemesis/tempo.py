@@ -1,4 +1,4 @@
-"""How often faults begin in a run, and how long they last."""
+"""Tempo: how often faults begin in a run, and how long they last."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GAP_EXPONENT = 1.5
 
 
 def tempo_for(duration_ms: int, pace: float = 1.0) -> Tempo:
-    """The tempo for a load of `duration_ms`, with `pace` times as many faults as usual.
+    """Return the tempo for a load of `duration_ms`, with `pace` times as many faults as usual.
 
     A load of a minute or more has the tempo `LONG`. In a shorter load, faults and gaps are shorter,
     so that a load of 30 s still has several faults of each kind. With `pace` 1 and a load of at

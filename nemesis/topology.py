@@ -26,7 +26,7 @@ def cut_links(
     chosen: Collection[MemberName],
     random: Random,
 ) -> tuple[Link, ...]:
-    """The links that `shape` cuts; `chosen` are the members that the fault's target selects.
+    """Return the links that `shape` cuts; `chosen` are the members that the fault's target selects.
 
     - isolate, isolate_leader: the links between each chosen member and all others.
     - halves: the links between the largest minority and the rest. In a cluster of two, the links
@@ -95,7 +95,7 @@ def ring(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:
 def links_touching(
     members: Sequence[MemberName], chosen: Collection[MemberName]
 ) -> tuple[Link, ...]:
-    """Every link to or from one of `chosen`."""
+    """Return every link to or from one of `chosen`."""
     return _links_where(members, lambda a, b: a in chosen or b in chosen)
 
 

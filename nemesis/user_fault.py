@@ -37,9 +37,10 @@ def is_user_kind(name: str) -> bool:
 
 
 def load(path: str) -> Any:
-    """The class or function at `path`. Raises FaultError if there is none, or if it is no fault.
+    """Return the class or function at `path`.
 
-    The module may also be in the working directory.
+    The module may also be in the working directory. Raises FaultError if there is no such object,
+    or if it is not a fault.
     """
     module_name, _, name = path.partition(":")
     here = str(Path.cwd())
@@ -60,7 +61,7 @@ def load(path: str) -> Any:
 
 
 def load_class(path: str) -> type:
-    """The class at `path`. Raises FaultError if there is no class."""
+    """Return the class at `path`. Raises FaultError if there is no class."""
     found = load(path)
     if not isinstance(found, type):
         raise FaultError(f"the fault {path} is a function; expected a class")
@@ -68,13 +69,19 @@ def load_class(path: str) -> type:
 
 
 def make(fault: UserFault) -> Any:
-    """An object of the fault's class. Raises FaultError if its constructor refuses the fields."""
+    """Return an object of the fault's class.
+
+    Raises FaultError if its constructor refuses the fields.
+    """
     kind = load_class(fault.path)
     return _called(f"the fault {fault.path} refuses its fields", lambda: kind(**fault.fields))
 
 
 def targets_of(kind: type, drawn_by_default: Sequence[Target]) -> Sequence[Target]:
-    """The targets from which one is drawn. Raises FaultError for one that does not exist."""
+    """Return the targets of the class `kind`, from which one is drawn.
+
+    Raises FaultError for a target that does not exist.
+    """
     targets = tuple(getattr(kind, "targets", drawn_by_default))
     unknown = [one for one in targets if one not in TARGETS]
     if unknown or not targets:
@@ -85,7 +92,7 @@ def targets_of(kind: type, drawn_by_default: Sequence[Target]) -> Sequence[Targe
 
 
 def drawn(path: str, kind: type, target: Target) -> Callable[[Random], UserFault]:
-    """A function that draws a fault of the class `kind` at `path`."""
+    """Return a function that draws a fault of the class `kind` at `path`."""
     draw: Callable[[Random], object] = getattr(kind, "draw", lambda _: {})
 
     def draw_fault(random: Random) -> UserFault:
@@ -101,7 +108,7 @@ def scheduled_by(
     path: str, function: Callable[..., Any], random: Random, duration_ms: int,
     members: Sequence[str],
 ) -> tuple[ScheduledFault, ...]:
-    """The faults that the user's function at `path` returns for a run."""
+    """Return the faults that the user's function at `path` returns for a run."""
     def all_of_them() -> tuple[object, ...]:
         found = function(random, duration_ms, tuple(members))
         return tuple(found) if isinstance(found, Iterable) else (found,)
@@ -116,7 +123,10 @@ def scheduled_by(
 
 
 def _called(what: str, function: Callable[[], T]) -> T:
-    """The result of `function`, which calls code of the user. Raises FaultError if that fails."""
+    """Call `function`, which is code of the user, and return its result.
+
+    Raises FaultError if the call raises an error.
+    """
     try:
         return function()
     except Exception as problem:

@@ -276,11 +276,11 @@ class _Flags:
         return parse_duration_ms(self.text(flag), _option(flag))
 
     def urls(self, flag: str, default: str = "") -> tuple[str, ...]:
-        """The URLs of the flag, or of `default` if the flag is empty."""
+        """Return the URLs of the flag, or of `default` if the flag is empty."""
         return parse_urls(self.text(flag) or default, _option(flag))
 
     def optional_urls(self, flag: str) -> tuple[str, ...]:
-        """The URLs of the flag; () if it is empty."""
+        """Return the URLs of the flag; () if it is empty."""
         return self.urls(flag) if self.text(flag) else ()
 
 

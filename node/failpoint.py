@@ -140,7 +140,7 @@ def _parse_term(text: str) -> Term:
 
 
 def delay_s(text: str) -> float:
-    """The longest time, in s, for which a chain of terms delays one visit."""
+    """Return the longest time, in s, for which a chain of terms delays one visit."""
     return max(term.sleep_ms for term in parse(text)) / 1000
 
 

@@ -61,7 +61,7 @@ async def force_new_cluster(
 def _record_after(
     record: ClusterRecord, applied: Index, entries: tuple[Entry, ...]
 ) -> ClusterRecord:
-    """The members after the committed entries, some of which may not be applied yet."""
+    """Return the members after the committed entries, some of which may not be applied yet."""
     for entry in entries:
         if entry.type is EntryType.NORMAL or entry.index <= applied:
             continue
@@ -72,7 +72,7 @@ def _record_after(
 
 
 def _changes(record: ClusterRecord, own: MemberId) -> Iterator[bytes]:
-    """The payloads of the entries after which `own` is the only member, and a voter."""
+    """Yield the payloads of the entries after which `own` is the only member, and a voter."""
     conf_state = record.conf_state
     if conf_state.is_joint:
         yield confchange.encode(confchange.LEAVE_JOINT)

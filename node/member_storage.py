@@ -355,7 +355,7 @@ def _promises(disk: Disk, seal: SealFile | None) -> Seal | None:
 
 
 async def _complete_backend(disk: Disk) -> Backend:
-    """The backend if its file is complete; otherwise a new one."""
+    """Return the backend if its file is complete; otherwise a new one."""
     backend = None
     try:
         backend = disk.open_backend(BACKEND)
@@ -383,7 +383,7 @@ def _check_owner(found: WalMetadata, expected: WalMetadata, config: Config) -> N
 
 
 def _next_start(disk: Disk, seal: SealFile | None) -> int:
-    """The number of this start. Every later seal contains it. Raises DataRefused."""
+    """Return the number of this start. Every later seal contains it. Raises DataRefused."""
     sealed = seal.read() if seal is not None else None
     content = disk.read(INCARNATION) if disk.exists(INCARNATION) else None
     before = _decode_starts(content) if content is not None else 0

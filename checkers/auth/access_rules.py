@@ -20,14 +20,17 @@ NO_USER = "user name is empty"
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who has sent a request. `login` is None for a request without a token."""
+    """The user who sent a request, and the login that returned the request's token.
+
+    A request without a token has the user "" and the login None.
+    """
 
     user: str
     login: ServiceOperation | None
 
 
 def sender(state: AuthState, op: Operation | ServiceOperation) -> Sender | None:
-    """The sender of `op`; None if the history does not show to whom its token belongs."""
+    """Return the sender of `op`, or None if no login in the history returned the token of `op`."""
     token = token_of(op.request)
     if not token:
         return Sender("", None)
@@ -38,7 +41,11 @@ def sender(state: AuthState, op: Operation | ServiceOperation) -> Sender | None:
 
 
 def check_access(state: AuthState, op: Operation, found: Findings) -> bool:
-    """Judge the answer to a request for keys. Returns whether it could be judged."""
+    """Judge the answer to a request for keys.
+
+    Returns False if the answer cannot be judged: `op` has no answer or is a compaction, or its
+    sender is unknown.
+    """
     who = sender(state, op)
     if who is None or isinstance(op.request, Compact) or op.ret is None:
         return False
@@ -84,7 +91,10 @@ def _check_granted(
 def _is_stranger(
     period: Period, op: Operation | ServiceOperation, who: Sender, found: Findings
 ) -> bool:
-    """Report a request that succeeded without a valid token, while authentication was enabled."""
+    """Report a request that succeeded without a valid token, while authentication was enabled.
+
+    Returns whether it was reported.
+    """
     if who.login is None:
         found.add(
             "granted without a user",

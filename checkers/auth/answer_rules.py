@@ -32,7 +32,12 @@ from splitbrain.histories.service import ServiceOperation
 
 
 class Condition(NamedTuple):
-    """A request succeeds only if `register` has one of `values`, and otherwise gets `error`."""
+    """A condition of a request: the value of `register` must be in `values`.
+
+    Otherwise the store refuses the request with an error that contains `error`. `text` describes
+    the unmet condition, for messages. If `register` is None, the condition is unknown and is not
+    judged.
+    """
 
     register: Register[bool] | Register[str] | None
     values: frozenset[bool | str]
@@ -45,7 +50,7 @@ def _is(register: Register[bool] | None, value: bool, error: str, text: str) -> 
 
 
 def conditions(state: AuthState, op: ServiceOperation) -> Iterator[Condition]:
-    """The conditions of `op`, in the order in which a store checks them."""
+    """Yield the conditions of `op`, in the order in which a store checks them."""
     match op.request:
         case UserAdd(name=user):
             yield _is(state.users[user], False, "already exists", f"the user {user} existed")
@@ -127,13 +132,13 @@ def check_conditions(state: AuthState, op: ServiceOperation, found: Findings) ->
 def _shown_by(
     register: Register[bool] | Register[str], op: ServiceOperation
 ) -> Iterator[ServiceOperation]:
-    """The operations that determine the register's value at the time of `op`."""
+    """Return the operations that may have set the value that the register had during `op`."""
     sources = register.sources(op.call, op.ret or op.call, op)
     return (one.op for one in sources if one.op is not None)
 
 
 def check_query(state: AuthState, op: ServiceOperation, found: Findings) -> None:
-    """The answer to a query contains what is certain, and only what is possible."""
+    """Check that a query shows each fact as it may have been during the query."""
     if op.ret is None:
         return
     period = Period(state, op.call, op.ret)
@@ -173,7 +178,7 @@ def _wrong(
 
 
 def check_revisions(services: Sequence[ServiceOperation], found: Findings) -> None:
-    """The auth revision never goes back."""
+    """Check that the auth revision never decreases from one answer to a later one."""
     ended: list[tuple[int, int, ServiceOperation]] = []
     statuses = [op for op in services if isinstance(op.result, AuthStatusResult)]
     for op in sorted(statuses, key=lambda one: one.call):

@@ -6,21 +6,22 @@ enabled, which users and roles exist, who has which role, and what each role per
 operation. If a permission changes meanwhile, or if a change has an unknown outcome, success and
 refusal are both correct.
 
-    granted       Nothing succeeds without a permission, a user, or a valid token, while
-                  authentication is certainly enabled. A token ends with a new password, with the
-                  deletion of its user, and when authentication is disabled.
-    refused       Nothing is refused although its user certainly has every permission that it needs,
-                  or although authentication is certainly disabled.
+    granted       While authentication is certainly enabled, a request succeeds only with a valid
+                  token of an existing user who may have the permission. A token ends when its user
+                  gets a new password or is deleted, and when authentication is disabled.
+    refused       A request is not refused for lack of permission if its user certainly has every
+                  permission that the request needs, or if authentication is certainly disabled.
     administrator Only a user with the role root changes users and roles.
-    conditions    A change of users or roles, or a login, succeeds only if the state allows it, and
-                  its error agrees with the state.
-    queries       Queries of users, roles and the status show what is certain, and only what is
-                  possible. The auth revision does not go back.
+    conditions    A change of users or roles, or a login, succeeds only if its conditions are met,
+                  for example that the user exists. It is not refused for a condition that is met.
+    queries       The answers to queries of users, roles and the status show each fact as it may
+                  have been during the query. The auth revision does not decrease.
     members       At the end, all members give the same answers to the same queries.
 
-Cost: n log n for each fact. Sound, not complete: a permission that two concurrent changes both
-explain is not judged. Source: etcd's Auth service (server/auth/store.go), and its issue #14571, in
-which members disagree about permissions.
+Cost: n log n for each fact. The check is sound but not complete: an answer is not judged if
+concurrent changes, or changes with an unknown outcome, make its facts uncertain. Source: etcd's
+Auth service (server/auth/store.go), and its issue #14571, in which members disagree about
+permissions.
 """
 
 from __future__ import annotations
@@ -107,6 +108,6 @@ def _check_members(services: Sequence[ServiceOperation], found: Findings) -> Non
 
 
 def _shown(op: ServiceOperation) -> str:
-    """The answer without its header."""
+    """Return the answer without its header."""
     names = () if op.result is None else op.result.__struct_fields__
     return ", ".join(f"{name} {getattr(op.result, name)}" for name in names if name != "header")

@@ -21,7 +21,7 @@ def covers(intervals: Iterable[Interval], wanted: Interval) -> bool:
 
 
 def _end(interval: Interval) -> str:
-    """The first key after an interval."""
+    """Return the first key after an interval."""
     key, end = interval
     if end == "\0":
         return "\U0010ffff" * 64

@@ -1,4 +1,8 @@
-"""Decides which accesses were certainly, or possibly, permitted in a period of a run."""
+"""Decides which users, roles and permissions existed during a period of a run.
+
+The functions with `may` return whether a fact may have been true at some time of the period. The
+functions with `surely` return whether it was certainly true during the whole period.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +49,10 @@ def accesses(request: Request) -> Iterator[Access]:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """The time from `begin` to `end`, in ns. `without` is an operation whose effect is left out."""
+    """A period of a run, from `begin` to `end`, in ns since the start of the run.
+
+    The effect of the operation `without` is left out.
+    """
 
     state: AuthState
     begin: int
@@ -87,7 +94,7 @@ class Period:
         )
 
     def possible_roles(self, user: str) -> list[str]:
-        """The roles that the user may have had, ROOT among them."""
+        """Return the roles that the user may have had at some time, including ROOT."""
         return [
             role for role in self.state.roles_of(user)
             if True in self._possible(self.state.granted[user, role])
@@ -125,7 +132,7 @@ class Period:
         )
 
     def ended(self, login: ServiceOperation, user: str) -> ServiceOperation | None:
-        """An operation that has certainly ended the token of `login` before the period."""
+        """Return an operation that has certainly ended the token of `login` before the period."""
         login_end = login.ret or login.call
         return next((
             op for op in self.state.token_ends.get(user, ())

@@ -22,7 +22,7 @@ NEVER = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Write(Generic[V]):
-    """A change of the fact to `value`. `op` is None for the value at the start."""
+    """A change of the fact to `value`. `op` is None for the initial value."""
 
     value: V
     call: int
@@ -45,7 +45,8 @@ class Register(Generic[V]):
     _latest_so_far: list[int] = field(default_factory=list)
     """For each write, the highest `latest` of it and all writes before it."""
     _certain: list[tuple[int, int]] = field(default_factory=list)
-    """The certain writes: when each was acknowledged, and the highest call until then."""
+    """For each certain write, in the order of acknowledgement: when it was acknowledged, and the
+    latest invocation among the certain writes up to it."""
 
     def __post_init__(self) -> None:
         self._append(Write(self.initial, -1, -1, None))
@@ -56,7 +57,7 @@ class Register(Generic[V]):
         self._append(Write(value, op.call, latest, op))
 
     def close(self) -> None:
-        """Call after the last write, and before `possible`."""
+        """Prepare for `possible` and `sources`. Call this once, after the last write."""
         highest, found = -1, []
         for latest, call in sorted((one.latest, one.call) for one in self.writes if one.certain):
             highest = max(highest, call)
@@ -72,7 +73,7 @@ class Register(Generic[V]):
     def possible(
         self, begin: int, end: int, without: ServiceOperation | None = None
     ) -> frozenset[V]:
-        """The values that the fact may have had at some time from `begin` to `end`.
+        """Return the values that the fact may have had at some time from `begin` to `end`.
 
         The write of the operation `without` is left out, to judge the state before it.
         """
@@ -81,7 +82,7 @@ class Register(Generic[V]):
     def sources(
         self, begin: int, end: int, without: ServiceOperation | None = None
     ) -> list[Write[V]]:
-        """The writes that may have determined the fact from `begin` to `end`, newest first."""
+        """Return the writes that may have set the value from `begin` to `end`, newest first."""
         place = bisect_left(self._certain, (begin, -2))
         bound = self._certain[place - 1][1] if place else -1
         found = []

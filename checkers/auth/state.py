@@ -1,4 +1,4 @@
-"""The facts that decide about permissions, as the operations of a history change them."""
+"""The facts that determine who is permitted what, collected from the operations of a history."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ ROOT = "root"
 class AuthState:
     """All facts about users and roles.
 
-    Users and roles are the names that appear in the history. A password of "" stands for a user
-    that does not exist, and a permission of "" for one that is not granted.
+    The users and roles are those whose names appear in the history. The password "" means that the
+    user does not exist. The permission "" means that the permission is not granted.
     """
 
     enabled: Register[bool] = field(default_factory=lambda: Register(False))
@@ -54,12 +54,12 @@ class AuthState:
         return self.granted[user, role]
 
     def roles_of(self, user: str) -> list[str]:
-        """All roles that the user may have had at any time."""
+        """Return all roles that the user may have had at any time."""
         return [role for name, role in self.granted if name == user]
 
 
 def gather(services: Iterable[ServiceOperation]) -> AuthState:
-    """The facts that the operations `services`, in the order of their invocations, change."""
+    """Collect the facts that `services`, in the order of their invocations, change."""
     state, listed = AuthState(), [op for op in services if isinstance(op.request, _AUTH)]
     for op in listed:
         _declare(state, op)
@@ -109,7 +109,7 @@ def _role(state: AuthState, role: str) -> None:
 
 
 def _apply(state: AuthState, op: ServiceOperation) -> None:
-    """Add the writes of `op`, which has or may have taken effect."""
+    """Add the changes that `op` makes to the registers. `op` succeeded or has no known outcome."""
     match op.request:
         case AuthEnable():
             state.enabled.write(True, op)

@@ -37,7 +37,7 @@ def _span(op: Operation | ServiceOperation) -> str:
 
 
 def permissions(period: Period, user: str) -> str:
-    """Describe what `user` may at most have been permitted."""
+    """Describe the roles and permissions that `user` may have had, at most, in `period`."""
     roles = period.possible_roles(user)
     if not roles:
         return f"{user} certainly had no role"

@@ -47,7 +47,10 @@ class LatestEnd:
 def latest_end_with_checkpoints(
     given: LeaseEvidence, lease: Lease, until: int
 ) -> LatestEnd | None:
-    """The latest end of `lease` by the elections up to `until`. None if it has no such bound."""
+    """Return the latest time at which `lease` can have ended, given the elections up to `until`.
+
+    Returns None if the recorded times give no bound, as described at the top of this module.
+    """
     interval = given.checkpoint_s * S
     granted = lease.granted
     if (
@@ -66,7 +69,7 @@ def latest_end_with_checkpoints(
             continue
         # The leader led from `start` at the latest to `election.after` at the earliest.
         led = max(0, election.after - start - LATE_NS)
-        # A leader records no more once at most one interval is left.
+        # A leader records nothing more when at most one interval is left.
         surely_left = max(0, granted.call + granted.ttl_ns - start)
         most = max(0, math.ceil(surely_left / interval) - 1)
         left -= min(led // interval, most) * interval

@@ -1,4 +1,4 @@
-"""Everything that the rules of the checker `lease` judge."""
+"""Collects what the rules of the checker `lease` judge: the history, its leases, the change log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ adds an election timeout."""
 
 @dataclass(frozen=True)
 class LeaseEvidence:
-    """The history with its leases, and the members' change log, if it is whole."""
+    """The history with its leases, and the members' change log, if the log is complete."""
 
     history: History
     leases: Leases
@@ -69,7 +69,7 @@ class LeaseEvidence:
         return queue_names(self.history)
 
     def faults_between(self, begin: int, end: int) -> list[FaultWindow]:
-        """The faults that were in force at any time from `begin` to `end`."""
+        """Return the faults that were in force at any time from `begin` to `end`."""
         return [
             fault for fault in self.history.faults
             if fault.begin <= end and (fault.end is None or fault.end >= begin)

@@ -41,7 +41,7 @@ class LeaseKeys:
 
 
 def queue_names(history: History) -> set[str]:
-    """The names of locks and elections. The store itself writes and deletes their keys."""
+    """Return the names of locks and elections. The store itself writes and deletes their keys."""
     return {
         op.request.name for op in history.services if isinstance(op.request, Lock | Campaign)
     }

@@ -22,7 +22,7 @@ from splitbrain.histories.service import ServiceOperation
 
 
 def check_existence(given: LeaseEvidence, found: Findings) -> None:
-    """No answer shows or ends a lease that was never granted."""
+    """Check that no answer shows or revokes a lease that was never granted."""
     for lease in given.leases.by_id.values():
         for op in (*lease.queries, *lease.revokes):
             ended = isinstance(op.result, LeaseRevokeResult)
@@ -37,7 +37,10 @@ def check_existence(given: LeaseEvidence, found: Findings) -> None:
 
 
 def check_revoked(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
-    """After an acknowledged revocation no key is attached, and no keep-alive succeeds."""
+    """Check that an acknowledged revocation ends the lease.
+
+    After it, no key is attached to the lease, and no keep-alive succeeds.
+    """
     acknowledged = [op for op in lease.revokes if isinstance(op.result, LeaseRevokeResult)]
     if not acknowledged:
         return
@@ -65,7 +68,7 @@ def check_revoked(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
 
 
 def check_early(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
-    """A lease lives as long as was granted, unless a revocation was invoked."""
+    """Check that no lease ends before its time to live, unless its revocation was invoked."""
     for seen, how, witness, revision in seen_ended(given, lease):
         if any(op.call <= seen for op in lease.revokes):
             continue
@@ -121,7 +124,7 @@ def _terms_between(given: LeaseEvidence, begin: int, end: int) -> str:
 
 
 def check_late(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
-    """The lease and its keys are gone soon after its last possible end.
+    """Check that a lease and its keys are gone soon after the lease's latest possible end.
 
     Nothing is judged if the answers contain no terms, because leader changes are then unknown.
     """

@@ -1,4 +1,4 @@
-"""The rule of the checker `lease` that a put needs an existing lease."""
+"""The rule of the checker `lease` that a put attaches its key only to an existing lease."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _LeasePut:
 
 
 def check_puts(given: LeaseEvidence, found: Findings) -> None:
-    """No put takes effect with a lease that was never granted or has ended."""
+    """Check that no put takes effect with a lease that was never granted or has ended."""
     ends: dict[int, list[_End]] = {}
     for put in _puts(given):
         lease = given.leases.by_id.get(put.lease)
@@ -63,7 +63,7 @@ def check_puts(given: LeaseEvidence, found: Findings) -> None:
 
 
 def _puts(given: LeaseEvidence) -> Iterator[_LeasePut]:
-    """All puts with a lease: those that were answered, and further ones of the change log."""
+    """Yield all puts with a lease: those that were answered, and others in the change log."""
     known: set[tuple[int, str]] = set()
     for op in given.history.operations:
         if op.result is not None:

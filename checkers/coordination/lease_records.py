@@ -32,7 +32,7 @@ class Renewal:
 
     @property
     def lives_until(self) -> int:
-        """The lease cannot have expired before this time."""
+        """The time, in ns, before which the lease cannot have expired."""
         return self.call + self.ttl_ns - CLOCK_ERROR_NS
 
 
@@ -72,7 +72,7 @@ class Lease:
         return max((op.ended or op.call for op in self.grants), default=0)
 
     def last_try(self, until: int) -> int:
-        """The latest time up to `until` at which a grant or a keep-alive may have taken effect.
+        """Return the latest time up to `until` at which the lease may have been granted or renewed.
 
         An operation without an answer counts at the time when its client gave up.
         """
@@ -98,7 +98,7 @@ class Leases:
 
 
 def gather(services: Sequence[ServiceOperation]) -> Leases:
-    """The leases of a history. Operations of locks and elections are ignored."""
+    """Collect the leases of a history. Operations of locks and elections are ignored."""
     by_id: dict[int, Lease] = {}
     some_id_unknown = False
     for op in services:

@@ -26,7 +26,7 @@ from splitbrain.histories.service import ServiceOperation
 
 
 def check_answers(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
-    """The times and the keys in all answers about `lease` are true."""
+    """Check the times and the keys in all answers about `lease`."""
     _check_granted(lease, found)
     for op in lease.queries:
         result = op.result
@@ -39,7 +39,7 @@ def check_answers(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
 
 
 def _check_granted(lease: Lease, found: Findings) -> None:
-    """All answers show the time to live that the answer to the grant shows."""
+    """Check that each answer shows the granted time to live of the answer to the grant."""
     grant = lease.granted
     if grant is None or not isinstance(grant.operation.result, LeaseGrantResult):
         return
@@ -121,7 +121,7 @@ def _check_keys(
     given: LeaseEvidence, lease: Lease, op: ServiceOperation, result: LeaseTimeToLiveResult,
     found: Findings,
 ) -> None:
-    """The keys in the answer are those that were attached to the lease."""
+    """Check that the keys in the answer are those that were attached to the lease."""
     assert op.ret is not None
     assert isinstance(op.request, LeaseTimeToLive)
     shown = f"{answer(op)} at {wording.seconds(op.ret)} with the keys [{', '.join(result.keys)}]"
@@ -140,7 +140,10 @@ def _check_keys(
 
 
 def _possible_keys(given: LeaseEvidence, lease: Lease) -> set[str]:
-    """The keys that were attached to `lease`; without a change log, those that may have been."""
+    """Return the keys that were attached to `lease` at some time.
+
+    Without a change log, return the keys that may have been attached.
+    """
     if given.changes is not None:
         return {one.key for one in given.keys.of(lease.id)}
     return {

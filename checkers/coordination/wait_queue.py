@@ -43,7 +43,7 @@ class Turn:
 
 
 class Turns:
-    """The turns of all keys under `names`."""
+    """The turns of all keys under `names`, the names of locks and elections."""
 
     def __init__(self, names: Iterable[str], changes: Sequence[Change]) -> None:
         self._changes = changes

@@ -115,7 +115,7 @@ def _any_text(value: Any) -> str:
 def _text(op: ForeignOperation, value: Any) -> str:
     if isinstance(value, str):
         return value
-    raise HistoryError(f"event {op.call}: {op.f} with value {value!r}; expected a text")
+    raise HistoryError(f"event {op.call}: {op.f} with value {value!r}; expected a string")
 
 
 def mutex_operations(logged: Iterable[ForeignOperation]) -> list[Operation[mutex.Input, None]]:

@@ -1,8 +1,9 @@
-"""`limits`: a store refuses what exceeds its limits, and nothing else for this reason.
+"""`limits`: a store refuses the requests that exceed its limits, and no others for this reason.
 
-    space      While the alarm NOSPACE is raised, requests that put keys are refused, and no others.
-               The alarm remains until it is cleared. No request is refused before the changes can
-               have filled the quota, and none is acknowledged long after they have.
+    space      While the alarm NOSPACE is raised, requests that put keys are refused for lack of
+               space, and no others. The alarm remains until it is cleared. No request is refused
+               before the acknowledged and uncertain changes can have filled the quota, and no put
+               is acknowledged long after the acknowledged changes have filled it.
     room       After all keys were deleted, compacted and defragmented, the backend is small.
     size       A request is refused if and only if it is larger than the limit, or contains more
                operations than the limit.
@@ -36,7 +37,7 @@ NAME = "limits"
 
 
 def check_limits(evidence: Evidence) -> Verdict:
-    """What exceeds the store's limits is refused, and nothing else for this reason.
+    """Requests over the store's limits are refused, and no other request is refused for a limit.
 
     The checker applies only to runs whose members have limits in their settings.
     """

@@ -19,12 +19,12 @@ S = 1_000_000_000
 LATE_NS = 5 * S
 """The time that a compaction may take after it is due."""
 EARLY_SHARE = 0.8
-"""A period of retention is measured by samples, so it may be shorter by this factor."""
+"""The store samples its revision at intervals, so it may keep only this share of the period."""
 CLOCKS = ("clock", "drift")
 
 
 class Revisions:
-    """Bounds of the store's revision at any time."""
+    """Lower and upper bounds of the store's revision at a given time, from the answers."""
 
     def __init__(self, history: History) -> None:
         everything: list[Operation | ServiceOperation] = [*history.operations, *history.services]
@@ -39,18 +39,18 @@ class Revisions:
         )
 
     def at_most(self, time: int) -> int:
-        """The highest revision that the store may have had at a time."""
+        """Return the highest revision that the store can have had at `time`, in ns."""
         place = bisect_right(self._calls, time)
         return (self._seen[place - 1] if place else 1) + bisect_right(self._unknown, time)
 
     def at_least(self, time: int) -> int:
-        """A revision that the store certainly had at a time."""
+        """Return a revision that the store had certainly reached by `time`, in ns."""
         place = bisect_right(self._returns, time)
         return self._shown[place - 1] if place else 1
 
 
 def _highest(pairs: Iterator[tuple[int, int]]) -> tuple[list[int], list[int]]:
-    """Times in order, and the highest revision until each of them."""
+    """Return the times in order, and for each time the highest revision up to it."""
     ordered = sorted(pairs)
     return [time for time, _ in ordered], list(accumulate((rev for _, rev in ordered), max))
 
@@ -110,7 +110,7 @@ def _check_refusal(
 def _check_answer(
     limits: Limits, history: History, revisions: Revisions, op: Operation, found: Findings
 ) -> None:
-    """A revision is not read long after it should have been compacted."""
+    """Report a read of a revision that should have been compacted long before."""
     assert isinstance(op.request, Range)
     wanted = op.request.revision
     since = op.call - 2 * limits.interval_ns - LATE_NS

@@ -13,7 +13,7 @@ from splitbrain.histories.operation import Operation
 TOO_LARGE = "request is too large"
 TOO_MANY = "too many operations in txn request"
 OVERHEAD_BYTES = 128
-"""The most bytes that an encoded operation adds to its key and its value."""
+"""The maximal overhead of an encoded operation: its bytes without the key and the value."""
 
 
 def puts(request: Request) -> Iterator[Put]:
@@ -26,14 +26,15 @@ def puts(request: Request) -> Iterator[Put]:
 
 
 def content_bytes(request: Request) -> int:
-    """The bytes of the keys and values that `request` puts."""
+    """Return the bytes of the keys and values that `request` puts."""
     return sum(len(one.key.encode()) + len(one.value.encode()) for one in puts(request))
 
 
 def operations_of(request: Request) -> int:
-    """The size of the largest part of a transaction, which a store compares with its limit.
+    """Return the number of operations of `request` that the store compares with its limit.
 
-    The operations of a nested transaction are added to those of the outer one.
+    This is the length of the longest part of a transaction (comparisons, success or failure
+    branch). The number of a nested transaction is added to that of the outer one.
     """
     if not isinstance(request, Txn):
         return 0
@@ -43,7 +44,7 @@ def operations_of(request: Request) -> int:
 
 
 def _count(request: Request) -> int:
-    """The number of comparisons and operations in `request`, including itself."""
+    """Return the number of comparisons and operations in `request`, counting the request itself."""
     if not isinstance(request, Txn):
         return 1
     inner = sum(_count(one) for one in (*request.success, *request.failure))
@@ -51,7 +52,7 @@ def _count(request: Request) -> int:
 
 
 def check_sizes(limits: Limits, op: Operation, found: Findings) -> None:
-    """A request that is too large is refused, and another one is not."""
+    """Check that a request is refused as too large if and only if it exceeds a limit."""
     least = content_bytes(op.request)
     most = least + OVERHEAD_BYTES * _count(op.request)
     bound = limits.request_bytes_max

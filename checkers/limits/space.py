@@ -26,14 +26,14 @@ NO_SPACE = "database space exceeded"
 NOSPACE = "NOSPACE"
 S = 1_000_000_000
 ENFORCED_NS = 5 * S
-"""The time within which a store notices that its backend is full. Batches of changes are written
-later than they are acknowledged."""
+"""The time within which a store must notice that its backend is full. The store acknowledges
+changes before it writes them to the backend in batches."""
 BASE_BYTES = 64 * 1024
-"""The size of an empty backend, at most."""
+"""The maximal size of an empty backend."""
 GROWTH = 3
 """A backend is at most this many times as large as the changes in it."""
 KEY_BYTES = 256
-"""The bytes that a change needs apart from its key and value, at most."""
+"""The maximal overhead of a change in the backend: its bytes without the key and the value."""
 NEVER = 1 << 62
 
 
@@ -43,7 +43,7 @@ class Space:
 
     history: History
     lists: list[ServiceOperation] = field(default_factory=list)
-    """The lists of alarms that contain NOSPACE, by their return."""
+    """The lists of alarms that contain NOSPACE, in the order of their returns."""
     disarms: list[ServiceOperation] = field(default_factory=list)
     writers: list[Operation] = field(default_factory=list)
     """The operations that contain a put, in the order of their invocations."""
@@ -66,9 +66,9 @@ class Space:
         )
 
     def alarm_during(self, call: int, ret: int) -> ServiceOperation | None:
-        """A list that proves that the alarm was raised during the whole time; None if none does.
+        """Return an answer that proves that the alarm was raised from `call` to `ret`, or None.
 
-        An alarm remains until it is disarmed.
+        The answer lists the alarm. An alarm remains until it is disarmed.
         """
         place = bisect_right(self.lists, call, key=lambda op: op.ret or 0)
         for one in reversed(self.lists[:place]):
@@ -90,7 +90,7 @@ def _latest(op: ServiceOperation) -> int:
 
 
 def check_alarm(space: Space, op: Operation, found: Findings) -> None:
-    """While the alarm is raised, exactly the requests that need space are refused."""
+    """While the alarm is raised, requests that need space are refused, and no others for space."""
     needs_space = any(True for _ in puts(op.request))
     if op.outcome == "ok" and needs_space and op.ret is not None:
         alarm = space.alarm_during(op.call, op.ret)
@@ -150,10 +150,10 @@ def _most_bytes(op: Operation) -> int:
 
 
 def check_quota(limits: Limits, space: Space, found: Findings) -> None:
-    """No write is acknowledged long after the backend became larger than the quota.
+    """No put is acknowledged long after the backend became larger than the quota.
 
-    Only the changes that are certainly in the backend count. With automatic compaction, it is
-    unknown which are.
+    Only the changes that are certainly in the backend count. With automatic compaction it is
+    unknown which changes these are, so nothing is judged.
     """
     if not limits.quota_bytes or limits.keep_revisions or limits.keep_ns:
         return
@@ -274,7 +274,7 @@ def check_defragmentation(space: Space, found: Findings) -> None:
 def _last(
     services: Sequence[ServiceOperation], op: ServiceOperation
 ) -> ServiceOperation | None:
-    """The last defragmentation of the member of `op` that ended before `op`."""
+    """Return the last acknowledged defragmentation of the same member before `op`, or None."""
     ended = [
         one for one in services
         if isinstance(one.request, Defragment) and one.outcome == "ok" and one.node == op.node

@@ -47,10 +47,10 @@ class State(Protocol):
         """Reads of revisions before this one are refused."""
 
     def held(self, key: str) -> KeyValue | None:
-        """The key-value of `key`, or None."""
+        """Return the key-value of `key`, or None."""
 
     def interval(self, begin: str, end: str) -> list[KeyValue]:
-        """The key-values in the interval of a request, in the order of keys."""
+        """Return the key-values in the interval of a request, in the order of keys."""
 
 
 class NoPastError(Exception):
@@ -134,7 +134,7 @@ class SequentialStore:
     # --- keys and intervals
 
     def held(self, key: str) -> KeyValue | None:
-        """The key-value of `key`, or None."""
+        """Return the key-value of `key`, or None."""
         return self.now.get(key)
 
     def interval(self, begin: str, end: str) -> list[KeyValue]:

@@ -105,7 +105,7 @@ def _field(name: str, expected: Any, given: Any) -> str:
 
 
 def _hidden(expected: Any, given: Any) -> str:
-    """Where two key-values differ whose shortened values look the same. Otherwise ""."""
+    """Describe where two key-values differ if their shortened values look the same; else ""."""
     if not isinstance(expected, KeyValue) or not isinstance(given, KeyValue):
         return ""
     one, other = given.value, expected.value

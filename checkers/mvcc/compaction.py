@@ -131,7 +131,11 @@ class Compactions:
     # --- rule 2
 
     def certain_before(self, revision: int) -> int:
-        """The revision to which the store is certainly compacted when it makes `revision`."""
+        """Return the revision to which the store is certainly compacted at `revision`.
+
+        That is: when the store makes `revision`, reads of lower revisions than the result are
+        refused.
+        """
         place = bisect_left(self._revisions, revision)
         return _target(self._reached[place - 1]) if place else 0
 

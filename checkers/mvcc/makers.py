@@ -1,6 +1,6 @@
 """Matches writes without an answer to the revisions that they made.
 
-Each write is matched to at most one revision.
+A write is matched to at most one revision.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ class Replay:
     slower. With `past`, the store keeps them. Without `past`, such a transaction raises
     NoPastError.
 
-    `compacted_before` returns the revision to which the store is certainly compacted when it makes
-    the given revision.
+    `compacted_before` returns the revision up to which the store is certainly compacted when it
+    makes the given revision.
     """
 
     def __init__(
@@ -159,7 +159,10 @@ class Replay:
         return found, None
 
     def _leased(self) -> int:
-        """Return the number of puts with a lease, the most revisions that ends of leases make."""
+        """Return the number of puts with a lease.
+
+        The ends of leases make at most this number of revisions.
+        """
         return sum(
             isinstance(part, Put) and part.lease != 0
             for op in self._operations if op.outcome != "fail"
@@ -317,7 +320,7 @@ class Replay:
             )
 
     def _past(self, revision: int) -> State:
-        """The state at `revision`, before the present one. Raises NoPastError if it is unknown."""
+        """Return the state at `revision`, an earlier one. Raises NoPastError if it was not kept."""
         log, compacted = self._log, self._compacted_before(revision + 1)
         if log.first > 2 or revision > log.last:
             return self._store.at(revision, compacted)

@@ -22,7 +22,8 @@ Kind = Literal["write", "linearizable read"]
 KINDS: tuple[Kind, ...] = ("write", "linearizable read")
 
 PATIENCE_NS = 1_000_000_000
-"""A client that gives up sooner shows nothing about the store."""
+"""In ns. An attempt that its client gives up sooner is ignored, because it shows nothing about the
+store."""
 TIMED_OUT = ("timed out", "connect timed out")
 """The beginning of the errors that the client itself causes by giving up."""
 
@@ -59,7 +60,7 @@ class Route(NamedTuple):
 
 
 def attempts_by_route(history: History) -> dict[Route, list[Attempt]]:
-    """The attempts of each route, in the order of their invocations."""
+    """Return the attempts of each route, in the order of their invocations."""
     found: dict[Route, list[Attempt]] = {}
     end_ns = history.end_ns
     for op in history.operations:
@@ -77,7 +78,7 @@ def attempts_by_route(history: History) -> dict[Route, list[Attempt]]:
 
 
 def by_period(attempts: Sequence[Attempt], periods: Sequence[Period]) -> list[list[Attempt]]:
-    """For each of the `periods`, which are in order, the attempts that were pending in it."""
+    """Return for each of `periods`, which are in order, the attempts that were pending in it."""
     found: list[list[Attempt]] = [[] for _ in periods]
     ends = [period.end for period in periods]
     for one in attempts:
@@ -89,7 +90,10 @@ def by_period(attempts: Sequence[Attempt], periods: Sequence[Period]) -> list[li
 
 
 def kind_of(op: Operation) -> Kind | None:
-    """The kind of `op`; None if it is a compaction, or if one member may answer it alone."""
+    """Return the kind of `op`, or None if the attempt shows nothing about the whole cluster.
+
+    This is the case for a compaction, and for a read that one member may answer alone.
+    """
     if isinstance(op.request, Compact):
         return None
     if writes(op.request):
@@ -98,7 +102,7 @@ def kind_of(op: Operation) -> Kind | None:
 
 
 def errors_of(attempts: Iterable[Attempt]) -> str:
-    """The most frequent errors, such as `503 no leader (61 times), timed out (2 times)`."""
+    """Return the most frequent errors, such as `503 no leader (61 times), timed out (2 times)`."""
     counts: dict[str, int] = {}
     for one in attempts:
         if not one.served:

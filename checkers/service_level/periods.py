@@ -17,7 +17,10 @@ class Period(NamedTuple):
 
 
 def fault_periods(faults: Sequence[FaultWindow]) -> list[tuple[int, int | None]]:
-    """The periods (begin, end) in ns with an active fault; end is None if it was never healed."""
+    """Return the periods (begin, end) with an active fault, in ns.
+
+    Overlapping faults are joined. `end` is None if a fault was never healed.
+    """
     merged: list[tuple[int, int | None]] = []
     for fault in sorted(faults, key=lambda fault: fault.begin):
         if merged and (merged[-1][1] is None or fault.begin <= merged[-1][1]):
@@ -30,7 +33,7 @@ def fault_periods(faults: Sequence[FaultWindow]) -> list[tuple[int, int | None]]
 
 
 def fault_free_periods(history: History) -> list[Period]:
-    """The periods without an active fault, in order; the last one ends with the history."""
+    """Return the periods without an active fault, in order; the last one ends with the history."""
     free: list[Period] = []
     begin: int | None = 0
     for fault_begin, fault_end in fault_periods(history.faults):
@@ -43,7 +46,7 @@ def fault_free_periods(history: History) -> list[Period]:
 
 
 class Stalls:
-    """The periods in which the harness did not run."""
+    """The periods in which the harness was stalled: its process did not run."""
 
     def __init__(self, periods: Sequence[tuple[int, int]]) -> None:
         ordered = sorted(periods)
@@ -51,7 +54,7 @@ class Stalls:
         self._periods = ordered
 
     def overlap_ns(self, begin: int, end: int) -> int:
-        """The time between `begin` and `end` in which the harness was stalled."""
+        """Return the time between `begin` and `end` in which the harness was stalled."""
         if not self._periods:
             return 0
         place = max(bisect_right(self._begins, begin) - 1, 0)

@@ -4,8 +4,8 @@ The attempts of a route are cut into parts of at least `PART_ATTEMPTS_MIN` attem
 `PART_NS_MIN`. A part is poor if more than `POOR_PERCENT_MAX` % of its attempts failed or took
 longer than `SLOW_NS`. The service is poor if more than half of at least `PARTS_MIN` parts are.
 
-A single election, or a disk that hangs for a second, makes a part or two poor. A member that loses
-every tenth request makes all parts poor.
+A single election, or a disk that hangs for a second, makes one or two parts poor. A member that
+loses every tenth request makes all parts poor.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Quality(NamedTuple):
 def quality(
     attempts: Sequence[Attempt], free: Period, stalls: Stalls, recovery_ns: int
 ) -> Quality:
-    """The service of the route with `attempts` in the period `free`.
+    """Return the quality of the service of the route with `attempts` in the period `free`.
 
     Attempts in the first `recovery_ns` after a fault are not judged. Attempts that a fault or a
     stall of the harness may have delayed are not judged either.
@@ -58,7 +58,7 @@ def quality(
 
 
 def _parts(attempts: Sequence[Attempt]) -> Iterator[Sequence[Attempt]]:
-    """The complete parts of `attempts`; a rest that is too short is left out."""
+    """Yield the complete parts of `attempts`. Remaining attempts that are too few are left out."""
     first = 0
     for place, one in enumerate(attempts, start=1):
         long = one.begin - attempts[first].begin >= PART_NS_MIN

@@ -31,11 +31,11 @@ class Silence(NamedTuple):
 def silences(
     attempts: Sequence[Attempt], free: Period, longer_than_ns: int = 0
 ) -> Iterator[Silence]:
-    """The silences of one route in the period `free` that are longer than `longer_than_ns`.
+    """Yield the silences of one route in the period `free` that are longer than `longer_than_ns`.
 
-    `free` is free of faults. `attempts` are in the order of their invocations. An attempt that
-    began before the period is not waited for, because a fault may have delayed it, but its answer
-    counts.
+    `free` is a period without faults. `attempts` are in the order of their invocations. An
+    attempt that began before the period is not part of a silence, because a fault may have delayed
+    it. Its answer ends a silence.
     """
     answers = sorted(
         one.end for one in attempts if one.served and free.begin <= one.end <= free.end
@@ -59,9 +59,10 @@ def silences(
 
 
 def _chains(attempts: Sequence[Attempt], begin: int, end: int) -> Iterator[tuple[int, int]]:
-    """The periods of attempts that overlap or follow each other within `IDLE_NS`.
+    """Yield periods in which attempts overlap, or follow each other within `IDLE_NS`.
 
-    From `begin` to `end` earlier attempts are pending; the two are equal if there is none.
+    Earlier attempts are pending from `begin` to `end`. The two are equal if there is no such
+    attempt.
     """
     for one in attempts:
         if begin == end or one.begin - end > IDLE_NS:

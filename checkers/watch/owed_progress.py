@@ -203,7 +203,7 @@ def _times(stream: WatchStream) -> Iterator[tuple[int, Answer | None]]:
 
 
 def _answer_times(streams: Sequence[WatchStream]) -> dict[int, list[int]]:
-    """The times of all answers on each connection with several streams, ascending."""
+    """Return the times of all answers on each connection with several streams, ascending."""
     times: dict[int, list[int]] = defaultdict(list)
     for stream in streams:
         if stream.connection >= 0:

@@ -128,7 +128,7 @@ FORMATS: Mapping[str, Format] = {
 
 
 def format_of(path: Path) -> str:
-    """The name of the format of `path`, detected from its content.
+    """Return the name of the format of `path`, detected from its content.
 
     Raises HistoryError if the file cannot be read, or has no known format.
     """
@@ -178,7 +178,7 @@ def _hint(beginning: bytes) -> str:
 
 
 def read_foreign(path: Path, name: str) -> list[ForeignOperation]:
-    """The operations of the file `path`, which has the format `name` of another tool.
+    """Return the operations of the file `path`, which has the format `name` of another tool.
 
     Raises HistoryError if the file does not have that format, and KeyError for an unknown name.
     """
@@ -193,7 +193,7 @@ def read_foreign(path: Path, name: str) -> list[ForeignOperation]:
 
 
 def micro_operations(path: Path, name: str) -> tuple[str, ...]:
-    """Those of the names append, r and w that occur in the first transactions of `path`.
+    """Return which of append, r and w occur in the first transactions of `path`.
 
     Returns () if the file contains no transactions, or if its beginning cannot be read. Also
     returns () for the two formats of this project, whose files are not read event by event.
@@ -210,7 +210,7 @@ def micro_operations(path: Path, name: str) -> tuple[str, ...]:
 
 
 def read_foreign_transactions(path: Path, name: str) -> list[Transaction]:
-    """The transactions of the file `path`, which has the format `name` of another tool.
+    """Return the transactions of the file `path`, which has the format `name` of another tool.
 
     The file must contain transactions: `micro_operations` must return at least one name. Raises
     HistoryError for a line that is not valid.

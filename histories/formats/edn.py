@@ -88,7 +88,7 @@ class TruncatedError(EdnError):
 
 
 def read_edn(text: str) -> Any:
-    """The single form in `text`. Raises EdnError."""
+    """Return the single form in `text`. Raises EdnError."""
     forms = [form for _, form in read_forms(text)]
     if len(forms) != 1:
         raise EdnError(0, f"{len(forms)} forms where one is expected")
@@ -96,7 +96,7 @@ def read_edn(text: str) -> Any:
 
 
 def read_forms(text: str, enter: bool = False) -> Iterator[tuple[int, Any]]:
-    """The forms of `text`, each with the number of its line, from 1.
+    """Yield the forms of `text`, each with the number of its line, from 1.
 
     With `enter`, if the whole text is one vector or list, its elements are returned one by
     one. Raises EdnError, or TruncatedError if the text ends inside a form.
@@ -283,7 +283,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def write_edn(value: Any) -> str:
-    """`value` as EDN. A str such as ":word" becomes a keyword, any other a string."""
+    """Return `value` as EDN. A str such as ":word" becomes a keyword, any other a string."""
     match value:
         case None:
             return "nil"

@@ -183,7 +183,7 @@ def _shown(name: object) -> str:
 
 
 def foreign_operation(invoke: ForeignEvent, end: ForeignEvent | None) -> ForeignOperation:
-    """The operation of an invocation and its completion; `end` is None if there is none."""
+    """Return the operation of an invocation and its completion; `end` is None if there is none."""
     outcome: Outcome = "info" if end is None else cast("Outcome", end.type)
     return ForeignOperation(
         process=cast("int", invoke.process),

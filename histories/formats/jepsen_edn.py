@@ -65,7 +65,7 @@ def is_jepsen_edn(beginning: str) -> bool:
 
 
 def read_jepsen_edn(path: Path) -> Iterator[ForeignEvent]:
-    """The events of `path`. Raises HistoryError with the line that is invalid."""
+    """Yield the events of `path`. Raises HistoryError with the line that is invalid."""
     last = -1
     for place, (line, row) in enumerate(_maps(path)):
         try:
@@ -78,7 +78,7 @@ def read_jepsen_edn(path: Path) -> Iterator[ForeignEvent]:
 
 
 def _maps(path: Path) -> Iterator[tuple[int, dict[Any, Any]]]:
-    """The maps of the file, each with the number of its line."""
+    """Yield the maps of the file, each with the number of its line."""
     line = 1
     with path.open("rb") as file:
         if file.read(len(BOM_UTF8)) != BOM_UTF8:
@@ -104,7 +104,7 @@ def _maps(path: Path) -> Iterator[tuple[int, dict[Any, Any]]]:
 
 
 def quick_rows(block: bytes) -> list[list[Any]] | None:
-    """The maps of `block`, which has one map on each line.
+    """Return the maps of `block`, which has one map on each line.
 
     Each map is returned as a list in which keys and values alternate. Returns None if the block
     contains anything but plain vectors, numbers and keywords, or does not have one map on each
@@ -134,7 +134,7 @@ def quick_rows(block: bytes) -> list[list[Any]] | None:
 
 
 def _read_forms(path: Path, block: bytes, line: int) -> Iterator[tuple[int, dict[Any, Any]]]:
-    """The maps of `block`, whose first line is number `line`, read form by form."""
+    """Yield the maps of `block`, whose first line is number `line`, read form by form."""
     try:
         text = block.decode()
     except UnicodeDecodeError as problem:
@@ -236,7 +236,7 @@ def edn_line(
 
 
 def write_jepsen_edn(operations: Sequence[ForeignOperation]) -> Iterator[str]:
-    """The lines of a `history.edn` with `operations`, in the order of their events.
+    """Yield the lines of a `history.edn` with `operations`, in the order of their events.
 
     If any operation has a key, values are written as in Jepsen's independent tests: [key value].
     """

@@ -35,10 +35,11 @@ def is_jepsen_log(first_line: str) -> bool:
 
 
 def read_jepsen_log(path: Path) -> list[ForeignOperation]:
-    """The operations of `path` in the order of their calls. Log lines of other kinds are skipped.
+    """Return the operations of `path` in the order of their calls.
 
-    Raises HistoryError for a value that does not belong to a register, for a completion without an
-    invocation, and for a second invocation of a process while its first is pending.
+    Log lines of other kinds are skipped. Raises HistoryError for a value that does not belong to a
+    register, for a completion without an invocation, and for a second invocation of a process while
+    its first is pending.
     """
     return pair_operations(_events(path), str(path))
 

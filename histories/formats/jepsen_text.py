@@ -27,7 +27,7 @@ def is_jepsen_text(first_line: str) -> bool:
 
 
 def read_jepsen_text(path: Path) -> Iterator[ForeignEvent]:
-    """The events of `path`. Raises HistoryError with the line that is invalid."""
+    """Yield the events of `path`. Raises HistoryError with the line that is invalid."""
     values: dict[str, Any] = {}
     place = 0
     with path.open(encoding="utf-8-sig") as lines:

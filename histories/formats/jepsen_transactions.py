@@ -27,7 +27,7 @@ _NAMES = {":append": "append", "append": "append", ":r": "r", "r": "r", ":w": "w
 
 
 def micro_operation_names(operations: Iterable[ForeignOperation]) -> tuple[str, ...]:
-    """Those of the names append, r and w that occur in the first transactions of `operations`.
+    """Return which of append, r and w occur in the first transactions of `operations`.
 
     Returns () if one of the first operations is not a transaction.
     """
@@ -44,7 +44,7 @@ def micro_operation_names(operations: Iterable[ForeignOperation]) -> tuple[str, 
 
 
 def read_jepsen_transactions(events: Iterable[ForeignEvent], source: str) -> list[Transaction]:
-    """The transactions of `events`, in the order of their invocations.
+    """Return the transactions of `events`, in the order of their invocations.
 
     The function keeps no events in memory. Raises HistoryError for a value that is not a
     transaction, and for events that do not pair up; `source` is the file's name for the message.
@@ -82,7 +82,7 @@ def _transaction(op: ForeignOperation) -> Transaction:
 def _micro_operations(
     op: ForeignOperation, value: Any, ok: bool, shown: str
 ) -> tuple[MicroOperation, ...]:
-    """The micro-operations of `value`. `shown` is `repr(value)`.
+    """Return the micro-operations of `value`. `shown` is `repr(value)`.
 
     If the only quotes in `shown` are those of the function names, no key or value is a string.
     Then msgspec converts all micro-operations at once, which is fast. If there are other quotes, or
@@ -156,7 +156,7 @@ def _elements(value: list[Any]) -> tuple[int | str, ...]:
 
 
 def _written(value: Any) -> int | str:
-    """The identity of a key or of an element."""
+    """Return the identity of a key or of an element."""
     found = identity(value)
     if found is None:
         raise ValueError("nil where a key or a value is expected")

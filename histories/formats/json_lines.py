@@ -72,7 +72,7 @@ def is_json_lines(beginning: str) -> bool:
 
 
 def read_json_lines(path: Path) -> Iterator[ForeignEvent]:
-    """The events of `path`; blank lines are skipped.
+    """Yield the events of `path`; blank lines are skipped.
 
     Raises HistoryError with the line that is invalid.
     """
@@ -108,7 +108,7 @@ def read_json_lines(path: Path) -> Iterator[ForeignEvent]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, _Line]]:
-    """The events of `path` with the numbers of their lines, from 1."""
+    """Yield the events of `path` with the numbers of their lines, from 1."""
     decoder = msgspec.json.Decoder(_Line)
     with path.open("rb") as lines:
         if lines.read(len(BOM_UTF8)) != BOM_UTF8:
@@ -131,7 +131,7 @@ def _lines(path: Path) -> Iterator[tuple[int, _Line]]:
 
 
 def _array(path: Path, text: bytes, number: int) -> Iterator[tuple[int, _Line]]:
-    """The elements of the JSON array `text`, which begins on the line `number`."""
+    """Yield the elements of the JSON array `text`, which begins on the line `number`."""
     try:
         elements = msgspec.json.decode(text, type=list[msgspec.Raw])
     except (msgspec.MsgspecError, UnicodeDecodeError) as problem:

@@ -1,9 +1,9 @@
 """Reads the key-value logs of porcupine's test data: one EDN map on each line.
 
-    {:process 0, :type :invoke, :f :append, :key "0", :value "x 0 0 y"}
-    {:process 0, :type :ok, :f :append, :key "0", :value "x 0 0 y"}
-    {:process 0, :type :invoke, :f :get, :key "7", :value nil}
+     {:process 0, :type :invoke, :f :append, :key "0", :value "x 0 0 y"} {:process 0, :type :ok, :f
+    :append, :key "0", :value "x 0 0 y"} {:process 0, :type :invoke, :f :get, :key "7", :value nil}
     {:process 0, :type :ok, :f :get, :key "7", :value ""}
+
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def is_porcupine_kv(first_line: str) -> bool:
 
 
 def read_porcupine_kv(path: Path) -> list[ForeignOperation]:
-    """The operations of `path` in the order of their calls; blank lines are skipped.
+    """Return the operations of `path` in the order of their calls; blank lines are skipped.
 
     Raises HistoryError with the line that is invalid.
     """

@@ -88,7 +88,7 @@ def is_transactions(first_line: bytes | str) -> bool:
 
 
 def read_transactions(path: Path) -> list[Transaction]:
-    """The transactions of `path`, in the order of their invocations.
+    """Return the transactions of `path`, in the order of their invocations.
 
     A last line that a crash cut short is dropped. Raises HistoryError for a line that is not an
     event of this format, and for an event that does not fit the events before it, such as a
@@ -256,7 +256,10 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _error_with_line(path: Path, before: int, block: bytes, problem: Exception) -> HistoryError:
-    """The error of the first invalid line of `block`; `before` lines are before the block."""
+    """Return the error of the first invalid line of `block`.
+
+    `before` is the number of lines of the file before the block.
+    """
     if isinstance(problem, HistoryError):
         return HistoryError(f"{path}: {problem}")
     decoders = (msgspec.json.Decoder(_Line), msgspec.json.Decoder(Operations))

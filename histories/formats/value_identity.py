@@ -66,7 +66,7 @@ class Fraction(float):
 
     @classmethod
     def ratio(cls, above: int, below: int) -> Fraction | int:
-        """The ratio `above`/`below`; an int if it is a whole number."""
+        """Return the ratio `above`/`below`; an int if it is a whole number."""
         if above % below == 0:
             return above // below
         common = math.gcd(above, below)
@@ -76,7 +76,7 @@ class Fraction(float):
 
     @classmethod
     def decimal(cls, text: str) -> Fraction:
-        """The decimal `text`, without its final M."""
+        """Return the decimal `text`, without its final M."""
         sign, digits, exponent = Decimal(text).as_tuple()
         plain = "".join(map(str, digits)).lstrip("0")
         zeros = len(plain) - len(plain.rstrip("0"))
@@ -98,7 +98,7 @@ _WORDS = frozenset(("true", "false", "null", "nan", "inf"))
 
 
 def identity(value: Any) -> int | str | None:
-    """`value` as an int, a str or None. Different values have different identities."""
+    """Return `value` as an int, a str or None. Different values have different identities."""
     if value is None or type(value) is int:
         return value
     if type(value) is float and value.is_integer():
@@ -107,7 +107,7 @@ def identity(value: Any) -> int | str | None:
 
 
 def value_text(value: Any) -> str:
-    """The text of `value`, in which different values have different texts.
+    """Return the text of `value`, in which different values have different texts.
 
     A string is written without quotes unless the text could be confused with that of another
     value.
@@ -141,7 +141,8 @@ def _other(value: Any) -> str:
         return value.text
     if isinstance(value, float):
         return _float(value)
-    # One frame for each level of nesting, so that the limits of the readers suffice.
+    # One call for each level of nesting. The readers limit the nesting, so Python's limit of
+    # recursion is not reached.
     if isinstance(value, list | tuple):
         texts = []
         for one in value:
@@ -159,7 +160,7 @@ def _other(value: Any) -> str:
 
 
 def _float(value: float) -> str:
-    """A float of JSON as the integer to which it is equal, if there is one."""
+    """Return a float of JSON as the integer to which it is equal, if there is one."""
     if type(value) is not Float and value.is_integer():
         return str(int(value))
     return repr(value + 0.0)

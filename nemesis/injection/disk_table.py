@@ -29,7 +29,7 @@ class DiskTable:
         self._states.pop(token, None)
 
     def effective(self, member: MemberName) -> DiskState:
-        """The state of the member's disk under all faults in force."""
+        """Return the state of the member's disk under all faults in force."""
         found = HEALTHY
         for state, members in self._states.values():
             if member in members:
@@ -38,9 +38,10 @@ class DiskTable:
 
 
 def combine(one: DiskState, other: DiskState) -> DiskState:
-    """The state of a disk with both states: delays add up, and the higher percentages apply.
+    """Return the state of a disk on which both states are in force.
 
-    If both lose data in different areas, they lose data everywhere.
+    Delays add up, and the higher percentage of each fault applies. If both states lose data in
+    different areas, the result loses data in all areas.
     """
     areas = {state.area for state in (one, other) if state.loses_data}
     return DiskState(

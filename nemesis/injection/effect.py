@@ -1,10 +1,11 @@
 """Finds out whether a fault that was injected had an effect on the system.
 
-A fault in force need not change anything: a partition may meet no frame, and a kill may hit a
-member that is dead already. A run with such faults tests less than its schedule describes.
+A fault in force need not change anything. For example, no frame is sent during a partition, or a
+kill hits a member that is dead already. A run with such faults tests less than its schedule
+describes.
 
-An `Effect` is a function that is called when the fault is healed. It returns a text that says what
-the fault has changed: "" if it has changed nothing, None if that is unknown.
+An `Effect` is a function that is called when the fault is healed. It returns a text that describes
+what the fault changed: "" if it changed nothing, None if that is unknown.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ Effect = Callable[[], "str | None"]
 
 
 def unknown() -> str | None:
-    """An `Effect` for a fault whose effect cannot be observed."""
+    """Return None: the `Effect` of a fault whose effect cannot be observed."""
     return None
 
 
 def known(text: str) -> Effect:
-    """An `Effect` that returns `text`, which is known once the fault has been injected."""
+    """Return an `Effect` that returns `text`. Use it if the injection itself shows the effect."""
     return lambda: text
 
 
 def running(members: Sequence[MemberName], in_force: FaultsInForce) -> tuple[MemberName, ...]:
-    """The members that run at this time, as far as the system and the faults in force show."""
+    """Return the members that run now, according to the system and the faults in force."""
     alive = getattr(in_force.system, "alive", None)
     return tuple(
         member for member in members

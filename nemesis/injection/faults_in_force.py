@@ -104,13 +104,13 @@ class FaultsInForce:
         return cast("T", self._parts[key])
 
     def at_end(self, heal: Undo) -> None:
-        """Let `release_all` call `heal` after it has healed all faults."""
+        """Register `heal`, which `release_all` calls after it has healed all faults."""
         self._final_undos.append(heal)
 
     def restore_with(self, restore: Undo, *, first: bool = False) -> None:
-        """Let `restore_all` call `restore`, which needs a cluster without other faults.
+        """Register `restore`, which `restore_all` calls. It needs a cluster without other faults.
 
-        With `first`, it is called before those that were added earlier.
+        With `first`, it is called before those that were registered earlier.
         """
         self._restorations.insert(0 if first else len(self._restorations), restore)
 
@@ -291,5 +291,5 @@ async def _run_all(steps: Iterable[Awaitable[None]]) -> None:
 
 
 def system_name(system: HasLeader) -> str:
-    """The name of the system in messages: its `name`, or the name of its class."""
+    """Return the name of the system in messages: its `name`, or the name of its class."""
     return str(getattr(system, "name", type(system).__name__))

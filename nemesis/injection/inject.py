@@ -102,7 +102,7 @@ async def _latency(fault: Latency, in_force: FaultsInForce, random: Random) -> I
 async def resolve_target(
     target: Target, in_force: FaultsInForce, random: Random, on: tuple[MemberName, ...] = ()
 ) -> tuple[MemberName, ...]:
-    """The members in `on` or, if `on` is empty, the members that `target` selects at this time.
+    """Return the members in `on` or, if `on` is empty, those that `target` selects now.
 
     The system is asked for its leader only if the target depends on the leader. Raises FaultError
     for a name in `on` that is not a member of the cluster.

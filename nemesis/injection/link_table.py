@@ -30,7 +30,7 @@ class LinkTable:
         return tuple(self._conditions.pop(token, {}))
 
     def effective(self, link: Link) -> LinkState:
-        """The state of `link` under all its conditions."""
+        """Return the state of `link` under all its conditions."""
         state = NORMAL
         for conditions in self._conditions.values():
             if link in conditions:
@@ -39,7 +39,7 @@ class LinkTable:
 
 
 def combine(one: LinkState, other: LinkState) -> LinkState:
-    """The state of a link under both conditions, as if it passed through two devices in a row.
+    """Return the state of a link under both conditions, as if it passed through two devices in a row.
 
     The link is cut if either condition cuts it. Delays and jitters add up, and the lower rate and
     the smaller buffer apply. A packet is lost or changed if either condition loses or changes it.
@@ -60,5 +60,5 @@ def combine(one: LinkState, other: LinkState) -> LinkState:
 
 
 def _either(one: float, other: float) -> float:
-    """The probability, in percent, that at least one of two independent events happens."""
+    """Return the probability, in percent, that at least one of two independent events happens."""
     return one + other - one * other / 100 if one and other else one or other

@@ -46,7 +46,7 @@ class Moments:
             await asyncio.sleep(POLL_S)
 
     def _count(self, moment: Moment) -> int | None:
-        """How often the event has happened so far; None if elections are not counted."""
+        """Return how often the event has happened so far; None if elections are not counted."""
         if moment.event == "operation":
             return self._triggers.operations_begun
         if moment.event == "fault":

@@ -128,5 +128,5 @@ class HeldCall:
 
 
 def first_action(visit: int, edge: Edge) -> str:
-    """The action for `HeldCall.arm` if the process is to be held at call number `visit`."""
+    """Return the action for `HeldCall.arm` if the process is to be held at call number `visit`."""
     return HOLD if edge == "before" and visit == 1 else STOP

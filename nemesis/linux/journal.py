@@ -125,7 +125,7 @@ class Journal:
 
 
 def default_folder() -> Path:
-    """The folder of the journals of this user."""
+    """Return the folder of the journals of this user."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     place = Path(runtime) if runtime else Path(tempfile.gettempdir())
     return place / f"splitbrain-{os.geteuid()}-journal"
@@ -170,7 +170,7 @@ def undo(change: Change) -> bool:
 
 
 def identity(pid: int) -> Identity:
-    """The identity of the running process `pid`. Raises FaultError if it has ended."""
+    """Return the identity of the running process `pid`. Raises FaultError if it has ended."""
     begun = started(pid)
     if begun is None:
         raise FaultError(f"process {pid} has ended")
@@ -178,7 +178,7 @@ def identity(pid: int) -> Identity:
 
 
 def _unsettled(path: Path) -> Iterator[Change]:
-    """The changes in a journal that were not settled. A damaged line is ignored."""
+    """Yield the changes in a journal that were not settled. A damaged line is ignored."""
     changes: dict[int, Change] = {}
     for text in path.read_bytes().splitlines():
         try:

@@ -43,7 +43,7 @@ def set_limit(pid: int, kind: int, value: int, journal: Journal) -> Limit:
 
 
 def files_limit(pid: int, spare: int) -> int:
-    """The limit with which the process can open `spare` more files.
+    """Return the limit with which the process can open `spare` more files.
 
     The kernel limits the number of a file descriptor, not their count, and a process may have
     unused lower numbers. Raises FaultError if the open files cannot be read.
@@ -57,7 +57,7 @@ def files_limit(pid: int, spare: int) -> int:
 
 
 def memory_bytes(pid: int) -> int:
-    """The size of the process's address space. Raises FaultError if it cannot be read."""
+    """Return the size of the process's address space. Raises FaultError if it cannot be read."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
     except OSError as problem:

@@ -24,13 +24,13 @@ def unmount(folder: Path) -> bool:
 
 
 def mounted_folders() -> set[str]:
-    """The mount points of this machine, also those whose file systems do not answer."""
+    """Return the mount points of this machine, also those whose file systems do not answer."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     return {os.fsencode(line.split()[4]).decode("unicode_escape") for line in lines}
 
 
 def fuse_missing() -> str:
-    """Why this user cannot mount FUSE file systems, and what to do; "" if the user can."""
+    """Return why this user cannot mount FUSE file systems, and what to do; "" if it can."""
     from ctypes.util import find_library
     from importlib.util import find_spec
 

@@ -21,7 +21,7 @@ TIMEOUT_S = 20.0
 
 
 def missing() -> str:
-    """Why members cannot have network namespaces here, and what to do; "" if they can."""
+    """Return why members cannot have network namespaces here, and what to do, or ""."""
     effective = _effective_capabilities()
     if not all(effective >> number & 1 for number in _ADMINISTRATORS):
         return "network namespaces need root (CAP_NET_ADMIN and CAP_SYS_ADMIN)"
@@ -37,7 +37,7 @@ def missing() -> str:
 
 @functools.cache
 def _refused() -> str:
-    """Why a trial in a namespace that ends at once fails; "" if it succeeds."""
+    """Try the commands in a temporary namespace. Returns why they fail; "" if they succeed."""
     trial = (
         "ip link add end0 type veth peer name end1 && nft add table ip t && "
         "nft add chain ip t c '{ type filter hook forward priority 0; }' && "
@@ -58,12 +58,12 @@ def _refused() -> str:
 
 
 def found(program: str) -> str | None:
-    """The path of a program of the administrator; such folders are not on every PATH."""
+    """Return the path of a program, or None. Also searches the administrator's folders (sbin)."""
     return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
 
 
 def path_of(name: str) -> Path:
-    """The file that stands for the namespace `name`."""
+    """Return the file that stands for the namespace `name`."""
     return FOLDER / name
 
 

@@ -50,7 +50,7 @@ def is_stopped(pid: int) -> bool:
 
 
 def instruction_pointers(pid: int) -> list[int]:
-    """The addresses at which the threads of a stopped process will continue."""
+    """Return the addresses at which the threads of a stopped process will continue."""
     found = []
     for call in Path(f"/proc/{pid}/task").glob("*/syscall"):
         with contextlib.suppress(OSError, ValueError):
@@ -59,7 +59,7 @@ def instruction_pointers(pid: int) -> list[int]:
 
 
 def started(pid: int) -> int | None:
-    """When the process `pid` started, in clock ticks since boot; None if there is no such process.
+    """Return when the process `pid` started, in clock ticks since boot, or None if it ended.
 
     The pid and this time together identify a process.
     """

@@ -183,7 +183,7 @@ def is_dying(pid: int) -> bool:
 
 
 def missing() -> str:
-    """Why processes cannot be traced on this machine, and what to do; "" if they can be."""
+    """Return why processes cannot be traced on this machine, and what to do; "" if they can."""
     if shutil.which("strace") is None:
         return "faults of system calls need the program strace; install it (Debian: strace)"
     refused = tracing_refused()
@@ -191,9 +191,10 @@ def missing() -> str:
 
 
 def _die_with_parent() -> Callable[[], None]:
-    """A function that the child calls before exec: the kernel kills the child if its parent ends.
+    """Return a function that the child calls before exec.
 
-    When strace is killed, the traced process continues.
+    It makes the kernel kill the child, which is strace, if its parent ends. When strace is killed,
+    the traced process continues.
     """
     prctl, death = _LIBC.prctl, int(signal.SIGKILL)
     return lambda: prctl(_PR_SET_PDEATHSIG, death, 0, 0, 0) and None

@@ -92,7 +92,7 @@ class WallClock:
 
 
 def open_clock(pid: int) -> WallClock:
-    """The clock of a process, not changed yet. Raises FaultError if it cannot be patched."""
+    """Return the clock of a process, not changed yet. Raises FaultError if it cannot be patched."""
     begin, image = _image(pid)
     functions = _functions(image)
     room = (len(image) - SIZE) & ~0xF
@@ -125,12 +125,12 @@ def write_memory(pid: int, parts: list[tuple[int, bytes]]) -> None:
 
 
 def true_ns() -> int:
-    """The wall clock of this process, whose vDSO is not patched."""
+    """Return the wall clock of this process, in ns. Its vDSO is not patched."""
     return time.clock_gettime_ns(time.CLOCK_REALTIME)
 
 
 def missing() -> str:
-    """Why the clocks of processes cannot be changed on this machine; "" if they can be."""
+    """Return why the clocks of processes cannot be changed on this machine; "" if they can."""
     if platform.machine() != "x86_64":
         return f"clocks of processes need an x86-64 machine, and this is {platform.machine()}"
     if "[vdso]" not in Path("/proc/self/maps").read_text():
@@ -140,7 +140,7 @@ def missing() -> str:
 
 
 def _image(pid: int) -> tuple[int, bytes]:
-    """The address and the bytes of the process's vDSO."""
+    """Return the address and the bytes of the process's vDSO."""
     try:
         maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
         (line,) = [one for one in maps if one.endswith("[vdso]")]
@@ -159,7 +159,10 @@ def _image(pid: int) -> tuple[int, bytes]:
 
 
 def _functions(image: bytes) -> dict[str, int]:
-    """The offsets of the functions that read the wall clock, from the ELF symbols of the vDSO."""
+    """Return the offsets of the vDSO's functions that read the wall clock, by name.
+
+    The offsets come from the ELF symbols of the vDSO.
+    """
     (sections_at,) = struct.unpack_from("<Q", image, 0x28)
     size, count = struct.unpack_from("<HH", image, 0x3A)
     sections = [_SECTION.unpack_from(image, sections_at + n * size) for n in range(count)]

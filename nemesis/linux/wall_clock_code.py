@@ -22,7 +22,7 @@ SIZE = len(CODE) + _VARIABLES.size
 
 
 def with_variables(begin_ns: int, ppm: int, ahead_ns: int) -> bytes:
-    """The code and its variables.
+    """Return the code and its variables.
 
     A wall clock that shows T then shows `T + ahead_ns + (T - begin_ns) * ppm / 1e6` instead.
     """

@@ -129,7 +129,7 @@ class WaitQueue:
         )
 
     def first(self) -> RangeRequest:
-        """The request for the key whose turn it is."""
+        """Return the request for the key whose turn it is."""
         return self._newest_or_oldest(SortOrder.ASCEND)
 
     async def wait_for_turn(self, place: Place) -> ResponseHeader:
@@ -207,7 +207,7 @@ def end_of_prefix(prefix: bytes) -> bytes:
 def if_created_at(
     key: bytes, create_revision: int, then: RequestOp, *others: RequestOp
 ) -> TxnRequest:
-    """A transaction that runs `then` and `others` if `key` was created at this revision."""
+    """Return a transaction that runs `then` and `others` if `key` was created at this revision."""
     condition = Compare(key=key, target=CompareTarget.CREATE, operand=create_revision)
     return TxnRequest(compare=(condition,), success=(then, *others))
 

@@ -170,7 +170,7 @@ class WatchStream:
             await self._answers.put(WatchResponse(header=self._header(sent), watch_id=NO_WATCH_ID))
 
     def _sent(self, watch_id: int) -> int:
-        """The revision up to which all events of a watcher are in the queue of responses."""
+        """Return the revision up to which all events of a watcher are in the queue of responses."""
         if watch_id in self._sending:
             return self._sending[watch_id]
         return self._member.store.watches.progress(self._watchers[watch_id])
@@ -282,12 +282,12 @@ class WatchStream:
 
 
 def before(batch: WatchBatch) -> int:
-    """The revision before the events of `batch`."""
+    """Return the revision before the events of `batch`."""
     return batch.events[0].kv.mod_revision - 1 if batch.events else batch.revision
 
 
 def stream_error(problem: Exception) -> RpcError:
-    """The error by which a client learns that its stream has failed."""
+    """Return the error by which a client learns that its stream has failed."""
     return errors.corrupt() if isinstance(problem, DiskError) else errors.watch_failed(problem)
 
 

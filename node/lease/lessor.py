@@ -168,11 +168,11 @@ class Lessor:
         self._start(lease, lease.ttl_s * _S)
 
     def remaining_s(self, lease: Lease) -> int:
-        """The remaining time in whole seconds, as etcd rounds it. Negative if it has passed."""
+        """Return the remaining time in whole seconds, rounded as in etcd. Negative if overdue."""
         return int((self._expires_ns(lease) - self._clock.monotonic_ns()) / _S)
 
     def by_expiry(self) -> list[int]:
-        """The ids of all leases, in the order in which they expire.
+        """Return the ids of all leases, in the order in which they expire.
 
         A member that is not primary knows no times, and returns them in the order of the ids.
         """
@@ -180,7 +180,10 @@ class Lessor:
         return [one.id for one in sorted(leases, key=self._expires_ns)]
 
     def ended(self, lease_id: int) -> asyncio.Future[None]:
-        """A future that is done when the lease has ended, or this member stops being primary."""
+        """Return a future that is done when the lease has ended.
+
+        It is also done when this member stops being primary.
+        """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(lease_id, []).append(future)
         return future

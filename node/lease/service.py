@@ -101,7 +101,7 @@ class LeaseService:
     # --- requests of clients ------------------------------------------------------
 
     def new_id(self) -> int:
-        """An id for a lease whose client chose none: positive, and not used by this member."""
+        """Return a positive id, which this member has not used, for a lease without an id."""
         return self._new_id() & (1 << 63) - 1
 
     async def keep_alive(self, lease_id: int) -> int:
@@ -122,7 +122,7 @@ class LeaseService:
         )
 
     def leases(self) -> list[int]:
-        """The ids of the leases in this member's store, which may be behind the leader's."""
+        """Return the ids of the leases in this member's store, which may be behind the leader's."""
         return self._lessor.by_expiry()
 
     # --- questions of other members -----------------------------------------------

@@ -60,7 +60,7 @@ _REVISION = struct.Struct(">Q")
 
 
 def applied_position(backend: Backend) -> tuple[int, int]:
-    """The term and index of the last entry whose effect the store in `backend` contains."""
+    """Return the term and index of the last entry whose effect the store in `backend` contains."""
     index, term = _applied(backend)
     return term, index
 
@@ -198,7 +198,7 @@ class Store:
             yield Event(kind, self._value_at(packed))
 
     def _changes_between(self, first: Packed, end: Packed) -> array[int]:
-        """The changes from `first` up to, not including, `end`.
+        """Return the changes from `first` up to, not including, `end`.
 
         They are taken from memory: a change that the backend has lost must not be left out
         silently.

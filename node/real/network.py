@@ -113,7 +113,7 @@ class RealNetwork:
         )
 
     def _dialling_tls(self) -> Tls:
-        """The TLS of a link to a peer. A member without certificates trusts the system's."""
+        """Return the TLS of a link to a peer. A member without certificates trusts the system's."""
         if self._peer_tls is None:
             self._peer_tls = Tls(NO_PEER_TLS, self._log)
         return self._peer_tls

@@ -82,7 +82,7 @@ class Tls:
         return context
 
     def _client_context(self) -> ssl.SSLContext:
-        """The context of a member that connects to a peer."""
+        """Return the context of a member that connects to a peer."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._load_certificate(context)
@@ -115,7 +115,7 @@ class Tls:
 
 @contextmanager
 def _naming(what: str) -> Iterator[None]:
-    """A context in which an error of a file becomes a ConfigError that names the file."""
+    """Return a context in which an error of a file becomes a ConfigError that names the file."""
     try:
         yield
     except OSError as problem:  # ssl.SSLError is a subclass of OSError

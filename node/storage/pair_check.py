@@ -31,12 +31,12 @@ class BackendDamaged(DiskError):
 
 
 def with_crc(bucket: bytes, key: bytes, value: bytes) -> bytes:
-    """The form in which `value` is stored under `key`."""
+    """Return the form in which `value` is stored under `key`."""
     return value + _crc(bucket, key, value).to_bytes(CRC_BYTES, "little")
 
 
 def value_of(bucket: bytes, key: bytes, stored: bytes) -> bytes:
-    """The value of a stored pair. Raises BackendDamaged if its CRC is wrong."""
+    """Return the value of a stored pair. Raises BackendDamaged if its CRC is wrong."""
     value = stored[:-CRC_BYTES]
     if _crc(bucket, key, value) != pair_crc(stored):
         raise BackendDamaged(
@@ -47,7 +47,7 @@ def value_of(bucket: bytes, key: bytes, stored: bytes) -> bytes:
 
 
 def missing(bucket: bytes, key: bytes) -> BackendDamaged:
-    """The error for a pair that must exist, and that the file does not contain."""
+    """Return the error for a pair that must exist, and that the file does not contain."""
     return BackendDamaged(f"the backend's file is damaged: it lacks {bucket.decode()}/{key.hex()}")
 
 
