@@ -39,7 +39,7 @@ class LinkTable:
 
 
 def combine(one: LinkState, other: LinkState) -> LinkState:
-    """Return the state of a link under both conditions, as if it passed through two devices in a row.
+    """Return the state of a link under both conditions, as of two devices in a row.
 
     The link is cut if either condition cuts it. Delays and jitters add up, and the lower rate and
     the smaller buffer apply. A packet is lost or changed if either condition loses or changes it.

@@ -181,7 +181,7 @@ def test_a_value_that_was_never_written_needs_no_search(check: Check) -> None:
 
 @pytest.mark.parametrize(("f", "value", "message"), [
     ("cas", 3, "event 0: cas with value 3; expected [old value, new value]"),
-    ("append", ["k", 3], "event 0: append with value 3; expected a text"),
+    ("append", ["k", 3], "event 0: append with value 3; expected a string"),
 ])
 def test_a_value_that_the_model_cannot_read_is_undecided_and_its_event_is_named(
     check: Check, f: str, value: object, message: str
