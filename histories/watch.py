@@ -43,6 +43,10 @@ class WatchRequest(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     With `start_revision` 0, the watch starts from the next revision. With `ask_progress`, a
     progress request is sent right after the watch request.
+
+    `watch_id` is the id that the client chooses for the watch (0: the member chooses one). With
+    `later_us`, the request is sent that many µs after the other requests of its connection, where
+    the carrier allows that. Right before it, the client cancels the watches with `cancel`.
     """
 
     key: str
@@ -54,6 +58,9 @@ class WatchRequest(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     progress_notify: bool = False
     fragment: bool = False
     ask_progress: bool = False
+    watch_id: int = 0
+    cancel: bool = False
+    later_us: int = 0
 
 
 class Opened(
@@ -70,12 +77,18 @@ class Opened(
     """The number of the first stream on the same connection; -1 if this watch is the only one."""
 
 
-class Created(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="created"):
-    """The member created the watch; its store was at `revision` at that time."""
+class Created(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="created"
+):
+    """The member created the watch; its store was at `revision` at that time.
+
+    `watch_id` is the id of the watch on its connection (-1: unknown).
+    """
 
     time: int
     stream: int
     revision: int
+    watch_id: int = -1
 
 
 class Events(

@@ -16,6 +16,10 @@ The reference is the members' change log. Each stream (one watch on one member) 
                   (`watch/owed_progress.py`).
     filtered      Only events of the requested keys and kinds arrive, with the right prev_kv. If
                   the start is in the future, no event of an earlier revision arrives.
+    fragmented    Only a watch that asked for fragments receives them, and each is continued
+                  (`watch/fragments.py`).
+    identified    The open watches of a connection have different ids, a watch has the id that its
+                  client chose, and a watch that its client cancels ends (`watch/watch_ids.py`).
     compaction    If the member has compacted the start of a watch, the watch is cancelled with the
                   compacted revision. A watch that needs no compacted revision is not cancelled.
 
@@ -48,6 +52,7 @@ from splitbrain.checkers.watch.compactions import Compaction, Compactions, Times
 from splitbrain.checkers.watch.expected_events import find_truth
 from splitbrain.checkers.watch.owed_progress import OwedProgress
 from splitbrain.checkers.watch.stream_check import StreamCheck
+from splitbrain.checkers.watch.watch_ids import check_ids
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Compact
 from splitbrain.histories.member_state import MemberState
@@ -96,6 +101,9 @@ def check_watch(evidence: Evidence) -> Verdict:
         owed.check(stream, check.name, report)
         events, progress = events + check.events, progress + check.progress
         unlogged += check.unlogged
+    check_ids(streams, lambda stream, kind, because: findings.add(
+        kind, because, members=(stream.node,), facts={"stream": stream.number},
+    ))
     _check_reads(streams, operations, findings)
     if unlogged:
         findings.unknown.append(

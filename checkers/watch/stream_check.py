@@ -15,6 +15,7 @@ from splitbrain.checkers.model.sequential_store import in_interval
 from splitbrain.checkers.watch import descriptions
 from splitbrain.checkers.watch.compactions import Compactions, Times
 from splitbrain.checkers.watch.expected_events import UNKNOWN, Selection, Truth, passes
+from splitbrain.checkers.watch.fragments import check_fragments
 from splitbrain.histories.kv import KeyValue
 from splitbrain.histories.member_state import Change
 from splitbrain.histories.watch import Cancelled, Events, Progress, WatchStream
@@ -95,6 +96,7 @@ class StreamCheck:
         else:
             Explained(self, selection, low).run()
         self._check_times(batches)
+        check_fragments(self._stream, self.name, self._report)
         self._check_compaction()
 
     # --- received as expected

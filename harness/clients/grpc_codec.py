@@ -20,7 +20,13 @@ from splitbrain.harness.clients.messages import (
     WatchResult,
     to_bytes,
 )
-from splitbrain.harness.clients.watch_codec import WATCH, WatchAnswer, answer_of, create_fields
+from splitbrain.harness.clients.watch_codec import (
+    WATCH,
+    WatchAnswer,
+    answer_of,
+    first_messages,
+    later_messages,
+)
 from splitbrain.histories.kv import Put
 from splitbrain.histories.service import AnyRequest, AnyResult, ServiceRequest
 from splitbrain.histories.watch import WatchRequest
@@ -65,10 +71,7 @@ def decode(request: AnyRequest, data: bytes) -> AnyResult:
 def encode_watches(requests: Iterable[WatchRequest]) -> list[bytes]:
     """The messages that open the watches `requests`, as `watch_codec.encode_watches` describes."""
     listed = list(requests)
-    messages = [_message(WATCH, {"create_request": create_fields(one)}) for one in listed]
-    if any(one.ask_progress for one in listed):
-        messages.append(_message(WATCH, {"progress_request": {}}))
-    return messages
+    return [_message(WATCH, one) for one in (*first_messages(listed), *later_messages(listed))]
 
 
 def decode_watch(data: bytes) -> WatchAnswer:

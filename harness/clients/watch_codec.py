@@ -52,18 +52,36 @@ class WatchAnswer(msgspec.Struct, frozen=True):
 
 
 def encode_watches(requests: Sequence[WatchRequest]) -> bytes:
-    """The body of the POST that opens the watches `requests`, in their order.
+    """The body of the POST that opens the watches `requests`."""
+    messages = (*first_messages(requests), *later_messages(requests))
+    return b"".join(map(msgspec.json.encode, messages))
 
-    If one of them has `ask_progress`, a progress request follows the last of them.
+
+def first_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
+    """The messages that are sent when the connection opens, in the form of `kv_codec.wire_form`.
+
+    They create the watches, in their order, except those with `later_us`. If one of them has
+    `ask_progress`, a progress request follows the last of them.
     """
-    body = b"".join(map(_encode_create, requests))
-    if any(request.ask_progress for request in requests):
-        body += b'{"progress_request":{}}'
-    return body
+    first = [one for one in requests if not one.later_us]
+    messages: list[dict[str, Any]] = [{"create_request": create_fields(one)} for one in first]
+    if any(one.ask_progress for one in first):
+        messages.append({"progress_request": {}})
+    return messages
 
 
-def _encode_create(request: WatchRequest) -> bytes:
-    return msgspec.json.encode({"create_request": create_fields(request)})
+def later_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
+    """The messages that cancel the watches with `cancel`, and create those with `later_us`.
+
+    There are none if no watch has `later_us`.
+    """
+    later = [one for one in requests if one.later_us]
+    if not later:
+        return []
+    return [
+        *({"cancel_request": {"watch_id": str(one.watch_id)}} for one in requests if one.cancel),
+        *({"create_request": create_fields(one)} for one in later),
+    ]
 
 
 def create_fields(request: WatchRequest) -> dict[str, Any]:
@@ -78,6 +96,7 @@ def create_fields(request: WatchRequest) -> dict[str, Any]:
         "progress_notify": request.progress_notify,
         "fragment": request.fragment,
         "filters": filters,
+        "watch_id": str(request.watch_id) if request.watch_id else "",
     }
     return {name: value for name, value in create.items() if value}
 
@@ -86,7 +105,7 @@ class WatchPlaces:
     """Finds the watches of one connection to which an answer belongs.
 
     A member confirms the watches of a connection in the order of their requests, and gives each of
-    them an id. `count` is the number of requests.
+    them an id. `count` is the number of requests. Those with `later_us` are the last ones.
     """
 
     def __init__(self, count: int) -> None:
@@ -107,6 +126,8 @@ class WatchPlaces:
         if answer.watch_id == NO_WATCH and not answer.changes:
             return tuple(self._places.values())
         place = self._places.get(answer.watch_id, -1)
+        if answer.cancelled:
+            self._places.pop(answer.watch_id, None)
         return (place,) if place >= 0 else ()
 
 

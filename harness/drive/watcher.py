@@ -60,11 +60,17 @@ class _Watch:
         """The present stream has delivered all events up to this revision."""
         self._sent = request
 
-    def resumed(self, start: int | None, *, ask_progress: bool) -> WatchRequest:
-        """The request of the next stream, from `start` or the end of the last stream."""
+    def resumed(self, start: int | None, *, ask_progress: bool, keeping: bool) -> WatchRequest:
+        """The request of the next stream, from `start` or the end of the last stream.
+
+        With `keeping`, the watch is not cancelled, and it is opened together with the others.
+        """
         self._start = 0
+        request = self.request
+        if keeping:
+            request = msgspec.structs.replace(request, cancel=False, later_us=0)
         self._sent = msgspec.structs.replace(
-            self.request, start_revision=self._next if start is None else start,
+            request, start_revision=self._next if start is None else start,
             ask_progress=ask_progress,
         )
         return self._sent
@@ -88,7 +94,7 @@ class _Watch:
         """Record `answer`, which belongs to this watch; with `whole`, to all of its connection."""
         now, number = recorder.now(), self.number
         if answer.created and not answer.cancelled:
-            recorder.write(Created(now, number, answer.revision))
+            recorder.write(Created(now, number, answer.revision, answer.watch_id))
             self._start = self._sent.start_revision or answer.revision + 1
             self._delivered = 0
             self._next = self._next or self._start
@@ -174,7 +180,10 @@ class Watcher:
         member = self._members[scheduled.member % len(self._members)]
         start = self._start_of(scheduled)
         ask_progress = scheduled.ask_progress and not self._keeping
-        requests = [one.resumed(start, ask_progress=ask_progress) for one in self._watches]
+        requests = [
+            one.resumed(start, ask_progress=ask_progress, keeping=self._keeping)
+            for one in self._watches
+        ]
         numbers = self._recorder.open_streams(self.number, member, requests)
         for watch, number in zip(self._watches, numbers, strict=True):
             watch.number = number

@@ -107,6 +107,7 @@ WATCHES = (
     "a watch was sent its progress",
     "a watch waited for a slow reader",
     "the events of a watch came in fragments",
+    "a watch was cancelled while others went on",
 )
 LEASES = (
     "a new leader started leases again",

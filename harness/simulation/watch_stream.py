@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
+import msgspec
+
 from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
 from splitbrain.harness.clients.watch_codec import (
     WatchAnswer,
     WatchPlaces,
     decode_line,
-    encode_watches,
+    first_messages,
+    later_messages,
 )
 from splitbrain.harness.simulation.client_conditions import conditions_of_watch_answer
 from splitbrain.harness.simulation.client_network import CLIENT, ClientListener, ClientNetwork
@@ -36,7 +39,11 @@ async def watch(
 ) -> AsyncGenerator[WatchAnswer, None]:
     """Yield answers until the stream ends; close the generator to cancel. Raises OSError."""
     window = SMALL_WINDOW_LINES if small_buffers else 0
-    stream = Stream(clients, url, encode_watches(requests), window)
+    later_us = max(one.later_us for one in requests)
+    stream = Stream(
+        clients, url, _body(first_messages(requests)), window,
+        later=(later_us, _body(later_messages(requests))),
+    )
     places = WatchPlaces(len(requests))
     try:
         stream.open()
@@ -57,12 +64,21 @@ class Stream:
     client has read one, as it does when the buffers of a TCP connection are full.
     """
 
-    def __init__(self, clients: ClientNetwork, url: str, body: bytes, window: int) -> None:
+    def __init__(
+        self,
+        clients: ClientNetwork,
+        url: str,
+        body: bytes,
+        window: int,
+        *,
+        later: tuple[int, bytes] = (0, b""),
+    ) -> None:
         self._clients = clients
         self._loop = clients.loop
         self._machine = clients.machine(url)
         self._url = url
         self._body = body
+        self._later_us, self._later = later
         self._out = clients.network.link(CLIENT, self._machine.name)
         self._back = clients.network.link(self._machine.name, CLIENT)
         self._lines: asyncio.Queue[bytes | OSError] = asyncio.Queue()
@@ -118,7 +134,7 @@ class Stream:
             self._task = self._loop.create_task(self._work(listener), name="watch")
 
     async def _work(self, listener: ClientListener) -> None:
-        answers = listener.api.watch(_requests(self._body))
+        answers = listener.api.watch(self._requests())
         try:
             async for answer in answers:
                 self._send(json_codec.encode_stream_line(answer))
@@ -129,6 +145,16 @@ class Stream:
                     await self._room.wait()
         except RpcError as refusal:
             self._send(ConnectionLost(refusal.message))
+
+    async def _requests(self) -> AsyncIterator[WatchMessage]:
+        requests = json_codec.StreamRequests("/v3/watch", BODY_BYTES_MAX)
+        for one in requests.feed(self._body):
+            yield one
+        if self._later:
+            await asyncio.sleep(self._later_us / 1e6)
+            self._clients.network.reached("a watch was cancelled while others went on")
+            for one in requests.feed(self._later):
+                yield one
 
     def _read(self) -> None:
         """The member learns that the client has read a line."""
@@ -161,6 +187,5 @@ class Stream:
         return lambda: self._lines.put_nowait(line)
 
 
-async def _requests(body: bytes) -> AsyncIterator[WatchMessage]:
-    for one in json_codec.StreamRequests("/v3/watch", BODY_BYTES_MAX).feed(body):
-        yield one
+def _body(messages: Sequence[object]) -> bytes:
+    return b"".join(map(msgspec.json.encode, messages))

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import ClassVar
 
+import msgspec
+
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
 from splitbrain.histories.kv import Compact, Delete, Put, Range, Txn
@@ -17,6 +19,10 @@ COMPACT_BACK_MAX = 60
 IDLE_EVERY = 8
 IDLE_PLACE = 6
 """The seventh of every eight watchers watches keys that no client writes."""
+TURN_SHARE = 0.6
+"""The share of watchers with several watches that cancel some of them and then open others."""
+LATER_US = (1, 2_000, 50_000, 400_000)
+"""The times after which a watcher cancels watches and opens others, in µs."""
 IDLE_HOLD = 4
 """An idle watcher keeps its streams this many times as long, so that notifications are owed to
 it."""
@@ -35,7 +41,9 @@ class Watch:
     and ranges. Some reads are at past revisions, which may be compacted. Only the first client
     sends compactions, with `compact_percent` percent of its operations.
 
-    Every fourth watcher has up to `watches` watches on one connection. `slow_percent` of the
+    Every fourth watcher has up to `watches` watches on one connection. For some of these watches
+    the client chooses the id. Many of these watchers cancel some of their watches after a while,
+    and then open others on the same connection. `slow_percent` of the
     watchers read slowly. `long_percent` of the values are long.
 
     With `progress_requests` 0 no watcher sends progress requests, which etcd before 3.5.8 answers
@@ -129,7 +137,8 @@ class Watch:
         if watcher % 4 != 3:
             return ()
         count = random.randrange(self.watches)
-        return tuple(self.watch(random, watcher) for _ in range(count))
+        others = [self.watch(random, watcher) for _ in range(count)]
+        return tuple(_with_turns(random, others))
 
     def hold_mean_s(self, watcher: int) -> float:
         """The mean time in s for which a watcher keeps a stream."""
@@ -187,3 +196,23 @@ class Watch:
             key = f"k{number:03d}"
             writes.append(Put(key, values.take()) if random.random() < 0.75 else Delete(key))
         return Draft("txn", Txn((), tuple(writes)))
+
+
+def _with_turns(random: Random, watches: Sequence[WatchRequest]) -> Iterator[WatchRequest]:
+    """The same watches, some with ids that the client chooses, and some opened later.
+
+    The former are the first ones, so that a member does not choose their ids for others before. The
+    latter are the last ones. Some of the former are cancelled before the latter are opened.
+    """
+    chosen = random.randrange(len(watches) + 1)
+    turns = random.random() < TURN_SHARE and chosen < len(watches)
+    first_later = random.randrange(chosen, len(watches)) if turns else len(watches)
+    ids = random.sample(range(1, 2 * len(watches) + 2), chosen)
+    later_us = random.choice(LATER_US)
+    for number, one in enumerate(watches):
+        if number < chosen:
+            cancel = turns and random.random() < 0.7
+            yield msgspec.structs.replace(one, watch_id=ids[number], cancel=cancel)
+        else:
+            later = number >= first_later
+            yield msgspec.structs.replace(one, later_us=later_us if later else 0)

@@ -63,7 +63,10 @@ def sent(*changes: Change, time: int = 5, revision: int = 4, fragment: bool = Fa
 def test_all_events_in_order_are_what_a_watch_promises() -> None:
     end = Closed(9, 0, "end", settled=4)
     assert judged(sent(A2, B2), sent(A3), Progress(6, 0, 3), sent(B4), end).valid is True
-    assert judged(sent(A2, fragment=True), sent(B2, A3, B4), end).valid is True
+    assert judged(
+        sent(A2, fragment=True), Progress(5, 0, 1, whole=True), sent(B2, A3, B4), end,
+        request=msgspec.structs.replace(ALL, fragment=True),
+    ).valid is True
     assert judged(sent(B2, B4), end, request=WatchRequest("b", start_revision=2)).valid is True
     assert judged(sent(A2), Closed(6, 0, "broken"), request=WatchRequest("a", start_revision=1)
                   ).valid is True
@@ -384,3 +387,48 @@ def test_a_harness_that_recorded_nothing_at_all_cannot_tell() -> None:
         "received nothing from 1.000 s to 9.000 s; expected a progress notification every 250 ms, "
         "at the latest after 5.55 s of silence"
     )
+
+
+@pytest.mark.parametrize(
+    ("lines", "asked"),
+    [
+        ([sent(A2, fragment=True), sent(B2)], False),
+        ([sent(A2, B2, fragment=True), Progress(6, 0, 2)], True),
+        ([sent(A2, B2, A3, B4, fragment=True), Closed(9, 0, "end", settled=4)], True),
+        ([sent(A2, fragment=True), sent(B2, revision=3)], True),
+    ],
+)
+def test_a_fragment_has_a_rest(lines: list[Line], asked: bool) -> None:
+    request = msgspec.structs.replace(ALL, fragment=asked)
+    assert kinds(judged(*lines, request=request)) == ["wrong fragment"]
+
+
+def on_one_connection(*lines: Line, first: WatchRequest, second: WatchRequest) -> Verdict:
+    opened: list[Line] = [Opened(0, 0, 0, "n2", first, 0), Opened(0, 1, 0, "n2", second, 0)]
+    return check_watch(
+        Evidence(History.of(()), members(LOG), watches=collect([*opened, *lines, sent(A2, B2)]))
+    )
+
+
+LATER = WatchRequest("x", later_us=1)
+
+
+@pytest.mark.parametrize(
+    ("lines", "first", "expected"),
+    [
+        ([Created(1, 0, 4, 7), Created(2, 1, 4, 7)], ALL, ["wrong watch id"]),
+        ([Created(1, 0, 4, 7), Created(2, 1, 4, 8)], ALL, []),
+        ([Created(1, 0, 4), Created(2, 1, 4)], ALL, []),
+        ([Created(1, 0, 4, 7), Cancelled(2, 0), Created(3, 1, 4, 7)], ALL, ["event after cancel"]),
+        ([Created(1, 0, 4, 7)], msgspec.structs.replace(ALL, watch_id=3), ["wrong watch id"]),
+        ([Created(1, 0, 4, 3)], msgspec.structs.replace(ALL, watch_id=3, cancel=True), []),
+        (
+            [Created(1, 0, 4, 3), Created(2, 1, 4, 4)],
+            msgspec.structs.replace(ALL, watch_id=3, cancel=True), ["not cancelled"],
+        ),
+    ],
+)
+def test_watches_of_one_connection_have_ids_of_their_own(
+    lines: list[Line], first: WatchRequest, expected: list[str]
+) -> None:
+    assert kinds(on_one_connection(*lines, first=first, second=LATER)) == expected

@@ -37,6 +37,26 @@ def test_the_watches_of_a_connection_are_sent_before_one_progress_request() -> N
     )
 
 
+def test_watches_are_cancelled_before_others_are_created() -> None:
+    first = WatchRequest("a", watch_id=5, cancel=True)
+    kept, later = WatchRequest("b", ask_progress=True), WatchRequest("c", later_us=9)
+    assert encode_watches([first, kept, later]) == (
+        b'{"create_request":{"key":"YQ==","watch_id":"5"}}{"create_request":{"key":"Yg=="}}'
+        b'{"progress_request":{}}{"cancel_request":{"watch_id":"5"}}'
+        b'{"create_request":{"key":"Yw=="}}'
+    )
+    assert b"cancel" not in encode_watches([first, kept])
+
+
+def test_a_cancelled_watch_gets_no_more_answers() -> None:
+    places = WatchPlaces(2)
+    assert places.of(WatchAnswer(9, 0, created=True)) == (0,)
+    assert places.of(WatchAnswer(9, 0, cancelled=True)) == (0,)
+    assert places.of(WatchAnswer(9, NO_WATCH)) == ()
+    assert places.of(WatchAnswer(9, 0, created=True)) == (1,)
+    assert places.of(WatchAnswer(9, NO_WATCH)) == (1,)
+
+
 def test_an_answer_belongs_to_the_watch_whose_confirmation_had_its_id() -> None:
     places = WatchPlaces(3)
     events = (Change(9, "delete", "a"),)

@@ -1,0 +1,76 @@
+"""Checks the ids of the watches on one connection, and that cancelled watches end.
+
+A member gives each watch of a connection an id that no other open watch has, or the one that the
+client chose. It confirms the cancellation of a watch before it creates a watch that the client
+requested afterwards.
+
+Source: etcd's server/etcdserver/api/v3rpc/watch.go (`recvLoop`), mvcc/watcher.go (`Watch`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+from splitbrain.histories.watch import Cancelled, Created, WatchStream
+
+UNKNOWN_ID = -1
+
+Report = Callable[[WatchStream, str, str], None]
+
+
+def check_ids(streams: Sequence[WatchStream], report: Report) -> None:
+    """Report streams that have a wrong id, or that were not cancelled. `report` gets the stream,
+    the kind of the anomaly and a sentence."""
+    connections: dict[int, list[WatchStream]] = defaultdict(list)
+    for stream in streams:
+        connections[stream.connection if stream.connection >= 0 else stream.number].append(stream)
+    for together in connections.values():
+        _check_connection(together, report)
+
+
+def _check_connection(together: Sequence[WatchStream], report: Report) -> None:
+    confirmed = [(one.created, one) for one in together if one.created is not None]
+    for number, (created, stream) in enumerate(confirmed):
+        chosen = stream.request.watch_id
+        if created.watch_id == UNKNOWN_ID:
+            continue
+        if chosen and created.watch_id != chosen:
+            report(
+                stream, "wrong watch id",
+                f"{_named(stream)} was created with the id {created.watch_id}; the client chose "
+                f"the id {chosen}",
+            )
+        for _, other in _open_before(created, confirmed[:number]):
+            report(
+                stream, "wrong watch id",
+                f"{_named(stream)} was created with the id {created.watch_id}, which stream "
+                f"{other.number} of the same connection still had",
+            )
+    later = [one for one in together if one.request.later_us and one.created is not None]
+    for stream in together:
+        if stream.request.cancel and later and stream.created is not None and not _ended(stream):
+            report(
+                stream, "not cancelled",
+                f"{_named(stream)} was cancelled by its client, and the member did not confirm "
+                f"that before it created stream {later[0].number}, which the client requested "
+                "afterwards",
+            )
+
+
+def _open_before(
+    created: Created, earlier: Sequence[tuple[Created, WatchStream]]
+) -> Iterator[tuple[Created, WatchStream]]:
+    """The watches with the id of `created` that had not ended when it was created."""
+    for before, stream in earlier:
+        ends = [one.time for one in stream.answers if isinstance(one, Cancelled)]
+        if before.watch_id == created.watch_id and not (ends and ends[0] <= created.time):
+            yield before, stream
+
+
+def _ended(stream: WatchStream) -> bool:
+    return any(isinstance(answer, Cancelled) for answer in stream.answers)
+
+
+def _named(stream: WatchStream) -> str:
+    return f"watcher {stream.watcher} on {stream.node} (stream {stream.number})"

@@ -1,0 +1,20 @@
+"""A watch stream does not skip the ids that the client chose."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.api.watch import WatchStream
+
+MUTANT = Mutant(
+    what="a watch gets an id that the client has chosen for another watch of the stream",
+    source="etcd pull request 9065 (client-chosen watch ids)",
+    found_by=("watch",),
+)
+
+
+def plant() -> None:
+    def _free_id(self: WatchStream) -> int:
+        self._next_id += 1
+        return self._next_id - 1
+
+    WatchStream._free_id = _free_id  # type: ignore[method-assign]
