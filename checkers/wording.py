@@ -65,6 +65,8 @@ def request(given: Request) -> str:
     `txn (if version of r1 = 0: put r1='40'; else: get r1)`.
     """
     match given:
+        case Put(key, ignore_value=True):
+            return f"put {key} (keeping its value)"
         case Put(key, written):
             kept = " (keeping its lease)" if given.ignore_lease else ""
             return f"put {key}={value(written)}{kept}"

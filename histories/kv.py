@@ -54,8 +54,8 @@ class KeyValue(_Value, frozen=True):
 class Put(_Value, frozen=True, tag_field="op", tag="put"):
     """A write of one key. `prev_kv`: return the key-value before the write.
 
-    With `ignore_lease`, the key stays attached to its lease, and `lease` is 0. The store refuses
-    this write if the key does not exist.
+    With `ignore_lease`, the key stays attached to its lease, and `lease` is 0. With `ignore_value`,
+    the key keeps its value, and `value` is empty. The store refuses both if the key does not exist.
     """
 
     key: str
@@ -63,7 +63,13 @@ class Put(_Value, frozen=True, tag_field="op", tag="put"):
     lease: int = 0
     prev_kv: bool = False
     ignore_lease: bool = False
+    ignore_value: bool = False
     token: str = ""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the write keeps a part of the key-value before it, which must exist."""
+        return self.ignore_lease or self.ignore_value
 
 
 class Range(_Value, frozen=True, tag_field="op", tag="range"):

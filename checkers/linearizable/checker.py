@@ -198,6 +198,8 @@ def _operations(op: Recorded, values: _Values) -> Iterator[Op]:
             if known:
                 for given, output in _reads(op.request, op.result, values):
                     yield Operation(op.process, given, op.invoked, output, ret)
+        case Put(key, ignore_value=True):
+            raise NotApplicable(f"event {op.invoked} puts {key} and keeps its value")
         case Put(key, value):
             before = _before_put(op) if known else None
             yield Operation(op.process, Write(key, value), op.invoked, before, ret)

@@ -137,7 +137,7 @@ class Evaluation:
 
 def _put(store: SequentialStore, request: Put, header: Header) -> tuple[Result, Made]:
     before = store.now.get(request.key)
-    if before is None and request.ignore_lease:
+    if before is None and request.keeps:
         return PutResult(header, REFUSED), NOTHING
     held = _after_put(before, request, store.revision + 1)
     return PutResult(header, before if request.prev_kv else None), (held,)
@@ -148,7 +148,8 @@ def _after_put(before: KeyValue | None, request: Put, revision: int) -> KeyValue
     if before is None:
         return KeyValue(request.key, request.value, revision, revision, 1, request.lease)
     return KeyValue(
-        request.key, request.value, before.create_revision, revision, before.version + 1,
+        request.key, before.value if request.ignore_value else request.value,
+        before.create_revision, revision, before.version + 1,
         before.lease if request.ignore_lease else request.lease,
     )
 
@@ -298,7 +299,7 @@ class _Transaction:
 
     def _put(self, request: Put, header: Header) -> PutResult:
         before = self._get(request.key)
-        if before is None and request.ignore_lease:
+        if before is None and request.keeps:
             self.refusal = "absent"
             return PutResult(header, REFUSED)
         held = _after_put(before, request, self._store.revision + 1)

@@ -57,7 +57,7 @@ class Path:
 
 def paths(request: Request) -> list[Path] | None:
     """Return the paths of `request` that contain a write, or None if it has more than PATHS_MAX."""
-    if isinstance(request, Put) and request.ignore_lease:
+    if isinstance(request, Put) and request.keeps:
         exists = Compare(request.key, "version", ">", 0)
         return [Path((_plain(request),), Condition((((exists,), True),)))]
     if type(request) is not Txn:
@@ -118,7 +118,10 @@ def _plain(write: Put | Delete) -> Put | Delete:
     if not write.prev_kv:
         return write
     if isinstance(write, Put):
-        return Put(write.key, write.value, write.lease, ignore_lease=write.ignore_lease)
+        return Put(
+            write.key, write.value, write.lease, ignore_lease=write.ignore_lease,
+            ignore_value=write.ignore_value,
+        )
     return Delete(write.key, write.range_end)
 
 
@@ -126,7 +129,7 @@ def path_at(request: Request, state: State) -> Path:
     """Return the path that `request` takes in `state`, without writes if the store refuses it."""
     writes: list[Put | Delete] = []
     for part in _taken(request, state):
-        if isinstance(part, Put) and part.ignore_lease and state.held(part.key) is None:
+        if isinstance(part, Put) and part.keeps and state.held(part.key) is None:
             return Path(())
         if isinstance(part, Put | Delete):
             writes.append(_plain(part))

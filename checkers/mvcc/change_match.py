@@ -69,6 +69,8 @@ def _of_logged(logged: Sequence[Change]) -> list[tuple[str, str, str]]:
 
 def named_by(op: Operation, logged: Sequence[Change]) -> bool:
     """Whether `logged` has a put, and `op` contains all puts in `logged`, in any branch."""
-    puts = {(part.key, part.value) for part in parts(op.request) if isinstance(part, Put)}
+    puts = [part for part in parts(op.request) if isinstance(part, Put)]
+    written = {(part.key, part.value) for part in puts if not part.ignore_value}
+    kept = {part.key for part in puts if part.ignore_value}
     made = [(change.key, change.value) for change in logged if change.kind == "put"]
-    return bool(made) and all(one in puts for one in made)
+    return bool(made) and all(one in written or one[0] in kept for one in made)

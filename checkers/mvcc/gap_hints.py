@@ -115,7 +115,10 @@ class GapHints:
             if op.outcome != "info":
                 continue
             for part in parts(op.request):
-                if isinstance(part, Put) and (part.key, part.value) in self._mentioned:
+                if (
+                    isinstance(part, Put) and not part.ignore_value
+                    and (part.key, part.value) in self._mentioned
+                ):
                     putters = writers.putters(part.key, part.value)
                     if len(putters) == 1:
                         self.pinned[op.invoked] = self._mentioned[part.key, part.value]
@@ -139,6 +142,7 @@ class GapHints:
         if isinstance(request, Put):
             if (
                 self._ordered
+                or request.ignore_value
                 or request.value in self._operands
                 or (request.key, request.value) in self._seen
             ):

@@ -124,11 +124,13 @@ class GapSearch:
             for part in parts(op.request)
             if isinstance(part, Put) and part.lease
         })
-        self._putters: dict[tuple[str, str], list[Operation]] = {}
+        self._putters: dict[tuple[str, str | None], list[Operation]] = {}
+        """The operations that put a key, by key and value (None: the value is kept)."""
         for op in uncertain:
             for part in parts(op.request):
                 if isinstance(part, Put):
-                    of = self._putters.setdefault((part.key, part.value), [])
+                    value = None if part.ignore_value else part.value
+                    of = self._putters.setdefault((part.key, value), [])
                     if not of or of[-1] is not op:
                         of.append(op)
 
@@ -164,9 +166,11 @@ class GapSearch:
         deadline = self._answers.deadline(revision)
         shown = self._hints.shown[revision]
         for kv in shown.values():
-            makers = self._putters.get((kv.key, kv.value), ())
             return [
-                _Option(Pool((op,))) for op in makers if deadline is None or op.invoked < deadline
+                _Option(Pool((op,)))
+                for value in (kv.value, None)
+                for op in self._putters.get((kv.key, value), ())
+                if deadline is None or op.invoked < deadline
             ]
         options = [_Option(pool) for pool in reversed(self._shapes) if pool.available(deadline)]
         options += [_Option(None, lease) for lease, keys in self._store.leases.items() if keys]

@@ -35,7 +35,7 @@ def put_agrees(
     store: SequentialStore, request: Put, result: Result, logged: Sequence[Change]
 ) -> KeyValue | None:
     """Return the key-value after a put if `result` and `logged` are certainly right, else None."""
-    if type(result) is not PutResult or len(logged) != 1 or request.ignore_lease:
+    if type(result) is not PutResult or len(logged) != 1 or request.keeps:
         return None
     key = request.key
     before = store.now.get(key)

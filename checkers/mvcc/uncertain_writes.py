@@ -134,8 +134,8 @@ class UncertainWrites:
     """The uncertain `operations`, in the order of their invocations."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
-        self._putting: dict[tuple[str, str], _Paths] = {}
-        """The paths with puts, by key and value of their first put."""
+        self._putting: dict[tuple[str, str | None], _Paths] = {}
+        """The paths with puts, by key and value of their first put (None: the value is kept)."""
         self._deleting: dict[str, _Paths] = {}
         """The paths that only delete, by each key that a delete names."""
         self._clearing: dict[tuple[str, str], _Paths] = {}
@@ -155,7 +155,8 @@ class UncertainWrites:
         intervals: dict[tuple[str, str], None] = {}
         for write in path.writes:
             if isinstance(write, Put):
-                self._putting.setdefault((write.key, write.value), _Paths()).add(op, path)
+                value = None if write.ignore_value else write.value
+                self._putting.setdefault((write.key, value), _Paths()).add(op, path)
                 return
             intervals[write.key, write.range_end] = None
         for key, end in intervals:
@@ -178,8 +179,11 @@ class UncertainWrites:
         """Return the sequences with the first put of `changes` or, without puts, its first key."""
         for change in changes:
             if change.kind == "put":
-                found = self._putting.get((change.key, change.value))
-                return () if found is None else found.sequences()
+                found: list[WriteSequence] = []
+                for value in (change.value, None):
+                    of_value = self._putting.get((change.key, value))
+                    found += () if of_value is None else of_value.sequences()
+                return found
         return self._deletes_of(changes[0].key) if changes else ()
 
     def _deletes_of(self, key: str) -> Sequence[WriteSequence]:

@@ -16,12 +16,16 @@ class WriteIndex:
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._puts: dict[tuple[str, str], dict[int, Operation]] = {}
+        self._keeping: dict[str, dict[int, Operation]] = {}
+        """The operations that put a key and keep its value, whatever it is."""
         self._deletes: dict[str, dict[int, Operation]] = {}
         self._interval_deletes: list[tuple[Delete, Operation]] = []
         self._deleters: dict[str, list[Operation]] = {}
         for op in operations:
             for part in parts(op.request):
-                if isinstance(part, Put):
+                if isinstance(part, Put) and part.ignore_value:
+                    self._keeping.setdefault(part.key, {})[op.invoked] = op
+                elif isinstance(part, Put):
                     self._puts.setdefault((part.key, part.value), {})[op.invoked] = op
                 elif part.range_end:
                     self._interval_deletes.append((part, op))
@@ -29,8 +33,9 @@ class WriteIndex:
                     self._deletes.setdefault(part.key, {})[op.invoked] = op
 
     def putters(self, key: str, value: str) -> list[Operation]:
-        """Return the operations that put `value` to `key`, in either branch of a transaction."""
-        return list(self._puts.get((key, value), {}).values())
+        """Return the operations that may put `value` to `key`, in either branch."""
+        found = list(self._puts.get((key, value), {}).values())
+        return found + list(self._keeping[key].values()) if key in self._keeping else found
 
     def makers(self, changes: Sequence[Change]) -> list[Operation]:
         """Return the operations that may have made `changes`.

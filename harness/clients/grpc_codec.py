@@ -50,6 +50,7 @@ def encode(request: AnyRequest) -> tuple[str, bytes]:
         message = _put_message(
             key=to_bytes(request.key), value=to_bytes(request.value), lease=request.lease,
             prev_kv=request.prev_kv, ignore_lease=request.ignore_lease,
+            ignore_value=request.ignore_value,
         )
         return BY_KEY[kv_codec.PUT].path, message.SerializeToString()
     if isinstance(request, ServiceRequest):

@@ -66,7 +66,7 @@ COMPARE_RESULTS = {"=": "EQUAL", "!=": "NOT_EQUAL", "<": "LESS", ">": "GREATER"}
 def encode_request(request: Request) -> tuple[str, bytes]:
     """The gateway's path for `request`, and its JSON body."""
     match request:
-        case Put(lease=0, prev_kv=False, ignore_lease=False):
+        case Put(lease=0, prev_kv=False, ignore_lease=False, ignore_value=False):
             body = b'{"key":"%b","value":"%b"}' % (_b64(request.key), _b64(request.value))
             return PUT, body
         case Range(range_end="", revision=0, limit=0, serializable=False, keys_only=False,
@@ -90,7 +90,7 @@ def wire_form(request: Request) -> tuple[str, dict[str, Any]]:
             return PUT, _without_zeros(
                 key=to_bytes(request.key), value=to_bytes(request.value),
                 lease=_int64(request.lease), prev_kv=request.prev_kv,
-                ignore_lease=request.ignore_lease,
+                ignore_lease=request.ignore_lease, ignore_value=request.ignore_value,
             )
         case Range():
             return RANGE, _without_zeros(

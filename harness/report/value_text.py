@@ -125,6 +125,8 @@ def _request(request: Request) -> str:
             lease = f" lease {request.lease}" if request.lease else ""
             if request.ignore_lease:
                 lease = " ignore lease"
+            if request.ignore_value:
+                return f"put {request.key}{lease} ignore value"
             return f"put {request.key}={request.value}{lease}"
         case Range():
             return _range(request)

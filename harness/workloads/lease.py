@@ -26,8 +26,9 @@ class Lease:
     The client attaches keys to the lease, queries the lease's time to live, and reads keys. It
     sends keep-alives for four of five leases. At the end it revokes the lease or leaves it to
     expire. Clients share most keys, so keys move from lease to lease. Some puts detach a key from
-    its lease, and some change the value and keep the lease. A few operations use an earlier lease
-    of the client, which may have ended, or a lease that was never granted.
+    its lease, some change the value and keep the lease, and some change the lease and keep the
+    value. A few operations use an earlier lease of the client, which may have ended, or a lease
+    that was never granted.
     """
 
     name: ClassVar[str] = "lease"
@@ -77,8 +78,11 @@ class Lease:
             return Draft("put", Put(key, values.take(), lease=other))
         if kind < 0.42:
             return Draft("put", Put(key, values.take()))
-        if kind < 0.45:
-            return Draft("put", Put(key, values.take(), prev_kv=True, ignore_lease=True))
+        if kind < 0.46:
+            if random.random() < 0.5:
+                return Draft("put", Put(key, values.take(), prev_kv=True, ignore_lease=True))
+            attached = lease if random.random() < 0.7 else 0
+            return Draft("put", Put(key, lease=attached, prev_kv=True, ignore_value=True))
         if kind < 0.7:
             return Draft("get", Range(key) if random.random() < 0.5 else Range("l", "m"))
         queried = other if random.random() < 0.2 else lease

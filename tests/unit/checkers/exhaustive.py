@@ -194,10 +194,11 @@ def _do(
     match request:
         case Put(key, value, lease, prev_kv):
             old = state.get(key)
-            if request.ignore_lease:
+            if request.keeps:
                 if old is None:
                     return PutResult(prev_kv=KeyValue("the store refuses this put"))
-                lease = old.lease
+                lease = old.lease if request.ignore_lease else lease
+                value = old.value if request.ignore_value else value
             created = old.create_revision if old else new
             version = old.version + 1 if old else 1
             state[key] = KeyValue(key, value, created, new, version, lease)

@@ -34,6 +34,8 @@ def requests(draw: st.DrawFn, number: int, unique: bool) -> Any:
     if kind <= 2:
         lease = draw(st.sampled_from((0, 0, 7, None)))
         prev_kv = draw(st.booleans())
+        if draw(st.integers(0, 5)) == 5:
+            return Put(key, lease=lease or 0, prev_kv=prev_kv, ignore_value=True)
         return Put(key, value, lease or 0, prev_kv=prev_kv, ignore_lease=lease is None)
     if kind == 3:
         return Delete(key, prev_kv=draw(st.booleans()))
@@ -147,7 +149,7 @@ def _refusal(request: Any, store: SequentialStore, compacted: int) -> str:
         answer, _ = evaluate(store, request)
         of_each = [_refusal(one, store, compacted) for one in reads_made(request, answer)]
         return next(filter(None, of_each), "")
-    if isinstance(request, Put) and request.ignore_lease and request.key not in store.now:
+    if isinstance(request, Put) and request.keeps and request.key not in store.now:
         return ABSENT
     if not isinstance(request, Range | Compact) or not request.revision:
         return ""

@@ -406,6 +406,21 @@ def test_a_put_that_keeps_the_lease_of_its_key_is_evaluated_with_that_lease() ->
     assert judge(script, detached).valid is False
 
 
+def test_a_put_that_keeps_the_value_of_its_key_is_evaluated_with_that_value() -> None:
+    changes = [Change(2, "put", "a", "1", 2, 1), Change(3, "put", "a", "1", 2, 2, 7)]
+    for outcome in ("ok", "info"):
+        script = ScriptedHistory()
+        script.did(Put("a", "1"), PutResult(), 2)
+        if outcome == "ok":
+            script.did(Put("a", lease=7, ignore_value=True), PutResult(), 3)
+        else:
+            script.info(script.invoke(Put("a", lease=7, ignore_value=True)))
+        script.did(Range("a"), read(KeyValue("a", "1", 2, 3, 2, 7)), 3)
+        assert judge(script, changes).valid is True
+        lost = [changes[0], Change(3, "put", "a", "", 2, 2, 7)]
+        assert judge(script, lost).valid is False
+
+
 def test_a_put_that_keeps_the_lease_of_an_absent_key_is_invalid() -> None:
     script = ScriptedHistory()
     script.did(Put("a", "2", ignore_lease=True), PutResult(), 2)
