@@ -45,23 +45,50 @@ PENDING_REQUESTS_MAX = 5000
 class Hooks(Protocol):
     """The methods of the member that its parts call."""
 
-    async def replicate(self, operation: ClientWrite) -> OperationResponse: ...
+    async def replicate(self, operation: ClientWrite) -> OperationResponse:
+        """Replicate a write, and return its response when this member has applied it.
 
-    def propose_as_leader(self, request: LessorRequest) -> None: ...
+        Raises RpcError.
+        """
+        ...
 
-    async def replicate_as_leader(self, request: LessorRequest) -> None: ...
+    def propose_as_leader(self, request: LessorRequest) -> None:
+        """Propose a request of this leader, without waiting. Raises ProposalDropped."""
+        ...
 
-    async def linearizable_read(self) -> None: ...
+    async def replicate_as_leader(self, request: LessorRequest) -> None:
+        """Propose a request of this leader, and wait until it is applied.
 
-    async def answer_peer(self, question: bytes) -> bytes: ...
+        Raises ProposalDropped, RpcError.
+        """
+        ...
 
-    def leader_changed(self) -> None: ...
+    async def linearizable_read(self) -> None:
+        """Return when this member has applied all entries committed at the call.
 
-    def members_changed(self) -> None: ...
+        Raises RpcError.
+        """
+        ...
 
-    def change_configuration(self, change: ConfChange, entry: Entry) -> None: ...
+    async def answer_peer(self, question: bytes) -> bytes:
+        """Answer the question of another member. Raises ConnectionError."""
+        ...
 
-    def removed(self) -> None: ...
+    def leader_changed(self) -> None:
+        """Called when the leader or the role of this member changes."""
+        ...
+
+    def members_changed(self) -> None:
+        """Called after each change of the members."""
+        ...
+
+    def change_configuration(self, change: ConfChange, entry: Entry) -> None:
+        """Put a committed change of the configuration into effect."""
+        ...
+
+    def removed(self) -> None:
+        """Called when this member was removed from the cluster."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,16 +24,22 @@ class Run(Protocol):
 
 
 class Backend(Protocol):
+    """A key-value file with buckets, as the module's docstring describes it."""
+
     def put(self, bucket: bytes, key: bytes, value: bytes) -> None:
         """Buffer a write. `bucket` is one of `BUCKETS`."""
         ...
 
-    def delete(self, bucket: bytes, key: bytes) -> None: ...
+    def delete(self, bucket: bytes, key: bytes) -> None:
+        """Buffer a deletion. A missing key is no error."""
+        ...
 
-    def get(self, bucket: bytes, key: bytes) -> bytes | None: ...
+    def get(self, bucket: bytes, key: bytes) -> bytes | None:
+        """Return the value of `key`, or None."""
+        ...
 
     def require(self, bucket: bytes, key: bytes) -> bytes:
-        """`get` of a pair that must exist. Raises BackendDamaged if it does not."""
+        """Return the value of a key that must exist. Raises BackendDamaged if it does not."""
         ...
 
     def range(
@@ -79,9 +85,15 @@ class Backend(Protocol):
         ...
 
     @property
-    def size_bytes(self) -> int: ...
+    def size_bytes(self) -> int:
+        """The size of the file, including free pages."""
+        ...
 
     @property
-    def size_in_use_bytes(self) -> int: ...
+    def size_in_use_bytes(self) -> int:
+        """The size of the file without its free pages."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the file. Buffered writes are lost, as in a crash."""
+        ...

@@ -55,7 +55,7 @@ class Promotion(msgspec.Struct, frozen=True, array_like=True, tag="promote"):
 
 
 class Promoted(msgspec.Struct, frozen=True, array_like=True):
-    """The answer of a leader: the code and the message of an error, or 0 and ""."""
+    """The leader's answer: the code and the message of an error, or 0 and ""."""
 
     code: int = 0
     message: str = ""
@@ -164,7 +164,7 @@ class ClusterService:
         return True
 
     async def answer(self, data: bytes) -> bytes | None:
-        """Answer the question of a peer. None if it is not about a promotion.
+        """Answer the question of a peer. Returns None if it is not about a promotion.
 
         Raises ConnectionError if this member is not leader.
         """

@@ -116,6 +116,7 @@ class Config:
 
     @property
     def election_ticks(self) -> int:
+        """The election timeout in ticks. One tick is the heartbeat interval."""
         return self.election_ms // self.heartbeat_ms
 
     @property
@@ -280,6 +281,7 @@ def parse_urls(text: str, flag: str) -> tuple[str, ...]:
 
 
 def checked_url(url: str, flag: str) -> str:
+    """Return `url` if it is a usable address. Raises ConfigError, which names `flag`."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -68,11 +68,13 @@ class FailpointError(Exception):
 
 
 class Clock(Protocol):
+    """The clock of a member."""
+
     async def sleep(self, seconds: float) -> None: ...
 
 
 class Host(Protocol):
-    """The parts of a member that a failpoint uses."""
+    """The parts of a member that a failpoint uses. `splitbrain.node.world.World` has them all."""
 
     @property
     def clock(self) -> Clock: ...
@@ -99,6 +101,7 @@ class Term:
     visits: int = 0
 
     def applies(self, random: Random) -> bool:
+        """Count a visit, and return whether the term applies to it."""
         self.visits += 1
         if self.times_max is not None and self.visits > self.times_max:
             return False

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 
 
 def member_id(peer_urls: Sequence[str], token: str) -> int:
+    """Return the id of an initial member. `token` is the token of the cluster."""
     digest = hashlib.sha1(("".join(sorted(peer_urls)) + token).encode(), usedforsecurity=False)
     return int.from_bytes(digest.digest()[:8], "big")
 
@@ -28,5 +29,6 @@ def added_member_id(peer_urls: Sequence[str], request: int) -> int:
 
 
 def cluster_id(member_ids: Iterable[int]) -> int:
+    """Return the id of the cluster that begins with these members."""
     packed = b"".join(identity.to_bytes(8, "big") for identity in sorted(member_ids))
     return int.from_bytes(hashlib.sha1(packed, usedforsecurity=False).digest()[:8], "big")

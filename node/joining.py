@@ -102,8 +102,8 @@ async def _ask(world: World, config: Config) -> Joined:
 def is_confirmed(joined: Joined, answers: Mapping[MemberId, Joined]) -> bool:
     """Whether at least half of the other voters have given the new member the same id.
 
-    A majority of these voters has committed the addition of the new member. So one of this half has
-    the addition in its log, and the removal of the former member.
+    The logs of a majority of these voters contain the addition of the new member, and the removal
+    of the former one. Therefore every half of these voters includes such a member.
     """
     same = [
         voter for voter in joined.voters

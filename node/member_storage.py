@@ -72,14 +72,14 @@ INCARNATION = "incarnation"
 
 FORGOTTEN = (
     "This member does not know what it has acknowledged to other members, so it must not start "
-    "again, also not with an empty data directory, as long as its peers count its votes. With "
-    "--seal-log it could have recovered from them"
+    "again, not even with an empty data directory, while it is a voter of the cluster: remove it "
+    "from the cluster, and add a new member. With --seal-log it could have recovered from its peers"
 )
 ALONE = "There is no other member to recover from; restore the data directory from a backup"
 
 
 class DataMissing(Exception):
-    """Parts of the data directory are older than others, or missing."""
+    """A part of the data directory is missing, or older than the other parts."""
 
 
 class DataRefused(Exception):

@@ -95,8 +95,8 @@ class Membership:
     def peer_urls(self) -> dict[MemberId, str]:
         """Return one URL of each other member.
 
-        A new member that does not know its own entry yet also returns the members that it was told
-        when it joined.
+        If a new member does not know its own entry yet, the result includes the members in the
+        answer that it got when it joined.
         """
         known = {one.id: one for one in self._record.members}
         if self.own.member_id not in known:

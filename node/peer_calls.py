@@ -4,7 +4,7 @@ Links between members carry frames in one direction. A question therefore goes o
 member's link to the peer, and the answer comes back over the peer's link to this member. The links
 are separate from those of Raft's messages, and are dialled when they are first used.
 
-A question can get lost, or its answer. The caller asks again.
+A question or its answer can get lost. The caller then asks again.
 
 Source: etcd's members, which ask each other over HTTP at their peer URLs.
 """

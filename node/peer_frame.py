@@ -14,6 +14,7 @@ HEADER = struct.Struct(">II")
 
 
 def framed(payload: bytes) -> bytes:
+    """Return `payload` as a frame."""
     return HEADER.pack(len(payload), google_crc32c.value(payload)) + payload
 
 

@@ -31,6 +31,7 @@ class RequestIds:
         self._count = 0
 
     def next(self) -> int:
+        """Return an id that no request of this cluster has had."""
         self._count += 1
         return self._prefix | self._count & ((1 << COUNTER_BITS) - 1)
 
@@ -50,11 +51,13 @@ class Deadline:
         self._timer: Timer | None = None
 
     def watch(self, future: asyncio.Future[object]) -> None:
+        """Set the error on `future` after the timeout, unless it is released before."""
         self._waiting[future] = self._clock.monotonic_ns() + self._timeout_ns
         if self._timer is None:
             self._timer = self._clock.call_later(self._timeout_ns / 1e9, self._expire)
 
     def release(self, future: asyncio.Future[object]) -> None:
+        """Forget `future`, whose result has arrived."""
         self._waiting.pop(future, None)
 
     def _expire(self) -> None:
@@ -82,6 +85,7 @@ class Pending(Generic[T]):
 
     @property
     def full(self) -> bool:
+        """Whether no further request may wait."""
         return len(self._futures) >= self._requests_max
 
     async def wait_for(self, request: int, begin: Callable[[], Awaitable[None]]) -> T:

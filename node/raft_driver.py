@@ -164,6 +164,7 @@ class RaftDriver:
         self._wake.set()
 
     def ask_read_index(self, context: bytes) -> None:
+        """Request a read index. Raft's answer comes with a later Ready."""
         self._raft.read_index(context)
         self._wake.set()
 

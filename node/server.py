@@ -292,6 +292,7 @@ class Server:
     async def replicate(
         self, operation: ClientWrite, identity: Identity = ANONYMOUS
     ) -> OperationResponse:
+        """Replicate a write of `identity`: steps 1 to 11 without the checks. Raises RpcError."""
         subject = Traced(self.parts.ids.next())
         data = encode(
             InternalRequest(subject.request, operation, identity.name, identity.revision)
@@ -338,6 +339,7 @@ class Server:
         return await self.leases.answer_peer(question) if answer is None else answer
 
     def leader_changed(self) -> None:
+        """Fail the reads in progress, and stop being primary lessor if deposed."""
         self.parts.reads.leader_changed(errors.leader_changed())
         self.parts.lessor.role_changed()
 
@@ -345,6 +347,7 @@ class Server:
         self.parts.driver.change_configuration(change, entry)
 
     def members_changed(self) -> None:
+        """Connect to the present members, and stop if this member was removed."""
         self.parts.driver.members_changed()
         if self._state.membership.is_removed:
             self.removed()

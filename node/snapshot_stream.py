@@ -63,6 +63,7 @@ class SnapshotSender:
 
     @property
     def busy(self) -> bool:
+        """Whether a snapshot is being sent."""
         return self._link is not None
 
     def close(self) -> None:
@@ -128,7 +129,7 @@ class SnapshotReceiver:
     """Combines the chunks of one connection.
 
     If a chunk is missing, the later chunks of the snapshot are ignored, and the sender's Raft sends
-    another snapshot.
+    another snapshot. The same is true of a snapshot of more than `SNAPSHOT_BYTES_MAX` bytes.
     """
 
     def __init__(self, receive: Callable[[Message], None]) -> None:
@@ -139,6 +140,7 @@ class SnapshotReceiver:
         self._stream = 0
 
     def take(self, frame: bytes) -> None:
+        """Take a frame with a chunk. After the last chunk, the SNAP message is passed on."""
         try:
             chunk = self._decode(frame)
         except msgspec.MsgspecError:

@@ -141,11 +141,13 @@ class Transport:
         self._take_stranger = take
 
     def is_connected(self, peer: MemberId) -> bool:
+        """Whether the link to `peer` has a connection."""
         link = self._links.get(peer)
         return link is not None and link.connected
 
     @property
     def connected_peers(self) -> int:
+        """The number of peers to which this member is connected."""
         return sum(link.connected for link in self._links.values())
 
     def accept(self, frame: bytes) -> Callable[[bytes], None]:

@@ -8,8 +8,8 @@ import asyncio
 class Wakeup:
     """A flag that one task waits for. Several calls of `set` before the task runs count as one.
 
-    It does for one waiting task what `asyncio.Event` does for many, in less time. A member waits
-    for messages, entries and flushes thousands of times a second.
+    It is a faster `asyncio.Event` for a single waiting task. A member waits for messages, entries
+    and flushes thousands of times a second.
     """
 
     __slots__ = ("_is_set", "_waiter")
@@ -19,6 +19,7 @@ class Wakeup:
         self._waiter: asyncio.Future[None] | None = None
 
     def set(self) -> None:
+        """Set the flag, and wake the task if it waits."""
         if not self._is_set:
             self._is_set = True
             if self._waiter is not None and not self._waiter.done():

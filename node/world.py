@@ -20,7 +20,11 @@ from splitbrain.node.backend import Backend
 
 
 class Timer(Protocol):
-    def cancel(self) -> None: ...
+    """A callback that is due at a later time."""
+
+    def cancel(self) -> None:
+        """Drop the callback. Has no effect if it has run."""
+        ...
 
 
 class Clock(Protocol):
@@ -30,15 +34,25 @@ class Clock(Protocol):
     may depend on it.
     """
 
-    def monotonic_ns(self) -> int: ...
+    def monotonic_ns(self) -> int:
+        """Return the time in ns since an arbitrary moment. It never goes back."""
+        ...
 
-    def wall_ns(self) -> int: ...
+    def wall_ns(self) -> int:
+        """Return the wall-clock time in ns since 1970. It can jump."""
+        ...
 
-    def trace_ns(self) -> int: ...
+    def trace_ns(self) -> int:
+        """Return the time of the shared clock, in ns."""
+        ...
 
-    async def sleep(self, seconds: float) -> None: ...
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds` by this clock."""
+        ...
 
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer: ...
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call `callback` after `seconds` by this clock, unless the timer is cancelled."""
+        ...
 
 
 class DiskError(Exception):
@@ -63,7 +77,9 @@ class File(Protocol):
         """Write `data` at `offset`. Raises DiskError."""
         ...
 
-    def truncate(self, size: int) -> None: ...
+    def truncate(self, size: int) -> None:
+        """Change the size of the file to `size` bytes. Raises DiskError."""
+        ...
 
     async def sync(self) -> None:
         """Make all written data durable (fdatasync).
@@ -72,21 +88,32 @@ class File(Protocol):
         """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the file without a sync."""
+        ...
 
 
 class Disk(Protocol):
-    """One member's disk. Paths are relative to the member's data directory, with "/"."""
+    """One member's disk. Paths are relative to the member's data directory, with "/".
 
-    def exists(self, path: str) -> bool: ...
+    Methods raise DiskError if the disk fails or a file is missing, unless they say otherwise.
+    """
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or directory at `path`."""
+        ...
 
     def list(self, path: str) -> list[str]:
         """Return the names in a directory, sorted. Empty if the directory does not exist."""
         ...
 
-    def read(self, path: str) -> bytes: ...
+    def read(self, path: str) -> bytes:
+        """Return the content of a file."""
+        ...
 
-    def size(self, path: str) -> int: ...
+    def size(self, path: str) -> int:
+        """Return the size of a file in bytes."""
+        ...
 
     def make_directory(self, path: str) -> None:
         """Create a directory and its parents. An existing directory is no error."""
@@ -107,7 +134,9 @@ class Disk(Protocol):
         """
         ...
 
-    def rename(self, source: str, target: str) -> None: ...
+    def rename(self, source: str, target: str) -> None:
+        """Rename a file, which replaces `target`. Durable only after `sync_directory`."""
+        ...
 
     def remove(self, path: str) -> None:
         """Remove a file, or a directory with its content. A missing file is no error."""
@@ -142,7 +171,9 @@ class PeerLink(Protocol):
         ...
 
     @property
-    def connected(self) -> bool: ...
+    def connected(self) -> bool:
+        """Whether there is a connection at this time."""
+        ...
 
     @property
     def queued_bytes(self) -> int:
@@ -162,10 +193,16 @@ class PeerLink(Protocol):
 
 
 class Closable(Protocol):
-    async def close(self) -> None: ...
+    """A service that can be closed, such as a listening socket."""
+
+    async def close(self) -> None:
+        """Stop the service, and return when it has ended."""
+        ...
 
 
 class Network(Protocol):
+    """The links between members."""
+
     async def listen_peers(
         self, url: str, accept: Callable[[bytes], Callable[[bytes], None]]
     ) -> Closable:
@@ -186,6 +223,8 @@ class AddressInUse(Exception):
 
 
 class World(Protocol):
+    """Everything that a member uses outside its own memory."""
+
     @property
     def clock(self) -> Clock: ...
 

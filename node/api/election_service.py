@@ -1,6 +1,6 @@
 """The Election service.
 
-A leader is the client whose key in the queue of the election is the oldest.
+The leader of an election is the client whose key is the oldest in the queue of the election.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3election/election.go`,
 `client/v3/concurrency/election.go`.
@@ -66,17 +66,20 @@ class ElectionHandlers:
         return CampaignResponse(header=place.header, leader=leader)
 
     async def proclaim(self, request: ProclaimRequest) -> ProclaimResponse:
+        """Replace the value of the leader's key. Raises RpcError if the client no longer leads."""
         leader = given_leader(request.leader)
         leader = replace(leader, lease=await session_of(self._leases, leader.lease))
         return ProclaimResponse(header=await self._proclaim(leader, request.value))
 
     async def leader(self, request: LeaderRequest) -> LeaderResponse:
+        """Return the leader's key and value. Raises RpcError if there is no leader."""
         found = await self._kv.range(self._queue(request.name).first())
         if not found.kvs:
             raise RpcError(Code.UNKNOWN, NO_LEADER)
         return LeaderResponse(header=found.header, kv=found.kvs[0])
 
     async def resign(self, request: ResignRequest) -> ResignResponse:
+        """Delete the leader's key, so that the next client in the queue leads."""
         leader = given_leader(request.leader)
         await session_of(self._leases, leader.lease)
         queue = self._queue(leader.name)

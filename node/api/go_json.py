@@ -331,12 +331,14 @@ def elements(raw: bytes, go_type: str = "[]json.RawMessage") -> list[bytes]:
 
 
 def boolean(raw: bytes) -> bool:
+    """Return a raw value as a bool. Raises GoJsonError for another type."""
     if raw not in (b"true", b"false", b"null"):
         raise type_error(raw, "bool")
     return raw == b"true"
 
 
 def integer(raw: bytes, go_type: str, low: int, high: int) -> int:
+    """Return a raw value as an int from `low` to `high`. Raises GoJsonError, as for `go_type`."""
     if raw == b"null":
         return 0
     if kind(raw) != "number":

@@ -27,11 +27,12 @@ from splitbrain.node.messages.caller import CALLER, Caller
 from splitbrain.node.messages.errors import Code, RpcError
 
 STREAMS_MAX = 10_000
-"""The number of open streams of one connection. A client keeps further streams back."""
+"""Maximal number of open streams on one connection. A client waits before it opens more."""
 HEADER_BYTES_MAX = 64 * 1024
-"""The size of the header fields of a request."""
+"""Maximal size of the header fields of a request, in bytes."""
 BYTES_OVER_LIMIT_MAX = 64 * 1024**2
-"""A message that exceeds the limit by more than this is refused by grpcio, with its own text."""
+"""In bytes. If a message exceeds the limit by more than this, grpcio refuses it, with grpcio's
+text."""
 FOR_EVER_MS = 2**31 - 1
 CLOSE_S = 1.0
 """How long a stopping server waits until its clients have received their last answers."""

@@ -16,10 +16,12 @@ _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def base64(data: bytes) -> str:
+    """Return `data` in base64, with padding."""
     return b2a_base64(data, newline=False).decode()
 
 
 def text(content: str) -> str:
+    """Return `content` as a JSON string, escaped as in Go."""
     return '"' + _ESCAPED.sub(_escape, content) + '"'
 
 
@@ -34,12 +36,15 @@ def object_of(*fields: str) -> str:
 
 
 def int64(name: str, number: int) -> str:
+    """Return the member of a 64-bit number, which is in quotes; "" for 0."""
     return f'"{name}":"{number}"' if number else ""
 
 
 def flag(name: str, value: bool) -> str:
+    """Return the member of a bool; "" for False."""
     return f'"{name}":true' if value else ""
 
 
 def array(name: str, elements: list[str]) -> str:
+    """Return the member of an array of JSON texts; "" if there are none."""
     return f'"{name}":[{",".join(elements)}]' if elements else ""

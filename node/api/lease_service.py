@@ -34,8 +34,8 @@ class LeaseHandlers:
     async def grant(self, request: LeaseGrantRequest) -> LeaseGrantResponse:
         """Create a lease.
 
-        The member that proposes the grant chooses the id and the least time to live, so that all
-        members apply the same values.
+        The member that proposes the grant chooses the id and raises a time to live that is too
+        short. All members therefore apply the same values.
         """
         leases = self._member.leases
         chosen = LeaseGrantRequest(
@@ -47,6 +47,7 @@ class LeaseHandlers:
         return replace(response, header=header)
 
     async def revoke(self, request: LeaseRevokeRequest) -> LeaseRevokeResponse:
+        """End a lease, and delete its keys."""
         response = await self._member.propose(request)
         assert isinstance(response, LeaseRevokeResponse)
         header = replace(self._member.header(), revision=response.header.revision)

@@ -31,6 +31,7 @@ class LockHandlers:
         return LockResponse(header=await queue.wait_for_turn(place), key=place.key)
 
     async def unlock(self, request: UnlockRequest) -> UnlockResponse:
+        """Delete the key of the lock. As in etcd, a missing key is no error."""
         response = await self._kv.delete_range(DeleteRangeRequest(key=request.key))
         return UnlockResponse(header=response.header)
 

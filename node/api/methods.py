@@ -21,7 +21,10 @@ from splitbrain.node.messages import auth, cluster, election, health, lease, loc
 
 
 class Kind(Enum):
-    """What flows in each direction. The values are those of the metrics' label `grpc_type`."""
+    """Whether the client and the server send one message or a stream.
+
+    The values are those of the metrics' label `grpc_type`.
+    """
 
     UNARY = "unary"
     SERVER_STREAM = "server_stream"

@@ -1,8 +1,8 @@
-"""Keys that wait for their turn. Locks and elections are such queues.
+"""A queue of keys that wait for their turn, as locks and elections use it.
 
 Each waiting client has a key `NAME/LEASE` that is attached to its lease. The turn of a key begins
-when the queue contains no key with a lower create revision. It ends when the key is
-deleted, at the latest with its lease.
+when the queue contains no key with a lower create revision. It ends when the key is deleted, at the
+latest with its lease.
 
 Source: etcd's `client/v3/concurrency` (`mutex.go`, `election.go`, `key.go`).
 """
@@ -156,6 +156,7 @@ class WaitQueue:
         return own.header
 
     async def delete_if_created_at(self, key: bytes, create_revision: int) -> TxnResponse:
+        """Delete `key`, unless it was deleted and created again. Raises RpcError."""
         return await self._kv.txn(
             if_created_at(key, create_revision, DeleteRangeRequest(key=key))
         )

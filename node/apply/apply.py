@@ -80,6 +80,7 @@ def apply(store: Store, operation: StoreOperation, term: int = 0) -> OperationRe
 
 
 def apply_put(store: Store, request: PutRequest) -> PutResponse:
+    """Apply a put at a new revision. Raises RpcError."""
     check_lease(store, request)
     check_previous(store, request)
     transaction = store.write()
@@ -90,6 +91,7 @@ def apply_put(store: Store, request: PutRequest) -> PutResponse:
 
 
 def apply_delete_range(store: Store, request: DeleteRangeRequest) -> DeleteRangeResponse:
+    """Delete the keys of an interval. The revision increases only if a key existed."""
     transaction = store.write()
     try:
         return delete_range(transaction, request)
@@ -98,6 +100,7 @@ def apply_delete_range(store: Store, request: DeleteRangeRequest) -> DeleteRange
 
 
 def apply_compaction(store: Store, request: CompactionRequest) -> CompactionResponse:
+    """Compact the store. Raises CompactedRevision, FutureRevision."""
     store.compact(request.revision)
     return CompactionResponse(header=ResponseHeader(revision=store.revision))
 
@@ -152,6 +155,7 @@ def read_txn(store: Store, request: TxnRequest) -> TxnResponse:
 
 
 def chosen_branch(source: Readable, request: TxnRequest) -> Chosen:
+    """Evaluate the comparisons, and return the branch to execute, also of nested transactions."""
     succeeded = all(compare_holds(source, compare) for compare in request.compare)
     operations: list[PutRequest | RangeRequest | DeleteRangeRequest | Chosen] = []
     for operation in request.success if succeeded else request.failure:
@@ -211,6 +215,7 @@ def compared(compare: Compare, kv: KeyValue) -> int:
 
 
 def compared_number(target: int, kv: KeyValue) -> int | None:
+    """Return the number that `target` names. None for an unknown target."""
     match target:
         case CompareTarget.VERSION:
             return kv.version
@@ -268,6 +273,7 @@ def in_interval(key: bytes, begin: bytes, end: bytes) -> bool:
 
 
 def check_chosen_ranges(store: Store, chosen: Chosen) -> None:
+    """Check the revisions of all ranges. Raises RpcError."""
     for operation in chosen.operations:
         match operation:
             case Chosen():
@@ -291,6 +297,7 @@ def check_revision(store: Store, revision: int) -> None:
 
 
 def run_chosen(transaction: WriteTransaction, chosen: Chosen) -> TxnResponse:
+    """Execute a branch, and return its responses in order."""
     return TxnResponse(
         succeeded=chosen.succeeded,
         responses=tuple(run_operation(transaction, one) for one in chosen.operations),
@@ -301,6 +308,7 @@ def run_operation(
     transaction: WriteTransaction,
     operation: PutRequest | RangeRequest | DeleteRangeRequest | Chosen,
 ) -> ResponseOp:
+    """Execute one operation of a branch inside `transaction`."""
     match operation:
         case PutRequest():
             return put(transaction, operation)
@@ -316,20 +324,24 @@ def run_operation(
 
 
 def wants_previous(request: PutRequest) -> bool:
+    """Whether the put keeps the value or the lease of the key."""
     return request.ignore_value or request.ignore_lease
 
 
 def check_previous(source: Readable, request: PutRequest) -> None:
+    """Raise RpcError if the put needs an existing key, and `source` does not contain it."""
     if wants_previous(request) and not source.range(request.key).kvs:
         raise errors.key_not_found()
 
 
 def check_lease(store: Store, request: PutRequest) -> None:
+    """Raise RpcError if the put names a lease that does not exist."""
     if request.lease and store.leases.get(request.lease) is None:
         raise errors.lease_not_found()
 
 
 def put(transaction: WriteTransaction, request: PutRequest) -> PutResponse:
+    """Put a key inside `transaction`. The checks have been made."""
     value, lease = request.value, request.lease
     if wants_previous(request):
         (kept,) = transaction.range(request.key).kvs
@@ -343,6 +355,7 @@ def put(transaction: WriteTransaction, request: PutRequest) -> PutResponse:
 
 
 def delete_range(transaction: WriteTransaction, request: DeleteRangeRequest) -> DeleteRangeResponse:
+    """Delete an interval inside `transaction`."""
     previous = transaction.delete_range(request.key, request.range_end)
     return DeleteRangeResponse(
         header=ResponseHeader(revision=transaction.revision),

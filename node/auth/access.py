@@ -37,6 +37,7 @@ def check_access(auth: AuthStore, store: Store, caller: Identity, request: objec
 
 
 def check_operation(auth: AuthStore, caller: Identity, operation: RequestOp | None) -> None:
+    """Raise RpcError unless `caller` may execute the operation, including nested ones."""
     match operation:
         case RangeRequest():
             auth.check_read(caller, operation.key, operation.range_end)
@@ -58,6 +59,7 @@ def check_operation(auth: AuthStore, caller: Identity, operation: RequestOp | No
 def check_operations(
     auth: AuthStore, caller: Identity, operations: Iterable[RequestOp | None]
 ) -> None:
+    """Raise RpcError unless `caller` may execute all `operations`."""
     for operation in operations:
         check_operation(auth, caller, operation)
 

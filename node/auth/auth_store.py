@@ -33,6 +33,11 @@ WRITES = (PermissionType.WRITE, PermissionType.READWRITE)
 
 
 class User(msgspec.Struct, frozen=True):
+    """A user, with the hash of the password and the names of the roles.
+
+    A user with `no_password` cannot log in with a password.
+    """
+
     name: str
     hashed_password: str = ""
     no_password: bool = False
@@ -40,6 +45,8 @@ class User(msgspec.Struct, frozen=True):
 
 
 class Role(msgspec.Struct, frozen=True):
+    """A role, with its permissions."""
+
     name: str
     permissions: tuple[Permission, ...] = ()
 
@@ -111,10 +118,12 @@ class AuthStore:
         self._set_state(_State(self.enabled, self.revision + 1))
 
     def put_user(self, user: User) -> None:
+        """Add a user, or replace the user of the same name."""
         self.users[user.name] = user
         self._backend.put(_USERS, _key(user.name), msgspec.msgpack.encode(user))
 
     def put_role(self, role: Role) -> None:
+        """Add a role, or replace the role of the same name."""
         self.roles[role.name] = role
         self._backend.put(_ROLES, _key(role.name), msgspec.msgpack.encode(role))
 
@@ -133,12 +142,14 @@ class AuthStore:
     # --- look-ups -----------------------------------------------------------------
 
     def user(self, name: str) -> User:
+        """Return the user `name`. Raises RpcError if there is none."""
         user = self.users.get(name)
         if user is None:
             raise errors.user_not_found()
         return user
 
     def role(self, name: str) -> Role:
+        """Return the role `name`. Raises RpcError if there is none."""
         role = self.roles.get(name)
         if role is None:
             raise errors.role_not_found()

@@ -76,6 +76,7 @@ class Authenticator:
         self._auth.check_admin(await self.identity())
 
     def hashed(self, password: str) -> str:
+        """Return the hash of a new password."""
         return hash_password(password, self._random, self._password_cost_log2)
 
     def checked_login(self, request: AuthenticateRequest) -> TokenAssignRequest:

@@ -47,6 +47,7 @@ class SimpleTokens:
         return user
 
     def end_of_user(self, user: str) -> None:
+        """End all tokens of a user."""
         for token in [token for token, one in self._users.items() if one == user]:
             self._forget(token)
 

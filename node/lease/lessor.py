@@ -119,6 +119,7 @@ class Lessor:
             self.demote()
 
     def demote(self) -> None:
+        """Stop being primary: forget all times, and wake the waiting requests."""
         self._term = 0
         self._times.clear()
         self._due.clear()
@@ -128,18 +129,21 @@ class Lessor:
     # --- changes of the table -----------------------------------------------------
 
     def granted(self, lease: Lease) -> None:
+        """Start the time of a new lease, if this member is primary."""
         self.counts.granted += 1
         self.counts.ttls_s[lease.ttl_s] += 1
         if self.primary_term:
             self._start(lease, lease.ttl_s * _S)
 
     def recorded(self, lease: Lease) -> None:
+        """Schedule the next checkpoint of a lease whose remaining time has been recorded."""
         times = self._times.get(lease.id)
         if times is not None:
             times.recording = False
             self._schedule_checkpoint(lease.id, times)
 
     def removed(self, lease_id: int) -> None:
+        """Forget a lease that has ended, and wake the requests that wait for its end."""
         self.counts.revoked += 1
         self._times.pop(lease_id, None)
         self._wake_waiting(lease_id)

@@ -95,7 +95,7 @@ class CorruptionCheck:
                 )
 
     def answer(self, data: bytes) -> bytes | None:
-        """Answer the question of a peer. None if it is not about a hash.
+        """Answer the question of a peer. Returns None if it is not about a hash.
 
         Raises ConnectionError if this member cannot read at the revision.
         """

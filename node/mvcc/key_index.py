@@ -32,6 +32,8 @@ Changes = int | array  # type: ignore[type-arg]
 
 
 class KeyIndex:
+    """The revisions of the changes of each key, as described at the top of this module."""
+
     __slots__ = ("_changes", "_dead")
 
     def __init__(self) -> None:
@@ -107,6 +109,7 @@ class KeyIndex:
         return found, count
 
     def count(self, start: bytes, end: bytes | None, main: int | None) -> int:
+        """Return the number of keys of an interval that existed at `main` (None: now)."""
         if main is None and not self._dead:
             return self._count_alive(start, end)
         return sum(1 for _ in self._visible(start, end, main))

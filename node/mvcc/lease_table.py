@@ -56,7 +56,9 @@ class Lease:
 class LeaseObserver(Protocol):
     """Follows the table. The lessor of a member implements it."""
 
-    def granted(self, lease: Lease) -> None: ...
+    def granted(self, lease: Lease) -> None:
+        """Called when a lease has been created."""
+        ...
 
     def recorded(self, lease: Lease) -> None:
         """Called when the remaining time of the lease has been recorded."""

@@ -32,6 +32,8 @@ Packed = int
 
 
 class Revision(NamedTuple):
+    """The revision of one change: that of its transaction, and its number in the transaction."""
+
     main: int
     sub: int = 0
 
@@ -70,12 +72,14 @@ class FutureRevision(RevisionError):
 
 
 def pack(main: int, sub: int = 0, *, tombstone: bool = False) -> Packed:
+    """Return a change as one integer."""
     assert 0 <= main <= MAIN_MAX, f"revision {main}; {MAIN_MAX} at most"
     assert 0 <= sub <= SUB_MAX, f"{sub} changes in one transaction; {SUB_MAX} at most"
     return main << MAIN_SHIFT | sub << 1 | tombstone
 
 
 def main_of(packed: Packed) -> int:
+    """Return the revision of the transaction that made the change."""
     return packed >> MAIN_SHIFT
 
 
@@ -84,6 +88,7 @@ def revision_of(packed: Packed) -> Revision:
 
 
 def is_tombstone(packed: Packed) -> bool:
+    """Whether the change is a deletion."""
     return packed & 1 == 1
 
 

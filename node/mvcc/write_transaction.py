@@ -59,6 +59,8 @@ class WritableStore(Protocol):
 
 
 class WriteTransaction:
+    """A transaction in progress. `Store.write` creates it, and `end` ends it."""
+
     __slots__ = ("_changes", "_events", "_main", "_store", "_watched")
 
     def __init__(self, store: WritableStore, main: int, *, watched: bool) -> None:

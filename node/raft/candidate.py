@@ -9,6 +9,7 @@ from splitbrain.node.raft.state import RaftState
 
 
 def on_pre_vote_response(raft: RaftState, message: Message) -> None:
+    """Handle PRE_VOTE_RESP: count the pre-vote if it answers the current attempt."""
     # A grant contains the requested term. A grant for an earlier attempt is ignored.
     if message.reject:
         election.learn_commit(raft, message)
@@ -17,6 +18,7 @@ def on_pre_vote_response(raft: RaftState, message: Message) -> None:
 
 
 def on_vote_response(raft: RaftState, message: Message) -> None:
+    """Handle VOTE_RESP: count the vote."""
     if message.reject:
         election.learn_commit(raft, message)
     if raft.role is Role.CANDIDATE:
@@ -32,10 +34,12 @@ def on_append(raft: RaftState, message: Message) -> None:
 
 
 def on_heartbeat(raft: RaftState, message: Message) -> None:
+    """Become a follower: another member was elected in this term."""
     election.become_follower(raft, message.term, message.from_)
     follower.on_heartbeat(raft, message)
 
 
 def on_snapshot(raft: RaftState, message: Message) -> None:
+    """Become a follower: another member was elected in this term."""
     election.become_follower(raft, message.term, message.from_)
     follower.on_snapshot(raft, message)

@@ -18,6 +18,8 @@ from splitbrain.node.raft.message import NONE, ConfState, Entry, EntryType, Memb
 
 
 class ConfChangeType(IntEnum):
+    """The kinds of changes, with the numbers of etcd-io/raft."""
+
     ADD_NODE = 0
     REMOVE_NODE = 1
     UPDATE_NODE = 2
@@ -38,6 +40,8 @@ class Transition(IntEnum):
 
 
 class ConfChangeSingle(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The change of one member."""
+
     type: ConfChangeType
     member: MemberId
 
@@ -54,10 +58,12 @@ class ConfChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def leaves_joint(self) -> bool:
+        """Whether the change leaves a joint configuration."""
         return self.transition is Transition.AUTO and not self.changes
 
     @property
     def enters_joint(self) -> bool:
+        """Whether the change enters a joint configuration."""
         return self.transition is not Transition.AUTO or len(self.changes) > 1
 
     @property

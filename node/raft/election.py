@@ -78,6 +78,7 @@ def in_leader_lease(raft: RaftState) -> bool:
 
 
 def is_transfer(message: Message) -> bool:
+    """Whether `message` is a VOTE that the leader requested by TIMEOUT_NOW."""
     return message.context == TRANSFER
 
 
@@ -107,6 +108,7 @@ def can_grant_vote(raft: RaftState, message: Message) -> bool:
 
 
 def vote_is_free(raft: RaftState, message: Message) -> bool:
+    """Whether this member can still vote for the sender in the message's term."""
     if message.type is MessageType.PRE_VOTE and message.term > raft.term:
         return True
     return raft.vote == message.from_ or (raft.vote == NONE and raft.leader == NONE)
@@ -196,6 +198,7 @@ def on_timeout_now(raft: RaftState, message: Message) -> None:
 
 
 def has_unapplied_conf_change(log: Log) -> bool:
+    """Whether a committed change of the configuration is not applied yet."""
     if log.applied >= log.committed:
         return False
     unapplied = log.between(log.applied + 1, log.committed)
@@ -203,6 +206,7 @@ def has_unapplied_conf_change(log: Log) -> bool:
 
 
 def run_for_pre_vote(raft: RaftState) -> None:
+    """Ask all voters for a pre-vote for the next term."""
     become_pre_candidate(raft)
     for member in raft.conf_state.all_voters:
         if member != raft.id:
@@ -214,7 +218,10 @@ def run_for_pre_vote(raft: RaftState) -> None:
 
 
 def run_for_vote(raft: RaftState, context: bytes = b"") -> None:
-    """Start an election. `acknowledge_own_vote` counts this member's vote when it is durable."""
+    """Enter the next term, and ask all voters for their votes.
+
+    `acknowledge_own_vote` counts this member's own vote when it is durable.
+    """
     become_candidate(raft)
     for member in raft.conf_state.all_voters:
         if member == raft.id:
@@ -260,6 +267,7 @@ def record_vote(raft: RaftState, member: MemberId, *, granted: bool) -> None:
 
 
 def become_follower(raft: RaftState, term: Term, leader: MemberId) -> None:
+    """Follow `leader` (NONE: unknown) in `term`. The vote is kept if the term does not change."""
     _enter_term(raft, term)
     raft.role = Role.FOLLOWER
     raft.leader = leader
@@ -275,6 +283,7 @@ def become_pre_candidate(raft: RaftState) -> None:
 
 
 def become_candidate(raft: RaftState) -> None:
+    """Enter the next term, and vote for this member itself."""
     assert raft.role is not Role.LEADER, "a leader does not campaign"
     _enter_term(raft, raft.term + 1)
     raft.role = Role.CANDIDATE

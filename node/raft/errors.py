@@ -25,6 +25,8 @@ class ConfChangeInvalid(RaftError, ValueError):
 
 
 class DropReason(Enum):
+    """The reason why a proposal was dropped."""
+
     NO_LEADER = "no leader"
     TOO_MUCH_UNCOMMITTED = "too much uncommitted"
     TRANSFERRING = "leadership is being transferred"

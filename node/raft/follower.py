@@ -15,6 +15,7 @@ _APP_RESP, _HEARTBEAT_RESP = MessageType.APP_RESP, MessageType.HEARTBEAT_RESP
 
 
 def hear_leader(raft: RaftState, leader: MemberId) -> None:
+    """Record that `leader` leads this term, and start the election timeout again."""
     raft.election_elapsed = 0
     raft.leader = leader
 
@@ -95,6 +96,7 @@ def covers(message: Message, leader: MemberId, term: Term, index: Index) -> bool
 
 
 def reject_append(raft: RaftState, message: Message) -> None:
+    """Reject an APP, with a hint of the last index at which the logs may match."""
     hint, hint_term = raft.log.likely_match(
         min(message.index, raft.log.last_index), message.log_term
     )
@@ -225,4 +227,5 @@ def can_forward(raft: RaftState, origin: MemberId) -> bool:
 
 
 def on_read_index_response(raft: RaftState, message: Message) -> None:
+    """Handle READ_INDEX_RESP: pass the answer to the owner with the next Ready."""
     raft.read_states.append(ReadState(message.index, message.context))

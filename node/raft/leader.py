@@ -21,6 +21,7 @@ _NORMAL = EntryType.NORMAL
 
 
 def tick(raft: RaftState) -> None:
+    """Advance the leader's clock by one tick. Sends heartbeats and checks the quorum when due."""
     raft.heartbeat_elapsed += 1
     raft.election_elapsed += 1
     if raft.election_elapsed >= raft.config.election_ticks:
@@ -45,6 +46,7 @@ def check_quorum(raft: RaftState) -> None:
 
 
 def quorum_is_active(raft: RaftState) -> bool:
+    """Whether a majority has sent a message since the last check."""
     active = {member: progress.recent_active for member, progress in raft.progress.items()}
     active[raft.id] = True
     result = quorum.joint_tally(raft.voters, raft.voters_outgoing, active)
@@ -118,6 +120,7 @@ def on_proposal(raft: RaftState, message: Message) -> None:
 
 
 def append_proposals(raft: RaftState, entries: Sequence[Entry]) -> None:
+    """Append forwarded proposals. One that cannot be appended is dropped and counted."""
     for entry in entries:
         try:
             if entry.type is _NORMAL:
@@ -132,6 +135,7 @@ def append_proposals(raft: RaftState, entries: Sequence[Entry]) -> None:
 
 
 def on_append_response(raft: RaftState, message: Message) -> None:
+    """Handle APP_RESP, an acknowledgement or a rejection of an append."""
     progress = raft.progress.get(message.from_)
     if progress is None:
         return
@@ -158,6 +162,7 @@ def on_rejection(raft: RaftState, progress: Progress, message: Message) -> None:
 
 
 def on_acknowledgement(raft: RaftState, progress: Progress, message: Message) -> None:
+    """Advance the follower's progress, and commit what a majority has made durable."""
     increased = progress.acknowledge(message.index)
     probed = progress.state is _PROBE and progress.match == message.index
     if not increased and not probed:
@@ -195,6 +200,7 @@ def catch_up(raft: RaftState, progress: Progress) -> None:
 
 
 def on_heartbeat_response(raft: RaftState, message: Message) -> None:
+    """Handle HEARTBEAT_RESP: the follower is alive, and confirms the reads of its context."""
     progress = raft.progress.get(message.from_)
     if progress is None:
         return
@@ -234,6 +240,7 @@ def await_snapshot(raft: RaftState, progress: Progress) -> None:
 
 
 def on_read_index(raft: RaftState, message: Message) -> None:
+    """Handle READ_INDEX, which a follower forwarded."""
     read_index(raft, message.from_, message.context)
 
 
@@ -255,6 +262,7 @@ def read_index(raft: RaftState, origin: MemberId, context: bytes) -> None:
 
 
 def start_read(raft: RaftState, origin: MemberId, context: bytes) -> None:
+    """Add a read that waits for a round of heartbeats."""
     raft.reads.add(PendingRead(origin, context, raft.log.committed))
     answer_confirmed_reads(raft)  # immediately, if one member is the majority
     if raft.reads.round_due and not raft.merging:
@@ -270,6 +278,7 @@ def release_postponed_reads(raft: RaftState) -> None:
 
 
 def answer_confirmed_reads(raft: RaftState) -> None:
+    """Answer all reads that a majority has confirmed."""
     for read in confirmed_reads(raft):
         answer_read(raft, read)
     if not raft.reads:
@@ -277,6 +286,7 @@ def answer_confirmed_reads(raft: RaftState) -> None:
 
 
 def answer_read(raft: RaftState, read: PendingRead) -> None:
+    """Pass the read's index to the owner, or to the member that forwarded the read."""
     if read.origin == raft.id:
         raft.read_states.append(ReadState(read.index, read.context))
         return
@@ -326,6 +336,7 @@ def transfer(raft: RaftState, to: MemberId) -> None:
 
 
 def send_timeout_now(raft: RaftState, to: MemberId) -> None:
+    """Tell `to` to campaign at once."""
     raft.send(Message(MessageType.TIMEOUT_NOW, to, raft.id, raft.term))
 
 

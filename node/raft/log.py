@@ -83,7 +83,7 @@ class Log:
         self.apply_unstable = True
         """Whether committed entries are handed out before they are durable in this log."""
         self.applying_paused = False
-        """Whether no committed entries are handed out until some of those before are applied."""
+        """Whether Raft hands out no more committed entries until some earlier ones are applied."""
 
     # Reading
 
@@ -191,6 +191,7 @@ class Log:
 
     @property
     def has_unpersisted(self) -> bool:
+        """Whether some entries were not handed out to be written yet."""
         return self.persisting < self.last_index
 
     def take_unpersisted(self) -> tuple[Entry, ...]:
@@ -226,6 +227,7 @@ class Log:
 
     @property
     def has_unapplied(self) -> bool:
+        """Whether committed entries can be handed out to be applied."""
         return (
             self.applying < self.appliable
             and self.pending_snapshot is None
@@ -245,6 +247,7 @@ class Log:
         return self.between(first, self.applying)
 
     def applied_to(self, index: Index) -> None:
+        """Record that the entries up to `index` are applied."""
         # A snapshot can have replaced entries that were being applied.
         self.applied = max(self.applied, index)
         assert self.applied <= self.committed, f"applied {index}, committed {self.committed}"
@@ -270,6 +273,7 @@ class Log:
 
     @property
     def has_unpersisted_snapshot(self) -> bool:
+        """Whether a received snapshot was not handed out to be written yet."""
         return self.pending_snapshot is not None and not self.snapshot_persisting
 
     def take_snapshot(self) -> Snapshot | None:
@@ -280,12 +284,14 @@ class Log:
         return self.pending_snapshot
 
     def snapshot_persisted(self, snapshot: Snapshot) -> None:
+        """Record that a received snapshot is durable and applied."""
         self.applied_to(snapshot.metadata.index)
         if self.pending_snapshot is snapshot:
             self.pending_snapshot = None
             self.snapshot_persisting = False
 
     def remember_snapshot(self, metadata: SnapshotMetadata) -> None:
+        """Use the snapshot of `metadata` for followers that need compacted entries."""
         self.snapshot = metadata
 
     def compact(self, index: Index) -> None:

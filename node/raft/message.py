@@ -26,6 +26,8 @@ START: Position = (0, 0)
 
 
 class EntryType(IntEnum):
+    """The kinds of entries, with the numbers of etcd-io/raft."""
+
     NORMAL = 0
     CONF_CHANGE = 1
     """One change of the configuration, without joint consensus."""
@@ -69,6 +71,7 @@ class ConfState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def is_joint(self) -> bool:
+        """Whether two majorities are needed."""
         return bool(self.voters_outgoing)
 
     @property
@@ -85,6 +88,8 @@ class ConfState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class SnapshotMetadata(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The last entry that a snapshot contains, and the configuration at that entry."""
+
     index: Index = 0
     term: Term = 0
     conf_state: ConfState = ConfState()
@@ -98,6 +103,8 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class MessageType(IntEnum):
+    """The types of messages. The names are those of etcd-io/raft, without the prefix Msg."""
+
     PROP = 1
     APP = 2
     APP_RESP = 3

@@ -17,6 +17,8 @@ from splitbrain.node.raft.message import Index, MemberId
 
 
 class ProgressState(Enum):
+    """How the leader sends entries to a follower, as described at the top of this module."""
+
     PROBE = "probe"
     REPLICATE = "replicate"
     SNAPSHOT = "snapshot"
@@ -81,6 +83,7 @@ class Progress:
         self.is_learner = is_learner
 
     def is_paused(self) -> bool:
+        """Whether the leader must not send an append now."""
         return self.paused or self.state is _SNAPSHOT
 
     def become_probe(self) -> None:

@@ -13,6 +13,8 @@ from splitbrain.node.raft.message import MemberId
 
 
 class VoteResult(Enum):
+    """The result of a vote, which is pending until a majority is certain or impossible."""
+
     PENDING = "pending"
     WON = "won"
     LOST = "lost"

@@ -25,6 +25,8 @@ from splitbrain.node.raft.message import Entry, HardState, Index, MemberId, Mess
 
 
 class Role(StrEnum):
+    """The role of a member in its term."""
+
     FOLLOWER = "follower"
     PRE_CANDIDATE = "pre_candidate"
     CANDIDATE = "candidate"

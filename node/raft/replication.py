@@ -42,6 +42,7 @@ def maybe_commit(raft: RaftState) -> bool:
 
 
 def agreed_index(raft: RaftState) -> Index:
+    """Return the highest index that a majority has made durable."""
     acknowledged = {member: progress.match for member, progress in raft.progress.items()}
     return quorum.joint_index(raft.voters, raft.voters_outgoing, acknowledged)
 
@@ -160,6 +161,7 @@ def _snapshot_goes_first(raft: RaftState, progress: Progress) -> bool:
 
 
 def window_is_open(progress: Progress) -> bool:
+    """Whether the follower's window has room for an append."""
     return progress.state is not _REPLICATE or not progress.inflights.full()
 
 

@@ -184,6 +184,10 @@ class RaftState:
             own.acknowledge(self.log.durable if self.merging else self.log.last_index)
 
     def new_progress(self, member: MemberId, next_index: Index) -> Progress:
+        """Return the progress of a member whose log is unknown.
+
+        `next_index` is the index of the first entry to send.
+        """
         config = self.config
         return Progress(
             member,

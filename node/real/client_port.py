@@ -179,11 +179,9 @@ async def serve(
     tls: Tls | None = None,
     keepalive: Keepalive | None = None,
 ) -> Closable:
-    """Serve `api` at `url`, and return what closes the port. Raises AddressInUse.
+    """Serve `api` at `url`. Closing the returned value closes the port. Raises AddressInUse.
 
-    With `tls`, all connections are encrypted.
-
-    `log` gets one line for each malformed request.
+    With `tls`, all connections are encrypted. `log` gets one line for each malformed request.
     """
     port = ClientPort(api, log, carriers, tls=tls, keepalive=keepalive or Keepalive())
     await port.listen(url)

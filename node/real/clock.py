@@ -10,6 +10,8 @@ from splitbrain.node.world import Timer
 
 
 class RealClock:
+    """The clocks of the operating system."""
+
     def monotonic_ns(self) -> int:
         return time.monotonic_ns()
 

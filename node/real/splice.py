@@ -93,7 +93,7 @@ class Splices:
         task.add_done_callback(self._connecting.pop)
 
     def close(self) -> None:
-        """Close all connections. What is written already is still sent."""
+        """Close all connections, after the data that was already written to them is sent."""
         for task in list(self._connecting):
             task.cancel()
         for end in list(self._ends.values()):

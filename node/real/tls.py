@@ -16,7 +16,8 @@ from splitbrain.node.config import ConfigError
 from splitbrain.node.tls_settings import TlsSettings
 
 ALPN = ("http/1.1", "h2")
-"""A client that offers both gets HTTP/1.1. Clients of gRPC offer only h2."""
+"""The protocols that ALPN selects from, the preferred one first. A client that offers both gets
+HTTP/1.1. Clients of gRPC offer only h2."""
 
 
 class ReloadedContext:
@@ -35,6 +36,7 @@ class ReloadedContext:
         self._context = make()
 
     def current(self) -> ssl.SSLContext:
+        """Return the context, which is made again if a file has changed since the last call."""
         now = self._times()
         if now != self._read:
             self._read = now

@@ -31,6 +31,7 @@ class BackupCorrupt(Exception):
 
 
 def encode_backup(copy: bytes) -> bytes:
+    """Return the backup that contains the copy `copy` of a backend."""
     content = MAGIC + _LENGTH.pack(len(copy)) + copy
     content += bytes(-len(content) % _ALIGNED_BYTES)
     return content + hashlib.sha256(content).digest()

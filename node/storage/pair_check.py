@@ -52,6 +52,7 @@ def missing(bucket: bytes, key: bytes) -> BackendDamaged:
 
 
 def pair_crc(stored: bytes) -> int:
+    """Return the CRC that is stored with a pair."""
     return int.from_bytes(stored[-CRC_BYTES:], "little")
 
 
@@ -99,6 +100,7 @@ class ContentDigest:
             )
 
     def encode(self) -> bytes:
+        """Return the bytes that a commit stores. `decode_digest` reads them."""
         content = _DIGEST.pack(self.pairs, self.total)
         crc: int = google_crc32c.value(content)
         return content + crc.to_bytes(CRC_BYTES, "little")

@@ -112,10 +112,12 @@ class SealFile:
 
 
 def slot_offsets() -> range:
+    """Return the offsets of the slots in the file."""
     return range(0, SLOTS * SLOT_BYTES, SLOT_BYTES)
 
 
 def encode_slot(number: int, seal: Seal) -> bytes:
+    """Return the bytes of a slot: the seal, and the number of its write."""
     body = _encode(seal)
     checked = _HEADER.pack(len(body), number) + body
     crc: int = google_crc32c.value(checked)

@@ -54,10 +54,12 @@ class SnapshotCorrupt(Exception):
 
 
 def snapshot_name(metadata: SnapshotMetadata) -> str:
+    """Return the name of a snapshot's file."""
     return f"{metadata.term:016x}-{metadata.index:016x}{SUFFIX}"
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """Return the content of a snapshot's file."""
     content = _encode(snapshot)
     return b"".join((MAGIC, _CRC.pack(google_crc32c.value(content)), content))
 

@@ -72,6 +72,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def wal_exists(disk: Disk, directory: str) -> bool:
+    """Whether `directory` contains a write-ahead log."""
     return bool(list_segments(disk, directory))
 
 

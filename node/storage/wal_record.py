@@ -8,10 +8,10 @@ The first four fields are the header. Integers are little-endian. Records begin 
 bytes, so a header never spans two sectors. The body is a type byte followed by the content.
 
 - `durable`: the offset in this segment up to which everything was synced when the record was
- written.
+  written.
 - `body CRC`: CRC32C of length, durable and body. It checks a record without the other records.
 - `link`: CRC32C of the header fields before it, continuing the link of the previous record. This
- chain, as in etcd's WAL, reveals a missing record or a record from another place.
+  chain, as in etcd's WAL, reveals a missing record or a record from another place.
 
 Torn records occur only at the end of the last segment. Segments are preallocated with zeros. After
 a power loss, the writes since the last sync can be incomplete: each sector (512 bytes) has its old
@@ -29,7 +29,7 @@ The log is *corrupt*, and cannot be opened, in two cases:
 
 - The failure has no such sign. Then bits have changed, perhaps in acknowledged data.
 - A complete later record has a field `durable` that covers the offset. Then the missing data was
- synced before the later record was written, so the disk has lost synced data.
+  synced before the later record was written, so the disk has lost synced data.
 
 One kind of damage cannot be detected, because no later record exists: damage to the last synced
 batch that looks exactly like a lost sector.
@@ -59,6 +59,8 @@ _PADDINGS = tuple(bytes(zeros) + END_MARK for zeros in range(ALIGNMENT_BYTES))
 
 
 class RecordType(IntEnum):
+    """The kinds of records."""
+
     SEGMENT = 1
     METADATA = 2
     SNAPSHOT_MARK = 3
@@ -70,6 +72,8 @@ class RecordType(IntEnum):
 
 
 class Record(NamedTuple):
+    """One record that was read."""
+
     type: int
     content: bytes
     end: int
@@ -112,11 +116,13 @@ def encode_record(
 
 
 def body_crc(checked: bytes, body: bytes) -> int:
+    """Return the CRC of a body and of the header fields `checked`, length and durable."""
     crc: int = google_crc32c.extend(google_crc32c.value(checked), body)
     return crc
 
 
 def next_link(link: int, linked: bytes) -> int:
+    """Return the link of a record whose header fields before it are `linked`."""
     crc: int = google_crc32c.extend(link, linked)
     return crc
 

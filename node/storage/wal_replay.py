@@ -79,6 +79,7 @@ class Replay:
         return max((self.after.term, self.after.index), self.last_entry)
 
     def take(self, record: Record, path: str, *, decode_entries: bool) -> None:
+        """Process the next record. Raises WalCorrupt if it does not fit the records before it."""
         if record.type == _ENTRY:
             if decode_entries:
                 self._take_entry(_decode_entry(record.content), path)

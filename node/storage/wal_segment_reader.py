@@ -21,6 +21,7 @@ class WalCorrupt(Exception):
 
 
 def refuse(path: str, offset: int, found: str, expected: str) -> NoReturn:
+    """Raise WalCorrupt for damaged data at `offset` of the file `path`."""
     raise WalCorrupt(
         f"{path}: offset {offset}: found {found}, expected {expected}. The disk has lost or "
         "changed data of the log, which this member may have acknowledged to other members"
@@ -60,6 +61,7 @@ because the disk has lost a part of it, begins the next era. Earlier eras are ig
 
 
 def era_of(name: SegmentName) -> int:
+    """Return the number of the segment's era (`ERA`)."""
     return name.sequence // ERA
 
 
