@@ -18,6 +18,7 @@ from splitbrain.node.config import (
     Config,
     ConfigError,
     checked_config,
+    parse_auth_token,
     parse_duration_ms,
     parse_initial_cluster,
     parse_retention,
@@ -155,6 +156,14 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     show_default=True,
     metavar="DURATION",
     help="The interval at which the leader compares its data with its peers'. 0s: never.",
+)
+@click.option(
+    "--auth-token",
+    default="simple",
+    show_default=True,
+    metavar="KIND",
+    help="The tokens of users: simple, or jwt,sign-method=METHOD,priv-key=FILE,pub-key=FILE,"
+    "ttl=5m. METHOD is HS256, RS256, PS256, ES256, or one with 384 or 512.",
 )
 @click.option(
     "--password-cost",
@@ -328,6 +337,7 @@ def member_config(values: dict[str, object]) -> Config:
             backend_quota_bytes=number("quota_backend_bytes") or DEFAULT_QUOTA_BYTES,
             corruption_check_interval_ms=duration_ms("experimental_corrupt_check_time"),
             password_cost_log2=number("password_cost"),
+            auth_token=parse_auth_token(text("auth_token"), _content),
             compaction_period_ms=period_ms,
             compaction_revisions=revisions,
             backend_batch_interval_ms=number("backend_batch_interval"),
@@ -342,6 +352,18 @@ def member_config(values: dict[str, object]) -> Config:
             failpoints=os.environ.get(ENVIRONMENT_VARIABLE, ""),
         )
     )
+
+
+def _optional_urls(urls: str, flag: str) -> tuple[str, ...]:
+    return parse_urls(urls, flag) if urls else ()
+
+
+def _content(path: str) -> bytes:
+    """Return the content of a file that a flag names. Raises ConfigError."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as problem:
+        raise ConfigError(f"cannot read {path}: {problem.strerror}; expected a file") from problem
 
 
 def _check_advertised(

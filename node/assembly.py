@@ -11,7 +11,8 @@ from splitbrain.node.apply.applier import Applied, Applier
 from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 from splitbrain.node.auth.auth_store import AuthStore
 from splitbrain.node.auth.authenticator import Authenticator
-from splitbrain.node.auth.tokens import SimpleTokens
+from splitbrain.node.auth.jwt_tokens import JwtTokens
+from splitbrain.node.auth.tokens import SimpleTokens, Tokens
 from splitbrain.node.cluster_service import ClusterService
 from splitbrain.node.config import Config
 from splitbrain.node.lease.lessor import Lessor
@@ -100,7 +101,7 @@ class State:
     membership: Membership
     alarms: Alarms
     auth: AuthStore
-    tokens: SimpleTokens
+    tokens: Tokens
 
 
 async def open_state(world: World, config: Config) -> State:
@@ -112,8 +113,14 @@ async def open_state(world: World, config: Config) -> State:
         membership=Membership(storage.backend, config),
         alarms=Alarms(storage.backend),
         auth=AuthStore(storage.backend),
-        tokens=SimpleTokens(world.clock.monotonic_ns),
+        tokens=_tokens(world, config),
     )
+
+
+def _tokens(world: World, config: Config) -> Tokens:
+    if config.auth_token is None:
+        return SimpleTokens(world.clock.monotonic_ns)
+    return JwtTokens(config.auth_token, world.clock.wall_ns)
 
 
 def recovered_raft(world: World, config: Config, state: State) -> Raft:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from splitbrain.node.failpoint import parse_all
 from splitbrain.node.identity import cluster_id, member_id
+from splitbrain.node.jwt_settings import METHODS, TTL_MS, JwtSettings, load_keys
 from splitbrain.node.tls_settings import NO_CLIENT_TLS, NO_PEER_TLS, TlsSettings
 
 
@@ -104,6 +106,8 @@ class Config:
     """The time between two comparisons of the members' data. 0: they are not compared."""
     password_cost_log2: int = 14
     """The base-2 logarithm of the cost of hashing a password with scrypt."""
+    auth_token: JwtSettings | None = None
+    """How JSON Web Tokens are signed. None: tokens are simple ones."""
     compaction_period_ms: int = 0
     """If not 0, the leader compacts changes that are older than this."""
     compaction_revisions: int = 0
@@ -183,6 +187,11 @@ def checked_config(config: Config) -> Config:
     ):
         if value < least:
             raise ConfigError(f"{flag} is {value}; expected {least} or more")
+    if config.auth_token is not None:
+        try:
+            load_keys(config.auth_token)
+        except ValueError as problem:
+            raise ConfigError(str(problem)) from problem
     try:
         parse_all(config.failpoints)
     except ValueError as problem:
@@ -242,6 +251,43 @@ def parse_initial_cluster(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
             )
         members.setdefault(name, []).append(checked_url(url, "--initial-cluster"))
     return tuple((name, tuple(urls)) for name, urls in sorted(members.items()))
+
+
+_JWT_OPTIONS = ("pub-key", "priv-key", "sign-method", "ttl")
+
+
+def parse_auth_token(text: str, read: Callable[[str], bytes]) -> JwtSettings | None:
+    """Parse --auth-token: `simple`, or `jwt,sign-method=RS256,priv-key=FILE,pub-key=FILE,ttl=5m`.
+
+    None means simple tokens. `read` returns the content of a file. Raises ConfigError.
+    """
+    kind, *parts = text.split(",")
+    if kind == "simple" and not parts:
+        return None
+    if kind != "jwt":
+        raise ConfigError(f"--auth-token is {text!r}; expected simple, or jwt,OPTION=VALUE,…")
+    given: dict[str, str] = {}
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if not equals or name not in _JWT_OPTIONS or name in given:
+            raise ConfigError(
+                f"--auth-token: {part!r} is not an option of jwt; expected each of"
+                f" {', '.join(_JWT_OPTIONS)} at most once, as NAME=VALUE"
+            )
+        given[name] = value
+    method = given.get("sign-method", "")
+    if method not in METHODS:
+        raise ConfigError(
+            f"--auth-token: sign-method is {method!r}; expected one of {', '.join(METHODS)}"
+        )
+    private, public = (
+        read(given[name]) if name in given else b"" for name in ("priv-key", "pub-key")
+    )
+    if not private and (method.startswith("HS") or not public):
+        keys = "priv-key=FILE" if method.startswith("HS") else "priv-key=FILE or pub-key=FILE"
+        raise ConfigError(f"--auth-token: {method} needs a key; expected {keys}")
+    ttl_ms = parse_duration_ms(given["ttl"], "--auth-token: ttl") if "ttl" in given else TTL_MS
+    return JwtSettings(method, private, public, ttl_ms)
 
 
 def parse_retention(mode: str, text: str) -> tuple[int, int]:

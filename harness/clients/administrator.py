@@ -12,7 +12,7 @@ from typing import TypeVar
 DISABLED = "authentication is not enabled"
 REFUSALS = (
     "user name is empty", "permission denied", "invalid auth token",
-    "revision of auth store is old",
+    "revision of auth store is old", "revision in header is old",
 )
 
 T = TypeVar("T")

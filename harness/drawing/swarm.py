@@ -80,8 +80,10 @@ LIMITS_OPTIONS: Mapping[str, tuple[int, ...]] = {
     "keep_ms": (0, 0, 0, 1000, 3000),
 }
 """The options of the workload limits that are drawn."""
+AUTH_OPTIONS: Mapping[str, tuple[int, ...]] = {"jwt": (0, 0, 1)}
+"""The options of the workload auth that are drawn."""
 DRAWN_OPTIONS: Mapping[str, Mapping[str, tuple[int, ...]]] = {
-    "kv": KV_OPTIONS, "limits": LIMITS_OPTIONS,
+    "kv": KV_OPTIONS, "limits": LIMITS_OPTIONS, "auth": AUTH_OPTIONS,
 }
 """Workload → its options that are drawn."""
 BOUND_SHARES = (0.0, 0.0, 0.3, 0.6, 1.0)

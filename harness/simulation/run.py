@@ -25,9 +25,11 @@ from splitbrain.harness.simulation.system import SimulatedSystem
 from splitbrain.harness.store.records import RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.systems.settings import WATCH_PROGRESS_MS
+from splitbrain.harness.systems.token_secret import METHOD, SECRET_FILE
 from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.histories.garbage_collection import collector_paused
 from splitbrain.histories.recorder import Recorder
+from splitbrain.node.jwt_settings import JwtSettings
 
 AGREEMENT_MS = 20_000
 """Healthy members must agree within this virtual time, which is enough for many elections and
@@ -94,14 +96,18 @@ def _simulate(
     )
 
 
-def member_settings(schedule: Schedule) -> dict[str, int | bool]:
+def member_settings(schedule: Schedule) -> dict[str, object]:
     """The settings of every simulated member: fields of `splitbrain.node.config.Config`."""
+    settings: dict[str, object] = dict(schedule.settings)
+    if (ttl_ms := schedule.settings.get("jwt_ttl_ms")) is not None:
+        del settings["jwt_ttl_ms"]
+        settings["auth_token"] = JwtSettings(METHOD, SECRET_FILE.read_bytes(), ttl_ms=int(ttl_ms))
     watching = {"watch_progress_interval_ms": WATCH_PROGRESS_MS} if schedule.watchers else {}
     return {
         **default_settings(schedule.system),
         "heartbeat_ms": schedule.options.heartbeat_ms,
         "election_ms": schedule.options.election_ms,
-        **schedule.settings,
+        **settings,
         **watching,
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE
+from splitbrain.harness.systems.token_secret import jwt_flags
 
 Flags = Callable[[int | bool], tuple[str, ...]]
 RETENTION = "--auto-compaction-retention"
@@ -37,6 +38,7 @@ SETTING_FLAGS: Mapping[str, Mapping[str, Flags]] = {
         "pre_vote": lambda value: () if value else ("--no-pre-vote",),
         "lease_checkpoint_interval_s": _number("--lease-checkpoint-interval"),
         "password_cost_log2": _number("--password-cost"),
+        "jwt_ttl_ms": jwt_flags,
         **_OF_BOTH,
     },
     ETCD: {
@@ -45,6 +47,7 @@ SETTING_FLAGS: Mapping[str, Mapping[str, Flags]] = {
         "backend_batch_interval_ms": _number("--backend-batch-interval", "ms"),
         "backend_batch_operations_max": _number("--backend-batch-limit"),
         "password_cost_log2": _number("--bcrypt-cost"),
+        "jwt_ttl_ms": jwt_flags,
         **_OF_BOTH,
         "pre_vote": lambda value: (f"--pre-vote={str(value).lower()}",),
     },

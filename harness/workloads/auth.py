@@ -34,6 +34,7 @@ ROOT, ROOT_PASSWORD = "root", "root-0"
 USERS = ("alice", "bob", "carol")
 PASSWORD_COST_LOG2_LEAST = 4
 """The lowest cost that etcd accepts."""
+JWT_TTL_MS = 300_000
 ROLES = ("r0", "r1", "r2", "r3")
 ADMINISTRATOR_EVERY = 4
 """One of this many clients changes users and roles."""
@@ -56,8 +57,9 @@ class Auth:
     With `nested` 0, no transaction contains another one, because etcd does not check the operations
     of the inner transaction. With `txn_reads` 0, no transaction that writes contains a read. In
     etcd before 3.7, only the member that the client called checks the permission of such a read.
-    With `same_start` 0, all permissions that begin at the same key also end at the same key.
-    Otherwise etcd adds a second permission where it should change the first one.
+    With `jwt` 1, tokens are JSON Web Tokens, which end with a new auth revision or after five
+    minutes. With `same_start` 0, all permissions that begin at the same key also end at the
+    same key. Otherwise etcd adds a second permission where it should change the first one.
 
     Users and roles are made, and authentication is enabled, before the load. After the faults,
     authentication is disabled, so that the members can be read.
@@ -75,17 +77,24 @@ class Auth:
     """The state may be such that an operation of these kinds cannot succeed."""
 
     def __init__(
-        self, keys: int = 12, nested: int = 1, txn_reads: int = 1, same_start: int = 1
+        self,
+        *,
+        keys: int = 12,
+        nested: int = 1,
+        txn_reads: int = 1,
+        same_start: int = 1,
+        jwt: int = 0,
     ) -> None:
-        if not 2 <= keys <= 1000 or {nested, txn_reads, same_start} - {0, 1}:
+        if not 2 <= keys <= 1000 or {nested, txn_reads, same_start, jwt} - {0, 1}:
             raise BadArguments(
                 f"the workload auth with keys={keys}, nested={nested}, txn_reads={txn_reads}, "
-                f"same_start={same_start}: expected 2 to 1000 keys, and 0 or 1"
+                f"same_start={same_start}, jwt={jwt}: expected 2 to 1000 keys, and 0 or 1"
             )
         self.keys = keys
         self.nested = bool(nested)
         self.txn_reads = bool(txn_reads)
         self.same_start = bool(same_start)
+        self.jwt = bool(jwt)
 
     def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
@@ -97,7 +106,8 @@ class Auth:
 
     def member_settings(self) -> Mapping[str, int]:
         """A login costs little CPU time."""
-        return {"password_cost_log2": PASSWORD_COST_LOG2_LEAST}
+        settings = {"password_cost_log2": PASSWORD_COST_LOG2_LEAST}
+        return {**settings, "jwt_ttl_ms": JWT_TTL_MS} if self.jwt else settings
 
     def set_up_operations(self, random: Random) -> Sequence[Draft]:
         return tuple(self._set_up(random))

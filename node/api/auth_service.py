@@ -87,4 +87,4 @@ class AuthHandlers:
                     raise
                 continue
             assert isinstance(response, AuthenticateResponse)
-            return response
+            return replace(response, token=self._member.auth.token_of(login, response.token))

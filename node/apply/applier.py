@@ -17,7 +17,7 @@ from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 from splitbrain.node.auth.access import check_access
 from splitbrain.node.auth.apply import AuthApplier
 from splitbrain.node.auth.auth_store import AuthStore, Identity
-from splitbrain.node.auth.tokens import SimpleTokens
+from splitbrain.node.auth.tokens import Tokens
 from splitbrain.node.lease.lessor import Lessor
 from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.membership import Membership
@@ -83,7 +83,7 @@ class Applier:
         membership: Membership,
         alarms: Alarms,
         auth: AuthStore,
-        tokens: SimpleTokens,
+        tokens: Tokens,
         pending: Pending[Applied],
         published: Pending[None],
         changes: Pending[None],

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from splitbrain.node.auth.auth_store import ROOT, AuthStore, Identity, Role, User
-from splitbrain.node.auth.tokens import SimpleTokens
+from splitbrain.node.auth.tokens import Tokens
 from splitbrain.node.messages import auth
 from splitbrain.node.messages import auth_errors as errors
 
@@ -19,7 +19,7 @@ class AuthApplier:
     Its methods do not await, and raise RpcError.
     """
 
-    def __init__(self, store: AuthStore, tokens: SimpleTokens) -> None:
+    def __init__(self, store: AuthStore, tokens: Tokens) -> None:
         self._store = store
         self._tokens = tokens
 

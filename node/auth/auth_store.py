@@ -171,8 +171,7 @@ class AuthStore:
             return
         if not caller.name:
             raise errors.user_empty()
-        user = self.users.get(caller.name)
-        if user is None or ROOT not in user.roles:
+        if ROOT not in self.user(caller.name).roles:
             raise errors.permission_denied()
 
     def _check(

@@ -11,7 +11,7 @@ from random import Random
 from splitbrain.node.auth.access import check_access
 from splitbrain.node.auth.auth_store import ANONYMOUS, AuthStore, Identity
 from splitbrain.node.auth.password import hash_password, matches
-from splitbrain.node.auth.tokens import SimpleTokens, index_of, new_prefix
+from splitbrain.node.auth.tokens import Tokens, new_prefix
 from splitbrain.node.messages import auth_errors as errors
 from splitbrain.node.messages.auth import AuthenticateRequest, TokenAssignRequest
 from splitbrain.node.messages.caller import CALLER
@@ -29,7 +29,7 @@ class Authenticator:
         self,
         *,
         auth: AuthStore,
-        tokens: SimpleTokens,
+        tokens: Tokens,
         store: Store,
         random: Random,
         password_cost_log2: int,
@@ -53,18 +53,26 @@ class Authenticator:
         if not token:
             user = caller.common_name
             return Identity(user, self._auth.revision) if user else ANONYMOUS
-        name = self._tokens.user_of(token)
-        if name is None and index_of(token) > self._store.consistent_index:
+        found = self._identity_of(token)
+        if found is None and self._tokens.index_of(token) > self._store.consistent_index:
             # Another member has assigned the token, and this member has not applied that yet.
             await self._read_barrier()
-            name = self._tokens.user_of(token)
-        if name is None:
+            found = self._identity_of(token)
+        if found is None:
             raise errors.invalid_auth_token()
-        return Identity(name, self._auth.revision)
+        return found
+
+    def _identity_of(self, token: str) -> Identity | None:
+        return self._tokens.identity_of(token, self._auth.revision)
 
     def check(self, identity: Identity, request: object) -> None:
-        """Raise RpcError unless the client may execute the request on the current state."""
+        """Raise RpcError unless the client may execute the read request on the current state.
+
+        As in etcd, a token of an earlier auth revision is refused even if no key is read.
+        """
         check_access(self._auth, self._store, identity, request)
+        if identity.revision not in (0, self._auth.revision):
+            raise errors.old_auth_revision()
 
     async def check_read(self, key: bytes, range_end: bytes) -> None:
         """Raise RpcError unless the client may read every key of the range."""
@@ -91,3 +99,10 @@ class Authenticator:
         if not matches(request.password, user.hashed_password):
             raise errors.authentication_failed()
         return TokenAssignRequest(request.name, new_prefix(self._random), self._auth.revision)
+
+    def token_of(self, login: TokenAssignRequest, assigned: str) -> str:
+        """Return the token of a login whose entry is applied. Raises RpcError.
+
+        `assigned` is the token that the entry has assigned, or "" if this member signs one.
+        """
+        return assigned or self._tokens.signed(login.name, login.revision)

@@ -1,10 +1,11 @@
-"""Simple tokens: random texts that the members remember, each with its user.
+"""The tokens of users: which user a token belongs to, and how a login gets one.
 
-A token is assigned when a committed entry is applied, so every member knows it. Tokens are not
-stored: they end with the process of the member, after `TTL_S` without use, when their user is
-deleted or gets a new password, and when authentication is disabled.
+Simple tokens are random texts that the members remember, each with its user. A token is assigned
+when a committed entry is applied, so every member knows it. Tokens are not stored: they end with
+the process of the member, after `TTL_S` without use, when their user is deleted or gets a new
+password, and when authentication is disabled.
 
-Source: etcd 3.5.1, `server/auth/simple_token.go`.
+Source: etcd 3.5.1, `server/auth/simple_token.go`. The other kind is in `jwt_tokens.py`.
 """
 
 from __future__ import annotations
@@ -12,11 +13,42 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 from string import ascii_letters
+from typing import Protocol
+
+from splitbrain.node.auth.auth_store import Identity
 
 TTL_S = 300.0
 PREFIX_LETTERS = 16
 _SWEEP = 64
 """The number of assignments after which expired tokens are removed."""
+
+
+class Tokens(Protocol):
+    """One kind of tokens."""
+
+    def assign(self, prefix: str, index: int, user: str) -> str:
+        """Called by every member that applies the login at `index`. Returns the token, or "" if
+        only the member that the client called makes it, with `signed`."""
+        ...
+
+    def signed(self, user: str, auth_revision: int) -> str:
+        """Return a new token of a user who has logged in at an auth revision. Raises RpcError."""
+        ...
+
+    def identity_of(self, token: str, auth_revision: int) -> Identity | None:
+        """Return the identity that a token proves at the present auth revision.
+
+        None if the token is not valid.
+        """
+        ...
+
+    def index_of(self, token: str) -> int:
+        """Return the index of the entry that assigned a token. 0 if no entry did."""
+        ...
+
+    def end_of_user(self, user: str) -> None: ...
+
+    def end_all(self) -> None: ...
 
 
 class SimpleTokens:
@@ -38,13 +70,20 @@ class SimpleTokens:
             self._sweep()
         return token
 
-    def user_of(self, token: str) -> str | None:
+    def signed(self, user: str, auth_revision: int) -> str:
+        raise AssertionError("a simple token is assigned by the entry of the login")
+
+    def identity_of(self, token: str, auth_revision: int) -> Identity | None:
         """Return the user of a token, and extend the token's life. None if it is not valid."""
         user = self._users.get(token)
         if user is None or self._expire_ns[token] <= self._now_ns():
             return None
         self._extend(token)
-        return user
+        return Identity(user, auth_revision)
+
+    def index_of(self, token: str) -> int:
+        _, dot, index = token.rpartition(".")
+        return int(index) if dot and index.isascii() and index.isdecimal() else 0
 
     def end_of_user(self, user: str) -> None:
         """End all tokens of a user."""
@@ -70,9 +109,3 @@ class SimpleTokens:
 def new_prefix(random: Random) -> str:
     """Return the random part of a new token."""
     return "".join(random.choice(ascii_letters) for _ in range(PREFIX_LETTERS))
-
-
-def index_of(token: str) -> int:
-    """Return the index of the entry that assigned a token. 0 if it is not a simple token."""
-    _, dot, index = token.rpartition(".")
-    return int(index) if dot and index.isascii() and index.isdecimal() else 0

@@ -75,7 +75,8 @@ def invalid_auth_management() -> RpcError:
 
 
 def old_auth_revision() -> RpcError:
-    return RpcError(Code.INVALID_ARGUMENT, "etcdserver: revision of auth store is old")
+    """Return the error for a request of an earlier revision. etcd 3.5.1 does not translate it."""
+    return RpcError(Code.UNKNOWN, "auth: revision in header is old")
 
 
 def no_password_user() -> RpcError:
@@ -83,6 +84,10 @@ def no_password_user() -> RpcError:
     return RpcError(
         Code.UNKNOWN, "auth: authentication failed, password was given for no password user"
     )
+
+
+def verifies_only() -> RpcError:
+    return RpcError(Code.UNKNOWN, "auth: token signing attempted with verify-only key")
 
 
 def untranslated(error: RpcError) -> RpcError:

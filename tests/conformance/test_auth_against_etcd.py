@@ -89,7 +89,7 @@ class Client:
             self.log_in(user)
 
 
-_TOKEN = re.compile(rb'"token":"[A-Za-z]{16}\.\d+"')
+_TOKEN = re.compile(rb'"token":"(?:[A-Za-z]{16}\.\d+|[\w-]+\.[\w-]+\.[\w-]+)"')
 _REVISION = re.compile(rb'"authRevision":"\d+"')
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from splitbrain.node.jwt_settings import JwtSettings
 from splitbrain.node.messages import auth, auth_errors, cluster
 from splitbrain.node.messages.auth import Permission, PermissionType
 from splitbrain.node.messages.rpc import (
@@ -21,6 +22,7 @@ PUT, RANGE, TXN = "/v3/kv/put", "/v3/kv/range", "/v3/kv/txn"
 DENIED = auth_errors.permission_denied().message
 NO_USER = auth_errors.user_empty().message
 INVALID = auth_errors.invalid_auth_token().message
+OLD = auth_errors.old_auth_revision().message
 OWN, OTHER = PutRequest(b"a", b"1"), PutRequest(b"z", b"1")
 
 
@@ -164,3 +166,42 @@ def test_permissions_are_checked_while_an_alarm_is_raised(tmp_path: Path) -> Non
             assert await members.refusal(member, PUT, OTHER) == DENIED
 
     run_three(tmp_path, scenario, password_cost_log2=1)
+
+
+JWT = JwtSettings("HS256", b"secret", ttl_ms=60_000)
+
+
+def test_every_member_verifies_a_signed_token_also_after_a_restart(tmp_path: Path) -> None:
+    async def scenario(members: ThreeMembers) -> None:
+        tokens = await prepare(members)
+        for member in MEMBERS:
+            await members.system.kill(member)
+            await members.system.restart(member)
+            await members.sleep(3.0)
+            members.token = tokens["u1"]
+            assert not await members.refusal(member, PUT, OWN)
+            assert await members.refusal(member, PUT, OTHER) == DENIED
+        members.token = tokens["u1"][:-2]
+        assert await members.refusal("n1", PUT, OWN) == INVALID
+
+    run_three(tmp_path, scenario, password_cost_log2=1, auth_token=JWT)
+
+
+def test_a_signed_token_ends_with_a_change_of_users_and_with_its_time(tmp_path: Path) -> None:
+    async def scenario(members: ThreeMembers) -> None:
+        tokens = await prepare(members)
+        members.token = tokens["root"]
+        await members.call("n1", "/v3/auth/user/add", auth.AuthUserAddRequest("u2", "p"))
+        for member in MEMBERS:
+            assert await members.refusal(member, RANGE, RangeRequest(b"a")) == OLD
+        # As in etcd, an administrator may go on.
+        await members.call("n2", "/v3/auth/user/delete", auth.AuthUserDeleteRequest("u2"))
+        tokens = await log_in(members)
+        await members.sleep(59.0)
+        members.token = tokens["u1"]
+        assert not await members.refusal("n3", PUT, OWN)
+        await members.sleep(3.0)
+        for member in MEMBERS:
+            assert await members.refusal(member, PUT, OWN) == INVALID
+
+    run_three(tmp_path, scenario, password_cost_log2=1, auth_token=JWT)

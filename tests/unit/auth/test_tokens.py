@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
+from splitbrain.node.auth.auth_store import Identity
 from splitbrain.node.auth.password import hash_password, matches
-from splitbrain.node.auth.tokens import TTL_S, SimpleTokens, index_of, new_prefix
+from splitbrain.node.auth.tokens import TTL_S, SimpleTokens, new_prefix
 
 
 def test_a_token_lives_as_long_as_it_is_used() -> None:
@@ -15,22 +16,23 @@ def test_a_token_lives_as_long_as_it_is_used() -> None:
     assert token == "abc.7"
     for _ in range(3):
         now[0] += int(TTL_S * 1e9) - 1
-        assert tokens.user_of(token) == "u1"
+        assert tokens.identity_of(token, 3) == Identity("u1", 3)
     now[0] += int(TTL_S * 1e9)
-    assert tokens.user_of(token) is None
+    assert tokens.identity_of(token, 3) is None
 
 
 def test_the_tokens_of_a_changed_user_end() -> None:
     tokens = SimpleTokens(lambda: 0)
     first, second = tokens.assign("a", 1, "u1"), tokens.assign("b", 2, "u2")
     tokens.end_of_user("u1")
-    assert (tokens.user_of(first), tokens.user_of(second)) == (None, "u2")
+    assert tokens.identity_of(first, 3) is None
+    assert tokens.identity_of(second, 3) == Identity("u2", 3)
     tokens.end_all()
-    assert tokens.user_of(second) is None
+    assert tokens.identity_of(second, 3) is None
 
 
 def test_the_index_of_a_token_is_that_of_its_entry() -> None:
-    prefix = new_prefix(Random(1))
+    prefix, index_of = new_prefix(Random(1)), SimpleTokens(lambda: 0).index_of
     assert len(prefix) == 16
     assert index_of(f"{prefix}.42") == 42
     assert [index_of(text) for text in ("", "bad", "a.b", "a.", "a.²")] == [0] * 5

@@ -37,6 +37,10 @@ NOT_DRAWN = {
 """Setting → why no seed draws it."""
 
 
+SCHEDULED_AS = {"auth_token": "jwt_ttl_ms"}
+"""Setting → its name in a schedule, if that is another one."""
+
+
 def settings() -> set[str]:
     return {field.name for field in dataclasses.fields(Config)} - OF_THE_CLUSTER
 
@@ -51,7 +55,9 @@ def drawn() -> set[str]:
         own = member_settings(workload_of(chosen), chosen.system)
         for name in settings():
             # The options of a run are settings of its members, too.
-            values[name].add(own.get(name, environment.get(name, options.get(name))))
+            values[name].add(
+                own.get(SCHEDULED_AS.get(name, name), environment.get(name, options.get(name)))
+            )
     return {name for name, found in values.items() if len(found) > 1}
 
 

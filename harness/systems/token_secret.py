@@ -1,0 +1,19 @@
+"""The secret with which the members of a tested cluster sign JSON Web Tokens.
+
+All members need the same secret, and a run must be repeatable, so the secret is a file of this
+package. It protects nothing: the members listen on loopback, and contain only data of tests.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+METHOD = "HS256"
+SECRET_FILE = Path(__file__).with_name("token_secret.txt")
+
+
+def jwt_flags(ttl_ms: int) -> tuple[str, ...]:
+    """The flags of etcd, and of the project's own member, for tokens that live so long."""
+    return (
+        "--auth-token", f"jwt,sign-method={METHOD},priv-key={SECRET_FILE},ttl={ttl_ms}ms",
+    )

@@ -1,0 +1,54 @@
+"""How a member signs and verifies JSON Web Tokens.
+
+Source: etcd 3.5.1, `server/auth/options.go`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jwt
+
+METHODS = tuple(f"{kind}{bits}" for kind in ("HS", "RS", "PS", "ES") for bits in (256, 384, 512))
+TTL_MS = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class JwtSettings:
+    """The keys are contents of files: PEM, or for the methods HS256 to HS512 the shared secret.
+
+    A member without `private_key` verifies tokens and signs none.
+    """
+
+    method: str
+    private_key: bytes = field(default=b"", repr=False)
+    public_key: bytes = b""
+    ttl_ms: int = TTL_MS
+
+
+class Keys(NamedTuple):
+    """The keys of a member, as the library takes them. `signing` is None without a private key."""
+
+    signing: Any
+    verifying: Any
+
+
+def load_keys(settings: JwtSettings) -> Keys:
+    """Raises ValueError if the keys cannot be used for the method, or do not belong together."""
+    if settings.method.startswith("HS"):
+        return Keys(settings.private_key, settings.private_key)
+    algorithm: Any = jwt.get_algorithm_by_name(settings.method)
+    try:
+        public = algorithm.prepare_key(settings.public_key) if settings.public_key else None
+        if not settings.private_key:
+            return Keys(None, public)
+        private = algorithm.prepare_key(settings.private_key)
+        own = private.public_key()
+    except (ValueError, TypeError, AttributeError, jwt.PyJWTError) as problem:
+        raise ValueError(
+            f"the keys of --auth-token cannot be used for {settings.method}: {problem}"
+        ) from problem
+    if public is not None and own.public_numbers() != public.public_numbers():
+        raise ValueError("--auth-token: pub-key is not the public key of priv-key")
+    return Keys(private, own)
