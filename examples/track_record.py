@@ -6,11 +6,13 @@
 The file `finds.toml` of an example contains the rows of its table. Each row is tried with the seeds
 1, 2, 3, …. Each try is one run, and its result is appended to the example's `track-record.jsonl`. A
 try that is already in that file is not repeated, so an interrupted measurement is resumed. To
-measure anew, remove the file. The results of a row whose options have changed do not count.
+measure anew, remove the file. The results of a row whose options have changed do not count. A run that
+failed, for example because a member did not start, is no try: it is printed, and the next
+measurement repeats it.
 
 A row with `shows` is one known bug of one release: a try has found the bug if an anomaly has one of
 the signatures in `shows`. Such a row is also tried once with the release `fixed`, if it has one,
-which must not show the bug.
+which must not show the bug. A row with a `release` and without `shows` is a control.
 """
 
 from __future__ import annotations
@@ -100,8 +102,8 @@ def tried(row: dict[str, Any], seed: int, release: str) -> dict[str, Any]:
 
 
 def words_of(row: dict[str, Any], result: RunResult) -> str:
-    """The text of the first anomaly that has a signature of the row; "" if there is none."""
-    signatures = [msgspec.convert(one, Signature) for one in row["shows"]]
+    """The text of the first anomaly that has a signature of the row; "" if no anomaly has one."""
+    signatures = [msgspec.convert(one, Signature) for one in row.get("shows", ())]
     return next(
         (
             " ".join(f"{anomaly.kind}: {anomaly.because}".split())[:WORDS_MAX]
@@ -135,6 +137,10 @@ def measure(folder: Path, tries: int, names: Sequence[str]) -> None:
                 continue
             with working_directory(folder):
                 result = tried(row, seed, release)
+            if result["error"]:
+                print(f"{folder.name} {release}, {row['name']}, seed {seed}: the run failed, so "
+                      f"it does not count: {result['error']}", flush=True)
+                continue
             with (folder / RESULTS).open("a") as file:
                 file.write(json.dumps(result) + "\n")
             word = "as expected" if is_expected(row, result) else "NOT AS EXPECTED"

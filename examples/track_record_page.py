@@ -101,13 +101,15 @@ def bugs_found(folder: Path) -> list[str]:
     """The section of a store whose rows are known bugs of its releases."""
     rows, results = rows_of(folder), results_of(folder)
     found = [row for row in rows if tries_of(row, results)[0]]
-    listed = sum(row["in_record"] for row in found)
+    # A bug has two rows if it was also tried over gRPC.
+    bugs = {row.get("issue", row["name"]): row["in_record"] for row in found}
+    listed = sum(bugs.values())
     lines = [
         f"## {folder.name}", "",
         "Known bugs of unmodified releases of etcd, found by general workloads and faults. "
         f"{listed} of the {RECORD_ROWS} bugs", "of the [track record of etcd's robustness tests]"
         "(https://github.com/etcd-io/etcd/blob/main/tests/robustness/README.md) that a release "
-        "shows", f"were found, and {len(found) - listed} others. A try has found a bug if an "
+        "shows", f"were found, and {len(bugs) - listed} others. A try has found a bug if an "
         "anomaly has the bug's signature, which", "[`finds.toml`](../examples/etcd/finds.toml) "
         "contains with the options of the run. *Fixed* is one try of the same", "options with a "
         "release that has the fix. See [examples/etcd](../examples/etcd/README.md). A row with 0 "
@@ -119,13 +121,14 @@ def bugs_found(folder: Path) -> list[str]:
     ]
     for row in rows:
         count, tries, seconds = tries_of(row, results)
-        if not tries:
+        if not tries or "shows" not in row:
             continue
         lines.append(
             f"| {link_of(row)} | {'yes' if row['in_record'] else 'no'} | {row['release']} | "
             f"{count} of {tries} | {f'{seconds:.0f} s' if count else ''} | "
             f"{fixed_text(row, results)} | {row['claim']} |"
         )
+    lines += controls(rows, results)
     lines += ["", "The words of the first verdict that shows each bug, and how it was found:", ""]
     for row in found:
         first = next(one for one in results if is_find(row, one))
@@ -134,6 +137,23 @@ def bugs_found(folder: Path) -> list[str]:
             f"      {first['words'].strip().splitlines()[0][:WORDS_SHOWN_MAX]}", "",
         ]
     return lines
+
+
+def controls(rows: list[dict[str, Any]], results: list[dict[str, Any]]) -> list[str]:
+    """The table of the rows that must be valid; [] if none of them was tried."""
+    lines: list[str] = []
+    for row in rows:
+        own = [one for one in results if is_of(row, one)]
+        if "shows" in row or not own:
+            continue
+        valid = sum(is_expected(row, one) for one in own)
+        seconds = statistics.median(one["seconds"] for one in own)
+        lines.append(
+            f"| {row['name'].removeprefix('control: ')}: {row['claim']} | {row['release']} | "
+            f"{valid} of {len(own)} | {counted([one['kinds'] for one in own])} | {seconds:.0f} s |"
+        )
+    head = ["", "| control | release | valid | anomalies | median time |", "|---|---|---|---|---|"]
+    return [*head, *lines] if lines else []
 
 
 def is_find(row: dict[str, Any], result: dict[str, Any]) -> bool:

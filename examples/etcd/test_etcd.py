@@ -17,7 +17,7 @@ ROWS = tomllib.loads((Path(__file__).parent / "finds.toml").read_text())["row"]
 @pytest.mark.parametrize("row", ROWS, ids=[row["name"] for row in ROWS])
 def test_every_row_has_options_of_a_run_and_signatures(row):
     read_options(row["options"])
-    assert [msgspec.convert(one, Signature) for one in row["shows"]]
+    assert [msgspec.convert(one, Signature) for one in row.get("shows", ())] or not row["finds"]
     assert row["release"] != row.get("fixed")
 
 
