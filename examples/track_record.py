@@ -6,8 +6,8 @@
 The file `finds.toml` of an example contains the rows of its table. Each row is tried with the seeds
 1, 2, 3, …. Each try is one run, and its result is appended to the example's `track-record.jsonl`. A
 try that is already in that file is not repeated, so an interrupted measurement is resumed. To
-measure anew, remove the file. The results of a row whose options have changed do not count. A run that
-failed, for example because a member did not start, is no try: it is printed, and the next
+measure anew, remove the file. The results of a row whose options have changed do not count. A run
+that failed, for example because a member did not start, is no try: it is printed, and the next
 measurement repeats it.
 
 A row with `shows` is one known bug of one release: a try has found the bug if an anomaly has one of

@@ -23,11 +23,12 @@ class AntiEtcd(ProxiedProcesses):
         return {self.name: package["version"]}
 
     def command(self, member: LocalMember) -> Sequence[str]:
-        ports = {one.name: one.dialled["client"] for one in self.places.values()}
-        ports[member.name] = member.ports["client"]
-        urls = (f"{name}=http://127.0.0.1:{port}" for name, port in ports.items())
+        urls = []
+        for one in self.places.values():
+            port = (one.ports if one is member else one.dialled)["client"]
+            urls.append(f"{one.name}=http://{one.host}:{port}")
         return (
-            "antietcd", "--ip", "127.0.0.1", "--port", str(member.ports["client"]),
+            "antietcd", "--ip", member.host, "--port", str(member.ports["client"]),
             "--node_id", member.name, "--cluster_key", "splitbrain", "--cluster", ",".join(urls),
             "--data", "data.gz",
             "--stale_read", str(self.options.system_options.get("stale_read", 0)),
@@ -43,7 +44,8 @@ class AntiEtcd(ProxiedProcesses):
         return self._status(member).get("raftState") == "leader"
 
     def _connect(self, member: str) -> HTTPConnection:
-        return HTTPConnection("127.0.0.1", self.places[member].ports["client"], timeout=1)
+        place = self.places[member]
+        return HTTPConnection(place.host, place.ports["client"], timeout=1)
 
 
 def _post(connection: HTTPConnection, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from pymysql.err import OperationalError
 from splitbrain import Address, Kill, LocalMember, LocalProcesses, ScheduledFault, StoreClient
 
 INSTALL = "mariadb-install-db --no-defaults --auth-root-authentication-method=normal"
-SERVER = "mariadbd --no-defaults --datadir=$PWD/data --socket=$PWD/socket --bind-address=127.0.0.1"
+SERVER = "mariadbd --no-defaults --datadir=$PWD/data --socket=$PWD/socket"
 GALERA = "--wsrep-on=ON --wsrep-provider=/usr/lib/galera/libgalera_smm.so --binlog-format=ROW"
 
 
-def connect(port: int) -> pymysql.Connection:
-    return pymysql.connect(host="127.0.0.1", port=port, user="root", connect_timeout=2)
+def connect(host: str, port: int) -> pymysql.Connection:
+    return pymysql.connect(host=host, port=port, user="root", connect_timeout=2)
 
 
 def all_crash(random, duration_ms, members):
@@ -41,10 +41,11 @@ class MariaDB(LocalProcesses):
         flush = self.options.system_options.get("flush", 1)
         flags = f"--port={member.ports['client']} --innodb-flush-log-at-trx-commit={flush}"
         return ("/bin/sh", "-c", f"test -e data/mysql || {INSTALL} --datadir=$PWD/data >/dev/null; "
-                f"exec {SERVER} {flags} {self.flags(member)}")
+                f"exec {SERVER} --bind-address={member.host} {flags} {self.flags(member)}")
 
     def healthy(self, member: str) -> bool:
-        with connect(self.places[member].ports["client"]) as connection:
+        place = self.places[member]
+        with connect(place.host, place.ports["client"]) as connection:
             return connection.cursor().execute(self.ready) == 1
 
 
@@ -58,15 +59,15 @@ class Galera(MariaDB):
     first = "n1"
 
     def flags(self, member: LocalMember) -> str:
-        group, state, missing = (member.ports[one] for one in self.ports[1:])
-        peers = ",".join(f"127.0.0.1:{one.ports['group']}" for one in self.places.values())
+        group, state, missing = (f"{member.host}:{member.ports[one]}" for one in self.ports[1:])
+        peers = ",".join(f"{one.host}:{one.ports['group']}" for one in self.places.values())
         if member.name == self.first:
             peers = self.first = ""  # it starts a new cluster
         return (
             f"{GALERA} --innodb-autoinc-lock-mode=2 --wsrep-sst-method=rsync "
-            f"--wsrep-cluster-address=gcomm://{peers} --wsrep-node-address=127.0.0.1:{group} "
-            f"--wsrep-sst-receive-address=127.0.0.1:{state} --wsrep-provider-options="
-            f"'gmcast.listen_addr=tcp://127.0.0.1:{group};ist.recv_addr=127.0.0.1:{missing}'"
+            f"--wsrep-cluster-address=gcomm://{peers} --wsrep-node-address={group} "
+            f"--wsrep-sst-receive-address={state} --wsrep-provider-options="
+            f"'gmcast.listen_addr=tcp://{group};ist.recv_addr={missing}'"
         )
 
     async def before_restart(self, member: str) -> None:
@@ -96,7 +97,7 @@ class MariaDBClient(StoreClient):
         self.isolation = isolation
 
     def open(self, member: Address) -> None:
-        self.connection = connect(member.port)
+        self.connection = connect(member.host, member.port)
         self.cursor = self.connection.cursor()
         self.cursor.execute("SET tx_isolation = %s", (self.isolation,))
 

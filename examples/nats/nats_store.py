@@ -12,12 +12,12 @@ from splitbrain import Address, DiskedProcesses, LocalMember, PowerLoss, Schedul
 STREAM = "elements"
 CONFIGURATION = """\
 server_name: {name}
-listen: "127.0.0.1:{client}"
-http: "127.0.0.1:{monitor}"
+listen: "{host}:{client}"
+http: "{host}:{monitor}"
 jetstream {{ store_dir: "data"{sync} }}
 cluster {{
   name: splitbrain
-  listen: "127.0.0.1:{cluster}"
+  listen: "{host}:{cluster}"
   routes: [{routes}]
 }}
 """
@@ -41,9 +41,11 @@ class JetStream(DiskedProcesses):
 
     def prepare(self, member: LocalMember) -> None:
         sync = self.options.system_options.get("sync")
-        routes = (f'"nats://127.0.0.1:{one.ports["cluster"]}"' for one in self.places.values())
+        routes = (
+            f'"nats://{one.host}:{one.ports["cluster"]}"' for one in self.places.values()
+        )
         (member.folder / "nats.conf").write_text(CONFIGURATION.format(
-            name=member.name, routes=", ".join(routes), **member.ports,
+            name=member.name, host=member.host, routes=", ".join(routes), **member.ports,
             sync=f", sync_interval: {sync}" if sync else "",
         ))
 
@@ -51,8 +53,8 @@ class JetStream(DiskedProcesses):
         return (self.version_command[0], "--config", "nats.conf")
 
     def healthy(self, member: str) -> bool:
-        port = self.places[member].ports["monitor"]
-        with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1) as answer:
+        place = self.places[member]
+        with urlopen(f"http://{place.host}:{place.ports['monitor']}/healthz", timeout=1) as answer:
             return answer.status == 200
 
 

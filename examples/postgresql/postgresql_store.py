@@ -21,13 +21,14 @@ class PostgreSQL(LocalProcesses):
 
     def command(self, member: LocalMember) -> Sequence[str]:
         port = str(member.ports["client"])
-        server = f"exec {BINARIES}/postgres -D data -p {port} -h 127.0.0.1 -k ''"
+        server = f"exec {BINARIES}/postgres -D data -p {port} -h {member.host} -k ''"
         init = f"{BINARIES}/initdb -D data -U postgres -A trust >/dev/null"
         return ("/bin/sh", "-c", f"test -e data/PG_VERSION || {init}; {server}")
 
     def healthy(self, member: str) -> bool:
-        port = str(self.places[member].ports["client"])
-        ready = [str(BINARIES / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", port]
+        place = self.places[member]
+        port = str(place.ports["client"])
+        ready = [str(BINARIES / "pg_isready"), "-q", "-h", place.host, "-p", port]
         return subprocess.run(ready, check=False).returncode == 0
 
 

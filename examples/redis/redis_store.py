@@ -8,10 +8,11 @@ from splitbrain import Address, Definite, LocalMember, LocalProcesses, ProxiedPr
 
 SENTINEL = """\
 port {port}
-sentinel monitor store 127.0.0.1 {primary} 2
+sentinel monitor store {host} {primary} 2
 sentinel down-after-milliseconds store 1000
 sentinel failover-timeout store 3000
-sentinel announce-ip 127.0.0.1
+bind {own_host}
+sentinel announce-ip {own_host}
 sentinel announce-port {announced}
 """
 
@@ -25,16 +26,19 @@ class RedisSentinel(ProxiedProcesses):
     version_command = ("redis-server", "--version")
 
     def prepare(self, member: LocalMember) -> None:
-        primary = self.places[self.members[0]].dialled["client"]
+        first = self.places[self.members[0]]
+        primary = first.dialled["client"]
         lines = [
-            f"port {member.ports['client']}", "appendonly yes", "replica-announce-ip 127.0.0.1",
+            f"bind {member.host}", f"port {member.ports['client']}", "appendonly yes",
+            f"replica-announce-ip {member.host}",
             f"replica-announce-port {member.dialled['client']}",
         ]
         if member.number > 1:
-            lines.append(f"replicaof 127.0.0.1 {primary}")
+            lines.append(f"replicaof {first.host} {primary}")
         (member.folder / "redis.conf").write_text("\n".join(lines) + "\n")
         (member.folder / "sentinel.conf").write_text(SENTINEL.format(
-            port=member.ports["sentinel"], primary=primary, announced=member.dialled["sentinel"],
+            port=member.ports["sentinel"], host=first.host, primary=primary,
+            own_host=member.host, announced=member.dialled["sentinel"],
         ))
 
     def command(self, member: LocalMember) -> Sequence[str]:
@@ -47,7 +51,8 @@ class RedisSentinel(ProxiedProcesses):
         }
 
     async def role(self, member: str) -> list[object]:
-        async with redis.asyncio.Redis(port=self.places[member].ports["client"]) as connection:
+        place = self.places[member]
+        async with redis.asyncio.Redis(host=place.host, port=place.ports["client"]) as connection:
             return await connection.execute_command("ROLE")
 
     async def healthy(self, member: str) -> bool:
@@ -68,7 +73,7 @@ class RedisAlone(LocalProcesses):
 
     def command(self, member: LocalMember) -> Sequence[str]:
         return (
-            "redis-server", "--port", str(member.ports["client"]),
+            "redis-server", "--bind", member.host, "--port", str(member.ports["client"]),
             "--appendonly", "yes", "--appendfsync", "always",
         )
 

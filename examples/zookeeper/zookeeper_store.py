@@ -16,7 +16,7 @@ initLimit=20
 syncLimit=6
 dataDir={data}
 clientPort={client}
-clientPortAddress=127.0.0.1
+clientPortAddress={host}
 admin.enableServer=false
 4lw.commands.whitelist=*
 """
@@ -29,11 +29,13 @@ class ZooKeeper(ProxiedProcesses):
     version_command = ("java", "-cp", CLASSES, "org.apache.zookeeper.version.VersionInfoMain")
 
     def prepare(self, member: LocalMember) -> None:
-        lines = [SETTINGS.format(data=member.data, client=member.ports["client"])]
+        lines = [SETTINGS.format(
+            data=member.data, host=member.host, client=member.ports["client"]
+        )]
         for other in self.places.values():
             # A server listens on its own ports, and dials the proxies of the others.
             ports = member.ports if other is member else other.dialled
-            address = f"127.0.0.1:{ports['quorum']}:{ports['election']}"
+            address = f"{other.host}:{ports['quorum']}:{ports['election']}"
             lines.append(f"server.{other.number}={address}\n")
         (member.folder / "zoo.cfg").write_text("".join(lines))
         member.data.mkdir()
@@ -46,8 +48,8 @@ class ZooKeeper(ProxiedProcesses):
 
     async def mode(self, member: str) -> str:
         """The role of a server, such as "leader"; empty if it has none."""
-        port = self.places[member].ports["client"]
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        place = self.places[member]
+        reader, writer = await asyncio.open_connection(place.host, place.ports["client"])
         writer.write(b"srvr")
         answer = (await reader.read()).decode()
         writer.close()

@@ -25,7 +25,7 @@ from tests.benchmarks.load import Connection, Tally
 
 
 async def drive(seed: int, urls: list[str]) -> dict[str, float]:
-    """Send requests for TIME_LIMIT_S; returns the summary of the answers, and `cpu_us` per answer."""
+    """Send requests for TIME_LIMIT_S. Returns the summary, and `cpu_us`: CPU µs per answer."""
     options = options_of(seed, "")
     schedule = draw_for(options, make_workload(options.workload, {}))
     loop = asyncio.get_running_loop()
@@ -36,6 +36,8 @@ async def drive(seed: int, urls: list[str]) -> dict[str, float]:
     for number, client in enumerate(schedule.clients):
         url = urls[number % len(urls)]
         parts = urlsplit(url)
+        assert parts.hostname is not None
+        assert parts.port is not None
         source = requests_of(iter(client.operations), parts.netloc, end_s)
         _, connection = await loop.create_connection(
             partial(Connection, source, tally), parts.hostname, parts.port
