@@ -7,6 +7,7 @@ The log contains no times, but the answers bound the time of each revision
 (`coordination/revision_times.py`).
 
     exists        No answer shows, renews or revokes a lease that was never granted.
+    granted       No grant succeeds while a lease with its id certainly exists.
     revoked       After a revocation was acknowledged at revision V, no key is attached to the
                   lease at V or later.
     early         An operation that grants or renews a lease is invoked at time t and answered
@@ -35,6 +36,7 @@ from splitbrain.checkers.coordination.lease_evidence import LeaseEvidence
 from splitbrain.checkers.coordination.lease_life import (
     check_early,
     check_existence,
+    check_granted_again,
     check_late,
     check_revoked,
 )
@@ -59,8 +61,8 @@ def check_lease(evidence: Evidence) -> Verdict:
     """Keys are deleted with their lease, neither early nor late; answers about leases are true.
 
     The checker applies only to histories that contain operations on leases. The verdict is unknown
-    if no member's change log begins at the first revision, or if a lease was granted more than
-    once.
+    if no member's change log begins at the first revision, or if a lease that was used was granted
+    more than once.
     """
     services = [op for op in evidence.history.services if _is_of_lease(op)]
     if not services:
@@ -68,10 +70,14 @@ def check_lease(evidence: Evidence) -> Verdict:
     given, found = LeaseEvidence.of(evidence), Findings()
     if given.unknown:
         found.unknown.append(given.unknown)
-    again = [lease.id for lease in given.leases.by_id.values() if len(lease.grants) > 1]
+    again = [
+        lease.id for lease in given.leases.by_id.values()
+        if len(lease.grants) > 1 and not (lease.only_granted and not given.keys.of(lease.id))
+    ]
     if again:
         found.unknown.append(f"{len(again)} leases (first {again[0]}) were granted more than once")
     for lease in given.leases.by_id.values():
+        check_granted_again(given, lease, found)
         if len(lease.grants) <= 1:
             check_revoked(given, lease, found)
             check_early(given, lease, found)

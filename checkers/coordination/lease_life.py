@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.coordination.lease_checkpoints import latest_end_with_checkpoints
@@ -17,7 +18,7 @@ from splitbrain.checkers.coordination.lease_records import (
 )
 from splitbrain.checkers.coordination.revision_times import answered_revision
 from splitbrain.checkers.findings import Findings
-from splitbrain.histories.lease import LeaseRevokeResult
+from splitbrain.histories.lease import LeaseGrant, LeaseRevokeResult
 from splitbrain.histories.service import ServiceOperation
 
 
@@ -34,6 +35,26 @@ def check_existence(given: LeaseEvidence, found: Findings) -> None:
                     f"{answer(op)} at {wording.seconds(op.ret or 0)} {shows}, but no operation had "
                     f"granted it {when}", op, *lease.grants[:1],
                 )
+
+
+def check_granted_again(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
+    """Check that no grant succeeds while a lease with its id certainly exists."""
+    grants = [one for one in lease.renewals if isinstance(one.operation.request, LeaseGrant)]
+    for before, again in pairwise(sorted(grants, key=lambda one: one.ended)):
+        if (
+            again.call <= before.ended or again.ended >= before.lives_until
+            or any(op.call <= again.ended for op in lease.revokes)
+            or given.clocks_drifted(before.call, again.ended)
+        ):
+            continue
+        found.add(
+            "granted again",
+            f"{answer(again.operation)} with success, between {wording.seconds(again.call)} and "
+            f"{wording.seconds(again.ended)}, although {answer(before.operation)} with "
+            f"{before.ttl_ns // S} s to live, invoked at {wording.seconds(before.call)}; no "
+            "revocation was invoked", before.operation, again.operation,
+        )
+        return
 
 
 def check_revoked(given: LeaseEvidence, lease: Lease, found: Findings) -> None:

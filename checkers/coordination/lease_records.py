@@ -60,6 +60,11 @@ class Lease:
         return any(op.outcome == "info" for op in self.tries)
 
     @property
+    def only_granted(self) -> bool:
+        """Whether no operation but grants used the lease."""
+        return not self.queries and not self.revokes and len(self.tries) == len(self.grants)
+
+    @property
     def granted(self) -> Renewal | None:
         """The only grant, if it was answered."""
         if len(self.grants) != 1:

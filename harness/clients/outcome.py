@@ -58,6 +58,8 @@ V3_MESSAGES: tuple[Row, ...] = (
         "a txn checks its ranges, and a compaction its revision, before anything is written"),
     Row("etcdserver: mvcc: required revision is a future revision", "fail",
         "a txn checks its ranges, and a compaction its revision, before anything is written"),
+    Row("etcdserver: lease already exists", "fail",
+        "the id of a lease is looked up before the lease is made"),
     Row("etcdserver: requested lease not found", "fail",
         "the lease of a put is looked up before anything is written"),
     Row("etcdserver: mvcc: database space exceeded", "info",

@@ -16,6 +16,11 @@ NEVER_GRANTED = IDS_PER_CLIENT // 2
 """A lease id of a client plus this number is the id of no lease."""
 EARLIER_MAX = 4
 """A client uses only its last few leases again."""
+SHARED_ID = IDS_PER_CLIENT * IDS_PER_CLIENT
+"""All clients grant this lease, which they do not use. Most of these grants must be refused."""
+SHARED_TTL_S = 600
+SHARED_SHARE = 0.02
+"""The share of operations that grant the shared lease."""
 OWN_KEY_SHARE = 0.05
 """The share of operations on a key of the client alone, which stays attached for longer."""
 
@@ -28,14 +33,14 @@ class Lease:
     expire. Clients share most keys, so keys move from lease to lease. Some puts detach a key from
     its lease, some change the value and keep the lease, and some change the lease and keep the
     value. A few operations use an earlier lease of the client, which may have ended, or a lease
-    that was never granted.
+    that was never granted. All clients grant one more lease, which exists after the first grant.
     """
 
     name: ClassVar[str] = "lease"
     description: ClassVar[str] = "leases kept alive, revoked or left to expire, with keys attached"
     checkers: ClassVar[Sequence[str]] = (*ALWAYS, "lease")
-    may_always_fail: ClassVar[Sequence[str]] = ("revoke",)
-    """Each lease may have expired before it is revoked."""
+    may_always_fail: ClassVar[Sequence[str]] = ("revoke", "grant_again")
+    """Each lease may have expired before it is revoked. A lease exists when it is granted again."""
 
     def __init__(self, keys: int = 12, ttl: int = 2) -> None:
         if not 1 <= keys <= 1000 or not 1 <= ttl <= 3600:
@@ -65,6 +70,8 @@ class Lease:
         self, random: Random, lease: int, earlier: int, kept_alive: bool, values: UniqueValues
     ) -> Draft:
         """An operation of a client that has used `earlier` leases before this one."""
+        if random.random() < SHARED_SHARE:
+            return Draft("grant_again", LeaseGrant(SHARED_ID, SHARED_TTL_S))
         key = f"l{random.randrange(self.keys):03d}"
         if random.random() < OWN_KEY_SHARE:
             key = f"lc{lease // IDS_PER_CLIENT}"

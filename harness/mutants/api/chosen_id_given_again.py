@@ -7,7 +7,7 @@ from splitbrain.node.api.watch import WatchStream
 
 MUTANT = Mutant(
     what="a watch gets an id that the client has chosen for another watch of the stream",
-    source="etcd pull request 9065 (client-chosen watch ids)",
+    source="etcd's watchStream.Watch (mvcc/watcher.go), which skips ids that are in use",
     found_by=("watch",),
 )
 

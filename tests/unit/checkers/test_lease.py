@@ -116,6 +116,24 @@ def test_leases_are_distinguished_by_their_ids() -> None:
     assert "granted more than once" in verdict.why
 
 
+def granted(begin: float, end: float, ttl: int = 5) -> Told:
+    return (begin, end, LeaseGrant(7, ttl), LeaseGrantResult(at(1), 7, ttl))
+
+
+def test_a_lease_that_exists_cannot_be_granted() -> None:
+    assert kinds(judge(granted(0, 1), granted(2, 3))) == ["granted again"]
+    assert kinds(judge(granted(0, 1), granted(2, 3), granted(4, 4.1))) == ["granted again"]
+    for again in (granted(0.5, 3), granted(4, 5), granted(8, 9)):
+        assert kinds(judge(granted(0, 1), again)) == []
+    assert kinds(judge(granted(0, 1), REVOKED, granted(2.5, 4))) == []
+    drift = FaultWindow(1, "drift", ("n1",), S, 2 * S)
+    assert kinds(judge(granted(0, 1), granted(2, 3), faults=(drift,))) == []
+
+
+def test_a_lease_that_is_only_granted_again_and_again_leaves_nothing_unknown() -> None:
+    assert judge(granted(0, 1), granted(8, 9)).why == ""
+
+
 def test_a_lease_that_was_never_granted_has_no_time_to_live() -> None:
     assert kinds(judge(grant(number=8), left(2, 3))) == ["never granted"]
     assert judge(grant(number=8), left(2, -1, 0)).valid is True

@@ -1,0 +1,23 @@
+"""The revisions of ranges in nested transactions are not checked before the first write."""
+
+from __future__ import annotations
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.apply import apply
+from splitbrain.node.messages.rpc import RangeRequest
+from splitbrain.node.mvcc.store import Store
+
+MUTANT = Mutant(
+    what="a transaction is applied in part if a nested transaction reads a compacted revision",
+    source="etcd's checkRequestRange (apply.go), which descends into nested transactions",
+    found_by=("mvcc", "invariants"),
+)
+
+
+def plant() -> None:
+    def check_chosen_ranges(store: Store, chosen: apply.Chosen) -> None:
+        for operation in chosen.operations:
+            if isinstance(operation, RangeRequest):
+                apply.check_revision(store, operation.revision)
+
+    apply.check_chosen_ranges = check_chosen_ranges
