@@ -17,7 +17,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    original = apply.apply_grant
+    original = apply.apply_grant  # type: ignore[attr-defined]
 
     def apply_grant(store: Store, request: LeaseGrantRequest) -> LeaseGrantResponse:
         lease = store.leases.get(request.id)
@@ -26,4 +26,4 @@ def plant() -> None:
         header = ResponseHeader(revision=store.revision)
         return LeaseGrantResponse(header=header, id=lease.id, ttl=lease.ttl_s)
 
-    apply.apply_grant = apply_grant
+    apply.apply_grant = apply_grant  # type: ignore[attr-defined]
