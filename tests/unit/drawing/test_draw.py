@@ -27,6 +27,8 @@ def drawn(seed: int = 1, options: Options = SOME, workload: str = "kv") -> Sched
 
 def written(request: AnyRequest) -> list[str]:
     """The values that a request may write, in either branch."""
+    if isinstance(request, Put) and request.ignore_value:
+        return []
     if isinstance(request, Put | Campaign | Proclaim):
         return [request.value]
     if isinstance(request, Txn):
