@@ -34,7 +34,7 @@ class _Request(
 
 
 class _WithToken(_Request, frozen=True, kw_only=True):
-    """A request of a user."""
+    """A request that is sent with the token of a user."""
 
     token: str = ""
 

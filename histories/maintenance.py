@@ -26,7 +26,7 @@ class AlarmList(
 class AlarmDisarm(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="alarm_disarm"
 ):
-    """Clears the alarm NOSPACE of a member. The member 0 is no member, so nothing is cleared."""
+    """Clears the alarm NOSPACE of a member. With the member 0, nothing is cleared."""
 
     member: int = 0
 

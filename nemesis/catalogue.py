@@ -55,7 +55,7 @@ class FaultKind:
     named_only: bool = False
     """True if "all" does not include the kind for another reason."""
     requires: str = ""
-    """What the machine must have if the system consists of real processes; "" for nothing.
+    """The requirements for the machine if the system consists of real processes; "" for none.
 
     "all" does not include a kind that requires something.
     """

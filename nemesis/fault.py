@@ -132,9 +132,10 @@ class HalfOpen(msgspec.Struct, frozen=True, tag_field="fault", tag="half_open"):
 
 
 class SlowReceiver(msgspec.Struct, frozen=True, tag_field="fault", tag="slow_receiver"):
-    """Let members receive only `rate_bytes_per_s` from each other member, in small buffers.
+    """Limit the rate at which members receive from each other member, and their buffers.
 
-    The buffers of the senders then fill up. What the members send is not slowed. Needs
+    A member receives at most `rate_bytes_per_s` from each other member, so that the buffers of
+    the senders fill up. The bytes that the member sends are not slowed. Needs
     `FaultyLinks`. The fault is healed by making the links normal again.
     """
 
@@ -289,9 +290,9 @@ class SyscallFault(msgspec.Struct, frozen=True, tag_field="fault", tag="syscall"
 
 
 class CpuStarvation(msgspec.Struct, frozen=True, tag_field="fault", tag="cpu"):
-    """Let members' processes run for only `percent` of the time. Needs `HasProcess`.
+    """Stop members' processes again and again, so that they run only `percent` of the time.
 
-    Each process is stopped and continued ten times a second.
+    Each process is stopped and continued ten times a second. Needs `HasProcess`.
     """
 
     target: Target = "any"
@@ -300,7 +301,7 @@ class CpuStarvation(msgspec.Struct, frozen=True, tag_field="fault", tag="cpu"):
 
 
 class FewFiles(msgspec.Struct, frozen=True, tag_field="fault", tag="files"):
-    """Let members' processes open only `spare` more files or connections. Needs `HasProcess`.
+    """Limit members' processes to `spare` more open files or connections. Needs `HasProcess`.
 
     Further calls fail with EMFILE. At the end of the fault, the old limit is set again, and a
     member that has ended is restarted.
@@ -312,7 +313,7 @@ class FewFiles(msgspec.Struct, frozen=True, tag_field="fault", tag="files"):
 
 
 class LittleMemory(msgspec.Struct, frozen=True, tag_field="fault", tag="memory"):
-    """Let the address space of members' processes grow by only `spare_bytes`. Needs `HasProcess`.
+    """Limit members' address space to `spare_bytes` more than now. Needs `HasProcess`.
 
     Further allocations fail with ENOMEM, and most programs then end. At the end of the fault, the
     old limit is set again, and a member that has ended is restarted.
@@ -324,10 +325,11 @@ class LittleMemory(msgspec.Struct, frozen=True, tag_field="fault", tag="memory")
 
 
 class BlockedLog(msgspec.Struct, frozen=True, tag_field="fault", tag="log"):
-    """Let the pipes into which members write their logs be full. Needs `LogBlockable`.
+    """Fill the pipes into which members write their logs, and stop reading them.
 
-    A member waits at its next line of the log, and most programs then hold a lock. The fault is
-    healed by reading the pipe again.
+    A member blocks at its next line of the log. Most programs hold a lock while they write a line,
+    so that their other threads block, too. The fault is healed by reading the pipes again. Needs
+    `LogBlockable`.
     """
 
     target: Target = "any"

@@ -7,6 +7,7 @@ from splitbrain.nemesis.fault import Corruption, HalfOpen, PacketLoss, SlowRecei
 
 
 def packet_losses(member_count: int) -> list[Variant]:
+    """Return the deck of packet loss."""
     def draw(target: Target) -> Variant:
         # The shares range from that of a bad cable to that of a link that is hardly usable.
         return lambda random: PacketLoss(target, random.choice((0.5, 2.0, 10.0, 30.0, 60.0)))
@@ -15,6 +16,7 @@ def packet_losses(member_count: int) -> list[Variant]:
 
 
 def corruptions(member_count: int) -> list[Variant]:
+    """Return the deck of corruption."""
     def draw(target: Target) -> Variant:
         return lambda random: Corruption(target, random.choice((0.1, 1.0, 5.0, 20.0)))
 
@@ -22,10 +24,12 @@ def corruptions(member_count: int) -> list[Variant]:
 
 
 def half_open_connections(member_count: int) -> list[Variant]:
+    """Return the deck of half-open connections."""
     return [always(HalfOpen(target)) for target in weighted_targets(member_count)]
 
 
 def slow_receivers(member_count: int) -> list[Variant]:
+    """Return the deck of slow receivers."""
     def draw(target: Target) -> Variant:
         # The slowest rate passes a heartbeat of 50 bytes in 12 ms.
         return lambda random: SlowReceiver(target, random.choice((4 * 1024, 16 * 1024, 64 * 1024)))

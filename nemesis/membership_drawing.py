@@ -47,6 +47,7 @@ def joint_changes(member_count: int) -> list[Variant]:
 
 
 def leader_transfers(member_count: int) -> list[Variant]:
+    """Return the deck of leadership transfers."""
     several: tuple[Target, ...] = ("minority", "all") if member_count > 2 else ()
     targets: tuple[Target, ...] = ("follower", "follower", "any", *several)
     return [always(LeaderTransfer(target)) for target in targets]

@@ -49,6 +49,7 @@ def _syscall_fault(target: Target, random: Random) -> Fault:
 
 
 def operator_actions(member_count: int) -> list[Variant]:
+    """Return the deck of operator actions."""
     moves = [OperatorAction("follower", "move_leader")] * 2 if member_count > 1 else []
     one_by_one: list[OperatorAction] = [
         OperatorAction("all", "restart"), OperatorAction("all", "defragment"), *moves,
@@ -62,6 +63,7 @@ def operator_actions(member_count: int) -> list[Variant]:
 
 
 def cpu_starvations(member_count: int) -> list[Variant]:
+    """Return the deck of CPU starvation."""
     def draw(target: Target) -> Variant:
         return lambda random: CpuStarvation(target, random.choice((2, 10, 30)))
 
@@ -69,6 +71,7 @@ def cpu_starvations(member_count: int) -> list[Variant]:
 
 
 def few_files(member_count: int) -> list[Variant]:
+    """Return the deck of limits of open files."""
     def draw(target: Target) -> Variant:
         return lambda random: FewFiles(target, random.choice((0, 1, 4)))
 
@@ -76,6 +79,7 @@ def few_files(member_count: int) -> list[Variant]:
 
 
 def little_memory(member_count: int) -> list[Variant]:
+    """Return the deck of limits of memory."""
     def draw(target: Target) -> Variant:
         return lambda random: LittleMemory(target, random.choice((0, 1 << 20, 32 << 20)))
 
@@ -83,6 +87,7 @@ def little_memory(member_count: int) -> list[Variant]:
 
 
 def blocked_logs(member_count: int) -> list[Variant]:
+    """Return the deck of blocked logs."""
     return [always(BlockedLog(target)) for target in weighted_targets(member_count)]
 
 

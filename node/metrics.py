@@ -43,7 +43,7 @@ class PeerTraffic(Protocol):
 
 
 class LeaseNumbers(Protocol):
-    """What has happened to leases since the start."""
+    """Numbers of the events of leases since the start of the member."""
 
     granted: int
     revoked: int
@@ -140,7 +140,7 @@ class Metrics:
         self.registry.register(_Peers(traffic))
 
     def follow_leases(self, counts: LeaseNumbers) -> None:
-        """Export what has happened to leases."""
+        """Export the numbers in `counts`."""
         self.registry.register(_Leases(counts))
 
     def _make_client_metrics(self) -> None:

@@ -39,7 +39,7 @@ class PeerCalls:
     """The questions between this member and its peers.
 
     `dial` opens a link to a peer, and `url_of` returns the URL of the peer. Both raise
-    ConnectionError if the peer is no member. `answer` answers a question of a peer, and raises
+    ConnectionError if the peer is not a member. `answer` answers a question of a peer, and raises
     ConnectionError if this is impossible. `number` returns a number that no earlier question of
     this member had, not even before a restart.
     """
@@ -88,7 +88,7 @@ class PeerCalls:
         try:
             given = self._decode(frame)
         except msgspec.MsgspecError as problem:
-            self._world.log("warn", "dropped a frame that is no question", error=str(problem))
+            self._world.log("warn", "dropped a malformed frame", error=str(problem))
             return
         if not given.is_answer:
             if given.data is not None and self._answering < ANSWERING_MAX:

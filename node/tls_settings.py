@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class TlsSettings:
     """The flags about TLS of one kind of URLs. Files are in PEM; an empty path means none.
 
-    `flag_prefix` is what the flags' names begin with: "--" for clients, "--peer-" for peers.
+    `flag_prefix` is the prefix of the flags: "--" for clients, "--peer-" for peers.
     """
 
     flag_prefix: str = "--"

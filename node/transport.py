@@ -115,14 +115,14 @@ class Transport:
     def dial(self, peer: MemberId, channel: str, queue_bytes_max: int) -> PeerLink:
         """Open another link to a peer, for frames of `channel`.
 
-        Raises ConnectionError if `peer` is no member.
+        Raises ConnectionError if `peer` is not a member.
         """
         url = self.url_of(peer)
         hello = self._encode(Hello(self._cluster, self._member, peer, channel))
         return self._world.network.dial_peer(url, hello, queue_bytes_max=queue_bytes_max)
 
     def url_of(self, peer: MemberId) -> str:
-        """Return the URL of a peer. Raises ConnectionError if `peer` is no member."""
+        """Return the URL of a peer. Raises ConnectionError if `peer` is not a member."""
         if peer not in self._peers:
             raise ConnectionError("not a member")
         return self._peers[peer]

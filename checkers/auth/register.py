@@ -32,6 +32,7 @@ class Write(Generic[V]):
 
     @property
     def certain(self) -> bool:
+        """Whether the write certainly took effect."""
         return self.op is None or self.op.outcome == "ok"
 
 

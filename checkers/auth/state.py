@@ -51,6 +51,7 @@ class AuthState:
     """User → the acknowledged operations that end all of the user's tokens."""
 
     def has_role(self, user: str, role: str) -> Register[bool]:
+        """Return the register that contains whether `user` has `role`."""
         return self.granted[user, role]
 
     def roles_of(self, user: str) -> list[str]:

@@ -25,10 +25,12 @@ def operation(op: Operation | ServiceOperation) -> str:
 
 
 def succeeded(op: Operation | ServiceOperation) -> str:
+    """Describe an operation that succeeded, with its times."""
     return f"{operation(op)} succeeded between {_span(op)}"
 
 
 def was_refused(op: Operation | ServiceOperation) -> str:
+    """Describe an operation that was refused, with its times and its error."""
     return f"{operation(op)} was refused between {_span(op)} ({op.error})"
 
 

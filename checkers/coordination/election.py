@@ -50,7 +50,7 @@ NAME = "election"
 
 
 def check_election(evidence: Evidence) -> Verdict:
-    """Campaigns are won in turn; answers name the right leader; proclaim and resign take effect.
+    """Campaigns succeed in order; answers name the leader; proclaim and resign take effect.
 
     The checker applies only to histories that contain elections. The verdict is unknown if no
     member's change log begins at the first revision.

@@ -31,9 +31,9 @@ from splitbrain.checkers.coordination.lease_records import Lease, S
 from splitbrain.histories.fault_window import FaultWindow
 
 WITHOUT_RESTART = frozenset(("pause", "partition", "latency", "adverse_conditions"))
-"""Faults after which a member still knows what only its memory contained."""
+"""Faults after which a member still has the content of its memory."""
 WITH_RESTART = frozenset(("kill", "power"))
-"""Faults after which a member knows what is on its disk."""
+"""Faults after which a member has the content of its disk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class LeaseEvidence:
 
     @cached_property
     def elections(self) -> tuple[LeaderChange, ...]:
+        """The elections that the terms in the answers show."""
         return leader_changes(self.history)
 
     @cached_property

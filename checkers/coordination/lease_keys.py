@@ -37,6 +37,7 @@ class LeaseKeys:
     """For each lease that ended with keys: the revision and the keys."""
 
     def of(self, lease: int) -> list[Attachment]:
+        """Return the attachments of keys to `lease`."""
         return [one for one in self.attachments if one.lease == lease]
 
 

@@ -100,6 +100,7 @@ class _End:
     shown_by: tuple[ServiceOperation, ...]
 
     def before(self, put: _LeasePut) -> bool:
+        """Whether the lease had certainly ended before `put` took effect."""
         if self.revision and put.revision > self.revision:
             return True
         return (

@@ -81,7 +81,7 @@ def _check_not_more(
     given: LeaseEvidence, lease: Lease, op: ServiceOperation, result: LeaseTimeToLiveResult,
     found: Findings,
 ) -> None:
-    """The time to live in an answer is at most the time that can be left.
+    """Check that the time to live in an answer is at most the longest time that can remain.
 
     The time of the lease may start again at a leader change. If the answers contain no terms,
     leader changes are unknown, and the answer is compared only with the granted time.

@@ -62,10 +62,12 @@ class Held:
 
     @property
     def begin(self) -> int:
+        """The time of the answer to the lock request, in ns."""
         return self.lock.ret or 0
 
     @property
     def end(self) -> int:
+        """The time of the invocation of the release, in ns."""
         return self.release.call
 
 

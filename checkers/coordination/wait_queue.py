@@ -33,12 +33,15 @@ class Turn:
     """The values of the key, each with the revision that put it."""
 
     def exists_at(self, revision: int) -> bool:
+        """Whether the key exists at `revision`."""
         return self.created <= revision and (self.ended is None or revision < self.ended)
 
     def has_turn_at(self, revision: int) -> bool:
+        """Whether the key has its turn at `revision`."""
         return self.began is not None and self.began <= revision and self.exists_at(revision)
 
     def value_at(self, revision: int) -> str:
+        """Return the value of the key at `revision`; "" before its first put."""
         return next((value for at, value in reversed(self.puts) if at <= revision), "")
 
 

@@ -117,7 +117,7 @@ def _number(op: ForeignOperation, given: object, event: int | None) -> int:
 
 
 def _whole(given: object) -> int | None:
-    """Return `given` as an int, or None if it is no whole number. The number 1.0 counts as 1."""
+    """Return `given` as an int, or None if it is not a whole number. 1.0 counts as 1."""
     if type(given) is int:
         return given
     if isinstance(given, float) and not isinstance(given, Float) and given.is_integer():

@@ -25,6 +25,7 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Mapping[str, int | bool]) -> Limits:
+        """Return the limits in the members' settings."""
         period_ms = int(settings.get("compaction_period_ms", 0))
         return cls(
             quota_bytes=int(settings.get("backend_quota_bytes", 0)),
@@ -38,6 +39,7 @@ class Limits:
 
     @property
     def any(self) -> bool:
+        """Whether at least one limit is set."""
         return bool(
             self.quota_bytes or self.request_bytes_max or self.txn_operations_max
             or self.keep_revisions or self.keep_ns

@@ -39,7 +39,7 @@ NEVER = 1 << 62
 
 @dataclass(slots=True)
 class Space:
-    """The operations of a history that concern space."""
+    """The operations of a history that concern the space quota and its alarm."""
 
     history: History
     lists: list[ServiceOperation] = field(default_factory=list)
@@ -50,6 +50,7 @@ class Space:
 
     @classmethod
     def of(cls, history: History) -> Space:
+        """Collect the operations of `history` that concern the space quota."""
         lists = [
             op for op in history.services
             if isinstance(op.result, AlarmListResult) and _full_members(op)

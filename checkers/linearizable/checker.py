@@ -180,6 +180,7 @@ class _Values:
                 self._at[one.key, result.header.revision] = one.value
 
     def written_by(self, key: str, revision: int) -> str:
+        """Return the value that `revision` wrote to `key`. Raises Undecidable if it is unknown."""
         value = self._at.get((key, revision))
         if value is None:
             raise Undecidable(f"no answer shows the value that revision {revision} wrote to {key}")

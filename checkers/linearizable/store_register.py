@@ -180,7 +180,7 @@ def _fits_every_state(op: Op) -> bool:
 
 
 def _all_written(operations: Sequence[Op]) -> bool:
-    """Whether for each value that was met, some operation may have written it."""
+    """Whether each value that an operation met may have been written by some operation."""
     written: set[State] = {None}
     met: list[State] = []
     for op in operations:

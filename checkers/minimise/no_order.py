@@ -98,6 +98,7 @@ class _Explanation:
         )
 
     def explain(self) -> NoOrder:
+        """Return the explanation, as small as it could be made until the deadline."""
         history = self._history
         prefix = history.shortest_prefix(self._is_illegal, self._deadline)
         needed = history.needed(prefix, self._is_illegal, self._deadline)

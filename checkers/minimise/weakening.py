@@ -58,7 +58,7 @@ class Weakening(Generic[T]):
         ]
 
     def original(self, item: T) -> T:
-        """Return the item whose weaker form is `item`, or `item` if it is no weaker form."""
+        """Return the item whose weaker form is `item`, or `item` itself if it is not one."""
         return self._originals.get(id(item), item)
 
     def shortest_prefix(

@@ -253,6 +253,7 @@ class _Transaction:
         self._held: dict[int, bool] = {}
 
     def run(self, txn: Txn, given: Result | None) -> TxnResult:
+        """Return the answer to `txn`. `given` is the observed answer."""
         return self._txn(txn, self._compare_all(txn), given)
 
     def _compare_all(self, txn: Txn) -> bool:

@@ -40,7 +40,9 @@ class State(Protocol):
     """The key-values of a store at `revision`."""
 
     @property
-    def revision(self) -> int: ...
+    def revision(self) -> int:
+        """The revision of the state."""
+        ...
 
     @property
     def compacted(self) -> int:

@@ -73,9 +73,9 @@ def _txn_difference(
 
 
 def _comparisons(request: Txn, holds: bool, store: SequentialStore) -> str:
-    """Describe what the comparisons met that decide which branch is right.
+    """Describe the comparisons that decide which branch is right, and the key-values they met.
 
-    If the transaction should not succeed, these are the comparisons that do not hold.
+    If the transaction should not succeed, these are the comparisons that are not true.
     """
     judged = [(one, *compared(store, one)) for one in request.compare]
     decisive = [(one, met) for one, met, one_holds in judged if holds or not one_holds]

@@ -23,6 +23,7 @@ class ChangeLog:
     a revision above `last` is lost."""
 
     def covers(self, revision: int) -> bool:
+        """Whether the log contains the changes of `revision`."""
         return self.first <= revision <= self.last
 
 

@@ -336,7 +336,7 @@ class GapSearch:
     def shown(self, revision: int) -> Sequence[KeyValue]:
         """Return the key-values that the gap `revision` made, as far as answers show them.
 
-        The result is empty if `revision` is no gap.
+        The result is empty if `revision` is not a gap.
         """
         return tuple(self._hints.shown.get(revision, {}).values())
 

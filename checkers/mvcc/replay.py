@@ -85,6 +85,7 @@ class Replay:
         self._uncertain = UncertainWrites(uncertain)
 
     def run(self) -> None:
+        """Replay all revisions, and add the anomalies to the findings."""
         gaps, end = self._find_gaps()
         if gaps:
             self._search = GapSearch(

@@ -121,6 +121,7 @@ class _Paths:
         self._found.append((op, path))
 
     def sequences(self) -> Sequence[WriteSequence]:
+        """Return the paths, grouped by their writes."""
         if self._found:
             by_writes: dict[Writes, list[tuple[Operation, Condition]]] = {}
             for op, path in self._found:

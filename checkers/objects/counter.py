@@ -146,6 +146,7 @@ class _Sweep:
             counter.decreases = counter.decreases or step.amount < 0
 
     def run(self, history: History) -> dict[str, int]:
+        """Judge all reads, and return the counts for the report."""
         by_event: dict[int, Operation] = {}
         for op in history.operations:
             by_event[op.invoked] = op

@@ -112,6 +112,7 @@ class _Sweep:
         self._operations = history.operations
 
     def run(self) -> None:
+        """Judge all reads and dequeues."""
         # Several operations may have the same event: a drain is recorded as several dequeues.
         by_event: dict[int, list[Operation]] = {}
         for op in self._operations:

@@ -96,6 +96,7 @@ class _Sweep:
         self._recovered = 0
 
     def run(self, history: History) -> None:
+        """Judge all reads."""
         by_event: dict[int, Operation] = {}
         for op in history.operations:
             if op.outcome == "ok" and op.returned is not None:

@@ -50,6 +50,7 @@ def check_unique_ids(evidence: Evidence) -> Verdict:
 
 
 def verdict_of(findings: Findings, ids: int, attempts: int) -> Verdict:
+    """Return the verdict. `ids` ids were given to the `attempts` operations that asked for one."""
     counts = {"ids": ids, "attempts": attempts, "anomalies": findings.count}
     if not ids:
         return Verdict(NAME, None, counts=counts, why="no operation was given an id")

@@ -197,6 +197,7 @@ class _Part(Generic[S, I, O]):
         return 0 if self.search is None else self.search.held_bytes
 
     def info(self) -> PartitionInfo[I, O]:
+        """Return the result, with the longest partial linearizations."""
         if self._decision is not None and self._decision.legal:
             partials: list[tuple[int, ...]] = [tuple(self._decision.order())]
         else:

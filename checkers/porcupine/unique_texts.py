@@ -96,9 +96,10 @@ class _Placing:
         self._opened = 0
 
     def place(self, writes: list[int]) -> int | None:
-        """Return the number of a write, or a placeholder, for one more place that shows the piece.
+        """Return the write that made one more occurrence of a piece, from `writes`.
 
-        Returns None if no write is left.
+        The result is the number of a write, or a placeholder if the piece was written several
+        times. Returns None if no write is left.
         """
         if len(writes) == 1:
             if writes[0] in self._placed:
@@ -115,6 +116,7 @@ class _Placing:
     def decide(
         self, blocks: list[Block], calls: Sequence[float], rets: Sequence[float]
     ) -> Decision | None:
+        """Return the decision, or None if there are too many assignments to try."""
         alone: list[Block] = []
         twice: list[list[int]] = []
         for writes in self._writes.values():

@@ -99,6 +99,7 @@ class _Pieces:
         cls, met: Sequence[Hashable], wrote: Sequence[Hashable], calls: Sequence[float],
         rets: Sequence[float], empty: Hashable,
     ) -> _Pieces | None:
+        """Return the pieces of a history, or None if a value is written twice."""
         writer: dict[Hashable, int] = {}
         for n, value in enumerate(wrote):
             if value is not NOTHING and value != empty:
@@ -227,6 +228,7 @@ class _Plan:
         self._order: list[int] = []
 
     def order(self) -> list[int] | None:
+        """Return an order of all pieces, or None if the greedy algorithm finds none."""
         place = 0
         while place < len(self._urgent):
             piece = self._urgent[place]

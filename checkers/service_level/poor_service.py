@@ -32,10 +32,12 @@ class Quality(NamedTuple):
 
     @property
     def is_poor(self) -> bool:
+        """Whether more than half of the parts are poor."""
         return self.parts >= PARTS_MIN and self.poor_parts * 2 > self.parts
 
     @property
     def slow(self) -> list[Attempt]:
+        """The served attempts that took longer than SLOW_NS."""
         return [one for one in self.attempts if one.served and one.end - one.begin > SLOW_NS]
 
 

@@ -79,6 +79,7 @@ class Recovery:
 
     @property
     def took_ns(self) -> int:
+        """The time until the first answer or, without one, until `until`."""
         end = self.until if self.first is None or self.first.ret is None else self.first.ret
         return end - self.healed
 

@@ -65,6 +65,7 @@ class Cycle:
 
     @property
     def nodes(self) -> tuple[int, ...]:
+        """The transactions of the cycle, in its order."""
         return tuple(step.source for step in self.steps)
 
 
@@ -129,6 +130,7 @@ class _Examination:
         self._undecided: list[str] = []
 
     def run(self) -> CyclesFound:
+        """Return example cycles of all kinds."""
         for order in ORDERS[: ORDERS.index(self._order) + 1]:
             self._without_antidependencies("G0", order, (WW,))
             self._without_antidependencies("G1c", order, (WW, WR))

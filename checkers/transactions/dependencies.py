@@ -41,6 +41,7 @@ class Edges:
 
     @classmethod
     def none(cls) -> Edges:
+        """Return an empty set of edges."""
         return cls(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.uint8))
 
     @classmethod
@@ -53,6 +54,7 @@ class Edges:
 
     @classmethod
     def joined(cls, parts: Sequence[Edges]) -> Edges:
+        """Return all edges of `parts`."""
         if not parts:
             return cls.none()
         return cls(
@@ -62,6 +64,7 @@ class Edges:
         )
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> Edges:
+        """Return the edges for which `chosen` is True."""
         return Edges(self.source[chosen], self.target[chosen], self.kind[chosen])
 
     def __len__(self) -> int:

@@ -55,6 +55,7 @@ class _Reading:
     """The value of each key and mod_revision, as far as answers show it."""
 
     def run(self) -> Iterator[Transaction]:
+        """Yield the transactions, in the order of their invocations."""
         keys: dict[str, None] = {}
         for op in self.history.operations:
             for part in parts(op.request):

@@ -82,6 +82,7 @@ class _Inference:
     # --- appends and reads
 
     def gather(self) -> None:
+        """Collect the reads and writes of all transactions. Raises UnusableHistory."""
         writers, longest = self._writers, self._longest
         for place, one in enumerate(self._transactions):
             ok = one.outcome == "ok"
@@ -137,6 +138,7 @@ class _Inference:
     # --- anomalies that are not cycles
 
     def examine(self) -> None:
+        """Report the anomalies that are not cycles."""
         longest = self._longest
         numbers = self._numbers = {key: number for number, key in enumerate(longest)}
         by, keys, lengths = self._read_by, self._read_key, self._read_length
@@ -487,4 +489,5 @@ class _Inference:
         report_lost_updates(by_version, self._transactions, self.finds, "appended to it")
 
     def reasons(self) -> Reasons:
+        """Return an object that explains the edges in words."""
         return Reasons(self._transactions, self.committed, self._writers, self._longest)

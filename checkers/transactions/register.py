@@ -97,6 +97,7 @@ class _Inference:
         self._why: dict[tuple[Version, Version], str] = {}
 
     def gather(self) -> None:
+        """Collect the reads and writes of all transactions. Raises UnusableHistory."""
         for place, one in enumerate(self._transactions):
             writes: dict[Key, Element] = {}
             for made in one.operations:
@@ -127,6 +128,7 @@ class _Inference:
     # --- anomalies that are not cycles
 
     def examine(self) -> None:
+        """Report the anomalies that are not cycles."""
         unwritten: dict[Key, dict[Element | None, int]] = {}
         updates: dict[Version, list[int]] = {}
         for place, one in enumerate(self._transactions):
@@ -215,6 +217,7 @@ class _Inference:
     # --- versions
 
     def edges(self) -> tuple[Edges, Edges]:
+        """Return the certain edges, and those that follow from sessions or real time."""
         order = VersionOrder()
         if self._writes_follow_reads:
             for place in np.flatnonzero(self.committed).tolist():

@@ -1,7 +1,7 @@
 """Checks the fragments of a watch: an answer that the next answer of the watch continues.
 
 A member splits an answer only if the watch asked for fragments. All fragments of one answer have
-the same header, and the last part is no fragment. Nothing else comes between the parts, except a
+the same header, and the last part is not a fragment. Nothing else comes between the parts, except a
 notification for the whole connection.
 
 Source: etcd's server/etcdserver/api/v3rpc/watch.go (`sendFragments`).

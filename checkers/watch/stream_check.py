@@ -68,6 +68,7 @@ class StreamCheck:
         """The number of events of revisions that are in no member's change log."""
 
     def run(self) -> None:
+        """Judge the stream, and report its anomalies."""
         stream = self._stream
         for stray in stream.strays:
             self._report(
@@ -137,7 +138,8 @@ class StreamCheck:
         self._report(
             "split transaction",
             f"{self.name} received, at {wording.seconds(batch.time)}, an answer that ends within "
-            f"revision {revision}, after {wording.change(batch.changes[-1])}, and is no fragment",
+            f"revision {revision}, after {wording.change(batch.changes[-1])}, "
+            "and is not a fragment",
             revision,
         )
 
@@ -169,6 +171,7 @@ class StreamCheck:
     def check_previous_of(
         self, batch: Events, number: int, expected: KeyValue | None
     ) -> None:
+        """Report a wrong prev_kv of the event `number` of `batch`."""
         given = batch.previous[number] if batch.previous else None
         change = batch.changes[number]
         if not self._request.prev_kv:
@@ -353,6 +356,7 @@ class Explained:
         """The indexes of the skipped expected events, with the time of the later event."""
 
     def run(self) -> None:
+        """Report the difference of each event from the expected events."""
         ended: Cancelled | None = None
         for answer in self._stream.answers:
             if isinstance(answer, Events):

@@ -117,6 +117,7 @@ class _Reader:
         )
 
     def forms(self) -> Iterator[tuple[int, Any]]:
+        """Yield the forms of the text, each with the number of its line."""
         entered = ""
         first = True
         for kind, token, at in self._tokens:

@@ -28,6 +28,7 @@ _LINE = re.compile(
 
 
 def is_porcupine_kv(first_line: str) -> bool:
+    """Whether a file with this first line has the format."""
     return bool(_LINE.match(first_line))
 
 

@@ -116,6 +116,7 @@ class FaultsInForce:
 
     @property
     def needs_restoration(self) -> bool:
+        """Whether `restore_all` has something to do."""
         return bool(self._restorations)
 
     async def restore_all(self) -> None:

@@ -137,7 +137,8 @@ class Places:
     async def _fill_if_added(self, at: MemberName, place: MemberName) -> None:
         """Start the new member if `at` has applied its addition.
 
-        Without the new member, the others may be no quorum, so that no linearizable read succeeds.
+        Without the new member, the others may not form a quorum, and then no linearizable read
+        succeeds.
         """
         listed = await self._system.list_members(at, linearizable=False)
         found = listed.get(place)
@@ -252,6 +253,7 @@ class JointChanges:
 
     @property
     def settled(self) -> bool:
+        """Whether all members are known to be voters again."""
         return not self._members
 
     async def demote(self, members: tuple[MemberName, ...], *, explicit: bool) -> None:

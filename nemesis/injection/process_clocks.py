@@ -43,11 +43,13 @@ class ProcessClocks:
         in_force.at_end(self._restore_all)
 
     async def jump(self, member: MemberName, ahead_ms: int) -> None:
+        """Move the member's wall clock by `ahead_ms`. Raises FaultError."""
         reading = self._reading(member)
         reading.ahead_ns += ahead_ms * 1_000_000
         await self._apply(member)
 
     async def drift(self, member: MemberName, ppm: int) -> None:
+        """Run the member's wall clock faster by `ppm` millionths. Raises FaultError."""
         reading = self._reading(member)
         reading.settle(true_ns())
         reading.ppm += ppm

@@ -111,6 +111,7 @@ class BlockedLogs:
                 self._system.unblock_log(member)
 
     def effect(self, members: tuple[MemberName, ...]) -> str:
+        """Name the members that wait because their log is blocked."""
         waiting = filter(self._system.waits_for_log, members)
         return ", ".join(f"{member} waited for its log" for member in waiting)
 

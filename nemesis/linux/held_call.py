@@ -55,7 +55,7 @@ class HeldCall:
         return cls(await Strace.attach(pid, calls, inject), calls, may_resume)
 
     async def pass_calls(self, count: int) -> None:
-        """Let `count` calls complete; the process is stopped at the end of the last of them.
+        """Continue the process until `count` calls are complete. It is then stopped again.
 
         The action must contain `STOP`. Raises ProcessEnded if the process ends first.
         """

@@ -18,7 +18,7 @@ _POLL_S = 0.001
 
 @asynccontextmanager
 async def stopped(pid: int, may_resume: Callable[[], bool]) -> AsyncIterator[None]:
-    """Stop all threads of `pid` during the body, which may change the process.
+    """Stop all threads of `pid` while the body of `async with` runs.
 
     At the end, the process is continued if `may_resume()` is true.
 

@@ -96,6 +96,7 @@ class Strace:
 
     @property
     def message(self) -> str:
+        """The beginning of strace's output, for error messages."""
         return self.output.strip()[:300] or "it printed nothing"
 
     @property

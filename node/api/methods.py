@@ -1,8 +1,8 @@
 """The methods of the v3 API that the member implements.
 
-A row of `METHODS` is what both carriers need to serve a method: its name in gRPC, its path at the
-JSON gateway, and the type of its requests. The handler of a method is in `v3_service.Api`. A method
-without a row gets UNIMPLEMENTED from gRPC and 404 from the gateway.
+A row of `METHODS` contains the data with which both carriers serve a method: its name in gRPC, its
+path at the JSON gateway, and the type of its requests. The handler of a method is in
+`v3_service.Api`. A method without a row gets UNIMPLEMENTED from gRPC and 404 from the gateway.
 
 How messages are encoded follows from the definitions in `proto/` and from the names of the struct
 and its fields: the struct `LeaseGrantRequest` is the message of that name, and its field `ttl` is

@@ -10,7 +10,7 @@ from splitbrain.node.world import Closable, Network, World
 
 
 class Carriers(Enum):
-    """What a client port serves."""
+    """The protocols that a client port serves."""
 
     BOTH = "gRPC and HTTP"
     GRPC = "gRPC"

@@ -68,8 +68,8 @@ class Applied:
 class Applier:
     """Applies batches in the order in which `enqueue` accepts them. `run` is the task.
 
-    `change_configuration` passes a change of the configuration that has an effect to Raft.
-    `members_changed` is called after each change of the members.
+    `change_configuration` is called for each committed change of the configuration that has an
+    effect, to pass it to Raft. `members_changed` is called after each change of the members.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Counts what happens to leases on one member, for its metrics."""
+"""Counts the events of leases on one member, such as renewals, for its metrics."""
 
 from __future__ import annotations
 

@@ -50,7 +50,10 @@ class StorageAppendResponse(msgspec.Struct, frozen=True, gc=False):
 
 
 class StorageAppend(msgspec.Struct, frozen=True, gc=False):
-    """What the append thread writes, and what it delivers when all of it is durable."""
+    """The data that the append thread writes, and the messages that it delivers afterwards.
+
+    `responses` and `response` are delivered when all of the data is durable.
+    """
 
     hard_state: HardState | None
     entries: tuple[Entry, ...]
@@ -60,7 +63,7 @@ class StorageAppend(msgspec.Struct, frozen=True, gc=False):
 
 
 class StorageApply(msgspec.Struct, frozen=True, gc=False):
-    """What the apply thread applies. The entries are also the argument of `applied`."""
+    """The entries that the apply thread applies. They are also the argument of `applied`."""
 
     entries: tuple[Entry, ...]
 

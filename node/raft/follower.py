@@ -44,7 +44,7 @@ def on_append(raft: RaftState, message: Message) -> None:
 
 
 def log_matches(log: Log, index: Index, term: Term) -> bool:
-    """Check that the entry before the new entries matches (Raft paper, 5.3)."""
+    """Whether this log has the leader's entry before the new entries (Raft paper, 5.3)."""
     return log.matches(index, term)
 
 

@@ -187,7 +187,7 @@ def on_acknowledgement(raft: RaftState, progress: Progress, message: Message) ->
 
 
 def catch_up(raft: RaftState, progress: Progress) -> None:
-    """Send a follower at once what it lacks."""
+    """Send a follower the entries that it lacks, without waiting for the next Ready."""
     if progress.id == raft.id:
         return
     if progress.can_bump_commit(raft.log.committed):

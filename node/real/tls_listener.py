@@ -103,7 +103,7 @@ class TlsListener:
 
 
 class _EarlyData(asyncio.Protocol):
-    """Keeps what arrives between the end of the handshake and the check of the certificate."""
+    """Keeps the bytes that arrive after the handshake, before the certificate is checked."""
 
     def __init__(self) -> None:
         self._data = b""
@@ -116,7 +116,7 @@ class _EarlyData(asyncio.Protocol):
         self._lost = True
 
     def hand_over(self, transport: asyncio.Transport, protocol: asyncio.Protocol) -> None:
-        """Let `protocol` serve the connection from now on."""
+        """Pass the connection, with the bytes kept so far, to `protocol`."""
         if self._lost:
             return
         transport.set_protocol(protocol)

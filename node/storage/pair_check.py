@@ -1,7 +1,7 @@
 """Checks that the file of a backend still contains what was written to it.
 
 Each value is stored with a CRC32C of its bucket, its key and itself. Every read checks this CRC. A
-*content digest* shows what a CRC cannot show: that a pair is missing, or is older than the rest.
+*content digest* shows damage that no CRC shows: a pair that is missing, or older than the rest.
 The digest contains the number of all pairs and the sum of their CRCs. Each commit changes the
 digest together with the pairs. `ContentDigest.check` compares it with the content at the start of
 the member.
@@ -27,7 +27,7 @@ _DIGEST = struct.Struct("<QQ")
 
 
 class BackendDamaged(DiskError):
-    """The file of the backend contains something else than what was written to it."""
+    """The content of the backend's file is not the content that was written to it."""
 
 
 def with_crc(bucket: bytes, key: bytes, value: bytes) -> bytes:

@@ -9,6 +9,8 @@ from splitbrain.checkers.porcupine.model import Event, Operation
 
 
 class Keyed(Protocol):
+    """An input of an operation on one key."""
+
     @property
     def key(self) -> Hashable: ...
 

@@ -16,15 +16,21 @@ from splitbrain.checkers.porcupine.unique_texts import What, decide_text
 
 
 class Get(NamedTuple):
+    """Read a key. The output is its string, "" if the key was never written."""
+
     key: str
 
 
 class Put(NamedTuple):
+    """Replace the string of a key. The output is None."""
+
     key: str
     value: str
 
 
 class Append(NamedTuple):
+    """Append to the string of a key. The output is None."""
+
     key: str
     value: str
 

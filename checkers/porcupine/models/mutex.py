@@ -14,10 +14,14 @@ from splitbrain.checkers.porcupine.models.by_key import by_key, events_by_key
 
 
 class Acquire(NamedTuple):
+    """Acquire the lock `key`."""
+
     key: Hashable
 
 
 class Release(NamedTuple):
+    """Release the lock `key`."""
+
     key: Hashable
 
 

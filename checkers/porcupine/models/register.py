@@ -21,15 +21,21 @@ Value = Hashable
 
 
 class Read(NamedTuple):
+    """Read the register `key`. The output is its value."""
+
     key: Hashable
 
 
 class Write(NamedTuple):
+    """Write `value` to the register `key`. The output is None."""
+
     key: Hashable
     value: Value
 
 
 class CompareAndSwap(NamedTuple):
+    """Write `value` if the register has the value `expected`. The output is whether it had."""
+
     key: Hashable
     expected: Value
     value: Value
@@ -95,7 +101,7 @@ def _decide(operations: Sequence[Operation[Input, Value]], initial: Value) -> De
 
 
 def _all_written(operations: Sequence[Operation[Input, Value]], initial: Value) -> bool:
-    """Whether each value that was met is `initial`, or an operation may have written it."""
+    """Whether each value that an operation met is `initial` or may have been written."""
     written = {initial}
     met: list[Value] = []
     for op in operations:
