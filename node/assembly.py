@@ -15,7 +15,7 @@ from splitbrain.node.auth.jwt_tokens import JwtTokens
 from splitbrain.node.auth.tokens import SimpleTokens, Tokens
 from splitbrain.node.cluster_service import ClusterService
 from splitbrain.node.config import Config
-from splitbrain.node.lease.lessor import Lessor
+from splitbrain.node.lease.lessor import EXPIRIES_AT_ONCE, Lessor
 from splitbrain.node.lease.service import LeaseService
 from splitbrain.node.maintenance.corruption_check import CorruptionCheck
 from splitbrain.node.maintenance.space_quota import SpaceQuota
@@ -255,6 +255,7 @@ def _lessor(basis: Basis) -> Lessor:
         propose=basis.hooks.propose_as_leader,
         extension_s=config.election_ms / 1000,
         checkpoint_interval_s=config.lease_checkpoint_interval_s,
+        expiries_at_once=4 if basis.world.buggify("few leases end at once") else EXPIRIES_AT_ONCE,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from splitbrain.node.config import Config
-from splitbrain.node.mvcc.watch import BUFFER_BYTES_MAX
+from splitbrain.node.mvcc.watch import BUFFER_BYTES_MAX, REVISIONS_AT_ONCE
 from splitbrain.node.raft.config import Config as RaftConfig
 from splitbrain.node.world import World
 
@@ -45,6 +45,11 @@ def raft_config(config: Config, world: World) -> RaftConfig:
 def watch_buffer_bytes(world: World) -> int:
     """Return the size of a watcher's buffer. An empty buffer accepts a batch of any size."""
     return 1 if world.buggify("a watcher's buffer is small") else BUFFER_BYTES_MAX
+
+
+def watch_revisions_at_once(world: World) -> int:
+    """Return the number of revisions that a watcher reads before other tasks run."""
+    return 1 if world.buggify("a watch catches up in small pieces") else REVISIONS_AT_ONCE
 
 
 def watch_fragment_bytes(config: Config, world: World) -> int:

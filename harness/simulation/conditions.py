@@ -153,6 +153,11 @@ BUGGIFIED = tuple(
         "a snapshot is sent twice",
         "a watcher's buffer is small",
         "a watch's answer is cut early",
+        "a watch stream's queue is short",
+        "a watch catches up in small pieces",
+        "few leases end at once",
+        "few compacted changes are removed at once",
+        "other tasks run between two entries",
     )
 )
 

@@ -25,6 +25,11 @@ HARMLESS = (
     "a short election timeout",
     "a watcher's buffer is small",
     "a watch's answer is cut early",
+    "a watch stream's queue is short",
+    "a watch catches up in small pieces",
+    "few leases end at once",
+    "few compacted changes are removed at once",
+    "other tasks run between two entries",
 )
 """Rare conditions (`buggify.py`) that delay no answer."""
 LIMITING = ("tiny appends", "few appends in flight", "few committed entries at once")

@@ -126,6 +126,16 @@ class MemberPort(Protocol):
         ...
 
     @property
+    def watch_queue_max(self) -> int:
+        """The number of responses that wait for a slow client of a watch stream."""
+        ...
+
+    @property
+    def watch_revisions_at_once(self) -> int:
+        """The number of revisions that a watcher reads from the backend before other tasks run."""
+        ...
+
+    @property
     def watch_fragment_bytes(self) -> int:
         """The size above which a watch response is split, if the client requested fragments."""
         ...

@@ -43,7 +43,9 @@ class WatchStream:
 
     def __init__(self, member: MemberPort) -> None:
         self._member = member
-        self._answers: asyncio.Queue[WatchResponse | RpcError] = asyncio.Queue(QUEUE_MAX)
+        self._answers: asyncio.Queue[WatchResponse | RpcError] = asyncio.Queue(
+            member.watch_queue_max
+        )
         self._watchers: dict[int, Watcher] = {}
         self._pumps: dict[int, asyncio.Task[None]] = {}
         self._sending: dict[int, int] = {}
@@ -137,6 +139,7 @@ class WatchStream:
             no_delete=FilterType.NODELETE in request.filters,
             progress_notify=request.progress_notify,
             buffer_bytes_max=self._member.watch_buffer_bytes,
+            revisions_at_once=self._member.watch_revisions_at_once,
         )
         self._watchers[watch_id] = watcher
         await self._answers.put(answer)

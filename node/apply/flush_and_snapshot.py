@@ -13,7 +13,7 @@ from __future__ import annotations
 from splitbrain.node.config import Config
 from splitbrain.node.member_metrics import MemberMetrics
 from splitbrain.node.member_storage import MemberStorage
-from splitbrain.node.mvcc.store import Store
+from splitbrain.node.mvcc.store import REMOVALS_AT_ONCE, Store
 from splitbrain.node.raft.message import Index, SnapshotMetadata
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.wakeup import Wakeup
@@ -78,10 +78,14 @@ class BackendFlusher:
                 self._timer = None
             await self.flush()
             while self._store.removals_pending:
-                self._store.remove_compacted()
+                self._store.remove_compacted(self._removals_at_once())
                 await self.flush()
             if self._snapshot_due():
                 await self._take_snapshot()
+
+    def _removals_at_once(self) -> int:
+        few = self._world.buggify("few compacted changes are removed at once")
+        return 3 if few else REMOVALS_AT_ONCE
 
     async def flush(self) -> None:
         """Make the applied entries durable: the second half of step 10."""

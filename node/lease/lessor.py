@@ -76,12 +76,14 @@ class Lessor:
         propose: Callable[[LessorRequest], None],
         extension_s: float,
         checkpoint_interval_s: int,
+        expiries_at_once: int = EXPIRIES_AT_ONCE,
     ) -> None:
         self._clock = clock
         self._table = table
         self._leading_term = leading_term
         self._propose = propose
         self._extension_ns = round(extension_s * _S)
+        self._expiries_at_once = expiries_at_once
         self._checkpoint_interval_ns = checkpoint_interval_s * _S
         self._term = 0
         self._times: dict[int, _Times] = {}
@@ -235,7 +237,7 @@ class Lessor:
         expired: dict[int, None] = {}
         unrecorded: dict[int, None] = {}
         while self._due and self._due[0][0] <= now:
-            if len(expired) == EXPIRIES_AT_ONCE or len(unrecorded) == CHECKPOINTS_AT_ONCE:
+            if len(expired) == self._expiries_at_once or len(unrecorded) == CHECKPOINTS_AT_ONCE:
                 break
             due_ns, lease_id = heapq.heappop(self._due)
             times = self._times.get(lease_id)

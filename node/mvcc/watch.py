@@ -73,6 +73,7 @@ class Watcher:
         "_buffer_bytes",
         "_buffer_bytes_max",
         "_hub",
+        "_revisions_at_once",
         "_wake",
         "cancelled",
         "id",
@@ -96,6 +97,7 @@ class Watcher:
         range_end: bytes,
         next_revision: int,
         buffer_bytes_max: int,
+        revisions_at_once: int,
     ) -> None:
         self.id = watcher_id
         self.key = key
@@ -115,6 +117,7 @@ class Watcher:
         self._buffer: deque[tuple[WatchBatch, int]] = deque()
         self._buffer_bytes = 0
         self._buffer_bytes_max = buffer_bytes_max
+        self._revisions_at_once = revisions_at_once
         self._wake = asyncio.Event()
 
     async def next_batch(self) -> WatchBatch | None:
@@ -204,19 +207,22 @@ class WatchHub:
         no_delete: bool = False,
         progress_notify: bool = False,
         buffer_bytes_max: int = BUFFER_BYTES_MAX,
+        revisions_at_once: int = 0,
     ) -> Watcher:
         """Watch an interval from `start_revision` on (0: from the next revision on).
 
         If `start_revision` is compacted, the first batch reports the compacted revision and cancels
         the watcher. `range_end` has the same meaning as in a range. With `prev_kv`, events contain
         the previous value. With `no_put` and `no_delete`, events of these kinds are left out.
-        `buffer_bytes_max` is the size of the buffer. `progress_notify` is only stored for the API,
-        which sends the progress notifications.
+        `buffer_bytes_max` is the size of the buffer. `revisions_at_once` is the number of revisions
+        that the watcher reads from the backend in one piece (0: `REVISIONS_AT_ONCE`).
+        `progress_notify` is only stored for the API, which sends the progress notifications.
         """
         current = self._history.revision
         watcher = Watcher(
             hub=self, watcher_id=self._next_id, key=key, range_end=range_end,
             next_revision=start_revision or current + 1, buffer_bytes_max=buffer_bytes_max,
+            revisions_at_once=revisions_at_once or REVISIONS_AT_ONCE,
         )
         self._next_id += 1
         watcher.start_revision = start_revision
@@ -284,7 +290,7 @@ class WatchHub:
         if watcher.next_revision < compacted:
             self.cancel(watcher)
             return WatchBatch((), self._history.revision, compacted)
-        end = min(watcher.next_revision + REVISIONS_AT_ONCE, self._history.revision + 1)
+        end = min(watcher.next_revision + watcher._revisions_at_once, self._history.revision + 1)
         events = tuple(
             self._with_previous(watcher, event)
             for event in self._history.changes(watcher.next_revision, end)

@@ -82,6 +82,8 @@ class LoneMember:
     txn_operations_max = 128
     watch_progress_interval_ms = 10
     watch_buffer_bytes = 1 << 20
+    watch_queue_max = 16
+    watch_revisions_at_once = 256
     watch_fragment_bytes = request_bytes_max + 512 * 1024
 
     def __init__(self) -> None:
