@@ -48,6 +48,9 @@ from splitbrain.node.server import Server
 
 READY_PERCENT = 90
 """Source: etcd's readyPercent."""
+APPENDED_MEANWHILE_MAX = 8
+"""A leader can append so many entries after it has compared the logs and before it appends the
+promotion."""
 REMOVED_NS_MAX = 2_500_000_000
 """A removed member answers its clients for a second before it stops."""
 SLACK_TICKS = 2
@@ -92,6 +95,11 @@ def after(before: Expected, change: ConfChange) -> Expected:
         elif one.type is ConfChangeType.ADD_LEARNER_NODE:
             (later if one.member in outgoing and not was_learner else learners).add(one.member)
     return Expected(frozenset(voters), outgoing, frozenset(learners), frozenset(later))
+
+
+def too_short(learner: int, leader: int) -> bool:
+    """Whether a learner with `learner` entries must not be promoted by a leader with `leader`."""
+    return (learner + APPENDED_MEANWHILE_MAX) * 100 < READY_PERCENT * leader
 
 
 class ConfigurationMonitor:
@@ -265,11 +273,12 @@ class ConfigurationMonitor:
             )
             if raft.conf_state.is_joint or not confchange.decode(entry.data).context:
                 continue  # a change by joint consensus, which no request of the API makes
-            if has * 100 < READY_PERCENT * raft.log.durable:
+            compared = min(raft.log.durable, entry.index - 1)
+            if too_short(has, compared):
                 self._report(
                     "caught up", name,
                     f"promotes the learner {change.member:x} by entry {entry.index}, which has "
-                    f"{has} of its {raft.log.durable} entries",
+                    f"{has} of its {compared} entries",
                 )
 
     # --- transfers -----------------------------------------------------------------------------
