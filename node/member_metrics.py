@@ -44,7 +44,7 @@ class MemberMetrics(Metrics):
         self.backend_commit.observe(duration_ns / 1e9)
 
 
-def follow(
+def export(
     metrics: MemberMetrics,
     status: Callable[[], StatusResponse],
     pending: Callable[[], int],

@@ -135,11 +135,11 @@ class Metrics:
             "etcd_debugging_mvcc_slow_watcher_total", "Watchers that have not caught up."
         )
 
-    def follow_peers(self, traffic: Mapping[str, PeerTraffic]) -> None:
+    def export_peers(self, traffic: Mapping[str, PeerTraffic]) -> None:
         """Export the traffic with each peer. The keys are peer ids in hexadecimal."""
         self.registry.register(_Peers(traffic))
 
-    def follow_leases(self, counts: LeaseNumbers) -> None:
+    def export_leases(self, counts: LeaseNumbers) -> None:
         """Export the numbers in `counts`."""
         self.registry.register(_Leases(counts))
 

@@ -50,7 +50,7 @@ class Deadline:
         self._waiting: dict[asyncio.Future[object], int] = {}
         self._timer: Timer | None = None
 
-    def watch(self, future: asyncio.Future[object]) -> None:
+    def register(self, future: asyncio.Future[object]) -> None:
         """Set the error on `future` after the timeout, unless it is released before."""
         self._waiting[future] = self._clock.monotonic_ns() + self._timeout_ns
         if self._timer is None:
@@ -96,7 +96,7 @@ class Pending(Generic[T]):
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._futures[request] = future
-        self._deadline.watch(future)  # type: ignore[arg-type]
+        self._deadline.register(future)  # type: ignore[arg-type]
         try:
             await begin()
             return await future

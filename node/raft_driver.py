@@ -277,14 +277,14 @@ class RaftDriver:
     async def _replicate(self, messages: Sequence[Message]) -> None:
         plain = [message for message in messages if message.type is not SNAP]
         if self._path.observed:
-            await self._replicate_watched(plain)
+            await self._replicate_observed(plain)
         else:
             self.transport.send(plain)
         for message in messages:
             if message.type is SNAP:
                 self._world.spawn(self._send_snapshot(message), "send_snapshot")
 
-    async def _replicate_watched(self, messages: Sequence[Message]) -> None:
+    async def _replicate_observed(self, messages: Sequence[Message]) -> None:
         appends = [m for m in messages if m.type is APP and m.entries]
         if appends:
             await self._path.before("replicate")

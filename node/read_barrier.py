@@ -58,7 +58,7 @@ class ReadBarrier:
         """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._next.append(future)
-        self._deadline.watch(future)  # type: ignore[arg-type]
+        self._deadline.register(future)  # type: ignore[arg-type]
         if not self._asked and not self._starting:
             # With call_soon, reads that arrive in the same iteration of the loop join the round.
             self._starting = True

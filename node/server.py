@@ -140,7 +140,7 @@ class Server:
         world.spawn(self._publish(), "publish")
         self._start_maintenance()
         parts.driver.start_ticking()
-        self._follow_metrics()
+        self._export_metrics()
         if self.raft.recovering:
             why = self.storage.damage or "a restart"
             world.log("warn", "recovering from the leader", why=why)
@@ -218,14 +218,14 @@ class Server:
             listener = await self._world.network.listen_peers(url, _refuse_peer)
             await listener.close()
 
-    def _follow_metrics(self) -> None:
+    def _export_metrics(self) -> None:
         writes = self.parts.waiting.writes
-        member_metrics.follow(self.metrics, self.status, lambda: len(writes), self.store)
+        member_metrics.export(self.metrics, self.status, lambda: len(writes), self.store)
         self.metrics.quota.set(self._config.backend_quota_bytes)
         self.metrics.read_when_asked(self.metrics.auth_revision, lambda: self._state.auth.revision)
         traffic = self.parts.driver.transport.traffic
-        self.metrics.follow_leases(self.parts.lessor.counts)
-        self.metrics.follow_peers({f"{peer:x}": one for peer, one in traffic.items()})
+        self.metrics.export_leases(self.parts.lessor.counts)
+        self.metrics.export_peers({f"{peer:x}": one for peer, one in traffic.items()})
 
     async def _publish(self) -> None:
         await publish(

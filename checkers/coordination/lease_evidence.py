@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from splitbrain.checkers.coordination.leader_changes import LeaderChange, leader_changes
-from splitbrain.checkers.coordination.lease_keys import LeaseKeys, follow_keys, queue_names
+from splitbrain.checkers.coordination.lease_keys import LeaseKeys, find_keys, queue_names
 from splitbrain.checkers.coordination.lease_records import Lease, Leases, S, gather
 from splitbrain.checkers.coordination.revision_times import RevisionTimes
 from splitbrain.checkers.evidence import Evidence
@@ -57,7 +57,7 @@ class LeaseEvidence:
     @cached_property
     def keys(self) -> LeaseKeys:
         """The keys of the leases. Empty without a change log."""
-        return follow_keys(self.history, self.changes or (), self.clock)
+        return find_keys(self.history, self.changes or (), self.clock)
 
     @cached_property
     def elections(self) -> tuple[LeaderChange, ...]:

@@ -48,7 +48,7 @@ def queue_names(history: History) -> set[str]:
     }
 
 
-def follow_keys(
+def find_keys(
     history: History, changes: Sequence[Change], clock: RevisionTimes
 ) -> LeaseKeys:
     """Find the keys of each lease, and the deletions that are the end of a lease.

@@ -46,7 +46,7 @@ class _NotACounter(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class _Increment:
     """An increment: the number before it (`met`, None if unknown), and the amount that it adds."""
 
     op: Operation
@@ -88,7 +88,7 @@ def check_counter(evidence: Evidence) -> Verdict:
         return not_applicable(NAME, "the history has no operation increment")
     findings = Findings()
     try:
-        steps = {op.invoked: _step(op) for op in history.operations if op.f == INCREMENT}
+        steps = {op.invoked: _increment(op) for op in history.operations if op.f == INCREMENT}
         counts = _Sweep(steps, findings).run(history)
     except _NotACounter as reason:
         return Verdict(NAME, None, why=str(reason))
@@ -102,17 +102,17 @@ def check_counter(evidence: Evidence) -> Verdict:
     )
 
 
-def _step(op: Operation) -> _Step:
+def _increment(op: Operation) -> _Increment:
     match op.request:
         case Txn(compare=(Compare() as compare,), success=(Put(key, value),)):
             if compare.key == key and compare.result == "=" and not compare.range_end:
                 if compare.target == "value":
                     met = _number(str(compare.operand), op)
-                    return _Step(op, key, met, _number(value, op) - met)
+                    return _Increment(op, key, met, _number(value, op) - met)
                 if compare.target in ("version", "create", "mod") and compare.operand == 0:
-                    return _Step(op, key, 0, _number(value, op))
+                    return _Increment(op, key, 0, _number(value, op))
         case Put(key, value) if value[:1] in ("+", "-"):
-            return _Step(op, key, None, _number(value, op))
+            return _Increment(op, key, None, _number(value, op))
     raise _NotACounter(
         f"event {op.invoked} is an increment of another form; expected a transaction: if the "
         "value of a key is a number, or the key is absent, put another number"
@@ -135,11 +135,11 @@ class _Sweep:
     acknowledged, a read must contain it.
     """
 
-    def __init__(self, steps: dict[int, _Step], findings: Findings) -> None:
+    def __init__(self, steps: dict[int, _Increment], findings: Findings) -> None:
         self._steps = steps
         self._findings = findings
         self._counters: dict[str, _Counter] = {}
-        self._met: dict[tuple[str, int | None], _Step] = {}
+        self._met: dict[tuple[str, int | None], _Increment] = {}
         self._reads = self._acknowledged = 0
         for step in steps.values():
             counter = self._counters.setdefault(step.key, _Counter())
@@ -199,7 +199,7 @@ class _Sweep:
         if not counter.decreases and step.amount and step.met is not None:
             self._check_met_once(step)
 
-    def _check_met_once(self, step: _Step) -> None:
+    def _check_met_once(self, step: _Increment) -> None:
         """Report an increment that changed the same number as an earlier increment.
 
         In a counter that never decreases, only one acknowledged increment can change a given

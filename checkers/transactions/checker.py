@@ -196,11 +196,11 @@ def _cycle(cycle: Cycle, dependencies: Dependencies) -> Anomaly:
     transactions = dependencies.transactions
     names = {node: f"T{place}" for place, node in enumerate(dict.fromkeys(cycle.nodes), start=1)}
     steps = []
-    for step in cycle.steps:
-        reason = _because(dependencies, step.source, step.target, step.kind, names.__getitem__)
+    for edge in cycle.edges:
+        reason = _because(dependencies, edge.source, edge.target, edge.kind, names.__getitem__)
         steps.append({
-            "from": names[step.source], "to": names[step.target],
-            "kind": KINDS[step.kind], "because": reason,
+            "from": names[edge.source], "to": names[edge.target],
+            "kind": KINDS[edge.kind], "because": reason,
         })
     reasons = "; ".join(
         f"{step['because']}: {step['from']} comes before {step['to']}" for step in steps

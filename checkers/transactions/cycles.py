@@ -44,7 +44,7 @@ from splitbrain.checkers.transactions.dependencies import (
     Nodes,
 )
 from splitbrain.checkers.transactions.order import Timing
-from splitbrain.checkers.transactions.search import Anti, Step, Web
+from splitbrain.checkers.transactions.search import Anti, Edge, Web
 
 ORDERS = ("", "process", "realtime")
 BASES = ("G0", "G1c", "G-single", "G-nonadjacent", "G2-item")
@@ -58,15 +58,15 @@ SEARCH_STEPS_MAX = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """A cycle of transactions. Each step ends where the next one begins."""
+    """A cycle of transactions. Each edge ends where the next one begins."""
 
     kind: str
-    steps: tuple[Step, ...]
+    edges: tuple[Edge, ...]
 
     @property
     def nodes(self) -> tuple[int, ...]:
         """The transactions of the cycle, in its order."""
-        return tuple(step.source for step in self.steps)
+        return tuple(edge.source for edge in self.edges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,18 +185,18 @@ class _Examination:
             examined += 1
             inside = np.isin(required.source, one) & np.isin(required.target, one)
             web = Web(self._timing, one, edges, order)
-            steps, cost = web.shortest(required.where(inside), allowed, anti, budget)
+            cycle, cost = web.shortest(required.where(inside), allowed, anti, budget)
             budget -= cost
-            if steps is None:
+            if cycle is None:
                 assert base == "G-single", f"no {name} in a component that must contain one"
                 continue
             shown += 1
-            kind = _name(steps, self._order)
+            kind = _name(cycle, self._order)
             self._worst[one] = np.minimum(self._worst[one], rank)
             self._components[kind] = self._components.get(kind, 0) + 1
             self._cycles.append(Cycle(kind, tuple(
-                Step(int(self._nodes[step.source]), int(self._nodes[step.target]), step.kind)
-                for step in steps
+                Edge(int(self._nodes[edge.source]), int(self._nodes[edge.target]), edge.kind)
+                for edge in cycle
             )))
         if base == "G-single":
             if not shown and (examined < len(fresh) or budget <= 0):
@@ -223,14 +223,14 @@ def _groups(
     return [one for one in np.split(inside, cuts) if len(one)]
 
 
-def _name(steps: list[Step], order: str) -> str:
-    """Return the kind of the cycle `steps`.
+def _name(edges: list[Edge], order: str) -> str:
+    """Return the kind of the cycle of `edges`.
 
     An assumed edge is one that was inferred from `order`. A cycle that contains such an edge
     contradicts only models that respect `order`. Its kind is therefore always `G2-item-process` or
     `G2-item-realtime`.
     """
-    kinds = [step.kind for step in steps]
+    kinds = [edge.kind for edge in edges]
     if WW_ASSUMED in kinds or RW_ASSUMED in kinds:
         return f"G2-item-{order}"
     anti = kinds.count(RW)

@@ -27,7 +27,7 @@ Anti = Literal["none", "apart", "any"]
 directly follow another one (`apart`), or any."""
 
 
-class Step(NamedTuple):
+class Edge(NamedTuple):
     """One edge of a cycle."""
 
     source: int
@@ -58,7 +58,7 @@ class Web:
         self._returned: list[int] = timing.returned[members].tolist()
         self._rows: list[_Row] = []
         self._row_of: list[list[tuple[int, int]]] = [[] for _ in range(len(members))]
-        """For each node, the number of each row with its successors, and the kind of step."""
+        """For each node, the number of each row with its successors, and the kind of edge."""
         if order == "realtime":
             self._add_row(np.arange(len(members)), timing.invoked[members], REALTIME)
         if order in ("process", "realtime"):
@@ -75,21 +75,21 @@ class Web:
         by_time = np.argsort(invoked, kind="stable")
         row = _Row(invoked[by_time].tolist(), group[by_time].tolist())
         for node in row.nodes:
-            # The row of the session comes first, so that a step within a session is reported as
-            # such, and not as a step in real time.
+            # The row of the session comes first, so that an edge within a session is reported as
+            # such, and not as an edge in real time.
             self._row_of[node].insert(0, (len(self._rows), kind))
         self._rows.append(row)
 
     def shortest(
         self, required: Edges, allowed: tuple[int, ...], anti: Anti, budget: int
-    ) -> tuple[list[Step] | None, int]:
+    ) -> tuple[list[Edge] | None, int]:
         """Return the shortest cycle that was found, and the number of edges that were visited.
 
         The cycle begins with an edge of `required` and continues with edges of the kinds
         `allowed`. The search ends when more than `budget` edges were visited or, after a cycle
         was found, when it has started from `STARTS_MAX` edges.
         """
-        best: list[Step] | None = None
+        best: list[Edge] | None = None
         spent = 0
         for number, one in enumerate(_spread(len(required))):
             if best is not None and number >= STARTS_MAX:
@@ -102,7 +102,7 @@ class Web:
             )
             spent += cost
             if path is not None and (best is None or len(path) + 1 < len(best)):
-                best = [Step(source, target, kind), *path]
+                best = [Edge(source, target, kind), *path]
                 if len(best) == 2:
                     break
             if spent > budget:
@@ -110,16 +110,16 @@ class Web:
         if best is None:
             return None, spent
         cycle = [
-            Step(int(self._members[step.source]), int(self._members[step.target]), step.kind)
-            for step in best
+            Edge(int(self._members[edge.source]), int(self._members[edge.target]), edge.kind)
+            for edge in best
         ]
         return cycle, spent
 
     def _path(
         self, start: int, goal: int, first: int, allowed: tuple[int, ...], anti: Anti,
         below: int | None,
-    ) -> tuple[list[Step] | None, int]:
-        """Return the shortest path from `start` to `goal` with fewer than `below` steps.
+    ) -> tuple[list[Edge] | None, int]:
+        """Return the shortest path from `start` to `goal` with fewer than `below` edges.
 
         The second value is the number of edges that were visited. The search visits states, which
         are numbers. The state of node n is 2 n + 1 if `anti` is "apart" and the last edge was an
@@ -161,26 +161,26 @@ class Web:
                                 further.append(next_state)
                         row_end[number] = min(row_end[number], later)
                 if end in reached:
-                    return self._steps_to(end, reached), cost
+                    return self._edges_to(end, reached), cost
             level = further
         return None, cost
 
     @staticmethod
-    def _steps_to(end: int, reached: dict[int, tuple[int, int]]) -> list[Step]:
-        steps: list[Step] = []
+    def _edges_to(end: int, reached: dict[int, tuple[int, int]]) -> list[Edge]:
+        edges: list[Edge] = []
         state = end
         while reached[state][0] >= 0:
             before, kind = reached[state]
-            steps.append(Step(before >> 1, state >> 1, kind))
+            edges.append(Edge(before >> 1, state >> 1, kind))
             state = before
-        return steps[::-1]
+        return edges[::-1]
 
 
 def _spread(count: int) -> Iterator[int]:
     """Yield the indexes of `count` edges: first a sample of all edges, then the others."""
-    step = max(1, count // STARTS_MAX)
-    yield from range(0, count, step)
-    yield from (place for place in range(count) if place % step)
+    distance = max(1, count // STARTS_MAX)
+    yield from range(0, count, distance)
+    yield from (place for place in range(count) if place % distance)
 
 
 class _Row(NamedTuple):

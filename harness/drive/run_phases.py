@@ -176,7 +176,7 @@ class Drive:
         named = first in self._schedule.members
         return Crash(first, rest, at=now) if named else Crash("", reported, at=now)
 
-    async def _watch_crashes(self) -> None:
+    async def _poll_crashes(self) -> None:
         """Until cancelled, record each crash soon after it happens, so that its time is right."""
         while True:
             self._notice_crashes()
@@ -250,7 +250,7 @@ class Drive:
         if self._interrupted:
             return
         watches_crashes = isinstance(self._system, CrashReporter)
-        others = (self._watch_crashes(),) if watches_crashes else ()
+        others = (self._poll_crashes(),) if watches_crashes else ()
         async with _in_background(self._nemesis.run(), self._show_progress(), *others):
             await self._load.run()
             # The last operation may end before the last fault: the load lasts its full time.

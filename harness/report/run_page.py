@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import plotly.graph_objects as go
 
+from splitbrain.harness.report.anomaly.anomaly_order import each_kind_first
 from splitbrain.harness.report.anomaly.drawn import DrawnAnomaly, draw_anomaly
-from splitbrain.harness.report.anomaly.turns import by_turns
 from splitbrain.harness.report.figures.latency import latency
 from splitbrain.harness.report.figures.rate import rate
 from splitbrain.harness.report.figures.timeline import timeline
@@ -61,7 +61,7 @@ def render_run(run: Run) -> str:
 
 
 def _anomalies(run: Run) -> Iterator[DrawnAnomaly]:
-    found = by_turns(run.results.anomalies if run.results else ())
+    found = each_kind_first(run.results.anomalies if run.results else ())
     members = [member.name for member in run.members]
     for number, (checker, anomaly) in enumerate(found[:ANOMALIES_LISTED_MAX], start=1):
         yield draw_anomaly(

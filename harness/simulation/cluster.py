@@ -71,13 +71,13 @@ class SimulatedCluster:
             machine = self.network.add_machine(name, peer_url(name))
             self.clients.add(client_url(name), machine)
             self.members[name] = Member(name, MachineClock(loop), self._new_disk(name, schedule))
-        self._watch_liveness()
+        self._observe_liveness()
 
     def _rare_condition(self, point: str) -> None:
         self.coverage.reached(f"buggify: {point}")
         self.health.rare_condition(point)
 
-    def _watch_liveness(self) -> None:
+    def _observe_liveness(self) -> None:
         loop, members, violated = self.loop, self.members, self.invariants.violated
         config = self.config(next(iter(members)))
         self.health = Health(loop, members, self.network)

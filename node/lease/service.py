@@ -200,7 +200,7 @@ class LeaseService:
 
     async def _until_ended(self, lease_id: int) -> None:
         future = self._lessor.ended(lease_id)
-        self._waits.watch(future)  # type: ignore[arg-type]
+        self._waits.register(future)  # type: ignore[arg-type]
         try:
             await future
         finally:

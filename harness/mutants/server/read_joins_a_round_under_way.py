@@ -23,7 +23,7 @@ def plant() -> None:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._asked.append(future)
-        self._deadline.watch(future)  # type: ignore[arg-type]
+        self._deadline.register(future)  # type: ignore[arg-type]
         try:
             await future
         finally:

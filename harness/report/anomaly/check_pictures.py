@@ -15,8 +15,8 @@ from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.judging.history_file import FileResult
 from splitbrain.harness.judging.judge import read_evidence
 from splitbrain.harness.judging.run_result import RunResult
+from splitbrain.harness.report.anomaly.anomaly_order import each_kind_first
 from splitbrain.harness.report.anomaly.page import DRAWN_MAX, Found, write_pictures
-from splitbrain.harness.report.anomaly.turns import by_turns
 from splitbrain.harness.report.foreign_spans import spans_of, spans_of_transactions
 from splitbrain.harness.report.spans import pair
 from splitbrain.harness.store.run_folder import RunFolder
@@ -85,7 +85,7 @@ def _draw_own(
 def _anomalies(verdicts: Sequence[Verdict]) -> list[tuple[str, Anomaly]]:
     """The anomalies that are drawn, in an order in which each checker and kind has its turn."""
     found = [(verdict.checker, one) for verdict in verdicts for one in verdict.anomalies]
-    return by_turns(found)[:DRAWN_MAX]
+    return each_kind_first(found)[:DRAWN_MAX]
 
 
 def _shortened(name: str, anomaly: Anomaly, evidence: Evidence, deadline: float) -> Anomaly:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from splitbrain.harness.report.anomaly.places import Place
-from splitbrain.harness.report.anomaly.proof import CycleStep, Proof
+from splitbrain.harness.report.anomaly.proof import CycleEdge, Proof
 from splitbrain.harness.report.anomaly.rows import Rows
 from splitbrain.harness.report.figures.layout import plain
 from splitbrain.harness.report.figures.palette import dependency_colour
@@ -24,7 +24,7 @@ def draw_cycle(
     label is in the gap beside the bar where the arrow begins, so that it hides no text.
     """
     process_of = {span.invoked: span.process for span in proof.involved}
-    labels: list[tuple[float, float, CycleStep]] = []
+    labels: list[tuple[float, float, CycleEdge]] = []
     for number, step in enumerate(proof.cycle, start=1):
         source, target = places[step.source], places[step.target]
         one, other = process_of[step.source], process_of[step.target]
@@ -55,7 +55,7 @@ def draw_cycle(
         figure.add_trace(_tooltips(proof, labels))
 
 
-def _tooltips(proof: Proof, middles: Sequence[tuple[float, float, CycleStep]]) -> go.Scatter:
+def _tooltips(proof: Proof, middles: Sequence[tuple[float, float, CycleEdge]]) -> go.Scatter:
     """Markers behind the labels of the arrows, with the tooltips that annotations cannot have."""
     return go.Scatter(
         name="comes before", mode="markers",

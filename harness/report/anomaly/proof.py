@@ -37,7 +37,7 @@ NAME_CHARACTERS_MAX = 12
 
 
 @dataclass(frozen=True, slots=True)
-class CycleStep:
+class CycleEdge:
     """One dependency of a cycle: the transaction `source` comes before `target`.
 
     Both are indexes of the events in which the transactions were invoked.
@@ -68,7 +68,7 @@ class Proof:
     """The operation that fits into no order of the others."""
     state: str = ""
     """The state of the object after the operations in `order`."""
-    cycle: tuple[CycleStep, ...] = ()
+    cycle: tuple[CycleEdge, ...] = ()
     names: Mapping[int, str] = field(default_factory=dict)
     """The names, such as T1, that the anomaly gives to the transactions in `cycle`."""
 
@@ -137,7 +137,7 @@ class _Cycle(msgspec.Struct):
     steps: list[_Step]
 
 
-def _cycle_of(anomaly: Anomaly, drawn: set[int]) -> tuple[tuple[CycleStep, ...], dict[int, str]]:
+def _cycle_of(anomaly: Anomaly, drawn: set[int]) -> tuple[tuple[CycleEdge, ...], dict[int, str]]:
     """The steps between transactions in `drawn`, and the names of those transactions."""
     try:
         cycle = msgspec.convert(anomaly.detail.get("cycle"), _Cycle)
@@ -145,7 +145,7 @@ def _cycle_of(anomaly: Anomaly, drawn: set[int]) -> tuple[tuple[CycleStep, ...],
         return (), {}
     event_of = {one.name: one.event for one in cycle.transactions if one.event in drawn}
     steps = tuple(
-        CycleStep(
+        CycleEdge(
             event_of[step.begin], event_of[step.end], clip(step.kind, NAME_CHARACTERS_MAX),
             clip(step.because),
         )

@@ -47,7 +47,7 @@ class StepRow:
 
 
 @dataclass(frozen=True, slots=True)
-class FollowedWrite:
+class WriteSection:
     """The steps of a write. Times are ms since its request was accepted."""
 
     request: int
@@ -110,7 +110,7 @@ def _chosen(run: Run, event: str) -> tuple[Span, Span | None, Span | None]:
     raise BadArguments(f"event={event[:40]}: no operation of this run has this event")
 
 
-def followed(run: Run, span: Span) -> tuple[tuple[FollowedWrite, ...], str]:
+def followed(run: Run, span: Span) -> tuple[tuple[WriteSection, ...], str]:
     """The writes that `span` is or may be, and a sentence if that is not certain."""
     steps = run.steps
     if steps is None:
@@ -154,13 +154,13 @@ def _candidates(
             yield row
 
 
-def _write(steps: WriteSteps, row: int) -> FollowedWrite:
+def _write(steps: WriteSteps, row: int) -> WriteSection:
     bars = bars_of(steps, row)
     first = min((bar.begin_ms for bar in bars), default=0.0)
     whole = max((bar.end_ms for bar in bars), default=0.0) - first
     at = {(bar.step, bar.member): bar for bar in bars}
     done = {bar.step for bar in bars}
-    return FollowedWrite(
+    return WriteSection(
         request=steps.requests[row], index=steps.indexes[row], revision=steps.revisions[row],
         carrier=CARRIERS.get(steps.carriers[row], ""), members=steps.members, whole_ms=whole,
         rows=tuple(

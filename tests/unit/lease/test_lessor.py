@@ -205,7 +205,7 @@ def test_the_lessor_counts_what_happens_to_leases() -> None:
     counts = given.lessor.counts
     assert (counts.granted, counts.renewed, counts.expired, counts.revoked) == (2, 1, 2, 1)
     metrics = Metrics()
-    metrics.follow_leases(counts)
+    metrics.export_leases(counts)
     lines = metrics.render().decode().splitlines()
     assert "etcd_debugging_lease_granted_total 2.0" in lines
     assert "etcd_server_lease_expired_total 2.0" in lines

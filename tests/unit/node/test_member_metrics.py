@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from splitbrain.node.member_metrics import MemberMetrics, follow
+from splitbrain.node.member_metrics import MemberMetrics, export
 from splitbrain.node.messages.rpc import StatusResponse
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.storage.memory_backend import MemoryBackend
@@ -19,7 +19,7 @@ def values_of(metrics: MemberMetrics) -> dict[str, float]:
 def test_metrics_of_the_store_and_the_status_are_read_at_each_request() -> None:
     store = Store(MemoryBackend())
     metrics = MemberMetrics(7, "3.5.1")
-    follow(metrics, lambda: StatusResponse(raft_index=9, raft_applied_index=8), lambda: 2, store)
+    export(metrics, lambda: StatusResponse(raft_index=9, raft_applied_index=8), lambda: 2, store)
     for key in (b"a", b"b", b"a"):
         transaction = store.write()
         transaction.put(key, b"v")
@@ -38,7 +38,7 @@ def test_metrics_of_the_store_and_the_status_are_read_at_each_request() -> None:
 
 def test_the_traffic_of_a_peer_is_labelled_with_its_id() -> None:
     metrics = MemberMetrics(7, "3.5.1")
-    metrics.follow_peers({"ab12": Traffic(sent_bytes=10, received_bytes=20, failures=3)})
+    metrics.export_peers({"ab12": Traffic(sent_bytes=10, received_bytes=20, failures=3)})
     values = values_of(metrics)
     assert values['etcd_network_peer_sent_bytes_total{To="ab12"}'] == 10
     assert values['etcd_network_peer_received_bytes_total{From="ab12"}'] == 20

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from splitbrain.checkers.verdict import Anomaly
 
 
-def by_turns(found: Iterable[tuple[str, Anomaly]]) -> list[tuple[str, Anomaly]]:
+def each_kind_first(found: Iterable[tuple[str, Anomaly]]) -> list[tuple[str, Anomaly]]:
     """The first anomaly of each checker and kind, then the second of each, and so on.
 
     In another order, a hundred anomalies of one kind could hide the only anomaly of another kind.
@@ -16,5 +16,5 @@ def by_turns(found: Iterable[tuple[str, Anomaly]]) -> list[tuple[str, Anomaly]]:
     kinds: dict[tuple[str, str], list[tuple[str, Anomaly]]] = {}
     for checker, anomaly in found:
         kinds.setdefault((checker, anomaly.kind), []).append((checker, anomaly))
-    turns = zip_longest(*kinds.values())
-    return [one for turn in turns for one in turn if one is not None]
+    rounds = zip_longest(*kinds.values())
+    return [one for one_of_each in rounds for one in one_of_each if one is not None]
