@@ -60,7 +60,7 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
 @click.option(
     "--force-new-cluster",
     is_flag=True,
-    help="Remove all other members, because a majority of them is lost for ever. Use it for one"
+    help="Remove all other members, because a majority of them is lost permanently. Use it for one"
     " start, with the data of one surviving member.",
 )
 @click.option(
@@ -106,8 +106,8 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     default="2h",
     show_default=True,
     metavar="DURATION",
-    help="How long a connection of gRPC can be silent before the member pings the client. 0s: for"
-    " ever.",
+    help="How long a connection of gRPC can be silent before the member pings the client. 0s: the"
+    " member never pings.",
 )
 @click.option(
     "--grpc-keepalive-timeout",

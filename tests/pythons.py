@@ -47,19 +47,31 @@ def provide(minor: int) -> str:
     """Make the environment, unless it exists with the same requirements. Returns the line to
     print."""
     python = environment(minor)
-    ready = python.parent.parent / ".ready"
-    requirements = run_requirements()
-    state = "\n".join([*requirements, LOCK.read_text()])
-    if ready.exists() and ready.read_text() == state:
+    if is_current(minor):
         return f"CPython 3.{minor}: {python}"
     found = installed(minor)
     if found is None:
         return f"CPython 3.{minor} is not installed: its digests are not compared"
-    problem = make(found, python, requirements)
+    problem = make(found, python, run_requirements())
     if problem:
         return f"CPython 3.{minor}: {problem}: its digests are not compared"
-    ready.write_text(state)
+    ready_file(minor).write_text(required_state())
     return f"CPython 3.{minor}: {python}"
+
+
+def is_current(minor: int) -> bool:
+    """Whether the environment for 3.`minor` exists with the present requirements."""
+    ready = ready_file(minor)
+    return ready.exists() and ready.read_text() == required_state()
+
+
+def ready_file(minor: int) -> Path:
+    """The file in which an environment records the requirements that it was made with."""
+    return environment(minor).parent.parent / ".ready"
+
+
+def required_state() -> str:
+    return "\n".join([*run_requirements(), LOCK.read_text()])
 
 
 def run_requirements() -> list[str]:

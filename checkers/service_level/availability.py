@@ -207,7 +207,7 @@ def _recovery(evidence: Evidence, stalls: Stalls, counts: dict[str, Any]) -> Ver
 
 
 def _kept_asking(evidence: Evidence, late: int, first: Operation) -> bool:
-    """Whether clients asked for answers in vain between the time `late` and the answer to `first`.
+    """Whether clients asked without success between the time `late` and the answer to `first`.
 
     An operation shows this if it was pending at `late`, or if it was invoked at least PATIENCE_NS
     before the answer. A refusal just before the answer shows nothing about the time before it.

@@ -21,7 +21,7 @@ LogIn = Callable[[str, str], Awaitable[str]]
 
 
 class Administrator:
-    """The user as whom the harness sends its requests. Without a name, it sends them as nobody."""
+    """The user who sends the harness's requests; without a name, they have no token."""
 
     def __init__(self, name: str = "", password: str = "") -> None:
         self._name = name

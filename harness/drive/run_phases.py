@@ -380,7 +380,7 @@ class Drive:
             self._system.end_adverse_conditions()
 
     def _record_adverse_conditions(self, *phases: FaultPhase) -> None:
-        """Record events of the fault that stands for the system's adverse conditions.
+        """Record the system's adverse conditions as events of a fault.
 
         Adverse conditions are, for example, a lossy network in the simulation. They are recorded as
         one fault that lasts for the whole load. Its number is the next one after the numbers of the

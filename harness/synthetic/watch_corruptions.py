@@ -214,7 +214,7 @@ def _leak(
 ) -> bool:
     """Insert an answer with a change that its stream must not contain.
 
-    `fits(request, change)` tells whether `change` must not be in a stream with `request`. The
+    `fits(request, change)` returns whether `change` must not be in a stream with `request`. The
     change has the same revision as the answer before which it is inserted. Returns False if there
     is no such change.
     """

@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 BLOCKED_PIPE_BYTES = 4_096
-"""The size of a pipe that nobody reads: the smallest size in Linux."""
+"""The size of a pipe that is not read: the smallest size in Linux."""
 PIPE_BYTES = 65_536
 _READ_BYTES_MAX = 1 << 16
 _FILLER = b"\0"

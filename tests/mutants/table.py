@@ -36,6 +36,7 @@ from pathlib import Path
 
 import msgspec
 
+from splitbrain.harness.counted import counted
 from splitbrain.harness.mutants.catalogue import mutant, names, names_in_simulation
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -207,6 +208,7 @@ def table(tries: Sequence[Try]) -> str:
         f"({100 * found / max(len(tries), 1):.1f} %). For {half} of {len(known)} mutants, at least "
         "half of the tries found it.",
         "",
+        *_missing(len(names()) - len(known)),
         "- *tries*, *found*: the number of tries, and how many of them found the bug.",
         "- *CPU s*: the CPU time of the whole command on one core, in seconds; the median of the",
         "  tries that found the bug.",
@@ -218,6 +220,14 @@ def table(tries: Sequence[Try]) -> str:
         *(_row(name, [one for one in tries if one.mutant == name]) for name in known),
         "",
     ])
+
+
+def _missing(count: int) -> list[str]:
+    """A paragraph about the planted bugs without tries; empty if every bug has some."""
+    if not count:
+        return []
+    return [f"{counted(count, 'planted bug')} that `splitbrain list mutants` lists "
+            f"{'is' if count == 1 else 'are'} not measured yet.", ""]
 
 
 def _sizes(tries: Iterable[Try]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from splitbrain.harness.simulation.digest import first_difference
-from tests.pythons import MINORS, environment
+from tests.pythons import MINORS, environment, is_current
 
 ROOT = Path(__file__).resolve().parents[2]
 MEMBERS = ("n1", "n2", "n3")
@@ -39,12 +39,14 @@ def run_in_process(python: str, seed: int, folder: Path, hash_seed: str) -> str:
 
 
 def other_pythons() -> list[str]:
-    """Interpreters of other versions with the libraries that a run needs: those in the
-    environment variable SPLITBRAIN_PYTHONS, and those that `tests.pythons` has made."""
+    """Interpreters of other versions with the libraries that a run needs: those in the environment
+    variable SPLITBRAIN_PYTHONS, and those that `tests.pythons` has made for the present
+    requirements."""
     named = [one for one in os.environ.get(VARIABLE, "").split(os.pathsep) if one]
     found = [one for one in named if has_the_libraries(one)]
     assert found == named, f"{VARIABLE} names interpreters without the libraries of a run"
-    made = [str(environment(minor)) for minor in MINORS if minor != sys.version_info.minor]
+    others = [minor for minor in MINORS if minor != sys.version_info.minor and is_current(minor)]
+    made = [str(environment(minor)) for minor in others]
     return [*found, *(one for one in made if has_the_libraries(one))]
 
 
