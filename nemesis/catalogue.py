@@ -178,7 +178,7 @@ KINDS: dict[str, FaultKind] = {
             processes_only=True,
         ),
         FaultKind(
-            "log", "the pipes into which members write their logs are full, and nobody reads them",
+            "log", "the pipes into which members write their logs are full and are not read",
             LogBlockable, processes_only=True,
         ),
     )

@@ -389,10 +389,11 @@ class Reports:
     def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
         if not self._found:
             return
+        from splitbrain.harness.counted import counted
         from splitbrain.harness.report.index import write_index
 
         terminalreporter.section("splitbrain")
-        terminalreporter.line(f"{len(self._found)} runs with a report")
+        terminalreporter.line(f"{counted(len(self._found), 'run')} with a report")
         for store in dict.fromkeys(report.parent.parent.parent for report in self._found):
             index = os.path.relpath(write_index(store), config.rootpath)
             terminalreporter.line(f"index: {index}")
