@@ -327,6 +327,44 @@ class Upgradable(Protocol):
         ...
 
 
+@runtime_checkable
+class Authenticates(Protocol):
+    """A cluster with users. The requests are sent to the member `at`, and raise FaultError."""
+
+    async def enable_authentication(self, at: MemberName) -> None: ...
+
+    async def disable_authentication(self, at: MemberName) -> None: ...
+
+    async def change_users(self, at: MemberName, number: int) -> None:
+        """Add the user and the role with this number, change and delete them."""
+        ...
+
+
+@runtime_checkable
+class Limitable(Protocol):
+    """A cluster whose members have quotas and alarms. The requests raise FaultError."""
+
+    async def raise_alarm(self, member: MemberName) -> None:
+        """Let the member raise the alarm NOSPACE."""
+        ...
+
+    async def clear_alarms(self, at: MemberName) -> None:
+        """Clear the alarms of all members by requests to the member `at`."""
+        ...
+
+    async def use_up_quota(self, member: MemberName) -> None:
+        """Let the next starts of the member be with a quota of its backend's present size."""
+        ...
+
+    def restore_quota(self, member: MemberName) -> None:
+        """Let the next starts of the member be with its former quota."""
+        ...
+
+    async def serves(self, member: MemberName) -> bool:
+        """Whether the member answers and knows a leader."""
+        ...
+
+
 class ListedMember(msgspec.Struct, frozen=True):
     """An entry of the member list of a cluster."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from splitbrain.nemesis.capabilities import (
+    Authenticates,
     Clocked,
     Corruptible,
     Disked,
@@ -14,6 +15,7 @@ from splitbrain.nemesis.capabilities import (
     HasProcess,
     JointlyResizable,
     Killable,
+    Limitable,
     LogBlockable,
     Maintainable,
     Partitionable,
@@ -164,6 +166,17 @@ KINDS: dict[str, FaultKind] = {
             "the members restart one by one with another release, and then with the former one "
             "again; of etcd, --other-binary names it",
             Upgradable, processes_only=True,
+        ),
+        FaultKind(
+            "auth",
+            "authentication is enabled for a time, so that requests without a user are refused; "
+            "users, roles and permissions change",
+            Authenticates, processes_only=True,
+        ),
+        FaultKind(
+            "space",
+            "the alarm NOSPACE is raised, or members restart with a quota that is used up",
+            Limitable, processes_only=True,
         ),
         FaultKind(
             "cpu", "members' processes run for only a part of the time", HasProcess,

@@ -364,6 +364,30 @@ class Upgrade(msgspec.Struct, frozen=True, tag_field="fault", tag="upgrade"):
     on: tuple[MemberName, ...] = ()
 
 
+class Authentication(msgspec.Struct, frozen=True, tag_field="fault", tag="auth"):
+    """Enable authentication by requests to a member, and disable it at the end.
+
+    Requests without a user are refused meanwhile. With `changes`, users, roles and permissions
+    change during the fault. Needs `Authenticates`.
+    """
+
+    target: Target = "any"
+    changes: bool = False
+    on: tuple[MemberName, ...] = ()
+
+
+class NoSpace(msgspec.Struct, frozen=True, tag_field="fault", tag="space"):
+    """Raise the alarm NOSPACE, or start members with a quota that is used up. Needs `Limitable`.
+
+    A store with the alarm refuses puts. The fault is healed by a restart with the former quota, and
+    by clearing all alarms.
+    """
+
+    target: Target = "any"
+    do: Literal["alarm", "quota"] = "alarm"
+    on: tuple[MemberName, ...] = ()
+
+
 class UserFault(msgspec.Struct, frozen=True, tag_field="fault", tag="user"):
     """A fault whose class a user has written; `splitbrain.nemesis.user_fault` describes it."""
 
@@ -421,7 +445,7 @@ Fault = (
     Kill | Pause | Partition | Latency | PacketLoss | Corruption | HalfOpen | SlowReceiver
     | PowerLoss | ClockJump | ClockDrift | DiskFault | BitRot | LostSectors | AtStep
     | SyscallFault | CpuStarvation | FewFiles | LittleMemory | BlockedLog | OperatorAction
-    | Upgrade | UserFault
+    | Upgrade | Authentication | NoSpace | UserFault
     | MembershipChange | JointChange | LeaderTransfer
 )
 

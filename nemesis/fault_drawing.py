@@ -43,9 +43,11 @@ from splitbrain.nemesis.membership_drawing import (
     membership_changes,
 )
 from splitbrain.nemesis.process_drawing import (
+    authentications,
     blocked_logs,
     cpu_starvations,
     few_files,
+    full_backends,
     little_memory,
     operator_actions,
     syscall_faults,
@@ -328,6 +330,8 @@ DECKS: dict[str, Callable[[int], list[Variant]]] = {
     "memory": little_memory,
     "log": blocked_logs,
     "upgrade": upgrades,
+    "auth": authentications,
+    "space": full_backends,
 }
 
 

@@ -6,12 +6,14 @@ from random import Random
 
 from splitbrain.nemesis.deck import Variant, always, weighted_targets
 from splitbrain.nemesis.fault import (
+    Authentication,
     BlockedLog,
     CpuStarvation,
     DiskArea,
     Fault,
     FewFiles,
     LittleMemory,
+    NoSpace,
     OperatorAction,
     OperatorDo,
     SyscallFault,
@@ -95,3 +97,18 @@ def upgrades(member_count: int) -> list[Variant]:
     """Upgrades of all members and, as in the middle of an upgrade, of some of them."""
     some: tuple[Target, ...] = ("leader", "minority", "majority") if member_count > 1 else ()
     return [always(Upgrade(target)) for target in ("all", "all", *some)]
+
+
+def authentications(member_count: int) -> list[Variant]:
+    return [
+        always(Authentication(target, number % 2 == 0))
+        for number, target in enumerate(weighted_targets(member_count))
+    ]
+
+
+def full_backends(member_count: int) -> list[Variant]:
+    targets = weighted_targets(member_count)
+    return [
+        *(always(NoSpace(target, "quota")) for target in targets),
+        *(always(NoSpace("any", "alarm")) for _ in range(len(targets) // 2)),
+    ]

@@ -36,6 +36,7 @@ from splitbrain.nemesis.fault import (
     LittleMemory,
     LostSectors,
     MembershipChange,
+    NoSpace,
     OperatorAction,
     PowerLoss,
     SyscallFault,
@@ -82,7 +83,7 @@ def lets_stop(window: FaultWindow, crash: Crash) -> bool:
     except msgspec.MsgspecError:  # a fault of a user
         return in_force and window.f in ("kill", "power", "disk")
     match fault:
-        case Kill() | PowerLoss() | OperatorAction(do="restart") | Upgrade():
+        case Kill() | PowerLoss() | OperatorAction(do="restart") | Upgrade() | NoSpace():
             return in_force
         case AtStep(do=("crash" | "power")) | SyscallFault(do=("kill" | "error")):
             return in_force

@@ -17,6 +17,7 @@ from splitbrain.harness.clients.member_state import member_state, status
 from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.errors import SystemFailed
+from splitbrain.harness.systems.administration import Administration
 from splitbrain.harness.systems.crash import PORT_LOST, Crash, CrashLog, log_bytes
 from splitbrain.harness.systems.disk_faults import DiskFaults
 from splitbrain.harness.systems.encryption import Encryption
@@ -28,6 +29,7 @@ from splitbrain.harness.systems.membership import ProcessMembership
 from splitbrain.harness.systems.networks.namespaces import Namespaces
 from splitbrain.harness.systems.networks.network import NAMESPACES, Loopback, MemberNetwork
 from splitbrain.harness.systems.new_connections import NewConnections
+from splitbrain.harness.systems.next_start import ChangesPrograms, NextStarts
 from splitbrain.harness.systems.place import Place
 from splitbrain.harness.systems.process import MemberProcess, log_tail, spawn
 from splitbrain.harness.systems.settings import ClusterSettings
@@ -46,12 +48,15 @@ _POLL_S = 0.02
 log = logging.getLogger("splitbrain.systems")
 
 
-class ProcessCluster(ProcessMembership, DiskFaults, LogFaults):
+class ProcessCluster(
+    ProcessMembership, Administration, ChangesPrograms, DiskFaults, LogFaults
+):
     """Starts and stops member processes, injects faults into them, and reads their state.
 
     A subclass defines how one member is started. The class implements `System`, `Killable`,
     `Pausable`, `FaultyLinks`, `Traceable`, `Powered`, `Disked`, `Corruptible`, `Maintainable`,
-    `Upgradable`, `LogBlockable`, `HasMoments`, `Resizable`, `Transferable` and `CrashReporter`.
+    `Upgradable`, `Authenticates`, `Limitable`, `LogBlockable`, `HasMoments`, `Resizable`,
+    `Transferable` and `CrashReporter`.
 
     All methods must be called in one asyncio loop. The members are killed when the thread of
     that loop ends.
@@ -82,7 +87,7 @@ class ProcessCluster(ProcessMembership, DiskFaults, LogFaults):
         self.encryption = Encryption(settings)
         self._disks = MemberDisks(self.areas, settings.seed)
         self._logs = MemberLogs()
-        self._with_other_program: set[MemberName] = set()
+        self._next_starts = NextStarts()
         self._connections = NewConnections()
         self._log_counts = {
             name: LogCounts(self.log_path(name), self.log_events) for name in settings.members
@@ -204,6 +209,7 @@ class ProcessCluster(ProcessMembership, DiskFaults, LogFaults):
             *self.command(place, initial_cluster),
             *settings.extra_args,
             *settings.member_args.get(name, ()),
+            *self._next_starts.flags(name),
         )
         env = {
             **self.environment(),
@@ -336,16 +342,6 @@ class ProcessCluster(ProcessMembership, DiskFaults, LogFaults):
     async def serves(self, member: MemberName) -> bool:
         found = await self._status(member) if self._can_answer(member) else None
         return found is not None and found.leader != 0
-
-    def use_other_program(self, member: MemberName, *, other: bool) -> None:
-        """Let the next start of the member be with the other program, or the former one.
-
-        A store that has no other program starts the same one.
-        """
-        if other:
-            self._with_other_program.add(member)
-        else:
-            self._with_other_program.discard(member)
 
     # --- state -----------------------------------------------------------------------
 

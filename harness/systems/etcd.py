@@ -81,8 +81,9 @@ class Etcd(ProcessCluster):
         self._steps = EtcdSteps(self.files, self.leader, lambda name: name in self._paused)
 
     def command(self, place: Place, initial_cluster: str) -> Sequence[str]:
+        other = place.name in self._next_starts.with_other_program
         return (
-            str(self.other_binary if place.name in self._with_other_program else self.binary),
+            str(self.other_binary if other else self.binary),
             *etcd_flags(self.settings, place, initial_cluster),
             *self.encryption.flags(),
             "--initial-cluster-state", self.cluster_state(place.name),

@@ -34,6 +34,10 @@ SIGKILL loses them as a power loss would."""
 SAME_NEEDS = {"rot": "storage", "lost": "storage"}
 """A fault → the kind of fault that needs the same protocol of a system."""
 
+JUDGED_BY = {"auth": "auth", "space": "limits"}
+"""A fault → the workload whose checker judges the state that the fault changes."""
+
+
 def refuse_unsupported(schedule: Schedule) -> None:
     """Raise BadArguments if the schedule's system, or this machine, cannot run it."""
     _refuse_unsupported_faults(schedule)
@@ -85,6 +89,11 @@ def _refuse_unsupported_faults(schedule: Schedule) -> None:
             )
         if isinstance(one.fault, AtStep):
             _refuse_unsupported_step(schedule, one.fault)
+        if JUDGED_BY.get(kind) == schedule.options.workload:
+            raise BadArguments(
+                f"the fault {kind} changes what the workload {schedule.options.workload} judges; "
+                "use another workload, or another fault"
+            )
         if kind == "upgrade" and schedule.system == ETCD and not schedule.options.other_binary:
             raise BadArguments(
                 "the fault upgrade needs the option --other-binary with the path of another release"

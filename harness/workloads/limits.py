@@ -28,7 +28,8 @@ class Limits:
     every member, and clears the alarms. Some requests are about as large as `request_kib` KiB
     permits, and some transactions have about as many operations as `txn_operations` permits. With
     `keep_revisions` or `keep_ms`, the store compacts by itself, and clients read about as far into
-    the past as it keeps. The settings of the members follow from these options.
+    the past as it keeps. With `nested` 0, no transaction contains another one. The settings of the
+    members follow from these options.
     """
 
     name: ClassVar[str] = "limits"
@@ -51,14 +52,16 @@ class Limits:
         txn_operations: int = 8,
         keep_revisions: int = 0,
         keep_ms: int = 0,
+        nested: int = 1,
     ) -> None:
         given = (keys, quota_kib, request_kib, txn_operations)
-        if min(given) < 1 or min(keep_revisions, keep_ms) < 0 or keys > 1000:
+        past = min(keep_revisions, keep_ms)
+        if min(given) < 1 or past < 0 or keys > 1000 or nested not in (0, 1):
             raise BadArguments(
                 f"the workload limits with keys={keys}, quota_kib={quota_kib}, "
                 f"request_kib={request_kib}, txn_operations={txn_operations}, "
-                f"keep_revisions={keep_revisions}, keep_ms={keep_ms}: expected 1 to 1000 keys, "
-                "positive limits, and nothing negative"
+                f"keep_revisions={keep_revisions}, keep_ms={keep_ms}, nested={nested}: expected 1 "
+                "to 1000 keys, positive limits, nothing negative, and nested 0 or 1"
             )
         self.keys = keys
         self.quota_kib = quota_kib
@@ -66,6 +69,7 @@ class Limits:
         self.txn_operations = txn_operations
         self.keep_revisions = keep_revisions
         self.keep_ms = keep_ms
+        self.nested = bool(nested)
 
     def member_settings(self) -> Mapping[str, int]:
         settings = {
@@ -147,7 +151,7 @@ class Limits:
             Put(f"k{number:03d}", values.take(0 if short else self._length(random)))
             for number in numbers
         )
-        if random.random() < 0.3:
+        if random.random() < 0.3 and self.nested:
             return Draft("txn", Txn(success=(Txn(success=writes),)))
         return Draft("txn", Txn(success=writes))
 

@@ -32,7 +32,7 @@ async def _operator_action(
     system: Maintainable = require(in_force, Maintainable)
     members = await resolve_target(fault.target, in_force, random, fault.on)
     if fault.do == "restart":
-        action = asyncio.create_task(_restart_in_turn(members, system, in_force))
+        action = asyncio.create_task(restart_in_turn(members, system, in_force))
     else:
         action = asyncio.create_task(_maintain(members, fault, system))
 
@@ -67,27 +67,27 @@ async def _upgrade(fault: Upgrade, in_force: FaultsInForce, random: Random) -> I
         system.use_other_program(member, other=False)
         upgraded.pop(member)
 
-    action = asyncio.create_task(_restart_in_turn(members, system, in_force, begin))
+    action = asyncio.create_task(restart_in_turn(members, system, in_force, begin))
     effects: list[str] = []
 
     async def heal() -> None:
         await asyncio.wait([action])
         effects.extend(f"upgraded {member}" for member in upgraded)
-        await _restart_in_turn(tuple(upgraded), system, in_force, end)
+        await restart_in_turn(tuple(upgraded), system, in_force, end)
 
     return Injected(
         members, (), in_force.register(heal), lambda: ", ".join(effects), ends_with_undo=True
     )
 
 
-class _Serving(Protocol):
+class Serving(Protocol):
     """A system that says whether a member serves."""
 
     async def serves(self, member: MemberName) -> bool: ...
 
 
-async def _restart_in_turn(
-    members: tuple[MemberName, ...], system: _Serving, in_force: FaultsInForce,
+async def restart_in_turn(
+    members: tuple[MemberName, ...], system: Serving, in_force: FaultsInForce,
     while_down: Callable[[MemberName], None] = lambda _: None,
 ) -> None:
     """Restart one member after the other, each when the one before it serves again.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.nemesis.injection import (
+    administration,
     clocks,
     leadership,
     links,
@@ -16,6 +17,6 @@ from splitbrain.nemesis.injection import (
 from splitbrain.nemesis.injection.inject import inject
 
 __all__ = [
-    "clocks", "inject", "leadership", "links", "machine", "membership", "operations",
-    "resources", "syscalls", "users",
+    "administration", "clocks", "inject", "leadership", "links", "machine", "membership",
+    "operations", "resources", "syscalls", "users",
 ]
