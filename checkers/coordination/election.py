@@ -105,7 +105,7 @@ def _judge(op: ServiceOperation, turns: Turns, times: RevisionTimes) -> Iterator
         turn = turns.of_key(request.key, revision)
         if turn is not None and turn.exists_at(revision):
             yield _anomaly(
-                "resigned in vain",
+                "resigned without effect",
                 f"{op.node} acknowledged process {op.process}'s resignation at revision "
                 f"{revision}, but {request.key} still exists at that revision", op, revision,
             )

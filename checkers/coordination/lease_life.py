@@ -71,7 +71,7 @@ def check_revoked(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
         if one.first <= revision and (one.end is None or one.end > revision):
             until = "to the end" if one.end is None else f"until revision {one.end}"
             found.add(
-                "outlived its revocation",
+                "attached after revocation",
                 f"{one.key} was attached to lease {lease.id} from revision {one.first} on, "
                 f"{until}; the lease was revoked at revision {revision}: {answer(revoke)} "
                 f"at {wording.seconds(revoke.ret or 0)}", revoke, revision=revision,
@@ -80,7 +80,7 @@ def check_revoked(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
     for renewal in lease.renewals:
         if first.ret is not None and renewal.call > first.ret:
             found.add(
-                "kept alive when dead",
+                "kept alive after its end",
                 f"{answer(renewal.operation)} with {renewal.ttl_ns // S} s to live, invoked "
                 f"at {wording.seconds(renewal.call)}, although {answer(first)} at "
                 f"{wording.seconds(first.ret)}", renewal.operation, first,
@@ -98,8 +98,8 @@ def check_early(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
                 continue
             if renewal.call <= seen and given.clocks_drifted(renewal.call, seen):
                 continue
-            dead_before = seen < renewal.call
-            kind = "kept alive when dead" if dead_before else "died early"
+            ended_before = seen < renewal.call
+            kind = "kept alive after its end" if ended_before else "ended early"
             ops = (renewal.operation, *([witness] if witness is not None else ()))
             left = (renewal.lives_until + CLOCK_ERROR_NS - seen) / S
             found.add(
@@ -107,7 +107,7 @@ def check_early(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
                 f"lease {lease.id} had ended by {wording.seconds(seen)}, {how}, but "
                 f"{answer(renewal.operation)} with {renewal.ttl_ns // S} s to live, invoked "
                 f"at {wording.seconds(renewal.call)}"
-                + ("" if dead_before else f", {left:.3f} s too early; no revocation was invoked")
+                + ("" if ended_before else f", {left:.3f} s too early; no revocation was invoked")
                 + _terms_between(given, renewal.call, seen),
                 *ops, revision=revision,
             )
@@ -153,7 +153,7 @@ def check_late(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
         return
     for alive, shown, op, revision in _seen_alive(given, lease):
         due, start, restarted = given.latest_end(lease, alive)
-        kind = "outlived its lease"
+        kind = "ended late"
         recorded = latest_end_with_checkpoints(given, lease, alive)
         if recorded is not None and recorded.end + LATE_NS < due:
             kind = "time started again"

@@ -47,7 +47,7 @@ def check_puts(given: LeaseEvidence, found: Findings) -> None:
             by = put.operation.ret
         if not given.leases.may_exist(put.lease, by):
             found.add(
-                "put on no lease", f"{put}, but no operation had granted that lease",
+                "put with an unknown lease", f"{put}, but no operation had granted that lease",
                 *ops, *(lease.grants[:1] if lease else ()), revision=put.revision,
             )
         elif lease is not None and len(lease.grants) == 1:
@@ -56,7 +56,7 @@ def check_puts(given: LeaseEvidence, found: Findings) -> None:
             for end in ends[put.lease]:
                 if end.before(put):
                     found.add(
-                        "put on an ended lease", f"{put}, but that lease had ended {end.because}",
+                        "put with an ended lease", f"{put}, but that lease had ended {end.because}",
                         *ops, *end.shown_by, revision=put.revision,
                     )
                     break

@@ -227,7 +227,7 @@ def _unlocks_in_vain(
         turn = turns.of_key(key, revision)
         if turn is not None and turn.exists_at(revision):
             yield Anomaly(
-                kind="released in vain",
+                kind="released without effect",
                 because=f"{op.node} acknowledged process {op.process}'s release of {key} at "
                 f"revision {revision}, at {wording.seconds(op.ret or 0)}, but the key still exists "
                 "at that revision",

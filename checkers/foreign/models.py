@@ -73,7 +73,7 @@ MODELS: dict[str, LogModel] = {
         frozenset(("read", "write", "cas")), {"linearizable": check_registers},
     ),
     "kv": LogModel(
-        "texts: get, put, append",
+        "strings: get, put, append",
         frozenset(("get", "put", "append")), {"linearizable": check_key_values},
     ),
     "mutex": LogModel(

@@ -340,13 +340,19 @@ class GapSearch:
         """
         return tuple(self._hints.shown.get(revision, {}).values())
 
-    def whichever_made(self, revision: int) -> str:
-        """Return the end of a message about an anomaly that no choice avoids, with the gaps."""
+    def made_by_any(self, revision: int) -> str:
+        """Return the end of a message about an anomaly that occurs for every choice of writers.
+
+        It lists the last gaps up to `revision`. Returns "" if there are none.
+        """
         before = [gap for gap in self.gaps if gap <= revision]
         if not before:
             return ""
         listed = ", ".join(map(str, before[-3:]))
-        return f"; whichever uncertain writes made revisions without a known writer ({listed})"
+        return (
+            ", no matter which uncertain writes made the revisions without a known writer "
+            f"({listed})"
+        )
 
     def fixed(self, op: Operation) -> None:
         """Remove the taints of the keys whose key-values the answer of `op` shows completely.

@@ -443,7 +443,7 @@ class Replay:
         deepest = self._search.deepest or conflict
         ops = [deepest.op] if deepest.op is not None else []
         ops = ops or self._answers.first_to_see(deepest.revision)
-        before = self._search.whichever_made(deepest.revision)
+        before = self._search.made_by_any(deepest.revision)
         self._findings.add(
             deepest.kind,
             f"{deepest.because}{before}", *ops, revision=deepest.revision,

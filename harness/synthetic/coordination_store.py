@@ -55,11 +55,11 @@ ago, because later changes may be unknown to the member that answers."""
 
 COORDINATION_CORRUPTIONS: Mapping[str, tuple[str, str, str]] = {
     "lease-outlives-revocation": (
-        "lease", "a revocation leaves a key", "outlived its revocation"),
-    "lease-dies-early": ("lease", "a lease ends before its time to live", "died early"),
-    "lease-never-ends": ("lease", "a lease does not expire", "outlived its lease"),
+        "lease", "a revocation leaves a key", "attached after revocation"),
+    "lease-dies-early": ("lease", "a lease ends before its time to live", "ended early"),
+    "lease-never-ends": ("lease", "a lease does not expire", "ended late"),
     "lease-renews-the-dead": (
-        "lease", "a lease that has ended is kept alive", "kept alive when dead"),
+        "lease", "a lease that has ended is kept alive", "kept alive after its end"),
     "lease-wrong-time": (
         "lease", "the reported time to live is too long", "wrong time to live"),
     "lease-foreign-key": (
@@ -71,9 +71,9 @@ COORDINATION_CORRUPTIONS: Mapping[str, tuple[str, str, str]] = {
     "lease-wrong-grant": (
         "lease", "another granted time is reported than was granted", "wrong time to live"),
     "lease-put-on-ended": (
-        "lease", "a put with a lease that has ended succeeds", "put on an ended lease"),
+        "lease", "a put with a lease that has ended succeeds", "put with an ended lease"),
     "lease-put-on-none": (
-        "lease", "a put with a lease that was never granted succeeds", "put on no lease"),
+        "lease", "a put with a lease that was never granted succeeds", "put with an unknown lease"),
     "lease-out-of-nothing": (
         "lease", "a lease that was never granted is kept alive", "never granted"),
     "lease-checkpoint-lost": (
@@ -93,7 +93,7 @@ COORDINATION_CORRUPTIONS: Mapping[str, tuple[str, str, str]] = {
     "election-lost-proclamation": (
         "election", "a proclamation is written to another key", "lost proclamation"),
     "election-resigns-in-vain": (
-        "election", "a leader that resigned remains leader", "resigned in vain"),
+        "election", "a leader that resigned remains leader", "resigned without effect"),
 }
 """The planted bugs. For each name: the workload, a description, and the anomaly that a checker
 must report."""

@@ -90,7 +90,7 @@ def test_a_lock_with_a_lease_has_two_holders_and_still_fences() -> None:
     assert fenced.counts["held by two at once"] == unsafe.counts["held by two at once"] > 0
 
 
-@pytest.mark.parametrize(("revision", "expected"), [(3, []), (2, ["released in vain"])])
+@pytest.mark.parametrize(("revision", "expected"), [(3, []), (2, ["released without effect"])])
 def test_after_an_acknowledged_release_the_key_is_gone(
     revision: int, expected: list[str]
 ) -> None:

@@ -77,14 +77,14 @@ def test_a_lease_that_is_gone_before_its_time_died_early() -> None:
         gone = (second, second, LeaseKeepAlive(7), LeaseKeepAliveResult(Header(1), 7, 0))
         return kinds(judge(grant(), gone))
 
-    assert gone_at(4) == ["died early"]
+    assert gone_at(4) == ["ended early"]
     assert gone_at(5) == []
 
 
 @pytest.mark.parametrize(("begin", "end", "expected"), [
     (1.0, 2.0, []),
     (3.5, 9.0, []),
-    (6.0, 7.0, ["died early"]),
+    (6.0, 7.0, ["ended early"]),
 ])
 def test_a_time_that_was_measured_with_a_drifting_clock_is_not_judged(
     begin: float, end: float, expected: list[str]
@@ -95,7 +95,7 @@ def test_a_time_that_was_measured_with_a_drifting_clock_is_not_judged(
 
 
 def test_only_minus_one_without_a_granted_time_means_not_found() -> None:
-    assert kinds(judge(grant(), left(4, -1, 0))) == ["died early"]
+    assert kinds(judge(grant(), left(4, -1, 0))) == ["ended early"]
     # Overdue, and still there.
     assert judge(grant(), left(6.5, -1, 5)).valid is True
     assert judge(grant(), left(7.5, -2, 5)).valid is True
@@ -153,7 +153,7 @@ def test_a_lease_that_was_never_granted_has_no_time_to_live() -> None:
 @pytest.mark.parametrize("members", [EMPTY, ()])
 def test_a_put_needs_a_lease_that_was_granted(members: tuple[MemberState, ...]) -> None:
     verdict = judge(grant(), put(2, 2, lease=9), members=members)
-    assert kinds(verdict) == ["put on no lease"]
+    assert kinds(verdict) == ["put with an unknown lease"]
     assert "attached a to lease 9 at revision 2" in verdict.anomalies[0].because
     refused: Told = (2, 3, Put("a", "v", 9), "etcdserver: requested lease not found")
     assert kinds(judge(grant(), refused, members=members)) == []
@@ -161,7 +161,7 @@ def test_a_put_needs_a_lease_that_was_granted(members: tuple[MemberState, ...]) 
     assert kinds(judge(grant(), possibly, put(2, 2, lease=9), members=members)) == []
     failed: Told = (1, 2, LeaseGrant(9, 5), "etcdserver: too many requests")
     assert kinds(judge(grant(), failed, put(2, 2, lease=9), members=members)) == [
-        "put on no lease"
+        "put with an unknown lease"
     ]
 
 
@@ -169,10 +169,10 @@ def test_a_put_needs_a_lease_that_was_granted(members: tuple[MemberState, ...]) 
     REVOKED, left(6, -1, 0), (6, 7, LeaseKeepAlive(7), LeaseKeepAliveResult(at(1), 7, 0)),
 ])
 def test_a_put_on_a_lease_that_ended_is_wrong(end: Told) -> None:
-    assert kinds(judge(grant(), end, put(8, 2, lease=7))) == ["put on an ended lease"]
+    assert kinds(judge(grant(), end, put(8, 2, lease=7))) == ["put with an ended lease"]
     within = Txn((), (Put("a", "v", 7),), ())
     answer = TxnResult(at(2), True, (PutResult(),))
-    assert kinds(judge(grant(), end, (8, 9, within, answer))) == ["put on an ended lease"]
+    assert kinds(judge(grant(), end, (8, 9, within, answer))) == ["put with an ended lease"]
     # The other branch did not run.
     branches = Txn((), (), (Put("a", "v", 7),))
     assert kinds(judge(grant(), end, (8, 9, branches, TxnResult(at(1), True, ())))) == []
@@ -180,7 +180,7 @@ def test_a_put_on_a_lease_that_ended_is_wrong(end: Told) -> None:
 
 def test_the_order_of_a_put_and_a_revocation_is_that_of_their_revisions() -> None:
     during: Told = (2.5, 4, Put("a", "v", 7), PutResult(at(2)))
-    assert kinds(judge(grant(), REVOKED, during)) == ["put on an ended lease"]
+    assert kinds(judge(grant(), REVOKED, during)) == ["put with an ended lease"]
     revoked: Told = (2, 3, LeaseRevoke(7), LeaseRevokeResult(at(3)))
     assert kinds(judge(grant(), revoked, during)) == []
 
@@ -189,7 +189,7 @@ def test_puts_without_an_answer_are_judged_by_the_change_log() -> None:
     log = (MemberState("n1", revision=2, changes=(Change(2, "put", "a", "v", 2, 1, 9),)),)
     lost: Told = (2, 3, Put("a", "v", 9), None)
     verdict = judge(grant(), lost, get(4, 2), members=log)
-    assert kinds(verdict) == ["put on no lease"]
+    assert kinds(verdict) == ["put with an unknown lease"]
     assert "a put of a with lease 9 made revision 2" in verdict.anomalies[0].because
 
 
@@ -248,7 +248,7 @@ def test_the_time_starts_again_only_at_a_leader_change() -> None:
 
 def test_a_lease_that_answers_still_show_outlived_it() -> None:
     assert kinds(judge(grant(), left(10.5, -4, 5))) == []
-    assert kinds(judge(grant(), left(12, -6, 5))) == ["outlived its lease"]
+    assert kinds(judge(grant(), left(12, -6, 5))) == ["ended late"]
     assert kinds(judge(grant(), left(12, -6, 5, term=3))) == []
     paused = (FaultWindow(1, "pause", ("n1",), 4 * S, 11 * S),)
     assert kinds(judge(grant(), left(12, -6, 5), faults=paused)) == []
