@@ -21,6 +21,14 @@ SHARED_ID = IDS_PER_CLIENT * IDS_PER_CLIENT
 SHARED_TTL_S = 600
 SHARED_SHARE = 0.02
 """The share of operations that grant the shared lease."""
+SELDOM_RENEWED = IDS_PER_CLIENT // 4
+"""A lease id of a client plus this number is the id of a lease that is kept alive seldom."""
+SELDOM_EVERY = 3
+"""Each client has one such lease for so many of its other leases."""
+SELDOM_LONGER_S = 2
+SELDOM_SHARE = 0.1
+"""The share of operations on this lease. Its leader has the time to record the remaining time
+between two keep-alives."""
 OWN_KEY_SHARE = 0.05
 """The share of operations on a key of the client alone, which stays attached for longer."""
 
@@ -33,7 +41,8 @@ class Lease:
     expire. Clients share most keys, so keys move from lease to lease. Some puts detach a key from
     its lease, some change the value and keep the lease, and some change the lease and keep the
     value. A few operations use an earlier lease of the client, which may have ended, or a lease
-    that was never granted. All clients grant one more lease, which exists after the first grant.
+    that was never granted. Each client also has a longer lease that it keeps alive seldom. All
+    clients grant one more lease, which exists after the first grant.
     """
 
     name: ClassVar[str] = "lease"
@@ -57,8 +66,14 @@ class Lease:
         while True:
             yield Draft("grant", LeaseGrant(number, self.ttl + random.randrange(3)))
             kept_alive = random.random() < 0.8
+            seldom = number + SELDOM_RENEWED - (number - first) % SELDOM_EVERY
+            if seldom == number + SELDOM_RENEWED:
+                yield Draft("grant", LeaseGrant(seldom, self.ttl + SELDOM_LONGER_S))
             for _ in range(random.randrange(4, 40)):
-                yield self._use(random, number, number - first, kept_alive, values)
+                if random.random() < SELDOM_SHARE:
+                    yield _use_of_seldom_renewed(random, seldom, client, values)
+                else:
+                    yield self._use(random, number, number - first, kept_alive, values)
             if random.random() < 0.5:
                 yield Draft("revoke", LeaseRevoke(number))
             number += 1
@@ -96,3 +111,14 @@ class Lease:
         if kind < 0.88 and kept_alive:
             return Draft("keep_alive", LeaseKeepAlive(queried))
         return Draft("time_to_live", LeaseTimeToLive(queried, keys=True))
+
+
+def _use_of_seldom_renewed(
+    random: Random, lease: int, client: int, values: UniqueValues
+) -> Draft:
+    kind = random.random()
+    if kind < 0.6:
+        return Draft("keep_alive", LeaseKeepAlive(lease))
+    if kind < 0.8:
+        return Draft("put", Put(f"ls{client}", values.take(), lease=lease))
+    return Draft("time_to_live", LeaseTimeToLive(lease, keys=True))

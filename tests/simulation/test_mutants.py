@@ -26,6 +26,8 @@ QUICK = (
     "recovery_skips_lost_entries",
     "lease_expires_early",
     "users_not_in_a_snapshot",
+    "id_of_an_open_watch",
+    "grant_of_an_existing_lease",
 )
 """Planted bugs of different areas that the first seeds find."""
 

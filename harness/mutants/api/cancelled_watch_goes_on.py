@@ -9,6 +9,7 @@ MUTANT = Mutant(
     what="a watch that the client cancels goes on, as long as its stream has other watches",
     source="etcd's WatchCancelRequest (rpc.proto)",
     found_by=("watch",),
+    hunt={"workload": "watch"},
 )
 
 

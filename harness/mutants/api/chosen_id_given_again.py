@@ -9,6 +9,7 @@ MUTANT = Mutant(
     what="a watch gets an id that the client has chosen for another watch of the stream",
     source="etcd's watchStream.Watch (mvcc/watcher.go), which skips ids that are in use",
     found_by=("watch",),
+    hunt={"workload": "watch"},
 )
 
 

@@ -9,6 +9,7 @@ MUTANT = Mutant(
     what="after a cancellation, a new watch gets the id of a watch that is still open",
     source="etcd's watchStream.Watch (mvcc/watcher.go), which looks for a free id",
     found_by=("watch",),
+    hunt={"workload": "watch"},
 )
 
 

@@ -20,6 +20,7 @@ MUTANT = Mutant(
     what="every part of a large watch response is flagged as a fragment, also the last one",
     source="etcd's sendFragments (v3rpc/watch.go)",
     found_by=("watch",),
+    hunt={"workload": "watch"},
 )
 
 
