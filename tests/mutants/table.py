@@ -219,6 +219,7 @@ def table(tries: Sequence[Try]) -> str:
         "|---|---|--:|--:|--:|---|---|",
         *(_row(name, [one for one in tries if one.mutant == name]) for name in known),
         "",
+        *_unmeasured([name for name in names() if name not in known]),
     ])
 
 
@@ -228,6 +229,14 @@ def _missing(count: int) -> list[str]:
         return []
     return [f"{counted(count, 'planted bug')} that `splitbrain list mutants` lists "
             f"{'is' if count == 1 else 'are'} not measured yet.", ""]
+
+
+def _unmeasured(left: Sequence[str]) -> list[str]:
+    """The section that lists the planted bugs without tries; empty if every bug has some."""
+    if not left:
+        return []
+    rows = (f"| `{name}` | {mutant(name).what} |" for name in left)
+    return ["## Not measured yet", "", "| mutant | bug |", "|---|---|", *rows, ""]
 
 
 def _sizes(tries: Iterable[Try]) -> str:
