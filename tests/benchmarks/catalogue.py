@@ -11,6 +11,7 @@ from tests.benchmarks.figure import Figure
 BENCHMARKS = {
     "store": "puts and linearizable gets per second over 1, 8 and 32 connections; peer: etcd",
     "start": "time from starting three members until all name one leader; peer: etcd",
+    "new_leader": "time until another member leads, after SIGKILL and after SIGTERM of the leader",
     "memory": "resident memory of the largest member after 100,000 puts; peer: etcd",
     "driver": "operations per second that a run drives and records against etcd",
     "driver_alone": "operations per second that a run drives, against a server without a store",
