@@ -6,6 +6,7 @@ because a traceback would mostly show this project's code.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 import traceback
@@ -19,6 +20,12 @@ from splitbrain.harness.errors import BadArguments
 
 def entry_points_of(group: str) -> dict[str, EntryPoint]:
     """The entry points of `group`, by name, of all installed packages. Imports nothing."""
+    return dict(_entry_points(group, tuple(sys.path)))
+
+
+@functools.cache
+def _entry_points(group: str, _path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """The result depends on `sys.path`, on which the packages are searched in all their files."""
     points = sorted(entry_points(group=group), key=lambda point: point.name)
     return {point.name: point for point in points}
 

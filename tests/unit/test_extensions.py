@@ -70,7 +70,7 @@ def test_a_broken_package_affects_only_its_own_entry_points(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     broken = EntryPoint("broken", "no_such_module:Thing", "some.group")
-    monkeypatch.setattr(extensions, "entry_points", lambda group: [broken])
+    monkeypatch.setattr(extensions, "_entry_points", lambda _group, _path: {"broken": broken})
     assert "an installed package" in workloads()["broken"]
     assert "an installed package" in systems()["broken"]
     assert make_workload("register", {}).name == "register"
