@@ -13,6 +13,7 @@ import msgspec
 
 from splitbrain.histories.auth import Authenticate, AuthQuery, AuthRequest, AuthResult
 from splitbrain.histories.call import Call
+from splitbrain.histories.cluster import MemberList, MemberListResult
 from splitbrain.histories.kv import Request, Result, writes
 from splitbrain.histories.lease import LeaseRequest, LeaseResult, LeaseTimeToLive
 from splitbrain.histories.lock import Leader, LockAnswer, LockRequest
@@ -23,15 +24,15 @@ from splitbrain.histories.maintenance import (
     MemberSize,
 )
 
-ServiceRequest = LeaseRequest | LockRequest | AuthRequest | MaintenanceRequest | Call
+ServiceRequest = LeaseRequest | LockRequest | AuthRequest | MaintenanceRequest | MemberList | Call
 """A `Call` is only sent to a client of the user."""
-ServiceResult = LeaseResult | LockAnswer | AuthResult | MaintenanceResult
+ServiceResult = LeaseResult | LockAnswer | AuthResult | MaintenanceResult | MemberListResult
 AnyRequest = Request | ServiceRequest
 AnyResult = Result | ServiceResult
 
 
 class ServiceOperation(msgspec.Struct, frozen=True, gc=False):
-    """One operation on leases, locks, elections, users, roles or alarms.
+    """One operation on leases, locks, elections, users, roles, alarms or the member list.
 
     The fields are those of `splitbrain.histories.operation.Operation`.
     """
@@ -57,7 +58,7 @@ def changes_store(request: AnyRequest) -> bool:
     """
     if isinstance(
         request,
-        LeaseTimeToLive | Leader | Authenticate | AuthQuery | AlarmList | MemberSize,
+        LeaseTimeToLive | Leader | Authenticate | AuthQuery | AlarmList | MemberSize | MemberList,
     ):
         return False
     if isinstance(request, ServiceRequest):

@@ -1,4 +1,5 @@
-"""`members`: at the end of a run, all members list the same members, and each of them exists.
+"""`members`: reads of the member list show no removed member again, and at the end of a run, all
+members list the same members, each of which exists.
 
 - *Same list.* All members list the same ids, with the same peer URLs, as learners or as voters.
 - *Unique.* No list contains an id or a peer URL twice.
@@ -7,10 +8,11 @@
 - *Complete.* At the end of a run each place has a voter again, so each list has as many voters as
   the run has places.
 
-The lists are read when all faults are healed, so they are read after restarts and snapshots. The
-last two rules are judged only if all members have answered, and none was excused.
+These lists are read when all faults are healed, so they are read after restarts and snapshots. The
+last two rules are judged only if all members have answered, and none was excused. The rules for
+reads under load are in `list_reads.py`.
 
-Cost: n squared in the number of members.
+Cost: n squared in the number of members, and linear in the number of reads.
 
 Source: etcd's API, Cluster.MemberList; etcd's membership documents on the ids of removed members.
 """
@@ -21,6 +23,8 @@ from collections.abc import Sequence
 
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.membership.list_reads import judge_reads
+from splitbrain.checkers.membership.listed import repeated
 from splitbrain.checkers.verdict import Verdict, not_applicable
 from splitbrain.histories.member_state import ListedMember, MemberState
 
@@ -28,35 +32,32 @@ NAME = "members"
 
 
 def check_members(evidence: Evidence) -> Verdict:
-    """At the end, all members list the same members, and each of them exists and votes.
+    """No read lists a removed member again, and at the end all lists are equal and complete.
 
     The checker applies only to stores with a member list.
     """
     states = [one for one in evidence.members if one.error is None and one.members]
-    if not states:
-        return not_applicable(NAME, "no member list was read")
     findings = Findings()
+    reads = judge_reads(evidence.history.services, findings)
+    if not states and not reads:
+        return not_applicable(NAME, "no member list was read")
     for state in states:
         _check_list(state, findings)
         _check_same(states[0], state, findings)
-    if len(states) == len(evidence.members) and not evidence.excused:
+    if states and len(states) == len(evidence.members) and not evidence.excused:
         _check_complete(states, findings)
-    counts = {"lists": len(states), "anomalies": findings.count}
+    counts = {"lists": len(states), "reads": reads, "anomalies": findings.count}
     return Verdict(
         NAME, not findings.count, tuple(findings.anomalies), counts, kinds=findings.by_kind
     )
 
 
 def _check_list(state: MemberState, findings: Findings) -> None:
-    ids = [one.id for one in state.members]
-    urls = [url for one in state.members for url in one.peer_urls]
-    for what, found in (("id", [f"{one:x}" for one in ids]), ("peer URL", urls)):
-        for one in sorted({one for one in found if found.count(one) > 1}):
-            findings.add(
-                "listed twice", f"{state.member} lists the {what} {one} twice",
-                members=(state.member,),
-            )
-    if state.member_id not in ids:
+    for what, one in repeated(state.members):
+        findings.add(
+            "listed twice", f"{state.member} lists the {what} {one} twice", members=(state.member,)
+        )
+    if state.member_id not in {one.id for one in state.members}:
         findings.add(
             "serves without being a member",
             f"{state.member} serves with the id {state.member_id:x}, and lists the members "

@@ -131,6 +131,12 @@ class WireAlarm(msgspec.Struct):
     alarm: str = "NONE"
 
 
+class WireMember(msgspec.Struct, rename="camel"):
+    id: int = msgspec.field(default=0, name="ID")
+    peer_urls: list[str] = msgspec.field(default_factory=list, name="peerURLs")
+    is_learner: bool = False
+
+
 class ServiceAnswer(msgspec.Struct):
     """An answer of a service other than the key-value service. Each kind sets some fields."""
 
@@ -148,6 +154,7 @@ class ServiceAnswer(msgspec.Struct):
     roles: list[str] = []
     perm: list[WirePermission] = []
     alarms: list[WireAlarm] = []
+    members: list[WireMember] = []
     result: ServiceAnswer | None = None
     """The answer to a keep-alive, which is a line of a stream."""
 

@@ -49,6 +49,7 @@ from splitbrain.histories.auth import (
     UserRevokeRole,
 )
 from splitbrain.histories.call import Call
+from splitbrain.histories.cluster import MemberList, MemberListResult
 from splitbrain.histories.kv import Header
 from splitbrain.histories.lease import (
     LeaseGrant,
@@ -85,6 +86,7 @@ from splitbrain.histories.maintenance import (
     MemberSize,
     MemberSizeResult,
 )
+from splitbrain.histories.member_state import ListedMember
 from splitbrain.histories.service import AnyRequest, AnyResult, ServiceRequest, ServiceResult
 
 PATHS: Mapping[type, str] = {
@@ -117,6 +119,7 @@ PATHS: Mapping[type, str] = {
     AlarmDisarm: "/v3/maintenance/alarm",
     Defragment: "/v3/maintenance/defragment",
     MemberSize: "/v3/maintenance/status",
+    MemberList: "/v3/cluster/member/list",
 }
 
 
@@ -171,6 +174,8 @@ def wire_form(request: ServiceRequest) -> dict[str, Any]:
             return {"action": "DEACTIVATE", "memberID": member, "alarm": "NOSPACE"}
         case AlarmList() | Defragment() | MemberSize():
             return {}
+        case MemberList():
+            return {"linearizable": request.linearizable}
         case Call():
             raise ValueError("a call is sent to a client of the user, not to a gateway")
         case _:
@@ -251,6 +256,12 @@ def _permission(wire: WirePermission) -> Permission:
     return Permission(to_text(wire.key), to_text(wire.range_end), _KINDS[wire.perm_type])
 
 
+def _listed(wire: ServiceAnswer) -> tuple[ListedMember, ...]:
+    return tuple(
+        ListedMember(one.id, tuple(sorted(one.peer_urls)), one.is_learner) for one in wire.members
+    )
+
+
 _RESULTS: Mapping[type, Callable[[ServiceAnswer], ServiceResult]] = {
     LeaseGrant: lambda wire: LeaseGrantResult(_header(wire), wire.id, wire.ttl),
     LeaseRevoke: lambda wire: LeaseRevokeResult(_header(wire)),
@@ -271,6 +282,7 @@ _RESULTS: Mapping[type, Callable[[ServiceAnswer], ServiceResult]] = {
     AlarmDisarm: lambda wire: AlarmDisarmResult(_header(wire)),
     Defragment: lambda wire: DefragmentResult(_header(wire)),
     Authenticate: lambda wire: AuthenticateResult(_header(wire), wire.token),
+    MemberList: lambda wire: MemberListResult(_header(wire), _listed(wire)),
     AuthStatus: lambda wire: AuthStatusResult(_header(wire), wire.enabled, wire.auth_revision),
     UserGet: lambda wire: UserGetResult(_header(wire), tuple(wire.roles)),
     RoleGet: lambda wire: RoleGetResult(_header(wire), tuple(map(_permission, wire.perm))),

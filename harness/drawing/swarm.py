@@ -43,6 +43,8 @@ MEMBERS_KINDS = (
     ("members",), ("members", "transfer"), ("transfer",), ("members", "joint"),
     ("joint", "transfer"),
 )
+MEMBER_LISTS_PERCENT = 25
+"""How many of the runs that change the members have the workload that reads the member list."""
 OF_PROCESSES = ("kill", "pause", "partition", "latency", "power", "step")
 """The kinds that processes support. `power` is among them, because a SIGKILL of a member that
 runs with `--hold-unsynced` loses unsynced writes as a power loss does."""
@@ -221,6 +223,9 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     services = stream(seed, "swarm", "services")
     if services.random() * 100 < SERVICES_RUNS_PERCENT:
         drawn["workload"] = services.choice(SERVICES)
+    lists = stream(seed, "swarm", "member lists").random() * 100 < MEMBER_LISTS_PERCENT
+    if lists and "members" in given.get("nemesis", drawn["nemesis"]):
+        drawn["workload"] = "members"
     chosen = {**drawn, **given}
     if chosen["workload"] in ("lock", "election") and "request_timeout_ms" not in given:
         chosen["request_timeout_ms"] = max(chosen["request_timeout_ms"], TURN_TIMEOUT_MS)

@@ -20,6 +20,8 @@ MEMBERS_HUNT: Mapping[str, object] = {
     "nemesis": ("kill", "partition", "members", "transfer"), "nodes": (3, 3, 4, 5),
 }
 """Options of hunts for bugs that only changes of the members show."""
+MEMBER_LISTS_HUNT: Mapping[str, object] = {**MEMBERS_HUNT, "workload": "members"}
+"""Options of hunts for bugs that only reads of the member list show."""
 JOINT_HUNT: Mapping[str, object] = {
     "nemesis": ("kill", "partition", "transfer", "joint"), "nodes": (3, 4, 5, 5),
 }

@@ -21,6 +21,7 @@ from splitbrain.harness.workloads.kv import KV
 from splitbrain.harness.workloads.lease import Lease
 from splitbrain.harness.workloads.limits import Limits
 from splitbrain.harness.workloads.lock import Election, Locks
+from splitbrain.harness.workloads.members import Members
 from splitbrain.harness.workloads.register import Register
 from splitbrain.harness.workloads.set import Set
 from splitbrain.harness.workloads.watch import Watch
@@ -31,7 +32,7 @@ ENTRY_POINTS = "splitbrain.workloads"
 BUILT_IN: Mapping[str, type[Workload]] = {
     one.name: one for one in (
         Register, KV, Set, Append, WriteRead, Watch, Lease, Locks, Election, Auth, Limits,
-        Kubernetes,
+        Kubernetes, Members,
     )
 }
 

@@ -1,4 +1,4 @@
-"""Requests and answers of the auth and maintenance services, in JSON and over gRPC."""
+"""Requests and answers of the auth, cluster and maintenance services, in JSON and over gRPC."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from splitbrain.histories.auth import (
     UserGetResult,
     UserGrantRole,
 )
+from splitbrain.histories.cluster import MemberList, MemberListResult
 from splitbrain.histories.kv import Header
 from splitbrain.histories.maintenance import (
     Alarm,
@@ -33,6 +34,7 @@ from splitbrain.histories.maintenance import (
     MemberSize,
     MemberSizeResult,
 )
+from splitbrain.histories.member_state import ListedMember
 from splitbrain.histories.service import AnyRequest, AnyResult
 from splitbrain.node.api.methods import BY_KEY
 from splitbrain.node.api.proto.messages import message_class
@@ -55,6 +57,7 @@ GRANT = RoleGrantPermission("r", Permission("a", "c", "WRITE"), token="t")
          b'{"action":"DEACTIVATE","memberID":"7","alarm":"NOSPACE"}'),
         (Defragment(), "/v3/maintenance/defragment", b"{}"),
         (MemberSize(), "/v3/maintenance/status", b"{}"),
+        (MemberList(), "/v3/cluster/member/list", b'{"linearizable":true}'),
     ],
 )
 def test_a_request_is_written_without_its_token(
@@ -82,6 +85,10 @@ def test_a_request_is_written_without_its_token(
         (MemberSize(),
          b'{%b,"version":"3.5.1","dbSize":"90","leader":"5","dbSizeInUse":"60"}' % HEADER,
          MemberSizeResult(AT_9, 90, 60)),
+        (MemberList(),
+         b'{%b,"members":[{"ID":"5","name":"n1","peerURLs":["b","a"]},{"ID":"6","isLearner":true}]}'
+         % HEADER,
+         MemberListResult(AT_9, (ListedMember(5, ("a", "b")), ListedMember(6, (), True)))),
     ],
 )  # fmt: skip
 def test_an_answer_is_read(request_: AnyRequest, body: bytes, result: AnyResult) -> None:
@@ -92,6 +99,10 @@ def test_an_answer_over_grpc_is_read() -> None:
     status = message_class("etcdserverpb.StatusResponse")(dbSize=90, leader=5, dbSizeInUse=60)
     size = grpc_codec.decode(MemberSize(), status.SerializeToString())
     assert size == MemberSizeResult(Header(), 90, 60)
+    members = message_class("etcdserverpb.MemberListResponse")()
+    members.members.add(ID=5, name="n1", peerURLs=["a"], isLearner=True)
+    read = grpc_codec.decode(MemberList(), members.SerializeToString())
+    assert read == MemberListResult(Header(), (ListedMember(5, ("a",), is_learner=True),))
     alarms = message_class("etcdserverpb.AlarmResponse")()
     alarms.alarms.add(memberID=7, alarm=1)
     listed = grpc_codec.decode(AlarmList(), alarms.SerializeToString())
