@@ -405,7 +405,7 @@ class MembershipChange(msgspec.Struct, frozen=True, tag_field="fault", tag="memb
     replace: the new member is added as soon as the old one is removed. remove: the place stays
     empty until the end of the fault. With `learner`, the new member is added as a learner, and
     promoted when it has caught up. With `contended`, another change is requested at the same time
-    as each change.
+    as each change and, in some tries, a transfer of the leadership.
 
     A change that the cluster refuses is requested again. The changes run in the background. The end
     of the fault waits until each place has a voter that serves. The fault has no effect if an

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from random import Random
 
-from splitbrain.nemesis.capabilities import JointlyResizable, ListedMember, Resizable
+from splitbrain.nemesis.capabilities import JointlyResizable, ListedMember, Resizable, Transferable
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import JointChange, MemberName, MembershipChange
 from splitbrain.nemesis.injection.effect import Effect, known
@@ -20,6 +20,9 @@ from splitbrain.nemesis.injection.inject import Injected, inject, require, resol
 RETRY_S = 0.1
 STOPS_LIMIT_S = 4.0
 """How long a removed member is given to stop by itself, in half of the removals."""
+TRANSFER_EVERY = 3
+"""One of this many tries of a contended change also requests a transfer of the leadership. During a
+transfer, the leader drops the change."""
 RESTORE_LIMIT_S = 20.0
 """How long the end of a run waits until each place has a voter again."""
 
@@ -153,14 +156,22 @@ class Places:
         fault: MembershipChange,
         request: Awaitable[None],
     ) -> None:
-        """Await `request` and, if the fault is contended, a further change at the same time."""
+        """Await `request` and, if the fault is contended, other requests at the same time.
+
+        These are a further change and, in some tries, a transfer of the leadership. A leader that
+        is elected before it has applied the first change must not accept another one.
+        """
         others = [one for one in listed if one != place]
         if not fault.contended or not others:
             await request
             return
         other = others[self._turn % len(others)]
         update = self._system.update_member(at, other, listed[other])
-        answers = await asyncio.gather(request, update, return_exceptions=True)
+        requests = [request, update]
+        transfers = self._turn % TRANSFER_EVERY == 0 and not self._ending
+        if transfers and isinstance(self._system, Transferable):
+            requests.append(self._system.transfer_leadership(other))
+        answers = await asyncio.gather(*requests, return_exceptions=True)
         if isinstance(answers[0], BaseException):
             raise answers[0]
 

@@ -48,7 +48,7 @@ def accept_higher_term(raft: RaftState, message: Message) -> bool:
 def answer_lower_term(raft: RaftState, message: Message) -> None:
     """Answer a message of a lower term if a member could otherwise wait forever.
 
-    There are three such cases:
+    There are four such cases:
 
     - This member returns from a partition with a higher term than the leader. It ignores the
       leader's messages, and the leader ignores its vote requests while the leader has a lease. A
@@ -58,11 +58,15 @@ def answer_lower_term(raft: RaftState, message: Message) -> None:
     - This member has lost entries that it had acknowledged to the leader, so the leader does not
       send them again. A response with the higher term makes the leader step down. The next leader
       finds out which entries this member lacks.
+    - This member cannot campaign, so its higher term would never reach the leader otherwise. For
+      example, a new member whose configuration does not contain it yet has received the vote
+      request of a removed member. A response with the higher term makes the leader step down.
 
     All other messages of a lower term are dropped.
     """
     guarded = raft.config.check_quorum or raft.config.pre_vote
-    if (guarded or raft.recovering) and message.type in (MessageType.APP, MessageType.HEARTBEAT):
+    waits = guarded or not is_promotable(raft)
+    if waits and message.type in (MessageType.APP, MessageType.HEARTBEAT):
         raft.send_after_sync(Message(MessageType.APP_RESP, message.from_, raft.id, raft.term))
     elif message.type is MessageType.PRE_VOTE:
         _answer_vote(raft, message, raft.term, granted=False)

@@ -80,6 +80,7 @@ async def _turn(
     old = (await status(session, others[0])).leader
     await _put(session, others[0])
     process = system.pid(leader)
+    assert process is not None, "the leader does not run"
     began = time.perf_counter()
     os.kill(process, number)
     elected, acknowledged = await asyncio.gather(

@@ -280,3 +280,17 @@ def test_no_sequence_of_messages_makes_a_member_fail(inputs: list[object]) -> No
             raft.propose(b"p")
         assert raft.log.applied <= raft.log.committed <= raft.log.last_index
     raft.advance(raft.ready())
+
+
+@pytest.mark.parametrize(("member", "answers"), [(2, 0), (4, 1)])
+def test_a_member_that_cannot_campaign_answers_a_leader_of_a_lower_term(
+    member: int, answers: int
+) -> None:
+    """Otherwise the leader could never reach it: without check-quorum, nothing else is answered."""
+    config = replace(CONFIG, id=member, check_quorum=False, pre_vote=False)
+    raft = Raft(config, Random(1), hard_state=HardState(7))
+    raft.step(Message(MessageType.HEARTBEAT, member, 1, 4))
+    sent = raft.ready().messages_after_sync if raft.has_ready() else ()
+    assert [(one.type, one.to, one.term) for one in sent] == (
+        [(MessageType.APP_RESP, 1, 7)] * answers
+    )
