@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -96,12 +96,22 @@ def etcd_binary() -> str | None:
 def start_server(
     name: str, command: list[str], data: Path, log: Path, *, peer_port: int = 0
 ) -> Server:
-    client, peer = free_port(), peer_port or free_port()
-    url, peer_url = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
+    peer_urls = {"solo": f"http://127.0.0.1:{peer_port or free_port()}"}
+    server = spawn_server(name, command, data, log, "solo", peer_urls)
+    wait_until_healthy(server)
+    return server
+
+
+def spawn_server(
+    name: str, command: list[str], data: Path, log: Path, member: str, peer_urls: Mapping[str, str]
+) -> Server:
+    """Start one member of the cluster `peer_urls`, which names each member and its peer URL."""
+    client, peer_url = free_port(), peer_urls[member]
+    url = f"http://127.0.0.1:{client}"
     flags = {
-        "--name": "solo",
+        "--name": member,
         "--data-dir": str(data),
-        "--initial-cluster": f"solo={peer_url}",
+        "--initial-cluster": ",".join(f"{one}={url}" for one, url in peer_urls.items()),
         "--initial-advertise-peer-urls": peer_url,
         "--listen-peer-urls": peer_url,
         "--listen-client-urls": url,
@@ -114,17 +124,21 @@ def start_server(
             stdout=out,
             stderr=subprocess.STDOUT,
         )
-    server = Server(name, client, process, log)
+    return Server(name, client, process, log)
+
+
+def wait_until_healthy(server: Server) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         with contextlib.suppress(AssertionError):
             if server.call("GET", "/health", b"").status == 200:
-                return server
-        if process.poll() is not None:
+                return
+        if server.process.poll() is not None:
             break
         time.sleep(0.05)
     server.stop()
-    raise AssertionError(f"{name} did not start; its log: {log.read_text(errors='replace')}")
+    tail = server.log.read_text(errors="replace")
+    raise AssertionError(f"{server.name} did not start; its log: {tail}")
 
 
 OURS_COMMAND = [sys.executable, "-m", "splitbrain.node"]

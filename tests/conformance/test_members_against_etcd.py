@@ -13,16 +13,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+from google.protobuf import json_format
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from splitbrain.node.api.methods import BY_KEY
+from splitbrain.node.api.proto.messages import message_class, method_descriptor
 from tests.conformance.server_pair import (
     OURS_COMMAND,
     Server,
     etcd_binary,
     free_port,
+    spawn_server,
     start_server,
+    wait_until_healthy,
 )
 
 pytestmark = [
@@ -32,6 +38,9 @@ pytestmark = [
 ]
 
 UNKNOWN = 7
+GRPC_TIMEOUT_S = 10.0
+CONNECTED_S = 6.0
+"""etcd refuses changes until its members have been connected for 5 s."""
 BETWEEN_CHANGES_S = 0.15
 """etcd drops a change, and does not answer, if it comes just after another one was refused."""
 URLS = ("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
@@ -49,6 +58,9 @@ class Known:
     server: Server
     ids: dict[str, int] = field(default_factory=dict)
     """The word for a member → its id. The word of the first member is `self`."""
+    started: frozenset[str] = frozenset({"self"})
+    """The words for the members that run. Their URLs differ between the two clusters."""
+    over_grpc: bool = False
 
     def call(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         """The status and the answer, with words in place of ids and of the own URLs."""
@@ -58,12 +70,17 @@ class Known:
         }
         if path.endswith(("/add", "/remove", "/update", "/promote")):
             time.sleep(BETWEEN_CHANGES_S)
-        answer = self.server.call("POST", f"/v3/{path}", json.dumps(sent).encode())
-        found = json.loads(answer.body)
+        status, found = self._ask(path, sent)
         for member in found.get("members", []):
             if int(member["ID"]) not in self.ids.values():
                 self.ids[f"member {len(self.ids)}"] = int(member["ID"])
-        return answer.status, self._shown(found)
+        return status, self._shown(found)
+
+    def _ask(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if self.over_grpc:
+            return asked_over_grpc(self.server.port, path, body)
+        answer = self.server.call("POST", f"/v3/{path}", json.dumps(body).encode())
+        return answer.status, json.loads(answer.body)
 
     def _shown(self, found: Any) -> Any:
         words = {str(one): word for word, one in self.ids.items()}
@@ -72,7 +89,7 @@ class Known:
             return sorted(shown, key=json.dumps) if shown and isinstance(shown[0], dict) else shown
         if not isinstance(found, dict):
             return SAME_ERRORS.get(found, found) if isinstance(found, str) else found
-        own = found.get("ID") == str(self.ids.get("self"))
+        own = words.get(str(found.get("ID"))) in self.started
         return {
             name: words.get(value, value) if name == "ID" else self._shown(value)
             for name, value in found.items()
@@ -80,12 +97,31 @@ class Known:
         }
 
 
+def asked_over_grpc(port: int, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+    """The status and the answer, in the form of the JSON gateway."""
+    method = BY_KEY[f"/v3/{path}"]
+    described = method_descriptor(method.service, method.name)
+    request, answer = (
+        message_class(one.full_name) for one in (described.input_type, described.output_type)
+    )
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.unary_unary(
+            method.path, request_serializer=request.SerializeToString,
+            response_deserializer=answer.FromString,
+        )
+        try:
+            found = call(json_format.ParseDict(body, request()), timeout=GRPC_TIMEOUT_S)
+        except grpc.RpcError as refused:
+            return refused.code().value[0], {"error": refused.details()}
+    return 0, json_format.MessageToDict(found)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("members")
 
 
-def start(folder: Path) -> Iterator[tuple[Known, Known]]:
+def start(folder: Path, *, over_grpc: bool = False) -> Iterator[tuple[Known, Known]]:
     """A new member of this project, and a new etcd."""
     binary = etcd_binary()
     assert binary is not None
@@ -98,7 +134,7 @@ def start(folder: Path) -> Iterator[tuple[Known, Known]]:
             servers.append(start_server(
                 name, command, place / "data", place / "log", peer_port=free_port()
             ))
-        pair = [Known(server) for server in servers]
+        pair = [Known(server, over_grpc=over_grpc) for server in servers]
         for known in pair:
             known.call("cluster/member/list", {})
             known.ids = {"self": known.ids["member 0"]}
@@ -155,9 +191,81 @@ EACH_REFUSAL: list[Call] = [
 ]
 
 
-def test_each_refusal_of_the_cluster_service_is_that_of_etcd(folder: Path) -> None:
-    for pair in start(folder):
+@pytest.mark.parametrize("over_grpc", [False, True])
+def test_each_refusal_of_the_cluster_service_is_that_of_etcd(
+    folder: Path, over_grpc: bool
+) -> None:
+    for pair in start(folder, over_grpc=over_grpc):
         check(pair, EACH_REFUSAL)
+
+
+NAMES = ("m0", "m1", "m2")
+MOVE = "maintenance/transfer-leadership"
+OF_THREE: list[tuple[int, Call]] = [
+    *[(at, LIST) for at in range(3)],
+    (1, (MOVE, {"targetID": "m0"})),
+    (0, (MOVE, {"targetID": "nobody"})),
+    (0, (MOVE, {"targetID": "m1"})),
+    (0, (MOVE, {"targetID": "m2"})),
+    (1, (MOVE, {"targetID": "m0"})),
+    (1, add(URLS[0], learner=True)),
+    (2, LIST),
+    (2, add(URLS[0], learner=True)),
+    (0, (MOVE, {"targetID": "member 3"})),
+    *[(at, of("promote", "member 3")) for at in range(3)],
+    (2, of("promote", "m1")),
+    (2, of("promote", "nobody")),
+    (1, of("update", "nobody", peerURLs=[URLS[1]])),
+    (1, of("remove", "nobody")),
+    (2, of("remove", "member 3")),
+    (0, of("remove", "member 3")),
+    (0, of("promote", "member 3")),
+    (1, of("remove", "m2")),
+    (0, LIST),
+    (1, of("remove", "m2")),
+    (0, add(URLS[1])),
+]
+
+
+class Three:
+    """A cluster of three members."""
+
+    def __init__(self, name: str, command: list[str], folder: Path) -> None:
+        urls = {one: f"http://127.0.0.1:{free_port()}" for one in NAMES}
+        self.servers: list[Server] = []
+        for one in NAMES:
+            place = folder / name / one
+            place.mkdir(parents=True)
+            server = spawn_server(name, command, place / "data", place / "log", one, urls)
+            self.servers.append(server)
+
+    def begin(self) -> list[Known]:
+        """Wait until all members serve, and make the first one the leader."""
+        for server in self.servers:
+            wait_until_healthy(server)
+        time.sleep(CONNECTED_S)
+        listed = self.servers[0].post("/v3/cluster/member/list", {})["members"]
+        assert isinstance(listed, list)
+        ids = {one["name"]: int(one["ID"]) for one in listed}
+        for server in self.servers:
+            server.call("POST", f"/v3/{MOVE}", json.dumps({"targetID": str(ids["m0"])}).encode())
+        return [Known(server, ids, started=frozenset(NAMES)) for server in self.servers]
+
+
+def test_three_members_answer_as_three_of_etcd(tmp_path: Path) -> None:
+    binary = etcd_binary()
+    assert binary is not None
+    clusters: list[Three] = []
+    try:
+        for name, command in (("ours", OURS_COMMAND), ("etcd", [binary])):
+            clusters.append(Three(name, command, tmp_path))
+        ours, theirs = (one.begin() for one in clusters)
+        for at, (path, body) in OF_THREE:
+            assert ours[at].call(path, body) == theirs[at].call(path, body), (at, path, body)
+    finally:
+        for one in clusters:
+            for server in one.servers:
+                server.stop()
 
 
 members = st.sampled_from(["self", "member 1", "member 2", "member 3", "nobody"])
