@@ -66,7 +66,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(package_name="splitbrain", prog_name="splitbrain")
 def splitbrain() -> None:
-    """Test replicated stores that serve etcd's v3 API under faults, as Jepsen does.
+    """Test replicated stores under faults, as Jepsen does.
 
     A run starts a cluster, sends operations from concurrent clients, injects faults, records
     a history, and checks the history for violations of consistency. The operations, the
