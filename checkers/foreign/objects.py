@@ -196,6 +196,8 @@ def check_queues(
     """
     if not any(_takes(op) for op in logged):
         return _no_evidence("queue", "no dequeue and no drain was answered")
+    if not (_elements(initial) or _contains_elements("enqueue", logged)):
+        return _no_evidence("queue", "no enqueue succeeded, and every queue was found empty")
     logged = [*_first_operations("enqueue", logged, _elements(initial)), *logged]
     by_key: dict[object, list[ForeignOperation]] = {}
     for op in logged:
@@ -225,6 +227,17 @@ def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     for one in counts:
         total.update(one)
     return dict(total)
+
+
+def _contains_elements(adding: str, logged: Logged) -> bool:
+    """Whether a call of `adding` succeeded, or another operation returned an element.
+
+    Without, a store that is down for the whole load and empty at the end would be valid.
+    """
+    return any(
+        op.outcome == "ok" and (op.f == adding or op.answer not in (None, []))
+        for op in logged
+    )
 
 
 def _takes(op: ForeignOperation) -> bool:
@@ -269,6 +282,8 @@ def check_sets(
     """
     if not any(op.f == "read" and op.outcome == "ok" for op in logged):
         return _no_evidence("set_full", "no read of a set was answered")
+    if not (_elements(initial) or _contains_elements("add", logged)):
+        return _no_evidence("set_full", "no add succeeded, and every set was read as empty")
     logged = [*_first_operations("add", logged, _elements(initial)), *logged]
     by_key: dict[Any, list[ForeignOperation]] = {}
     for op in logged:

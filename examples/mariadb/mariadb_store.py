@@ -31,6 +31,7 @@ class MariaDB(LocalProcesses):
 
     name = "mariadb"
     user = "mysql"
+    start_timeout_s = 180.0
     ready = "SELECT 1"
     version_command = ("mariadbd", "--version")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 
 import click
 
@@ -15,15 +16,23 @@ Row = tuple[str, str]
 
 
 def _workloads() -> Iterable[Row]:
-    from splitbrain.harness.workloads.catalogue import workloads
+    from splitbrain.harness.workloads.catalogue import BUILT_IN, workloads
 
-    return workloads().items()
+    return _with_options(workloads(), BUILT_IN)
 
 
 def _store_workloads() -> Iterable[Row]:
-    from splitbrain.harness.workloads.any_store.catalogue import store_workloads
+    from splitbrain.harness.workloads.any_store.catalogue import BUILT_IN, store_workloads
 
-    return store_workloads().items()
+    return _with_options(store_workloads(), BUILT_IN)
+
+
+def _with_options(workloads: Mapping[str, str], kinds: Mapping[str, type]) -> Iterable[Row]:
+    """The rows of `workloads`, with the options of those in `kinds` and their defaults."""
+    for name, description in workloads.items():
+        parameters = inspect.signature(kinds[name]).parameters if name in kinds else {}
+        options = [f"-o {one.name}={one.default}" for one in parameters.values()]
+        yield name, f"{description} ({', '.join(options)})" if options else description
 
 
 def _store_checkers() -> Iterable[Row]:

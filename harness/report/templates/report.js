@@ -187,12 +187,19 @@
     if (low === undefined || high === undefined) return;
     zoom(low, high, from);
   };
-  const zoom = (low, high, except) => {
-    range = [low, high];
-    following = true;
-    const others = timed.filter((element) => element !== except && drawn.has(element));
-    Promise.all(others.map((element) => drawn.get(element).then(() => Plotly.relayout(element, { "xaxis.range": [low, high] }))))
-      .finally(() => { following = false; });
+  // Each figure is drawn in a task of its own, so that the page answers in between. A newer zoom
+  // replaces the figures that an older one has not drawn yet.
+  const nextTask = () => new Promise((resolve) => { setTimeout(resolve); });
+  const zoom = async (low, high, except) => {
+    const own = [low, high];
+    range = own;
+    for (const element of timed.filter((one) => one !== except && drawn.has(one))) {
+      await nextTask();
+      await drawn.get(element);
+      if (range !== own) return;
+      following = true;
+      try { await Plotly.relayout(element, { "xaxis.range": own.slice() }); } finally { following = false; }
+    }
   };
   for (const button of document.querySelectorAll("button[data-zoom]")) {
     button.addEventListener("click", () => {

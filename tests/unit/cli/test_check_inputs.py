@@ -93,6 +93,12 @@ def edn(events: list[dict[str, Any]]) -> str:
 REGISTER = [*ok("write", 1), *ok("read", None, 1)]
 EDN = edn(REGISTER)
 TEXTS: list[tuple[str, str, int, str]] = [
+    ("a queue without elements", lines({"type": "invoke", "f": "enqueue", "value": 1},
+                                       {"type": "fail", "f": "enqueue", "value": 1},
+                                       *ok("dequeue", None)), UNKNOWN, "no enqueue succeeded"),
+    ("a set without elements", lines({"type": "invoke", "f": "add", "value": 1},
+                                     {"type": "fail", "f": "add", "value": 1},
+                                     *ok("read", None, [])), UNKNOWN, "no add succeeded"),
     ("discard before", "#_ {:a [1 2]} #_#_ 3 4\n" + EDN, VALID, "jepsen-edn"),
     ("discard before a vector", "#_ 1 [" + EDN + "]", VALID, "jepsen-edn"),
     ("comments, mark and a list", "\ufeff; one\n\n ; two\n(" + EDN + ")", VALID, "jepsen-edn"),

@@ -42,6 +42,16 @@ def test_the_command_run_takes_each_printed_name(
         TAKERS[section](name)
 
 
+def test_the_options_of_a_workload_are_printed_as_the_user_types_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert printed("store-workloads", capsys)[2][1].endswith("(-o reads_percent=5)")
+    for name, description in printed("workloads", capsys):
+        options = dict(re.findall(r"-o (\w+)=(\d+)", description))
+        assert options, name
+        make_workload(name, {option: int(default) for option, default in options.items()})
+
+
 def test_the_command_check_takes_each_printed_checker(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
