@@ -151,6 +151,11 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     " default. Negative: no quota.",
 )
 @click.option(
+    "--experimental-initial-corrupt-check",
+    is_flag=True,
+    help="Compare the data with that of the peers at the start, and do not start if it differs.",
+)
+@click.option(
     "--experimental-corrupt-check-time",
     default="0s",
     show_default=True,
@@ -335,6 +340,7 @@ def member_config(values: dict[str, object]) -> Config:
             request_bytes_max=number("max_request_bytes"),
             txn_operations_max=number("max_txn_ops"),
             backend_quota_bytes=number("quota_backend_bytes") or DEFAULT_QUOTA_BYTES,
+            initial_corruption_check=bool(values["experimental_initial_corrupt_check"]),
             corruption_check_interval_ms=duration_ms("experimental_corrupt_check_time"),
             password_cost_log2=number("password_cost"),
             auth_token=parse_auth_token(text("auth_token"), _content),

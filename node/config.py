@@ -104,6 +104,8 @@ class Config:
     """The interval at which the leader records the remaining time of longer leases."""
     corruption_check_interval_ms: int = 0
     """The time between two comparisons of the members' data. 0: they are not compared."""
+    initial_corruption_check: bool = False
+    """Whether the member compares its data with that of its peers before it serves."""
     password_cost_log2: int = 14
     """The base-2 logarithm of the cost of hashing a password with scrypt."""
     auth_token: JwtSettings | None = None

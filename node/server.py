@@ -36,7 +36,7 @@ from splitbrain.node.failpoint import FailpointError, Failpoints, parse_all
 from splitbrain.node.force_new_cluster import force_new_cluster
 from splitbrain.node.joining import joined_config
 from splitbrain.node.maintenance.auto_compaction import AutoCompaction, policy_of
-from splitbrain.node.member_storage import MemberStorage
+from splitbrain.node.member_storage import DataRefused, MemberStorage
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.auth import TokenAssignRequest
 from splitbrain.node.messages.caller import CALLER
@@ -134,6 +134,8 @@ class Server:
         parts.driver.transport.start()
         if self._state.membership.is_removed:
             self.removed()
+        if config.initial_corruption_check:
+            await self._compare_with_peers()
         world.spawn(parts.driver.run(), "raft")
         world.spawn(parts.applier.run(), "apply")
         world.spawn(parts.flusher.run(), "backend")
@@ -147,6 +149,17 @@ class Server:
             world.spawn(self._serve_once_recovered(), "serve")
         else:
             await self._serve_clients()
+
+    async def _compare_with_peers(self) -> None:
+        """Raise DataRefused if the data differs from that of a peer."""
+        differing = await self.parts.corruption.check_at_start()
+        if differing:
+            peers = ", ".join(f"{peer:x}" for peer in differing)
+            raise DataRefused(
+                f"the data of this member at revision {self.store.revision} differs from that of"
+                f" {peers}; remove the member whose data is wrong, and add it again with an empty"
+                " data directory"
+            )
 
     def _start_maintenance(self) -> None:
         world = self._world

@@ -1,8 +1,10 @@
-"""Compares the leader's data with that of its peers, and raises the alarm CORRUPT for a difference.
+"""Compares a member's data with that of its peers.
 
-The leader hashes its changes up to a revision, and asks each peer for the hash at that revision.
-Two hashes are compared only if both members have compacted to the same revision. A peer that does
-not answer, or has not applied the revision yet, is asked again at the next check.
+Periodically, the leader hashes its changes up to a revision, and asks each peer for the hash at
+that revision. For a difference it raises the alarm CORRUPT. A peer that does not answer, or has not
+applied the revision yet, is asked again at the next check. At its start, a member can compare
+itself with its peers in the same way, before it takes part in Raft and serves clients. Two hashes
+are compared only if both members have compacted to the same revision.
 
 Source: etcd's `server/etcdserver/corrupt.go`.
 """
@@ -24,6 +26,10 @@ from splitbrain.node.raft.errors import ProposalDropped
 from splitbrain.node.world import World
 
 ANSWER_TIMEOUT_S = 5.0
+START_TRIES, TRIES = 50, 10
+"""How often a peer is asked that is not connected, at the start and later. A link is connected when
+it is first used."""
+RETRY_S = 0.1
 
 
 class HashQuestion(msgspec.Struct, frozen=True, array_like=True):
@@ -75,17 +81,45 @@ class CorruptionCheck:
             except (RpcError, ProposalDropped, CompactedRevision) as problem:
                 self._world.log("warn", "cannot check for corruption", why=str(problem))
 
+    async def check_at_start(self) -> list[int]:
+        """Return the peers whose data differs from this member's.
+
+        A peer that cannot be reached, or has other revisions, is not compared.
+        """
+        own = self._store.hash_kv(self._store.revision)
+        differing = []
+        for peer in self._peers():
+            found = await self._hash_of(peer, own, START_TRIES)
+            if found is None or found.compact_revision != own.compact_revision:
+                self._world.log(
+                    "warn", "cannot compare the data with that of a peer", peer=f"{peer:x}",
+                    revision=own.hash_revision,
+                )
+            elif differs(own, found):
+                differing.append(peer)
+        return differing
+
+    async def _hash_of(self, peer: int, own: HashResult, tries: int) -> HashResult | None:
+        """Return a peer's hash of the changes that `own` covers. None if it does not answer."""
+        question = msgspec.msgpack.encode(HashQuestion("hash_kv", own.hash_revision))
+        for number in range(tries):
+            if number:
+                await self._world.clock.sleep(RETRY_S)
+            try:
+                answer = await self._ask(peer, question, ANSWER_TIMEOUT_S)
+                return msgspec.msgpack.decode(answer, type=HashResult)
+            except (ConnectionError, msgspec.MsgspecError):
+                continue
+        return None
+
     async def _check(self) -> None:
         await self._read_barrier()
         own = self._store.hash_kv(self._store.revision)
-        question = msgspec.msgpack.encode(HashQuestion("hash_kv", own.hash_revision))
         for peer in self._peers():
-            try:
-                answer = await self._ask(peer, question, ANSWER_TIMEOUT_S)
-                found = msgspec.msgpack.decode(answer, type=HashResult)
-            except (ConnectionError, msgspec.MsgspecError):
+            found = await self._hash_of(peer, own, TRIES)
+            if found is None or self._alarms.is_raised(AlarmType.CORRUPT, peer):
                 continue
-            if differs(own, found) and not self._alarms.is_raised(AlarmType.CORRUPT, peer):
+            if differs(own, found):
                 self._world.log(
                     "error", "the data of a peer differs", peer=f"{peer:x}",
                     revision=own.hash_revision, hash=own.hash, peer_hash=found.hash,
