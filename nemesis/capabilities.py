@@ -316,7 +316,7 @@ class Upgradable(Protocol):
     """A system whose members can be started with another program."""
 
     def use_other_program(self, member: MemberName, *, other: bool) -> None:
-        """Let the next start of the member be with the other program, or the former one.
+        """Choose the program of the member's next start: the other one, or the former one.
 
         Raises FaultError if there is no other program.
         """
@@ -345,7 +345,7 @@ class Limitable(Protocol):
     """A cluster whose members have quotas and alarms. The requests raise FaultError."""
 
     async def raise_alarm(self, member: MemberName) -> None:
-        """Let the member raise the alarm NOSPACE."""
+        """Raise the alarm NOSPACE at the member, by a request."""
         ...
 
     async def clear_alarms(self, at: MemberName) -> None:
@@ -353,11 +353,11 @@ class Limitable(Protocol):
         ...
 
     async def use_up_quota(self, member: MemberName) -> None:
-        """Let the next starts of the member be with a quota of its backend's present size."""
+        """Start the member from now on with a quota of its backend's present size."""
         ...
 
     def restore_quota(self, member: MemberName) -> None:
-        """Let the next starts of the member be with its former quota."""
+        """Start the member from now on with its former quota."""
         ...
 
     async def serves(self, member: MemberName) -> bool:

@@ -16,9 +16,10 @@ TTL_MS = 300_000
 
 @dataclass(frozen=True, slots=True)
 class JwtSettings:
-    """The keys are contents of files: PEM, or for the methods HS256 to HS512 the shared secret.
+    """How the member signs and verifies JSON Web Tokens.
 
-    A member without `private_key` verifies tokens and signs none.
+    The keys are the contents of PEM files or, for the methods HS256 to HS512, the shared secret. A
+    member without `private_key` verifies tokens and signs none.
     """
 
     method: str

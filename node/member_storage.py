@@ -101,7 +101,10 @@ class Recovered:
 
 
 class MemberStorage:
-    """The storage of a running member, created by `open`. Calls that use the log do not overlap."""
+    """The storage of a running member, created by `open`.
+
+    The caller makes only one call at a time that uses the log.
+    """
 
     def __init__(
         self,

@@ -109,7 +109,7 @@ def _root_exists(state: AuthState) -> Iterator[Condition]:
 
 
 def check_conditions(state: AuthState, op: ServiceOperation, found: Findings) -> None:
-    """A request succeeds if and only if its conditions are met."""
+    """Check that a request succeeds if and only if its conditions are met."""
     if op.ret is None:
         return
     for one in conditions(state, op):

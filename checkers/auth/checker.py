@@ -85,7 +85,7 @@ def check_auth(evidence: Evidence) -> Verdict:
 
 
 def _check_members(services: Sequence[ServiceOperation], found: Findings) -> None:
-    """All members give the same answers to the queries at the end of the run.
+    """Check that all members give the same answers to the queries at the end of the run.
 
     A change with an unknown outcome may take effect between two of these answers. Then only the
     other rules judge them.

@@ -91,7 +91,10 @@ def _latest(op: ServiceOperation) -> int:
 
 
 def check_alarm(space: Space, op: Operation, found: Findings) -> None:
-    """While the alarm is raised, requests that need space are refused, and no others for space."""
+    """Check that no put is acknowledged while the alarm is raised.
+
+    Also report a request that needs no space, but was refused for lack of space.
+    """
     needs_space = any(True for _ in puts(op.request))
     if op.outcome == "ok" and needs_space and op.ret is not None:
         alarm = space.alarm_during(op.call, op.ret)
@@ -111,7 +114,7 @@ def check_alarm(space: Space, op: Operation, found: Findings) -> None:
 
 
 def check_lists(space: Space, found: Findings) -> None:
-    """An alarm remains until it is cleared."""
+    """Check that an alarm which was listed is listed again until it is cleared."""
     for op in space.history.services:
         if not isinstance(op.result, AlarmListResult) or op.ret is None:
             continue
@@ -128,7 +131,7 @@ def check_lists(space: Space, found: Findings) -> None:
 
 
 def check_room(limits: Limits, space: Space, found: Findings) -> None:
-    """No request is refused for lack of space before the changes can have filled the quota."""
+    """Check that no request is refused for lack of space before the quota can be full."""
     if not limits.quota_bytes:
         return
     calls = [op.call for op in space.writers]
@@ -151,7 +154,7 @@ def _most_bytes(op: Operation) -> int:
 
 
 def check_quota(limits: Limits, space: Space, found: Findings) -> None:
-    """No put is acknowledged long after the backend became larger than the quota.
+    """Check that no put is acknowledged long after the backend has exceeded the quota.
 
     Only the changes that are certainly in the backend count. With automatic compaction it is
     unknown which changes these are, so nothing is judged.
@@ -184,7 +187,7 @@ def check_quota(limits: Limits, space: Space, found: Findings) -> None:
 
 
 def check_full_members(limits: Limits, space: Space, found: Findings) -> None:
-    """A member whose backend is as large as the quota acknowledges no put.
+    """Check that a member whose backend has reached the quota acknowledges no put.
 
     The backend becomes smaller only by a defragmentation, or by a fault.
     """
@@ -236,7 +239,10 @@ def _disturbed(history: History, begin: int, end: int) -> bool:
 
 
 def check_defragmentation(space: Space, found: Findings) -> None:
-    """After a compaction and a defragmentation, a backend is not much larger than its changes."""
+    """Check that a backend is not much larger than its changes after a defragmentation.
+
+    This is judged only if all keys were deleted and compacted before.
+    """
     for op in space.history.services:
         if not isinstance(op.result, MemberSizeResult) or op.ret is None:
             continue

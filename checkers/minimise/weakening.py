@@ -64,11 +64,10 @@ class Weakening(Generic[T]):
     def shortest_prefix(
         self, fails: Callable[[list[T]], bool], deadline: float
     ) -> list[T]:
-        """Return the shortest prefix of `by_end` for which the history that keeps it still fails.
+        """Return the shortest prefix of `by_end` that fails if all other items are weakened.
 
-        All other items are weakened. `fails` returns whether a history is invalid, and must be true
-        if all items are kept. At `deadline` (a time of `time.monotonic`) the method returns the
-        best result so far.
+        `fails` returns whether a history is invalid, and must be true if all items are kept. At
+        `deadline` (a time of `time.monotonic`) the method returns the best result so far.
         """
         def still_fails(count: int) -> bool:
             return count == len(self.by_end) or (
@@ -80,10 +79,10 @@ class Weakening(Generic[T]):
     def needed(
         self, prefix: Sequence[T], fails: Callable[[list[T]], bool], deadline: float
     ) -> list[T]:
-        """Return a small part of `prefix` for which the history that keeps it still fails.
+        """Return a small part of `prefix` that fails if all other items are weakened.
 
-        The items are in the order of their calls. `fails` must be true if `prefix` is kept. At
-        `deadline` the method returns the best result so far.
+        The items are in the order of their calls. `fails` must be true if all of `prefix` is kept.
+        At `deadline` the method returns the best result so far.
         """
         def still_fails(kept: Sequence[T]) -> bool:
             return time.monotonic() < deadline and fails(self.keeping(kept))

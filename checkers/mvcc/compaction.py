@@ -131,10 +131,9 @@ class Compactions:
     # --- rule 2
 
     def certain_before(self, revision: int) -> int:
-        """Return the revision to which the store is certainly compacted at `revision`.
+        """Return the revision to which the store was certainly compacted before `revision`.
 
-        That is: when the store makes `revision`, reads of lower revisions than the result are
-        refused.
+        That is, when it made `revision`. The result is 0 if no compaction is certain.
         """
         place = bisect_left(self._revisions, revision)
         return _target(self._reached[place - 1]) if place else 0

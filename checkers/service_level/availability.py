@@ -169,10 +169,10 @@ def _check_end(
 
 
 def _recovery(evidence: Evidence, stalls: Stalls, counts: dict[str, Any]) -> Verdict:
-    """The cluster answers within the bound after the last fault was healed.
+    """Check that the cluster answers within the bound after the last fault was healed.
 
-    Unknown if the first answer came after the bound, but no client kept asking for an answer
-    between the end of the bound and the first answer (`_kept_asking`).
+    The verdict is unknown if the first answer came after the bound, but no client kept asking for
+    an answer between the end of the bound and the first answer (`_kept_asking`).
     """
     history = evidence.history
     healed = max(window.end or 0 for window in history.faults)

@@ -61,7 +61,7 @@ def _check_connection(together: Sequence[WatchStream], report: Report) -> None:
 def _open_before(
     created: Created, earlier: Sequence[tuple[Created, WatchStream]]
 ) -> Iterator[tuple[Created, WatchStream]]:
-    """The watches with the id of `created` that had not ended when it was created."""
+    """Yield the watches with the id of `created` that had not ended when it was created."""
     for before, stream in earlier:
         ends = [one.time for one in stream.answers if isinstance(one, Cancelled)]
         if before.watch_id == created.watch_id and not (ends and ends[0] <= created.time):

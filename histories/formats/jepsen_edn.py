@@ -225,7 +225,10 @@ def _node(value: Any) -> str | None:
 def edn_line(
     index: int, kind: str, f: str, value: Any, process: int | None, time: int, error: str | None
 ) -> str:
-    """One event as Jepsen writes it, without a line end. `process` None is the nemesis."""
+    """Return one event as Jepsen writes it, without a line end.
+
+    If `process` is None, the event is one of the nemesis.
+    """
     row: dict[str, Any] = {
         ":index": index, ":time": time, ":type": f":{kind}",
         ":process": ":nemesis" if process is None else process, ":f": f":{f}", ":value": value,

@@ -41,7 +41,7 @@ class Policy(Protocol):
         ...
 
     def compacted(self) -> None:
-        """The compaction to the last target was successful."""
+        """Called when the store has been compacted to the last target."""
         ...
 
 

@@ -1,3 +1,5 @@
+"""The gRPC server of a member, called by grpcio's client."""
+
 from __future__ import annotations
 
 import asyncio

@@ -275,7 +275,7 @@ def test_an_answer_that_was_first_asked_for_late_is_not_late() -> None:
     assert run.judge().valid is None
 
 
-def test_a_silence_that_a_fault_may_explain_is_none() -> None:
+def test_a_silence_that_a_fault_may_explain_is_not_reported() -> None:
     run = Run()
     run.put(0.1, 0.2)
     run.fault(1.0, "begin")
@@ -301,7 +301,7 @@ def test_a_stall_of_the_harness_does_not_count_against_the_store() -> None:
     assert run.judge(stalls=[(1 * S, 2 * S), (9 * S, 20 * S)]).valid is False
 
 
-def test_a_client_without_patience_shows_nothing() -> None:
+def test_an_attempt_that_its_client_gives_up_soon_shows_nothing() -> None:
     run = Run()
     run.put(0.1, 0.2)
     for second in range(1, 9):
@@ -334,7 +334,7 @@ def test_every_fifth_request_may_not_take_seconds() -> None:
     assert "160 took longer than 2 s (the slowest 2.500 s)" in anomaly.because
 
 
-def test_a_few_failures_and_a_bad_second_are_no_poor_service() -> None:
+def test_a_few_failures_and_one_bad_second_are_not_poor_service() -> None:
     assert requests(20, "info").judge(10_000).valid is True
     run = Run()
     for number in range(800):

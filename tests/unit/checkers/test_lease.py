@@ -72,7 +72,7 @@ def judge(
     ))
 
 
-def test_a_lease_that_is_gone_before_its_time_died_early() -> None:
+def test_a_lease_that_is_gone_before_its_time_ended_early() -> None:
     def gone_at(second: int) -> list[str]:
         gone = (second, second, LeaseKeepAlive(7), LeaseKeepAliveResult(Header(1), 7, 0))
         return kinds(judge(grant(), gone))
@@ -168,7 +168,7 @@ def test_a_put_needs_a_lease_that_was_granted(members: tuple[MemberState, ...]) 
 @pytest.mark.parametrize("end", [
     REVOKED, left(6, -1, 0), (6, 7, LeaseKeepAlive(7), LeaseKeepAliveResult(at(1), 7, 0)),
 ])
-def test_a_put_on_a_lease_that_ended_is_wrong(end: Told) -> None:
+def test_a_put_with_a_lease_that_ended_is_wrong(end: Told) -> None:
     assert kinds(judge(grant(), end, put(8, 2, lease=7))) == ["put with an ended lease"]
     within = Txn((), (Put("a", "v", 7),), ())
     answer = TxnResult(at(2), True, (PutResult(),))
@@ -246,7 +246,7 @@ def test_the_time_starts_again_only_at_a_leader_change() -> None:
     assert kinds(judge(unknown, left(8, 10, 10, term=0))) == []
 
 
-def test_a_lease_that_answers_still_show_outlived_it() -> None:
+def test_a_lease_that_answers_still_show_after_its_time_ended_late() -> None:
     assert kinds(judge(grant(), left(10.5, -4, 5))) == []
     assert kinds(judge(grant(), left(12, -6, 5))) == ["ended late"]
     assert kinds(judge(grant(), left(12, -6, 5, term=3))) == []

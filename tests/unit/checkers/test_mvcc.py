@@ -73,7 +73,7 @@ def test_no_answer_shows_a_revision_before_its_write_was_invoked() -> None:
     assert kinds(judge(script, [A1, A2])) == {"revision order"}
 
 
-def test_an_uncertain_write_may_be_there_or_not() -> None:
+def test_an_uncertain_write_may_have_happened_or_not() -> None:
     script = ScriptedHistory()
     script.did(Put("a", "1"), PutResult(), 2)
     script.info(script.invoke(Put("a", "2")))
@@ -115,7 +115,7 @@ def test_a_change_without_a_writer_is_a_phantom() -> None:
     assert kinds(judge(ScriptedHistory(), [A1, Change(3, "delete", "a")])) == {"phantom write"}
 
 
-def test_an_acknowledged_write_that_is_gone_is_lost() -> None:
+def test_an_acknowledged_write_that_is_not_in_the_change_log_is_lost() -> None:
     script = ScriptedHistory()
     script.did(Put("a", "1"), PutResult(), 2)
     script.did(Put("a", "2"), PutResult(), 3)
@@ -147,7 +147,7 @@ def test_two_writes_at_one_revision_are_a_duplicate() -> None:
     assert "duplicate revision" in kinds(judge(script, [A1]))
 
 
-def test_of_two_that_claim_a_revision_the_one_that_did_not_make_it_is_lost() -> None:
+def test_of_two_writes_at_one_revision_the_one_that_did_not_make_it_is_lost() -> None:
     script = ScriptedHistory()
     script.did(Put("a", "1"), PutResult(), 2)
     first, second = script.invoke(Put("b", "x")), script.invoke(Delete("a"))

@@ -164,7 +164,7 @@ def test_limits_end_in_unknown() -> None:
     assert "memory" in info.why
 
 
-def test_a_slow_model_does_not_outrun_the_limit_of_time() -> None:
+def test_a_slow_model_does_not_exceed_the_time_limit() -> None:
     def step(state: frozenset[int], given: int, output: Any) -> tuple[bool, frozenset[int]]:
         time.sleep(0.002)
         return given >= 0, state | {given}
@@ -240,7 +240,7 @@ def test_states_of_any_size_are_within_the_limit_of_memory() -> None:
     assert "memory" in info.why
 
 
-def test_what_needs_no_search_has_no_limit() -> None:
+def test_a_partition_that_is_decided_without_a_search_has_no_limit() -> None:
     history: list[Operation[Any, Any]] = [
         Operation(n, Append("a", f"{n};"), 0, None, 100) for n in range(200)
     ]
@@ -291,7 +291,7 @@ def test_a_read_may_rule_out_states_of_a_nondeterministic_object() -> None:
 
 
 def test_a_model_may_be_made_with_its_types_named() -> None:
-    """`Generic` notes the types on what it makes, which a frozen class with slots cannot bear."""
+    """`Generic` sets an attribute on the new object, which a frozen class with slots refuses."""
     model = Model[int, int, int](init=lambda: 0, step=lambda state, put, _: (True, put))
     loose = NondeterministicModel[int, int, int](init=lambda: [0], step=lambda *_: [0, 1])
     assert check_operations(model, [Operation(0, 1, 0, 1, 2)]) is OK

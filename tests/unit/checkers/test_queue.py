@@ -91,7 +91,7 @@ def test_a_refused_dequeue_took_nothing() -> None:
     assert kinds(judge(script)) == ["lost"]
 
 
-def test_what_was_missing_and_comes_out_later_is_stale() -> None:
+def test_an_element_that_was_missing_and_comes_out_later_is_stale() -> None:
     script = ScriptedHistory()
     put(script, "q/1")
     script.did(ALL, shows(), 3)
@@ -99,7 +99,7 @@ def test_what_was_missing_and_comes_out_later_is_stale() -> None:
     assert kinds(judge(script)) == ["stale"]
 
 
-def test_what_was_taken_and_is_there_again_is_stale() -> None:
+def test_an_element_that_was_taken_and_is_shown_later_is_stale() -> None:
     script = ScriptedHistory()
     put(script, "q/1")
     take(script, "q/1")
@@ -127,7 +127,7 @@ def test_an_element_that_two_took_is_duplicated() -> None:
     assert kinds(judge(script)) == ["duplicated"]
 
 
-def test_what_was_put_in_twice_may_be_taken_twice() -> None:
+def test_an_element_that_was_put_in_twice_may_be_taken_twice() -> None:
     script = ScriptedHistory()
     put(script, "q/1")
     take(script, "q/1")
@@ -146,7 +146,7 @@ def test_an_element_that_was_never_put_in_is_unexpected() -> None:
     assert kinds(judge(script)) == ["unexpected", "unexpected"]
 
 
-def test_what_is_neither_taken_nor_read_is_undecided() -> None:
+def test_an_element_that_is_neither_taken_nor_read_is_undecided() -> None:
     script = ScriptedHistory()
     put(script, "q/1", "q/2")
     take(script, "q/1")
@@ -259,7 +259,7 @@ def test_a_log_of_a_queue_is_judged() -> None:
     assert kinds(check_log(logged(*more, unsure, found_nothing))) == ["lost"]
 
 
-def test_a_drain_without_an_answer_excuses_all_that_is_missing() -> None:
+def test_a_drain_without_an_answer_may_have_taken_every_missing_element() -> None:
     ops = [
         ForeignOperation(0, "enqueue", "", 1, "ok", 1, 0, 1, 1),
         ForeignOperation(0, "enqueue", "", 2, "ok", 2, 2, 3, 3),

@@ -60,7 +60,7 @@ def sent(*changes: Change, time: int = 5, revision: int = 4, fragment: bool = Fa
     return Events(time, 0, revision, changes, fragment=fragment)
 
 
-def test_all_events_in_order_are_what_a_watch_promises() -> None:
+def test_a_watch_that_receives_all_events_in_order_is_valid() -> None:
     end = Closed(9, 0, "end", settled=4)
     assert judged(sent(A2, B2), sent(A3), Progress(6, 0, 3), sent(B4), end).valid is True
     assert judged(
@@ -226,7 +226,7 @@ def test_the_watches_of_one_connection_are_streams_of_their_own(tmp_path: Path) 
     assert (second.strays, third.answers) == ([Stray(9, 1, 5, 4)], [Progress(9, 2, 4, whole=True)])
 
 
-def test_a_file_that_is_no_record_of_watches_is_refused_by_its_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_record_of_watches_is_refused_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "watch.jsonl"
     write_streams(path, [Opened(0, 0, 0, "n1", ALL)])
     path.write_bytes(path.read_bytes() + b'{"type":"what"}\n')
@@ -369,7 +369,7 @@ def test_a_connection_that_is_read_slowly_owes_a_notification_before_a_later_eve
     assert [kind for kind in kinds(verdict) if kind == "missing progress"] == expected
 
 
-def test_a_harness_that_recorded_nothing_at_all_cannot_tell() -> None:
+def test_progress_is_not_judged_while_the_harness_recorded_nothing() -> None:
     assert owed(EVENTS, end(9), system="etcd") == []
     opened: list[Line] = [
         Opened(0, 0, 0, "n2", PERIODIC), Created(1, 0, 4), EVENTS, end(9),
@@ -398,7 +398,7 @@ def test_a_harness_that_recorded_nothing_at_all_cannot_tell() -> None:
         ([sent(A2, fragment=True), sent(B2, revision=3)], True),
     ],
 )
-def test_a_fragment_has_a_rest(lines: list[Line], asked: bool) -> None:
+def test_a_fragment_is_followed_by_the_next_part(lines: list[Line], asked: bool) -> None:
     request = msgspec.structs.replace(ALL, fragment=asked)
     assert kinds(judged(*lines, request=request)) == ["wrong fragment"]
 

@@ -23,7 +23,7 @@ Trace = list[TraceEvent]
 
 
 def three_writes() -> tuple[History, Trace]:
-    """Asked of n2, n1 and n3, in turn; the trace of all members by time."""
+    """The trace of all members, by time, for three writes: one each at n2, n1 and n3."""
     script = ScriptedHistory()
     for number, node in enumerate(("n2", "n1", "n3")):
         script.did(Put("a", str(number)), PutResult(), 2 + number, node)
@@ -162,7 +162,7 @@ def test_replay_after_a_restart_applies_above_the_backend_only() -> None:
     assert judge(history, events + replayed).valid is True
 
 
-def test_a_snapshot_passes_over_indexes() -> None:
+def test_a_snapshot_skips_indexes() -> None:
     history, events = three_writes()
     jumped = [
         e for e in events
@@ -171,7 +171,7 @@ def test_a_snapshot_passes_over_indexes() -> None:
     assert judge(history, jumped).valid is True
 
 
-def test_an_overwritten_entry_counts_for_no_majority() -> None:
+def test_an_overwritten_entry_does_not_count_towards_a_majority() -> None:
     # n2 and n3 lose an entry of term 2 to one of term 3; n1, deposed, may not count them.
     lead = TraceEvent("n1", "lead", 1, term=2)
     start = [TraceEvent(name, "start", 0) for name in NAMES]
@@ -205,7 +205,7 @@ def test_an_entry_that_a_killed_member_synced_without_a_trace_is_accepted() -> N
     assert kinds(judge(History.of(()), events + late)) == {"committed before a majority synced"}
 
 
-def test_a_new_leader_may_commit_what_it_recovered() -> None:
+def test_a_new_leader_may_commit_entries_that_it_recovered() -> None:
     start = [TraceEvent(name, "start", 0) for name in NAMES]
     events = [
         *start,

@@ -1,3 +1,5 @@
+"""Histories in the formats of other tools: detection, reading, writing and errors."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""The nemesis on a recorded cluster, in virtual time."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,7 +1,8 @@
 """A member whose disk damaged its data notices that, and recovers from its peers or refuses.
 
 Each test makes the data of a member of three, damages a part of it, and opens it again. The member
-must come up with everything that it had acknowledged, or with a floor and a term that honour it.
+must come up with everything that it had acknowledged, or with a floor and a term that account for
+the rest.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def test_every_operation_is_in_the_timeline_once(spans: list[Span]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(histories())
-def test_a_row_never_holds_two_processes_at_a_time(spans: list[Span]) -> None:
+def test_a_row_never_contains_two_processes_at_a_time(spans: list[Span]) -> None:
     rows = lanes(spans)
     assert rows.keys() == {one.process for one in spans}
     for row in set(rows.values()):
@@ -115,7 +115,7 @@ def test_a_row_never_holds_two_processes_at_a_time(spans: list[Span]) -> None:
             assert earlier.ended <= later.call
 
 
-def test_bars_stand_where_the_operations_were() -> None:
+def test_bars_are_at_the_times_of_their_operations() -> None:
     figure = timeline([span(1, 2 * S, 5 * S, process=3)], (), (), 10 * S)
     bar = next(t for t in figure.to_plotly_json()["data"] if "customdata" in t)
     assert numbers(bar["x"])[:3] == [2, 3.5, 5]

@@ -1,3 +1,5 @@
+"""Clusters of real processes: the binary, the version, failed starts, and systems of a user."""
+
 from __future__ import annotations
 
 import asyncio

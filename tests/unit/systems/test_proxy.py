@@ -1,3 +1,5 @@
+"""The proxies between members: each state of a link, and whom the proxies accept."""
+
 from __future__ import annotations
 
 import asyncio
