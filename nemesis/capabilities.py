@@ -295,8 +295,16 @@ class LogBlockable(Protocol):
         ...
 
 
+class Serving(Protocol):
+    """A system that knows whether its members serve."""
+
+    async def serves(self, member: MemberName) -> bool:
+        """Whether the member answers and knows a leader."""
+        ...
+
+
 @runtime_checkable
-class Maintainable(Protocol):
+class Maintainable(Serving, Protocol):
     """A system whose members an operator can maintain while they run."""
 
     async def maintain(self, member: MemberName, action: OperatorDo) -> None:
@@ -306,13 +314,9 @@ class Maintainable(Protocol):
         """
         ...
 
-    async def serves(self, member: MemberName) -> bool:
-        """Whether the member answers and knows a leader."""
-        ...
-
 
 @runtime_checkable
-class Upgradable(Protocol):
+class Upgradable(Serving, Protocol):
     """A system whose members can be started with another program."""
 
     def use_other_program(self, member: MemberName, *, other: bool) -> None:
@@ -320,10 +324,6 @@ class Upgradable(Protocol):
 
         Raises FaultError if there is no other program.
         """
-        ...
-
-    async def serves(self, member: MemberName) -> bool:
-        """Whether the member answers and knows a leader."""
         ...
 
 
@@ -341,7 +341,7 @@ class Authenticates(Protocol):
 
 
 @runtime_checkable
-class Limitable(Protocol):
+class Limitable(Serving, Protocol):
     """A cluster whose members have quotas and alarms. The requests raise FaultError."""
 
     async def raise_alarm(self, member: MemberName) -> None:
@@ -360,8 +360,17 @@ class Limitable(Protocol):
         """Start the member from now on with its former quota."""
         ...
 
-    async def serves(self, member: MemberName) -> bool:
-        """Whether the member answers and knows a leader."""
+
+@runtime_checkable
+class Restorable(Protocol):
+    """A cluster whose members can be restored from a snapshot."""
+
+    async def restore_snapshot(self) -> None:
+        """Take a snapshot that contains all acknowledged writes, and restore each member from it.
+
+        No member runs when the method is called, and when it returns. If it raises FaultError, the
+        members have their former data.
+        """
         ...
 
 

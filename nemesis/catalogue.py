@@ -22,6 +22,7 @@ from splitbrain.nemesis.capabilities import (
     Pausable,
     Powered,
     Resizable,
+    Restorable,
     Traceable,
     Transferable,
     Upgradable,
@@ -177,6 +178,12 @@ KINDS: dict[str, FaultKind] = {
             "space",
             "the alarm NOSPACE is raised, or members restart with a quota that is used up",
             Limitable, processes_only=True,
+        ),
+        FaultKind(
+            "restore",
+            "all members are stopped and restored from a snapshot; needs etcdutl or etcdctl beside "
+            "the binary of etcd",
+            Restorable, processes_only=True,
         ),
         FaultKind(
             "cpu", "members' processes run for only a part of the time", HasProcess,

@@ -388,6 +388,16 @@ class NoSpace(msgspec.Struct, frozen=True, tag_field="fault", tag="space"):
     on: tuple[MemberName, ...] = ()
 
 
+class Restoration(msgspec.Struct, frozen=True, tag_field="fault", tag="restore"):
+    """Stop all members, and restore each from one snapshot. Needs `Restorable`.
+
+    The snapshot is taken when no client can reach the members. The members start at the end.
+    """
+
+    target: Target = "all"
+    on: tuple[MemberName, ...] = ()
+
+
 class UserFault(msgspec.Struct, frozen=True, tag_field="fault", tag="user"):
     """A fault whose class a user has written; `splitbrain.nemesis.user_fault` describes it."""
 
@@ -445,7 +455,7 @@ Fault = (
     Kill | Pause | Partition | Latency | PacketLoss | Corruption | HalfOpen | SlowReceiver
     | PowerLoss | ClockJump | ClockDrift | DiskFault | BitRot | LostSectors | AtStep
     | SyscallFault | CpuStarvation | FewFiles | LittleMemory | BlockedLog | OperatorAction
-    | Upgrade | Authentication | NoSpace | UserFault
+    | Upgrade | Authentication | NoSpace | Restoration | UserFault
     | MembershipChange | JointChange | LeaderTransfer
 )
 

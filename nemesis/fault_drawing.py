@@ -50,6 +50,7 @@ from splitbrain.nemesis.process_drawing import (
     full_backends,
     little_memory,
     operator_actions,
+    restorations,
     syscall_faults,
     upgrades,
 )
@@ -330,6 +331,7 @@ DECKS: dict[str, Callable[[int], list[Variant]]] = {
     "memory": little_memory,
     "log": blocked_logs,
     "upgrade": upgrades,
+    "restore": restorations,
     "auth": authentications,
     "space": full_backends,
 }

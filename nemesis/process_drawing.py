@@ -16,6 +16,7 @@ from splitbrain.nemesis.fault import (
     NoSpace,
     OperatorAction,
     OperatorDo,
+    Restoration,
     SyscallFault,
     Target,
     Upgrade,
@@ -112,3 +113,8 @@ def full_backends(member_count: int) -> list[Variant]:
         *(always(NoSpace(target, "quota")) for target in targets),
         *(always(NoSpace("any", "alarm")) for _ in range(len(targets) // 2)),
     ]
+
+
+def restorations(member_count: int) -> list[Variant]:
+    del member_count
+    return [always(Restoration())]

@@ -8,7 +8,7 @@ import msgspec
 from splitbrain.harness.clients.administrator import Administrator
 from splitbrain.harness.errors import SystemFailed
 
-LOG_IN_TIMEOUT_S = 3.0
+LOG_IN_TIMEOUT_S = 10.0
 ANSWER_BYTES_MAX = 1 << 20
 """The part of an answer that is kept. The rest, such as that of a snapshot, is only read."""
 CHUNK_BYTES = 1 << 16

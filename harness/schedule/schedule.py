@@ -27,13 +27,15 @@ from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOpe
 from splitbrain.harness.schedule.options import DEFAULTS, Options
 from splitbrain.harness.schedule.watchers import ScheduledWatcher
 from splitbrain.histories.random_stream import subseed
-from splitbrain.nemesis.fault import AtStep, ScheduledFault, loses_data
+from splitbrain.nemesis.fault import AtStep, Authentication, ScheduledFault, loses_data
 
 FORMAT = 2
 """Incremented when the encoded form of a schedule changes its meaning."""
 
-SIMULATED, PYTHON_NODE = "simulated", "python_node"
+SIMULATED, PYTHON_NODE, ETCD = "simulated", "python_node", "etcd"
 """The names of built-in systems."""
+PASSWORD_COST_LOG2_LEAST = 4
+"""The setting of members with which a login costs the least CPU time that etcd accepts."""
 
 SIMULATED_SETTINGS: Mapping[str, int | bool] = {"wal_segment_bytes": 256 * 1024}
 """Settings of simulated members by default: segments of 64 MiB would only slow the simulated
@@ -139,11 +141,16 @@ def needed_settings(
 ) -> Mapping[str, int | bool]:
     """The settings without which members of `system` cannot survive `faults`.
 
-    Only the members of this project have such settings.
+    Members of this project need a seal if data is lost. A login must cost little CPU time, so that
+    the end of a fault does not wait for it.
     """
-    if system not in (SIMULATED, PYTHON_NODE):
-        return {}
-    return {"seal_log": True} if any(loses_data(one.fault) for one in faults) else {}
+    values = [one.fault for one in faults]
+    found: dict[str, int | bool] = {}
+    if system in (SIMULATED, PYTHON_NODE) and any(map(loses_data, values)):
+        found["seal_log"] = True
+    if system in (PYTHON_NODE, ETCD) and any(isinstance(one, Authentication) for one in values):
+        found["password_cost_log2"] = PASSWORD_COST_LOG2_LEAST
+    return found
 
 
 def plain_settings(schedule: Schedule) -> dict[str, int | bool]:

@@ -197,8 +197,8 @@ class ProcessCluster(
             log=settings.folder / "proxies.log",
         )
 
-    def _spawn(self, name: MemberName) -> None:
-        place = self._places[name]
+    def _spawn(self, name: MemberName, place: Place | None = None) -> None:
+        place = place or self._places[name]
         place.folder.mkdir(parents=True, exist_ok=True)
         initial_cluster = ",".join(
             f"{one.name}={one.advertised_url}" for one in self._places.values()

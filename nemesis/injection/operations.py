@@ -9,10 +9,10 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from random import Random
-from typing import Protocol
 
-from splitbrain.nemesis.capabilities import Maintainable, Upgradable
-from splitbrain.nemesis.fault import MemberName, OperatorAction, Upgrade
+from splitbrain.nemesis.capabilities import Maintainable, Restorable, Serving, Upgradable
+from splitbrain.nemesis.fault import MemberName, OperatorAction, Restoration, Upgrade
+from splitbrain.nemesis.injection.effect import known
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import Injected, inject, require, resolve_target
 
@@ -80,10 +80,18 @@ async def _upgrade(fault: Upgrade, in_force: FaultsInForce, random: Random) -> I
     )
 
 
-class Serving(Protocol):
-    """A system that says whether a member serves."""
-
-    async def serves(self, member: MemberName) -> bool: ...
+@inject.register
+async def _restoration(_: Restoration, in_force: FaultsInForce, random: Random) -> Injected:
+    """Keep all members killed while they are restored, so that no other fault starts them."""
+    system: Restorable = require(in_force, Restorable)
+    members = await resolve_target("all", in_force, random)
+    start = await in_force.stop_members("killed", members)
+    try:
+        await system.restore_snapshot()
+    except BaseException:
+        await start()
+        raise
+    return Injected(members, (), start, known("restored all members from a snapshot"))
 
 
 async def restart_in_turn(
