@@ -27,6 +27,12 @@ RECONNECT_MS_MAX = 200
 """While a member does not listen, a call fails at once, and the connection is tried again after
 this time."""
 
+SEND_TIMEOUT_S = 10.0
+"""How long the member may take to accept the first messages of a stream. Without a limit, a send
+to a member that reads nothing would never end."""
+LATE_S = 5.0
+"""A call must end at its deadline. After this time, it is given up in any case."""
+
 _NO_CONNECTION = ("failed to connect to all addresses", "DNS resolution failed")
 """How grpcio's details begin if there was no connection on which the call could be sent."""
 
@@ -68,7 +74,8 @@ class GrpcConnection:
             method = self._methods[path] = self._channel.unary_unary(path)
         try:
             metadata = (("token", token),) if token else None
-            answer: bytes = await method(message, timeout=timeout_s, metadata=metadata)
+            async with asyncio.timeout(timeout_s + LATE_S):
+                answer: bytes = await method(message, timeout=timeout_s, metadata=metadata)
         except grpc.aio.AioRpcError as problem:
             raise _error(problem) from None
         return answer
@@ -76,13 +83,18 @@ class GrpcConnection:
     async def stream(self, path: str, messages: Iterable[bytes]) -> AsyncIterator[bytes]:
         """Send `messages` on one stream, which stays open, and yield what the member sends.
 
-        Raises the errors of `unary`.
+        Raises the errors of `unary`; ConnectionLost if the member does not accept the messages
+        within SEND_TIMEOUT_S.
         """
         call = self._channel.stream_stream(path)()
         try:
             try:
-                for message in messages:
-                    await call.write(message)
+                async with asyncio.timeout(SEND_TIMEOUT_S):
+                    for message in messages:
+                        await call.write(message)
+            except TimeoutError:
+                why = f"the member did not accept the requests within {SEND_TIMEOUT_S:g} s"
+                raise ConnectionLost(why) from None
             except asyncio.InvalidStateError:
                 pass  # the call has ended; reading raises its error
             while (answer := await call.read()) is not grpc.aio.EOF:
