@@ -159,16 +159,17 @@ class Places:
         """Await `request` and, if the fault is contended, other requests at the same time.
 
         These are a further change and, in some tries, a transfer of the leadership. A leader that
-        is elected before it has applied the first change must not accept another one.
+        is elected before it has applied the first change must not accept another one. At the end of
+        a run there is no contention, because each change must succeed in limited time.
         """
         others = [one for one in listed if one != place]
-        if not fault.contended or not others:
+        if not fault.contended or not others or self._ending:
             await request
             return
         other = others[self._turn % len(others)]
         update = self._system.update_member(at, other, listed[other])
         requests = [request, update]
-        transfers = self._turn % TRANSFER_EVERY == 0 and not self._ending
+        transfers = self._turn % TRANSFER_EVERY == 0
         if transfers and isinstance(self._system, Transferable):
             requests.append(self._system.transfer_leadership(other))
         answers = await asyncio.gather(*requests, return_exceptions=True)

@@ -1,0 +1,80 @@
+"""Changes of the members that other requests prevent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from splitbrain.nemesis.capabilities import ListedMember
+from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.fault import MembershipChange
+from splitbrain.nemesis.injection import membership
+from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
+from splitbrain.nemesis.injection.membership import Places
+
+
+class Contended:
+    """A cluster that refuses each change during which an update is requested."""
+
+    in_flight_s = 0.0
+
+    def __init__(self) -> None:
+        self.members = ("n1", "n2", "n3")
+        self.listed = {name: ListedMember(number) for number, name in enumerate(self.members, 1)}
+        self.updates = 0
+        self.lost: list[str] = []
+
+    async def leader(self) -> str:
+        return "n1"
+
+    async def kill(self, member: str) -> None: ...
+
+    async def restart(self, member: str) -> None: ...
+
+    async def list_members(
+        self, at: str, *, linearizable: bool = True
+    ) -> Mapping[str, ListedMember]:
+        return dict(self.listed)
+
+    async def add_member(self, at: str, member: str, *, learner: bool) -> None:
+        await self._change()
+        self.listed[member] = ListedMember(9)
+
+    async def remove_member(self, at: str, listed: ListedMember) -> None:
+        await self._change()
+        self.listed = {name: one for name, one in self.listed.items() if one != listed}
+
+    async def promote_member(self, at: str, listed: ListedMember) -> None: ...
+
+    async def update_member(self, at: str, member: str, listed: ListedMember) -> None:
+        self.updates += 1
+
+    async def clear_member(self, member: str) -> None: ...
+
+    async def fill_member(self, member: str, *, start: bool) -> None: ...
+
+    def membership_changes(self, member: str, *, settled: bool) -> None: ...
+
+    def membership_lost(self, member: str, why: str) -> None:
+        self.lost.append(member)
+
+    async def _change(self) -> None:
+        before = self.updates
+        await asyncio.sleep(0)
+        if self.updates != before:
+            raise FaultError("another change is not applied yet")
+
+
+def test_a_change_that_is_contended_for_ever_succeeds_at_the_end() -> None:
+    async def main() -> None:
+        system = Contended()
+        places = Places(system, FaultsInForce(system))
+        places.begin(places.remove("n2", MembershipChange(contended=True)))
+        await asyncio.sleep(5 * membership.RETRY_S)
+        assert system.updates >= 3
+        assert "n2" in system.listed
+        await places.restore_all()
+        assert system.lost == []
+        assert system.listed["n2"].id == 9
+
+    asyncio.run(main())
