@@ -25,8 +25,8 @@ SELDOM_RENEWED = IDS_PER_CLIENT // 4
 """A lease id of a client plus this number is the id of a lease that is kept alive seldom."""
 SELDOM_EVERY = 3
 """Each client has one such lease for so many of its other leases."""
-SELDOM_LONGER_S = 2
-SELDOM_SHARE = 0.1
+SELDOM_LONGER_S = 4
+SELDOM_SHARE = 0.06
 """The share of operations on this lease. Its leader has the time to record the remaining time
 between two keep-alives."""
 OWN_KEY_SHARE = 0.05
@@ -117,8 +117,8 @@ def _use_of_seldom_renewed(
     random: Random, lease: int, client: int, values: UniqueValues
 ) -> Draft:
     kind = random.random()
-    if kind < 0.6:
+    if kind < 0.35:
         return Draft("keep_alive", LeaseKeepAlive(lease))
-    if kind < 0.8:
+    if kind < 0.7:
         return Draft("put", Put(f"ls{client}", values.take(), lease=lease))
     return Draft("time_to_live", LeaseTimeToLive(lease, keys=True))
