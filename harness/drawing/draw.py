@@ -43,7 +43,6 @@ from splitbrain.harness.workloads.workload import Draft, Workload
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.catalogue import KINDS
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import JointChange, MembershipChange, ScheduledFault
 from splitbrain.nemesis.fault_drawing import draw_faults
 from splitbrain.nemesis.moment_drawing import aimed
 from splitbrain.nemesis.tempo import tempo_for
@@ -137,29 +136,13 @@ def draw_for(
         time_limit_ms=time_limit_ms,
         watchers=draw_watchers(seed, workload, count, time_limit_ms, options.bound_share),
         settings={
-            **with_a_guard(environment.settings, faults), **own,
-            **needed_settings(faults, options.system),
+            **environment.settings, **own, **needed_settings(faults, options.system)
         },
         network=environment.network,
         disk=environment.disk,
         deposed_longer_by=environment.deposed_longer_by,
         buggify=environment.buggify,
     )
-
-
-def with_a_guard(
-    settings: Mapping[str, int | bool], faults: Collection[ScheduledFault]
-) -> Mapping[str, int | bool]:
-    """`settings`, with `check_quorum` if `faults` change the members and `pre_vote` is off.
-
-    With neither, a member ignores messages of lower terms and does not answer them. A removed
-    member can then give its higher term to a learner, and the learner ignores the leader for ever,
-    because a learner never campaigns. Raft (thesis, 4.2.3) and etcd need one of the two.
-    """
-    changes = any(isinstance(one.fault, MembershipChange | JointChange) for one in faults)
-    if changes and not (settings.get("pre_vote", True) or settings.get("check_quorum", True)):
-        return {**settings, "check_quorum": True}
-    return settings
 
 
 def member_settings(workload: Workload, system: str) -> Mapping[str, int | bool]:

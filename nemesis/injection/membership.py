@@ -23,8 +23,9 @@ STOPS_LIMIT_S = 4.0
 TRANSFER_EVERY = 3
 """One of this many tries of a contended change also requests a transfer of the leadership. During a
 transfer, the leader drops the change."""
-RESTORE_LIMIT_S = 20.0
-"""How long the end of a run waits until each place has a voter again."""
+RESTORE_LIMIT_S = 60.0
+"""How long the end of a run waits until each place has a voter again. A change whose message is
+lost costs a request timeout, and several changes may be needed for each place."""
 
 
 class Places:

@@ -8,8 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from splitbrain.harness.drawing.draw import draw_for, draw_swarm_schedule
-from splitbrain.harness.drawing.swarm import draw_environment
+from splitbrain.harness.drawing.draw import draw_for
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
@@ -18,7 +17,6 @@ from splitbrain.harness.workloads.catalogue import BUILT_IN, make_workload
 from splitbrain.histories.kv import Delete, Put, Range, Txn
 from splitbrain.histories.lock import Campaign, Proclaim
 from splitbrain.histories.service import AnyRequest
-from splitbrain.nemesis.fault import MembershipChange
 
 SOME = Options(time_limit_s=20, rate=100, clients=5)
 
@@ -176,21 +174,3 @@ def test_a_schedule_keeps_its_fields() -> None:
         "leader", "watchers", "settings", "network", "disk", "deposed_longer_by", "buggify",
         "fails_by", "format",
     )
-
-
-def test_members_change_only_where_one_of_pre_vote_and_check_quorum_is_on() -> None:
-    off = {"pre_vote": False, "check_quorum": False}
-    changed = unchanged = 0
-    for seed in range(60):
-        schedule = draw_swarm_schedule(seed, {"nemesis": ("members",), "time_limit_s": 1.0})
-        if not any(isinstance(one.fault, MembershipChange) for one in schedule.faults):
-            continue
-        given = draw_environment(seed).settings
-        if off.items() <= given.items():
-            changed += 1
-            assert schedule.settings["check_quorum"] is True
-        else:
-            unchanged += 1
-            assert given.get("check_quorum") == schedule.settings.get("check_quorum")
-    assert changed
-    assert unchanged
