@@ -107,12 +107,9 @@ class FaultsInForce:
         """Register `heal`, which `release_all` calls after it has healed all faults."""
         self._final_undos.append(heal)
 
-    def restore_with(self, restore: Undo, *, first: bool = False) -> None:
-        """Register `restore`, which `restore_all` calls. It needs a cluster without other faults.
-
-        With `first`, it is called before those that were registered earlier.
-        """
-        self._restorations.insert(0 if first else len(self._restorations), restore)
+    def restore_with(self, restore: Undo) -> None:
+        """Register `restore`, which `restore_all` calls in a cluster without other faults."""
+        self._restorations.append(restore)
 
     @property
     def needs_restoration(self) -> bool:
@@ -122,10 +119,18 @@ class FaultsInForce:
     async def restore_all(self) -> None:
         """Undo the faults that only a cluster without other faults can undo.
 
-        `release_all` must have been called before. Raises the first error at the end.
+        `release_all` must have been called before. All restorations run at the same time, because
+        one may need the result of another: a majority may need a member that is to be started, and
+        a change of the members has to wait until a joint configuration is left. Raises the first
+        error at the end.
         """
         restorations, self._restorations = self._restorations, []
-        await _run_all(restore() for restore in restorations)
+        results = await asyncio.gather(
+            *(restore() for restore in restorations), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
 
     def is_killed(self, member: MemberName) -> bool:
         """Whether a fault in force keeps `member` killed. Such a member must not be started."""

@@ -261,8 +261,7 @@ class JointChanges:
         self._members: tuple[MemberName, ...] = ()
         """The members that are not known to be voters again."""
         self.demotion: asyncio.Task[None] | None = None
-        # The members cannot be changed while the configuration is joint.
-        in_force.restore_with(self.restore, first=True)
+        in_force.restore_with(self.restore)
 
     @property
     def settled(self) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+import pytest
+
 from splitbrain.nemesis.capabilities import ListedMember
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import MembershipChange
@@ -63,6 +65,31 @@ class Contended:
         await asyncio.sleep(0)
         if self.updates != before:
             raise FaultError("another change is not applied yet")
+
+
+def test_all_restorations_run_at_the_same_time_and_the_first_error_is_raised() -> None:
+    """Seed 11200991: voters of a joint change needed a member that a later restoration starts."""
+
+    async def main() -> None:
+        in_force, started = FaultsInForce(Contended()), asyncio.Event()
+
+        async def fails() -> None:
+            raise FaultError("the first")
+
+        async def start() -> None:
+            started.set()
+
+        async def needs_the_start() -> None:
+            await started.wait()
+
+        for restore in (needs_the_start, fails, start):
+            in_force.restore_with(restore)
+        async with asyncio.timeout(5):
+            with pytest.raises(FaultError, match="the first"):
+                await in_force.restore_all()
+        assert started.is_set()
+
+    asyncio.run(main())
 
 
 def test_a_change_that_is_contended_for_ever_succeeds_at_the_end() -> None:
