@@ -112,6 +112,7 @@ class WatchPlaces:
         self._count = count
         self._created = 0
         self._places: dict[int, int] = {}
+        self._cancelled: set[int] = set()
 
     def of(self, answer: WatchAnswer) -> Sequence[int]:
         """The indexes of the requests to which `answer` belongs; () if it belongs to none."""
@@ -126,9 +127,18 @@ class WatchPlaces:
         if answer.watch_id == NO_WATCH and not answer.changes:
             return tuple(self._places.values())
         place = self._places.get(answer.watch_id, -1)
-        if answer.cancelled:
-            self._places.pop(answer.watch_id, None)
+        if answer.cancelled and place >= 0:
+            del self._places[answer.watch_id]
+            self._cancelled.add(answer.watch_id)
         return (place,) if place >= 0 else ()
+
+    def is_cancelled_again(self, answer: WatchAnswer) -> bool:
+        """Whether `answer` confirms the cancellation of a watch that was cancelled before.
+
+        etcd confirms the request to cancel a watch that a compaction has cancelled.
+        """
+        known = answer.watch_id in self._cancelled and answer.watch_id not in self._places
+        return known and answer.cancelled and not answer.changes
 
 
 _decoder = msgspec.json.Decoder(WatchLine, strict=False)

@@ -250,7 +250,7 @@ class Watcher:
         found = places.of(answer)
         # A member may report progress for the whole connection before it confirms a watch.
         progress = answer.watch_id == NO_WATCH and not (answer.created or answer.changes)
-        if not found and not progress:
+        if not found and not progress and not places.is_cancelled_again(answer):
             first = self._watches[0].number
             self._recorder.write(
                 Stray(self._recorder.now(), first, answer.watch_id, answer.revision)

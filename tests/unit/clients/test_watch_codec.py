@@ -95,3 +95,19 @@ def test_a_line_of_a_stream_is_decoded() -> None:
 def test_a_line_that_is_not_an_answer_breaks_the_stream(line: bytes, message: str) -> None:
     with pytest.raises(ConnectionLost, match=message):
         decode_line(line)
+
+
+def test_a_watch_that_a_compaction_has_cancelled_can_be_cancelled_again() -> None:
+    places = WatchPlaces(2)
+    places.of(WatchAnswer(revision=5, watch_id=7, created=True))
+    ended = WatchAnswer(revision=5, watch_id=7, cancelled=True, compact_revision=3)
+    again = WatchAnswer(revision=5, watch_id=7, cancelled=True)
+    assert not places.is_cancelled_again(ended)
+    assert places.of(ended) == (0,)
+    assert places.of(again) == ()
+    assert places.is_cancelled_again(again)
+    assert not places.is_cancelled_again(WatchAnswer(revision=5, watch_id=8, cancelled=True))
+    assert not places.is_cancelled_again(WatchAnswer(revision=5, watch_id=7))
+    # A new watch has got the id.
+    places.of(WatchAnswer(revision=6, watch_id=7, created=True))
+    assert not places.is_cancelled_again(again)
