@@ -15,6 +15,7 @@ from splitbrain import Address, Kill, LocalMember, LocalProcesses, ScheduledFaul
 INSTALL = "mariadb-install-db --no-defaults --auth-root-authentication-method=normal"
 SERVER = "mariadbd --no-defaults --datadir=$PWD/data --socket=$PWD/socket"
 GALERA = "--wsrep-on=ON --wsrep-provider=/usr/lib/galera/libgalera_smm.so --binlog-format=ROW"
+RECOVER = f"{SERVER} {GALERA} --skip-networking --wsrep-cluster-address=gcomm:// --wsrep-recover"
 
 
 def connect(host: str, port: int) -> pymysql.Connection:
@@ -81,10 +82,7 @@ class Galera(MariaDB):
 
     def _position(self, member: str) -> int:
         """The number of the last transaction that the server has kept."""
-        output = subprocess.getoutput(
-            f"cd {self.places[member].folder} && {SERVER} {GALERA} --skip-networking "
-            "--wsrep-cluster-address=gcomm:// --wsrep-recover --user=mysql"
-        )
+        output = subprocess.getoutput(f"cd {self.places[member].folder} && {RECOVER} --user=mysql")
         return int(re.findall(r"Recovered position: \S+:(-?\d+)", output)[-1])
 
 
