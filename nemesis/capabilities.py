@@ -421,7 +421,7 @@ class Resizable(Protocol):
         ...
 
     async def fill_member(self, member: MemberName, *, start: bool) -> None:
-        """Allow the place to run a member again, which joins the cluster.
+        """Allow a new member in the place. It joins the cluster when it starts.
 
         With `start`, start it if it does not run.
         """

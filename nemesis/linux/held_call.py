@@ -89,8 +89,8 @@ class HeldCall:
     async def kill_with(self, kill: Awaitable[T]) -> T:
         """Kill the held process by `kill`, so that the held call never begins.
 
-        `kill` sends a SIGKILL and waits for the end of the process. Meanwhile this method detaches
-        strace, because the process cannot end before.
+        `kill` sends a SIGKILL and waits for the end of the process. At the same time this method
+        detaches strace, because a process that strace holds cannot end.
         """
         killing = asyncio.ensure_future(kill)
         while not (killing.done() or is_dying(self.pid)):  # noqa: ASYNC110 - the kernel's state

@@ -163,7 +163,8 @@ class Lessor:
     def is_recorded(self, lease: Lease) -> bool:
         """Whether a checkpoint of the lease is recorded or proposed.
 
-        A renewal must first replace the recorded time.
+        If so, a renewal must first replace the recorded time, because a new leader would start the
+        lease with it.
         """
         times = self._times.get(lease.id)
         return bool(lease.remaining_s) or (times is not None and times.recording)
