@@ -90,10 +90,12 @@ class Running:
 async def cluster(
     make: Callable[..., ProcessCluster], folder: Path, *, mounted_disks: bool = False,
     network: str = LOOPBACK, piped_logs: bool = False,
+    flags: tuple[str, ...] = (), members: tuple[str, ...] = ("n1", "n2", "n3"),
 ) -> AsyncIterator[Running]:
     settings = ClusterSettings(
-        members=("n1", "n2", "n3"), folder=folder, heartbeat_ms=50, election_ms=ELECTION_MS,
+        members=members, folder=folder, heartbeat_ms=50, election_ms=ELECTION_MS,
         mounted_disks=mounted_disks, network=network, piped_logs=piped_logs,
+        extra_args=flags,
     )
     system = make(settings)
     running = Running(system, aiohttp.ClientSession())

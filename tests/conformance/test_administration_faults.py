@@ -48,7 +48,8 @@ async def test_a_member_whose_quota_is_used_up_raises_the_alarm(running: Running
 
 def test_members_of_this_project_have_the_faults_of_administration(tmp_path: Path) -> None:
     async def main() -> None:
-        async with cluster(PythonNode, tmp_path) as running:
+        flags = ("--password-cost", "4")
+        async with cluster(PythonNode, tmp_path, flags=flags, members=("n1",)) as running:
             await refuses_without_a_user(running)
             await refuses_puts_by_the_alarm(running)
             await raises_the_alarm(running)
@@ -56,16 +57,20 @@ def test_members_of_this_project_have_the_faults_of_administration(tmp_path: Pat
     asyncio.run(asyncio.wait_for(main(), 120))
 
 
+async def answer_of(running: Running, url: str) -> str:
+    async with running.session.post(url, json={"key": "aw=="}) as answer:
+        return await answer.text()
+
+
 async def refuses_without_a_user(running: Running) -> None:
     assert await running.put("n1")
-    fault = await inject(Authentication(changes=True, on=("n2",)), running.in_force, Random(1))
+    fault = await inject(Authentication(changes=True, on=("n1",)), running.in_force, Random(1))
     await until_put(running, acknowledged=False)
-    assert not await running.put("n1")
-    async with running.session.post(
-        running.system.address("n1").client_url + "/v3/kv/put", json={"key": "aw=="}
-    ) as answer:
-        assert "user name is empty" in await answer.text()
-    kill = await inject(Kill(on=("n3",)), running.in_force, Random(1))
+    url = running.system.address("n1").client_url + "/v3/kv/put"
+    async with asyncio.timeout(25):
+        while "user name is empty" not in await answer_of(running, url):
+            await asyncio.sleep(0.05)
+    kill = await inject(Kill(on=tuple(running.system.members[-1:])), running.in_force, Random(1))
     await kill.undo()
     await fault.undo()
     await until_put(running, acknowledged=True)
@@ -74,7 +79,7 @@ async def refuses_without_a_user(running: Running) -> None:
 
 async def refuses_puts_by_the_alarm(running: Running) -> None:
     assert await running.put("n1")
-    fault = await inject(NoSpace(do="alarm", on=("n2",)), running.in_force, Random(1))
+    fault = await inject(NoSpace(do="alarm", on=("n1",)), running.in_force, Random(1))
     await until_put(running, acknowledged=False)
     assert not await running.put("n1")
     await fault.undo()
