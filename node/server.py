@@ -298,6 +298,9 @@ class Server:
     def backend(self) -> Backend:
         return self._state.storage.backend
 
+    async def flush_backend(self) -> None:
+        await self.parts.flusher.flush_all()
+
     @property
     def storage(self) -> MemberStorage:
         """The durable state. It is available after `start` has opened it."""

@@ -37,8 +37,13 @@ class MaintenanceHandlers:
         self._member = member
 
     async def defragment(self, _request: DefragmentRequest) -> DefragmentResponse:
-        """Rewrite the backend's file of this member without its free pages."""
+        """Rewrite the backend's file of this member without its free pages.
+
+        The changes that are already applied are flushed first, as in etcd, so that removed data
+        takes no space afterwards.
+        """
         await check_admin(self._member)
+        await self._member.flush_backend()
         await self._member.backend.defragment()
         # etcd sends no header in this response.
         return DefragmentResponse()

@@ -93,6 +93,10 @@ class MemberPort(Protocol):
         """The backend of the store."""
         ...
 
+    async def flush_backend(self) -> None:
+        """Wait until all applied entries are in the backend's file."""
+        ...
+
     @property
     def cluster_id(self) -> int: ...
 

@@ -10,6 +10,8 @@ Source: etcd's backend batch (100 ms or 10,000 operations) and its snapshot trig
 
 from __future__ import annotations
 
+import asyncio
+
 from splitbrain.node.config import Config
 from splitbrain.node.member_metrics import MemberMetrics
 from splitbrain.node.member_storage import MemberStorage
@@ -51,6 +53,8 @@ class BackendFlusher:
         self._timer: Timer | None = None
         self._flushed = Traced()
         self._after_flush = flushed
+        self._waiting: list[tuple[Index, asyncio.Future[None]]] = []
+        """The callers of `flush_all`, each with the entry that must be flushed."""
 
     @property
     def size_bytes(self) -> int:
@@ -69,6 +73,25 @@ class BackendFlusher:
                 self._config.backend_batch_interval_ms / 1000, self._due.set
             )
 
+    async def flush_all(self) -> None:
+        """Wait until all applied entries are durable, and no compacted change is left.
+
+        The caller waits forever if the member stops.
+        """
+        flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((self._store.consistent_index, flushed))
+        self._due.set()
+        await flushed
+
+    def _answer_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for index, flushed in waiting:
+            if index > self._flushed.index:
+                self._waiting.append((index, flushed))
+                self._due.set()
+            elif not flushed.done():
+                flushed.set_result(None)
+
     async def run(self) -> None:
         """Flush forever. Raises DiskError. If it does, the member must stop."""
         while True:
@@ -80,6 +103,7 @@ class BackendFlusher:
             while self._store.removals_pending:
                 self._store.remove_compacted(self._removals_at_once())
                 await self.flush()
+            self._answer_waiting()
             if self._snapshot_due():
                 await self._take_snapshot()
 

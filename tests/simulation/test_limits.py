@@ -127,3 +127,20 @@ def test_the_leader_keeps_the_revisions_of_the_given_period(tmp_path: Path) -> N
             assert not await members.refusal(member, RANGE, RangeRequest(b"k", revision=11))
 
     run_three(tmp_path, scenario, compaction_period_ms=3000)
+
+
+def test_a_defragmentation_includes_changes_that_are_applied_but_not_flushed(
+    tmp_path: Path,
+) -> None:
+    async def scenario(members: ThreeMembers) -> None:
+        for number in range(20):
+            await members.call("n1", PUT, PutRequest(b"k%d" % number, b"x" * 4096))
+        await members.sleep(5)
+        assert (await members.call("n1", STATUS, StatusRequest())).db_size > 80_000
+        await members.call("n1", DELETE, DeleteRangeRequest(b"k", b"l"))
+        revision = (await members.call("n1", RANGE, RangeRequest(b"k"))).header.revision
+        await members.call("n1", COMPACT, CompactionRequest(revision, physical=True))
+        await members.call("n1", DEFRAGMENT, DefragmentRequest())
+        assert (await members.call("n1", STATUS, StatusRequest())).db_size < 20_000
+
+    run_three(tmp_path, scenario, backend_batch_interval_ms=1000)

@@ -115,6 +115,9 @@ class LoneMember:
     def spawn(self, work: Awaitable[None], name: str) -> None:
         self.spawned.append(asyncio.ensure_future(work))
 
+    async def flush_backend(self) -> None:
+        await self.backend.flush()
+
     async def propose(self, operation: ClientWrite) -> OperationResponse:
         self.proposals.append(operation)
         refused = refusal(operation, self.alarms)
