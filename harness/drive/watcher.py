@@ -61,9 +61,10 @@ class _Watch:
         self._sent = request
 
     def resumed(self, start: int | None, *, ask_progress: bool, keeping: bool) -> WatchRequest:
-        """The request of the next stream, from `start` or the end of the last stream.
+        """The request that opens this watch on the next stream.
 
-        With `keeping`, the watch is not cancelled, and it is opened together with the others.
+        It begins at revision `start`, or, if this is None, after the last event received. With
+        `keeping`, the client opens the watch at once and does not cancel it later.
         """
         self._start = 0
         request = self.request

@@ -21,8 +21,8 @@ NOT_ALL_COMPARED = (
 def excused(verdict: Verdict, bugs: Sequence[KnownBug]) -> Verdict:
     """`verdict`, in which the anomalies that show one of `bugs` are moved to `known`.
 
-    If no other anomaly is left, the verdict is valid. It is unknown if the checker has not kept all
-    anomalies, or if something was undecided.
+    If another anomaly is left, the verdict stays invalid. If none is left, it becomes valid, or
+    unknown where the checker did not keep all anomalies or did not decide everything.
     """
     if verdict.valid is not False or not any(bug.signature for bug in bugs):
         return verdict

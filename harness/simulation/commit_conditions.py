@@ -1,4 +1,7 @@
-"""Records the rare conditions that are reached when a member's commit index advances."""
+"""Records, when a commit index advances, which conditions of `conditions.py` the member is in.
+
+For example: an entry is committed while a follower is far behind, or needs a snapshot.
+"""
 
 from __future__ import annotations
 

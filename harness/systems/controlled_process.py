@@ -105,7 +105,10 @@ class ControlledProcess:
             return await self._answer(self._reader)
 
     def counter(self, slot: int | None) -> int:
-        """The value of the counter at `slot`. 0 if `slot` is None or the process never started."""
+        """What the process has counted for the link that has `slot` in their shared memory.
+
+        0 if the link has no slot, or if the process never started.
+        """
         return 0 if slot is None or self._counters is None else self._counters.value(slot)
 
     async def stop(self) -> None:
