@@ -101,6 +101,7 @@ EXCUSED = {
     "failpoint.py:SLEEP_MS_MAX": "a limit of what a user may ask for",
     "maintenance/space_quota.py:RETRY_S": RETRIED,
     "maintenance/corruption_check.py:ANSWER_TIMEOUT_S": RETRIED,
+    "maintenance/corruption_check.py:RETRY_S": RETRIED,
     "assembly.py:PENDING_REQUESTS_MAX": REFUSES,
     "server.py:UNAPPLIED_ENTRIES_MAX": REFUSES,
     "peer_calls.py:QUEUE_BYTES_MAX": REFUSES,
