@@ -157,7 +157,7 @@ class RequestMonitor:
         self._check_pending(one, calm)
         if calm is None:
             self._check_leaderless()
-        elif one.since_ns >= calm.since_ns:
+        elif one.since_ns > calm.since_ns:
             found = self._silences.get((one.member, one.writes))
             if found is None or found.since_ns < calm.since_ns:
                 found = self._silences[one.member, one.writes] = _Silence(one.since_ns)
@@ -167,14 +167,15 @@ class RequestMonitor:
     def _check_pending(self, one: Arrived, calm: Calm | None) -> None:
         """Check a request that has ended.
 
-        A request that arrived before the last disturbance is not judged: its proposal may be lost.
+        A request that did not arrive after the last disturbance is not judged: its proposal may be
+        lost by it.
         Reads are judged later, because all of them wait for one round to the leader. If the round
         is lost, the member repeats it after `RETRY_S`.
         """
         if calm is None:
             return
         judged_ns = calm.since_ns if one.writes else calm.since_ns + round(RETRY_S * 1e9)
-        if one.since_ns < judged_ns:
+        if one.since_ns <= judged_ns:
             return
         waited_ns = self._loop.now_ns - one.since_ns
         self.judged += 1

@@ -93,6 +93,21 @@ def test_a_disturbed_member_is_not_judged(
     assert members.violations == []
 
 
+def test_a_request_that_arrives_at_the_time_of_a_disturbance_is_not_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    members = SimulatedMembers()
+
+    async def lost(self: Server, operation: WriteRequest) -> None:
+        members.cluster.health.disturb("n2")
+        await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(Server, "propose", lost)
+    assert members.call("n2", Put("a", "1")) == "info"
+    assert members.cluster.requests.judged == 0
+    assert members.violations == []
+
+
 def test_a_read_may_wait_until_a_lost_round_is_repeated() -> None:
     members = SimulatedMembers()
     follower = members.followers()[0]
