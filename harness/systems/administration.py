@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 
 import msgspec
 
 from splitbrain.harness.clients.administrator import Administrator
 from splitbrain.harness.clients.administrator_session import AdministratorSession
-from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.next_start import NextStarts
+from splitbrain.harness.systems.request_failure import as_fault_error
 from splitbrain.harness.systems.system import Address
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import MemberName
@@ -110,15 +108,6 @@ class Administration(ABC):
                 raise
 
     async def _post(self, at: MemberName, operation: str, request: dict[str, object]) -> bytes:
-        with _faults():
+        with as_fault_error():
             url = self.address(at).client_url
             return await self._requests().post(url, operation, request, TIMEOUT_S)
-
-
-@contextlib.contextmanager
-def _faults() -> Iterator[None]:
-    """A context that raises FaultError in place of SystemFailed."""
-    try:
-        yield
-    except SystemFailed as problem:
-        raise FaultError(str(problem)) from problem

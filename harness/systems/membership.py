@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -14,7 +13,7 @@ import aiohttp
 from splitbrain.harness.clients import maintenance, membership
 from splitbrain.harness.clients.administrator import Administrator
 from splitbrain.harness.clients.administrator_session import AdministratorSession
-from splitbrain.harness.errors import SystemFailed
+from splitbrain.harness.systems.request_failure import as_fault_error
 from splitbrain.harness.systems.system import Address
 from splitbrain.nemesis.capabilities import ListedMember
 from splitbrain.nemesis.errors import FaultError
@@ -60,7 +59,7 @@ class ProcessMembership(ABC):
     ) -> Mapping[MemberName, ListedMember]:
         url, session = self.address(at).client_url, self._requests()
         places = {self.address(name).peer_url: name for name in self.members}
-        with _faults():
+        with as_fault_error():
             listed = await membership.list_members(session, url, linearizable=linearizable)
         return {
             places[peer_url]: ListedMember(int(one.id), one.is_learner)
@@ -69,22 +68,22 @@ class ProcessMembership(ABC):
 
     async def add_member(self, at: MemberName, member: MemberName, *, learner: bool) -> None:
         url, peer_url = self.address(at).client_url, self.address(member).peer_url
-        with _faults():
+        with as_fault_error():
             await membership.add_member(self._requests(), url, peer_url, learner=learner)
 
     async def remove_member(self, at: MemberName, listed: ListedMember) -> None:
-        with _faults():
+        with as_fault_error():
             url = self.address(at).client_url
             await membership.remove_member(self._requests(), url, listed.id)
 
     async def promote_member(self, at: MemberName, listed: ListedMember) -> None:
-        with _faults():
+        with as_fault_error():
             url = self.address(at).client_url
             await membership.promote_member(self._requests(), url, listed.id)
 
     async def update_member(self, at: MemberName, member: MemberName, listed: ListedMember) -> None:
         url, peer_url = self.address(at).client_url, self.address(member).peer_url
-        with _faults():
+        with as_fault_error():
             await membership.update_member(self._requests(), url, listed.id, peer_url)
 
     async def clear_member(self, member: MemberName) -> None:
@@ -110,19 +109,10 @@ class ProcessMembership(ABC):
         listed = await self.list_members(leader, linearizable=False)
         if member not in listed:
             raise FaultError(f"{member} is not in the cluster at this time")
-        with _faults():
+        with as_fault_error():
             await maintenance.transfer_leadership(
                 self._requests(), self.address(leader).client_url, listed[member].id
             )
-
-
-@contextlib.contextmanager
-def _faults() -> Iterator[None]:
-    """A context that raises FaultError in place of SystemFailed."""
-    try:
-        yield
-    except SystemFailed as problem:
-        raise FaultError(str(problem)) from problem
 
 
 def _empty(folder: Path) -> None:

@@ -24,6 +24,7 @@ from splitbrain.harness.clients.snapshot_file import download_snapshot
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.place import Place
 from splitbrain.harness.systems.ports import Ports
+from splitbrain.harness.systems.request_failure import as_fault_error
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import MemberName
 
@@ -75,11 +76,10 @@ class SnapshotRestoration(ABC):
         places = {name: self.place_of(name) for name in self.members}
         snapshot = places[self.members[0]].folder / "restored.db"
         try:
-            await self._save(places, snapshot)
-            for place in places.values():
-                await asyncio.to_thread(_restore, program, place, places, snapshot)
-        except SystemFailed as problem:
-            raise FaultError(str(problem)) from problem
+            with as_fault_error():
+                await self._save(places, snapshot)
+                for place in places.values():
+                    await asyncio.to_thread(_restore, program, place, places, snapshot)
         finally:
             snapshot.unlink(missing_ok=True)
 

@@ -1,0 +1,18 @@
+"""Turns the failure of a request to a member into an error of the fault that sent the request."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from splitbrain.harness.errors import SystemFailed
+from splitbrain.nemesis.errors import FaultError
+
+
+@contextlib.contextmanager
+def as_fault_error() -> Iterator[None]:
+    """A context that raises FaultError in place of SystemFailed."""
+    try:
+        yield
+    except SystemFailed as problem:
+        raise FaultError(str(problem)) from problem
