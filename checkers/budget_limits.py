@@ -26,7 +26,7 @@ class Limit(NamedTuple):
 
     @property
     def percent(self) -> float:
-        """The percentile of a latency limit."""
+        """Return the percentile of a latency limit, such as 99.9 for `p99.9`."""
         return 100.0 if self.measure == "max" else float(self.measure[1:])
 
     def shown(self) -> str:
@@ -42,7 +42,10 @@ def shown(measure: str, value: float) -> str:
 
 
 def read_limits(text: str) -> tuple[Limit, ...]:
-    """Parse limits that are separated by commas. Raises ValueError."""
+    """Parse limits that are separated by commas, such as `p99=200ms,availability=99%`.
+
+    Raises ValueError for text that is not a limit.
+    """
     return tuple(_limit(part.strip()) for part in text.split(",") if part.strip())
 
 

@@ -13,10 +13,9 @@ def readable(members: Sequence[MemberState]) -> list[MemberState]:
 
 
 def reference(members: Sequence[MemberState]) -> MemberState | None:
-    """Return the member with the highest revision.
+    """Return the member with the highest revision, or None if no member's state is known.
 
-    Of several such members, returns the one with the longest change log. None if no state is
-    known.
+    Of several such members, returns the one with the longest change log.
     """
     known = readable(members)
     return min(known, key=lambda m: (-m.revision, m.first_revision)) if known else None

@@ -48,7 +48,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=False):
 
     @property
     def anomaly_count(self) -> int:
-        """The number of all anomalies, including those that `anomalies` does not contain."""
+        """Return the number of all anomalies, including those that `anomalies` does not contain."""
         return sum(self.count_of(kind) for kind in by_kind(self.anomalies))
 
     def count_of(self, kind: str) -> int:
@@ -57,7 +57,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=False):
 
     @property
     def applies(self) -> bool:
-        """False if the checker found nothing to judge. Such a verdict is no evidence."""
+        """Return whether the checker found anything to judge. If not, `valid` is no evidence."""
         return not (self.valid and self.why.startswith(NOT_APPLICABLE))
 
 
@@ -105,7 +105,7 @@ def with_evidence(verdict: Verdict, found: object, missing: str) -> Verdict:
 
 
 def merge(valids: Iterable[bool | None]) -> bool | None:
-    """Merge verdicts: False over None over True. An empty `valids` gives True."""
+    """Merge verdicts: False over None over True. The result for no verdicts is True."""
     merged: bool | None = True
     for valid in valids:
         if valid is False:

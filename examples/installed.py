@@ -1,4 +1,4 @@
-"""Which stores of the examples are installed on this machine."""
+"""Finds out which stores of the examples are installed on this machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Example:
 
 
 def examples() -> list[Example]:
-    """The examples whose store must be installed, in the order of their names."""
+    """Return the examples whose store must be installed, in the order of their names."""
     read = [(path.parent, tomllib.loads(path.read_text())) for path in HERE.glob("*/finds.toml")]
     return sorted(
         (

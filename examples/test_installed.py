@@ -1,4 +1,4 @@
-"""A store that is installed can be tested: its tests are not skipped for lack of its client."""
+"""The Python client of each installed store is installed, too, so that its tests can run."""
 
 import os
 import subprocess

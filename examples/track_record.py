@@ -63,7 +63,7 @@ def working_directory(folder: Path) -> Iterator[None]:
 
 
 def binary_of(release: str) -> Path:
-    """The etcd binary of a release. Ends the program if it is not installed."""
+    """Return the path of the etcd binary of a release. Ends the program if it does not exist."""
     folder = Path(os.environ.get(RELEASES) or HERE / "etcd" / "releases")
     binary = folder / release / "etcd"
     if not binary.is_file():
@@ -75,9 +75,10 @@ def binary_of(release: str) -> Path:
 
 
 def tried(row: dict[str, Any], seed: int, release: str) -> dict[str, Any]:
-    """Run `row` once with `seed`, and return the result as a line of `track-record.jsonl`.
+    """Run the row `row` of `finds.toml` once, and return a line of `track-record.jsonl`.
 
-    The seconds include the set-up and the judging.
+    `release` is the release of etcd, or "" for another store. The seconds in the result include the
+    set-up and the judging.
     """
     began = time.monotonic()
     options: dict[str, Any] = {**row["options"], "seed": seed}
@@ -102,7 +103,7 @@ def tried(row: dict[str, Any], seed: int, release: str) -> dict[str, Any]:
 
 
 def words_of(row: dict[str, Any], result: RunResult) -> str:
-    """The text of the first anomaly that has a signature of the row; "" if no anomaly has one."""
+    """Return the text of the first anomaly that has a signature of the row; "" if none has one."""
     signatures = [msgspec.convert(one, Signature) for one in row.get("shows", ())]
     return next(
         (
@@ -116,7 +117,10 @@ def words_of(row: dict[str, Any], result: RunResult) -> str:
 
 
 def plan_of(row: dict[str, Any], tries: int) -> Iterator[tuple[int, str]]:
-    """The tries of a row: seed and release. A row of a bug ends with one try of a fixed release."""
+    """Yield the tries of a row: (seed, release).
+
+    A row of a known bug ends with one try of the release that fixed the bug.
+    """
     release = row.get("release", "")
     for seed in range(1, tries + 1):
         yield seed, release

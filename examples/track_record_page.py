@@ -1,4 +1,4 @@
-"""The page docs/track-record.md, from the results of all examples."""
+"""Writes the text of the page docs/track-record.md from the results of all examples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "track-record.md"
 RESULTS = "track-record.jsonl"
 WORDS_MAX = 600
-"""The most characters of a verdict that are kept."""
+"""A verdict on the page is cut off after this number of characters."""
 WORDS_SHOWN_MAX = 300
 ISSUES = "https://github.com/etcd-io/etcd/issues"
 RECORD_ROWS = 16
@@ -30,13 +30,13 @@ def results_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def digest_of(row: dict[str, Any]) -> str:
-    """A short digest of what the tries of a row depend on."""
+    """Return a short digest of those fields of a row that change the results of its tries."""
     text = json.dumps([row["options"], row.get("release", ""), row.get("shows", [])])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def is_of(row: dict[str, Any], result: dict[str, Any]) -> bool:
-    """Whether `result` is one of `row`, with the row's present options."""
+    """Return whether `result` is a result of `row` with the present options of the row."""
     digest = digest_of(row)
     return bool(result["row"] == row["name"] and result.get("of", digest) == digest)
 
@@ -57,7 +57,7 @@ def counted(kinds: list[dict[str, int]]) -> str:
 
 
 def page() -> str:
-    """The whole page, from the results of all examples."""
+    """Return the text of the whole page, from the results of all examples."""
     lines = [
         "# Track record", "",
         "What the tests in `examples/` find in stores that others wrote. Each row is measured with "
@@ -98,7 +98,10 @@ def page() -> str:
 
 
 def bugs_found(folder: Path) -> list[str]:
-    """The section of a store whose rows are known bugs of its releases."""
+    """Return the lines about a store whose rows are known bugs of its releases.
+
+    `folder` is the folder of the example.
+    """
     rows, results = rows_of(folder), results_of(folder)
     found = [row for row in rows if tries_of(row, results)[0]]
     # A bug has two rows if it was also tried over gRPC.
@@ -140,7 +143,7 @@ def bugs_found(folder: Path) -> list[str]:
 
 
 def controls(rows: list[dict[str, Any]], results: list[dict[str, Any]]) -> list[str]:
-    """The table of the rows that must be valid; [] if none of them was tried."""
+    """Return the lines with the table of the rows that must be valid; [] if none was tried."""
     lines: list[str] = []
     for row in rows:
         own = [one for one in results if is_of(row, one)]
@@ -166,7 +169,7 @@ def is_find(row: dict[str, Any], result: dict[str, Any]) -> bool:
 
 
 def tries_of(row: dict[str, Any], results: list[dict[str, Any]]) -> tuple[int, int, float]:
-    """The number of finds, the number of tries, and the median seconds of a find."""
+    """Return the number of finds, the number of tries, and the median seconds of a find."""
     own = [one for one in results if is_of(row, one) and one["release"] == row["release"]]
     seconds = [one["seconds"] for one in own if one["words"]]
     return len(seconds), len(own), statistics.median(seconds) if seconds else 0.0
@@ -185,7 +188,7 @@ def link_of(row: dict[str, Any]) -> str:
 
 
 def command_of(row: dict[str, Any]) -> str:
-    """The options of the row, as a user types them."""
+    """Return the options of the row, as a user types them after `splitbrain run`."""
     words = []
     for name, value in row["options"].items():
         flag = {"time_limit_s": "time-limit"}.get(name, name.replace("_", "-"))

@@ -19,7 +19,7 @@ PermissionKind = Literal["READ", "WRITE", "READWRITE"]
 
 
 class Permission(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """Permits to read or write a key or an interval of keys."""
+    """A permission of a role: to read or write, or both, a key or an interval of keys."""
 
     key: str
     range_end: str = ""
@@ -97,7 +97,7 @@ class RoleDelete(_WithToken, frozen=True, tag="role_delete"):
 
 
 class RoleGrantPermission(_WithToken, frozen=True, tag="role_grant_permission"):
-    """Adds a permission to a role. It replaces the permission of the same keys."""
+    """Adds a permission to a role, or replaces the role's permission for the same keys."""
 
     role: str
     permission: Permission
@@ -131,7 +131,10 @@ class _Result(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_fie
 
 
 class AuthChanged(_Result, frozen=True, tag="auth_changed"):
-    """The answer to an `AuthChange`."""
+    """The answer to an `AuthChange`, a request that changes users, roles or the auth service.
+
+    `header` is its only content.
+    """
 
 
 class AuthenticateResult(_Result, frozen=True, tag="authenticate"):

@@ -12,6 +12,10 @@ import msgspec
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="call"):
-    """Calls a function of a client. `value` is plain JSON, such as `["x", 3]` for a write."""
+    """A call of a function of the user's client, with the plain JSON value `value`.
+
+    The event or the scheduled operation that contains the call also names the function. For a
+    function `write`, the value can be `["x", 3]`.
+    """
 
     value: Any = None

@@ -14,7 +14,11 @@ from splitbrain.histories.member_state import ListedMember
 class MemberList(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="member_list"
 ):
-    """Reads the list of the members, linearizably or as the member that receives it knows it."""
+    """Reads the list of the members of the cluster.
+
+    If `linearizable` is false, the member that receives the request answers with the list that it
+    knows, which may be old.
+    """
 
     linearizable: bool = True
 

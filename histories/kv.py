@@ -68,7 +68,10 @@ class Put(_Value, frozen=True, tag_field="op", tag="put"):
 
     @property
     def keeps(self) -> bool:
-        """Whether the write keeps a part of the key-value before it, which must exist."""
+        """Return whether the put keeps the value or the lease that its key already has.
+
+        The store refuses such a put if the key does not exist.
+        """
         return self.ignore_lease or self.ignore_value
 
 
@@ -100,7 +103,7 @@ class Range(_Value, frozen=True, tag_field="op", tag="range"):
 
     @property
     def filtered(self) -> bool:
-        """Whether the answer may lack key-values because of their revisions."""
+        """Return whether the read excludes key-values whose revisions are out of its bounds."""
         return bool(self.min_mod or self.max_mod or self.min_create or self.max_create)
 
 
@@ -116,9 +119,10 @@ class Delete(
 
 
 class Compare(_Value, frozen=True):
-    """Compares the field `target` of `key` with `operand`; `result` is the relation that must hold.
+    """Compares the field `target` of `key` with `operand`.
 
-    `operand` is text if `target` is "value", and a number otherwise.
+    The comparison is true if the relation `result` is true of the two. `operand` is text if
+    `target` is "value", and a number otherwise.
     """
 
     key: str
@@ -143,9 +147,9 @@ class Txn(_Value, frozen=True, tag_field="op", tag="txn"):
 class Compact(
     _Value, frozen=True, tag_field="op", tag="compact"
 ):
-    """Drop the versions of keys that are older than `revision`.
+    """Drops the versions of keys that are older than `revision`.
 
-    With `physical`, the answer is sent only when these versions are removed from the disk.
+    With `physical`, the answer is sent only after these versions are removed from the disk.
     """
 
     revision: int
@@ -206,7 +210,7 @@ Result = PutResult | RangeResult | DeleteResult | TxnResult | CompactResult
 
 
 def writes(request: Request) -> bool:
-    """Whether `request` may change the store, whichever branch a transaction takes."""
+    """Return whether `request` may change the store, whichever branch a transaction takes."""
     match request:
         case Put() | Delete() | Compact():
             return True

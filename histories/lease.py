@@ -55,7 +55,7 @@ LeaseRequest = LeaseGrant | LeaseRevoke | LeaseKeepAlive | LeaseTimeToLive
 class LeaseGrantResult(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="lease_grant"
 ):
-    """The answer to a `LeaseGrant`. `ttl` may be longer than the requested one."""
+    """The answer to a `LeaseGrant`. The granted `ttl` may be longer than the requested one."""
 
     header: Header = Header()
     id: int = 0

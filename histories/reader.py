@@ -104,7 +104,7 @@ _Line = _Invoke | _Ok | _Fail | _Info
 
 
 class UnusualLine(Exception):
-    """A line is invalid, or the fast reader does not support it."""
+    """Raised for a line that is invalid, or that the fast reader does not support."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ class _BlockReader:
 
 
 _PENDING = Operation(-1, "", None, "info", Range(""), None, None, -1, None, 0, None)
-"""Stands in the list for an operation whose completion is not read yet."""
+"""A placeholder in the list for an operation whose completion has not been read yet."""
 
 
 def _event(line: _Line) -> Event:
@@ -206,10 +206,10 @@ def _event(line: _Line) -> Event:
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
-    """Blocks of `file` that contain whole lines.
+    """Yield blocks of `file` that contain whole lines.
 
-    A last line without a line end is used if it is valid JSON. Otherwise a crash cut the line
-    short, and it is dropped.
+    A last line without a line end is part of the last block if it is valid JSON. Otherwise a crash
+    cut the line short, and the line is dropped.
     """
     rest = b""
     while block := file.read(BLOCK_BYTES):

@@ -52,7 +52,7 @@ class ServiceOperation(msgspec.Struct, frozen=True, gc=False):
 
 
 def changes_store(request: AnyRequest) -> bool:
-    """Whether `request` may change the store, including leases, users and roles.
+    """Return whether `request` may change the store, including leases, users and roles.
 
     A token is not part of the store: only the client that gets it can use it.
     """
@@ -80,5 +80,8 @@ def with_token(request: AnyRequest, token: str) -> AnyRequest:
 
 
 def makes_keys(request: AnyRequest) -> bool:
-    """Whether the store itself puts or deletes keys for `request`, as for locks and elections."""
+    """Return whether the store itself puts or deletes keys because of `request`.
+
+    This is the case for requests of locks and elections.
+    """
     return isinstance(request, LockRequest) and not isinstance(request, Leader)

@@ -94,7 +94,7 @@ def _is_stranger(
 ) -> bool:
     """Report a request that succeeded without a valid token, while authentication was enabled.
 
-    Returns whether it was reported.
+    Returns True if `op` is such a request, and False otherwise.
     """
     if who.login is None:
         found.add(
@@ -123,10 +123,11 @@ def _is_stranger(
 
 
 def _outlives(op: Operation | ServiceOperation, token: str) -> bool:
-    """Whether a request may be sent with an ended token.
+    """Return whether a correct store may accept `op` with `token` after the token has ended.
 
-    A JSON Web Token ends for keys by its auth revision, which etcd does not compare for
-    administrators. It has three parts; a simple token has two.
+    etcd compares the auth revision in a JSON Web Token only for requests for keys. A request for
+    users or roles is therefore accepted with an old JSON Web Token. Such a token has three parts
+    that are separated by dots. A simple token has two parts, and is never accepted after its end.
     """
     return isinstance(op, ServiceOperation) and token.count(".") == JWT_DOTS
 
@@ -154,7 +155,12 @@ def _check_refused(
 
 
 def check_authority(state: AuthState, op: ServiceOperation, found: Findings) -> None:
-    """Only an administrator changes users and roles, and a user queries only their own."""
+    """Check that only users with the role root change users and roles.
+
+    A user without the role root may only query its own roles, and the permissions of these roles.
+    The function also reports a request that was refused although its user certainly had the role
+    root, or although authentication was certainly disabled.
+    """
     who = sender(state, op)
     if who is None or op.ret is None or isinstance(op.request, Authenticate):
         return

@@ -32,11 +32,12 @@ from splitbrain.histories.service import ServiceOperation
 
 
 class Condition(NamedTuple):
-    """A condition of a request: the value of `register` must be in `values`.
+    """A condition of a request to the auth service, for example that a user exists.
 
-    Otherwise the store refuses the request with an error that contains `error`. `text` describes
-    the unmet condition, for messages. If `register` is None, the condition is unknown and is not
-    judged.
+    `register` contains the values that the fact had during the run. The condition is met if the
+    value is in `values`. Otherwise the store refuses the request with an error that contains
+    `error`. `text` describes the unmet condition, for messages. If `register` is None, the
+    condition is unknown and is not judged.
     """
 
     register: Register[bool] | Register[str] | None
@@ -50,7 +51,10 @@ def _is(register: Register[bool] | None, value: bool, error: str, text: str) -> 
 
 
 def conditions(state: AuthState, op: ServiceOperation) -> Iterator[Condition]:
-    """Yield the conditions of `op`, in the order in which a store checks them."""
+    """Yield the conditions under which the auth service accepts the request of `op`.
+
+    They are in the order in which a store checks them.
+    """
     match op.request:
         case UserAdd(name=user):
             yield _is(state.users[user], False, "already exists", f"the user {user} existed")
@@ -132,13 +136,17 @@ def check_conditions(state: AuthState, op: ServiceOperation, found: Findings) ->
 def _shown_by(
     register: Register[bool] | Register[str], op: ServiceOperation
 ) -> Iterator[ServiceOperation]:
-    """Return the operations that may have set the value that the register had during `op`."""
+    """Return the operations that may have written the value that `register` had during `op`."""
     sources = register.sources(op.call, op.ret or op.call, op)
     return (one.op for one in sources if one.op is not None)
 
 
 def check_query(state: AuthState, op: ServiceOperation, found: Findings) -> None:
-    """Check that a query shows each fact as it may have been during the query."""
+    """Check the answer to a query of a user, of a role or of the status.
+
+    Each role and each permission in the answer must possibly have been granted at some time of the
+    query. Each one that is missing must possibly not have been granted at some time of the query.
+    """
     if op.ret is None:
         return
     period = Period(state, op.call, op.ret)

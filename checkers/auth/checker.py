@@ -108,6 +108,6 @@ def _check_members(services: Sequence[ServiceOperation], found: Findings) -> Non
 
 
 def _shown(op: ServiceOperation) -> str:
-    """Return the answer without its header."""
+    """Return the answer to `op` as text, without the header."""
     names = () if op.result is None else op.result.__struct_fields__
     return ", ".join(f"{name} {getattr(op.result, name)}" for name in names if name != "header")

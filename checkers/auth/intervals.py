@@ -9,7 +9,7 @@ Interval = tuple[str, str]
 
 
 def covers(intervals: Iterable[Interval], wanted: Interval) -> bool:
-    """Whether every key of `wanted` is in one of `intervals`."""
+    """Return whether every key of the interval `wanted` is in at least one of `intervals`."""
     reached, end = wanted[0], _end(wanted)
     for key, last in sorted((key, _end((key, end))) for key, end in intervals):
         if key > reached:
@@ -21,7 +21,7 @@ def covers(intervals: Iterable[Interval], wanted: Interval) -> bool:
 
 
 def _end(interval: Interval) -> str:
-    """Return the first key after an interval."""
+    """Return the first key that comes after all keys of `interval`."""
     key, end = interval
     if end == "\0":
         return "\U0010ffff" * 64

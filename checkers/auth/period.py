@@ -18,7 +18,7 @@ from splitbrain.histories.service import ServiceOperation
 
 
 class Access(NamedTuple):
-    """An access that a request needs."""
+    """One access that a request needs: to read or to write the keys of an interval."""
 
     kind: Literal["READ", "WRITE"]
     keys: Interval
@@ -49,9 +49,10 @@ def accesses(request: Request) -> Iterator[Access]:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A period of a run, from `begin` to `end`, in ns since the start of the run.
+    """The users, roles and permissions in a period of a run, from `begin` to `end`.
 
-    The effect of the operation `without` is left out.
+    The times are in ns since the start of the run. If the operation `without` changes users or
+    roles, its change is left out, so that the period can be used to judge this operation itself.
     """
 
     state: AuthState
@@ -94,14 +95,14 @@ class Period:
         )
 
     def possible_roles(self, user: str) -> list[str]:
-        """Return the roles that the user may have had at some time, including ROOT."""
+        """Return the roles, including root, that the user may have had during the period."""
         return [
             role for role in self.state.roles_of(user)
             if True in self._possible(self.state.granted[user, role])
         ]
 
     def may_access(self, user: str, access: Access) -> bool:
-        """Whether the user may have had the permission at some time of the period."""
+        """Return whether the user may have had the permission at some time of the period."""
         if not self.may_exist(user):
             return False
         roles = self.possible_roles(user)
@@ -116,7 +117,7 @@ class Period:
         )
 
     def surely_may_access(self, user: str, access: Access) -> bool:
-        """Whether the user certainly had the permission during the whole period."""
+        """Return whether the user certainly had the permission during the whole period."""
         if self.surely_root(user):
             return True
         roles = [
@@ -132,7 +133,10 @@ class Period:
         )
 
     def ended(self, login: ServiceOperation, user: str) -> ServiceOperation | None:
-        """Return an operation that has certainly ended the token of `login` before the period."""
+        """Return an operation that certainly ended the token of `login` before the period began.
+
+        Returns None if no operation certainly did so. `user` is the user of the login.
+        """
         login_end = login.ret or login.call
         return next((
             op for op in self.state.token_ends.get(user, ())

@@ -22,7 +22,7 @@ NEVER = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Write(Generic[V]):
-    """A change of the fact to `value`. `op` is None for the initial value."""
+    """A change of a fact to `value` by the operation `op`. `op` is None for the initial value."""
 
     value: V
     call: int
@@ -32,13 +32,13 @@ class Write(Generic[V]):
 
     @property
     def certain(self) -> bool:
-        """Whether the write certainly took effect."""
+        """Return whether the write certainly took effect."""
         return self.op is None or self.op.outcome == "ok"
 
 
 @dataclass(slots=True)
 class Register(Generic[V]):
-    """The writes of one fact, in the order of their invocations."""
+    """The writes of one fact, such as "bob has the role r1", in the order of their invocations."""
 
     initial: V
     writes: list[Write[V]] = field(default_factory=list)
@@ -74,16 +74,20 @@ class Register(Generic[V]):
     def possible(
         self, begin: int, end: int, without: ServiceOperation | None = None
     ) -> frozenset[V]:
-        """Return the values that the fact may have had at some time from `begin` to `end`.
+        """Return the values that the fact may have had at some time from `begin` to `end`, in ns.
 
-        The write of the operation `without` is left out, to judge the state before it.
+        The write of the operation `without` is left out. The result is then the state before that
+        write.
         """
         return frozenset(one.value for one in self.sources(begin, end, without))
 
     def sources(
         self, begin: int, end: int, without: ServiceOperation | None = None
     ) -> list[Write[V]]:
-        """Return the writes that may have set the value from `begin` to `end`, newest first."""
+        """Return the writes that may have set the value between `begin` and `end`, newest first.
+
+        The times are in ns. The write of the operation `without` is left out.
+        """
         place = bisect_left(self._certain, (begin, -2))
         bound = self._certain[place - 1][1] if place else -1
         found = []

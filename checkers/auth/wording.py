@@ -39,7 +39,10 @@ def _span(op: Operation | ServiceOperation) -> str:
 
 
 def permissions(period: Period, user: str) -> str:
-    """Describe the roles and permissions that `user` may have had, at most, in `period`."""
+    """Describe the roles that `user` may have had in `period`, with the permissions of each role.
+
+    The description contains everything that the user possibly had.
+    """
     roles = period.possible_roles(user)
     if not roles:
         return f"{user} certainly had no role"

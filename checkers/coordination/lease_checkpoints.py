@@ -67,7 +67,7 @@ def latest_end_with_checkpoints(
     for election in given.elections:
         if election.term <= term or election.by <= granted.call or election.after >= until:
             continue
-        # The leader led from `start` at the latest to `election.after` at the earliest.
+        # This leader began to lead at `start` or before, and led until `election.after` or longer.
         led = max(0, election.after - start - LATE_NS)
         # A leader records nothing more when at most one interval is left.
         surely_left = max(0, granted.call + granted.ttl_ns - start)

@@ -23,7 +23,7 @@ adds an election timeout."""
 
 @dataclass(frozen=True)
 class LeaseEvidence:
-    """The history with its leases, and the members' change log, if the log is complete."""
+    """The history with its leases, and the members' change log if it is complete."""
 
     history: History
     leases: Leases
@@ -33,7 +33,7 @@ class LeaseEvidence:
     unknown: str
     """The reason why `changes` is None, or ""."""
     checkpoint_s: int
-    """As `Evidence.lease_checkpoint_s`."""
+    """The interval in s at which leaders record the remaining time of leases, or 0."""
     checkpoints_persist: bool
 
     @classmethod
@@ -77,7 +77,7 @@ class LeaseEvidence:
         ]
 
     def clocks_drifted(self, begin: int, end: int) -> bool:
-        """Whether the fault `drift` was in force at any time from `begin` to `end`.
+        """Return whether the fault `drift` was in force at any time from `begin` to `end`.
 
         No store can measure the time of a lease with a clock of a wrong rate.
         """

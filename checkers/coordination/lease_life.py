@@ -23,7 +23,7 @@ from splitbrain.histories.service import ServiceOperation
 
 
 def check_existence(given: LeaseEvidence, found: Findings) -> None:
-    """Check that no answer shows or revokes a lease that was never granted."""
+    """Check that no answer shows, renews or revokes a lease that was never granted."""
     for lease in given.leases.by_id.values():
         for op in (*lease.queries, *lease.revokes):
             ended = isinstance(op.result, LeaseRevokeResult)
@@ -120,7 +120,7 @@ def seen_ended(
     """Yield times at which the lease had certainly ended: (time, reason, operation, revision).
 
     The reason is in words. The operation is the one whose answer shows the end, or None if the
-    change log shows it.
+    change log shows it. The revision is that of the answer or of the change log.
     """
     if lease.id in given.keys.ends:
         revision, keys = given.keys.ends[lease.id]
@@ -175,7 +175,11 @@ def check_late(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
 def _seen_alive(
     given: LeaseEvidence, lease: Lease
 ) -> Iterator[tuple[int, str, ServiceOperation | None, int]]:
-    """Return times at which the lease certainly existed, as `seen_ended` does."""
+    """Yield times at which the lease certainly existed: (time, reason, operation, revision).
+
+    The reason is in words. The operation is the one whose answer shows the lease, or None if the
+    change log shows it. The revision is the one at which the lease was seen.
+    """
     for one in given.keys.of(lease.id):
         began = given.clock.made_before(one.first)
         alive = given.clock.last if one.end is None else given.clock.not_made_at(one.end)

@@ -92,7 +92,11 @@ def _made_puts(request: Request, result: Result) -> Iterator[Put]:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """A time or a revision at which a lease had certainly ended."""
+    """A time or a revision at which a lease had certainly ended.
+
+    `time` is in ns since the start of the run, and None if it is unknown. `revision` is 0 if it is
+    unknown. `because` is the reason in words, and `shown_by` are the operations that show the end.
+    """
 
     time: int | None
     revision: int
@@ -100,7 +104,7 @@ class _End:
     shown_by: tuple[ServiceOperation, ...]
 
     def before(self, put: _LeasePut) -> bool:
-        """Whether the lease had certainly ended before `put` took effect."""
+        """Return whether the lease had certainly ended before `put` took effect."""
         if self.revision and put.revision > self.revision:
             return True
         return (

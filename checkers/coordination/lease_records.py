@@ -18,7 +18,7 @@ from splitbrain.histories.service import ServiceOperation, ServiceResult
 
 S = 1_000_000_000
 CLOCK_ERROR_NS = 50_000_000
-"""The possible difference between the clocks of members and clients over the time of a lease."""
+"""While a lease lives, the clocks of members and clients may come to differ by this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Renewal:
 
     @property
     def lives_until(self) -> int:
-        """The time, in ns, before which the lease cannot have expired."""
+        """Return the time in ns before which the lease cannot have expired after this renewal."""
         return self.call + self.ttl_ns - CLOCK_ERROR_NS
 
 
@@ -56,24 +56,24 @@ class Lease:
 
     @property
     def uncertain(self) -> bool:
-        """Whether a grant or keep-alive has no answer, so that it may take effect at any time."""
+        """Return whether a grant or keep-alive has no answer, so that it may happen at any time."""
         return any(op.outcome == "info" for op in self.tries)
 
     @property
     def only_granted(self) -> bool:
-        """Whether no operation but grants used the lease."""
+        """Return whether no operation but grants used the lease."""
         return not self.queries and not self.revokes and len(self.tries) == len(self.grants)
 
     @property
     def granted(self) -> Renewal | None:
-        """The only grant, if it was answered."""
+        """Return the only grant of the lease if it was answered, else None."""
         if len(self.grants) != 1:
             return None
         return next((one for one in self.renewals if one.operation is self.grants[0]), None)
 
     @property
     def first_start(self) -> int:
-        """The latest time at which a grant may have started the lease; 0 without a grant."""
+        """Return the latest time at which a grant may have started the lease; 0 without a grant."""
         return max((op.ended or op.call for op in self.grants), default=0)
 
     def last_try(self, until: int) -> int:
@@ -95,7 +95,10 @@ class Leases:
     """Whether the store may have granted a lease whose id no answer shows."""
 
     def may_exist(self, number: int, until: int | None) -> bool:
-        """Whether the lease may have been granted up to the time `until` (None: at any time)."""
+        """Return whether the lease with the id `number` may have been granted by the time `until`.
+
+        If `until` is None, it may have been granted at any time of the run.
+        """
         lease = self.by_id.get(number)
         return self.some_id_unknown or (lease is not None and any(
             until is None or op.call <= until for op in lease.grants
@@ -134,7 +137,7 @@ def gather(services: Sequence[ServiceOperation]) -> Leases:
 
 
 def is_not_found(result: ServiceResult | None) -> bool:
-    """Whether an answer says that the lease does not exist.
+    """Return whether an answer says that the lease does not exist.
 
     The answer to a time-to-live request has then a `ttl` of -1 and no `granted_ttl`. A lease with
     any other negative `ttl` is overdue, but still exists.
@@ -145,7 +148,7 @@ def is_not_found(result: ServiceResult | None) -> bool:
 
 
 def is_found(result: ServiceResult | None) -> bool:
-    """Whether an answer says that the lease exists."""
+    """Return whether an answer says that the lease exists."""
     known = isinstance(result, LeaseKeepAliveResult | LeaseTimeToLiveResult)
     return known and not is_not_found(result)
 

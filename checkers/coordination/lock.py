@@ -62,12 +62,12 @@ class Held:
 
     @property
     def begin(self) -> int:
-        """The time of the answer to the lock request, in ns."""
+        """Return the time of the answer to the lock request, in ns."""
         return self.lock.ret or 0
 
     @property
     def end(self) -> int:
-        """The time of the invocation of the release, in ns."""
+        """Return the time of the invocation of the release, in ns."""
         return self.release.call
 
 
@@ -237,7 +237,7 @@ def _unlocks_in_vain(
 
 
 def has_fenced_writes(history: History) -> bool:
-    """Whether the history contains a write that is fenced by a lock."""
+    """Return whether the history contains a write that is fenced by a lock."""
     names = {op.request.name for op in history.services if isinstance(op.request, Lock)}
     return bool(names and _fences(history.operations, names))
 
@@ -280,9 +280,9 @@ def _write_out_of_turn(
 ) -> Anomaly | None:
     """Return an anomaly if the lock's key `key` did not have its turn at the fenced write `op`.
 
-    `revision` is the revision that `op` made. The turn is judged at the revision before, because
-    the comparison of a transaction sees the store before its writes. Returns None if `key` had its
-    turn.
+    A key has its turn while it is the first in the queue for the lock. `revision` is the revision
+    that `op` made. The turn is judged at the revision before, because the comparison of a
+    transaction sees the store before its writes. Returns None if `key` had its turn.
     """
     turn = turns.of_key(key, revision - 1)
     if turn is not None and turn.has_turn_at(revision - 1):

@@ -47,7 +47,7 @@ class RevisionTimes:
 
     @property
     def last(self) -> int:
-        """The time of the last invocation of a linearizable operation that was answered."""
+        """Return the time of the last invocation of a linearizable operation that was answered."""
         return self._seen_at[-1] if self._seen_at else 0
 
 

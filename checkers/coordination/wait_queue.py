@@ -33,11 +33,11 @@ class Turn:
     """The values of the key, each with the revision that put it."""
 
     def exists_at(self, revision: int) -> bool:
-        """Whether the key exists at `revision`."""
+        """Return whether the key exists at `revision`."""
         return self.created <= revision and (self.ended is None or revision < self.ended)
 
     def has_turn_at(self, revision: int) -> bool:
-        """Whether the key has its turn at `revision`."""
+        """Return whether the key is the first in its queue at `revision`."""
         return self.began is not None and self.began <= revision and self.exists_at(revision)
 
     def value_at(self, revision: int) -> str:
@@ -46,7 +46,11 @@ class Turn:
 
 
 class Turns:
-    """The turns of all keys under `names`, the names of locks and elections."""
+    """The turns of all keys in the queues of locks and elections.
+
+    `names` are the names of these locks and elections. A key has its turn while it is the first in
+    its queue.
+    """
 
     def __init__(self, names: Iterable[str], changes: Sequence[Change]) -> None:
         self._changes = changes
@@ -92,11 +96,11 @@ class Turns:
         return self._changes[place:end]
 
     def of_key(self, key: str, revision: int) -> Turn | None:
-        """Return the turn of `key` after its last creation at or before `revision`."""
+        """Return the turn of `key` after its last creation at or before `revision`, or None."""
         return next(
             (one for one in reversed(self._of_key.get(key, ())) if one.created <= revision), None
         )
 
     def holder(self, name: str, revision: int) -> Turn | None:
-        """Return the key that has its turn at `revision`, if there is one."""
+        """Return the key that is the first in the queue of `name` at `revision`, or None."""
         return next((one for one in self.of_name[name] if one.has_turn_at(revision)), None)

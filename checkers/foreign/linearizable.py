@@ -32,11 +32,12 @@ EXPLANATION_S_MAX = 10.0
 def register_operations(
     logged: Iterable[ForeignOperation], failed_swap_reads: bool = True
 ) -> list[Operation[registers.Input, registers.Value]]:
-    """Convert reads, writes and compare-and-swaps. Operations that did not happen are left out.
+    """Convert the reads, writes and compare-and-swaps of a log to operations for porcupine.
 
-    If `failed_swap_reads` is true, a failed compare-and-swap happened and found another value than
-    the expected one, as in the logs of porcupine. Otherwise a failed compare-and-swap did not
-    happen, as in Knossos.
+    Operations that did not happen are left out. If `failed_swap_reads` is true, a failed
+    compare-and-swap happened and found another value than the expected one, as in the logs of
+    porcupine. Otherwise a failed compare-and-swap did not happen, as in Knossos. Raises
+    HistoryError for an operation that a register does not have.
     """
     operations: list[Operation[registers.Input, registers.Value]] = []
     for op in logged:
@@ -78,9 +79,10 @@ def _pair(op: ForeignOperation) -> tuple[Any, Any]:
 def key_value_operations(
     logged: Iterable[ForeignOperation], initial: str = ""
 ) -> list[Operation[key_value.Input, key_value.Output]]:
-    """Convert gets, puts and appends. Failed operations and gets without an answer are left out.
+    """Convert the gets, puts and appends of a log to operations for porcupine.
 
-    A get that returned nil is converted to a get that returned `initial`.
+    Failed operations and gets without an answer are left out. A get that returned nil is converted
+    to a get that returned `initial`.
     """
     operations: list[Operation[key_value.Input, key_value.Output]] = []
     for op in logged:
@@ -108,7 +110,7 @@ def key_value_operations(
 
 
 def _any_text(value: Any) -> str:
-    """Return a string unchanged. Convert another value to a string that is not in the history."""
+    """Return a string unchanged, and any other value as a string that is not in the log."""
     return value if isinstance(value, str) else NOT_TEXT + value_text(value)
 
 
@@ -119,7 +121,10 @@ def _text(op: ForeignOperation, value: Any) -> str:
 
 
 def mutex_operations(logged: Iterable[ForeignOperation]) -> list[Operation[mutex.Input, None]]:
-    """Convert acquires and releases. Failed operations are left out."""
+    """Convert the acquires and releases of a log to operations for porcupine.
+
+    Failed operations are left out.
+    """
     operations: list[Operation[mutex.Input, None]] = []
     for op in logged:
         if op.outcome != "fail":
@@ -148,7 +153,7 @@ def check_registers(
 
 
 def _observes(op: Operation[registers.Input, registers.Value]) -> bool:
-    """Whether the answer of `op` depends on the state of the register."""
+    """Return whether the answer of `op` depends on the state of the register."""
     if isinstance(op.input, registers.CompareAndSwap):
         return op.output is not None
     return isinstance(op.input, registers.Read) and op.ret != math.inf

@@ -41,7 +41,7 @@ class LogChecker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LogModel:
-    """A kind of object that a log can describe."""
+    """A kind of object, such as a register or a queue, whose operations a log can contain."""
 
     text: str
     """A description for messages."""
@@ -60,7 +60,7 @@ TRANSACTION_MODELS = {
 
 
 class UnknownModel(ValueError):
-    """The operations match no model, or the named model does not exist."""
+    """Raised if the operations match no model, or if the named model does not exist."""
 
 
 MODELS: dict[str, LogModel] = {
@@ -139,6 +139,6 @@ def _looks_like(name: str, logged: Logged) -> bool:
 
 
 def check_log(logged: Logged, timeout_s: float | None = None) -> Verdict:
-    """Judge a log by the first checker of its model."""
+    """Infer the model of a log from its functions, and run the model's first checker on the log."""
     checker = next(iter(MODELS[model_of(logged)].checkers.values()))
     return checker(logged, timeout_s)

@@ -88,7 +88,7 @@ def check_counters(
 
 
 def _shows_no_number(op: ForeignOperation) -> bool:
-    """Whether `op` is a read that returned a value that no counter can have."""
+    """Return whether `op` is a read that returned a value that no counter can have."""
     answered = op.f == "read" and op.outcome == "ok" and op.answer is not None
     return answered and _whole(op.answer) is None
 
@@ -151,7 +151,11 @@ def _no_evidence(checker: str, why: str) -> Verdict:
 
 
 def _first_operations(f: str, logged: Logged, values: list[Any]) -> list[ForeignOperation]:
-    """Return operations `f` that add `values` to each object before the log begins."""
+    """Return operations with the function `f` that put `values` into each object of the log.
+
+    The operations are invented. They end before the log begins, so that each object starts with
+    `values`. Their event numbers are negative.
+    """
     keys = list(dict.fromkeys(op.key for op in logged))
     at = -2 * len(keys) * len(values)
     made = []
@@ -166,7 +170,7 @@ def _first_operations(f: str, logged: Logged, values: list[Any]) -> list[Foreign
 
 
 def _without_first(verdict: Verdict) -> Verdict:
-    """Remove the events of the operations that `_first_operations` made from all anomalies."""
+    """Remove the events of invented operations, whose numbers are negative, from all anomalies."""
     anomalies = tuple(
         msgspec.structs.replace(one, events=tuple(at for at in one.events if at >= 0))
         for one in verdict.anomalies
@@ -190,9 +194,10 @@ def _elements(initial: Any) -> list[Any]:
 def check_queues(
     logged: Logged, timeout_s: float | None = None, initial: Any = None
 ) -> Verdict:
-    """Each enqueued element is dequeued exactly once. Each key is a queue.
+    """Each enqueued element is dequeued exactly once.
 
-    Every queue starts with the elements `initial`.
+    Operations with different keys belong to different queues. Every queue starts with the elements
+    `initial`.
     """
     if not any(_takes(op) for op in logged):
         return _no_evidence("queue", "no dequeue and no drain was answered")
@@ -230,9 +235,9 @@ def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def _contains_elements(adding: str, logged: Logged) -> bool:
-    """Whether a call of `adding` succeeded, or another operation returned an element.
+    """Return whether an operation `adding` succeeded, or another operation returned an element.
 
-    Without, a store that is down for the whole load and empty at the end would be valid.
+    If neither is the case, the log is no evidence: the store may have been down for the whole run.
     """
     return any(
         op.outcome == "ok" and (op.f == adding or op.answer not in (None, []))
@@ -241,7 +246,7 @@ def _contains_elements(adding: str, logged: Logged) -> bool:
 
 
 def _takes(op: ForeignOperation) -> bool:
-    """Whether the answer of `op` shows what the queue contained."""
+    """Return whether the answer of `op` shows what the queue contained."""
     return op.f != "enqueue" and (op.outcome == "ok" or _found_empty(op))
 
 
@@ -251,7 +256,7 @@ def _found_empty(op: ForeignOperation) -> bool:
 
 
 def _queued(op: ForeignOperation) -> Iterator[Operation]:
-    """Convert `op` to requests of a client. A `drain` becomes several requests."""
+    """Yield the requests of a client that `op` stands for. A `drain` becomes several requests."""
     nothing = RangeResult(_HEADER)
     if op.f == "enqueue":
         yield recorded(op, Put(value_text(op.argument)), PutResult(_HEADER), f=ENQUEUE)
@@ -276,9 +281,10 @@ def _queued(op: ForeignOperation) -> Iterator[Operation]:
 def check_sets(
     logged: Logged, timeout_s: float | None = None, initial: Any = None
 ) -> Verdict:
-    """No element of a set is lost, stale, duplicated or unexpected. Each key is a set.
+    """No element of a set is lost, stale, duplicated or unexpected.
 
-    Every set starts with the elements `initial`.
+    Operations with different keys belong to different sets. Every set starts with the elements
+    `initial`.
     """
     if not any(op.f == "read" and op.outcome == "ok" for op in logged):
         return _no_evidence("set_full", "no read of a set was answered")

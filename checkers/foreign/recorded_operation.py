@@ -16,7 +16,10 @@ MS = 1_000_000
 
 
 def times_of(op: ForeignOperation) -> tuple[int, int | None]:
-    """Return the begin and end of `op` in ns. If the log has no times, events are 1 ms apart."""
+    """Return the times in ns at which `op` was invoked and ended. The end is None if it is unknown.
+
+    If the log has no times, events are taken to be 1 ms apart.
+    """
     call = op.call * MS if op.call_ns is None else op.call_ns
     if op.ended is None:
         return call, None

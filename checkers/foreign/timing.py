@@ -12,12 +12,15 @@ from splitbrain.histories.transaction import Transaction
 
 
 def has_times(logged: Logged) -> bool:
-    """Whether the log contains times."""
+    """Return whether the log contains times."""
     return any(op.call_ns for op in logged)
 
 
 def timed_history(logged: Logged) -> History:
-    """Return a history of the times and outcomes in a log. It is empty if the log has no times."""
+    """Return a history that contains only the times and outcomes of the operations in a log.
+
+    The history is empty if the log has no times.
+    """
     if not has_times(logged):
         return History((), (), ())
     return History((), tuple(
@@ -31,7 +34,10 @@ def timed_history(logged: Logged) -> History:
 
 
 def timed_transactions(transactions: Sequence[Transaction]) -> History:
-    """Return a history of the times and outcomes of transactions. It is empty without times."""
+    """Return a history that contains only the times and outcomes of `transactions`.
+
+    The history is empty if the transactions have no times.
+    """
     if not any(one.call_ns > 0 for one in transactions):
         return History((), (), ())
     return History((), tuple([

@@ -24,7 +24,10 @@ CLOCKS = ("clock", "drift")
 
 
 class Revisions:
-    """Lower and upper bounds of the store's revision at a given time, from the answers."""
+    """The lowest and the highest revision that the store can have had at a given time.
+
+    Both are computed from the answers of a history.
+    """
 
     def __init__(self, history: History) -> None:
         everything: list[Operation | ServiceOperation] = [*history.operations, *history.services]
@@ -50,7 +53,10 @@ class Revisions:
 
 
 def _highest(pairs: Iterator[tuple[int, int]]) -> tuple[list[int], list[int]]:
-    """Return the times in order, and for each time the highest revision up to it."""
+    """Return the times of `pairs` in order, and for each time the highest revision up to it.
+
+    Each pair is (time, revision).
+    """
     ordered = sorted(pairs)
     return [time for time, _ in ordered], list(accumulate((rev for _, rev in ordered), max))
 
@@ -131,7 +137,10 @@ def _target(op: Operation) -> int:
 
 
 def _disturbed(history: History, begin: int, end: int) -> bool:
-    """Whether a fault, other than adverse conditions, was in force between two times."""
+    """Return whether a fault was in force at some time from `begin` to `end`, in ns.
+
+    The adverse conditions of a simulated run, which last for the whole run, do not count.
+    """
     return any(
         fault.f != "adverse_conditions" and fault.begin <= end
         and (fault.end is None or fault.end >= begin)

@@ -39,7 +39,7 @@ class Limits:
 
     @property
     def any(self) -> bool:
-        """Whether at least one limit is set."""
+        """Return whether at least one limit is set."""
         return bool(
             self.quota_bytes or self.request_bytes_max or self.txn_operations_max
             or self.keep_revisions or self.keep_ns

@@ -91,9 +91,9 @@ def _latest(op: ServiceOperation) -> int:
 
 
 def check_alarm(space: Space, op: Operation, found: Findings) -> None:
-    """Check that no put is acknowledged while the alarm is raised.
+    """Check that no put is acknowledged while the alarm NOSPACE is raised.
 
-    Also report a request that needs no space, but was refused for lack of space.
+    Also reports a request that puts nothing, and was refused for lack of space.
     """
     needs_space = any(True for _ in puts(op.request))
     if op.outcome == "ok" and needs_space and op.ret is not None:
@@ -230,7 +230,10 @@ def _is_put(op: Operation) -> bool:
 
 
 def _disturbed(history: History, begin: int, end: int) -> bool:
-    """Whether a fault, other than adverse conditions, was in force between two times."""
+    """Return whether a fault was in force at some time from `begin` to `end`, in ns.
+
+    The adverse conditions of a simulated run, which last for the whole run, do not count.
+    """
     return any(
         fault.f != "adverse_conditions" and fault.begin <= end
         and (fault.end is None or fault.end >= begin)

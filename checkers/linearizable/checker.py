@@ -70,11 +70,15 @@ EXPLANATION_S_MAX = 10.0
 
 
 class NotApplicable(Exception):
-    """The history contains an operation that is not on a single register."""
+    """Raised if an operation of the history is not an operation on a single register."""
 
 
 class Undecidable(Exception):
-    """No answer shows the one value that a comparison of `mod_revision` refers to."""
+    """Raised if the history does not show the value with which an operation compared a key.
+
+    A comparison of `mod_revision` refers to the value that this revision wrote. The value is
+    unknown if no answer shows it, or if it was written more than once.
+    """
 
 
 def check_linearizable(evidence: Evidence) -> Verdict:
@@ -107,7 +111,7 @@ def check_linearizable(evidence: Evidence) -> Verdict:
 
 
 def _shows(op: Op) -> bool:
-    """Whether the answer to `op` contains information about the value before `op`."""
+    """Return whether the answer to `op` shows something about the register's value before `op`."""
     if isinstance(op.input, Read):
         return True
     return op.output is not None and (op.output.known or isinstance(op.input, Swap))
@@ -143,7 +147,7 @@ def register_operations(history: History) -> list[Op]:
 
 
 class _Values:
-    """The values that revisions wrote to keys, as far as answers show them."""
+    """The values that revisions wrote to keys, as far as the answers in the history show them."""
 
     def __init__(self, operations: Sequence[Recorded]) -> None:
         self._at: dict[tuple[str, int], str] = {}
@@ -220,17 +224,20 @@ def _operations(op: Recorded, values: _Values) -> Iterator[Op]:
 
 
 def _expiries(op: Recorded) -> Iterator[Op]:
-    """Yield a delete at an unknown time for each key that `op` puts and that may have a lease."""
+    """Yield a delete at an unknown time for each key that `op` puts and that may have a lease.
+
+    The delete represents the end of the lease, which may happen or not.
+    """
     for part in parts(op.request):
         if isinstance(part, Put) and (part.lease or part.ignore_lease):
             yield Operation(op.process, Write(part.key, None), op.invoked + 0.5, None)
 
 
 def _reads_of_txn(request: Txn, result: Any, values: _Values) -> Iterator[tuple[Read, State]]:
-    """Yield a read of a register for each key that the ranges of `request` read.
+    """Yield a read of a register for each key that the ranges of the transaction `request` read.
 
-    The caller has found that `request` only reads and that its answer must be recent. This is then
-    true of all its ranges, even if a range is serializable.
+    `request` must contain only reads, and it must be linearizable. All its ranges then read the
+    current state, also a range that is marked as serializable.
     """
     if not isinstance(result, TxnResult):
         return
@@ -273,9 +280,10 @@ def _before_delete(op: Recorded) -> Before:
 
 
 def _swap(op: Recorded, values: _Values) -> Swap:
-    """Convert a transaction to a compare-and-swap. Raises NotApplicable if it has another form.
+    """Convert a transaction to a compare-and-swap of one register.
 
-    The form is one comparison, one put of the same key, and at most one read of it.
+    The transaction must consist of one comparison, one put of the same key, and at most one read of
+    this key. Raises NotApplicable for any other transaction.
     """
     txn = op.request
     assert isinstance(txn, Txn)
@@ -303,7 +311,12 @@ def _plain_get(request: Range, key: str) -> bool:
 
 
 def _expected(compare: Compare, values: _Values, event: int) -> tuple[State, bool]:
-    """Return the value that is compared, and whether the comparison is for inequality."""
+    """Return the value with which `compare` compares its key, and whether it tests for inequality.
+
+    The value is None if the key is expected to be absent. Raises NotApplicable for any other
+    comparison, and Undecidable if the value is unknown. `event` is the index of the event, for the
+    message.
+    """
     match compare:
         case Compare(_, "value", "=", operand):
             return str(operand), False

@@ -57,11 +57,11 @@ def explain(
 
 
 def useful_writes(certain: Sequence[Op], weakened: Sequence[Op]) -> list[Op]:
-    """Return the writes in `weakened` that an explanation of `certain` can need.
+    """Return the writes in `weakened` that an explanation of the operations `certain` can need.
 
-    An operation *meets* the value that the register has just before the operation. A write is
-    useful if a certain operation, or a useful compare-and-swap, may have met the value of the
-    write. If one of these operations may have met any value, all weakened writes are useful.
+    The operations in `weakened` may or may not have happened. A write is useful if a certain
+    operation, or a useful compare-and-swap, may have found the value of the write in the register.
+    If one of these operations may have found any value, all weakened writes are useful.
     """
     met: set[State] = set()
     for op in certain:
@@ -85,7 +85,11 @@ def useful_writes(certain: Sequence[Op], weakened: Sequence[Op]) -> list[Op]:
 
 
 def _met(op: Op) -> set[State] | None:
-    """Return the values that `op` shows or claims to have met, or None if it may have met any."""
+    """Return the values that the register can have had just before `op`, or None for any value.
+
+    They are the values that the answer of `op` shows, or that `op` requires in order to take
+    effect.
+    """
     given, output = op.input, op.output
     if isinstance(given, Read):
         return {output}

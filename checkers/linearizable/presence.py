@@ -61,7 +61,7 @@ def place_deletes(
 
 
 def _states(order: Sequence[int], step: Step) -> list[Any]:
-    """Return the state before each place of `order`, and after the last place."""
+    """Return the state of the register before each operation in `order`, and after the last one."""
     state: Any = None
     states = []
     for n in order:
@@ -74,7 +74,12 @@ def _moved(
     order: list[int], states: list[Any], place: int, blind: set[int], calls: Sequence[float],
     rets: Sequence[float],
 ) -> list[int] | None:
-    """Return `order` with the delete at `place` moved to where the key exists, or None."""
+    """Return `order` with the delete at `place` moved to a place where the key exists.
+
+    `states[n]` is the state of the register before place n. The operation that follows the delete
+    at its new place must be in `blind`: its answer fits every state. Returns None if there is no
+    such place.
+    """
     delete = order[place]
     earliest, latest = _window(order, place, calls, rets)
     for at in range(earliest, latest + 1):
@@ -91,10 +96,11 @@ def _filled(
     order: list[int], place: int, spare: list[int], puts: set[int], blind: set[int],
     calls: Sequence[float], rets: Sequence[float],
 ) -> list[int] | None:
-    """Return `order` with a put inserted just before the delete at `place`.
+    """Return `order` with a put inserted just before the delete at `place`, so that the key exists.
 
-    The put is one whose value no operation meets, from another place in `order`, or one of
-    `spare`, which are not in `order`. Returns None if no put may take effect there.
+    The put comes from another place in `order` where no operation depends on its value, or from
+    `spare`, the puts that are not in `order`. A put that is used is removed from `spare`. Returns
+    None if no put can take effect there.
     """
     for at, n in enumerate(order):
         unread = n in puts and (at + 1 == len(order) or order[at + 1] in blind)
@@ -115,9 +121,10 @@ def _filled(
 def _window(
     order: Sequence[int], place: int, calls: Sequence[float], rets: Sequence[float]
 ) -> tuple[int, int]:
-    """Return the first and the last place to which the operation at `place` may move.
+    """Return the first and the last place to which the operation at `place` may move in `order`.
 
-    Moving to place n means moving to just before the operation that is now at n.
+    The times `calls` and `rets` of the operations bound the move. Moving an operation to place n
+    means moving it to just before the operation that is now at n.
     """
     n = order[place]
     earliest = place

@@ -86,7 +86,7 @@ def _step(state: State, given: Input, output: Any) -> tuple[bool, State]:
 
 
 def read_only(given: Input, output: Any) -> bool:
-    """Whether the operation leaves the state unchanged: a read, or a failed compare-and-swap."""
+    """Return whether the operation changed nothing: a read, or a failed compare-and-swap."""
     return isinstance(given, Read) or (
         isinstance(given, Swap) and output is not None and not output.swapped
     )
@@ -118,10 +118,11 @@ def describe(given: Input, output: Any) -> str:
 
 
 def _decide(operations: Sequence[Op]) -> Decision | None:
-    """Decide by sorting if each value is written once and each answer shows the met value.
+    """Decide by sorting whether the operations on one register are linearizable.
 
-    Nearly all histories of puts, gets and compare-and-swaps are of this kind. Returns None if the
-    history needs a search.
+    This is possible if each value is written once, and each answer shows the value that the
+    register had just before the operation. Nearly all histories of puts, gets and compare-and-swaps
+    are of this kind. Returns None if the history needs a search.
     """
     if not _all_written(operations):
         return ILLEGAL
@@ -180,7 +181,7 @@ def _fits_every_state(op: Op) -> bool:
 
 
 def _all_written(operations: Sequence[Op]) -> bool:
-    """Whether each value that an operation met may have been written by some operation."""
+    """Return whether some operation can have written each value that an answer shows."""
     written: set[State] = {None}
     met: list[State] = []
     for op in operations:
@@ -197,10 +198,11 @@ def _all_written(operations: Sequence[Op]) -> bool:
 
 
 def _effect(op: Op) -> tuple[Any, Any] | None:
-    """Return the value that an operation met and the value that it wrote.
+    """Return the register's value just before an operation, and the value that the operation wrote.
 
-    The first value is NOTHING if the met value is unknown, and the second is NOTHING if the
-    operation wrote nothing. Returns None if the values depend on the order of the operations.
+    The first value is NOTHING if the operation can have taken effect at any value. The second is
+    NOTHING if the operation wrote nothing. Returns None if the values depend on the order of the
+    operations.
     """
     given, output = op.input, op.output
     known = output is not None and isinstance(output, Before) and output.known

@@ -34,7 +34,7 @@ class _Read:
 
 
 def judge_reads(services: Sequence[ServiceOperation], findings: Findings) -> int:
-    """Judge the reads of the member list in a history. Returns their number."""
+    """Judge the reads of the member list in a history. Returns the number of reads."""
     reads, count = [], 0
     for op in services:
         if not isinstance(op.result, MemberListResult) or op.ret is None:

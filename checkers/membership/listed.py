@@ -1,4 +1,4 @@
-"""What the lists of members contain."""
+"""Finds ids and peer URLs that a member list contains more than once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from splitbrain.histories.member_state import ListedMember
 
 
 def repeated(members: Sequence[ListedMember]) -> Iterator[tuple[str, str]]:
-    """Yield each id and each peer URL that the list contains more than once, and what it is."""
+    """Yield each id and each peer URL that occurs more than once in the list `members`.
+
+    Each is yielded as a pair: the words "id" or "peer URL", and the id in hexadecimal or the URL.
+    """
     ids = [f"{one.id:x}" for one in members]
     urls = [url for one in members for url in one.peer_urls]
     for what, found in (("id", ids), ("peer URL", urls)):

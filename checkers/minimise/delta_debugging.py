@@ -42,9 +42,10 @@ def minimise(
 
 
 def shortest_prefix(length: int, fails: Callable[[int], bool]) -> int:
-    """Return the smallest n with `fails(n)`. `fails` must be monotonic, and true for `length`.
+    """Return the smallest number n for which `fails(n)` is true.
 
-    Short prefixes are tried first. Therefore no tried prefix is much longer than twice the result.
+    `fails` must be true for `length`, and for each number above one for which it is true. Small
+    numbers are tried first. Therefore no tried number is much larger than twice the result.
     """
     low, high = 0, min(1, length)
     while high < length and not fails(high):

@@ -52,10 +52,11 @@ def needed_of(
     fails: Callable[[list[Recorded]], bool],
     deadline: float,
 ) -> list[Recorded]:
-    """Return the operations that must stay unchanged so that `fails` remains true.
+    """Return the operations of a history that must stay unchanged so that `fails` remains true.
 
     Only operations whose invocation index is in `candidates` can be in the result. All others are
-    weakened.
+    weakened: reads are removed, and writes may or may not have happened. The search ends at
+    `deadline`, a time of `time.monotonic`, with the best result so far.
     """
 
     def ended(op: Recorded) -> float:
@@ -68,7 +69,7 @@ def needed_of(
 
 
 def weaken(op: Recorded) -> Recorded | None:
-    """Turn a write into a write that may or may not have happened. Return None for a read."""
+    """Return a write as a write that may or may not have happened. Return None for a read."""
     if not writes(op.request):
         return None
     return msgspec.structs.replace(op, outcome="info", result=None, ret=None)

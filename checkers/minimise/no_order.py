@@ -42,9 +42,9 @@ ORDER_IN_TEXT_MAX = 4
 
 Op = Operation[Any, Any]
 Useful = Callable[[Sequence[Op], Sequence[Op]], Sequence[Op]]
-"""A function of the certain and the weakened operations of a history. It returns the weakened
-operations that can matter. If the history has a linearization, it has one with only these weakened
-operations."""
+"""A function that selects the weakened operations that can matter. Its arguments are the certain
+and the weakened operations of a history. If the history has a linearization, then it also has one
+that contains no other weakened operations than the selected ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,10 @@ def no_order(
     deadline: float,
     useful: Useful = _all,
 ) -> NoOrder:
-    """Explain operations of one partition of `model` that are not linearizable.
+    """Explain why `operations`, all of one partition of `model`, are not linearizable.
 
-    The explanation is made smaller until `deadline`, a time of `time.monotonic`.
+    The explanation is made smaller until `deadline`, a time of `time.monotonic`. `useful` selects
+    the operations without an answer that can matter.
     """
     return _Explanation(model, operations, deadline, useful).explain()
 
@@ -132,10 +133,14 @@ class _Explanation:
     def _blame(
         self, prefix: Sequence[Op], needed: Sequence[Op]
     ) -> tuple[Op | None, list[Op], bool]:
-        """Return the blamed operation, a linearization of the rest, and `NoOrder.is_first`.
+        """Find the operation whose answer does not fit the answers of the others.
 
-        The linearization contains the other needed operations, and may contain weakened operations.
-        If no operation can be blamed, the result is (None, [], False).
+        `needed` are the operations that together have no linearization, and `prefix` is the
+        shortest prefix of the history that has none. Returns the operation that is blamed, a
+        linearization of the rest, and whether all operations that returned before the blamed one
+        are linearizable together. The linearization contains the other needed operations, and may
+        contain weakened operations, which may or may not have happened. If no operation can be
+        blamed, the result is (None, [], False).
         """
         for op, rest, is_first in self._choices(prefix, needed):
             order = self._linearization(rest)
@@ -146,13 +151,18 @@ class _Explanation:
     def _choices(
         self, prefix: Sequence[Op], needed: Sequence[Op]
     ) -> Iterator[tuple[Op, list[Op], bool]]:
-        """Yield the operations that may be blamed, with the rest of the history and `is_first`.
+        """Yield the operations that may be blamed, the best choice first.
 
-        The best choice comes first. It is the last operation of `prefix`, left out of the rest.
-        The rest is then linearizable, unless another operation saw the effect of the one that was
-        left out. The next choices are the needed operations, beginning with the one that returned
-        last. In the final choice the last operation of `prefix` is blamed, and the rest contains
-        it without its answer.
+        Each choice is a triple: the operation, the rest of the history, and whether all operations
+        that returned before the operation are linearizable together. There are three kinds of
+        choices, in this order:
+
+        - The last operation of `prefix`. The rest does not contain it.
+        - Each operation of `needed`, beginning with the one that returned last. The rest does not
+          contain it.
+        - The last operation of `prefix` again. The rest contains it without its answer. This choice
+          is used
+          if another operation saw its effect.
         """
         last = prefix[-1]
         before = self._history.keeping(prefix[:-1])
@@ -164,13 +174,19 @@ class _Explanation:
         yield last, before, True
 
     def _support(self, blamed: Op) -> list[Op]:
-        """Return a minimal set of operations that `blamed` alone needs to be linearizable."""
+        """Return the operations that explain the answer of the operation `blamed`.
+
+        They are a minimal set of operations that is linearizable together with `blamed`.
+        """
         order = self._linearization(self._cut(self._history.keeping([blamed])))
         pruned = self._pruned(order or [], {id(blamed)})
         return [self._history.original(op) for op in pruned if op is not blamed]
 
     def _pruned(self, order: list[Op], required: set[int]) -> list[Op]:
-        """Remove from `order` all unnecessary operations, except `required` operations."""
+        """Return the linearization `order` without its unnecessary operations.
+
+        Operations whose `id()` is in `required` are kept.
+        """
         def with_only(spare: Sequence[Op]) -> list[Op]:
             own = {id(op) for op in spare}
             return [op for op in order if id(op) in own or is_required(op)]

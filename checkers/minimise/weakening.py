@@ -48,7 +48,7 @@ class Weakening(Generic[T]):
         """The items that ended, in the order of their ends."""
 
     def keeping(self, kept: Sequence[T]) -> list[T]:
-        """Return the history in which all items except `kept` are weakened."""
+        """Return the history in which `kept` are unchanged and all other items are weakened."""
         whole = {id(item) for item in kept}
         last = max(map(self._ended, kept), default=-math.inf)
         return [
@@ -58,16 +58,18 @@ class Weakening(Generic[T]):
         ]
 
     def original(self, item: T) -> T:
-        """Return the item whose weaker form is `item`, or `item` itself if it is not one."""
+        """Return the item of which `item` is the weaker form, or `item` if it is not weakened."""
         return self._originals.get(id(item), item)
 
     def shortest_prefix(
         self, fails: Callable[[list[T]], bool], deadline: float
     ) -> list[T]:
-        """Return the shortest prefix of `by_end` that fails if all other items are weakened.
+        """Return the shortest prefix of `by_end` for which `fails` is true.
 
-        `fails` returns whether a history is invalid, and must be true if all items are kept. At
-        `deadline` (a time of `time.monotonic`) the method returns the best result so far.
+        `by_end` contains the items in the order of their ends. For each prefix, `fails` is called
+        with the history in which all other items are weakened. It returns whether this history is
+        invalid, and must be true if all items are kept. At `deadline` (a time of `time.monotonic`)
+        the method returns the best result so far.
         """
         def still_fails(count: int) -> bool:
             return count == len(self.by_end) or (
@@ -79,10 +81,11 @@ class Weakening(Generic[T]):
     def needed(
         self, prefix: Sequence[T], fails: Callable[[list[T]], bool], deadline: float
     ) -> list[T]:
-        """Return a small part of `prefix` that fails if all other items are weakened.
+        """Return a small part of `prefix` for which `fails` is true if all others are weakened.
 
-        The items are in the order of their calls. `fails` must be true if all of `prefix` is kept.
-        At `deadline` the method returns the best result so far.
+        The items are in the order of their calls. `fails` returns whether a history is invalid, and
+        must be true if all of `prefix` is kept. At `deadline` (a time of `time.monotonic`) the
+        method returns the best result so far.
         """
         def still_fails(kept: Sequence[T]) -> bool:
             return time.monotonic() < deadline and fails(self.keeping(kept))

@@ -16,7 +16,7 @@ from splitbrain.histories.kv import (
 
 
 def made_revision(result: Result) -> bool:
-    """Whether the request made a revision, according to its answer `result`."""
+    """Return whether the request made a revision, according to its answer `result`."""
     kind = type(result)
     if kind is PutResult:
         return True

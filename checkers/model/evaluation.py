@@ -83,10 +83,10 @@ def evaluate(
 
 
 def refusal_of(store: SequentialStore, txn: Txn) -> Refusal:
-    """Return why the store refuses the whole transaction `txn`, or "" if it does not refuse it.
+    """Return the reason why the store refuses the whole transaction `txn`, or "".
 
-    The reason is that a range in the transaction reads a compacted or a future revision, or that a
-    put keeps the lease of a key that is absent.
+    The store refuses it if a range in the transaction reads a compacted or a future revision, or if
+    a put keeps the lease of a key that is absent.
     """
     transaction = _Transaction(store)
     transaction.run(txn, None)
@@ -120,7 +120,11 @@ def effect(state: State, writes: Sequence[Put | Delete]) -> Made:
 def _present(
     state: State, written: Mapping[str, KeyValue | None], delete: Delete
 ) -> list[str]:
-    """Return the keys that `delete` finds in `state` after the changes `written`, in order."""
+    """Return the keys that `delete` finds after the changes `written` were made in `state`.
+
+    The keys are in order. `written` maps each changed key to its key-value, or to None if it was
+    deleted.
+    """
     begin, end = delete.key, delete.range_end
     keys = {kv.key for kv in state.interval(begin, end)}
     keys.update(key for key in written if in_interval(key, begin, end))
@@ -178,12 +182,13 @@ def _range(store: SequentialStore, request: Range, given: Result | None) -> Rang
 def answer_range(
     request: Range, held: Sequence[KeyValue], count: int, given: Result | None = None
 ) -> RangeResult:
-    """Return the answer to `request` if its interval contains `count` keys.
+    """Return the answer to the read `request` if its interval contains `count` keys.
 
-    `held` contains these keys, in order. If the request has a limit, and neither sorts nor filters,
-    `held` may end at the limit. `given` is the answer that was observed (see `evaluate`): keys that
-    are equal by the request's order are in its order. As in etcd, the answer's `count` includes the
-    keys that the bounds of the revisions exclude.
+    `held` contains the key-values of these keys, in the order of the keys. If the request has a
+    limit, and neither sorts nor filters, `held` may end at the limit. `given` is the answer that
+    was observed: if the request's order does not decide between key-values, they are in the order
+    of `given`. As in etcd, the answer's `count` includes the keys that the bounds of the revisions
+    exclude.
     """
     header = NO_HEADER if given is None else given.header
     if request.count_only:
@@ -203,7 +208,7 @@ def answer_range(
 
 
 def passes(request: Range, kv: KeyValue) -> bool:
-    """Whether the revisions of `kv` are within the bounds of `request`."""
+    """Return whether the revisions of `kv` are within the bounds of `request`."""
     return (
         request.min_mod <= kv.mod_revision
         and request.min_create <= kv.create_revision
@@ -224,10 +229,11 @@ _ORDERS: dict[str, Callable[[KeyValue], Any]] = {
 def in_order(
     request: Range, held: Sequence[KeyValue], given: Result | None = None
 ) -> list[KeyValue]:
-    """Sort `held`, which is sorted by key, as `request` asks.
+    """Sort the key-values `held`, which are sorted by key, in the order that `request` asks for.
 
-    Key-values that are equal by this order are in the order of `given`, and those that it lacks
-    follow, because etcd does not define their order.
+    etcd does not define the order of key-values that are equal in this order. They are returned in
+    the order in which the observed answer `given` contains them, followed by those that `given`
+    lacks.
     """
     order = _ORDERS[request.sort_by]
     if isinstance(given, RangeResult) and request.sort_by not in ("key", "value"):
@@ -257,7 +263,11 @@ class _Transaction:
         return self._txn(txn, self._compare_all(txn), given)
 
     def _compare_all(self, txn: Txn) -> bool:
-        """Evaluate the comparisons of `txn`, and of the nested transactions that will run."""
+        """Return whether all comparisons of `txn` are true.
+
+        Also makes the comparisons of the nested transactions that will run, and stores their
+        results. All comparisons are made before the first write.
+        """
         succeeded = all(holds(self._store, compare) for compare in txn.compare)
         for request in txn.success if succeeded else txn.failure:
             if type(request) is Txn:
@@ -333,9 +343,9 @@ def holds(state: State, compare: Compare) -> bool:
 
 
 def compared(state: State, compare: Compare) -> tuple[Sequence[KeyValue], bool]:
-    """Return the key-values that `compare` concerns, and whether it is true in `state`.
+    """Return the key-values with which `compare` is concerned, and whether it is true in `state`.
 
-    If it is not true, only the first key-value that does not fulfil it is returned.
+    If the comparison is false, only the first key-value for which it is false is returned.
     """
     if not compare.range_end:
         one = state.held(compare.key)

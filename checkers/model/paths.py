@@ -28,7 +28,10 @@ the number of paths."""
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The states in which a request takes a path."""
+    """The condition on the state of the store under which a request makes certain writes.
+
+    It consists of comparisons, and of the past revisions that the request reads.
+    """
 
     tests: tuple[Test, ...] = ()
     reads: tuple[int, ...] = ()
@@ -49,14 +52,20 @@ ALWAYS = Condition()
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The writes of a request in the states that fulfil `condition`."""
+    """One path of a request: the writes that it makes in the states that fulfil `condition`.
+
+    A put or a delete has one path. A transaction has one path for each combination of branches.
+    """
 
     writes: Writes
     condition: Condition = ALWAYS
 
 
 def paths(request: Request) -> list[Path] | None:
-    """Return the paths of `request` that contain a write, or None if it has more than PATHS_MAX."""
+    """Return the paths of `request` that contain a write, or None if it has more than PATHS_MAX.
+
+    A path is the list of the writes that one combination of branches makes, with its condition.
+    """
     if isinstance(request, Put) and request.keeps:
         exists = Compare(request.key, "version", ">", 0)
         return [Path((_plain(request),), Condition((((exists,), True),)))]
@@ -126,7 +135,10 @@ def _plain(write: Put | Delete) -> Put | Delete:
 
 
 def path_at(request: Request, state: State) -> Path:
-    """Return the path that `request` takes in `state`, without writes if the store refuses it."""
+    """Return the writes that `request` makes in `state`, as a path without a condition.
+
+    The path contains no writes if the store refuses the request.
+    """
     writes: list[Put | Delete] = []
     for part in _taken(request, state):
         if isinstance(part, Put) and part.keeps and state.held(part.key) is None:

@@ -57,7 +57,7 @@ def compares(request: Request) -> Iterator[Compare]:
 
 
 def must_be_recent(request: Request) -> bool:
-    """Whether the answer must reflect everything that was acknowledged before the invocation.
+    """Return whether the answer must reflect all writes acknowledged before the invocation.
 
     This is true for each request that is linearizable and does not read a past revision.
     """
@@ -71,7 +71,7 @@ def must_be_recent(request: Request) -> bool:
 
 
 def reaches_the_present(request: Request) -> bool:
-    """Whether the revision in the header of the answer must be recent.
+    """Return whether the revision in the header of the answer must be recent.
 
     This is the case for each request for which `must_be_recent` is true. It is also the case for a
     linearizable read of a past revision, because the header contains the current revision.
@@ -82,7 +82,7 @@ def reaches_the_present(request: Request) -> bool:
 
 
 def _only_serializable_ranges(txn: Txn) -> bool:
-    """Whether a member answers `txn` from its local state, without asking the leader.
+    """Return whether a member answers `txn` from its local state, without asking the leader.
 
     Source: etcd, isTxnSerializable. A transaction without operations is serializable, too.
     """

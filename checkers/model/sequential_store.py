@@ -23,7 +23,7 @@ def text_order(text: str) -> bytes:
 
 
 def in_interval(key: str, begin: str, end: str) -> bool:
-    """Whether `key` is in the interval of a request.
+    """Return whether `key` is in the interval of a request.
 
     The interval is the one key `begin` if `end` is empty, all keys from `begin` on if `end` is
     "\\0", else `[begin, end)`.
@@ -46,7 +46,7 @@ class State(Protocol):
 
     @property
     def compacted(self) -> int:
-        """Reads of revisions before this one are refused."""
+        """The revision to which the store is compacted. Reads of earlier revisions are refused."""
 
     def held(self, key: str) -> KeyValue | None:
         """Return the key-value of `key`, or None."""
@@ -56,7 +56,7 @@ class State(Protocol):
 
 
 class NoPastError(Exception):
-    """A past revision was read from a store that was created without `past`."""
+    """Raised if a past revision is read from a store that was created without `past`."""
 
 
 class SequentialStore:
@@ -68,8 +68,8 @@ class SequentialStore:
         self.leases: dict[int, dict[str, None]] = {}
         """The keys that are attached to each lease."""
         self.compacted = 0
-        """Reads of revisions before this one are refused. Set from outside; no history is
-        removed."""
+        """The revision to which the store is compacted. Reads of earlier revisions are refused. The
+        caller sets it. No past key-values are removed."""
         self._order = KeyOrder()
         self._versions: dict[str, tuple[list[int], list[KeyValue | None]]] | None = None
         self._ever = KeyOrder()
@@ -193,9 +193,9 @@ class SequentialStore:
         return found
 
     def at(self, revision: int, compacted: int = 0) -> State:
-        """Return the state at a past revision, when the store was compacted to `compacted`.
+        """Return the state at a past revision, with `compacted` as its compacted revision.
 
-        Raises NoPastError without `past`.
+        Raises NoPastError if the store was created without `past`.
         """
         if self._versions is None:
             raise NoPastError
@@ -219,7 +219,10 @@ class _PastState:
 
 
 def made_by(revision: int, changes: Iterable[Change]) -> list[KeyValue | str]:
-    """Convert the change log entries `changes`, all of `revision`, to a `Made`."""
+    """Convert the changes of one revision from change log entries to the form `Made`.
+
+    The result contains the new key-value for each put, and the key for each delete.
+    """
     return [
         one.key
         if one.kind == "delete"
@@ -229,7 +232,10 @@ def made_by(revision: int, changes: Iterable[Change]) -> list[KeyValue | str]:
 
 
 def changes_of(revision: int, made: Made) -> list[Change]:
-    """Convert `made` to entries of a change log. The inverse of `made_by`."""
+    """Convert the changes of `revision` from the form `Made` to change log entries.
+
+    `made` contains the new key-value for each put, and the key for each delete.
+    """
     return [
         Change(revision, "delete", one)
         if isinstance(one, str)

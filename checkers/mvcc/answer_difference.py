@@ -28,10 +28,11 @@ DIFFERENCES_MAX = 3
 def difference(
     expected: Result, given: Result, request: Request, store: SequentialStore
 ) -> str:
-    """Describe how `given` differs from `expected`, apart from headers. "" if they are equal.
+    """Describe how the answer `given` differs from `expected`. Returns "" if they are equal.
 
-    `request` is the request, and `store` the store before it took effect. If a transaction took the
-    wrong branch, they show what its comparisons met.
+    Headers are not compared. `store` is the store before `request` took effect. If a transaction
+    took the wrong branch, the description also contains the key-values that its comparisons found
+    in `store`.
     """
     if type(expected) is not type(given):
         return f"answered {_kind(given)}, expected {_kind(expected)}"
@@ -73,9 +74,10 @@ def _txn_difference(
 
 
 def _comparisons(request: Txn, holds: bool, store: SequentialStore) -> str:
-    """Describe the comparisons that decide which branch is right, and the key-values they met.
+    """Describe the comparisons of `request` that decide which branch is the right one.
 
-    If the transaction should not succeed, these are the comparisons that are not true.
+    If the transaction should succeed (`holds`), these are all comparisons. Otherwise they are the
+    comparisons that are false. The description also contains the key-values that they found.
     """
     judged = [(one, *compared(store, one)) for one in request.compare]
     decisive = [(one, met) for one, met, one_holds in judged if holds or not one_holds]
@@ -87,7 +89,7 @@ def _comparisons(request: Txn, holds: bool, store: SequentialStore) -> str:
 
 
 def _met(compare: Compare, met: Sequence[KeyValue]) -> str:
-    """Describe what a comparison met: `version of a = 0 met a='1' (create 2, mod 2, version 1)`."""
+    """Describe what a comparison found: `version of a = 0 met a='1' (mod 2, …)`."""
     if not met:
         missing = f"no key in {wording.interval(compare.key, compare.range_end)}"
         return f"{wording.comparison(compare)} met {missing if compare.range_end else 'no key'}"
@@ -191,7 +193,7 @@ def wrong_header(result: Result, before: int, after: int) -> str:
 
 
 def has_inner_headers(result: Result) -> bool:
-    """Whether the header of a response inside a transaction has a revision."""
+    """Return whether the header of a response inside a transaction has a revision."""
     if type(result) is not TxnResult:
         return False
     for one in result.responses:

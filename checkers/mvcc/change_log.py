@@ -23,7 +23,7 @@ class ChangeLog:
     a revision above `last` is lost."""
 
     def covers(self, revision: int) -> bool:
-        """Whether the log contains the changes of `revision`."""
+        """Return whether the log contains the changes of `revision`."""
         return self.first <= revision <= self.last
 
 
@@ -31,7 +31,7 @@ NO_LOG = ChangeLog(1, 0, {}, final=False)
 
 
 def change_log(members: Sequence[MemberState], findings: Findings) -> ChangeLog:
-    """Return the change log of the reference member.
+    """Return the change log of the reference member, which is the member with the highest revision.
 
     Revisions that the reference member has compacted are taken from the member that compacted
     least. The function reports a missing revision as an anomaly.

@@ -12,7 +12,10 @@ from splitbrain.histories.member_state import Change
 
 
 def makes(made: Made, logged: Sequence[Change]) -> bool:
-    """Whether `made` equals `logged`. A delete is compared by its key only."""
+    """Return whether the changes `made` of a request equal the change log entries `logged`.
+
+    A delete is compared by its key only.
+    """
     if len(made) != len(logged):
         return False
     for one, entry in zip(made, logged, strict=True):
@@ -32,7 +35,10 @@ def makes(made: Made, logged: Sequence[Change]) -> bool:
 
 
 def same_changes(expected: Sequence[Change], logged: Sequence[Change]) -> bool:
-    """Whether two lists of change log entries are equal. A delete is compared by its key only."""
+    """Return whether two lists of change log entries are equal.
+
+    A delete is compared by its key only.
+    """
     return len(expected) == len(logged) and all(
         one.kind == other.kind
         and one.key == other.key
@@ -50,12 +56,19 @@ def same_changes(expected: Sequence[Change], logged: Sequence[Change]) -> bool:
 
 
 def same_keys_and_values(made: Made, logged: Sequence[Change]) -> bool:
-    """Whether the keys and values are equal. Versions, create revisions and leases may differ."""
+    """Return whether `made` and `logged` put and delete the same keys with the same values.
+
+    Versions, create revisions and leases may differ.
+    """
     return _of_made(made) == _of_logged(logged)
 
 
 def is_part(made: Made, logged: Sequence[Change]) -> bool:
-    """Whether `logged` is a non-empty subset of `made`, by keys and values."""
+    """Return whether the change log contains a non-empty part of the changes that a request makes.
+
+    `made` are the changes of the request, and `logged` those in the log. Only keys and values are
+    compared.
+    """
     return bool(logged) and set(_of_logged(logged)).issubset(_of_made(made))
 
 
@@ -68,7 +81,10 @@ def _of_logged(logged: Sequence[Change]) -> list[tuple[str, str, str]]:
 
 
 def named_by(op: Operation, logged: Sequence[Change]) -> bool:
-    """Whether `logged` has a put, and `op` contains all puts in `logged`, in any branch."""
+    """Return whether `logged` contains a put, and `op` contains all puts in `logged`.
+
+    The puts of `op` may be in either branch of a transaction.
+    """
     puts = [part for part in parts(op.request) if isinstance(part, Put)]
     written = {(part.key, part.value) for part in puts if not part.ignore_value}
     kept = {part.key for part in puts if part.ignore_value}

@@ -94,7 +94,7 @@ class Compactions:
     # --- rule 1
 
     def check_order(self, findings: Findings) -> None:
-        """Check rule 1."""
+        """Check rule 1 of this module: compactions take effect in the order of their targets."""
         latest: dict[int, Operation] = {}
         highest: Operation | None = None
         before: Operation | None = None
@@ -131,18 +131,19 @@ class Compactions:
     # --- rule 2
 
     def certain_before(self, revision: int) -> int:
-        """Return the revision to which the store was certainly compacted before `revision`.
+        """Return the revision to which the store was certainly compacted when it made `revision`.
 
-        That is, when it made `revision`. The result is 0 if no compaction is certain.
+        The result is 0 if no compaction is certain.
         """
         place = bisect_left(self._revisions, revision)
         return _target(self._reached[place - 1]) if place else 0
 
     def check_reads(self, findings: Findings) -> None:
-        """Check rule 2 for answered reads.
+        """Check rule 2 of this module: an answered read takes effect before each later compaction.
 
-        `mvcc/replay.py` checks this rule for uncertain transactions that write, when it looks for
-        the writer of a revision.
+        A read of revision r must therefore not be answered after a compaction to a revision above
+        r. `mvcc/replay.py` checks this rule for uncertain transactions that write, when it looks
+        for the writer of a revision.
         """
         by_revision, revisions, reached = self._by_revision, self._revisions, self._reached
         at: dict[int, list[Operation]] = {}
@@ -200,7 +201,12 @@ class Compactions:
         return least
 
     def check_refusals(self, certain: Sequence[Operation], findings: Findings) -> None:
-        """Check rules 3 and 4."""
+        """Check rules 3 and 4 of this module, about refused reads and compactions.
+
+        A request may be refused because a revision is compacted only if a compaction explains the
+        refusal. It may be refused because of a future revision only if no earlier answer showed
+        that revision. `certain` are the operations whose answers have a revision.
+        """
         if not self._refused:
             return
         by_return = sorted(certain, key=_returned)
@@ -237,9 +243,10 @@ class Compactions:
         self._check_after_refusals(findings)
 
     def _check_after_refusals(self, findings: Findings) -> None:
-        """Check the last part of rule 3: later requests for the same or a lower revision.
+        """Check that a refusal because of a compaction is final (last part of rule 3).
 
-        The store must refuse such reads and compactions, too.
+        After it, the store must also refuse reads and compactions that ask for the same or a lower
+        revision.
         """
         refused = sorted(
             (op for op in self._refused if COMPACTED in (op.error or "")), key=_returned
@@ -291,7 +298,7 @@ def check_reached(
 def _highest_so_far(
     operations: Sequence[Operation], value: Callable[[Operation], int]
 ) -> list[Operation]:
-    """Return for each index the operation with the highest `value` up to this index."""
+    """Return for each index the operation with the highest `value` among those up to this index."""
 
     def more(one: Operation, other: Operation) -> Operation:
         return one if value(one) >= value(other) else other

@@ -18,7 +18,11 @@ from splitbrain.histories.member_state import Change, MemberState
 
 
 def check_members_equal(members: Sequence[MemberState], findings: Findings) -> None:
-    """Compare each member with the reference member, and the hashes with each other."""
+    """Compare the state of each member with that of the reference member, and compare the hashes.
+
+    The reference member is the one with the highest revision. Adds anomalies, and reasons why the
+    verdict is unknown, to `findings`.
+    """
     for member in members:
         if member.error is not None:
             findings.unknown.append(
@@ -66,10 +70,10 @@ def _applied_as_much(member: MemberState, known: MemberState) -> bool:
 
 
 def first_divergence(one: MemberState, other: MemberState) -> int | None:
-    """Return the first revision at which two change logs differ, or None if they are equal.
+    """Return the first revision at which the change logs of two members differ, or None.
 
-    Only revisions that both logs reach are compared. A revision that is missing in one of them is a
-    difference.
+    Only revisions that both logs reach are compared. A revision that is missing in one of the logs
+    is a difference.
     """
     first = max(one.first_revision, other.first_revision)
     last = min(one.revision, other.revision)

@@ -26,7 +26,10 @@ from splitbrain.histories.kv import (
 
 
 class GapHints:
-    """The facts about the revisions `gaps` that the answers of the `certain` operations show."""
+    """Facts about revisions without a known writer, from the answers of operations.
+
+    `gaps` are these revisions, and `certain` the operations whose answers are used.
+    """
 
     def __init__(
         self, operations: Sequence[Operation], certain: Sequence[Operation], gaps: Iterable[int]
@@ -91,9 +94,10 @@ class GapHints:
                     self.shown[mod].setdefault(kv.key, kv)
 
     def _count_puts(self, certain: Sequence[Operation]) -> None:
-        """Find intervals of revisions in which no gap put a key.
+        """Find revisions without a known writer that certainly did not put a key.
 
-        This is the case if the key's version grew by exactly the number of its acknowledged puts.
+        Two answers show a key with two versions. If the version grew by exactly the number of
+        acknowledged puts between them, no other revision between them put the key.
         """
         for op in certain:
             assert op.result is not None
@@ -124,7 +128,7 @@ class GapHints:
                         self.pinned[op.invoked] = self._mentioned[part.key, part.value]
 
     def untouched(self, key: str, revision: int) -> bool:
-        """Whether an answer shows that `revision` did not change `key`."""
+        """Return whether an answer shows that `revision` did not change `key`."""
         until = self._until.get(key)
         if until is None:
             return False
@@ -135,9 +139,10 @@ class GapHints:
         return place > 0 and until[mods[place - 1]] >= revision
 
     def shape(self, request: Request) -> Request:
-        """Remove the values that appear in no answer and in no comparison from `request`.
+        """Return `request` without the values that appear in no answer and in no comparison.
 
-        Requests with the same shape are interchangeable.
+        No answer can distinguish two requests that have the same result, so one of them is tried
+        for both.
         """
         if isinstance(request, Put):
             if (

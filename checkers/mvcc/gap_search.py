@@ -44,11 +44,16 @@ from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Delete, KeyValue, Put, Range, Request
 
 Gaps = int
-"""A set of gaps, as an integer in which bit n stands for gap number n."""
+"""A set of gaps (revisions without a known writer): an integer in which bit n stands for gap number
+n."""
 
 
 class Conflict(Exception):
-    """An observation contradicts the choices at `gaps`."""
+    """Raised if an answer contradicts the writers that the search chose for the revisions `gaps`.
+
+    `kind` and `because` describe the anomaly that exists if no other choice is possible. `op` is
+    the operation with the answer, if there is one.
+    """
 
     def __init__(
         self, *, gaps: Gaps, kind: str, because: str, op: Operation | None, revision: int
@@ -63,14 +68,17 @@ class Conflict(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Option:
-    """A candidate for a gap: an operation of `pool`, or the end of `lease` if it is None."""
+    """A candidate for the writer of a revision: an operation of `pool`, or the end of `lease`.
+
+    `pool` is None if the candidate is the end of a lease.
+    """
 
     pool: Pool | None
     lease: int = 0
 
     @property
     def request(self) -> Request | None:
-        """A request that makes the changes of this candidate; None for the end of a lease."""
+        """The request of one candidate operation. None if the candidate is the end of a lease."""
         return None if self.pool is None else self.pool.operations[0].request
 
 
@@ -81,7 +89,7 @@ class _Choice:
     options: Iterator[_Option]
     mark: tuple[int, int]
     before: int
-    """The length of the undo log of taints before this gap."""
+    """The length of the undo log of taints (`_trail`) before the search came to this gap."""
     opened: int
     """The length of the undo log after the keys that this gap may change were tainted."""
     conflicts: Gaps = 0
@@ -89,7 +97,11 @@ class _Choice:
 
 
 class GapSearch:
-    """Chooses a candidate for each gap, and returns to an earlier gap after a conflict."""
+    """Chooses a writer for each gap: each revision without a known writer.
+
+    The candidates are writes without an answer, and ends of leases. After a conflict with an
+    answer, the search returns to an earlier gap and tries its next candidate.
+    """
 
     def __init__(
         self,
@@ -137,7 +149,11 @@ class GapSearch:
     # --- candidates
 
     def _shape(self, uncertain: Sequence[Operation]) -> list[Pool]:
-        """Group the operations that no answer pins to a revision by shape."""
+        """Group the uncertain operations, so that operations of one group are interchangeable.
+
+        Two operations belong to one group if their requests differ only in values that no answer
+        shows. An operation is left out if answers show which revision it made.
+        """
         shapes: dict[Request, list[Operation]] = {}
         for op in uncertain:
             if op.invoked in self._hints.pinned or not any(True for _ in parts(op.request)):
@@ -146,7 +162,10 @@ class GapSearch:
         return [Pool(operations) for operations in shapes.values()]
 
     def _first_changes(self, uncertain: Sequence[Operation]) -> dict[str, int]:
-        """Return by key the first invocation of an unpinned operation that may change the key."""
+        """Return for each key the first invocation of an uncertain write that may change the key.
+
+        Writes are left out if answers show which revision they made.
+        """
         first: dict[str, int] = {}
         for op in uncertain:
             if op.invoked not in self._hints.pinned:
@@ -177,7 +196,10 @@ class GapSearch:
         return options
 
     def _may_change(self, revision: int, options: Sequence[_Option]) -> Iterable[str]:
-        """Yield the keys that the gap may change, for any choice here and at earlier gaps."""
+        """Yield the keys that the gap `revision` may change, with any of its candidates.
+
+        The result does not depend on the candidates that are chosen for earlier gaps.
+        """
         if self._hints.shown[revision]:
             for option in options:
                 if option.request is not None:
@@ -192,7 +214,10 @@ class GapSearch:
     # --- forward
 
     def choose(self, revision: int) -> None:
-        """Try the next candidate for the gap `revision`. Raises Conflict if none is left."""
+        """Write the next candidate for the gap `revision` to the store.
+
+        A gap is a revision without a known writer. Raises Conflict if no candidate is left.
+        """
         choice = self._choices[-1] if self._choices else None
         if choice is None or choice.revision != revision:
             choice = self._open(revision)
@@ -238,9 +263,11 @@ class GapSearch:
         return choice
 
     def _made(self, option: _Option, choice: _Choice) -> Made | None:
-        """Return the changes that the candidate `option` makes at the gap of `choice`.
+        """Return the changes that the candidate `option` makes in the store.
 
-        Returns None if these changes contradict an answer.
+        `choice` is the state of the search at the present gap. Returns None if the changes
+        contradict an answer. The earlier gaps on which the contradiction depends are then added to
+        `choice.conflicts`.
         """
         request = option.request
         if request is None:
@@ -263,7 +290,11 @@ class GapSearch:
         return None
 
     def _ended(self, lease: int, choice: _Choice) -> Made | None:
-        """Return the changes if `lease` ends here, or None if the changes contradict an answer."""
+        """Return the keys that are deleted if `lease` ends at the gap of `choice`.
+
+        Returns None if the lease has no keys, or if an answer shows that one of them was not
+        deleted.
+        """
         keys = sorted(self._store.leases.get(lease, ()))
         if keys and not any(self._hints.untouched(key, choice.revision) for key in keys):
             return keys
@@ -299,14 +330,14 @@ class GapSearch:
         return gaps
 
     def _reads(self, request: Request) -> Gaps:
-        """Return the gaps on which the comparisons of `request` depend."""
+        """Return the gaps whose chosen writers influence the comparisons of `request`."""
         gaps = 0
         for compare in compares(request):
             gaps |= self._of_interval(compare.key, compare.range_end)
         return gaps
 
     def _writes(self, request: Request) -> Gaps:
-        """Return the gaps on which the key-values that `request` replaces depend."""
+        """Return the gaps whose chosen writers influence the key-values that `request` replaces."""
         gaps = 0
         for part in parts(request):
             end = part.range_end if isinstance(part, Delete) else ""
@@ -314,7 +345,7 @@ class GapSearch:
         return gaps
 
     def concerned(self, request: Request) -> Gaps:
-        """Return the gaps on which the answer to `request` depends."""
+        """Return the gaps whose chosen writers influence the answer to `request`."""
         gaps = self._reads(request) | self._writes(request)
         for one in ranges(request):
             if one is not request and one.revision > 0:
@@ -323,27 +354,28 @@ class GapSearch:
         return gaps
 
     def keys_concerned(self, keys: Iterable[str]) -> Gaps:
-        """Return the gaps on which the key-values of `keys` depend."""
+        """Return the gaps whose chosen writers influence the key-values of `keys`."""
         gaps = 0
         for key in keys:
             gaps |= self._taint.get(key, 0)
         return gaps
 
     def gaps_before(self, revision: int) -> Gaps:
-        """Return the gaps before `revision` for which a candidate is chosen."""
+        """Return the gaps before `revision` for which the search has chosen a writer."""
         return sum(choice.gap for choice in self._choices if choice.revision < revision)
 
     def shown(self, revision: int) -> Sequence[KeyValue]:
-        """Return the key-values that the gap `revision` made, as far as answers show them.
+        """Return the key-values that `revision`, a revision without a known writer, put.
 
-        The result is empty if `revision` is not a gap.
+        They are known from answers. The result is empty if `revision` has a known writer.
         """
         return tuple(self._hints.shown.get(revision, {}).values())
 
     def made_by_any(self, revision: int) -> str:
-        """Return the end of a message about an anomaly that occurs for every choice of writers.
+        """Return the end of a message about an anomaly that no choice of writers avoids.
 
-        It lists the last gaps up to `revision`. Returns "" if there are none.
+        It lists the last revisions up to `revision` whose writers are unknown. Returns "" if there
+        are none.
         """
         before = [gap for gap in self.gaps if gap <= revision]
         if not before:
@@ -355,9 +387,10 @@ class GapSearch:
         )
 
     def fixed(self, op: Operation) -> None:
-        """Remove the taints of the keys whose key-values the answer of `op` shows completely.
+        """Mark the keys that the answer of `op` shows completely as independent of earlier choices.
 
-        The answer must fit.
+        Their taints, the sets of gaps on which their key-values depend, are removed. The caller
+        must have found that the answer is right.
         """
         if not self._taint:
             return
@@ -380,7 +413,7 @@ class GapSearch:
             self.fix_keys((key,))
 
     def fix_keys(self, keys: Iterable[str]) -> None:
-        """Remove the taints of `keys`, whose key-values are known."""
+        """Mark `keys` as independent of earlier choices, because their key-values are known."""
         for key in keys:
             if key in self._taint:
                 self._set_taint(key, 0)

@@ -15,10 +15,11 @@ from splitbrain.histories.history import Operation
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """A revision that needs an uncertain write as its writer.
+    """A revision that needs a write without an answer as its writer.
 
-    `pools` returns the candidates, given the state before the revision. A candidate was invoked
-    before `deadline`, and the state fulfils the condition of its pool.
+    `pools` returns the candidates, given the state before the revision. A candidate must have been
+    invoked before `deadline`, an index of an event, and the state must fulfil the condition of its
+    pool.
     """
 
     revision: int
@@ -49,9 +50,10 @@ class Makers:
         self._era = 0
 
     def demand(self, demand: Demand) -> bool:
-        """Assign a candidate of `demand` as its writer. The store is before the revision.
+        """Assign one of the candidates of `demand` as the writer of its revision.
 
-        Returns False if every such assignment would leave an earlier revision without a writer.
+        The store must be in the state before the revision. Returns False if every such assignment
+        would leave an earlier revision without a writer.
         """
         revision, store = demand.revision, self._store
         self.demands[revision] = demand
@@ -64,7 +66,11 @@ class Makers:
         return self._augment(revision)
 
     def _augment(self, start: int) -> bool:
-        """Search breadth first for an augmenting path from `start`, and apply it."""
+        """Find a writer for the revision `start` by changing the writers of earlier revisions.
+
+        Searches breadth first for an augmenting path of the matching, and applies it. Returns False
+        if there is no such path.
+        """
         reached_by: dict[int, tuple[int, Operation]] = {}
         reached_of: dict[Pool, int] = {}
         """The number of operations of each pool that were reached."""
@@ -92,7 +98,11 @@ class Makers:
     def _apply(
         self, start: int, free: Operation, reached_by: dict[int, tuple[int, Operation]]
     ) -> None:
-        """Assign `free`, and pass on the operation that it replaces, up to `start`."""
+        """Make the operation `free` the writer of the revision that reached it in the search.
+
+        The former writer of that revision becomes the writer of the revision that reached this
+        operation, and so on, up to the revision `start`.
+        """
         op: Operation | None = free
         while op is not None:
             taker, _ = reached_by[op.invoked]

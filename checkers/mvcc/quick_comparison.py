@@ -14,7 +14,10 @@ from splitbrain.histories.member_state import Change
 
 
 def read_agrees(store: SequentialStore, request: Range, result: Result) -> bool:
-    """Whether `result` is certainly the answer of `store` to `request`."""
+    """Return whether `result` is certainly the right answer to the read `request` of `store`.
+
+    False means that the caller must compute the right answer and compare.
+    """
     if type(result) is not RangeResult or request.keys_only or request.count_only:
         return False
     if request.filtered:
@@ -34,7 +37,11 @@ def read_agrees(store: SequentialStore, request: Range, result: Result) -> bool:
 def put_agrees(
     store: SequentialStore, request: Put, result: Result, logged: Sequence[Change]
 ) -> KeyValue | None:
-    """Return the key-value after a put if `result` and `logged` are certainly right, else None."""
+    """Return the key-value after a put if the answer and the log are certainly right, else None.
+
+    `result` is the answer to the put `request`, and `logged` are the changes of its revision in the
+    change log.
+    """
     if type(result) is not PutResult or len(logged) != 1 or request.keeps:
         return None
     key = request.key

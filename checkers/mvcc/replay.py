@@ -115,7 +115,7 @@ class Replay:
         self._report_unexplained()
 
     def _at(self, revision: int) -> None:
-        """Make `revision`, and compare the answers that show this revision."""
+        """Apply the changes of `revision` to the store, and check the answers at this revision."""
         self._store.compacted = self._compacted_before(revision)
         if self._search is not None and revision in self._search.gaps:
             self._search.choose(revision)
@@ -136,9 +136,9 @@ class Replay:
     def _find_gaps(self) -> tuple[list[int], int | None]:
         """Return the gaps, and the revision before which the replay must end (None: no end).
 
-        A gap is a revision without a known writer. If there are more gaps up to a revision than
-        operations that can have written them, this is an anomaly, and the replay ends before this
-        revision.
+        A gap is a revision without a known writer. The number of gaps up to a revision must not be
+        greater than the number of operations that can have written them. Otherwise this is an
+        anomaly, and the replay ends before this revision.
         """
         calls, found = self._calls, []
         spare = -1
@@ -160,9 +160,10 @@ class Replay:
         return found, None
 
     def _leased(self) -> int:
-        """Return the number of puts with a lease.
+        """Return the number of puts with a lease in the history.
 
-        The ends of leases make at most this number of revisions.
+        Each end of a lease deletes keys that such puts wrote. Therefore at most this number of
+        revisions was made by ends of leases.
         """
         return sum(
             isinstance(part, Put) and part.lease != 0
@@ -171,7 +172,7 @@ class Replay:
         )
 
     def _without_writer(self) -> Iterator[int]:
-        """Yield the revisions without a known change and without an acknowledged writer."""
+        """Yield the revisions that are in no change log and have no acknowledged write."""
         log, writers = self._log, self._answers.writers
         last = self._answers.seen[-1] if self._answers.seen else 1
         # A revision in the members' state exists, even if no answer shows it.
@@ -184,7 +185,10 @@ class Replay:
     # --- writes
 
     def _write(self, revision: int) -> None:
-        """Make `revision`, which is in the change log or has an acknowledged writer."""
+        """Apply the changes of `revision` to the store, and compare its writer with the change log.
+
+        The revision is in the change log, or it has an acknowledged write.
+        """
         writer = self._answers.writers.get(revision)
         logged = self._log.changes.get(revision)
         if revision <= 1:
@@ -224,7 +228,10 @@ class Replay:
     def _put_as_logged(
         self, revision: int, writer: Operation | None, logged: Sequence[Change] | None
     ) -> bool:
-        """Make `revision` if it is a put that is certainly right. Return whether it was made."""
+        """Apply `revision` to the store if it is a put that agrees with the answer and the log.
+
+        Returns whether the revision was applied. Otherwise the caller must compare the details.
+        """
         if writer is None or logged is None or type(writer.request) is not Put:
             return False
         assert writer.result is not None
@@ -277,14 +284,16 @@ class Replay:
         return kind == "wrong effect"
 
     def _made_by_another(self, revision: int, logged: Sequence[Change]) -> bool:
-        """Whether another write that was acknowledged at the same revision made the changes."""
+        """Return whether another write acknowledged at `revision` made the changes `logged`."""
         rivals = self._answers.rivals.get(revision, ())
         return any(makes(evaluate(self._store, op.request)[1], logged) for op in rivals)
 
     def _assign_uncertain_write(self, revision: int, logged: Sequence[Change]) -> None:
-        """Find the writer of `revision`: an uncertain write that makes exactly `logged`.
+        """Find a write without an answer that makes exactly the changes `logged`, at `revision`.
 
-        The end of a lease needs no writer.
+        The changes need no writer if they are the end of a lease. If no writer is found, and the
+        search has chosen writers for earlier revisions, Conflict may be raised, so that the search
+        changes its choices.
         """
         if self._lease_ended(logged):
             return
@@ -300,7 +309,11 @@ class Replay:
     def _check_choices(
         self, search: GapSearch, demand: Demand, logged: Sequence[Change]
     ) -> None:
-        """Raise Conflict if other choices for the gaps may give `demand` a writer."""
+        """Raise Conflict if other choices of `search` may give the revision of `demand` a writer.
+
+        `demand` has found no writer for the changes `logged`. The search has chosen writers for
+        earlier revisions, and these choices may be the reason.
+        """
         revision, deadline, store = demand.revision, demand.deadline, self._store
         able = any(
             pool.available(deadline) and pool.condition.holds(store)
@@ -321,7 +334,10 @@ class Replay:
             )
 
     def _past(self, revision: int) -> State:
-        """Return the state at `revision`, an earlier one. Raises NoPastError if it was not kept."""
+        """Return the state of the store at `revision`, which is before the present revision.
+
+        Raises NoPastError if past states were not kept.
+        """
         log, compacted = self._log, self._compacted_before(revision + 1)
         if log.first > 2 or revision > log.last:
             return self._store.at(revision, compacted)
@@ -332,7 +348,7 @@ class Replay:
         return self._logged.at(revision, compacted)
 
     def _lease_ended(self, logged: Sequence[Change]) -> bool:
-        """Whether `logged` is exactly the deletes that the end of one lease makes."""
+        """Return whether the changes `logged` are exactly the deletes of one lease's end."""
         if not logged or logged[0].kind != "delete" or not self._store.leases:
             return False
         held = self._store.now.get(logged[0].key)
@@ -419,7 +435,7 @@ class Replay:
     def _add_or_conflict(
         self, op: Operation, kind: str, because: str, revision: int
     ) -> None:
-        """Add an anomaly, or raise Conflict if a choice of the search can be the cause."""
+        """Add an anomaly, or raise Conflict if other choices of the search may avoid it."""
         if self._search is not None:
             gaps = self._search.concerned(op.request)
             if gaps:
@@ -468,7 +484,7 @@ class Replay:
 
 
 def _how(op: Operation) -> str:
-    """Return how `op` reads, for a message. "" for a linearizable read of the current revision."""
+    """Return the kind of read of `op`, for a message. "" for a linearizable, current read."""
     if isinstance(op.request, Range) and op.request.revision:
         return f", read at revision {op.request.revision}"
     return "" if must_be_recent(op.request) else ", serializable"

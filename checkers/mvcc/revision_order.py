@@ -65,7 +65,11 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The operations with an answer, with their ranks and in the orders that the rules need."""
+    """The operations with an answer, ordered by the revisions in the answers.
+
+    The rank of an operation with revision R is 2R if it made the revision, and 2R + 1 if it only
+    saw it.
+    """
 
     certain: list[Operation]
     """The operations whose answer has a revision."""
@@ -93,12 +97,19 @@ class Answers:
     """The acknowledged writes that have the same revision as a write in `writers`."""
 
     def deadline(self, revision: int) -> int | None:
-        """Return the first return of an operation that saw `revision` or a later one, or None."""
+        """Return the index of the event by which some operation had certainly seen `revision`.
+
+        The event is the first return of an operation that saw `revision` or a later one. Returns
+        None if no operation saw it.
+        """
         place = bisect_left(self.seen, revision)
         return self.deadlines[place] if place < len(self.seen) else None
 
     def first_to_see(self, revision: int) -> list[Operation]:
-        """Return the operation whose return is the deadline of `revision`, if there is one."""
+        """Return the operation that was the first to return with `revision` or a later one.
+
+        The list contains at most one operation.
+        """
         deadline = self.deadline(revision)
         if deadline is None:
             return []
@@ -117,7 +128,8 @@ def order_answers(
 ) -> Answers:
     """Order the operations with an answer by revision. Two writes at one revision are an anomaly.
 
-    `refused` contains operations that failed, each with a revision that it must have seen.
+    `refused` contains operations that the store refused because of a revision, each with a revision
+    that the operation must have seen. Anomalies are added to `findings`.
     """
     certain: list[Operation] = []
     revisions: list[int] = []
@@ -192,7 +204,11 @@ def _add_duplicate(
 
 
 def check_real_time(answers: Answers, findings: Findings) -> None:
-    """Check rule 1: compare each operation with the highest rank returned before its call."""
+    """Check rule 1 of this module: the revisions in the answers agree with real time.
+
+    Each operation is compared with the operations that returned before its invocation. If one of
+    them saw a higher revision, this is an anomaly.
+    """
     certain, ranks = answers.certain, answers.ranks
     calls = np.array([op.invoked for op in certain], np.int64)
     refused = answers.refused
@@ -215,7 +231,11 @@ def check_real_time(answers: Answers, findings: Findings) -> None:
 def _add_order_violation(
     op: Operation, holder: Operation, before: int, wrote: bool, findings: Findings
 ) -> None:
-    """Report that `holder` had shown the revision `before` already when `op` was invoked."""
+    """Report that the revision of `op` is too low, because `holder` had shown `before` earlier.
+
+    `holder` had returned when `op` was invoked, and its answer shows the revision `before`. `wrote`
+    is true if `op` made a revision.
+    """
     seen = revision_of(op)
     if wrote and seen == before and holder.result is not None and made_revision(holder.result):
         return  # already reported as a duplicate revision

@@ -21,9 +21,9 @@ from splitbrain.histories.member_state import Change
 
 
 class Pool:
-    """Interchangeable uncertain operations, in the order of their invocations.
+    """Interchangeable writes without an answer, in the order of their invocations.
 
-    They make their changes in the states that fulfil `condition`.
+    All of them make the same changes in each state of the store that fulfils `condition`.
     """
 
     __slots__ = ("_calls", "_era", "_unused", "condition", "operations")
@@ -43,9 +43,11 @@ class Pool:
     def unused(
         self, deadline: int | None, used: Mapping[int, int], era: int
     ) -> Operation | None:
-        """Return the first operation that is not in `used`, if it was invoked before `deadline`.
+        """Return the first operation of the pool that is not assigned yet, or None.
 
-        `used` contains indexes of invocations. `era` changes when an entry of `used` is removed.
+        `used` contains the invocation indexes of the assigned operations. `era` is a number that
+        changes when an operation is removed from `used`. The result is None if the operation was
+        not invoked before `deadline`, an index of an event.
         """
         calls, place = self._calls, self._unused if era == self._era else 0
         while place < len(calls) and calls[place] in used:
@@ -57,7 +59,10 @@ class Pool:
 
 
 class WriteSequence:
-    """The uncertain operations that have a path with the same writes."""
+    """The writes without an answer that may make the same list of puts and deletes.
+
+    They differ only in the conditions under which they do so.
+    """
 
     def __init__(self, writes: Writes, found: Iterable[tuple[Operation, Condition]]) -> None:
         self.writes = writes
@@ -80,7 +85,7 @@ class WriteSequence:
                 self._by_operand.setdefault(field, {}).setdefault(operand, []).append(pool)
 
     def pools(self, state: State) -> Iterator[Pool]:
-        """Return all pools whose condition `state` may fulfil."""
+        """Yield all pools whose condition `state` may fulfil."""
         yield from self._pools
         for (key, target), by_operand in self._by_operand.items():
             held = state.held(key)
@@ -88,7 +93,7 @@ class WriteSequence:
 
 
 def _equality(condition: Condition) -> Compare | None:
-    """Return a comparison of one key that must be an equality, or None."""
+    """Return a comparison that tests one field of one key for equality, if `condition` has one."""
     for compares, wanted in condition.tests:
         for compare in compares if wanted else ():
             if compare.result == "=" and not compare.range_end:
@@ -111,7 +116,10 @@ def _comparable(target: str, operand: str | int) -> str | int:
 
 
 class _Paths:
-    """Paths of uncertain operations, which are grouped by their writes when they are needed."""
+    """Paths of operations, grouped by their puts and deletes at the first access.
+
+    A path is the list of writes that an operation makes under a condition.
+    """
 
     def __init__(self) -> None:
         self._found: list[tuple[Operation, Path]] = []
@@ -132,7 +140,7 @@ class _Paths:
 
 
 class UncertainWrites:
-    """The uncertain `operations`, in the order of their invocations."""
+    """Finds the writes without an answer that can have made the changes of a revision."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._putting: dict[tuple[str, str | None], _Paths] = {}
@@ -167,7 +175,10 @@ class UncertainWrites:
                 self._deleting.setdefault(key, _Paths()).add(op, path)
 
     def making(self, changes: Sequence[Change], state: State) -> Iterator[Pool]:
-        """Return the pools that make exactly `changes` in `state` if it fulfils their condition."""
+        """Yield the pools whose operations make exactly `changes` in `state`.
+
+        The caller must test whether `state` fulfils the condition of the pool.
+        """
         for sequence in self._naming(changes):
             if makes(effect(state, sequence.writes), changes):
                 yield from sequence.pools(state)
@@ -177,7 +188,10 @@ class UncertainWrites:
                 yield pool
 
     def _naming(self, changes: Sequence[Change]) -> Sequence[WriteSequence]:
-        """Return the sequences with the first put of `changes` or, without puts, its first key."""
+        """Return the write sequences that contain the first put of `changes`.
+
+        If `changes` contains no put, the sequences are those that delete the first key.
+        """
         for change in changes:
             if change.kind == "put":
                 found: list[WriteSequence] = []

@@ -42,12 +42,15 @@ INCREMENT = "increment"
 
 
 class _NotACounter(Exception):
-    """An increment is not a compare-and-swap of a number, or a value is not a number."""
+    """Raised if an increment is not a compare-and-swap of a number, or a value is not a number."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Increment:
-    """An increment: the number before it (`met`, None if unknown), and the amount that it adds."""
+    """An operation that adds `amount` to the counter `key`.
+
+    `met` is the number that the counter had just before, or None if it is unknown.
+    """
 
     op: Operation
     key: str
@@ -57,7 +60,7 @@ class _Increment:
 
 @dataclass(slots=True)
 class _Counter:
-    """The state of one counter at one event of the history."""
+    """The increments and reads of one counter up to one event of the history."""
 
     decreases: bool = False
     """Whether the history contains a decrease of this counter."""
@@ -129,10 +132,10 @@ def _number(text: str, op: Operation) -> int:
 
 
 class _Sweep:
-    """Judges all reads in one sweep over the events.
+    """Judges all reads of counters in one sweep over the events of a history.
 
-    After the invocation of an increment, a read may contain its amount. After the increment was
-    acknowledged, a read must contain it.
+    From the invocation of an increment on, a read may contain its amount. From the acknowledgement
+    of the increment on, a read must contain it.
     """
 
     def __init__(self, steps: dict[int, _Increment], findings: Findings) -> None:
@@ -146,7 +149,7 @@ class _Sweep:
             counter.decreases = counter.decreases or step.amount < 0
 
     def run(self, history: History) -> dict[str, int]:
-        """Judge all reads, and return the counts for the report."""
+        """Judge all reads of the history, and return the counts for the verdict, by name."""
         by_event: dict[int, Operation] = {}
         for op in history.operations:
             by_event[op.invoked] = op
@@ -200,7 +203,7 @@ class _Sweep:
             self._check_met_once(step)
 
     def _check_met_once(self, step: _Increment) -> None:
-        """Report an increment that changed the same number as an earlier increment.
+        """Report `step` if it changed the same number as an earlier acknowledged increment.
 
         In a counter that never decreases, only one acknowledged increment can change a given
         number.
@@ -250,12 +253,12 @@ class _Sweep:
 
 
 def _refused(op: Operation) -> bool:
-    """Whether `op` is a compare-and-swap that was answered and did not succeed."""
+    """Return whether `op` is a compare-and-swap that was answered and did not succeed."""
     return isinstance(op.result, TxnResult) and not op.result.succeeded
 
 
 def _shown(op: Operation, counters: dict[str, _Counter]) -> Iterator[tuple[str, int]]:
-    """Yield the counters that the answer of `op` shows, with their numbers."""
+    """Yield (counter's key, number) for each counter that the answer of `op` shows."""
     if op.outcome != "ok":
         return
     request = op.request

@@ -92,10 +92,10 @@ def check_queue(evidence: Evidence) -> Verdict:
 
 
 class _Sweep:
-    """Judges all reads in one sweep over the events.
+    """Judges all reads of queues in one sweep over the events of a history.
 
-    A read is judged when it returns. It is compared with the elements that were acknowledged
-    before its invocation, and with the elements that may have been taken before its return.
+    A read is judged when it returns. It is compared with the elements that were acknowledged before
+    its invocation, and with the elements that may have been taken before its return.
     """
 
     def __init__(self, history: History, findings: Findings) -> None:
@@ -198,9 +198,9 @@ class _Sweep:
         self._unnamed += answer.deleted - len(answer.prev_kvs)
 
     def _put_in_before(self, element: _Element, op: Operation) -> bool:
-        """Whether an operation can have put the element in before `op` returned.
+        """Return whether an operation can have put `element` in before `op` returned it.
 
-        If not, this is reported as an anomaly.
+        If no operation can have done so, the function also reports an anomaly.
         """
         if element.entered:
             return True
@@ -246,7 +246,7 @@ class _Sweep:
         )
 
     def finish(self) -> dict[str, int]:
-        """Report the elements that are still missing at the end, and return the counts."""
+        """Report the elements that the last reads lack, and return the counts of the verdict."""
         missing = [one for one in self._elements.values() if one.missing_from is not None]
         for element in () if self._drained else missing[self._unnamed :]:
             read = element.missing_from
@@ -290,7 +290,7 @@ def _may_take(op: Operation) -> bool:
 
 
 def _shows_all(op: Operation) -> dict[str, None] | None:
-    """Return the keys in the answer of `op`, if `op` is a linearizable range of all keys.
+    """Return the keys in the answer of `op`, if `op` is a linearizable range that shows all keys.
 
     Returns None if `op` is another operation, or if a limit cut its answer off.
     """

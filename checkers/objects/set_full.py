@@ -39,7 +39,7 @@ ADD = "add"
 
 @dataclass(slots=True)
 class _Element:
-    """A known element."""
+    """An element of the set that is known: its add was acknowledged, or a read returned it."""
 
     key: str
     known_by: Operation
@@ -76,7 +76,7 @@ def check_set_full(evidence: Evidence) -> Verdict:
 
 
 class _Sweep:
-    """Judges all reads in one sweep over the events.
+    """Judges all reads of sets in one sweep over the events of a history.
 
     A read must show the elements that were known at its invocation. When the read returns, the
     elements in its answer become known.
@@ -96,7 +96,7 @@ class _Sweep:
         self._recovered = 0
 
     def run(self, history: History) -> None:
-        """Judge all reads."""
+        """Judge all reads of the history; anomalies are added to the findings."""
         by_event: dict[int, Operation] = {}
         for op in history.operations:
             if op.outcome == "ok" and op.returned is not None:
@@ -138,9 +138,10 @@ class _Sweep:
 
     @staticmethod
     def _covered_up_to(request: Range, result: RangeResult) -> tuple[bytes | None, bool]:
-        """Return the end of the interval that an answer covers, and whether the end is included.
+        """Return the end of the keys that the answer `result` covers, and whether it is included.
 
-        If a limit cut the answer off, the end is the last key of the answer.
+        If a limit cut the answer off, the end is the last key of the answer. The end is None if
+        there is no upper bound.
         """
         if result.more and result.kvs:
             return text_order(result.kvs[-1].key), True
@@ -161,7 +162,10 @@ class _Sweep:
             )
 
     def _show(self, op: Operation, request: Range, result: RangeResult) -> None:
-        """Make the elements in an answer known, if an operation can have added them."""
+        """Mark the elements in the answer of `op` as known, and report those that were never added.
+
+        An element that appears twice in the answer is reported, too.
+        """
         keys = [kv.key for kv in result.kvs]
         if len(set(keys)) < len(keys):
             twice = next(key for place, key in enumerate(keys) if key in keys[:place])
@@ -194,7 +198,7 @@ class _Sweep:
         self._findings.add("unexpected", because, op, *attempts[:1])
 
     def finish(self) -> dict[str, int]:
-        """Report the elements that the last reads lack, and return the counts."""
+        """Report the elements that the last reads lack, and return the counts of the verdict."""
         never_read = 0
         for element in self._known.values():
             missing = element.missing_from

@@ -50,7 +50,11 @@ def check_unique_ids(evidence: Evidence) -> Verdict:
 
 
 def verdict_of(findings: Findings, ids: int, attempts: int) -> Verdict:
-    """Return the verdict. `ids` ids were given to the `attempts` operations that asked for one."""
+    """Return the verdict of the checker from its findings.
+
+    `attempts` operations asked for an id, and `ids` of them got one. The verdict is unknown if no
+    operation got an id.
+    """
     counts = {"ids": ids, "attempts": attempts, "anomalies": findings.count}
     if not ids:
         return Verdict(NAME, None, counts=counts, why="no operation was given an id")
@@ -62,7 +66,11 @@ def verdict_of(findings: Findings, ids: int, attempts: int) -> Verdict:
 def each_once(
     what: str, given: Iterable[tuple[Hashable, Operation]], findings: Findings
 ) -> None:
-    """Report each operation that got the same id as an earlier one. `what` names the ids."""
+    """Report each operation that got the same id as an earlier operation.
+
+    `given` contains pairs (id, operation). `what` is the word for the ids in messages, such as
+    "revision".
+    """
     first: dict[Hashable, Operation] = {}
     for name, op in given:
         earlier = first.setdefault(name, op)
@@ -77,7 +85,11 @@ def each_once(
 
 
 def _check_increasing(numbers: list[tuple[int, Operation]], findings: Findings) -> None:
-    """Compare each number with the highest number that had been returned at its invocation."""
+    """Check that no operation got a lower number than one that returned before its invocation.
+
+    `numbers` contains pairs (number, operation). The numbers are the revisions that the operations
+    made.
+    """
     by_return = sorted(numbers, key=lambda one: one[1].returned or 0)
     place = 0
     highest: tuple[int, Operation] | None = None

@@ -49,7 +49,7 @@ def _no_order() -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The result of a fast algorithm for one partition.
+    """The decision of an algorithm without a search, for one partition of a history.
 
     If the partition is `legal`, `order()` returns a linearization as indexes of operations. The
     linearization leaves out operations that never returned and whose effect no answer shows.
@@ -65,10 +65,11 @@ ILLEGAL = Decision(False)
 def decide_blocks(
     blocks: Sequence[Block], calls: Sequence[float], rets: Sequence[float], starting: bool = False
 ) -> Decision:
-    """Decide whether the `blocks` can be put in an order.
+    """Decide whether the operations are linearizable, given that they form `blocks`.
 
-    `calls` and `rets` are the times of the operations. With `starting`, the first block contains
-    the initial state, and therefore begins before all operations.
+    A block is a sequence of operations with no other state-changing operation between them. `calls`
+    and `rets` are the times of the operations. With `starting`, the first block contains the
+    initial state, and therefore begins before all operations.
     """
     bounds: list[tuple[float, float]] = []
     forward: list[tuple[float, float]] = []
@@ -100,7 +101,7 @@ def decide_blocks(
 
 
 def _disjoint(forward: list[tuple[float, float]]) -> bool:
-    """Whether no two intervals overlap. As a side effect, sorts `forward`."""
+    """Return whether no two of the intervals overlap. As a side effect, sorts `forward`."""
     forward.sort()
     end = -math.inf
     for begin, last in forward:
@@ -113,7 +114,7 @@ def _disjoint(forward: list[tuple[float, float]]) -> bool:
 def _none_within(
     backward: list[tuple[float, float]], forward: list[tuple[float, float]]
 ) -> bool:
-    """Whether no `backward` interval lies inside a `forward` interval.
+    """Return whether no `backward` interval lies inside a `forward` interval.
 
     An interval is a pair of a block's first return and its last call. It is backward if the last
     call is not after the first return. The `forward` intervals must be sorted and disjoint.

@@ -25,7 +25,7 @@ _PARTIALS_S = 1.0
 
 @dataclass(frozen=True)
 class PartitionInfo(Generic[I, O]):
-    """The result for one partition."""
+    """The result for one partition of the history, with its operations."""
 
     operations: tuple[Operation[I, O], ...]
     result: CheckResult
@@ -77,9 +77,9 @@ def check_events(
     timeout_s: float | None = None,
     memory_bytes_max: int = MEMORY_BYTES_MAX,
 ) -> CheckResult:
-    """Check a history that is given as calls and returns in the order of their times.
+    """Check a history that is a list of calls and returns, in the order of their times.
 
-    A call without a return may or may not have taken effect. The limits are those of
+    A call without a return may or may not have taken effect. The limits and the result are those of
     `check_operations`.
     """
     parts = _event_partitions(model, events)
@@ -162,7 +162,7 @@ def _run(
 
 
 class _Part(Generic[S, I, O]):
-    """A partition and the state of its search."""
+    """One partition of the history, with the state of its search."""
 
     def __init__(
         self, model: Model[S, I, O], operations: Sequence[Operation[I, O]], verbose: bool
@@ -175,7 +175,7 @@ class _Part(Generic[S, I, O]):
         self._decision: Decision | None = None
 
     def decide(self) -> CheckResult:
-        """Decide by the model's own algorithm, if it applies."""
+        """Decide by the model's own algorithm. Returns UNKNOWN if the algorithm does not apply."""
         assert self._model.decide is not None
         self._decision = self._model.decide(self.operations)
         if self._decision is not None:
@@ -244,7 +244,8 @@ class _Limits:
 def _search_all(parts: list[_Part[S, I, O]], limits: _Limits) -> tuple[CheckResult, str]:
     """Search all partitions in turn, with a budget of configurations that doubles in each round.
 
-    Therefore a partition whose search is exponential does not delay the others for long.
+    Returns the result and the limit that was reached, or "". Because of the rounds, a partition
+    whose search is exponential does not delay the other partitions for long.
     """
     open_parts = parts
     budget = _FIRST_BUDGET_NODES

@@ -65,9 +65,9 @@ _COPIED_MAX = 1_000_000
 """The maximal total length of the partial linearizations that are kept, except the longest."""
 
 class _Choice:
-    """A configuration with several possible moves.
+    """A configuration of the search with several operations that can take effect next.
 
-    `moves` contains the moves that are not yet tried. The last of them is tried next.
+    `moves` contains those that are not yet tried. The last of them is tried next.
     """
 
     __slots__ = ("base", "moves", "pending", "state", "undo", "window")
@@ -221,11 +221,11 @@ class Search(Generic[S, I, O]):
         return self.found
 
     def _moves(self) -> list[tuple[float, int, int]]:
-        """Linearize all reads that fit, and return the operations that can be next.
+        """Linearize all reads that fit the state, and return the operations that can be next.
 
-        A move is a tuple (return time, operation, next state). An operation that returned is
-        represented by its index in the list. An operation that never returned is represented by
-        `~kind`, the bitwise complement of the number of its kind.
+        Each is a tuple (return time, operation, next state), called a move. An operation that
+        returned is represented by its index in the list. An operation that never returned is
+        represented by `~kind`, the bitwise complement of the number of its kind.
         """
         nxt, call, ret, rows, kinds = self._next, self._call, self._ret, self._rows, self._kinds
         state = self._state
@@ -266,10 +266,12 @@ class Search(Generic[S, I, O]):
     def _dependent(
         self, moves: list[tuple[float, int, int]], least: float
     ) -> list[tuple[float, int, int]]:
-        """Return the moves that depend on the operation that returns at `least`.
+        """Return the moves that depend on the operation that returns first, at the time `least`.
 
-        Two operations depend on each other if they touch the same part of the state, or if other
-        operations that can be next connect them. The impossible ones connect, too.
+        Two operations depend on each other if they touch the same part of the state, or if a chain
+        of other operations connects them, each of which touches a part of the next one. All
+        operations that were called by `least` count for the chain, also those that the present
+        state does not allow.
         """
         nxt, call, kinds = self._next, self._call, self._kinds
         parts = 0
@@ -306,9 +308,10 @@ class Search(Generic[S, I, O]):
     def _never_returned(
         self, moves: list[tuple[float, int, int]], common: dict[int, int], least: float
     ) -> None:
-        """Add the possible operations that never returned to `moves`.
+        """Add the operations that never returned and can be next in the present state to `moves`.
 
-        Most of them change only some states. The kinds that change a state are found once.
+        An operation is added only if it changes the state. For each state, the kinds of operations
+        that change it are computed once.
         """
         state, kinds, calls = self._state, self._never_kinds, self._never_next
         called = bisect_right(self._never_first, least)
@@ -326,7 +329,10 @@ class Search(Generic[S, I, O]):
                 moves.append((math.inf, ~place, after))
 
     def _linearize(self, i: int) -> int:
-        """Move `i` from the list to the trail and the bitset. Return the operation after it."""
+        """Move the operation `i` from the list of open operations to the trail and to the bitset.
+
+        Returns the operation after it in the list.
+        """
         before, behind = self._prev[i], self._next[i]
         self._next[before], self._prev[behind] = behind, before
         self._trail.append(i)
@@ -354,11 +360,10 @@ class Search(Generic[S, I, O]):
             self._never_next[place] = self._never_calls[place][used + 1]
 
     def _is_new(self) -> bool:
-        """Whether the configuration still needs a search.
+        """Return whether the present configuration still needs a search, and mark it as searched.
 
-        A search is unnecessary if the configuration was refuted before. The refuted configuration
-        may have used fewer of the operations that never returned, because it had more of them
-        left and still failed.
+        It needs none if the same configuration was refuted before, with the same operations that
+        never returned, or with fewer of them.
         """
         key = (self._base, self._window, self._state)
         refuted = self._cache.get(key)
@@ -401,7 +406,10 @@ class Search(Generic[S, I, O]):
         self.found = False
 
     def _linearized(self, trail: Sequence[int]) -> tuple[int, ...]:
-        """Convert a trail to indexes in `operations`."""
+        """Convert `trail`, the operations in the order in which they were linearized, to indexes.
+
+        The result contains indexes in `operations`.
+        """
         used = [0] * len(self._never_places)
         order = []
         for i in trail:
@@ -413,7 +421,10 @@ class Search(Generic[S, I, O]):
         return tuple(order)
 
     def _note_dead_end(self) -> None:
-        """Keep the trail if it is the longest of all, or the longest with this last operation."""
+        """Keep the present trail if it is the longest of all partial linearizations so far.
+
+        Also keep it if it is the longest one that ends with its last operation.
+        """
         trail = self._trail
         depth = len(trail)
         if depth > self._deepest:
@@ -430,8 +441,9 @@ class Search(Generic[S, I, O]):
         """Return the longest partial linearizations as indexes in `operations`, longest first.
 
         If a linearization was found, it is the only element. Otherwise the first element is the
-        longest partial linearization of all. The others are, for some of the operations, the
-        longest one that ends with the operation. The result is empty without `keep_partials`.
+        longest partial linearization. The next elements are, for some of the operations, the
+        longest partial linearization that ends with this operation. The result is empty if the
+        search was created without `keep_partials`.
         """
         if not self._keep_partials:
             return []

@@ -86,7 +86,7 @@ class Transitions(Generic[S, I, O]):
         return len(states) - 1
 
     def kinds(self, operations: Sequence[Operation[I, O]]) -> list[Kind[I, O]]:
-        """Return the kind of each operation.
+        """Return the kind of each operation. Operations with equal input and output have one kind.
 
         An operation whose input or output is not hashable has a kind of its own.
         """
@@ -124,7 +124,11 @@ class Transitions(Generic[S, I, O]):
         return touches
 
     def step(self, kind: Kind[I, O], number: int) -> int:
-        """Compute the transition from state `number` and enter it in the row of `kind`."""
+        """Compute the state that an operation of `kind` reaches from the state `number`.
+
+        The result is the number of the reached state, or IMPOSSIBLE if the model does not allow the
+        operation. It is also stored in `kind.row`.
+        """
         state = self.states[number]
         possible, after = self._step(state, kind.input, kind.output)
         self.computed += 1

@@ -79,11 +79,11 @@ def decide_text(
 
 
 class _Placing:
-    """The assignment of a write to each place where a piece is shown.
+    """Assigns a write to each place where a string in an answer shows a written piece.
 
-    If a piece was written once, its write is assigned immediately. Otherwise each place gets a
-    placeholder until `decide` chooses an assignment. Placeholders are numbers that begin at the
-    number of operations.
+    A piece is the string that one put or append wrote. If it was written once, its write is
+    assigned immediately. Otherwise each place gets a placeholder until `decide` chooses an
+    assignment. Placeholders are numbers that begin at the number of operations.
     """
 
     def __init__(
@@ -96,10 +96,10 @@ class _Placing:
         self._opened = 0
 
     def place(self, writes: list[int]) -> int | None:
-        """Return the write that made one more occurrence of a piece, from `writes`.
+        """Return the write that made one more occurrence of a piece. `writes` are all its writes.
 
         The result is the number of a write, or a placeholder if the piece was written several
-        times. Returns None if no write is left.
+        times. Returns None if all writes of the piece are already assigned.
         """
         if len(writes) == 1:
             if writes[0] in self._placed:
@@ -116,7 +116,10 @@ class _Placing:
     def decide(
         self, blocks: list[Block], calls: Sequence[float], rets: Sequence[float]
     ) -> Decision | None:
-        """Return the decision, or None if there are too many assignments to try."""
+        """Decide the history with some assignment of writes to the placeholders.
+
+        Returns None if there are too many assignments to try.
+        """
         alone: list[Block] = []
         twice: list[list[int]] = []
         for writes in self._writes.values():
@@ -147,7 +150,10 @@ class _Placing:
         return None if len(ways) > _WAYS_MAX else ILLEGAL
 
     def _ways(self, twice: list[list[int]]) -> Iterator[list[int]]:
-        """Yield all assignments. Each contains one write per placeholder, in order."""
+        """Yield all assignments of writes to the placeholders.
+
+        Each contains one write for each placeholder, in the order of the placeholders.
+        """
         each = [permutations(writes, len(self._open.get(id(writes), ()))) for writes in twice]
         for filled in product(*each):
             chosen = [0] * self._opened
@@ -165,7 +171,7 @@ class _Placing:
 
 
 class _Shown:
-    """The writes by piece (`puts`, `appends`), and the gets by the string that they returned."""
+    """The writes of one string by the piece that they wrote, and the gets by what they returned."""
 
     def __init__(
         self,
@@ -204,10 +210,11 @@ class _Shown:
         return [certain] if certain else list(starts), again
 
     def blocks(self, start: str, placing: _Placing) -> list[Block] | None:
-        """Return the blocks that the gets show. The first block is that of the initial string.
+        """Return the blocks of writes and gets that the strings in the answers of the gets show.
 
-        `start` is the piece that was appended first to the initial string. Returns None if a
-        string is impossible in every order of the writes.
+        The first block is that of the initial string. `start` is the piece that was appended first
+        to the initial string, or "". Returns None if a string is impossible in every order of the
+        writes.
         """
         first: list[list[int]] = [self._shown.get("", [])]
         blocks: list[Block] = [first]
@@ -236,7 +243,7 @@ class _Shown:
     def _cut(
         self, text: str, block: list[list[int]], writes: list[int], placing: _Placing
     ) -> int | None:
-        """Add the writes of the pieces of `text` and the gets of each prefix to `block`.
+        """Cut `text` into pieces, and add their writes, and the gets of each prefix, to `block`.
 
         `writes` are the possible writes of the first piece. Returns the number of gets, or None if
         a piece is shown more often than it was written.

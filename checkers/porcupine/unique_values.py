@@ -78,10 +78,11 @@ def decide_register(
 def certain_operations(
     met: Sequence[Hashable], writer: dict[Hashable, int], rets: Sequence[float]
 ) -> set[int]:
-    """Return the operations that certainly happened.
+    """Return the operations that certainly happened, as indexes.
 
-    These are the operations that returned, the writers of the values that these operations met,
-    the writers of the values that those writers met, and so on.
+    These are the operations that returned. If one of them met a value, that is, found it in the
+    register, the operation that wrote the value (`writer`) happened, too. The same applies to the
+    value that this operation met, and so on.
     """
     happened = {n for n, ret in enumerate(rets) if ret != math.inf}
     open_values = [met[n] for n in happened]
@@ -100,10 +101,11 @@ def _block(
     readers: dict[Hashable, list[int]],
     next_writer: dict[Hashable, int],
 ) -> Block:
-    """Return the block that begins with `value`.
+    """Return the block that begins with the write of `value`, `written`.
 
-    The block continues with the next value as long as an operation met the current value and wrote
-    another one. The function removes the operations of the block from `readers` and `next_writer`.
+    The block continues with the next value as long as some operation found the current value in the
+    register and wrote another one. The function removes the operations of the block from `readers`
+    and `next_writer`.
     """
     block = [written, readers.pop(value, [])]
     following = next_writer.pop(value, None)

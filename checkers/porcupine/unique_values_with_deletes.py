@@ -38,9 +38,9 @@ from splitbrain.checkers.porcupine.unique_values import NOTHING, certain_operati
 
 @dataclass(slots=True)
 class _Piece:
-    """A block, a delete, or an operation that met the empty register.
+    """Operations that are placed directly after each other in the order that the plan builds.
 
-    The plan places all operations of a piece directly after each other.
+    They are a block, a delete, or an operation that found the register empty.
     """
 
     groups: list[list[int]]
@@ -65,9 +65,11 @@ def decide_with_deletes(
 ) -> Decision | None:
     """Decide a register that has the value `empty` at the start and after each delete.
 
-    `met`, `wrote`, `calls` and `rets` are as in `decide_register`. A delete is an operation that
-    wrote `empty`. Returns None (undecided) if another value is written twice, or if neither of the
-    module's two tests decides.
+    When the n-th operation took effect, the register had the value `met[n]`, and the operation
+    wrote `wrote[n]`. NOTHING means that the value is unknown, or that the operation wrote nothing.
+    A delete is an operation that wrote `empty`. `calls` and `rets` are the times of the operations.
+    Returns None (undecided) if another value is written twice, or if neither of the module's two
+    tests decides.
     """
     pieces = _Pieces.of(met, wrote, calls, rets, empty)
     if pieces is None:
@@ -83,7 +85,10 @@ def decide_with_deletes(
 
 @dataclass(slots=True)
 class _Pieces:
-    """The pieces of a history."""
+    """The pieces of a history of one register: blocks, deletes, and reads of the empty register.
+
+    `observers` are the operations that found the register empty.
+    """
 
     blocks: list[_Piece] = field(default_factory=list)
     deletes: list[_Piece] = field(default_factory=list)
@@ -99,7 +104,10 @@ class _Pieces:
         cls, met: Sequence[Hashable], wrote: Sequence[Hashable], calls: Sequence[float],
         rets: Sequence[float], empty: Hashable,
     ) -> _Pieces | None:
-        """Return the pieces of a history, or None if a value is written twice."""
+        """Return the pieces of a history, or None if a value is written twice.
+
+        The arguments are those of `decide_with_deletes`.
+        """
         writer: dict[Hashable, int] = {}
         for n, value in enumerate(wrote):
             if value is not NOTHING and value != empty:
@@ -144,10 +152,7 @@ class _Pieces:
         return found
 
     def bound(self, calls: Sequence[float], rets: Sequence[float]) -> bool:
-        """Run the test for illegal histories. Returns False if the history is illegal.
-
-        As a side effect, sets the times of the blocks.
-        """
+        """Set the times of the blocks, and return False if the history is certainly illegal."""
         sure = [piece.groups for piece in self.deletes if piece.deadline != math.inf]
         blocks = [piece.groups for piece in self.blocks]
         if not decide_blocks([*blocks, *sure], calls, rets).legal:
@@ -160,11 +165,11 @@ class _Pieces:
         return self._empty_register_possible(calls, rets)
 
     def _empty_register_possible(self, calls: Sequence[float], rets: Sequence[float]) -> bool:
-        """Whether the register can have been empty for each operation that met the empty register.
+        """Return whether the register can have been empty whenever an operation found it empty.
 
         Such an operation takes effect after the start or after a delete. Returns False if, for one
-        of these operations, a block that fills the register is certainly between that point and
-        the operation.
+        of these operations, a block that fills the register is certainly between that point and the
+        operation.
         """
         by_return = sorted((piece.deadline, piece.until) for piece in self.blocks)
         returns = [first for first, _ in by_return]
@@ -250,7 +255,7 @@ class _Plan:
         return self._order
 
     def _advance(self, time: float) -> None:
-        """Advance to `time`: make the pieces available whose release is at or before `time`."""
+        """Make the pieces available that can be placed at `time` or earlier."""
         while self._observers and self._observers[-1].release <= time:
             self._waiting.append(self._observers.pop())
         while self._deletes and self._deletes[-1].release <= time:
@@ -285,7 +290,10 @@ class _Plan:
         return self._make_empty(last) and (last.placed or self._place(last))
 
     def _make_empty(self, piece: _Piece) -> bool:
-        """Place a delete if `piece` needs an empty register. Returns False if none is left."""
+        """Place a delete if `piece` needs an empty register and the register is not empty.
+
+        Returns False if no delete is left.
+        """
         if piece.placed or self._empty or not piece.needs_empty:
             return True
         while self._available:
@@ -329,7 +337,7 @@ def _verified(
     order: list[int], found: _Pieces, met: Sequence[Hashable], wrote: Sequence[Hashable],
     calls: Sequence[float], rets: Sequence[float], empty: Hashable,
 ) -> bool:
-    """Whether `order` is a linearization of all operations that certainly happened."""
+    """Return whether `order` is a linearization of all operations that certainly happened."""
     state = empty
     latest = -math.inf
     for n in order:

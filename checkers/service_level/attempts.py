@@ -40,7 +40,10 @@ _REFUSALS = re.compile(
 
 
 class Attempt(NamedTuple):
-    """An attempt to write or read, in ns since the start of the run."""
+    """An attempt of a client to write or read, from `begin` to `end` in ns.
+
+    `served` is False if the service failed. A refusal for a reason in the request is not a failure.
+    """
 
     begin: int
     end: int
@@ -49,7 +52,7 @@ class Attempt(NamedTuple):
 
 
 class Route(NamedTuple):
-    """Operations of one kind through one member."""
+    """A kind of operation (write or read), and the member through which clients send it."""
 
     member: str
     """"" if the history does not name the members."""
@@ -60,7 +63,7 @@ class Route(NamedTuple):
 
 
 def attempts_by_route(history: History) -> dict[Route, list[Attempt]]:
-    """Return the attempts of each route, in the order of their invocations."""
+    """Return the attempts to write or read, by kind and member, in the order of invocations."""
     found: dict[Route, list[Attempt]] = {}
     end_ns = history.end_ns
     for op in history.operations:
@@ -78,7 +81,10 @@ def attempts_by_route(history: History) -> dict[Route, list[Attempt]]:
 
 
 def by_period(attempts: Sequence[Attempt], periods: Sequence[Period]) -> list[list[Attempt]]:
-    """Return for each of `periods`, which are in order, the attempts that were pending in it."""
+    """Return for each of `periods` the attempts that were pending at some time of the period.
+
+    The periods and the attempts are in the order of their begins.
+    """
     found: list[list[Attempt]] = [[] for _ in periods]
     ends = [period.end for period in periods]
     for one in attempts:
@@ -90,9 +96,9 @@ def by_period(attempts: Sequence[Attempt], periods: Sequence[Period]) -> list[li
 
 
 def kind_of(op: Operation) -> Kind | None:
-    """Return the kind of `op`, or None if the attempt shows nothing about the whole cluster.
+    """Return whether `op` is a write or a read, or None if it shows nothing about the cluster.
 
-    This is the case for a compaction, and for a read that one member may answer alone.
+    The result is None for a compaction, and for a read that one member may answer alone.
     """
     if isinstance(op.request, Compact):
         return None

@@ -145,9 +145,11 @@ def _members(route: Route) -> tuple[str, ...]:
 def _check_end(
     findings: Findings, route: Route, attempts: Sequence[Attempt], last: Period
 ) -> None:
-    """Note why the end of the run is unknown on this route.
+    """Note why it is unknown whether the member served at the end of the run.
 
-    A silence that exceeds the bound is reported before, so a failure here lasted less.
+    `route` is the member and the kind of operation, `attempts` are the operations in `last`, the
+    last period without faults. If the member was silent for longer than the bound, this was
+    reported before.
     """
     since = wording.seconds(last.begin)
     if not attempts:
@@ -207,7 +209,7 @@ def _recovery(evidence: Evidence, stalls: Stalls, counts: dict[str, Any]) -> Ver
 
 
 def _kept_asking(evidence: Evidence, late: int, first: Operation) -> bool:
-    """Whether clients asked without success between the time `late` and the answer to `first`.
+    """Return whether clients tried in vain from the time `late` on until `first` was answered.
 
     An operation shows this if it was pending at `late`, or if it was invoked at least PATIENCE_NS
     before the answer. A refusal just before the answer shows nothing about the time before it.

@@ -41,7 +41,7 @@ SHOWN_MAX = 3
 
 
 class Measured(NamedTuple):
-    """A measured value, and the operations that show it best."""
+    """A measured value, such as a latency, and the operations that show it best."""
 
     value: float
     """In nanoseconds. For availability: a share from 0 to 1."""

@@ -10,7 +10,7 @@ from splitbrain.histories.history import FaultWindow, History
 
 
 class Period(NamedTuple):
-    """A period in ns since the start of the run."""
+    """A period from `begin` to `end`, in ns since the start of the run."""
 
     begin: int
     end: int
@@ -33,7 +33,10 @@ def fault_periods(faults: Sequence[FaultWindow]) -> list[tuple[int, int | None]]
 
 
 def fault_free_periods(history: History) -> list[Period]:
-    """Return the periods without an active fault, in order; the last one ends with the history."""
+    """Return the periods in which no fault is active, in order.
+
+    The last period ends with the last event of the history.
+    """
     free: list[Period] = []
     begin: int | None = 0
     for fault_begin, fault_end in fault_periods(history.faults):

@@ -24,7 +24,11 @@ POOR_PERCENT_MAX = 10.0
 
 
 class Quality(NamedTuple):
-    """The service of one route in one period without faults."""
+    """The quality of the service of one kind of operation through one member.
+
+    It covers one period without faults. The attempts are cut into `parts` parts, of which
+    `poor_parts` contain many attempts that failed or were slow.
+    """
 
     attempts: Sequence[Attempt]
     parts: int
@@ -32,7 +36,7 @@ class Quality(NamedTuple):
 
     @property
     def is_poor(self) -> bool:
-        """Whether more than half of the parts are poor."""
+        """Return whether more than half of the parts are poor."""
         return self.parts >= PARTS_MIN and self.poor_parts * 2 > self.parts
 
     @property
@@ -44,10 +48,11 @@ class Quality(NamedTuple):
 def quality(
     attempts: Sequence[Attempt], free: Period, stalls: Stalls, recovery_ns: int
 ) -> Quality:
-    """Return the quality of the service of the route with `attempts` in the period `free`.
+    """Return the quality of the service that `attempts` got in `free`, a period without faults.
 
-    Attempts in the first `recovery_ns` after a fault are not judged. Attempts that a fault or a
-    stall of the harness may have delayed are not judged either.
+    The attempts are those of one kind of operation through one member. Attempts in the first
+    `recovery_ns` after a fault are not judged. Attempts that a fault or a stall of the harness may
+    have delayed are not judged either.
     """
     begin = free.begin + recovery_ns if free.begin > 0 else 0
     judged = [
@@ -60,7 +65,10 @@ def quality(
 
 
 def _parts(attempts: Sequence[Attempt]) -> Iterator[Sequence[Attempt]]:
-    """Yield the complete parts of `attempts`. Remaining attempts that are too few are left out."""
+    """Yield the parts of at least PART_ATTEMPTS_MIN attempts and PART_NS_MIN.
+
+    Attempts at the end that are too few for a part are left out.
+    """
     first = 0
     for place, one in enumerate(attempts, start=1):
         long = one.begin - attempts[first].begin >= PART_NS_MIN

@@ -13,9 +13,10 @@ from splitbrain.histories.history import FaultWindow, History, Operation
 
 
 def percentile(ascending: Sequence[int], percent: float) -> int:
-    """Return the smallest value V such that at least `percent` % of the values are at most V.
+    """Return the percentile `percent` of `ascending`, the values in ascending order.
 
-    `ascending` contains the sorted values. This is the nearest-rank method.
+    The result is the smallest value V such that at least `percent` % of the values are at most V
+    (nearest-rank method).
     """
     return ascending[max(0, math.ceil(percent / 100 * len(ascending)) - 1)]
 
@@ -79,7 +80,7 @@ class Recovery:
 
     @property
     def took_ns(self) -> int:
-        """The time until the first answer or, without one, until `until`."""
+        """Return the time in ns until the first answer, or until `until` if there is no answer."""
         end = self.until if self.first is None or self.first.ret is None else self.first.ret
         return end - self.healed
 

@@ -19,7 +19,7 @@ IDLE_NS = 1_000_000_000
 
 
 class Silence(NamedTuple):
-    """A period in which no attempt was served, and the attempts that began in it."""
+    """A period in which a member answered no attempt, and the attempts that began in it."""
 
     begin: int
     end: int
@@ -31,11 +31,11 @@ class Silence(NamedTuple):
 def silences(
     attempts: Sequence[Attempt], free: Period, longer_than_ns: int = 0
 ) -> Iterator[Silence]:
-    """Yield the silences of one route in the period `free` that are longer than `longer_than_ns`.
+    """Yield the periods longer than `longer_than_ns` in which a member answered no attempt.
 
-    `free` is a period without faults. `attempts` are in the order of their invocations. An
-    attempt that began before the period is not part of a silence, because a fault may have delayed
-    it. Its answer ends a silence.
+    `attempts` are those of one kind of operation through one member, in the order of their
+    invocations. `free` is a period without faults. An attempt that began before this period is not
+    part of a silence, because a fault may have delayed it. Its answer ends a silence.
     """
     answers = sorted(
         one.end for one in attempts if one.served and free.begin <= one.end <= free.end
@@ -61,8 +61,8 @@ def silences(
 def _chains(attempts: Sequence[Attempt], begin: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield periods in which attempts overlap, or follow each other within `IDLE_NS`.
 
-    Earlier attempts are pending from `begin` to `end`. The two are equal if there is no such
-    attempt.
+    The first period begins at `begin`, and attempts that are not in `attempts` are pending until
+    `end`. If `begin` equals `end`, there are no such attempts.
     """
     for one in attempts:
         if begin == end or one.begin - end > IDLE_NS:

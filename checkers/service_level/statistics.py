@@ -55,7 +55,7 @@ def _row(ascending: list[int]) -> dict[str, float]:
 
 
 def _fault_row(operations: Sequence[Operation]) -> dict[str, float | None]:
-    """Return the answered share and the latencies of `operations`.
+    """Return the share of `operations` that was answered, and their latencies, by name.
 
     The latencies are None if no operation was answered.
     """

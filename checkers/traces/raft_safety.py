@@ -107,7 +107,7 @@ def _check_start(
 
 
 def _candidate(event: TraceEvent) -> int | str:
-    """Return the member that got the vote: its id, or its name in a trace without ids."""
+    """Return the member that got the vote `event`: its id, or its name in a trace without ids."""
     return event.vote or event.peer
 
 

@@ -59,18 +59,18 @@ _ORDER = {step: place for place, step in enumerate(STEPS, start=1)}
 
 @dataclass(slots=True)
 class _Member:
-    """The state of one member, according to its trace so far."""
+    """The state of one member, as the lines of its trace show it up to the present event."""
 
     name: str
     id: int = 0
-    """0 if the trace does not contain it."""
+    """The id of the member. 0 if the trace does not contain it."""
     voters: tuple[tuple[int, ...], ...] = ()
     """The configuration that the member has applied. Empty if the trace does not contain it."""
     voters_before: tuple[tuple[int, ...], ...] = ()
     changed_ns: int = 0
     """When the configuration changed from `voters_before` to `voters`."""
     lives: int = 0
-    """The number of starts."""
+    """The number of times that the member has started."""
     backend_index: int = 0
     """The applied index of the backend at the last start."""
     started_ns: int = 0
@@ -110,7 +110,7 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """The trace event `respond` of one answer, which is compared with the history."""
+    """A trace event `respond`: a member's answer to a client. It is compared with the history."""
 
     member: str
     request: int
@@ -119,7 +119,10 @@ class _Answer:
 
 
 class WritePathSweep:
-    """One sweep over the events of all members in the order of time."""
+    """Checks the rules of the write path in one sweep over the trace events of all members.
+
+    The events are in the order of time.
+    """
 
     def __init__(self, traces: Mapping[str, Sequence[TraceEvent]], findings: Findings) -> None:
         self._findings = findings
@@ -253,11 +256,11 @@ class WritePathSweep:
     def _are_majority(
         self, holders: Sequence[_Member], leader: _Member, event: TraceEvent
     ) -> bool:
-        """Whether `holders` are a majority in the configuration of `leader`.
+        """Return whether `holders`, the members that synced an entry, are a majority.
 
-        Events at the same time have no order, so the configuration before a change at this time
-        counts, too. The run no longer observes a voter whose place has another member by now, so
-        such a voter counts as a holder of the entry.
+        The majority is one of the voters in the configuration of `leader`. Events at the same time
+        have no order, so the configuration before a change at this time counts, too. If a voter was
+        replaced, its trace is not known any more. Such a voter is counted as a holder.
         """
         if not leader.voters:
             return len(holders) >= self._majority
@@ -349,7 +352,7 @@ class WritePathSweep:
             self._add("incomplete chain", f"{answered}but no leader had received it", event)
 
     def _led(self, term: int) -> bool:
-        """Whether some member was leader in `term` or a later term since its last start.
+        """Return whether some member was leader in `term` or a later term since its last start.
 
         Such a member explains why the traces contain no `leader_receive`: a follower that begins
         to forward a request, and becomes leader before it proposes the request, only traces
@@ -358,7 +361,7 @@ class WritePathSweep:
         return any(member.led_term >= term for member in self._members.values())
 
     def _time(self, ns: int) -> str:
-        """Describe the time since the first line of all traces."""
+        """Describe the time `ns` as seconds since the first line of all traces."""
         return f"{wording.seconds(ns - self._origin_ns)} of the trace"
 
     def _add(self, kind: str, because: str, event: TraceEvent, *others: str) -> None:
@@ -409,9 +412,10 @@ def no_traces(name: str, evidence: Evidence) -> Verdict:
 
 
 def _check_acknowledged(history: History, sweep: WritePathSweep, findings: Findings) -> int:
-    """Report each acknowledged write that the trace of the answering member does not contain.
+    """Report each acknowledged write that the trace of the member that answered does not contain.
 
-    Returns the number of acknowledged writes.
+    Also reports a write that was answered in an earlier term than that of its entry. Returns the
+    number of acknowledged writes.
     """
     count = 0
     for op in history.operations:

@@ -115,7 +115,11 @@ def infer(
     model: str = DEFAULT,
     initial: Element | None = None,
 ) -> Dependencies:
-    """Return the dependencies of `transactions`. All must be over lists, or all over registers."""
+    """Return the dependencies of `transactions`: which transaction must be before which other one.
+
+    The transactions must be all over lists, or all over registers. Every register starts with the
+    value `initial` (None: the register is absent).
+    """
     if of_registers(transactions):
         return infer_registers(
             transactions, order_of(model),
@@ -125,7 +129,10 @@ def infer(
 
 
 def of_registers(transactions: Sequence[Transaction]) -> bool:
-    """Whether the transactions are over registers. The first write or non-empty read decides."""
+    """Return whether the transactions are over registers, not over lists.
+
+    The first write or the first read of a value decides.
+    """
     for one in transactions:
         for made in one.operations:
             if type(made) is Write:
@@ -192,7 +199,10 @@ def _found(one: Found, dependencies: Dependencies) -> Anomaly:
 
 
 def _cycle(cycle: Cycle, dependencies: Dependencies) -> Anomaly:
-    """Describe a cycle in words. `detail["cycle"]` contains the cycle for a picture."""
+    """Describe a cycle of transactions in words, as an anomaly.
+
+    `detail["cycle"]` of the anomaly contains the edges of the cycle, for a picture.
+    """
     transactions = dependencies.transactions
     names = {node: f"T{place}" for place, node in enumerate(dict.fromkeys(cycle.nodes), start=1)}
     steps = []

@@ -11,9 +11,10 @@ from splitbrain.checkers.transactions.order import Timing
 
 
 def components(count: int, parts: Sequence[tuple[Nodes, Nodes]]) -> Nodes:
-    """Return a label for each of `count` nodes: the number of its strongly connected component.
+    """Return for each of `count` nodes the number of its strongly connected component.
 
-    `parts` contains the edges. Each part is a pair of arrays: the sources and the targets.
+    `parts` contains the edges of the graph. Each part is a pair of arrays: the sources and the
+    targets of its edges.
     """
     # The import takes a tenth of a second or more, and only histories of transactions need it.
     from scipy.sparse import csr_array
@@ -28,9 +29,10 @@ def components(count: int, parts: Sequence[tuple[Nodes, Nodes]]) -> Nodes:
 
 
 def with_order(edges: Edges, timing: Timing, order: str) -> Nodes:
-    """Return the component label of each node in the graph of `edges` and the edges of `order`.
+    """Return for each node the number of its component, in the graph of `edges` and an order.
 
-    Nodes are indexes in `timing.nodes`. `order` is "process", "realtime" or "" (no order).
+    `order` is the order of transactions whose edges are added: "process" (the order in each
+    session), "realtime", or "" (none). Nodes are indexes in `timing.nodes`.
     """
     count, parts, barriers = len(timing.nodes), [(edges.source, edges.target)], 0
     if order in ("process", "realtime"):

@@ -65,13 +65,18 @@ class Cycle:
 
     @property
     def nodes(self) -> tuple[int, ...]:
-        """The transactions of the cycle, in its order."""
+        """Return the transactions of the cycle, in the order of its edges."""
         return tuple(edge.source for edge in self.edges)
 
 
 @dataclass(frozen=True, slots=True)
 class CyclesFound:
-    """Example cycles, the number of components of each kind, and the kinds without a result."""
+    """The result of a search for cycles.
+
+    `cycles` are examples. `components` contains, for each kind of cycle, the number of strongly
+    connected components that show it. `undecided` are the kinds for which the search reached its
+    limit.
+    """
 
     cycles: tuple[Cycle, ...]
     components: dict[str, int]
@@ -93,7 +98,7 @@ def find_cycles(dependencies: Dependencies, order: str) -> CyclesFound:
 
 
 def _on_cycles(dependencies: Dependencies, nodes: Nodes, edges: Edges, order: str) -> Nodes:
-    """Return the nodes of `nodes` that are on a cycle."""
+    """Return those of `nodes` that are on a cycle of `edges` and of the edges of `order`."""
     if not len(nodes):
         return nodes
     timing = Timing(dependencies.transactions, nodes)
@@ -102,9 +107,10 @@ def _on_cycles(dependencies: Dependencies, nodes: Nodes, edges: Edges, order: st
 
 
 def _within(edges: Edges, nodes: Nodes, count: int) -> Edges:
-    """Return the edges between `nodes`, with their ends renumbered to indexes in `nodes`.
+    """Return the edges whose two ends are in `nodes`.
 
-    `count` is the number of all transactions.
+    In the result, a transaction is represented by its index in `nodes`. `count` is the number of
+    all transactions.
     """
     place = np.full(count, -1, np.int32)
     place[nodes] = np.arange(len(nodes), dtype=np.int32)
@@ -114,7 +120,7 @@ def _within(edges: Edges, nodes: Nodes, count: int) -> Edges:
 
 
 class _Examination:
-    """Examines one kind after another, in the order of `ORDERS` and `BASES`."""
+    """Searches for one kind of cycle after another, the worst kind first."""
 
     def __init__(self, dependencies: Dependencies, nodes: Nodes, order: str) -> None:
         self._order = order
@@ -170,9 +176,12 @@ class _Examination:
         self, base: str, order: str, members: list[npt.NDArray[np.int64]],
         edges: Edges, required: Edges, allowed: tuple[int, ...], anti: Anti,
     ) -> None:
-        """Search for example cycles of the kind `base`, with edges of `order`.
+        """Search for example cycles of the kind `base` in the components `members`.
 
-        Searches only in the components `members` that do not yet show this kind or a worse kind.
+        A component is left out if it already shows a worse kind. `edges` are all edges that a cycle
+        may contain. A cycle must contain an edge of `required` and else only edges of the kinds
+        `allowed`. `anti` says how many anti-dependencies it may contain. `order` is the order of
+        transactions whose edges it may also contain.
         """
         rank = BASES.index(base)
         fresh = [one for one in members if self._worst[one].min() > rank]
@@ -211,9 +220,10 @@ class _Examination:
 def _groups(
     labels: Nodes, chosen: Nodes | None = None
 ) -> list[npt.NDArray[np.int64]]:
-    """Return the nodes of each component in `chosen`.
+    """Return the nodes of each component, given the component number of each node in `labels`.
 
-    Without `chosen`, returns the nodes of each component that has several nodes.
+    `chosen` are the numbers of the components to return. Without `chosen`, all components with
+    several nodes are returned.
     """
     if chosen is None:
         chosen = np.flatnonzero(np.bincount(labels) > 1).astype(np.int32)

@@ -46,7 +46,10 @@ class Edges:
 
     @classmethod
     def of(cls, kind: int, source: Sequence[int] | Nodes, target: Sequence[int] | Nodes) -> Edges:
-        """Return edges of one kind. Loops and edges with a negative (missing) node are dropped."""
+        """Return edges of one kind from each element of `source` to the same place of `target`.
+
+        Edges from a node to itself, and edges with a negative (missing) node, are left out.
+        """
         begin, end = np.asarray(source, np.int32), np.asarray(target, np.int32)
         kept = (begin != end) & (begin >= 0) & (end >= 0)
         begin, end = begin[kept], end[kept]
@@ -102,7 +105,7 @@ FOUND_MAX = 20
 
 
 class Finds:
-    """Collects anomalies: the first few of each kind in full, and the number of all anomalies."""
+    """Collects anomalies. The first few of each kind are kept, and all are counted."""
 
     def __init__(self) -> None:
         self.kept: list[Found] = []
@@ -114,9 +117,9 @@ class Finds:
             self.kept.append(Found(kind, because, tuple(dict.fromkeys(nodes))))
 
     def full(self, kind: str) -> bool:
-        """Whether further anomalies of this kind are only counted."""
+        """Return whether enough anomalies of this kind were kept, so that more are only counted."""
         return self.count.get(kind, 0) >= FOUND_MAX
 
 
 class UnusableHistory(ValueError):
-    """Nothing can be inferred from the history. The message names the reason."""
+    """Raised if no dependencies can be inferred from the history. The message is the reason."""

@@ -41,7 +41,10 @@ LISTS, REGISTERS = "append", "wr"
 
 
 def transactions_of(history: History, lists: bool) -> list[Transaction]:
-    """Return the transactions of `history`, over lists or registers, in order of invocation."""
+    """Convert the operations of `history` to transactions, in the order of their invocations.
+
+    With `lists`, each key is a list of elements. Otherwise each key is a register.
+    """
     return list(_Reading(history, lists).run())
 
 
@@ -171,7 +174,10 @@ class _Reading:
             yield Read(key, self._value(shown.get(key)))
 
     def _compared(self, compare: Compare) -> Iterator[MicroOperation]:
-        """Yield the read that a successful comparison implies, if it implies one."""
+        """Yield the read that a successful comparison implies: its key had the compared value.
+
+        Yields nothing if the value is unknown.
+        """
         if compare.result != "=" or compare.range_end:
             return
         if compare.target == "value":

@@ -82,7 +82,7 @@ class _Inference:
     # --- appends and reads
 
     def gather(self) -> None:
-        """Collect the reads and writes of all transactions. Raises UnusableHistory."""
+        """Collect all reads and appends. Raises UnusableHistory if the history cannot be judged."""
         writers, longest = self._writers, self._longest
         for place, one in enumerate(self._transactions):
             ok = one.outcome == "ok"
@@ -138,7 +138,7 @@ class _Inference:
     # --- anomalies that are not cycles
 
     def examine(self) -> None:
-        """Report the anomalies that are not cycles."""
+        """Report the anomalies that a single transaction or a single key shows, without a cycle."""
         longest = self._longest
         numbers = self._numbers = {key: number for number, key in enumerate(longest)}
         by, keys, lengths = self._read_by, self._read_key, self._read_length
@@ -180,7 +180,8 @@ class _Inference:
         """Check that the longest read of `key` shows the elements `run` in this order.
 
         `run` contains the elements that the transaction `place` appended to `key`. Elements of
-        other transactions may be between them here, because `find_cycles` finds this case.
+        other transactions between them are not reported here, because they lead to a cycle, which
+        `find_cycles` reports.
         """
         whole = self._longest[key]
         if run[0] in whole:
@@ -200,11 +201,12 @@ class _Inference:
             )
 
     def _append_in(self, place: int, made: Append, state: dict[Key, Any]) -> None:
-        """Add an append to `state`, which contains what the transaction knows about each key.
+        """Add the append `made` to `state`: what its transaction knows about each key.
 
-        `state` maps each key to a pair: the elements that the transaction knows, and the index of
-        the read that showed them (-1: no read). The elements are a tuple if they are the whole
-        value of the key, and a list if they are only the end of the value.
+        `place` is the index of the transaction. `state` maps each key to a pair: the elements that
+        the transaction knows, and the index of the read that showed them (-1: no read). The
+        elements are a tuple if they are the whole value of the key, and a list if they are only the
+        end of the value.
         """
         known, read = state.get(made.key, (None, -1))
         if known is None:
@@ -274,7 +276,7 @@ class _Inference:
         return () if writer is None else (writer,)
 
     def _reads_of(self, key: Key) -> list[tuple[int, tuple[Element, ...]]]:
-        """Return all reads of `key` by transactions that are ok. Used only to report anomalies."""
+        """Return (transaction, elements) for all reads of `key` by transactions that are ok."""
         if self._readers is None:
             self._readers = {}
             for place, one in enumerate(self._transactions):
@@ -286,7 +288,7 @@ class _Inference:
         return self._readers.get(key, [])
 
     def _check_writers(self) -> None:
-        """Report reads of elements that no transaction or a failed transaction appended."""
+        """Report reads of elements that no transaction, or a failed one, appended."""
         transactions = self._transactions
         for key, whole in self._longest.items():
             writers = self._writers[key]
@@ -357,12 +359,12 @@ class _Inference:
                         self.committed[writer] = True
 
     def edges(self) -> Edges:
-        """Return the edges of all keys.
+        """Return the dependencies between the transactions, for all keys.
 
         The versions of all keys are numbered consecutively. The version of `key` with n elements
         has the number `begin[key] + n`. For each number, `maker` contains the transaction that
-        wrote the version. `after` contains the transaction that wrote the next version whose
-        writer is known.
+        wrote the version. `after` contains the transaction that wrote the next version whose writer
+        is known.
         """
         if not self._longest:
             return Edges.none()
@@ -414,13 +416,13 @@ class _Inference:
         ])
 
     def _makers(self, key: Key, whole: tuple[Element, ...]) -> list[int]:
-        """Return the committed transactions that appended the elements of `whole` (-1: none)."""
+        """Return for each of `whole` the committed transaction that appended it to `key`, or -1."""
         writers, committed = self._writers[key], self.committed
         found = [writers.get(element, -1) for element in whole]
         return [one if one >= 0 and committed[one] else -1 for one in found]
 
     def _unseen(self, key: Key, whole: tuple[Element, ...]) -> list[int]:
-        """Return the committed transactions that appended an unread element to `key`."""
+        """Return the committed transactions that appended an element not in `whole` to `key`."""
         seen = set(whole)
         return list(dict.fromkeys(
             writer for element, writer in self._writers[key].items()
@@ -428,7 +430,12 @@ class _Inference:
         ))
 
     def _before_unseen(self, unseen: dict[int, list[int]], readers: Any, version: Any) -> Edges:
-        """Return the edges from the readers of a key's longest list to the unread appends."""
+        """Return the anti-dependencies of the readers that saw the longest list of a key.
+
+        Each of them is before the transactions that appended an element that no read shows.
+        `unseen` maps the number of a key's last version to these transactions. `readers` contains
+        the transaction of each read, and `version` the number of the version that it read.
+        """
         source: list[int] = []
         target: list[int] = []
         if unseen:
@@ -468,7 +475,7 @@ class _Inference:
             )
 
     def _lost_updates(self, version: Any) -> None:
-        """Report transactions that read the same version of a key and then appended to it."""
+        """Report transactions that read one version of a key and then all appended to it."""
         keys = list(self._longest)
         by_version: dict[tuple[Key, Any], list[int]] = {}
         updates = np.array(self._updates, np.int64)
@@ -489,5 +496,5 @@ class _Inference:
         report_lost_updates(by_version, self._transactions, self.finds, "appended to it")
 
     def reasons(self) -> Reasons:
-        """Return an object that explains the edges in words."""
+        """Return an object that explains in words why one transaction is before another."""
         return Reasons(self._transactions, self.committed, self._writers, self._longest)

@@ -14,7 +14,11 @@ from splitbrain.histories.transaction import Append, Element, Key, Read, Transac
 
 
 class Reasons:
-    """Explains the edges between `transactions`; `longest` is the longest read of each key."""
+    """Explains in words why one of `transactions` is before another.
+
+    `writers` maps each element of a key to the transaction that appended it. `longest` contains the
+    longest read of each key.
+    """
 
     def __init__(
         self,
@@ -29,7 +33,11 @@ class Reasons:
         self._longest = longest
 
     def because(self, source: int, target: int, kind: int, name: Callable[[int], str]) -> str:
-        """Return the reason for the edge from `source` to `target`. `name` names a transaction."""
+        """Return the reason why the transaction `source` is before the transaction `target`.
+
+        `kind` is the kind of the dependency. `name` returns the name of a transaction in the
+        sentence.
+        """
         one, other = name(source), name(target)
         if KINDS[kind] == "wr":
             for made in self._transactions[target].operations:
@@ -57,12 +65,15 @@ class Reasons:
         return self._writers[key].get(element) == node
 
     def _before(self, made: Append) -> tuple[Element, ...]:
-        """Return the elements before `made` in its list, or all if no read shows `made`."""
+        """Return the elements before the appended one in its list, or all if no read shows it."""
         whole = self._longest[made.key]
         return whole[: whole.index(made.element)] if made.element in whole else whole
 
     def _made_last(self, node: int, key: Key, before: tuple[Element, ...]) -> bool:
-        """Whether `node` appended the last element in `before` with a committed writer."""
+        """Return whether the transaction `node` appended the last element of `before`.
+
+        Elements without a committed writer are skipped.
+        """
         for element in reversed(before):
             writer = self._writers[key].get(element, -1)
             if writer >= 0 and self._committed[writer]:
@@ -70,7 +81,10 @@ class Reasons:
         return False
 
     def _external_read(self, node: int, key: Key) -> tuple[Element, ...] | None:
-        """Return the list that `node` read of `key` before its own appends, or None."""
+        """Return the list that the first operation of `node` on `key` read.
+
+        Returns None if `node` appended to the key before it read the key, or does not read the key.
+        """
         for made in self._transactions[node].operations:
             if made.key == key:
                 held: Any = made.value or () if type(made) is Read else None
@@ -78,7 +92,11 @@ class Reasons:
         return None
 
     def _adjacent(self, key: Key, held: tuple[Element, ...], before: tuple[Element, ...]) -> bool:
-        """Whether no committed transaction appended the elements in `before` after `held`."""
+        """Return whether `held` and `before` show the same version of the list `key`.
+
+        `held` is a prefix of `before`. The version is the same if no committed transaction appended
+        an element of `before` that is not in `held`.
+        """
         if len(held) > len(before):
             return False
         return not any(

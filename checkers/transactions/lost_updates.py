@@ -19,11 +19,11 @@ def report_lost_updates(
     finds: Finds,
     write: str,
 ) -> None:
-    """Add a lost update to `finds` for each version that two or more transactions updated.
+    """Report each version of a key that two or more transactions read and then overwrote.
 
     `updates` maps each pair (key, value) to the transactions that read this value of the key and
-    then wrote to the key. The transactions are indexes in `transactions`. `write` describes the
-    write in the message, for example "wrote to it".
+    then wrote to the key. The transactions are indexes in `transactions`. The anomalies are added
+    to `finds`. `write` describes the write in the message, for example "wrote to it".
     """
     for (key, version), nodes in updates.items():
         if len(nodes) < 2:

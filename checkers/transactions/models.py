@@ -102,7 +102,10 @@ MODELS: tuple[str, ...] = tuple(IMPLIES)
 
 
 def model_named(name: str) -> str:
-    """Return the model with this name or synonym. Raises ValueError with the known names."""
+    """Return the name of the consistency model with this name or synonym, such as `PL-3`.
+
+    Raises ValueError with the known names.
+    """
     found = SYNONYMS.get(name, name)
     if found not in IMPLIES:
         near = difflib.get_close_matches(name, [*IMPLIES, *SYNONYMS], n=1)
@@ -112,7 +115,7 @@ def model_named(name: str) -> str:
 
 
 def implied(model: str) -> tuple[str, ...]:
-    """Return `model` and all models that it implies, the strongest first."""
+    """Return the consistency model `model` and all models that it implies, the strongest first."""
     found = {model: None}
     queue = [model]
     for one in queue:
@@ -122,7 +125,7 @@ def implied(model: str) -> tuple[str, ...]:
 
 
 def contradicted(anomalies: Iterable[str]) -> tuple[str, ...]:
-    """Return all models that these anomalies contradict, the strongest first."""
+    """Return all consistency models that forbid one of `anomalies`, the strongest model first."""
     direct = {model for anomaly in anomalies for model in CONTRADICTS[anomaly]}
     return tuple(one for one in MODELS if not direct.isdisjoint(implied(one)))
 
@@ -137,7 +140,7 @@ def weakest(models: Iterable[str]) -> tuple[str, ...]:
 
 
 def forbids(model: str, anomaly: str) -> bool:
-    """Whether `anomaly` contradicts `model`."""
+    """Return whether `anomaly` contradicts `model`."""
     return model in contradicted((anomaly,))
 
 

@@ -26,7 +26,10 @@ Times = npt.NDArray[np.int64]
 
 
 class Timing:
-    """The begin, the end (indexes of events) and the process of the transactions `nodes`."""
+    """The times and processes of the transactions `nodes`, for the orders of transactions.
+
+    A begin or an end is the index of an event.
+    """
 
     def __init__(self, transactions: Sequence[Transaction], nodes: Nodes) -> None:
         chosen = [transactions[node] for node in nodes.tolist()]

@@ -97,7 +97,11 @@ class _Inference:
         self._why: dict[tuple[Version, Version], str] = {}
 
     def gather(self) -> None:
-        """Collect the reads and writes of all transactions. Raises UnusableHistory."""
+        """Collect the reads and writes of all transactions.
+
+        Raises UnusableHistory if a value was written to a key twice, or if a transaction is over
+        lists.
+        """
         for place, one in enumerate(self._transactions):
             writes: dict[Key, Element] = {}
             for made in one.operations:
@@ -128,7 +132,7 @@ class _Inference:
     # --- anomalies that are not cycles
 
     def examine(self) -> None:
-        """Report the anomalies that are not cycles."""
+        """Report the anomalies that a single transaction or a single key shows, without a cycle."""
         unwritten: dict[Key, dict[Element | None, int]] = {}
         updates: dict[Version, list[int]] = {}
         for place, one in enumerate(self._transactions):
@@ -217,7 +221,11 @@ class _Inference:
     # --- versions
 
     def edges(self) -> tuple[Edges, Edges]:
-        """Return the certain edges, and those that follow from sessions or real time."""
+        """Return two sets of edges between the transactions.
+
+        The first set follows from the values alone. The second set follows from the order of
+        sessions or from real time, and applies only to models that respect this order.
+        """
         order = VersionOrder()
         if self._writes_follow_reads:
             for place in np.flatnonzero(self.committed).tolist():
@@ -273,9 +281,10 @@ class _Inference:
         self, pairs: dict[tuple[Version, Version], str],
         known: dict[tuple[Version, Version], str], kind: str,
     ) -> dict[tuple[Version, Version], str]:
-        """Report each key whose versions form a cycle, and return the `pairs` of all other keys.
+        """Report each key whose versions are ordered in a cycle, and leave out its pairs.
 
-        A cycle may consist of `pairs` and of the pairs `known`. `kind` is the kind of the anomaly.
+        `pairs` and `known` contain pairs (earlier version, later version) with the reason for the
+        order. The result contains the `pairs` of all other keys. `kind` is the kind of the anomaly.
         """
         contradictory: dict[Key, None] = {}
         for group in cyclic({**known, **pairs}):
@@ -317,7 +326,11 @@ class _Inference:
     # --- words
 
     def because(self, source: int, target: int, kind: int, name: Callable[[int], str]) -> str:
-        """Return the reason for the edge from `source` to `target`. `name` names a transaction."""
+        """Return the reason why the transaction `source` is before the transaction `target`.
+
+        `kind` is the kind of the dependency. `name` returns the name of a transaction in the
+        sentence.
+        """
         one, other = name(source), name(target)
         what = KINDS[kind]
         if what == "wr":

@@ -36,9 +36,9 @@ class Edge(NamedTuple):
 
 
 class Web:
-    """The edges, and the session or real-time order, between the nodes `members`.
+    """The dependencies and the order between the transactions `members`, for the search of cycles.
 
-    Nodes are indexes in `timing.nodes`.
+    Transactions are indexes in `timing.nodes`. `order` is "process", "realtime" or "".
     """
 
     def __init__(
@@ -121,9 +121,11 @@ class Web:
     ) -> tuple[list[Edge] | None, int]:
         """Return the shortest path from `start` to `goal` with fewer than `below` edges.
 
-        The second value is the number of edges that were visited. The search visits states, which
-        are numbers. The state of node n is 2 n + 1 if `anti` is "apart" and the last edge was an
-        anti-dependency. Otherwise it is 2 n.
+        `first` is the kind of the edge that leads to `start`, and `allowed` are the kinds of the
+        edges of the path. If there is no path, the first value is None. The second value is the
+        number of edges that were visited. The search visits states, which are numbers. The state of
+        node n is 2 n + 1 if `anti` is "apart" and the last edge was an anti-dependency. Otherwise
+        it is 2 n.
         """
         apart = anti == "apart"
         begin = 2 * start + (1 if apart and first in (RW, RW_ASSUMED) else 0)
@@ -177,14 +179,14 @@ class Web:
 
 
 def _spread(count: int) -> Iterator[int]:
-    """Yield the indexes of `count` edges: first a sample of all edges, then the others."""
+    """Yield all indexes below `count`, beginning with a sample that is spread over all of them."""
     distance = max(1, count // STARTS_MAX)
     yield from range(0, count, distance)
     yield from (place for place in range(count) if place % distance)
 
 
 class _Row(NamedTuple):
-    """Nodes in the order of their begins, and the begin of each node."""
+    """Transactions in the order of their begins, and the begin of each of them."""
 
     invoked: list[int]
     nodes: list[int]

@@ -29,7 +29,7 @@ Version = tuple[Key, Element | None]
 
 @dataclass(slots=True)
 class Use:
-    """The use of one key by one transaction."""
+    """The use of one register by one transaction."""
 
     node: int
     process: int
@@ -43,7 +43,7 @@ class Use:
 
 @dataclass(slots=True)
 class VersionOrder:
-    """Pairs of versions (earlier, later), each with the reason for the order."""
+    """Pairs of versions of registers (earlier, later), each with the reason for the order."""
 
     pairs: dict[tuple[Version, Version], str] = field(default_factory=dict)
 
@@ -53,7 +53,7 @@ class VersionOrder:
 
 
 def by_process(uses: Iterable[Use]) -> VersionOrder:
-    """Return the order of the versions of one key by sessions.
+    """Return the order of the versions of one register that follows from sessions.
 
     The last version that a transaction read or wrote is before the first version that the next
     transaction of its process read or wrote. A transaction without an end may take effect at any
@@ -71,10 +71,11 @@ def by_process(uses: Iterable[Use]) -> VersionOrder:
 
 
 def by_realtime(uses: Iterable[Use]) -> VersionOrder:
-    """Return the order of the versions of one key by real time.
+    """Return the order of the versions of one register that follows from real time.
 
     The last version that a transaction read or wrote is before the first version that a later
-    transaction read or wrote. Only pairs without a third transaction between them are added.
+    transaction read or wrote. A pair of transactions is left out if a third transaction is between
+    them, because its pairs imply the same order.
     """
     order = VersionOrder()
     events: list[tuple[int, bool, Use]] = []
@@ -94,7 +95,10 @@ def by_realtime(uses: Iterable[Use]) -> VersionOrder:
 
 
 def cyclic(pairs: Mapping[tuple[Version, Version], str]) -> list[list[Version]]:
-    """Return the groups of versions that precede each other, each in the order of appearance."""
+    """Return the groups of versions that are ordered in a cycle by `pairs` (earlier, later).
+
+    The versions of a group are in the order in which they first appear.
+    """
     number: dict[Version, int] = {}
     for pair in pairs:
         for version in pair:

@@ -9,7 +9,10 @@ OPERATIONS_MAX = 8
 
 
 def value(held: tuple[Element, ...] | Element | None) -> str:
-    """Format a value: `[1 2 3]` for a list, `[… 7 8 9]` for a long list, a register as it is."""
+    """Format a value for a message: `[1 2 3]` for a list, `[… 7 8 9]` for a long list.
+
+    The value of a register is formatted as it is.
+    """
     if held is None:
         return "nothing"
     if not isinstance(held, tuple):

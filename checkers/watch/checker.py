@@ -138,7 +138,7 @@ def _moments(operations: Sequence[Operation], streams: Sequence[WatchStream]) ->
 
 
 def _writers(operations: Sequence[Operation]) -> dict[int, Operation]:
-    """Return the acknowledged writes by revision."""
+    """Return the acknowledged write of each revision."""
     return {
         op.result.header.revision: op
         for op in operations
@@ -178,7 +178,11 @@ def _times(writers: dict[int, Operation]) -> Times:
 def _check_reads(
     streams: Sequence[WatchStream], operations: Sequence[Operation], findings: Findings
 ) -> None:
-    """Report linearizable answers with a lower revision than an event that arrived before them."""
+    """Report linearizable answers that are older than an event that a watcher had received.
+
+    An answer is older if its revision is lower, although its request was invoked after the event
+    arrived.
+    """
     arrivals = sorted(
         (answer.time, answer.changes[-1].revision, stream.number)
         for stream in streams

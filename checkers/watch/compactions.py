@@ -11,7 +11,10 @@ from splitbrain.histories.history import Operation
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """One compaction to `revision`. `answered` is the revision of its answer, or None."""
+    """A compaction to `revision` that a client requested.
+
+    `answered` is the revision in the header of its answer, or None if it was not answered.
+    """
 
     revision: int
     call: int
@@ -40,26 +43,27 @@ class Compactions:
             self._highest.append(one if one.revision > before.revision else before)
 
     def may_have_reached(self, revision: int, time: int) -> bool:
-        """Whether a compaction to `revision` or a later one was invoked by `time`."""
+        """Return whether a compaction to `revision` or a later one was invoked by `time`."""
         return self._others or any(
             one.revision >= revision and one.call <= time for one in self._compactions
         )
 
     def invoked(self, revision: int, time: int) -> bool:
-        """Whether a compaction to exactly `revision` was invoked by `time`."""
+        """Return whether a compaction to exactly `revision` was invoked by `time`."""
         return self._others or any(
             one.revision == revision and one.call <= time for one in self._compactions
         )
 
     def requested(self, revision: int) -> bool:
-        """Whether a client requested a compaction to exactly `revision`."""
+        """Return whether a client requested a compaction to exactly `revision`."""
         return any(one.revision == revision for one in self._compactions)
 
     def done_before(self, revision: int) -> Compaction | None:
         """Return the highest compaction that a member at `revision` has certainly made.
 
         The member has made a compaction if its own revision is above that of the compaction's
-        answer, because it applies later log entries after the compaction.
+        answer, because it applies later log entries after the compaction. Returns None if no
+        compaction is certain.
         """
         place = bisect_left(self._answered, revision, key=lambda answered: answered or 0)
         return self._highest[place - 1] if place else None
@@ -67,7 +71,10 @@ class Compactions:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """The earliest possible times of revisions. Revisions and times are ascending."""
+    """The earliest times at which revisions can exist, from the acknowledged writes.
+
+    Revisions and times are ascending.
+    """
 
     revisions: list[int]
     calls: list[int]
@@ -77,7 +84,8 @@ class Times:
         """Return the earliest time at which `revision` can exist, and the write that proves it.
 
         All earlier revisions exist by then. So this time is the latest invocation of the
-        acknowledged writes at `revision` and at all earlier revisions.
+        acknowledged writes at `revision` and at all earlier revisions. Returns None if no write
+        proves a time.
         """
         place = bisect_right(self.revisions, revision)
         return (self.calls[place - 1], self.writers[place - 1]) if place else None

@@ -11,7 +11,7 @@ from splitbrain.histories.watch import WatchRequest
 
 
 def request(watch: WatchRequest) -> str:
-    """Describe a request: `all keys without deletes from revision 41 on`."""
+    """Describe what a watch asks for: `all keys without deletes from revision 41 on`."""
     end = watch.range_end
     what = f"key {watch.key}" if not end else f"[{watch.key}, {'∞' if end == chr(0) else end})"
     if (watch.key, end) == ("\0", "\0"):
@@ -25,13 +25,13 @@ def request(watch: WatchRequest) -> str:
 
 
 def events(changes: Sequence[Change]) -> str:
-    """Describe the first of `changes`, and say how many there are."""
+    """Describe the first event of `changes`, and how many events there are."""
     first = f"{wording.change(changes[0])} of revision {changes[0].revision}"
     return first if len(changes) == 1 else f"{len(changes)} events, the first of them {first}"
 
 
 def pair(held: KeyValue | None) -> str:
-    """Describe a key with its value and revisions."""
+    """Describe a key with its value, its mod revision and its version."""
     if held is None:
         return "nothing"
     value = wording.value(held.value)

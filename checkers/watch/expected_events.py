@@ -25,7 +25,7 @@ UNKNOWN = KeyValue("", version=-1)
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The changes that match one watch request, in order, and their revisions."""
+    """The changes that match one watch request, in order, and the revision of each change."""
 
     changes: list[Change]
     revisions: list[int]
@@ -35,10 +35,10 @@ class Selection:
 
 @dataclass(slots=True)
 class Truth:
-    """All changes of the run in order, as far as they are known.
+    """All changes of the store in the run, in order, as far as they are known.
 
-    The revisions `first` to `last` are from the members' change logs. If `final`, no revision
-    above `last` exists.
+    The revisions `first` to `last` are from the members' change logs. Other changes are from the
+    events that watchers received. If `final` is true, no revision above `last` exists.
     """
 
     changes: list[Change]
@@ -61,11 +61,11 @@ class Truth:
         self._ordered = sorted((text_order(key), key) for key in keys)
 
     def logged(self, revision: int) -> bool:
-        """Whether the members' change logs cover `revision`."""
+        """Return whether the members' change logs cover `revision`."""
         return self.first <= revision and (self.final or revision <= self.last)
 
     def selection(self, request: WatchRequest) -> Selection:
-        """Return the changes that match `request`, at any revision."""
+        """Return the changes that a watch with `request` should receive, at any revision."""
         name = (request.key, request.range_end, request.no_put, request.no_delete)
         found = self._selections.get(name)
         if found is None:
@@ -138,12 +138,15 @@ def _holding(change: Change) -> KeyValue | None:
 
 
 def passes(request: WatchRequest, change: Change) -> bool:
-    """Whether `change` passes the filters of `request`."""
+    """Return whether the filters of the watch `request` let the event `change` through."""
     return not (request.no_put if change.kind == "put" else request.no_delete)
 
 
 def find_truth(members: Sequence[MemberState], streams: Sequence[WatchStream]) -> Truth:
-    """Join the members' change logs and, for revisions in no log, the events of the watchers."""
+    """Join the change logs of the members to one log of all changes of the run.
+
+    For revisions that are in no log, the events that the watchers received are used.
+    """
     known = reference(members)
     if known is None:
         return Truth(_seen(streams, 0, None), 1 << 62, 0, final=False)
@@ -166,8 +169,8 @@ def _seen(streams: Sequence[WatchStream], low: int, high: int | None) -> list[Ch
     """Return the changes that watchers received, from revision `low` to before revision `high`.
 
     If `high` is None, there is no upper limit. If watchers received different changes of a key at
-    one revision, only the first change is returned. The changes of one revision are in the order
-    in which the streams first contain them.
+    one revision, only the first change is returned. The changes of one revision are in the order in
+    which the streams first contain them.
     """
     found: dict[int, dict[str, Change]] = {}
     for stream in streams:

@@ -53,13 +53,13 @@ Report = Callable[[str, str, int], None]
 
 
 class OwedProgress:
-    """Judges the progress notifications of streams, one stream after the other.
+    """Finds the progress notifications that members should have sent to watchers, and did not.
 
-    `interval_ms` is the members' interval. If it is 0, the interval is unknown, and only answers to
-    progress requests are judged. `times` are the times of the revisions. `moments` are the times
-    of everything that was recorded, ascending, or None in virtual time. `streams` are all streams
-    of the run. `owed` counts the notifications that were certainly owed, whether they arrived or
-    not.
+    `interval_ms` is the interval at which members notify watchers. If it is 0, the interval is
+    unknown, and only answers to progress requests are judged. `times` are the times of the
+    revisions. `moments` are the times of everything that was recorded, ascending, or None in
+    virtual time. `streams` are all streams of the run. `owed` counts the notifications that were
+    certainly due, whether they arrived or not.
     """
 
     def __init__(
@@ -81,7 +81,10 @@ class OwedProgress:
         self.owed = 0
 
     def check(self, stream: WatchStream, name: str, report: Report) -> None:
-        """Report notifications of `stream` that are missing. `name` describes the stream."""
+        """Report progress notifications that `stream` should have received and did not receive.
+
+        `name` describes the stream in messages.
+        """
         if stream.created is None or any(isinstance(one, Cancelled) for one in stream.answers):
             return
         if stream.request.progress_notify and self._interval_ms:
@@ -110,7 +113,7 @@ class OwedProgress:
             return
 
     def _silent(self, connection: int, begin: int, end: int) -> bool:
-        """Whether no stream of `connection` received an answer after `begin` and before `end`."""
+        """Return whether nothing arrived on `connection` after `begin` and before `end`, in ns."""
         times = self._on_connection.get(connection, ())
         return bisect_right(times, begin) == bisect_left(times, end)
 
@@ -146,10 +149,11 @@ class OwedProgress:
         return f"nothing arrived from {_seconds(begin)} to {_seconds(end)}"
 
     def _later(self, answer: Answer, due: int) -> str:
-        """Describe the event in `answer` if its write was invoked after `due`; otherwise "".
+        """Describe the event in `answer` if its write was invoked after `due`; otherwise return "".
 
-        The answers of a stream arrive in the order in which the member sent them. Therefore a
-        notification that arrives after such an event was sent too late.
+        The answers of a stream arrive in the order in which the member sent them. If such an event
+        arrives before a notification that was due at `due`, the member sent the notification too
+        late.
         """
         if not isinstance(answer, Events) or not answer.changes:
             return ""
@@ -162,7 +166,10 @@ class OwedProgress:
         )
 
     def _undisturbed(self, node: str, begin: int, end: int) -> bool:
-        """Whether no fault hit `node` from `begin` to `end`, and the harness was not busy."""
+        """Return whether no fault hit `node` and the harness was not busy, from `begin` to `end`.
+
+        The times are in ns.
+        """
         hit = any(
             fault.begin <= end and (fault.end is None or fault.end >= begin)
             and (not fault.members or node in fault.members)
@@ -171,9 +178,10 @@ class OwedProgress:
         return not hit and self._recorded(begin, end)
 
     def _recorded(self, begin: int, end: int) -> bool:
-        """Whether something was recorded again and again from `begin` to `end`.
+        """Return whether something was recorded at short intervals from `begin` to `end`, in ns.
 
-        While the harness itself is busy, it records answers late.
+        If nothing was recorded for a while, the harness itself may have been busy, and may have
+        recorded answers late.
         """
         if self._moments is None:
             return True
@@ -183,10 +191,10 @@ class OwedProgress:
 
 
 def _times(stream: WatchStream) -> Iterator[tuple[int, Answer | None]]:
-    """Yield the times at which something happened on the stream, with the answer that arrived.
+    """Yield the times at which the stream was created, an answer arrived, and the stream ended.
 
-    The answer is None for the creation and for the end of the stream. Times before the watcher has
-    certainly reached its start are left out.
+    Each is a pair (time in ns, answer). The answer is None for the creation and for the end of the
+    stream. Times before the watcher has certainly reached its start revision are left out.
     """
     created = stream.created
     assert created is not None
@@ -203,7 +211,10 @@ def _times(stream: WatchStream) -> Iterator[tuple[int, Answer | None]]:
 
 
 def _answer_times(streams: Sequence[WatchStream]) -> dict[int, list[int]]:
-    """Return the times of all answers on each connection with several streams, ascending."""
+    """Return the times of all answers on each connection, ascending.
+
+    Connections with a single watch are left out.
+    """
     times: dict[int, list[int]] = defaultdict(list)
     for stream in streams:
         if stream.connection >= 0:

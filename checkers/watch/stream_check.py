@@ -22,13 +22,13 @@ from splitbrain.histories.watch import Cancelled, Events, Progress, WatchStream
 
 
 class Report(Protocol):
-    """Reports an anomaly. `facts` are added to its detail."""
+    """A function that reports an anomaly of a stream. `facts` are added to the anomaly's detail."""
 
     def __call__(self, kind: str, because: str, revision: int, **facts: Any) -> None: ...
 
 
 def start_of(stream: WatchStream) -> int:
-    """Return the first revision of the stream, or 0 if it is unknown.
+    """Return the first revision whose events the stream should contain, or 0 if it is unknown.
 
     It is unknown if the watch was not created and the request names no revision.
     """
@@ -38,7 +38,7 @@ def start_of(stream: WatchStream) -> int:
 
 
 class StreamCheck:
-    """Judges one stream. `run` passes each anomaly to `report`."""
+    """Judges one stream of a watch. `run` passes each anomaly to `report`."""
 
     def __init__(
         self,
@@ -144,7 +144,11 @@ class StreamCheck:
         )
 
     def check_batch(self, batch: Events, ended: Cancelled | None) -> None:
-        """Check the header of an answer, and that the watch was not cancelled before it."""
+        """Check that the header of an answer with events has a revision that is high enough.
+
+        `ended` is the cancellation of the watch before this answer, or None. Events after a
+        cancellation are reported.
+        """
         last = batch.changes[-1].revision if batch.changes else 0
         if batch.revision and batch.revision < last:
             self._report(
@@ -171,7 +175,10 @@ class StreamCheck:
     def check_previous_of(
         self, batch: Events, number: int, expected: KeyValue | None
     ) -> None:
-        """Report a wrong prev_kv of the event `number` of `batch`."""
+        """Report a wrong previous key-value of the event `number` of the answer `batch`.
+
+        `expected` is the right previous key-value, or None if the key was absent.
+        """
         given = batch.previous[number] if batch.previous else None
         change = batch.changes[number]
         if not self._request.prev_kv:
@@ -189,7 +196,7 @@ class StreamCheck:
         )
 
     def _is_first_without_previous(self, batch: Events) -> bool:
-        """Whether no answer of the stream up to `batch` contains a prev_kv."""
+        """Return whether no answer of the stream, up to and including `batch`, has a prev_kv."""
         for answer in self._stream.answers:
             if isinstance(answer, Events) and any(answer.previous):
                 return False
@@ -198,7 +205,7 @@ class StreamCheck:
         return True
 
     def lost(self, changes: Sequence[Change], how: str) -> None:
-        """Report that the stream did not receive `changes`."""
+        """Report that the stream did not receive `changes`. `how` is the end of the sentence."""
         first = changes[0].revision
         deletes = all(
             one.kind == "delete" and self._compactions.requested(one.revision) for one in changes
@@ -216,9 +223,9 @@ class StreamCheck:
     ) -> None:
         """Report a progress notification that was sent too early, or for a future revision.
 
-        It is too early if not all events up to its revision had been sent, or if its revision is
+        It is too early if an event up to its revision had not been sent, or if its revision is
         before the start of the watch. `changes` contains the next event that had not been sent, and
-        `missing` is its revision (None: all were sent).
+        `missing` is the revision of this event (None: all were sent).
         """
         if missing is not None and missing <= progress.revision and missing >= self._start:
             self._false_progress = True
@@ -246,7 +253,10 @@ class StreamCheck:
             )
 
     def check_cancel(self, cancelled: Cancelled) -> None:
-        """Report a cancellation if no event that the watch still needed was compacted."""
+        """Report a cancellation of the watch that no compaction explains.
+
+        A compaction explains it if events that the watch had not yet received were compacted.
+        """
         revision = cancelled.compact_revision
         if not revision:
             return  # the member ended the watch for another reason, as if the connection broke
@@ -337,7 +347,7 @@ class StreamCheck:
 
 
 class Explained:
-    """Compares the received events one by one. Used if they are not the expected events."""
+    """Compares the received events one by one with the expected events, if the lists differ."""
 
     def __init__(self, check: StreamCheck, selection: Selection, low: int) -> None:
         self._check = check
@@ -356,7 +366,7 @@ class Explained:
         """The indexes of the skipped expected events, with the time of the later event."""
 
     def run(self) -> None:
-        """Report the difference of each event from the expected events."""
+        """Compare each received event with the expected events, and report each difference."""
         ended: Cancelled | None = None
         for answer in self._stream.answers:
             if isinstance(answer, Events):
@@ -425,7 +435,7 @@ class Explained:
         return self._selection.changes[self._place - 1]
 
     def _find(self, change: Change) -> int | None:
-        """Return the index of the expected event with the key and revision of `change`, if any."""
+        """Return the index of the expected event with the key and revision of `change`, or None."""
         selection = self._selection
         if change.revision < self._start:
             return None
@@ -462,7 +472,7 @@ class Explained:
         )
 
     def _look_for_split(self, batch: Events) -> None:
-        """Report an answer whose last revision continues in a later answer."""
+        """Report `batch` if the events of its last revision continue in a later answer."""
         if not batch.changes or batch.fragment:
             return
         place, revisions = self._place, self._selection.revisions

@@ -20,8 +20,10 @@ Report = Callable[[WatchStream, str, str], None]
 
 
 def check_ids(streams: Sequence[WatchStream], report: Report) -> None:
-    """Report streams that have a wrong id, or that were not cancelled. `report` gets the stream,
-    the kind of the anomaly and a sentence."""
+    """Report watches that have a wrong id, or that were not cancelled.
+
+    `report` is called with the stream, the kind of the anomaly and a sentence.
+    """
     connections: dict[int, list[WatchStream]] = defaultdict(list)
     for stream in streams:
         connections[stream.connection if stream.connection >= 0 else stream.number].append(stream)
@@ -61,7 +63,11 @@ def _check_connection(together: Sequence[WatchStream], report: Report) -> None:
 def _open_before(
     created: Created, earlier: Sequence[tuple[Created, WatchStream]]
 ) -> Iterator[tuple[Created, WatchStream]]:
-    """Yield the watches with the id of `created` that had not ended when it was created."""
+    """Yield the watches of a connection that had the id of `created` when it was created.
+
+    `earlier` are the watches that were created before, each with its stream. A watch that had ended
+    is left out.
+    """
     for before, stream in earlier:
         ends = [one.time for one in stream.answers if isinstance(one, Cancelled)]
         if before.watch_id == created.watch_id and not (ends and ends[0] <= created.time):

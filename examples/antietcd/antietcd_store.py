@@ -12,7 +12,7 @@ from splitbrain import Address, Definite, LocalMember, ProxiedProcesses, StoreCl
 
 
 class AntiEtcd(ProxiedProcesses):
-    """Members in the strict mode, unless the system option `stale_read` is 1."""
+    """AntiEtcd members in their strict mode, unless the system option `stale_read` is 1."""
 
     name = "antietcd"
     proxied = ("client",)  # members use the same port as clients
@@ -94,7 +94,7 @@ class AntiEtcdClient(StoreClient):
         return answers
 
     def _get(self, keys: list[int]) -> dict[int, tuple[Any, int]]:
-        """The value and the revision of each key, read in one transaction."""
+        """Return the value and the revision of each key, read in one transaction."""
         ranges = [{"request_range": {"key": _encoded(key)}} for key in keys]
         answers = _post(self.connection, "kv/txn", {"success": ranges})["responses"]
         found: dict[int, tuple[Any, int]] = dict.fromkeys(keys, (None, 0))

@@ -1,4 +1,4 @@
-"""Lays out releases of etcd in a folder, without installing them.
+"""Copies released etcd binaries into a folder, without installing them.
 
     python examples/etcd/releases.py examples/etcd/releases
 

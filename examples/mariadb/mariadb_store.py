@@ -28,7 +28,7 @@ def all_crash(random, duration_ms, members):
 
 
 class MariaDB(LocalProcesses):
-    """One server. The system option `flush` is InnoDB's `flush_log_at_trx_commit`."""
+    """One server. The system option `flush` sets InnoDB's `flush_log_at_trx_commit`."""
 
     name = "mariadb"
     user = "mysql"
@@ -52,7 +52,7 @@ class MariaDB(LocalProcesses):
 
 
 class Galera(MariaDB):
-    """Servers with Galera. When all have crashed, the one with the newest state starts first."""
+    """Servers with Galera. If all have crashed, the one with the newest state starts first."""
 
     name = "galera"
     ready = "SHOW STATUS WHERE variable_name = 'wsrep_ready' AND value = 'ON'"
@@ -81,7 +81,7 @@ class Galera(MariaDB):
         state.write_text(state.read_text().replace("to_bootstrap: 0", "to_bootstrap: 1"))
 
     def _position(self, member: str) -> int:
-        """The number of the last transaction that the server has kept."""
+        """Return the number of the last transaction that the server of `member` has on its disk."""
         output = subprocess.getoutput(f"cd {self.places[member].folder} && {RECOVER} --user=mysql")
         return int(re.findall(r"Recovered position: \S+:(-?\d+)", output)[-1])
 

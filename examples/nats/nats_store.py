@@ -30,7 +30,10 @@ def power_loss(random, duration_ms, members):
 
 
 class JetStream(DiskedProcesses):
-    """The system option `sync` is `sync_interval`, and `program` the server's program."""
+    """NATS servers with JetStream, on disks that can lose unsynced data.
+
+    The system option `sync` sets `sync_interval`. `program` is the program of the server.
+    """
 
     name = "jetstream"
     ports = ("client", "cluster", "monitor")

@@ -27,7 +27,7 @@ def one_isolated(random, duration_ms, members):
 
 
 class RabbitMQ(LocalProcesses):
-    """Nodes with a policy that mirrors classic queues to all of them, and with `autoheal`.
+    """Nodes with a policy that mirrors classic queues to all nodes, and with `autoheal`.
 
     They need `--network namespaces`, because they tell their addresses to each other.
     """

@@ -18,7 +18,7 @@ sentinel announce-port {announced}
 
 
 class RedisSentinel(ProxiedProcesses):
-    """One primary and its replicas, with one sentinel for each of them. The quorum is 2."""
+    """One Redis primary and its replicas, with one sentinel for each server. The quorum is 2."""
 
     name = "redis-sentinel"
     ports = ("client", "sentinel")
@@ -79,7 +79,7 @@ class RedisAlone(LocalProcesses):
 
 
 class RedisClient(StoreClient):
-    """Writes to the member that it is connected to, and reads only from a primary."""
+    """Writes to the member that the client is connected to, and reads only from a primary."""
 
     definite = (redis.exceptions.ReadOnlyError, redis.exceptions.BusyLoadingError)
 

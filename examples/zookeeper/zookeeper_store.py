@@ -47,7 +47,7 @@ class ZooKeeper(ProxiedProcesses):
         return (*JAVA, logging, "-cp", CLASSES, main, "zoo.cfg")
 
     async def mode(self, member: str) -> str:
-        """The role of a server, such as "leader"; empty if it has none."""
+        """Return the role of a server, such as "leader"; "" if it has none."""
         place = self.places[member]
         reader, writer = await asyncio.open_connection(place.host, place.ports["client"])
         writer.write(b"srvr")
@@ -63,7 +63,10 @@ class ZooKeeper(ProxiedProcesses):
 
 
 class ZooKeeperClient(StoreClient):
-    """Reads at the server that it is connected to, after a `sync` unless `sync` is 0."""
+    """Reads and writes registers at the server that the client is connected to.
+
+    A read calls `sync` before, unless `sync` is 0.
+    """
 
     definite = (NodeExistsError,)
 

@@ -48,7 +48,7 @@ class Format:
     of a line if there is one."""
     read: Callable[[Path], list[ForeignOperation]]
     events: Callable[[Path], Iterator[ForeignEvent]] | None = None
-    """Reads the events one by one; only for formats that may contain transactions."""
+    """Reads the events one by one. None if the format cannot contain transactions."""
 
 
 def _some_line(matches: Callable[[str], bool]) -> Callable[[str], bool]:
@@ -76,7 +76,7 @@ class _Request(msgspec.Struct):
 
 
 def _is_own(text: str) -> bool:
-    """Whether the first event of a client is an invocation whose value has an `op`."""
+    """Return whether the first event of a client is an invocation whose value has an `op`."""
     for line in text.splitlines():
         if not line.strip():
             continue
@@ -193,10 +193,11 @@ def read_foreign(path: Path, name: str) -> list[ForeignOperation]:
 
 
 def micro_operations(path: Path, name: str) -> tuple[str, ...]:
-    """Return which of append, r and w occur in the first transactions of `path`.
+    """Return which of append, r and w occur in the first transactions of the file `path`.
 
-    Returns () if the file contains no transactions, or if its beginning cannot be read. Also
-    returns () for the two formats of this project, whose files are not read event by event.
+    `name` is the name of the file's format. The result is () if the file contains no transactions,
+    or if its beginning cannot be read. It is also () for the two formats of this project, whose
+    files are not read event by event.
     """
     read = FORMATS[name].events
     if read is None:

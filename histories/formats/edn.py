@@ -76,7 +76,7 @@ _CLOSES = {"[": "]", "(": ")", "{": "}", "#{": "}"}
 
 
 class EdnError(HistoryError):
-    """Text that is not EDN. `at` is the offset of the error in the text."""
+    """Raised for text that is not EDN. `at` is the offset of the error in the text."""
 
     def __init__(self, at: int, message: str) -> None:
         super().__init__(message)
@@ -84,7 +84,7 @@ class EdnError(HistoryError):
 
 
 class TruncatedError(EdnError):
-    """The text ends inside a form."""
+    """Raised if the text ends inside a form, as in a file that was cut short."""
 
 
 def read_edn(text: str) -> Any:
@@ -260,7 +260,10 @@ def _unescape(text: str, at: int) -> str:
 
 
 def _whole(text: str, at: int) -> str:
-    """Return `text`. Raises EdnError if it contains half of a surrogate pair."""
+    """Return `text` unchanged. Raises EdnError if `text` contains half of a surrogate pair.
+
+    `at` is the offset of `text` in the file, for the error.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -284,7 +287,11 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def write_edn(value: Any) -> str:
-    """Return `value` as EDN. A str such as ":word" becomes a keyword, any other a string."""
+    """Return the plain value `value` as EDN text.
+
+    A str such as ":word" becomes a keyword. Any other str becomes a string. Raises TypeError for a
+    value of a type that EDN does not have.
+    """
     match value:
         case None:
             return "nil"

@@ -20,9 +20,9 @@ Outcome = Literal["ok", "fail", "info"]
 
 
 ARGUMENT_EXPECTED = frozenset(("write", "cas", "add", "enqueue", "put", "append", "txn"))
-"""Functions whose invocation has a value."""
+"""Functions whose invocation must have a value."""
 ANSWER_EXPECTED = frozenset(("read", "get", "generate", "dequeue", "drain", "txn"))
-"""Functions whose `ok` has a value, which may be nil."""
+"""Functions whose completion `ok` must have a value. The value may be nil."""
 BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 """The byte order mark, which may be the first character of a text file. Readers skip it."""
 
@@ -77,7 +77,10 @@ T = TypeVar("T")
 
 
 def pair_operations(events: Iterable[ForeignEvent], source: str) -> list[ForeignOperation]:
-    """Pair `events` to operations, in the order of their calls; see `pair_events_as`."""
+    """Return the operations whose invocations and completions are `events`, in the order of calls.
+
+    `source` is the file's name for messages. `pair_events_as` describes the errors.
+    """
     return pair_events_as(foreign_operation, events, source)
 
 
@@ -88,10 +91,11 @@ def pair_events_as(
 ) -> list[T]:
     """Pair each invocation with its completion, in the order of the calls.
 
-    `make` is called with both events. The second one is None if there is no completion. Events that
-    do not belong to a client are left out. Raises HistoryError for a completion without an
-    invocation, and for a second invocation of a process while its first is pending. `source` is the
-    file's name for the message.
+    `make` is called with the two events of each pair, and the results of these calls are returned.
+    If an invocation has no completion, the second event is None. Events that do not belong to a
+    client are left out. Raises HistoryError for a completion without an invocation, and for a
+    second invocation of a process while its first is pending. `source` is the file's name for the
+    message.
     """
     pending: dict[int, tuple[int, ForeignEvent]] = {}
     operations: list[T | None] = []
@@ -203,10 +207,10 @@ def foreign_operation(invoke: ForeignEvent, end: ForeignEvent | None) -> Foreign
 
 
 def is_keyed(operations: Iterable[ForeignOperation]) -> bool:
-    """Whether values are pairs [key, value], as in Jepsen's independent tests.
+    """Return whether the values are pairs [key, value], as in Jepsen's independent tests.
 
-    Every argument must be a pair. The second element of a compare-and-swap's argument must be a
-    pair again. A history that contains only compare-and-swaps is not keyed.
+    Every argument must be a pair. The second element of a compare-and-swap's argument must also be
+    a pair. The result is False if the history contains only compare-and-swaps.
     """
     has_other = False
     for op in operations:

@@ -51,7 +51,7 @@ _MAP = re.compile(r"\{[^{}]*:(type|f|process)\s")
 
 
 def is_jepsen_edn(beginning: str) -> bool:
-    """Whether a file that starts with `beginning` has the format.
+    """Return whether a file that starts with `beginning` is a `history.edn` of Jepsen.
 
     `beginning` is the whole file, or at least a few hundred characters.
     """

@@ -31,7 +31,7 @@ _LINE = re.compile(
 
 
 def is_jepsen_log(first_line: str) -> bool:
-    """Whether a file with this first line has the format."""
+    """Return whether a file with this first line contains log lines of a Jepsen register test."""
     return bool(_LINE.match(first_line))
 
 

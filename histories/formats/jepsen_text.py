@@ -23,7 +23,7 @@ _LINE = re.compile(r"(:?[\w.-]+)\t:(invoke|ok|fail|info)\t:?([^\t]+)\t([^\t]*)(?
 
 
 def is_jepsen_text(first_line: str) -> bool:
-    """Whether a file with this first line has the format."""
+    """Return whether a file with this first line is a `history.txt` of Jepsen."""
     return bool(_LINE.match(first_line))
 
 

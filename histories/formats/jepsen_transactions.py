@@ -61,7 +61,10 @@ def read_jepsen_transactions(events: Iterable[ForeignEvent], source: str) -> lis
 
 
 def transactions_of(operations: Sequence[ForeignOperation]) -> list[Transaction]:
-    """Convert `operations`. Raises HistoryError for a value that is not a transaction."""
+    """Convert Jepsen's `operations` to transactions, in the same order.
+
+    Raises HistoryError for a value that is not a transaction.
+    """
     return [_transaction(op) for op in operations]
 
 
@@ -156,7 +159,10 @@ def _elements(value: list[Any]) -> tuple[int | str, ...]:
 
 
 def _written(value: Any) -> int | str:
-    """Return the identity of a key or of an element."""
+    """Return the identity (`value_identity`) of a key, or of a value that was appended or written.
+
+    Raises ValueError for nil.
+    """
     found = identity(value)
     if found is None:
         raise ValueError("nil where a key or a value is expected")

@@ -47,17 +47,17 @@ class _Line(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 
 class _Sample(msgspec.Struct):
-    """The fields that each event of the format has."""
+    """The fields that each event of a history in plain JSON Lines has."""
 
     process: int | str
     type: Kind
 
 
 def is_json_lines(beginning: str) -> bool:
-    """Whether a file with this beginning has the format.
+    """Return whether a file with this beginning is a history in plain JSON Lines.
 
-    The result is also True for histories of this project, so the catalogue tests for their format
-    first.
+    The result is also True for histories of this project. The caller must therefore test for the
+    format of this project first.
     """
     text = beginning.removeprefix(BYTE_ORDER_MARK).lstrip()
     try:

@@ -1,9 +1,9 @@
 """Reads the key-value logs of porcupine's test data: one EDN map on each line.
 
-     {:process 0, :type :invoke, :f :append, :key "0", :value "x 0 0 y"} {:process 0, :type :ok, :f
-    :append, :key "0", :value "x 0 0 y"} {:process 0, :type :invoke, :f :get, :key "7", :value nil}
+    {:process 0, :type :invoke, :f :append, :key "0", :value "x 0 0 y"}
+    {:process 0, :type :ok, :f :append, :key "0", :value "x 0 0 y"}
+    {:process 0, :type :invoke, :f :get, :key "7", :value nil}
     {:process 0, :type :ok, :f :get, :key "7", :value ""}
-
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LINE = re.compile(
 
 
 def is_porcupine_kv(first_line: str) -> bool:
-    """Whether a file with this first line has the format."""
+    """Return whether a file with this first line is a key-value log of porcupine's test data."""
     return bool(_LINE.match(first_line))
 
 

@@ -77,7 +77,7 @@ _Line = _Invoke | _Ok | _Fail | _Info
 
 
 def is_transactions(first_line: bytes | str) -> bool:
-    """Whether a file with this first line has the format."""
+    """Return whether a file with this first line is a history of transactions in JSON Lines."""
     try:
         event = msgspec.json.decode(first_line, type=_Line)
         return isinstance(event, _Invoke) and bool(
@@ -234,10 +234,10 @@ def _not_a_transaction(invoke: _Invoke, problem: Exception) -> HistoryError:
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    """Blocks of `file` that contain whole lines.
+    """Yield blocks of `file` that contain whole lines.
 
-    A last line without a line end is used if it is valid JSON. Otherwise a crash cut the line
-    short, and it is dropped.
+    A last line without a line end is part of the last block if it is valid JSON. Otherwise a crash
+    cut the line short, and the line is dropped.
     """
     rest = b""
     while block := file.read(BLOCK_BYTES):

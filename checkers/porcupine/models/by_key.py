@@ -9,7 +9,7 @@ from splitbrain.checkers.porcupine.model import Event, Operation
 
 
 class Keyed(Protocol):
-    """An input of an operation on one key."""
+    """The input of an operation on one object. The attribute `key` is the key of the object."""
 
     @property
     def key(self) -> Hashable: ...
@@ -35,7 +35,7 @@ def places_by_key(operations: Sequence[Operation[K, Any]]) -> list[list[int]]:
 
 
 def events_by_key(events: Sequence[Event]) -> list[list[Event]]:
-    """Group the events by key. A return is in the group of its call."""
+    """Group the events by the key of the operation. A return is in the group of its call."""
     parts: dict[Hashable, list[Event]] = {}
     keys: dict[int, Hashable] = {}
     for event in events:

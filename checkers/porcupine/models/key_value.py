@@ -74,7 +74,10 @@ def _describe(given: Input, output: Output) -> str:
 
 
 def _decide(operations: Sequence[Operation[Input, Output]]) -> Decision | None:
-    """Decide one key by sorting, if all strings that are put or appended are unique."""
+    """Decide one key by sorting, if all strings that are put or appended are unique.
+
+    Returns None if the operations need a search.
+    """
     whats: list[What] = []
     texts: list[str] = []
     for op in operations:
@@ -90,7 +93,10 @@ def _decide(operations: Sequence[Operation[Input, Output]]) -> Decision | None:
 
 
 def _decide_whole(operations: Sequence[Operation[Input, Output]]) -> Decision | None:
-    """Decide each key separately. The history is legal if each key is legal."""
+    """Decide a history of several keys: it is legal if the operations of each key are legal.
+
+    Returns None if the operations of a key need a search.
+    """
     orders = []
     undecided = False
     for places in places_by_key(operations):

@@ -34,7 +34,10 @@ class Write(NamedTuple):
 
 
 class CompareAndSwap(NamedTuple):
-    """Write `value` if the register has the value `expected`. The output is whether it had."""
+    """Write `value` to the register `key` if the register has the value `expected`.
+
+    The output is True if the register had the expected value, and False otherwise.
+    """
 
     key: Hashable
     expected: Value
@@ -69,11 +72,12 @@ def _describe(given: Input, output: Value) -> str:
 
 
 def _decide(operations: Sequence[Operation[Input, Value]], initial: Value) -> Decision | None:
-    """Decide a history by unique values. Returns None if the history needs a search.
+    """Decide by sorting whether the operations on one register are linearizable.
 
-    A history with a failed compare-and-swap needs a search, because the answer does not show the
-    value that the register had. There is one exception: if an operation shows a value that no
-    operation can have written, the history is illegal in any case.
+    This is possible if no value is written twice. Returns None if the history needs a search. A
+    history with a failed compare-and-swap needs one, because the answer does not show the value
+    that the register had. There is one exception: if an operation shows a value that no operation
+    can have written, the history is illegal in any case.
     """
     if not _all_written(operations, initial):
         return ILLEGAL
@@ -101,7 +105,7 @@ def _decide(operations: Sequence[Operation[Input, Value]], initial: Value) -> De
 
 
 def _all_written(operations: Sequence[Operation[Input, Value]], initial: Value) -> bool:
-    """Whether each value that an operation met is `initial` or may have been written."""
+    """Return whether each value that an answer shows is `initial` or may have been written."""
     written = {initial}
     met: list[Value] = []
     for op in operations:

@@ -16,13 +16,13 @@ from splitbrain.checkers.porcupine.models.by_key import by_key, events_by_key
 
 
 class Add(NamedTuple):
-    """Add an element. The output is whether it was absent before, or None if unknown."""
+    """Add an element. The output is True if the element was absent before, None if unknown."""
 
     key: Hashable
 
 
 class Remove(NamedTuple):
-    """Remove an element. The output is whether it was present before, or None if unknown."""
+    """Remove an element. The output is True if the element was present before, None if unknown."""
 
     key: Hashable
 
@@ -137,7 +137,11 @@ def _with_repeated_adds(
     order: list[int],
     adds: dict[Hashable, list[int]],
 ) -> list[int]:
-    """Insert the repeated adds of elements into `order`, each as early as possible."""
+    """Insert the adds that are not in `order` into it, each as early as possible.
+
+    They are adds of elements that another operation in `order` adds. `adds` contains the adds of
+    each element, as indexes in `operations`.
+    """
     points: list[tuple[float, int]] = []
     latest = -math.inf
     first_add: dict[Hashable, float] = {}
