@@ -14,7 +14,7 @@ def post(connection, path, body):
 
 
 def events_of(lines):
-    """The first events of a watch."""
+    """Return the first events of a watch."""
     while not (events := json.loads(lines.readline())["result"].get("events")):
         pass
     return events

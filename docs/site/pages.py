@@ -26,7 +26,7 @@ SECTIONS = {
 
 
 def paths() -> Iterator[str]:
-    """The files of the site, relative to the root folder."""
+    """Return the files of the site, relative to the root folder."""
     yield from SINGLE
     for pattern in PATTERNS:
         yield from sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(pattern))
