@@ -1,6 +1,6 @@
-"""Divides the counts of a verdict (`Verdict.counts`) into single numbers and tables.
+"""Divides `Verdict.counts` into single numbers and tables, which the report shows.
 
-A count is a number, a row (a mapping of numbers) or a table (a mapping of rows).
+Each entry of `counts` is a number, a row (a mapping of numbers) or a table (a mapping of rows).
 """
 
 from __future__ import annotations
@@ -15,22 +15,28 @@ COLUMNS_MAX = 24
 
 @dataclass(frozen=True, slots=True)
 class CountTable:
-    """Rows with the same columns. A cell is a number, a text, or None if there is no value."""
+    """A table of counts. Each row has a name and a cell for each column.
+
+    A cell is a number, a text, or None if there is no value.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Any, ...]], ...]
-    """The name of each row, and its cells."""
+    """The name and the cells of each row."""
     rows_beyond: int = 0
-    """The number of rows that were left out."""
+    """The number of further rows, which the table does not contain."""
 
 
 def single_counts(counts: Mapping[str, Any]) -> dict[str, Any]:
-    """The counts that are single numbers. The page shows them next to the verdict."""
+    """Return the entries of `counts` that are single numbers.
+
+    The page shows them next to the verdict.
+    """
     return {name: count for name, count in counts.items() if not isinstance(count, Mapping)}
 
 
 def count_tables(counts: Mapping[str, Any]) -> tuple[CountTable, ...]:
-    """The rows and tables of `counts`. Rows with the same columns form one table."""
+    """Return the other entries of `counts` as tables. Rows with the same columns form one table."""
     rows_of: dict[tuple[str, ...], list[tuple[str, tuple[Any, ...]]]] = {}
     for name, row in _rows(counts):
         columns = tuple(str(column) for column in row)[:COLUMNS_MAX]
@@ -42,7 +48,10 @@ def count_tables(counts: Mapping[str, Any]) -> tuple[CountTable, ...]:
 
 
 def _rows(counts: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The name and the cells of each row, including the rows of tables."""
+    """Yield the name and the cells of each row of `counts`.
+
+    The name of a row inside a table is "TABLE ROW".
+    """
     for name, count in counts.items():
         if not isinstance(count, Mapping) or not count:
             continue

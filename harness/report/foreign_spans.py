@@ -1,4 +1,4 @@
-"""Converts operations that another tool recorded to spans."""
+"""Converts operations that another tool recorded to spans, the form in which pictures show them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READS = ("read", "get")
 def spans_of(logged: Iterable[ForeignOperation]) -> tuple[Span, ...]:
     """Convert operations that another tool recorded to spans, in the same order.
 
-    In a history without times, the event with index i gets the time i ms.
+    If the history has no times, the event with index i gets the time i ms.
     """
     return tuple(_span(op) for op in logged)
 
@@ -29,7 +29,7 @@ def _span(op: ForeignOperation) -> Span:
     key = "" if op.key == "" else f" {op.key}"
     is_read = op.f in READS
     argument = "" if op.argument is None or is_read else f" {_text(op.argument)}"
-    # The answer of a write is often the written value, which is in the request already.
+    # The answer of a write is often the written value, which the request already contains.
     is_plain = op.answer is None or op.answer == op.argument
     answer = "done" if is_plain and not is_read else _text(op.answer)
     return Span(
@@ -43,7 +43,7 @@ def _span(op: ForeignOperation) -> Span:
 def spans_of_transactions(transactions: Iterable[Transaction]) -> tuple[Span, ...]:
     """Convert transactions to spans, in the same order.
 
-    In a history without times, the event with index i gets the time i ms.
+    If the history has no times, the event with index i gets the time i ms.
     """
     return tuple(_transaction_span(transaction) for transaction in transactions)
 
@@ -65,7 +65,10 @@ def _transaction_span(transaction: Transaction) -> Span:
 
 
 def _text(value: Any) -> str:
-    """A text as it is, any other value as JSON, and None as "nil", as Jepsen writes it."""
+    """Return a value of another tool as text.
+
+    A string is unchanged, None becomes "nil" as in Jepsen, and any other value becomes JSON.
+    """
     if value is None:
         return "nil"
     return value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()

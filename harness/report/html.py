@@ -1,9 +1,9 @@
 """Renders the templates of `templates/` to HTML that is safe and needs no network.
 
-Names, values, errors and logs of a run are untrusted text. All output is escaped. In addition, the
-page has a content security policy, which forbids the page to load anything. The policy allows only
-two scripts, plotly.js and `report.js`, and identifies them by their hashes. Therefore the browser
-does not execute a hostile value even if one place in the templates forgets to escape it.
+The names, values, errors and logs of a run are untrusted text. All output is escaped. In addition,
+the page has a content security policy, which forbids the page to load anything. The policy allows
+only two scripts, plotly.js and `report.js`, and identifies them by their hashes. Therefore the
+browser does not execute a hostile value even if one place in the templates forgets to escape it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def render_figures(template: str, figures: dict[str, go.Figure], **values: Any) 
 def render_script(template: str, script: str, *, connects: bool = False, **values: Any) -> str:
     """Render `template` with `script`, the only script that the page's policy allows.
 
-    With `connects`, the script may read from the server of the page.
+    With `connects`, the script may send requests to the server from which the page came. `values`
+    are the variables of the template.
     """
     policy = _policy([script], eval_needed=False)
     policy += "; connect-src 'self'" if connects else ""
@@ -66,7 +67,7 @@ def render_script(template: str, script: str, *, connects: bool = False, **value
 
 @cache
 def environment() -> jinja2.Environment:
-    """The Jinja environment of all pages, with escaping on and the filters they use."""
+    """Return the Jinja environment of all pages, with escaping on and the filters that they use."""
     pages = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -87,17 +88,26 @@ def environment() -> jinja2.Environment:
 
 
 def _printable(value: Any) -> Any:
-    """`value` with control characters replaced by visible text, applied to all output."""
+    """Replace control characters in `value` by visible text.
+
+    Jinja calls this function for every value that a template outputs.
+    """
     return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def embedded(json: str) -> Markup:
-    """`json` for a script element. Each "<" is escaped, so that no tag can end the element."""
+    """Prepare the text `json` for a script element.
+
+    Each "<" is escaped, so that no tag inside the text can end the element.
+    """
     return Markup(json.replace("<", "\\u003c").replace("\u2028", "\\u2028"))
 
 
 def to_json(value: Any, indent: int = 0) -> str:
-    """`value` as JSON. An object of an unknown type becomes its `str`."""
+    """Encode `value` as JSON, with `indent` spaces for each level (0: on one line).
+
+    An object of an unknown type is written as its `str`.
+    """
     data = msgspec.json.encode(value, enc_hook=str)
     return (msgspec.json.format(data, indent=indent) if indent else data).decode()
 
@@ -108,7 +118,7 @@ def _plotly_js() -> str:
 
 
 def _policy(scripts: Sequence[str], *, eval_needed: bool) -> str:
-    """A content security policy that allows only `scripts`, and forbids the page to load anything.
+    """Return a content security policy that allows only `scripts`, and forbids all loading.
 
     With `eval_needed`, the policy also allows eval, because plotly's WebGL traces compile their
     drawing code with `Function`.
@@ -125,14 +135,17 @@ def _policy(scripts: Sequence[str], *, eval_needed: bool) -> str:
 
 
 def _ms(value: float | None) -> str:
-    """Milliseconds with three significant digits."""
+    """Return a time in ms as text, with three significant digits."""
     if value is None:
         return NO_VALUE
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _count_text(value: Any) -> str:
-    """A number that a checker counted, or the text or JSON of any other value."""
+    """Return a count of a checker as text.
+
+    A number has separators between thousands; any other value is written as text or JSON.
+    """
     if value is None:
         return NO_VALUE
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -1,7 +1,7 @@
-"""The index of a store: a table of its runs, the newest first, with links to their reports.
+"""Renders the index of a store: a table of its runs, the newest first, with links to reports.
 
-The page is one file without scripts, so that it can be a CI artifact. `splitbrain serve` renders
-the page again for each request.
+A store is the folder that contains the folders of runs. The page is one file without scripts, so
+that it can be a CI artifact. `splitbrain serve` renders the page again for each request.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from splitbrain.harness.store.run_folder import REPORT, RunFolder
 from splitbrain.harness.store.store import run_folders
 
 ROWS_MAX = 5_000
-"""The most runs in the table. The page reports how many older runs there are."""
+"""The maximal number of runs in the table. The page reports how many older runs there are."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run of the table. `results` is None if the run was not judged."""
+    """A run in the table. `results` is None if the run was not judged."""
 
     link: str
     """The path of the run's folder, relative to the store and quoted for a link."""
@@ -41,7 +41,7 @@ class RunRow:
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """The number of operations by outcome (ok, fail, info); {} if it is unknown."""
+        """The number of operations by outcome (ok, fail, info); {} if the run was not judged."""
         counts_by_f = self.results.operations if self.results else {}
         if "all" in counts_by_f:
             return counts_by_f["all"]
@@ -53,14 +53,14 @@ class RunRow:
 
     @property
     def started(self) -> str:
-        """The start as `YYYY-MM-DD hh:mm:ss` in UTC; unchanged if it was not recorded in UTC."""
+        """The start as `YYYY-MM-DD hh:mm:ss` in UTC. A start in another time zone is unchanged."""
         recorded = self.facts.started
         moment = recorded.removesuffix("+00:00").removesuffix("Z")
         return recorded if moment == recorded else moment.replace("T", " ")
 
     @property
     def reason(self) -> str:
-        """Why the run is not valid, for the row under it; "" if it is valid."""
+        """Why the run is not valid, as the page shows it below the row; "" for a valid run."""
         results = self.results
         if results and results.anomalies:
             checker, anomaly = results.anomalies[0]
@@ -75,7 +75,7 @@ class RunRow:
 
 
 def run_rows(store: Path) -> tuple[tuple[RunRow, ...], int]:
-    """The newest `ROWS_MAX` runs, the newest first, and the number of older runs."""
+    """Return the newest `ROWS_MAX` runs in `store`, newest first, and the number of older runs."""
     folders = run_folders(store)[::-1]
     return tuple(_row(store, folder) for folder in folders[:ROWS_MAX]), max(
         0, len(folders) - ROWS_MAX
@@ -94,7 +94,7 @@ def _row(store: Path, folder: Path) -> RunRow:
 
 
 def verdict_counts(rows: Iterable[RunRow]) -> dict[str, int]:
-    """The number of runs by verdict."""
+    """Return the number of runs with each verdict."""
     counts = {"valid": 0, "invalid": 0, "unknown": 0}
     for row in rows:
         counts["valid" if row.valid else "invalid" if row.valid is False else "unknown"] += 1
@@ -102,10 +102,10 @@ def verdict_counts(rows: Iterable[RunRow]) -> dict[str, int]:
 
 
 def render_index(store: Path, *, live: bool = False) -> str:
-    """Render the index of `store` as HTML.
+    """Return the index of `store` as HTML.
 
-    With `live`, the page also links to folders and to reports that were not written, which
-    `splitbrain serve` can render.
+    With `live`, the page also links to folders, and to reports that were not written. Only
+    `splitbrain serve` can answer these links.
     """
     rows, older = run_rows(store)
     return (

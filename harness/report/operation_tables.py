@@ -1,4 +1,4 @@
-"""The rows of the tables of operations, errors and faults."""
+"""Computes the rows of the report's tables of operations, errors and faults."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ NO_EFFECT = "none"
 
 @dataclass(frozen=True, slots=True)
 class KindRow:
-    """The operations of one function (`f`).
+    """The counts and latencies of the operations with one function `f`.
 
-    Latencies are in ms, and only of operations with outcome `ok`. They are None if there is no such
-    operation.
+    Latencies are in ms, and include only operations with outcome `ok`. They are None if there is no
+    such operation.
     """
 
     f: str
@@ -42,7 +42,7 @@ class KindRow:
 
 @dataclass(frozen=True, slots=True)
 class ErrorRow:
-    """An error, and how often it occurred."""
+    """An error text, and the number of operations that ended with it."""
 
     outcome: str
     f: str
@@ -52,7 +52,7 @@ class ErrorRow:
 
 @dataclass(frozen=True, slots=True)
 class FaultRow:
-    """A fault, and the outcomes of the operations invoked while it was active."""
+    """A fault, and the outcomes of the operations that were invoked while it was active."""
 
     fault: int
     f: str
@@ -76,9 +76,9 @@ class FaultRow:
 
 
 def kind_rows(spans: Sequence[Span]) -> tuple[KindRow, ...]:
-    """A row for each function, in the order of their first operations.
+    """Return a row for each function, in the order of their first operations.
 
-    If there are several functions, a row "all" for all operations is added.
+    If there are several functions, a further row "all" counts all operations.
     """
     by_f: dict[str, list[Span]] = {}
     for span in spans:
@@ -100,14 +100,14 @@ def _kind(f: str, spans: Sequence[Span]) -> KindRow:
 
 
 def _ok_latencies_ms(spans: Sequence[Span]) -> list[float]:
-    """The latencies of operations with outcome `ok`, ascending."""
+    """Return the latencies in ms, ascending, of the operations with outcome `ok`."""
     return sorted(
         ms for span in spans if span.outcome == "ok" and (ms := span.latency_ms) is not None
     )
 
 
 def error_rows(spans: Sequence[Span]) -> tuple[tuple[ErrorRow, ...], int]:
-    """The most frequent errors, and the number of other distinct errors."""
+    """Return the most frequent errors, and the number of distinct errors that were left out."""
     seen = Counter(
         (span.outcome, span.f, span.result_text()) for span in spans if span.outcome != "ok"
     )
@@ -118,7 +118,10 @@ def error_rows(spans: Sequence[Span]) -> tuple[tuple[ErrorRow, ...], int]:
 def fault_rows(
     spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int
 ) -> tuple[FaultRow, ...]:
-    """A row for each of `faults`, in the same order. `end_ns` is the end of the run."""
+    """Return a row for each of `faults`, in the same order.
+
+    A fault that was never healed lasts until `end_ns`, the end of the run.
+    """
     ordered = sorted(spans, key=lambda span: span.call)
     calls = [span.call for span in ordered]
     ok_ends = sorted(s.ended for s in spans if s.outcome == "ok" and s.ended is not None)
@@ -158,7 +161,7 @@ def _fault(
 
 
 def _detail(fault: FaultWindow) -> str:
-    """The settings of a fault as text, such as `shape=halves how=cut`."""
+    """Return the settings of `fault` as text, such as `shape=halves how=cut`."""
     try:
         value = msgspec.json.decode(fault.detail)
     except (msgspec.MsgspecError, UnicodeDecodeError):

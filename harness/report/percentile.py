@@ -1,4 +1,4 @@
-"""Percentiles by the nearest-rank method."""
+"""Computes percentiles by the nearest-rank method."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """The smallest value v in `ordered` such that at least `share` of the values are at most v.
+    """Return the smallest value v in `ordered` such that at least `share` of the values are <= v.
 
     `ordered` is ascending and not empty; `share` is between 0 and 1.
     """

@@ -1,9 +1,9 @@
 """Reads a run's folder into values, as far as its files can be read.
 
-Reports matter most for runs that went wrong. Therefore a file that is missing or damaged, or has
-another structure, never raises an exception. `Run.problems` contains a sentence about each such
-file among the record, the results, the history, the traces and the members' states. An incomplete
-last line of the history is not such a problem, because a killed run leaves one.
+Reports matter most for runs that went wrong. Therefore a file that is missing, damaged or of
+another structure does not raise an exception. Instead, `Run.problems` contains a sentence about
+each such file: the record, the results, the history, the traces and the members' states. An
+incomplete last line of the history is not a problem, because a killed run leaves one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member's state at the end of the run, and the end of its log."""
+    """A member's state at the end of the run, and the last lines of its log."""
 
     name: str
     state: StateFacts | None
@@ -52,7 +52,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All data of a report. Times are ns since the start of the run."""
+    """All data of a report. Times are in ns since the start of the run."""
 
     folder: Path
     facts: RunFacts
@@ -62,10 +62,11 @@ class Run:
     members: tuple[Member, ...]
     steps: WriteSteps | None
     documents: tuple[tuple[str, str], ...]
-    """The name and the indented text of each JSON file."""
+    """The name and the indented text of each JSON file in the folder."""
     problems: tuple[str, ...]
     end_ns: int
-    """The last time of an operation, a fault, a crash, or the phases load and final reads."""
+    """The latest time of an operation, a fault, a crash, the end of the load, or the final
+    reads."""
 
     @property
     def valid(self) -> bool | None:
@@ -73,7 +74,10 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Read the run in `folder`. Raises FileNotFoundError if the folder does not exist."""
+    """Read the run in `folder`, as far as its files can be read.
+
+    Raises FileNotFoundError if the folder does not exist.
+    """
     if not folder.is_dir():
         raise FileNotFoundError(
             f"{folder} is not a folder; expected the folder of a run, "
@@ -105,7 +109,11 @@ def read_run(folder: Path) -> Run:
 
 
 def _kept(read: tuple[T | None, str], problems: list[str]) -> T | None:
-    """The value in `read`. If `read` contains a problem, it is added to `problems`."""
+    """Return the value that was read, which is None if it could not be read.
+
+    `read` is a pair of the value and a sentence about a problem, which is added to `problems`
+    unless it is "".
+    """
     value, problem = read
     if problem:
         problems.append(problem)
@@ -113,11 +121,14 @@ def _kept(read: tuple[T | None, str], problems: list[str]) -> T | None:
 
 
 def _events(path: Path, problems: list[str]) -> list[Event]:
-    """The events before the first damaged line. A sentence about damage is added to `problems`."""
+    """Return the events of the history `path` up to the first damaged line.
+
+    If the file is missing or damaged, a sentence about that is added to `problems`.
+    """
     events: list[Event] = []
     try:
         for event in read_events(path):
-            events.append(event)  # one by one, to keep the events before a damaged line
+            events.append(event)  # one by one, so that the events before a damaged line are kept
     except FileNotFoundError:
         problems.append(f"{path.name} is missing")
     except OSError as problem:
@@ -128,9 +139,10 @@ def _events(path: Path, problems: list[str]) -> list[Event]:
 
 
 def _faults(files: RunFolder, events: list[Event]) -> tuple[FaultWindow, ...]:
-    """The faults in the history or, if the history contains no faults, in nemesis.jsonl.
+    """Return the faults of the run, from the history or from nemesis.jsonl.
 
-    A torn history may end before the events of the faults.
+    The second file is read only if the history contains no fault. The history of a killed run may
+    end before the events of the faults.
     """
     of_nemesis = [event for event in events if event.process == NEMESIS]
     path = files.nemesis
@@ -150,7 +162,10 @@ def _end(facts: RunFacts, spans: tuple[Span, ...], faults: tuple[FaultWindow, ..
 
 
 def _member_names(folder: Path, facts: RunFacts) -> tuple[str, ...]:
-    """The members in run.json or, if it names none, the folders that look like members."""
+    """Return the names of the members in run.json.
+
+    If run.json names none, the names are those of the subfolders that look like members.
+    """
     named = [member.name for member in facts.members]
     if named:
         return tuple(dict.fromkeys(named))
@@ -166,7 +181,10 @@ def _is_member_folder(place: Path) -> bool:
 
 
 def _within(folder: Path, relative: str) -> Path | None:
-    """`relative` as a path inside `folder`; None if it is empty or leads out of the folder."""
+    """Return the path of `relative` inside `folder`.
+
+    Returns None if `relative` is empty or leads out of the folder.
+    """
     path = (folder / relative).resolve()
     return path if relative and path.is_relative_to(folder.resolve()) else None
 
@@ -207,9 +225,10 @@ def _log_path(folder: Path, name: str, facts: RunFacts) -> Path | None:
 
 
 def tail_of(path: Path, lines: int = LOG_LINES_MAX) -> tuple[str, ...]:
-    """The last `lines` lines in the last `LOG_TAIL_BYTES` bytes of a text file.
+    """Return the last lines of the text file `path`, at most `lines` of them.
 
-    Each line is cut to `LOG_LINE_CHARACTERS_MAX` characters.
+    Only the last `LOG_TAIL_BYTES` bytes are read. Each line is cut to `LOG_LINE_CHARACTERS_MAX`
+    characters.
     """
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
@@ -230,7 +249,7 @@ def _documents(folder: Path) -> tuple[tuple[str, str], ...]:
 
 
 def _document(path: Path) -> str:
-    """A JSON file with indentation; only the beginning if it is large."""
+    """Return a JSON file with indentation. Only the beginning of a large file is returned."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""The page of one run: `templates/report.html.j2`, filled with the run's values and figures."""
+"""Renders the page of one run: fills `templates/report.html.j2` with values and figures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROBLEMS_LISTED_MAX = 30
 
 
 def render_run(run: Run) -> str:
-    """The whole page of `run`."""
+    """Return the whole page of `run` as HTML."""
     anomalies = tuple(_anomalies(run))
     shown = sample(run.spans, _must_be_drawn(anomalies))
     options = _waterfalls(run)
@@ -72,7 +72,7 @@ def _anomalies(run: Run) -> Iterator[DrawnAnomaly]:
 
 
 def _anomalies_beyond(run: Run) -> int:
-    """The number of anomalies that are not on the page."""
+    """Return the number of anomalies that the page does not list."""
     if run.results is None:
         return 0
     listed = min(len(run.results.anomalies), ANOMALIES_LISTED_MAX)
@@ -80,7 +80,9 @@ def _anomalies_beyond(run: Run) -> int:
 
 
 def _must_be_drawn(anomalies: Iterable[DrawnAnomaly]) -> set[int]:
-    """The operations, by `Span.invoked`, that a sample must contain because `anomalies` show them.
+    """Return the operations in the pictures of `anomalies`, by `Span.invoked`.
+
+    The figures must draw these operations even if they draw only a sample of the run.
     """
     return {span.invoked for drawn in anomalies for span in drawn.proof.spans}
 
@@ -98,7 +100,7 @@ def _time_figures(run: Run, shown: Sample) -> dict[str, go.Figure]:
 
 
 def _fault_words(run: Run) -> dict[str, str]:
-    """The tooltip of each fault, by the fault's number."""
+    """Return the tooltip of each fault, by the number of the fault."""
     return {
         str(row.fault): f"fault {row.fault}: {row.f} {', '.join(row.members)} {row.detail}, "
         f"{row.begin_s:.3f} s to {row.end_s:.3f} s{'' if row.healed else ', never healed'}"
@@ -107,14 +109,18 @@ def _fault_words(run: Run) -> dict[str, str]:
 
 
 def _reproduce(run: Run) -> str:
-    """The command that repeats the run."""
+    """Return the command that repeats the run."""
     if run.results and run.results.reproduce:
         return run.results.reproduce
     return f"splitbrain replay {run.folder / 'repro.json'}"
 
 
 def _waterfalls(run: Run) -> tuple[WaterfallOption, ...]:
-    """The writes for which the page can show a waterfall; () if no member wrote a trace."""
+    """Return the writes for which the page can show a waterfall.
+
+    A waterfall shows when each member completed each step of a write. Returns () if no member wrote
+    a trace.
+    """
     if run.steps is None:
         return ()
     anomalies = [anomaly for _, anomaly in run.results.anomalies] if run.results else []
@@ -122,7 +128,7 @@ def _waterfalls(run: Run) -> tuple[WaterfallOption, ...]:
 
 
 def _grouped(options: Sequence[WaterfallOption]) -> dict[str, list[tuple[int, WaterfallOption]]]:
-    """Group → the options in it, each with its index in `options`."""
+    """Return the options of each group, each with its index in `options`."""
     groups: dict[str, list[tuple[int, WaterfallOption]]] = {}
     for place, option in enumerate(options):
         groups.setdefault(option.group, []).append((place, option))
@@ -130,5 +136,5 @@ def _grouped(options: Sequence[WaterfallOption]) -> dict[str, list[tuple[int, Wa
 
 
 def _leaders(run: Run) -> dict[int, str]:
-    """Member id → the name of the member."""
+    """Return the name of each member, by its id."""
     return {m.state.member_id: m.name for m in run.members if m.state and m.state.member_id}

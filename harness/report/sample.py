@@ -1,6 +1,6 @@
-"""Chooses the operations to draw when a run has more than a page can show.
+"""Chooses which operations are drawn when a run has more than a page can show.
 
-The page reports how many of the operations are drawn, and which operations are always drawn.
+The page reports how many operations are drawn, and which ones.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from splitbrain.harness.report.spans import Span
 DRAWN_MAX = 20_000
 SLOWEST_KEPT = 1_000
 UNCERTAIN_MAX = 100_000
-"""The most operations with outcome `fail` or `info` that are drawn. The page counts the others."""
+"""The maximal number of operations with outcome `fail` or `info` that are always drawn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The chosen operations, in the order of their invocations."""
+    """The operations to draw, in the order of their invocations."""
 
     spans: tuple[Span, ...]
     of: int
@@ -32,7 +32,7 @@ class Sample:
         return len(self.spans) == self.of
 
     def summary(self) -> str:
-        """Sentences for the page about what is drawn; "" if all operations are drawn."""
+        """Sentences for the page about which operations are drawn; "" if all are drawn."""
         if self.complete:
             return ""
         left_out = (
@@ -49,11 +49,11 @@ class Sample:
 
 
 def sample(spans: Sequence[Span], named: Iterable[int], drawn_max: int = DRAWN_MAX) -> Sample:
-    """Choose `drawn_max` of `spans`, or all of them if they are fewer.
+    """Choose `drawn_max` operations of `spans`, or all of them if they are fewer.
 
-    An operation is always chosen if `named` contains the index of its invocation or completion. Up
-    to `UNCERTAIN_MAX` operations with outcome `fail` or `info` are always chosen, too. If these
-    operations are more than `drawn_max`, the sample is larger than `drawn_max`.
+    An operation is always chosen if `named` contains the index of its invocation or completion.
+    Operations with outcome `fail` or `info` are always chosen, too, but at most `UNCERTAIN_MAX` of
+    them. If these operations are more than `drawn_max`, the sample is larger than `drawn_max`.
     """
     if len(spans) <= drawn_max:
         return Sample(tuple(spans), len(spans))
@@ -73,7 +73,7 @@ def sample(spans: Sequence[Span], named: Iterable[int], drawn_max: int = DRAWN_M
 
 
 def _evenly(places: Sequence[int], count: int) -> list[int]:
-    """At most `count` of `places`, at even distances."""
+    """Return at most `count` elements of `places`, at even distances."""
     if len(places) <= count:
         return list(places)
     return [places[at * len(places) // count] for at in range(count)]

@@ -2,11 +2,11 @@
 
     /                           all runs, with filter, sort and search
     /-/campaigns  /-/groups     campaigns, and groups of failures
-    /-/compare?run=…&run=…      two runs beside each other
-    /-/live?run=…               a run under way, with events from /-/events?run=…
-    /-/operation?run=…&event=…  one operation, and its steps on all members; without event, a list
+    /-/compare?run=…&run=…      the differences between two runs
+    /-/live?run=…               a run in progress, with events from /-/events?run=…
+    /-/operation?run=…&event=…  one operation and its steps on all members; without event, a list
     /-/playback?run=…           the states of a simulated run over time
-    /index.html                 the page that is also written as an artifact of CI
+    /index.html                 the table of runs, as it is also written for CI
     /<test>/<run>/              the list of files in a run's folder
     /<test>/<run>/report.html   the run's report; rendered for the request if it was not written
     /<test>/<run>/…             a file: JSON and logs as text, any other file as a download
@@ -66,10 +66,10 @@ class Entry:
 
 
 def serve(store: Path, host: str = "127.0.0.1", port: int = 8080) -> None:
-    """Serve `store` until Ctrl-C. With port 0, the server takes any free port.
+    """Serve the pages of `store` over HTTP until Ctrl-C.
 
-    Raises BadArguments if the server cannot listen there, and FileNotFoundError if `store` does not
-    exist.
+    With port 0, the server takes any free port. Raises BadArguments if the server cannot listen
+    there, and FileNotFoundError if `store` does not exist.
     """
     pages = application(store)
     listener = listen(host, port)
@@ -80,7 +80,7 @@ def serve(store: Path, host: str = "127.0.0.1", port: int = 8080) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens at `host` and `port`. Raises BadArguments if that fails."""
+    """Return a socket that listens at `host` and `port`. Raises BadArguments if that fails."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
@@ -92,7 +92,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def application(store: Path) -> web.Application:
-    """The aiohttp application. Raises FileNotFoundError if `store` does not exist."""
+    """Return the aiohttp application that serves `store`.
+
+    Raises FileNotFoundError if `store` does not exist.
+    """
     if not store.is_dir():
         raise FileNotFoundError(
             f"{store} is not a folder; expected a folder of runs, which `splitbrain run` makes"
@@ -117,10 +120,10 @@ def application(store: Path) -> web.Application:
 async def _secure_headers(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Set headers that keep a browser from guessing a file's type and running it."""
+    """Set headers that keep a browser from guessing the type of a file and running it."""
     response = await handler(request)
     if response.prepared:
-        return response  # a stream, which has sent its headers
+        return response  # The answer is a stream, whose headers were sent already.
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Cache-Control"] = "no-store"
@@ -167,7 +170,7 @@ async def _operation(request: web.Request) -> web.StreamResponse:
 
 
 async def _events(request: web.Request) -> web.StreamResponse:
-    """The states of a run as server-sent events, until the run has ended."""
+    """Send the states of a run as server-sent events, until the run has ended."""
     run = LiveRun(_requested_run(request))
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     response.headers["Cache-Control"] = "no-store"
@@ -183,7 +186,10 @@ async def _events(request: web.Request) -> web.StreamResponse:
 
 
 def _requested_run(request: web.Request) -> Path:
-    """The folder of the run in the query. Raises HTTPNotFound if it is not one."""
+    """Return the folder of the run that the query of `request` names.
+
+    Raises HTTPNotFound if the store contains no such run.
+    """
     folder = run_folder_of(request.app[STORE], request.query.get("run", ""))
     if folder is None:
         raise web.HTTPNotFound(text="this is not a run of this store\n")
@@ -191,7 +197,10 @@ def _requested_run(request: web.Request) -> Path:
 
 
 async def _playback(request: web.Request) -> web.StreamResponse:
-    """The playback of a simulated run, from another process: the run may have a planted bug."""
+    """Return the page that replays a simulated run.
+
+    Another process simulates the run, because the run may have a planted bug.
+    """
     folder = _requested_run(request)
     program = "from splitbrain.harness.cli.main import main; main()"
     with tempfile.TemporaryDirectory(prefix="splitbrain-") as temporary:
@@ -241,7 +250,7 @@ async def _path(request: web.Request) -> web.StreamResponse:
 
 
 def within(store: Path, requested: str) -> Path | None:
-    """The resolved path of `requested` in the resolved path `store`.
+    """Return the resolved path of `requested` below the resolved path `store`.
 
     Returns None if `requested` leads out of the store or is not a valid path.
     """
@@ -251,14 +260,14 @@ def within(store: Path, requested: str) -> Path | None:
         path = (store / requested.lstrip("/")).resolve()
         path.stat()
     except FileNotFoundError:
-        pass  # a report that was not written
+        pass  # The report was not written, so it is rendered now.
     except (OSError, RuntimeError):
         return None
     return path if path.is_relative_to(store) else None
 
 
 def run_folder_of(store: Path, requested: str) -> Path | None:
-    """The folder of the run `requested` in `store`; None if it is not one."""
+    """Return the folder of the run `requested` in `store`. Returns None if there is no such run."""
     path = within(store, requested)
     if path is None or len(path.relative_to(store).parts) != 2 or not is_run(path):
         return None
@@ -266,27 +275,27 @@ def run_folder_of(store: Path, requested: str) -> Path | None:
 
 
 def is_report(store: Path, path: Path) -> bool:
-    """Whether `path` is the path of a run's report, even if the report was not written."""
+    """Return whether `path` is where the report of a run belongs, whether or not it was written."""
     depth = len(path.relative_to(store).parts)
     return path.name == REPORT and depth == 3 and is_run(path.parent)
 
 
 def is_run(folder: Path) -> bool:
-    """Whether `folder` is the folder of a run."""
+    """Return whether `folder` is the folder of a run."""
     return (folder / RUN).is_file() or (folder / HISTORY).is_file()
 
 
 def _report(path: Path) -> web.StreamResponse:
-    """The report of a run. If it was not written, it is rendered from the run's other files."""
+    """Return the report of a run. If it was not written, render it from the run's other files."""
     if path.is_file():
         return web.FileResponse(path)
     return web.Response(text=render_run(read_run(path.parent)), content_type="text/html")
 
 
 def _file(path: Path) -> web.StreamResponse:
-    """The response for a file: plain text, or a download for any file that is not a text file.
+    """Return a file as plain text if it is a text file, and as a download otherwise.
 
-    The browser therefore never renders HTML from the folder of a run.
+    Therefore the browser never renders HTML from the folder of a run.
     """
     if path.suffix in TEXT_SUFFIXES and (path.suffix or path.name in TEXT_NAMES):
         return web.FileResponse(path, headers={"Content-Type": "text/plain; charset=utf-8"})
@@ -295,7 +304,10 @@ def _file(path: Path) -> web.StreamResponse:
 
 
 def render_folder(store: Path, folder: Path, requested: str) -> str:
-    """The page that lists `folder`, without links that lead out of the store."""
+    """Return the page that lists the files in `folder`.
+
+    The page contains no links that lead out of the store.
+    """
     places = sorted(folder.iterdir(), key=lambda place: (not place.is_dir(), place.name))
     inside = [place for place in places if place.resolve().is_relative_to(store)]
     parts = [part for part in requested.split("/") if part]
@@ -315,7 +327,7 @@ def render_folder(store: Path, folder: Path, requested: str) -> str:
 
 def _entry(place: Path) -> Entry:
     is_folder = place.is_dir()
-    # Without "./", a browser would read a name with a colon as a URL with a scheme.
+    # Without "./", a browser would take a name with a colon for a URL with a scheme.
     link = "./" + quote(place.name) + ("/" if is_folder else "")
     try:
         size = 0 if is_folder else place.stat().st_size

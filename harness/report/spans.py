@@ -1,4 +1,4 @@
-"""Operations as a report draws them: their times, requests and results.
+"""Pairs the events of a history into spans: operations in the form in which a report shows them.
 
 `splitbrain.histories.history` raises an error if the events do not form a history. `pair` in this
 module accepts any events, because reports matter most for runs that went wrong. Values are not
@@ -18,7 +18,7 @@ from splitbrain.histories.history import Outcome
 
 
 class Span(msgspec.Struct, frozen=True, gc=False):
-    """One operation. Times are ns since the start of the run."""
+    """One operation: times in ns since the start of the run, request and result."""
 
     process: int
     f: str
@@ -27,7 +27,7 @@ class Span(msgspec.Struct, frozen=True, gc=False):
     request: bytes
     """The JSON value of the invocation."""
     answer: bytes
-    """The JSON value of an `ok`; otherwise empty."""
+    """The JSON value of the completion if the outcome is `ok`; otherwise empty."""
     error: str | None
     invoked: int
     """The index of the invocation's event."""
@@ -36,29 +36,32 @@ class Span(msgspec.Struct, frozen=True, gc=False):
     call: int
     """The time of the invocation."""
     ended: int | None
-    """When the client stopped waiting, also for an `info`. None if the run ended first."""
+    """When the client stopped waiting, also for an `info`. None if the run ended before."""
 
     @property
     def latency_ms(self) -> float | None:
         return None if self.ended is None else (self.ended - self.call) / 1e6
 
     def request_text(self) -> str:
-        """The request in a short notation; `f` if the invocation has no value."""
+        """Return the request in a short notation, or `f` if the invocation has no value."""
         return request_text(self.request) or clip(self.f)
 
     def result_text(self) -> str:
-        """The answer of an `ok`; otherwise the error, or a word if there is no error."""
+        """Return the answer of an operation with outcome `ok`; otherwise the error.
+
+        If there is no error text, a word for the outcome is returned.
+        """
         if self.outcome == "ok":
             return answer_text(self.answer)
         return clip(self.error or ("refused" if self.outcome == "fail" else "no answer"))
 
 
 def pair(events: Iterable[Event]) -> tuple[tuple[Span, ...], tuple[str, ...]]:
-    """Pair invocations with completions.
+    """Pair each invocation with its completion.
 
     Returns the operations in the order of their invocations, and sentences about events that cannot
     be paired. If a process invokes an operation before its previous operation completed, the
-    previous operation becomes `info`. A completion without an invocation is left out.
+    previous operation gets the outcome `info`. A completion without an invocation is left out.
     """
     pending: dict[int, tuple[int, Event]] = {}
     spans: list[Span | None] = []
@@ -113,16 +116,15 @@ def _problem(indexes: list[int], sentence: str) -> list[str]:
 
 
 def last_time_ns(spans: Sequence[Span]) -> int:
-    """The time of the last invocation or completion; 0 if there are no operations."""
+    """Return the time in ns of the last invocation or completion; 0 if there are no operations."""
     return max((max(span.call, span.ended or 0) for span in spans), default=0)
 
 
 def lanes(spans: Sequence[Span]) -> dict[int, int]:
-    """The row of each process in a figure.
+    """Return the row of each process in a figure.
 
     After an `info`, a client continues as a new process. To save space, a new process gets the row
-    of an earlier process that ended with an `info`. A row never contains two operations at one
-    time.
+    of an earlier process that ended with an `info`. The operations of a row never overlap.
     """
     first: dict[int, int] = {}
     last: dict[int, Span] = {}
@@ -154,7 +156,10 @@ def lanes(spans: Sequence[Span]) -> dict[int, int]:
 
 
 def span_columns(spans: Sequence[Span]) -> dict[str, list[Any]]:
-    """The fields of each operation that a tooltip shows, as columns. Times are in µs."""
+    """Return the fields of the operations that a tooltip shows: a list for each field.
+
+    Times are in µs.
+    """
     return {
         "event": [span.invoked for span in spans],
         "returned": [span.returned for span in spans],

@@ -1,7 +1,7 @@
-"""Requests and answers in a short notation: `put r1=40`, `rev 57`.
+"""Writes requests and answers in a short notation: `put r1=40`, `rev 57`.
 
-Requests and answers of a key-value store are decoded and written in this notation. Other values are
-shown as JSON. Both are untrusted text.
+The requests and answers of a key-value store are decoded for this. Any other value is shown as
+JSON. All values are untrusted text.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _results = msgspec.json.Decoder(Result)
 
 
 def request_text(value: bytes) -> str:
-    """The request in `value`, the JSON value of an `invoke`."""
+    """Return a request in the short notation. `value` is the JSON value of an `invoke`."""
     try:
         return clip(_request(_requests.decode(value)))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -44,7 +44,7 @@ def request_text(value: bytes) -> str:
 
 
 def answer_text(value: bytes) -> str:
-    """The answer in `value`, the JSON value of an `ok`."""
+    """Return an answer in the short notation. `value` is the JSON value of an `ok`."""
     try:
         return clip(_result(_results.decode(value)))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -52,7 +52,11 @@ def answer_text(value: bytes) -> str:
 
 
 def keys_of(value: bytes) -> tuple[str, ...]:
-    """The keys in a request, in order; () if `value` is not a request of a key-value store."""
+    """Return the keys that a request names, in their order.
+
+    `value` is the JSON value of an `invoke`. Returns () if it is not a request of a key-value
+    store.
+    """
     try:
         return tuple(dict.fromkeys(_keys(_requests.decode(value))))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -67,7 +71,7 @@ _headed = msgspec.json.Decoder(_Headed)
 
 
 def revision_of(value: bytes) -> int:
-    """The revision in the header of an answer; 0 if there is none."""
+    """Return the revision in the header of the answer `value`; 0 if there is none."""
     try:
         return _headed.decode(value).header.revision
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -75,7 +79,7 @@ def revision_of(value: bytes) -> int:
 
 
 def answered_write(request: bytes, answer: bytes) -> bool:
-    """Whether the answer of an `ok` operation shows that the operation made a revision."""
+    """Return whether the answer of an operation with outcome `ok` shows that it made a revision."""
     if b'"op":"range"' in request[:40]:
         return False
     try:
@@ -92,18 +96,21 @@ def answered_write(request: bytes, answer: bytes) -> bool:
 
 
 def json_text(value: bytes) -> str:
-    """`value` as text; "" for null."""
+    """Return the JSON `value` as text; "" for null."""
     return "" if value in (b"", b"null") else clip(bytes(value).decode("utf-8", "replace"))
 
 
 def clip(text: str, characters_max: int = TEXT_CHARACTERS_MAX) -> str:
-    """`text` made printable by `clean`, and cut to `characters_max` characters."""
+    """Replace what is not printable in `text` as `clean` does, and cut it to `characters_max`."""
     shown = clean(text[: characters_max + 1])
     return shown if len(shown) <= characters_max else shown[: characters_max - 1] + "…"
 
 
 def clean(text: str) -> str:
-    """`text` with escapes for lone surrogates and control characters, except newline and tab."""
+    """Replace lone surrogates and control characters in `text` by escapes.
+
+    Newlines and tabs remain.
+    """
     if text.isprintable():
         return text
     return "".join(_visible(character) for character in text)

@@ -1,4 +1,4 @@
-"""Writes the report of a run into its folder."""
+"""Writes `report.html` into the folder of a run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from splitbrain.harness.store.run_folder import REPORT
 
 
 def write_report(run_folder: Path) -> Path:
-    """Write `report.html` from the other files in `run_folder`; returns its path.
+    """Write `report.html` from the other files in `run_folder`, and return its path.
 
     If a file is missing or damaged, the report says so. Raises FileNotFoundError if the folder does
     not exist, and OSError if the report cannot be written.
     """
-    # Imported here because plotly takes a second to import.
+    # This import is here because importing plotly takes a second.
     from splitbrain.harness.report.run_data import read_run
     from splitbrain.harness.report.run_page import render_run
 

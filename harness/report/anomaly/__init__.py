@@ -1,1 +1,1 @@
-"""The pictures of one anomaly: the operations that prove it, and its cycle of transactions."""
+"""Draws one anomaly: the operations that prove it, and its cycle of transactions."""

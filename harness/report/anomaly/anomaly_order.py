@@ -1,4 +1,4 @@
-"""The order in which anomalies are shown: no kind hides another one."""
+"""Orders the anomalies of a run for display, so that frequent kinds do not hide rare ones."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from splitbrain.checkers.verdict import Anomaly
 
 
 def each_kind_first(found: Iterable[tuple[str, Anomaly]]) -> list[tuple[str, Anomaly]]:
-    """The first anomaly of each checker and kind, then the second of each, and so on.
+    """Return the first anomaly of each checker and kind, then the second of each, and so on.
 
-    In another order, a hundred anomalies of one kind could hide the only anomaly of another kind.
+    `found` are pairs of a checker's name and an anomaly. In another order, a hundred anomalies of
+    one kind could hide the only anomaly of another kind.
     """
     kinds: dict[tuple[str, str], list[tuple[str, Anomaly]]] = {}
     for checker, anomaly in found:

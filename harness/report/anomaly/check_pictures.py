@@ -1,4 +1,7 @@
-"""Draws the anomalies of a judged run or file, each with the shortest history that shows it."""
+"""Draws the anomalies that `splitbrain check` found, in a run or in a history file.
+
+The operations of each anomaly are first reduced to the shortest history that still shows it.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +27,16 @@ from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.history import History
 
 SHORTENING_S_MAX = 10.0
-"""The time limit of the search for shorter histories, for all anomalies together."""
+"""The time limit in s of the search for shorter histories, for all anomalies together."""
 OPERATIONS_TO_SHORTEN_MIN = 4
-"""A proof of fewer operations is drawn without a search for a shorter one."""
+"""If an anomaly names fewer operations, it is drawn without a search for a shorter history."""
 
 
 def draw_run(result: RunResult, path: Path) -> Path | None:
-    """Draw the anomalies of a judged run to the page `path`, and return `path`.
+    """Draw the anomalies of a judged run to the HTML page `path`, and return `path`.
 
-    If there is no anomaly, nothing is written, and None is returned. Raises BadArguments if `path`
-    cannot be written.
+    If the run has no anomaly, the function writes nothing and returns None. Raises BadArguments if
+    `path` cannot be written.
     """
     folder = RunFolder(result.folder)
     record = folder.read_record()
@@ -42,10 +45,10 @@ def draw_run(result: RunResult, path: Path) -> Path | None:
 
 
 def draw_file(result: FileResult, path: Path) -> Path | None:
-    """Draw the anomalies of a judged history file to the page `path`, and return `path`.
+    """Draw the anomalies of a judged history file to the HTML page `path`, and return `path`.
 
-    If there is no anomaly, nothing is written, and None is returned. Raises BadArguments if `path`
-    cannot be written.
+    If the file has no anomaly, the function writes nothing and returns None. Raises BadArguments if
+    `path` cannot be written.
     """
     file = result.file
     if file.history is not None:
@@ -64,7 +67,7 @@ def draw_file(result: FileResult, path: Path) -> Path | None:
 def _on_same_keys(
     anomaly: Anomaly, operations: Sequence[ForeignOperation]
 ) -> list[ForeignOperation]:
-    """The operations that touch any key of the operations that the anomaly names."""
+    """Return the operations that use a key of any operation that `anomaly` names."""
     named = set(anomaly.events)
     keys = {op.key: None for op in operations if op.call in named or op.ended in named}
     return [op for op in operations if op.key in keys]
@@ -83,17 +86,20 @@ def _draw_own(
 
 
 def _anomalies(verdicts: Sequence[Verdict]) -> list[tuple[str, Anomaly]]:
-    """The anomalies that are drawn, in an order in which each checker and kind has its turn."""
+    """Return the first `DRAWN_MAX` anomalies, each with the name of its checker.
+
+    The order is that of `each_kind_first`: one anomaly of each checker and kind, then the next.
+    """
     found = [(verdict.checker, one) for verdict in verdicts for one in verdict.anomalies]
     return each_kind_first(found)[:DRAWN_MAX]
 
 
 def _shortened(name: str, anomaly: Anomaly, evidence: Evidence, deadline: float) -> Anomaly:
-    """Replace the events of `anomaly` by those of the shortest part of the history that shows it.
+    """Return `anomaly` with the events of the shortest history in which its checker still finds it.
 
-    Returns `anomaly` unchanged if its events are few, if it names an operation that fits into no
-    order of the others (its events are then a complete proof), or if the monotonic time `deadline`
-    has passed.
+    `name` is the name of the checker. `anomaly` is returned unchanged if it names few operations,
+    or if the monotonic time `deadline` has passed. It is also unchanged if its detail contains a
+    "stuck" operation and a linearization of the others, because these are already a complete proof.
     """
     from splitbrain.checkers.catalogue import CHECKERS
 

@@ -18,10 +18,10 @@ SHORT_KINDS = {"realtime": "rt", "process": "p"}
 def draw_cycle(
     figure: go.Figure, proof: Proof, rows: Rows, places: Mapping[int, Place]
 ) -> None:
-    """Add an arrow for each dependency in `proof.cycle`, from bar to bar.
+    """Add an arrow to `figure` for each dependency in `proof.cycle`, from bar to bar.
 
     The label of an arrow is the kind of dependency (ww, wr, …), and its tooltip is the reason. The
-    label is in the gap beside the bar where the arrow begins, so that it hides no text.
+    label is in the gap beside the bar where the arrow begins, so that the label hides no text.
     """
     process_of = {span.invoked: span.process for span in proof.involved}
     labels: list[tuple[float, float, CycleEdge]] = []
@@ -46,7 +46,7 @@ def draw_cycle(
             arrowcolor=dependency_colour(step.kind),
         )
         labels.append((label_x, label_y, step))
-    for x, y, step in labels:  # added last, so that they lie above the arrows
+    for x, y, step in labels:  # The markers are added last, so that they lie above the arrows.
         figure.add_annotation(
             x=x, y=y, showarrow=False, text=plain(SHORT_KINDS.get(step.kind, step.kind)),
             font={"size": 11, "color": "#fff"}, bgcolor=dependency_colour(step.kind), borderpad=3,
@@ -56,7 +56,11 @@ def draw_cycle(
 
 
 def _tooltips(proof: Proof, middles: Sequence[tuple[float, float, CycleEdge]]) -> go.Scatter:
-    """Markers behind the labels of the arrows, with the tooltips that annotations cannot have."""
+    """Return markers at the labels of the arrows, which show the tooltips.
+
+    `middles` are (x, y, dependency) of each label. Plotly's annotations, which draw the arrows,
+    cannot have tooltips.
+    """
     return go.Scatter(
         name="comes before", mode="markers",
         x=[x for x, _, _ in middles], y=[y for _, y, _ in middles],

@@ -1,4 +1,4 @@
-"""An SVG diagram of a cycle of transactions: boxes in a ring, an arrow for each dependency.
+"""Draws a cycle of transactions as SVG: boxes in a ring, and an arrow for each dependency.
 
 The diagram needs no script. Its text has the colour of the page's text. The tooltip of an arrow
 gives the reason of the dependency.
@@ -20,13 +20,15 @@ CHARACTER_PX = 7.3
 LINE_PX = 17
 LINE_CHARACTERS_MAX = 48
 OPERATION_LINES_MAX = 8
-"""The text of one operation, such as the read of a long list, is cut to this many lines."""
+"""The text of one operation in a box, such as the read of a long list, is cut to this many
+lines."""
 LINES_MAX = 24
-"""With more lines, a box contains only the transaction's name and process."""
+"""If a box needs more lines, its text is only the transaction's name and process."""
 PADDING_PX = 10
 BULGE_PX = 46
 FULL_BOXES_MAX = 8
-"""With more transactions, a box contains only the transaction's name and process."""
+"""If a cycle has more transactions, the text of each box is only the transaction's name and
+process."""
 BOXES_MAX = 40
 TOOLTIP_CHARACTERS_MAX = 600
 
@@ -42,7 +44,7 @@ class Box:
     lines: tuple[str, ...]
 
     def edge_towards(self, x: float, y: float) -> tuple[float, float]:
-        """The point at which the line from the centre to (x, y) leaves the box."""
+        """Return the point at which the line from the box's centre to (x, y) leaves the box."""
         across, down = x - self.x, y - self.y
         if not across and not down:
             return self.x, self.y - self.half_height
@@ -54,7 +56,7 @@ class Box:
 
 
 def cycle_diagram(cycle: Mapping[str, Any]) -> str:
-    """The SVG of `cycle`, which the checker `transactions` writes to `Anomaly.detail["cycle"]`.
+    """Return the SVG of `cycle`, which is `Anomaly.detail["cycle"]` of the checker `transactions`.
 
     Returns "" for a cycle of more than `BOXES_MAX` transactions.
     """
@@ -75,7 +77,11 @@ def cycle_diagram(cycle: Mapping[str, Any]) -> str:
 
 
 def _lines(transaction: Mapping[str, Any], count: int) -> tuple[str, ...]:
-    """The text of a box in a diagram of `count` transactions."""
+    """Return the lines of text in the box of `transaction`.
+
+    `count` is the number of transactions in the diagram. If it is large, the text is only the
+    transaction's name and process.
+    """
     head = f"{transaction['name']} · process {transaction['process']}"
     if count > FULL_BOXES_MAX:
         return (head,)
@@ -90,7 +96,10 @@ def _lines(transaction: Mapping[str, Any], count: int) -> tuple[str, ...]:
 
 
 def _ring(texts: Sequence[tuple[str, ...]]) -> tuple[list[Box], float, float]:
-    """Boxes on an ellipse that do not overlap, and the width and height of the diagram in px."""
+    """Place a box for each of `texts` on an ellipse, so that the boxes do not overlap.
+
+    Returns the boxes, and the width and height of the diagram in px.
+    """
     half_width = max(len(line) for lines in texts for line in lines) * CHARACTER_PX / 2 + PADDING_PX
     half_height = max(len(lines) for lines in texts) * LINE_PX / 2 + PADDING_PX
     count = len(texts)
@@ -149,10 +158,11 @@ def _arrow(step: Mapping[str, Any], placed: Mapping[str, Box]) -> str:
 
 
 def _bend(one: Box, other: Box) -> tuple[float, float]:
-    """The control point of the arrow's curve.
+    """Return the point (x, y) that bends the arrow from box `one` to box `other`.
 
-    The point lies to the left of the line from `one` to `other`. Therefore two arrows between the
-    same boxes, in opposite directions, bend to opposite sides.
+    It is the control point of a quadratic Bézier curve, to the left of the line from `one` to
+    `other`. Therefore two arrows between the same boxes, in opposite directions, bend to opposite
+    sides.
     """
     across, down = other.x - one.x, other.y - one.y
     length = math.hypot(across, down) or 1.0

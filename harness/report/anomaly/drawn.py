@@ -1,4 +1,4 @@
-"""An anomaly with its proof and its pictures, as `templates/anomaly.html.j2` shows it."""
+"""Draws one anomaly, and prepares the values that `templates/anomaly.html.j2` shows."""
 
 from __future__ import annotations
 
@@ -19,15 +19,21 @@ from splitbrain.harness.report.value_text import clip
 from splitbrain.histories.history import FaultWindow
 
 OPERATIONS_LISTED_MAX = 60
-"""The most operations in the table below the picture of an anomaly."""
+"""The maximal number of operations in the table below the picture of an anomaly."""
 DETAIL_CHARACTERS_MAX = 4_000
 ORDER_PX_MAX = 20_000
-"""The greatest width of a picture in order. In a wider one, the labels are cut."""
+"""The maximal width of the picture "in order", in px. If a picture needs more, its labels are
+cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnAnomaly:
-    """An anomaly as a page shows it. The figures are None if it is listed without pictures."""
+    """An anomaly as a page shows it.
+
+    `number` is its position on the page. If the page lists the anomaly without pictures, `in_order`
+    and `to_scale` are None. Otherwise, `in_order` shows the order of begins and ends, and
+    `to_scale` shows the times.
+    """
 
     number: int
     checker: str
@@ -43,7 +49,7 @@ class DrawnAnomaly:
 
     @property
     def figures(self) -> dict[str, go.Figure]:
-        """The figures by the ids of the elements in which they are drawn."""
+        """The two figures, by the id of the HTML element that shows each; {} without pictures."""
         if self.in_order is None or self.to_scale is None:
             return {}
         return {
@@ -53,7 +59,7 @@ class DrawnAnomaly:
 
     @property
     def order_px(self) -> int:
-        """The width in px at which no label of the picture in order is cut."""
+        """The width in px at which no label of `in_order` is cut, at most `ORDER_PX_MAX`."""
         if self.in_order is None:
             return 0
         width: int = int(self.in_order.layout.xaxis.range[1]) + LEFT_MARGIN_PX + RIGHT_MARGIN_PX
@@ -61,7 +67,7 @@ class DrawnAnomaly:
 
     @property
     def cycle(self) -> Markup:
-        """The SVG diagram of the anomaly's cycle; empty if the anomaly is not a cycle."""
+        """The anomaly's cycle of transactions as SVG; empty if the anomaly is not a cycle."""
         cycle = self.anomaly.detail.get("cycle")
         return Markup(cycle_diagram(cycle) if cycle else "")
 

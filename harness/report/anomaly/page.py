@@ -1,4 +1,4 @@
-"""The page that `splitbrain check --picture` writes: only the pictures of anomalies."""
+"""Renders the page that `splitbrain check --picture` writes, which contains only anomalies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DRAWN_MAX = 12
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An anomaly, the checker that found it, and the operations among which it is drawn.
+    """An anomaly, the checker that found it, and the operations that its picture may show.
 
     `spans` are in the order of their invocations, as `splitbrain.harness.report.spans.pair` returns
     them.
@@ -37,7 +37,10 @@ def render_pictures(
     members: Sequence[str] = (),
     title: str = "",
 ) -> str:
-    """The HTML page of the first `DRAWN_MAX` anomalies. The page loads nothing from the network."""
+    """Return the HTML page of the first `DRAWN_MAX` anomalies of `found`, with their pictures.
+
+    The page loads nothing from the network.
+    """
     drawn = [_drawn(n, one, faults, members) for n, one in enumerate(found[:DRAWN_MAX], start=1)]
     figures: dict[str, go.Figure] = {}
     spans: dict[int, Span] = {}

@@ -1,9 +1,9 @@
-"""The picture of an anomaly: a bar for each operation of its proof, on the row of its process.
+"""Draws an anomaly: a bar for each operation of its proof, in the row of its process.
 
 The label of a bar is the request and the answer. Pale bars are neighbours: operations that the
-anomaly does not name. Below the rows of processes, there is a row for each member that a fault
-hit. If the anomaly contains a linearization, the operations in it are numbered in its order. A
-cross marks the operation that fits nowhere into this order.
+anomaly does not name. Below the rows of processes, there is a row for each member that a fault hit.
+If the anomaly contains a linearization, the operations in it are numbered in its order. A cross
+marks the operation that no order of the others can contain.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ STUCK_COLOUR = "#c8102e"
 
 
 def picture_in_order(proof: Proof, members: Sequence[str]) -> go.Figure:
-    """The picture "in order", which shows the order of begins and ends, but not the times."""
+    """Return the picture "in order" of `proof`.
+
+    It shows in which order the operations began and ended, but not the times.
+    """
     places, marks = places_in_order(proof.spans, label_lines(proof))
     width = max(WIDTH_PX_MIN, max(place.end for place in places.values()) + STEP_PX)
     figure = _picture(proof, members, places, lambda ns: _between(marks, ns))
@@ -61,7 +64,7 @@ def picture_in_order(proof: Proof, members: Sequence[str]) -> go.Figure:
 
 
 def picture_to_scale(proof: Proof, members: Sequence[str]) -> go.Figure:
-    """The picture "to scale", on the time axis of the run."""
+    """Return the picture "to scale" of `proof`. Its horizontal axis is the time of the run."""
     places = places_to_scale(proof.spans)
     figure = _picture(proof, members, places, lambda ns: ns / 1e9)
     low, high = min(p.begin for p in places.values()), max(p.end for p in places.values())
@@ -92,7 +95,11 @@ def _picture(
     places: Mapping[int, Place],
     position: Callable[[int], float],
 ) -> go.Figure:
-    """The figure of `proof`, with bars at `places`. `position` maps a time in ns to the x axis."""
+    """Draw `proof` as a figure, with the bars of the operations at `places`.
+
+    `places` maps `Span.invoked` to the begin and end of the bar. `position` converts a time in ns
+    to a position on the x axis.
+    """
     labels = label_lines(proof)
     lanes = lane_names(proof.faults, [m for m in members if _is_hit(m, proof.faults)])
     rows = rows_of(proof, labels, len(lanes))
@@ -127,7 +134,10 @@ def _picture(
 def _operation_bars(
     proof: Proof, rows: Rows, places: Mapping[int, Place], labels: Mapping[int, Sequence[str]]
 ) -> list[go.Bar]:
-    """For each outcome, a trace of the named operations and a trace of the neighbours."""
+    """Return the bars of the operations, as traces of plotly.
+
+    Each outcome has two traces: the operations that the anomaly names, and the neighbours.
+    """
     traces = []
     for outcome in OUTCOMES:
         for is_named, group in ((True, proof.involved), (False, proof.neighbours)):
@@ -181,9 +191,10 @@ def _bars(
 
 
 def order_points(order: Sequence[int], places: Mapping[int, Place]) -> list[float]:
-    """For each operation in the linearization `order`, an x position at which it takes effect.
+    """Return the x position of the number of each operation in the linearization `order`.
 
-    The position is within the operation's bar. The positions never decrease.
+    A number marks where the operation takes effect: within its own bar, and never left of the
+    number before it.
     """
     whole = max(p.end for p in places.values()) - min(p.begin for p in places.values())
     step = whole / 80
@@ -199,7 +210,7 @@ def order_points(order: Sequence[int], places: Mapping[int, Place]) -> list[floa
 def _order_lines(
     proof: Proof, rows: Rows, places: Mapping[int, Place]
 ) -> list[dict[str, Any]]:
-    """The line through the numbers of the partial linearization, below the bars and labels."""
+    """Return the line that connects the numbers of the linearization, as shapes of plotly."""
     if not proof.order:
         return []
     process_of = {span.invoked: span.process for span in proof.involved}
@@ -214,7 +225,11 @@ def _order_lines(
 
 
 def _order_traces(proof: Proof, rows: Rows, places: Mapping[int, Place]) -> list[go.Scatter]:
-    """The numbers of the partial linearization, on the lower edges of the bars, and the cross."""
+    """Return the numbers of the linearization, and the cross, as traces of plotly.
+
+    The numbers are on the lower edges of the bars. The cross marks the operation that fits into no
+    order of the others.
+    """
     process_of = {span.invoked: span.process for span in proof.involved}
     traces = []
     if proof.order:
@@ -259,10 +274,10 @@ def _fault_bar(
     position: Callable[[int], float],
     in_legend: bool,
 ) -> go.Bar:
-    """The bars of `fault` on the rows of the members that it hit.
+    """Return the bars of `fault`, in the row of each member that it hit, as one trace of plotly.
 
-    `edges` are the left and right edge of the picture. `position` maps a time in ns to the x axis.
-    With `in_legend`, the fault has an entry in the legend.
+    `edges` are the x positions of the left and right edge of the picture. `position` converts a
+    time in ns to an x position. With `in_legend`, the trace has an entry in the legend.
     """
     left, right = edges
     begin = min(right, max(left, position(fault.begin)))

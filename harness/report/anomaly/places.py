@@ -1,7 +1,8 @@
-"""The horizontal place of each operation in a picture of an anomaly.
+"""Computes the horizontal position of each operation in the pictures of an anomaly.
 
-Each anomaly has two pictures. The picture "in order" shows only the order of begins and ends, and
-each bar is as wide as its label. In the picture "to scale", the axis is the time of the run.
+Each anomaly has two pictures. The picture "in order" shows only in which order operations began and
+ended, and each bar is as wide as its label. In the picture "to scale", the axis is the time of the
+run.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from splitbrain.harness.report.spans import Span
 CHARACTER_PX = 6.4
 LABEL_PADDING_PX = 16
 STEP_PX = 22
-"""The distance between two begins or ends in a picture in order."""
+"""The distance in px between two begins or ends in the picture "in order"."""
 LAST_RANK = 1_000_000_000
-"""The rank of an end that comes after all begins of the same time."""
+"""Sorts an end after all begins of the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The begin and the end of a bar: in px in a picture in order, in seconds in one to scale."""
+    """The left and right end of a bar, in px (picture "in order") or in s (picture "to scale")."""
 
     begin: float
     end: float
@@ -31,9 +32,11 @@ class Place:
 def places_in_order(
     spans: Sequence[Span], labels: Mapping[int, Sequence[str]]
 ) -> tuple[dict[int, Place], list[tuple[int, float]]]:
-    """Place the bars of the picture "in order". Returns a pair:
+    """Compute the position of each bar in the picture "in order".
 
-    - the place of each bar in px, by `Span.invoked`;
+    Returns a pair:
+
+    - the position of each bar in px, by `Span.invoked`;
     - a mark (ns, px) for each begin and end of a bar, from left to right.
 
     `labels` contains the lines of each bar's label, by `Span.invoked`. Each bar is at least as wide
@@ -63,11 +66,12 @@ def places_in_order(
 
 
 def _edges(spans: Sequence[Span]) -> list[tuple[int, bool, int]]:
-    """The begins and ends of `spans` from left to right, as (ns, whether it is an end, `invoked`).
+    """Return the begins and ends of `spans` from left to right.
 
-    If a begin and an end have the same time, the begin comes first, because the two operations are
-    concurrent. Exception: if a process ends an operation and begins its next one at this time, the
-    end comes first, because operations of one process must not overlap.
+    Each is a tuple: the time in ns, whether it is an end, and `Span.invoked`. If a begin and an end
+    have the same time, the begin comes first, because the two operations are concurrent. Exception:
+    if a process ends an operation and begins its next one at this time, the end comes first,
+    because operations of one process must not overlap.
     """
     operations_of: dict[int, list[Span]] = {}
     for span in sorted(spans, key=lambda span: (span.call, span.invoked)):
@@ -88,15 +92,15 @@ def _edges(spans: Sequence[Span]) -> list[tuple[int, bool, int]]:
 
 
 def width_px(spans: Sequence[Span], labels: Mapping[int, Sequence[str]]) -> float:
-    """The width, in px, of the picture "in order" of `spans`."""
+    """Return the width in px of the picture "in order" of `spans`."""
     places, _ = places_in_order(spans, labels)
     return max(place.end for place in places.values()) + STEP_PX
 
 
 def places_to_scale(spans: Sequence[Span]) -> dict[int, Place]:
-    """The place of each bar in the picture "to scale", by `Span.invoked`.
+    """Return the position of each bar in the picture "to scale", by `Span.invoked`.
 
-    Places are in seconds since the start of the run. The bar of an operation without an end, or
+    Positions are in seconds since the start of the run. The bar of an operation without an end, or
     with an unknown outcome, extends to the right edge.
     """
     begin = min(span.call for span in spans)

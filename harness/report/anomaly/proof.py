@@ -1,9 +1,9 @@
-"""The part of a history that proves an anomaly.
+"""Finds the part of a history that proves an anomaly.
 
-A proof contains the operations that the anomaly names, a few neighbours that touch the same keys at
-about the same time, and the faults during that time. If the anomaly consists of a linearization and
-of one operation that fits nowhere into it, the proof contains both. If the anomaly is a cycle of
-transactions, the proof contains its dependencies.
+A proof contains the operations that the anomaly names, a few neighbours that use the same keys at
+about the same time, and the faults during that time. Some anomalies consist of a linearization and
+of one operation that fits nowhere into it. Their proof contains both. If the anomaly is a cycle of
+transactions, the proof contains the dependencies of the cycle.
 """
 
 from __future__ import annotations
@@ -26,21 +26,22 @@ INVOLVED_MAX = 200
 NEIGHBOURS_MAX = 10
 NEIGHBOUR_CANDIDATES_MAX = 2_000
 WIDTH_WITH_NEIGHBOURS_PX_MAX = 1_200
-"""Neighbours are drawn only while the picture in order is no wider than this."""
+"""No more neighbours are added when the picture "in order" reaches this width."""
 STATE_CHARACTERS_MAX = 64
 LINE_CHARACTERS_MAX = 48
-"""The length of a line in the label of an operation that the anomaly names."""
+"""The maximal length of a line in the label of an operation that the anomaly names."""
 NEIGHBOUR_LINE_CHARACTERS_MAX = 26
 NEIGHBOUR_LINES_MAX = 3
-"""The label of a neighbour, which proves nothing, is cut to this many lines."""
+"""The label of a neighbour is cut to this many lines, because a neighbour proves nothing."""
 NAME_CHARACTERS_MAX = 12
 
 
 @dataclass(frozen=True, slots=True)
 class CycleEdge:
-    """One dependency of a cycle: the transaction `source` comes before `target`.
+    """One dependency of a cycle: the transaction `source` comes before the transaction `target`.
 
-    Both are indexes of the events in which the transactions were invoked.
+    A transaction is given by the index of the event of its invocation. `kind` is ww, wr, …;
+    `because` is the reason as a sentence.
     """
 
     source: int
@@ -53,7 +54,7 @@ class CycleEdge:
 class Proof:
     """The operations and faults in the picture of an anomaly.
 
-    Fields refer to an operation by `Span.invoked`, the index of the event of its invocation.
+    The fields refer to an operation by `Span.invoked`, the index of the event of its invocation.
     """
 
     involved: tuple[Span, ...]
@@ -61,13 +62,13 @@ class Proof:
     neighbours: tuple[Span, ...]
     faults: tuple[FaultWindow, ...]
     left_out: int
-    """The number of named operations beyond `INVOLVED_MAX`."""
+    """The number of operations that the anomaly names beyond the first `INVOLVED_MAX`."""
     order: tuple[int, ...] = ()
-    """A linearization of the operations except `stuck`."""
+    """A linearization of the operations without `stuck`; () if the anomaly contains none."""
     stuck: int | None = None
-    """The operation that fits into no order of the others."""
+    """The operation that fits into no order of the others; None if the anomaly names none."""
     state: str = ""
-    """The state of the object after the operations in `order`."""
+    """The state of the object (a register, for example) after the operations in `order`."""
     cycle: tuple[CycleEdge, ...] = ()
     names: Mapping[int, str] = field(default_factory=dict)
     """The names, such as T1, that the anomaly gives to the transactions in `cycle`."""
@@ -81,9 +82,10 @@ class Proof:
 def proof_of(
     anomaly: Anomaly, spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int
 ) -> Proof:
-    """The proof of `anomaly`; an empty one if the anomaly names no operation.
+    """Return the proof of `anomaly`. It is empty if the anomaly names no operation.
 
-    `spans` are all operations of the history, in the order of their invocations.
+    `spans` are all operations of the history, in the order of their invocations. `end_ns` is the
+    end of the run.
     """
     stuck, order = _order_of(anomaly)
     named = {*anomaly.events, *order}
@@ -110,7 +112,7 @@ def proof_of(
 
 
 def _window(spans: Sequence[Span]) -> tuple[int, int]:
-    """The first invocation and the last end of `spans`, in ns."""
+    """Return the time of the first invocation and of the last end of `spans`, in ns."""
     ends = (span.call if span.ended is None else span.ended for span in spans)
     return min(span.call for span in spans), max(ends)
 
@@ -131,14 +133,18 @@ class _Step(msgspec.Struct):
 
 
 class _Cycle(msgspec.Struct):
-    """The part of `Anomaly.detail` that `splitbrain.checkers.transactions` writes for a cycle."""
+    """The structure of `Anomaly.detail["cycle"]`, which the checker `transactions` writes."""
 
     transactions: list[_Transaction]
     steps: list[_Step]
 
 
 def _cycle_of(anomaly: Anomaly, drawn: set[int]) -> tuple[tuple[CycleEdge, ...], dict[int, str]]:
-    """The steps between transactions in `drawn`, and the names of those transactions."""
+    """Return the dependencies of the cycle of `anomaly`, and the name of each transaction.
+
+    Transactions that are not in `drawn` are left out. Returns ((), {}) if the anomaly is not a
+    cycle.
+    """
     try:
         cycle = msgspec.convert(anomaly.detail.get("cycle"), _Cycle)
     except msgspec.ValidationError:
@@ -156,10 +162,10 @@ def _cycle_of(anomaly: Anomaly, drawn: set[int]) -> tuple[tuple[CycleEdge, ...],
 
 
 def _order_of(anomaly: Anomaly) -> tuple[int | None, tuple[int, ...]]:
-    """The operation that fits into no order of the others, and a linearization of the others.
+    """Return the operation that fits into no order of the others, and an order of the others.
 
-    Each operation is given by `Span.invoked`. Returns (None, ()) if the anomaly does not contain
-    both.
+    Each operation is given by `Span.invoked`. The order is a linearization. Returns (None, ()) if
+    the anomaly lacks one of the two.
     """
     stuck, order = anomaly.detail.get("stuck"), anomaly.detail.get("linearization", ())
     if not isinstance(stuck, int) or not isinstance(order, list | tuple):
@@ -171,10 +177,10 @@ def _order_of(anomaly: Anomaly) -> tuple[int | None, tuple[int, ...]]:
 
 
 def _neighbours(involved: Sequence[Span], spans: Sequence[Span]) -> tuple[Span, ...]:
-    """The operations nearest in time to `involved` that touch one of their keys.
+    """Return the operations that use a key of `involved` and began at about the same time.
 
-    If the involved operations have no keys, all other operations are candidates. The search stops
-    before the picture becomes too wide.
+    If the operations in `involved` have no keys, all other operations are candidates. The nearest
+    in time are taken first, until the picture would become too wide.
     """
     begin, end = _window(involved)
     own = {span.invoked for span in involved}
@@ -204,10 +210,11 @@ def _neighbours(involved: Sequence[Span], spans: Sequence[Span]) -> tuple[Span, 
 
 
 def label_lines(proof: Proof) -> dict[int, tuple[str, ...]]:
-    """The lines of each bar's label, by `Span.invoked`: the request, the answer and the member.
+    """Return the lines of each bar's label, by `Span.invoked`.
 
-    The label of an operation that the anomaly names contains the whole text. The label of a
-    neighbour has at most `NEIGHBOUR_LINES_MAX` lines, and shorter ones.
+    A label contains the request, the answer and the member. The label of an operation that the
+    anomaly names contains the whole text. The label of a neighbour has shorter lines, at most
+    `NEIGHBOUR_LINES_MAX` of them.
     """
     near = {
         span.invoked: tuple(wrap(

@@ -1,7 +1,7 @@
-"""The rows of a picture of an anomaly: their positions and heights, in px from the top.
+"""Computes the rows of a picture of an anomaly: their positions and heights, in px from the top.
 
-There is a row for each process, as high as its highest label, and below them a lower row for each
-member that a fault hit.
+There is a row for each process, as high as its highest label. Below these rows, there is a lower
+row for each member that a fault hit.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ LINE_PX = 15
 BAR_PADDING_PX = 12
 GAP_PX = 8
 GAP_WITH_ORDER_PX = 20
-"""The gap below a bar that has a number of the linearization on its lower edge."""
+"""The gap below each bar in px, if the bars have numbers of a linearization on their lower
+edges."""
 GAP_WITH_CYCLE_PX = 42
-"""The gap between bars that contains the labels of arrows."""
+"""The gap below each bar in px, if labels of arrows are between the bars."""
 LANE_PX = 24
 TOP_PX = 6
 
@@ -27,29 +28,30 @@ class Rows:
     """The rows of a picture. All positions are y coordinates in px."""
 
     centres: Mapping[int, float]
-    """The centre of the row of each process."""
+    """The y position of the centre of the row of each process."""
     bars: Mapping[int, float]
     """The height of the bars of each process."""
     gap: float
-    """The distance between the bars of two rows."""
+    """The distance between the bars of one row and those of the next."""
     lanes: Sequence[float]
-    """The centre of each member's row."""
+    """The y position of the centre of the row of each member that a fault hit."""
     height: float
     """The height of all rows together."""
 
     def lower_edge(self, process: int) -> float:
-        """The lower edge of the bars of `process`."""
+        """Return the y position of the lower edge of the bars of `process`."""
         return self.centres[process] + self.bars[process] / 2
 
     def upper_edge(self, process: int) -> float:
-        """The upper edge of the bars of `process`."""
+        """Return the y position of the upper edge of the bars of `process`."""
         return self.centres[process] - self.bars[process] / 2
 
 
 def rows_of(proof: Proof, labels: Mapping[int, Sequence[str]], lanes: int) -> Rows:
-    """The rows of the picture of `proof`: one for each process, then `lanes` rows for members.
+    """Return the rows of the picture of `proof`: one for each process, then `lanes` rows.
 
-    The processes are in the order of their first operations in the picture.
+    `lanes` is the number of members that faults hit. The processes are in the order of their first
+    operations in the picture.
     """
     lines: dict[int, int] = {}
     for span in sorted(proof.spans, key=lambda one: one.call):

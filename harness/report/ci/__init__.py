@@ -1,1 +1,1 @@
-"""The results of runs for CI systems: summary, test results, annotations, code quality."""
+"""Writes the results of runs for CI systems: summary, test results, annotations, code quality."""

@@ -1,4 +1,4 @@
-"""Failures as annotations: GitHub's workflow commands, and GitLab's code quality report."""
+"""Writes failures as annotations: GitHub's workflow commands, and GitLab's code quality report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ ANNOTATIONS_MAX = 10
 
 
 def workflow_commands(findings: Findings) -> Iterator[str]:
-    """GitHub's workflow command for each failure: an error, or a notice if it is accepted."""
+    """Yield GitHub's workflow command for each failure.
+
+    The command is an error, or a notice if the user has accepted the failure's group. If runs are
+    unknown, a warning is added.
+    """
     found = sorted(findings.groups, key=lambda one: bool(one.known))
     for one in found[:ANNOTATIONS_MAX]:
         command = "notice" if one.known else "error"
@@ -31,7 +35,10 @@ def workflow_commands(findings: Findings) -> Iterator[str]:
 
 
 def code_quality(findings: Findings, file: Path) -> bytes:
-    """The failures as a code quality report of GitLab. `file` is shown as their place."""
+    """Return the failures as JSON, in the format of GitLab's code quality report.
+
+    GitLab requires a source file for each failure; `file` is named as that place.
+    """
     rows: list[dict[str, Any]] = [
         {
             "description": f"{one.name}: {one.because} ({_runs(one)})",

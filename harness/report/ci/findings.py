@@ -1,4 +1,4 @@
-"""The runs and groups of failures that CI artifacts show, read from the database of runs."""
+"""Reads the runs and groups of failures that CI artifacts show from the database of runs."""
 
 from __future__ import annotations
 
@@ -15,27 +15,35 @@ from splitbrain.harness.store.groups import Group, Groups
 from splitbrain.harness.store.run_row import RunRow
 
 RUNS_MAX = 5_000
-"""The maximal number of runs in the artifacts: first those that are not valid, then the newest. The
-counts include all runs."""
+"""The maximal number of runs in the artifacts. Runs that are not valid take precedence, then the
+newest runs. `Findings.counts` includes all runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A group of failures, or a failed run that belongs to none."""
+    """A group of failures with the same cause, or a single invalid run that is in no group.
+
+    `runs` is the number of runs, `because` the first sentence of the anomaly, and `reproduce` the
+    command that repeats a failure.
+    """
 
     name: str
     runs: int
     because: str
     reproduce: str
     known: str = ""
-    """Why the group is accepted; "" if it is not."""
+    """The reason why the user accepted the group; "" if it is not accepted."""
     schedule: str = ""
-    """The text of the smallest schedule; "" if there is none."""
+    """The text of the smallest schedule that still fails; "" if the group was not shrunk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The content of the artifacts. Of `runs`, those that are not valid come first."""
+    """The runs and failures that the CI artifacts show.
+
+    `counts` is the number of runs by verdict. `runs` lists the runs that are not valid before the
+    valid ones. `groups` also contains the invalid runs that are in no group.
+    """
 
     counts: dict[str, int]
     runs: tuple[RunRow, ...]
@@ -43,11 +51,15 @@ class Findings:
 
     @property
     def valid(self) -> bool | None:
-        """The verdict of all runs. Runs of accepted groups do not count; no run is unknown."""
+        """The merged verdict of all runs, without the runs of accepted groups.
+
+        It is None (unknown) if there are no runs. It is False if so many runs failed that some of
+        them may have been left out.
+        """
         known = {one.name for one in self.groups if one.known}
         counted = [one.valid for one in self.runs if one.group not in known]
         if sum(one.valid is not True for one in self.runs) == RUNS_MAX:
-            counted.append(False)  # there may be more failures than are shown
+            counted.append(False)  # Failures beyond RUNS_MAX were not read, and may belong to groups that are not accepted.
         return merge(counted) if self.runs else None
 
     @property
@@ -56,7 +68,10 @@ class Findings:
 
 
 def read_findings(store: Path, wanted: Filter) -> Findings:
-    """What the artifacts of the runs that match `wanted` show. Raises DatabaseFailed."""
+    """Read what CI artifacts show about the runs in `store` that match the filter `wanted`.
+
+    Raises DatabaseFailed.
+    """
     with open_database(store) as connection:
         counts = find_runs(connection, wanted, limit=0).counts
         runs: tuple[RunRow, ...] = ()

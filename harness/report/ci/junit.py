@@ -1,6 +1,7 @@
-"""Runs as JUnit XML, which most CI systems show as test results.
+"""Writes runs as JUnit XML, which most CI systems show as test results.
 
-A test of the store is a suite, and a run is a case. Facts of a run are properties of its case.
+Each test of the store is a suite, and each run is a case. Facts about a run are properties of its
+case.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 
 def junit(findings: Findings) -> bytes:
-    """The runs of `findings` as a JUnit file.
+    """Return the runs of `findings` as JUnit XML.
 
-    An invalid run is a failure, unless its group is accepted: then it is skipped. A run that was
-    not judged is an error, and an unknown run is a failure, because unknown is never a pass.
+    An invalid run is a failure. If its group is accepted, the run is skipped instead. A run that
+    was not judged is an error. A run with an unknown verdict is a failure, because unknown is never
+    a pass.
     """
     known = {one.name: one.known for one in findings.groups if one.known}
     root = Element("testsuites", name="splitbrain")

@@ -1,4 +1,4 @@
-"""The summary of a CI step, as GitHub-flavoured Markdown."""
+"""Writes the summary of a CI step as GitHub-flavoured Markdown."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from splitbrain.harness.store.run_row import RunRow
 
 TESTS_MAX = 50
 SUMMARY_BYTES_MAX = 1_000_000
-"""GitHub accepts 1 MiB for each step."""
+"""GitHub accepts 1 MiB of summary for each step."""
 SCHEDULE_LINES_MAX = 60
 SIGNS = {True: "✅", False: "❌", None: "❔"}
 
 
 def summary(findings: Findings) -> str:
-    """The summary: the verdict, each failure with its schedule, and a table of tests."""
+    """Return the summary: the verdict, each failure with its schedule, and a table of tests.
+
+    The text is Markdown, and is cut to `SUMMARY_BYTES_MAX`.
+    """
     text = "\n".join(_lines(findings)) + "\n"
     data = text.encode()
     if len(data) <= SUMMARY_BYTES_MAX:
@@ -90,13 +93,13 @@ def _mean(values: list[float]) -> str:
 
 
 def _fenced(text: str, language: str) -> Iterator[str]:
-    # A longer fence than any in the text, so that a value cannot end the block.
+    # The fence is longer than any in the text, so that a value cannot end the block.
     ticks = max((len(one) for one in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, ticks + 1)
     yield from (f"{fence}{language}", text, fence, "")
 
 
 def _escaped(text: str) -> str:
-    """`text` as Markdown that shows it literally, on one line."""
+    """Escape `text` so that Markdown shows it literally, on one line."""
     plain = " ".join(text.split())
     return re.sub(r"([\\`*_{}\[\]<>#|~!])", r"\\\1", plain)

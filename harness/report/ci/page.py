@@ -1,4 +1,4 @@
-"""The index of a CI artifact: a page that shows each failure, and where its files are."""
+"""Renders the index page of a CI artifact: each failure, and links to its files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from splitbrain.harness.store.run_folder import REPORT
 
 
 def artifact_page(findings: Findings, store: Path) -> str:
-    """An HTML page without scripts. Links are relative to `store`, in which it is written."""
+    """Return the index as HTML, without scripts.
+
+    The page must be written into `store`, because its links are relative to that folder.
+    """
     return environment().get_template("artifacts.html.j2").render(
         title=f"{store.absolute().name}: results", findings=findings, report_name=REPORT,
         reports={run.folder for run in findings.runs

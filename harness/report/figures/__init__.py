@@ -1,1 +1,1 @@
-"""The plotly figures over the time of a run: the timeline, the latencies and the rates."""
+"""Draws the plotly figures over the time of a run: the timeline, the latencies and the rates."""

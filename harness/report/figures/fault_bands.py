@@ -1,7 +1,7 @@
-"""Faults in a figure: bands behind the operations, and lanes that show the affected members.
+"""Draws faults in a figure: bands behind the operations, and lanes for the members.
 
 A band covers the whole height of a figure while its fault is active. A lane is a row for one
-member, with a bar for each fault that hit it.
+member, with a bar for each fault that hit that member.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ CLUSTER = "cluster"
 """The name of the lane for faults that name no member."""
 BAND_OPACITY = 0.13
 BANDS_OPACITY_MAX = 0.3
-"""The greatest total opacity of bands that overlap."""
+"""The maximal total opacity of bands that overlap."""
 LABEL_DISTANCE_MIN = 0.02
-"""The least distance between the labels of two bands, as a share of the run's time."""
+"""The minimal distance between the labels of two bands, as a share of the run's time."""
 
 
 def bands(faults: Sequence[FaultWindow], end_ns: int) -> list[dict[str, Any]]:
-    """A band for each fault, from its begin to its end, or to `end_ns` if it was never healed.
+    """Return a band for each fault, as a shape of plotly.
 
+    A band begins with its fault and ends when the fault was healed, or at `end_ns` if it never was.
     If many bands overlap, each of them is paler, so that together they do not hide the operations.
-    The label of a band is the fault's number. The label is left out if it would touch the previous
-    label.
+    The label of a band is the fault's number. It is left out if it would touch the label before it.
     """
     deepest = 1 + max(_slots(sorted(faults, key=lambda f: f.begin), end_ns), default=0)
     opacity = min(BAND_OPACITY, BANDS_OPACITY_MAX / deepest)
@@ -72,12 +72,12 @@ def _label(fault: FaultWindow) -> dict[str, Any]:
 
 
 def band_end(fault: FaultWindow, end_ns: int) -> int:
-    """The end of `fault` in ns; `end_ns` if it was never healed."""
+    """Return the time in ns at which `fault` was healed, or `end_ns` if it never was."""
     return max(fault.begin, end_ns if fault.end is None else fault.end)
 
 
 def lane_names(faults: Sequence[FaultWindow], members: Sequence[str]) -> list[str]:
-    """The names of the lanes: all members, and `CLUSTER` if a fault names no member."""
+    """Return the names of the lanes: all members, and `CLUSTER` if a fault names no member."""
     named = dict.fromkeys(members)
     named.update(dict.fromkeys(member for fault in faults for member in fault.members))
     if any(not fault.members for fault in faults):
@@ -87,22 +87,28 @@ def lane_names(faults: Sequence[FaultWindow], members: Sequence[str]) -> list[st
 
 @dataclass(frozen=True, slots=True)
 class LaneBar:
-    """A fault on a lane. The centre of lane r is y = r. Overlapping faults share its height."""
+    """The bar of a fault on a lane.
+
+    Lane number r is centred at y = r. Faults that overlap in time share the height of the lane.
+    """
 
     fault: FaultWindow
     y: float
-    """The centre of the bar."""
+    """The y position of the centre of the bar."""
     height: float
 
 
 LANE_HEIGHT = 0.84
-"""The height of a lane's bars together. The distance between the centres of two lanes is 1."""
+"""The total height of the bars of one lane. The distance between the centres of two lanes is 1."""
 
 
 def lane_bars(
     faults: Sequence[FaultWindow], lanes: Sequence[str], end_ns: int
 ) -> tuple[LaneBar, ...]:
-    """A bar for each fault and each member that it hit."""
+    """Return a bar for each fault and each member that it hit.
+
+    `lanes` are the names of the lanes. A fault that was never healed lasts until `end_ns`.
+    """
     bars: list[LaneBar] = []
     for row, lane in enumerate(lanes):
         own = [f for f in faults if lane in (f.members or (CLUSTER,))]
@@ -116,15 +122,16 @@ def lane_bars(
 
 
 def lane_layers(faults: Sequence[FaultWindow], lanes: Sequence[str], end_ns: int) -> int:
-    """The largest number of faults that are active on one lane at the same time."""
+    """Return the largest number of faults that are active on one lane at the same time."""
     own = [[f for f in faults if lane in (f.members or (CLUSTER,))] for lane in lanes]
     return max((1 + max(_slots(some, end_ns), default=0) for some in own), default=1)
 
 
 def _slots(faults: Sequence[FaultWindow], end_ns: int) -> list[int]:
-    """The layer of each of `faults`, which are in the order of their begins.
+    """Return the layer, from 0, in which each of `faults` is drawn within its lane.
 
-    Faults that are active at the same time have different layers.
+    Faults that are active at the same time have different layers. `faults` are in the order of
+    their begins.
     """
     busy_until: list[int] = []
     slots = []
@@ -141,7 +148,10 @@ def _slots(faults: Sequence[FaultWindow], end_ns: int) -> list[int]:
 def lane_traces(
     faults: Sequence[FaultWindow], lanes: Sequence[str], end_ns: int, *, axis: str
 ) -> list[go.Bar]:
-    """A trace for each kind of fault, with a bar on the lane of each member that it hit."""
+    """Return the bars of all lanes, with one trace of plotly for each kind of fault.
+
+    `axis` is the name of the y axis.
+    """
     bars = lane_bars(faults, lanes, end_ns)
     kinds = dict.fromkeys(fault.f for fault in faults)
     return [
@@ -172,7 +182,10 @@ def _lane_trace(kind: str, bars: Sequence[LaneBar], end_ns: int, axis: str) -> g
 
 
 def crash_trace(crashes: Sequence[CrashFacts], lanes: Sequence[str], *, axis: str) -> go.Scatter:
-    """A cross on the lane of each member that ended by itself, at the time when it ended."""
+    """Return a cross on the lane of each member that ended by itself, at the time of its end.
+
+    `axis` is the name of the y axis.
+    """
     drawn = [crash for crash in crashes if crash.member in lanes]
     return go.Scatter(
         mode="markers",

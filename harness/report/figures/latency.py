@@ -1,4 +1,4 @@
-"""The figure of latencies over the time of the run."""
+"""Draws the latencies of operations over the time of a run."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ axis has no zero."""
 def latency(
     drawn: Sequence[Span], spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int
 ) -> go.Figure:
-    """The figure of latencies: a point for each operation of `drawn` that ended, and percentiles.
+    """Draw a point for each operation of `drawn` that ended, and lines of percentiles.
 
-    The percentiles are over all operations in `spans` with outcome `ok`. The axis is in ms and
-    logarithmic.
+    The percentiles are computed from all operations in `spans` with outcome `ok`. The latency axis
+    is in ms and logarithmic. `end_ns` is the end of the run.
     """
     figure = go.Figure()
     points = go.Scattergl if len(drawn) > SVG_SPANS_MAX // 2 else go.Scatter
@@ -65,9 +65,10 @@ def latency(
 
 
 def bin_seconds(end_ns: int) -> float:
-    """The width of a bin, in s: 1, 2 or 5 times a power of ten.
+    """Return the time, in s, over which each percentile and rate is computed.
 
-    It is the smallest such width that divides the run into at most `BINS_MAX` bins.
+    It is the smallest of 1, 2 or 5 times a power of ten that divides the run into at most
+    `BINS_MAX` bins.
     """
     least = max(end_ns / 1e9, 0.001) / BINS_MAX
     power = 10.0 ** math.floor(math.log10(least))
@@ -75,7 +76,10 @@ def bin_seconds(end_ns: int) -> float:
 
 
 def _percentiles(spans: Sequence[Span], end_ns: int, share: float, dash: str) -> go.Scatter:
-    """A line of one percentile, with a gap where no operation succeeded."""
+    """Return the line of the percentile `share`, for each bin of time.
+
+    The line has a gap where no operation succeeded. `dash` is the style of the line.
+    """
     width = bin_seconds(end_ns) * 4
     bins: dict[int, list[float]] = {}
     for span in spans:

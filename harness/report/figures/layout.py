@@ -1,7 +1,7 @@
-"""The layout that all figures of a report share.
+"""Sets the layout that all figures of a report share.
 
-All figures have the same left and right margins, so that their time axes line up. The colours of
-text and grid are set by the page, which has a light and a dark form.
+All figures have the same left and right margins, so that their time axes line up. The page sets the
+colours of text and grid, because it has a light and a dark form.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ INK = "ink"
 
 
 def plain_layout(figure: go.Figure, height_px: int) -> None:
-    """Set the margins, put the legend in a line above, and remove plotly's template."""
+    """Set the margins, put the legend in a line above the figure, and remove plotly's template."""
     figure.update_layout(
         template=go.layout.Template(),
         height=height_px,
@@ -34,13 +34,19 @@ def plain_layout(figure: go.Figure, height_px: int) -> None:
 
 
 def hide_long_labels(figure: go.Figure) -> None:
-    """Hide the labels that do not fit into their bars. The tooltip of a bar contains the text."""
+    """Hide each label that does not fit into its bar.
+
+    The whole text is still in the tooltip of the bar.
+    """
     figure.update_traces(constraintext="both", selector={"type": "bar"})
     figure.update_layout(uniformtext={"mode": "hide", "minsize": 8})
 
 
 def time_axis(end_ns: int, **more: Any) -> dict[str, Any]:
-    """A time axis in seconds, from the start of the run to `end_ns`; `more` adds properties."""
+    """Return an axis of time in s, from the start of the run to `end_ns`.
+
+    `more` are further properties of the axis.
+    """
     end_s = max(end_ns / 1e9, 0.001)
     return {
         "title": {"text": "s since the start of the run", "standoff": 6},
@@ -51,5 +57,8 @@ def time_axis(end_ns: int, **more: Any) -> dict[str, Any]:
 
 
 def plain(text: str) -> str:
-    """`text` with HTML escaped, because plotly interprets some HTML in labels."""
+    """Escape HTML in `text`.
+
+    Plotly would otherwise interpret some tags in labels.
+    """
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,9 +1,9 @@
-"""The colours and symbols of the pages. Each has one meaning.
+"""Defines the colours and symbols of the pages. Each colour and symbol has one meaning.
 
 The colours of outcomes and faults follow Okabe and Ito (Color Universal Design, 2008). Very light
-and very dark colours are left out, so that all are readable on a light and on a dark page. Nothing
-depends on colour alone: each outcome also has a symbol and a hatching, and each fault is labelled
-with its number and kind.
+and very dark colours are left out, so that all colours are readable on a light and on a dark page.
+No information is in a colour alone: each outcome also has a symbol and a hatching, and each fault
+is labelled with its number and kind.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from splitbrain.histories.history import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How operations of one outcome are drawn."""
+    """The colour, symbol and hatching of operations with one outcome, and their legend text."""
 
     colour: str
     symbol: str
-    """A marker symbol of plotly."""
+    """The name of a marker symbol of plotly."""
     hatching: str
-    """A pattern of plotly's bars; "" is none."""
+    """The name of a fill pattern of plotly for bars; "" fills a bar evenly."""
     legend: str
 
 
@@ -61,16 +61,16 @@ OTHER_DEPENDENCY = "#7a7f87"
 
 
 def fault_colour(kind: str) -> str:
-    """The colour of a kind of fault, `FaultWindow.f`."""
+    """Return the colour of a kind of fault. `kind` is `FaultWindow.f`."""
     return FAULTS.get(kind, OTHER_FAULT)
 
 
 def dependency_colour(kind: str) -> str:
-    """The colour of a dependency between transactions."""
+    """Return the colour of a dependency between transactions. `kind` is ww, wr, …"""
     return DEPENDENCIES.get(kind, OTHER_DEPENDENCY)
 
 
 def faded(colour: str, opacity: float) -> str:
-    """`colour` (#rrggbb) as an rgba() with `opacity`."""
+    """Return `colour`, in the form #rrggbb, as a CSS rgba() with `opacity`."""
     red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity:g})"

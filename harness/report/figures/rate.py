@@ -1,4 +1,4 @@
-"""The figure of operations per second over the time of the run."""
+"""Draws the number of operations per second over the time of a run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from splitbrain.histories.history import FaultWindow
 
 
 def rate(spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int) -> go.Figure:
-    """The figure of completed operations per second, in two halves.
+    """Draw the number of operations that ended in each second, in two halves.
 
-    The upper half shows all operations by outcome. The lower half shows the operations with outcome
-    `ok` by function.
+    The upper half counts all operations, by outcome. The lower half counts the operations with
+    outcome `ok`, by function.
     """
     width = bin_seconds(end_ns) * 2
     count = math.ceil(max(end_ns / 1e9, 0.001) / width)
@@ -70,7 +70,10 @@ def rate(spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int) -> g
 
 
 def _per_second(ends_ns: Sequence[int], width_s: float, count: int) -> list[float]:
-    """The rate in each of `count` bins of `width_s` seconds."""
+    """Return the number of `ends_ns` per second, in each of `count` bins.
+
+    Each bin is `width_s` seconds wide.
+    """
     counts = [0] * count
     for end in ends_ns:
         counts[min(int(end / 1e9 / width_s), count - 1)] += 1

@@ -1,9 +1,9 @@
-"""The figure of operations per process, below the lanes of the members that faults hit.
+"""Draws the operations of each process over time, below the lanes of the members that faults hit.
 
-A bar lasts from the invocation to the completion of an operation. A dotted line follows an
-operation of unknown outcome, because the operation may take effect at any later time. The line ends
-where another process begins in the same row. Each invocation has a tick, so that operations that
-are shorter than a pixel are visible.
+A bar lasts from the invocation to the completion of an operation. If the outcome is unknown, a
+dotted line follows the bar, because the operation may take effect at any later time. The dotted
+line ends where another process begins in the same row. Each invocation has a tick, so that
+operations that are shorter than a pixel are visible.
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ from splitbrain.harness.store.facts import CrashFacts
 from splitbrain.histories.history import FaultWindow, Outcome
 
 SVG_SPANS_MAX = 6_000
-"""With more operations, WebGL draws the bars."""
+"""If there are more operations, WebGL draws the bars instead of SVG."""
 
 ROW_PX = (9, 20)
-"""The least and the greatest height of the row of a process."""
+"""The minimal and the maximal height of the row of a process."""
 ROWS_PX_MAX = 640
 LANE_PX = 20
-"""A lane has this height for each fault that is active on it at the same time."""
+"""The height of a lane is this, times the largest number of faults that are active on it at the
+same time."""
 LAYERS_MAX = 4
 
 
@@ -53,11 +54,11 @@ def timeline(
     rows: Mapping[int, int] | None = None,
     crashes: Sequence[CrashFacts] = (),
 ) -> go.Figure:
-    """The figure of the operations in `spans`.
+    """Draw the operations in `spans`.
 
-    `rows` is the row of each process. If it is None, the rows are computed from `spans`. If `spans`
-    is a sample, the caller must compute `rows` from all operations. Each of `crashes` is a cross on
-    the lane of its member.
+    `rows` maps each process to its row. If `rows` is None, the function computes the rows from
+    `spans`. If `spans` is a sample, the caller must pass rows that were computed from all
+    operations. Each of `crashes` is drawn as a cross on the lane of its member.
     """
     row_of = lanes(spans) if rows is None else rows
     row_count = max(row_of.values(), default=-1) + 1
@@ -96,13 +97,16 @@ class _Rows:
     row_of: Mapping[int, int]
     """The row of each process."""
     starts: Mapping[int, Sequence[int]]
-    """The times, in ns, at which processes begin on each row."""
+    """The times in ns, ascending, at which processes begin in each row."""
     row_px: int
     end_ns: int
 
 
 def _traces(outcome: Outcome, own: Sequence[Span], rows: _Rows, line: Any) -> list[Any]:
-    """Traces of the operations `own`, which all have `outcome`; `line` is the class of a trace."""
+    """Return the bars of the operations `own`, which all have the outcome `outcome`.
+
+    `line` is the class of plotly that draws a line: `Scatter` or `Scattergl`.
+    """
     look = OUTCOMES[outcome]
     xs: list[float] = []
     ys: list[float] = []
@@ -132,9 +136,10 @@ def _traces(outcome: Outcome, own: Sequence[Span], rows: _Rows, line: Any) -> li
 
 
 def _ticks(line: Any, look: Look, outcome: Outcome, own: Sequence[Span], rows: _Rows) -> Any:
-    """A mark at each invocation: a tick if the outcome is `ok`, else the outcome's symbol.
+    """Return a mark at the invocation of each operation in `own`.
 
-    All ticks are one line with gaps, because thousands of markers are slow to draw.
+    If `outcome` is `ok`, the mark is a tick; otherwise it is the symbol of the outcome. All ticks
+    are one line with gaps, because thousands of markers are slow to draw.
     """
     if outcome != "ok":
         return line(
@@ -170,7 +175,10 @@ def _ticks(line: Any, look: Look, outcome: Outcome, own: Sequence[Span], rows: _
 
 
 def _tails(line: Any, own: Sequence[Span], rows: _Rows) -> Any:
-    """Dotted lines from the time when the client stopped waiting until another process begins."""
+    """Return the dotted lines after operations of unknown outcome.
+
+    A line begins when the client stopped waiting, and ends when another process begins in the row.
+    """
     xs: list[float] = []
     ys: list[float] = []
     for span in own:
@@ -194,7 +202,10 @@ def _tails(line: Any, own: Sequence[Span], rows: _Rows) -> Any:
 
 
 def row_starts(spans: Sequence[Span], row_of: Mapping[int, int]) -> dict[int, list[int]]:
-    """The times, in ns and increasing, at which processes begin on each row."""
+    """Return the times in ns, ascending, at which processes begin in each row.
+
+    `row_of` maps each process to its row.
+    """
     first: dict[int, int] = {}
     for span in spans:
         first[span.process] = min(span.call, first.get(span.process, span.call))

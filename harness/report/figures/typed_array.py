@@ -15,26 +15,32 @@ TypedArray = dict[str, str]
 """Plotly's form of a typed array, with the keys `dtype` and `bdata`."""
 
 GAP = float("nan")
-"""Separates two segments of one line."""
+"""A value that ends one segment of a line; the next value begins a new segment."""
 
 
 def floats(numbers: Iterable[float]) -> TypedArray:
-    """Numbers in single precision. With its 24 bits, a time of 100 s is exact to 8 µs."""
+    """Encode numbers in single precision.
+
+    Single precision has 24 bits, so a time of 100 s is exact to 8 µs.
+    """
     return _typed("f", "f4", array("f", numbers))
 
 
 def doubles(numbers: Iterable[float]) -> TypedArray:
-    """Numbers in double precision."""
+    """Encode numbers in double precision."""
     return _typed("d", "f8", array("d", numbers))
 
 
 def integers(numbers: Iterable[int]) -> TypedArray:
-    """Signed integers of 32 bits."""
+    """Encode numbers as signed integers of 32 bits."""
     return _typed("i", "i4", array("i", numbers))
 
 
 def times(seconds: Iterable[float]) -> TypedArray:
-    """Seconds of a run, in single precision if that is exact to 10 µs, else in double."""
+    """Encode times in s since the start of the run.
+
+    The numbers have single precision if that is exact to 10 µs, and double precision otherwise.
+    """
     numbers = array("d", seconds)
     longest = max((number for number in numbers if number == number), default=0.0)
     return floats(numbers) if longest < 128 else doubles(numbers)

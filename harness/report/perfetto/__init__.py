@@ -1,1 +1,1 @@
-"""A run as a trace that ui.perfetto.dev and Perfetto's trace processor open."""
+"""Exports a run as a trace for ui.perfetto.dev and Perfetto's trace processor."""

@@ -2,7 +2,7 @@
 
 The tracks are, from top to bottom: the phases, the anomalies, the faults, the rate of operations,
 the operations of each client, and the steps of the write path on each member. An arrow follows each
-write over the members.
+write from the client's operation over the steps on all members.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from splitbrain.harness.report.write_path.waterfall_options import writes_by_rev
 
 SECOND = 1_000_000_000
 Bar = tuple[int, int, str, int]
-"""Begin and end in ns since the start of the run, the step, and the row of the write."""
+"""A step of a write: begin and end in ns since the start of the run, name, and row in
+`WriteSteps`."""
 
 
 def export_perfetto(folder: Path, out: Path) -> int:
-    """Write the run in `folder` to `out`, and return the number of operations.
+    """Write the run in `folder` to the file `out`, and return the number of operations.
 
-    Raises BadArguments if `folder` is not the folder of a run, or if `out` cannot be written.
+    Raises BadArguments if `folder` is not the folder of a run, if the run contains no operation, or
+    if `out` cannot be written.
     """
     if not folder.is_dir():
         raise BadArguments(f"{folder}: expected the folder of a run")
@@ -43,7 +45,7 @@ def export_perfetto(folder: Path, out: Path) -> int:
 
 
 def write_run(run: Run, trace: TrackWriter) -> None:
-    """Write all tracks of `run`."""
+    """Write all tracks of `run` to `trace`."""
     _phases(run, trace)
     _anomalies(run, trace)
     _faults(run, trace)
@@ -61,7 +63,11 @@ def _phases(run: Run, trace: TrackWriter) -> None:
 
 
 def _anomalies(run: Run, trace: TrackWriter) -> None:
-    """An instant for each anomaly, at the last of its events: then it was visible."""
+    """Write an event without duration for each anomaly.
+
+    Its time is that of the last event that the anomaly names, because only then the history shows
+    the anomaly.
+    """
     if run.results is None or not run.results.anomalies:
         return
     times = {one.invoked: one.call for one in run.spans}
@@ -93,7 +99,7 @@ def _faults(run: Run, trace: TrackWriter) -> None:
 
 
 def _rates(spans: Iterable[Span], trace: TrackWriter) -> None:
-    """The operations that ended in each second, by outcome."""
+    """Write three counters: the operations that ended in each second, by outcome."""
     counts = Counter((one.outcome, one.ended // SECOND) for one in spans if one.ended is not None)
     parent = trace.track("operations per second")
     seconds = range(max((second for _, second in counts), default=0) + 2)
@@ -127,7 +133,10 @@ def _operations(run: Run, trace: TrackWriter) -> None:
 
 
 def _flows(run: Run) -> dict[int, tuple[int, ...]]:
-    """Event of an invocation → the number of the arrow of its write."""
+    """Return the number of the arrow that follows each write.
+
+    The key is the index of the event in which the write was invoked.
+    """
     if run.steps is None:
         return {}
     request_of = dict(zip(run.steps.revisions, run.steps.requests, strict=True))
@@ -171,9 +180,9 @@ def _bars(steps: WriteSteps, row: int, origin: int) -> Iterator[tuple[str, Bar]]
 
 
 def rows_of(times: Sequence[tuple[int, int]]) -> list[int]:
-    """A row for each of the intervals, which are in the order of their begins.
+    """Assign a row to each interval of `times`, so that the intervals of a row do not overlap.
 
-    No two intervals of a row overlap.
+    `times` are pairs of begin and end, in the order of the begins. Rows are counted from 0.
     """
     ends: list[int] = []
     rows = []

@@ -1,6 +1,7 @@
 """Writes tracks, slices, instants, counters and flows in Perfetto's format.
 
-Source: Perfetto's protocol buffers (package `perfetto` of PyPI), messages TracePacket,
+A slice is a bar from one time to another. An instant has no duration. A flow is an arrow between
+slices. Source: Perfetto's protocol buffers (package `perfetto` of PyPI), messages TracePacket,
 TrackDescriptor and TrackEvent.
 """
 
@@ -21,21 +22,28 @@ SEQUENCE = 1
 
 
 class TrackWriter:
-    """Writes a trace to `file`, packet by packet. Times are ns since the start of the run."""
+    """Writes a trace to `file`, one packet after another.
+
+    All times are in ns since the start of the run.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._out = StreamingTraceProtoBuilder(file)
         self._tracks = 0
 
     def track(self, name: str, parent: int = 0, *, counter: bool = False) -> int:
-        """Add a track, and return its number. Tracks are shown in the order of this call."""
+        """Add a track called `name` below the track `parent`, and return its number.
+
+        With `counter`, the track shows a number over time. Tracks are shown in the order of the
+        calls.
+        """
         self._tracks += 1
         packet = self._out.create_packet()
         descriptor = packet.track_descriptor
         descriptor.uuid, descriptor.name = self._tracks, name
         descriptor.sibling_order_rank = self._tracks
         descriptor.child_ordering = TrackDescriptor.EXPLICIT
-        # Tracks with one name would be merged into one.
+        # Without this id, Perfetto would merge tracks of the same name.
         descriptor.sibling_merge_behavior = TrackDescriptor.SIBLING_MERGE_BEHAVIOR_NONE
         if parent:
             descriptor.parent_uuid = parent
@@ -48,9 +56,11 @@ class TrackWriter:
         self, track: int, name: str, begin: int, end: int, *, category: str = "",
         facts: Mapping[str, str | int] | None = None, flows: Sequence[int] = (),
     ) -> None:
-        """Add a slice from `begin` to `end`. The slices of a track must be in the order of time.
+        """Add a slice from `begin` to `end` to `track`.
 
-        Slices with a common number in `flows` are connected by arrows, in the order of time.
+        The slices of a track must be added in the order of time. Slices that share a number in
+        `flows` are connected by arrows, in the order of time. `facts` are shown when the user
+        selects the slice.
         """
         packet = self._event(track, TrackEvent.TYPE_SLICE_BEGIN, begin)
         packet.track_event.name = name
@@ -68,13 +78,13 @@ class TrackWriter:
         self._out.write_packet(self._event(track, TrackEvent.TYPE_SLICE_END, end))
 
     def instant(self, track: int, name: str, at: int) -> None:
-        """Add an event without duration."""
+        """Add an event without duration at the time `at`."""
         packet = self._event(track, TrackEvent.TYPE_INSTANT, at)
         packet.track_event.name = name
         self._out.write_packet(packet)
 
     def count(self, track: int, at: int, value: int) -> None:
-        """Add a value of a counter track."""
+        """Set the counter `track` to `value` at the time `at`."""
         packet = self._event(track, TrackEvent.TYPE_COUNTER, at)
         packet.track_event.counter_value = value
         self._out.write_packet(packet)

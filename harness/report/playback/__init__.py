@@ -1,1 +1,1 @@
-"""A page that plays a simulated run back: the state of every member at any time."""
+"""Renders the page that replays a simulated run: the state of every member at any time."""

@@ -1,6 +1,7 @@
-"""The page that plays a simulated run back.
+"""Renders the page on which a user moves through the time of a simulated run.
 
-The run is simulated again from its schedule, which gives the same run, and recorded.
+To record the states of the members, the run is simulated once more from its schedule. The second
+run equals the first, because a simulation is deterministic.
 """
 
 from __future__ import annotations
@@ -30,14 +31,17 @@ VIOLATION_AT = re.compile(r"^([\d.]+) s: ")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment that the page marks, such as that of an anomaly."""
+    """A moment that the page marks, such as the time of an anomaly."""
 
     us: int
     text: str
 
 
 def playback(schedule: Schedule) -> str:
-    """Simulate `schedule`, and return the page. Raises BadArguments if it is not simulated."""
+    """Simulate `schedule` while its states are recorded, and return the HTML page.
+
+    Raises BadArguments if the schedule is not one of a simulation.
+    """
     if schedule.system != SIMULATED:
         raise BadArguments(
             f"the run is one of {schedule.system}: only a simulated run can be played back, "
@@ -61,9 +65,10 @@ def render(
     recording: Recording, marks: list[Mark], faults: list[tuple[Mark, Mark | None]], title: str,
     spans: Sequence[Span] = (),
 ) -> str:
-    """The page of `recording`. Each of `faults` is its begin and its end, if it was healed.
+    """Return the HTML page of `recording`.
 
-    `spans` are the operations of the clients.
+    Each of `faults` is a pair: its begin, and its end, or None if it was never healed. `spans` are
+    the operations of the clients.
     """
     times = [one.us for one in recording.moments] + [one.us for one in marks]
     times += [one.arrived_us or one.sent_us for one in recording.messages]
@@ -90,7 +95,7 @@ def _title(schedule: Schedule) -> str:
 
 
 def _times(history: History) -> Mapping[int, int]:
-    """The index of an operation's events → when the operation ended, in ns."""
+    """Return the time in ns at which each operation ended, by the indexes of its two events."""
     return {
         event: one.ended if one.ended is not None else one.call
         for one in history.operations for event in (one.invoked, one.returned)
@@ -99,7 +104,10 @@ def _times(history: History) -> Mapping[int, int]:
 
 
 def _anomalies(verdicts: tuple[Verdict, ...], times: Mapping[int, int]) -> Iterator[Mark]:
-    """The anomalies that name operations: each at the time when its last operation ended."""
+    """Yield a mark for each anomaly that names operations.
+
+    Its time is the end of the last of these operations.
+    """
     for verdict in verdicts:
         for anomaly in verdict.anomalies[:MARKS_PER_CHECKER_MAX]:
             shown = [times[event] for event in anomaly.events if event in times]
@@ -125,7 +133,10 @@ def _short(text: str) -> str:
 
 
 def write_playback(schedule: Schedule, out: Path) -> None:
-    """Write the page of `schedule` to `out`. Raises BadArguments if that is impossible."""
+    """Simulate `schedule`, and write the page to `out`.
+
+    Raises BadArguments if the schedule is not one of a simulation, or if `out` cannot be written.
+    """
     page = playback(schedule)
     try:
         out.write_text(page)

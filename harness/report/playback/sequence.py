@@ -1,9 +1,9 @@
-"""The messages of a simulated run as a sequence diagram.
+"""Draws the messages of a simulated run as a sequence diagram.
 
-Each client and each member is a vertical line. Time runs downwards: each event has a row, in the
-order of virtual time, so the distances say nothing about durations. An arrow begins in the row in
-which its message was sent and ends in the row in which it arrived. The diagram ends with the first
-anomaly, because a later message cannot be a cause of it.
+Each client and each member is a vertical line. Time runs downwards. Each event has a row of its
+own, in the order of virtual time, so the distances say nothing about durations. An arrow begins in
+the row in which its message was sent and ends in the row in which it arrived. The diagram ends with
+the first anomaly, because a later message cannot be a cause of that anomaly.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from splitbrain.harness.report.spans import Span
 from splitbrain.harness.simulation.state_recording import DOWN, Recording
 
 MESSAGES_MAX = 80
-"""The most messages between members that are drawn: the last ones."""
+"""The maximal number of messages between members in the diagram. Earlier ones are left out."""
 CALLS_MAX = 60
-"""The most requests and answers of clients that are drawn: the last ones."""
+"""The maximal number of requests and answers in the diagram. Earlier ones are left out."""
 ROW_PX, COLUMN_PX, TOP_PX, LEFT_PX, RIGHT_PX = 14, 190, 44, 84, 150
 TIMES_EVERY = 4
 LABEL_CHARACTERS_MAX = 46
@@ -28,7 +28,10 @@ Kind = Literal["request", "answer", "append", "vote", "heartbeat", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A request, an answer or a message: it was sent, and arrived unless it was lost."""
+    """A request, an answer or a message on its way from `source` to `target`.
+
+    Times are in µs. `arrived_us` is None if it was lost.
+    """
 
     kind: Kind
     source: str
@@ -40,7 +43,10 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Something that happens at one member, or at all if `line` is ""."""
+    """An event at the time `us` that the diagram shows as text.
+
+    `line` is the member at which it happened; "" if it concerns all members.
+    """
 
     us: int
     line: str
@@ -50,7 +56,10 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """A line from (x1, y1) to (x2, y2), with its label at (x, y)."""
+    """The arrow of a message from (x1, y1) to (x2, y2), with its label at (x, y).
+
+    `label` is the text as it is drawn, and `whole` is the text of the tooltip.
+    """
 
     kind: Kind
     x1: float
@@ -82,7 +91,7 @@ class Lifeline:
 
 @dataclass(frozen=True, slots=True)
 class SequenceDiagram:
-    """The diagram, in px."""
+    """The positions, in px, of everything in the diagram."""
 
     width: float
     height: float
@@ -90,20 +99,21 @@ class SequenceDiagram:
     arrows: tuple[Arrow, ...]
     notes: tuple[Note, ...]
     times: tuple[tuple[float, str], ...]
-    """The y and the text of each label of time."""
+    """The y position and the text of each time at the edge of the diagram."""
     left_out: int
-    """Messages between members that are not drawn."""
+    """The number of messages between members that are not drawn."""
     heartbeats: int
-    """Heartbeats and their responses, which are not drawn."""
+    """The number of heartbeats and their responses, which are not drawn."""
 
 
 def sequence_diagram(
     recording: Recording, operations: Sequence[Span], marks: Sequence[tuple[int, str]],
     faults: Sequence[tuple[int, int | None, str]],
 ) -> SequenceDiagram:
-    """The diagram up to the first of `marks`, the anomalies with their times in µs.
+    """Return the diagram of `recording` from the beginning of the run to the first anomaly.
 
-    `faults` are the begin, the end and the name of each fault.
+    `marks` are the anomalies, each with its time in µs and its sentence. `faults` are tuples: begin
+    in µs, end in µs (None if it was never healed), and name.
     """
     end_us = min((us for us, _ in marks), default=None)
     between = [
@@ -130,7 +140,10 @@ def _placed(
     names: Sequence[str], clients: int, moved: Sequence[Moved], noted: Sequence[Noted], *,
     left_out: int, heartbeats: int,
 ) -> SequenceDiagram:
-    """Assign a separate row to every event, and a column to every name."""
+    """Assign a row to every event and a column to every client and member.
+
+    The first `clients` of `names` are clients, and the rest are members.
+    """
     last_us = max([one.sent_us for one in moved] + [one.us for one in noted], default=0)
     events: list[tuple[int, int, int]] = []
     for place, sent in enumerate(moved):
@@ -168,7 +181,10 @@ def _placed(
 
 
 def _times(y_of: Mapping[tuple[int, int, int], float]) -> Iterator[tuple[float, str]]:
-    """The label of time of every few rows, unless a note about all members is there."""
+    """Yield the y position and the text of the times at the edge of the diagram.
+
+    Only every few rows have a time. A row with a note about all members has none.
+    """
     for row, ((us, kind, _), y) in enumerate(y_of.items()):
         if row % TIMES_EVERY == 0 and kind != 2:
             yield y + 4, f"{us / 1e3:.1f} ms"
@@ -178,7 +194,7 @@ def _arrow(one: Moved, x_of: dict[str, int], sent: float, arrived: float) -> Arr
     lost = one.arrived_us is None
     x1, x2 = x_of[one.source], x_of[one.target]
     right = x2 > x1
-    # A lost message ends between the lines.
+    # The arrow of a lost message ends between the two lines.
     x2_drawn = x1 + (x2 - x1) * 0.6 if lost else x2
     y2 = sent + ROW_PX if lost else max(arrived, sent)
     label = one.text if len(one.text) <= LABEL_CHARACTERS_MAX else (
@@ -199,7 +215,10 @@ def _between_members(recording: Recording) -> Iterator[Moved]:
 
 
 def _kind(text: str) -> Kind:
-    """The kind of a frame. Only a frame that contains nothing else is a heartbeat."""
+    """Return the kind of a frame: heartbeat, append, vote or other. A frame is a batch of messages.
+
+    A frame is a heartbeat only if it contains nothing else.
+    """
     parts = text.split("; ")
     if all(part.startswith("heartbeat") for part in parts):
         return "heartbeat"
@@ -209,7 +228,7 @@ def _kind(text: str) -> Kind:
 
 
 def _of_clients(operations: Sequence[Span]) -> Iterator[Moved]:
-    """The request and the answer of each operation."""
+    """Yield an arrow for the request and one for the answer of each operation."""
     for one in operations:
         client = f"client {one.process}"
         if one.node is None:
@@ -228,7 +247,7 @@ def _of_clients(operations: Sequence[Span]) -> Iterator[Moved]:
 
 
 def _roles(recording: Recording) -> Iterator[Noted]:
-    """The changes of role of each member."""
+    """Yield a note whenever the role of a member changes."""
     before: dict[str, str] = {}
     for one in recording.moments:
         if before.get(one.member, DOWN) != one.role:

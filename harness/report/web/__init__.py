@@ -1,1 +1,1 @@
-"""The pages of `splitbrain serve` over all runs: runs, campaigns, groups, comparison."""
+"""Renders the pages of `splitbrain serve`: runs, a live run, campaigns, groups, a comparison."""

@@ -1,4 +1,4 @@
-"""Compares two runs: options, versions, verdicts, outcomes, latencies and faults."""
+"""Compares two runs on a page: options, versions, verdicts, outcomes, latencies and faults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from splitbrain.harness.store.run_folder import REPORT, RunFolder
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One fact of both runs, as text; "" if a run does not have it."""
+    """One fact about the two runs, as text. The text of a run without this fact is ""."""
 
     name: str
     first: str
@@ -27,7 +27,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ComparedRun:
-    """One of the two runs."""
+    """A run that is compared, with the data of its report."""
 
     folder: str
     facts: RunFacts
@@ -39,6 +39,7 @@ class ComparedRun:
 
 
 def read_compared(store: Path, folder: Path) -> ComparedRun:
+    """Read the run in `folder`, which is a folder in `store`."""
     files = RunFolder(folder)
     return ComparedRun(
         folder.relative_to(store).as_posix(), read_run_facts(files)[0] or RunFacts(),
@@ -47,6 +48,7 @@ def read_compared(store: Path, folder: Path) -> ComparedRun:
 
 
 def render_comparison(first: ComparedRun, second: ComparedRun) -> str:
+    """Return the HTML page that compares the two runs."""
     sections = {
         "Options and versions": tuple(_facts(first, second)),
         "Verdicts": tuple(_verdicts(first, second)),

@@ -1,4 +1,4 @@
-"""The pages of groups of failures and of campaigns."""
+"""Renders the page of all groups of failures, and the page of all campaigns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ SCHEDULE_CHARACTERS_MAX = 50_000
 
 @dataclass(frozen=True, slots=True)
 class ShownGroup:
-    """A group with what the page shows besides it."""
+    """A group of failures, with the further values that the page shows.
+
+    `known` is True if the user accepted the group. `schedule` is the text of the smallest failing
+    schedule, "" if there is none. `command` repeats a failure.
+    """
 
     group: Group
     count: GroupCount
@@ -28,7 +32,10 @@ class ShownGroup:
 
 
 def render_groups(store: Path) -> str:
-    """The page of all groups: those that are not accepted first, then by their last run."""
+    """Return the page of all groups as HTML.
+
+    Accepted groups come last. Otherwise, the group with the newest failure comes first.
+    """
     groups = Groups(store)
     with open_database(store) as connection:
         counts = group_counts(connection)
@@ -51,7 +58,7 @@ def _shown(groups: Groups, group: Group, counts: dict[str, GroupCount]) -> Shown
 
 @dataclass(frozen=True, slots=True)
 class ShownCampaign:
-    """A campaign with the number of its runs by verdict."""
+    """A campaign, and the number of its runs with each verdict."""
 
     record: CampaignRecord
     counts: dict[str, int]
@@ -64,7 +71,7 @@ class ShownCampaign:
 
 
 def render_campaigns(store: Path) -> str:
-    """The page of all campaigns, the newest first."""
+    """Return the page of all campaigns as HTML, the newest campaign first."""
     rows = []
     with open_database(store) as connection:
         for folder in campaign_folders(store):

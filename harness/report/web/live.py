@@ -1,4 +1,8 @@
-"""The live view of a run under way: operations, rate and faults, from the files that grow."""
+"""Renders the page of a run in progress, which shows operations, rate and faults.
+
+The values are read repeatedly from the history and the traces, while the run appends to these
+files.
+"""
 
 from __future__ import annotations
 
@@ -16,34 +20,37 @@ from splitbrain.histories.event import NEMESIS, Event, FaultEvent
 from splitbrain.histories.trace import TraceEvent
 
 RATE_S = 5.0
-"""The rate is that of the last seconds of the history."""
+"""The rate is computed over this many last seconds of the history."""
 LEAD = b'"lead"'
-"""In the line of a trace that says that a member became leader."""
+"""This text is in the line of a trace that says that a member became leader."""
 READ_BYTES_MAX = 16 * 1024**2
-"""The most bytes read at once. The rest is read the next time."""
+"""The maximal number of bytes read at once. The rest is read the next time."""
 
 
 class LiveState(msgspec.Struct, frozen=True, kw_only=True):
-    """What the page shows of a run at one moment."""
+    """The values that the page shows at one moment."""
 
     seconds: float
-    """The time of the last event since the run began."""
+    """The time of the last event, in s since the start of the run."""
     outcomes: dict[str, int]
     open: int
-    """Operations that were invoked and have no answer yet."""
+    """The number of operations that were invoked and have no answer yet."""
     rate: float
     faults: tuple[str, ...]
-    """The faults in force."""
+    """The faults that are active."""
     leader: str
     """The member that became leader in the highest term, by the members' traces; "" if no member
     has, or if the system writes no traces."""
     term: int
     ended: str
-    """How the run ended; "running" while it does not."""
+    """How the run ended; "running" while it is in progress."""
 
 
 class LiveRun:
-    """Follows the history of the run in `folder`. `update` reads what was appended."""
+    """Reads the history of the run in `folder` while the run appends to it.
+
+    Each `update` reads what was appended since the last one.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = RunFolder(folder)
@@ -56,7 +63,9 @@ class LiveRun:
         self._leader = LeaderOfTraces(folder)
 
     def update(self) -> LiveState:
-        # The record is read first: a run that has ended appends nothing afterwards.
+        """Read what was appended to the files of the run, and return the values for the page."""
+        # The record is read before the history. If it says that the run has ended, nothing is
+        # appended to the history any more.
         facts = read_run_facts(self._folder)[0]
         more = True
         while more:
@@ -73,7 +82,10 @@ class LiveRun:
         )
 
     def _read(self) -> bool:
-        """Read up to `READ_BYTES_MAX` of whole lines. Returns whether there may be more."""
+        """Read at most `READ_BYTES_MAX` bytes of the history, and only whole lines.
+
+        Returns whether there may be more to read.
+        """
         try:
             with self._folder.history.open("rb") as file:
                 file.seek(self._offset)
@@ -87,7 +99,7 @@ class LiveRun:
             try:
                 self._add(decoder.decode(line))
             except msgspec.MsgspecError:
-                continue  # the live view leaves damage to the report
+                continue  # A damaged line is skipped. The report mentions it.
         return len(data) == READ_BYTES_MAX and bool(whole)
 
     def _add(self, event: Event) -> None:
@@ -110,7 +122,7 @@ class LiveRun:
 
 
 class LeaderOfTraces:
-    """Finds the newest leader of a run under way in the members' traces, which grow."""
+    """Finds the current leader of a run in progress, from the members' traces."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -119,7 +131,11 @@ class LeaderOfTraces:
         self._decoder = msgspec.json.Decoder(TraceEvent)
 
     def update(self, facts: RunFacts | None) -> tuple[str, int]:
-        """Read what was appended. Returns the name of the leader and its term."""
+        """Read what was appended to the traces of the run `facts`.
+
+        Returns the name and the term of the leader with the highest term; ("", 0) if no trace names
+        one.
+        """
         for member in facts.members if facts else ():
             path = (self._folder / (member.trace or f"{member.name}/{TRACE}")).resolve()
             if not path.is_relative_to(self._folder.resolve()):
@@ -130,7 +146,10 @@ class LeaderOfTraces:
         return self._leader, self._term
 
     def _read(self, path: Path) -> bool:
-        """Read up to `READ_BYTES_MAX` of whole lines. Returns whether there may be more."""
+        """Read at most `READ_BYTES_MAX` bytes of the trace `path`, and only whole lines.
+
+        Returns whether there may be more to read.
+        """
         with path.open("rb") as file:
             file.seek(self._offsets.get(path, 0))
             data = file.read(READ_BYTES_MAX)
@@ -144,14 +163,17 @@ class LeaderOfTraces:
         return len(data) == READ_BYTES_MAX and end > 0
 
     def _add(self, line: bytes) -> None:
-        with suppress(msgspec.MsgspecError):  # the live view leaves damage to the report
+        with suppress(msgspec.MsgspecError):  # A damaged line is skipped. The report mentions it.
             event = self._decoder.decode(line)
             if event.step == "lead" and event.term >= self._term:
                 self._leader, self._term = event.member, event.term
 
 
 def render_live(folder: str) -> str:
-    """The page that shows the run in `folder`, which is relative to the store."""
+    """Return the page that shows the run in `folder`.
+
+    `folder` is the path relative to the store.
+    """
     script = (TEMPLATES / "live.js").read_text()
     return render_script(
         "live.html.j2", script, title=f"{folder}: live", here="", folder=folder,

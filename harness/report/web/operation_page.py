@@ -1,8 +1,8 @@
-"""One operation: its request, its answer, and the steps of its write on every member.
+"""Renders the page of one operation: its request, its answer, and the steps of its write.
 
-An answer contains the revision that a write made, and a step contains the revision, too. For a
-write without an answer, the candidates are the writes that its member accepted while the client
-waited, and that no other answer names.
+The steps come from the members' traces. The answer to a write contains the revision that the write
+made, and so do the steps. For a write without an answer, the page shows candidates: the writes that
+the called member accepted while the client waited, and whose revisions are in no other answer.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ from splitbrain.histories.trace import STEPS
 LISTED_MAX = 200
 CANDIDATES_MAX = 5
 BAR_PERCENT_MIN = 0.8
-"""The least width of a bar, so that it is visible."""
+"""The minimal width of a bar in percent, so that the bar is visible."""
 READS = (b'{"op":"range"',)
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A step at a member: when it was complete, and its bar in percent of the whole time."""
+    """A step on one member: when it was complete, and the position of its bar.
+
+    Times are in ms. The bar is in percent of the time from the first step to the last.
+    """
 
     begin_ms: float
     end_ms: float
@@ -48,7 +51,7 @@ class StepRow:
 
 @dataclass(frozen=True, slots=True)
 class WriteSection:
-    """The steps of a write. Times are ms since its request was accepted."""
+    """The steps of one write on all members. Times are in ms since its request was accepted."""
 
     request: int
     index: int
@@ -60,10 +63,11 @@ class WriteSection:
 
 
 def render_operation(store: Path, folder: Path, query: Mapping[str, str]) -> str:
-    """The page of the operation whose invocation is the event `event` in `query`.
+    """Return the page of the operation that `event` in `query` names.
 
-    Without `event`, the page lists the first operations whose request contains the text in `find`.
-    Raises BadArguments if there is no such operation.
+    `event` is the index of the event of the invocation. Without `event`, the page lists the first
+    operations whose requests contain the text in `find`. Raises BadArguments if there is no such
+    operation.
     """
     run = read_run(folder)
     name = folder.relative_to(store).as_posix()
@@ -83,7 +87,7 @@ def render_operation(store: Path, folder: Path, query: Mapping[str, str]) -> str
 
 
 def _anomalies(run: Run, span: Span) -> list[tuple[str, Anomaly]]:
-    """The anomalies that name the operation, each with its checker."""
+    """Return the anomalies that name the operation `span`, each with the name of its checker."""
     found = run.results.anomalies if run.results else ()
     return [
         (checker, anomaly) for checker, anomaly in found
@@ -92,7 +96,7 @@ def _anomalies(run: Run, span: Span) -> list[tuple[str, Anomaly]]:
 
 
 def named_by_anomalies(run: Run) -> tuple[Span, ...]:
-    """The operations that anomalies name, at most `LISTED_MAX`."""
+    """Return the operations that anomalies name, at most `LISTED_MAX`."""
     anomalies = run.results.anomalies if run.results else ()
     events = {event for _, anomaly in anomalies for event in anomaly.events}
     found = [one for one in run.spans if one.invoked in events or one.returned in events]
@@ -100,7 +104,11 @@ def named_by_anomalies(run: Run) -> tuple[Span, ...]:
 
 
 def _chosen(run: Run, event: str) -> tuple[Span, Span | None, Span | None]:
-    """The operation of `event`, and the operations before and after it."""
+    """Return the operation that `event` names, the one before it and the one after it.
+
+    The operation before or after is None if there is none. Raises BadArguments if no operation has
+    the event.
+    """
     number = int(event) if event.isdecimal() and len(event) <= 18 else -1
     for place, one in enumerate(run.spans):
         if number in (one.invoked, one.returned):
@@ -111,7 +119,11 @@ def _chosen(run: Run, event: str) -> tuple[Span, Span | None, Span | None]:
 
 
 def followed(run: Run, span: Span) -> tuple[tuple[WriteSection, ...], str]:
-    """The writes that `span` is or may be, and a sentence if that is not certain."""
+    """Return the steps of the write that `span` made, and a sentence for the page.
+
+    If several writes may belong to the operation, all are returned, and the sentence says so. If
+    there is no write, the sentence gives the reason. Otherwise, the sentence is "".
+    """
     steps = run.steps
     if steps is None:
         return (), "The members of this run wrote no traces, so the steps are unknown."
@@ -185,7 +197,7 @@ def _cell(bar: StepBar | None, first: float, whole: float) -> Cell | None:
 
 
 def _faults(run: Run, span: Span) -> list[str]:
-    """The faults in force while the operation was under way."""
+    """Return the faults that were active while the operation was in progress."""
     ended = run.end_ns if span.ended is None else span.ended
     return [
         f"{one.f} {', '.join(one.members)}".strip() for one in run.faults

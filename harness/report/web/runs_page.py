@@ -1,4 +1,4 @@
-"""The page of all runs: filter, sort, search, and the choice of two runs to compare."""
+"""Renders the page of all runs: filter, sort, search, and the choice of two runs to compare."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ TEXTS = ("test", "system", "workload", "mutant", "campaign", "group", "checker",
          "commit", "text")
 
 FIELDS = (*TEXTS, "verdict", "since", "nemesis", "seed", "sort", "order", "page")
-"""The fields of the form, and those of the links."""
+"""The names of all parameters of the page: the fields of the form, and those set by links."""
 
 
 def filter_of(query: Mapping[str, str]) -> Filter:
-    """The filter that the fields of the form describe. An empty field is no condition.
+    """Return the filter that the fields of the form in `query` describe.
 
-    Raises BadArguments for a field that does not exist, and for a value that it cannot have.
+    An empty field does not restrict the runs. Raises BadArguments for an unknown field and for a
+    value that the field cannot have.
     """
     for name in query:
         if name not in FIELDS:
@@ -56,7 +57,10 @@ def filter_of(query: Mapping[str, str]) -> Filter:
 
 
 def _one_of(query: Mapping[str, str], name: str, values: Iterable[str]) -> str:
-    """The value of the field `name`; "" if it is absent or empty."""
+    """Return the value of the field `name`; "" if it is absent or empty.
+
+    Raises BadArguments if the value is not in `values`.
+    """
     value = query.get(name, "")
     if value and value not in values:
         raise BadArguments(f"{name}={value[:40]}: expected one of {', '.join(values)}")
@@ -64,7 +68,10 @@ def _one_of(query: Mapping[str, str], name: str, values: Iterable[str]) -> str:
 
 
 def _integer(query: Mapping[str, str], name: str, least: int, most: int) -> int | None:
-    """The integer in the field `name`; None if it is absent or empty."""
+    """Return the integer in the field `name`; None if it is absent or empty.
+
+    Raises BadArguments if it is not an integer from `least` to `most`.
+    """
     value = query.get(name, "").strip()
     if not value:
         return None
@@ -77,7 +84,10 @@ def _integer(query: Mapping[str, str], name: str, least: int, most: int) -> int 
 
 
 def render_runs(store: Path, sync: FolderSync, query: Mapping[str, str]) -> str:
-    """The page for the fields `query` of the form. Raises BadArguments for a wrong value."""
+    """Return the page of the runs that match the fields of the form in `query`.
+
+    Raises BadArguments for a wrong value of a field.
+    """
     sort = cast("Sort", _one_of(query, "sort", SORTS) or "started")
     ascending = _one_of(query, "order", ORDERS) == "asc"
     page_number = _integer(query, "page", 1, OFFSET_MAX // PAGE_RUNS) or 1
@@ -98,7 +108,7 @@ def render_runs(store: Path, sync: FolderSync, query: Mapping[str, str]) -> str:
 
 
 def when(seconds: int) -> str:
-    """A time as `YYYY-MM-DD hh:mm:ss` in UTC."""
+    """Return the time `seconds` since 1970 as `YYYY-MM-DD hh:mm:ss` in UTC."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
 
 
@@ -107,7 +117,10 @@ def _with_report(store: Path, runs: tuple[RunRow, ...]) -> set[str]:
 
 
 class _Link:
-    """Makes links to the same page with some fields changed. An empty value removes a field."""
+    """Makes links to the page of runs, with the current fields except for those that are changed.
+
+    An empty value removes a field.
+    """
 
     def __init__(self, query: Mapping[str, str]) -> None:
         self._query = {name: value for name, value in query.items() if value}

@@ -1,1 +1,1 @@
-"""The steps of each traced write, and the waterfall that shows them for one write."""
+"""Reads the steps of each write from the traces, and prepares the waterfall of a write."""

@@ -1,4 +1,4 @@
-"""Joins the traces of a run's members into one table of times.
+"""Joins the traces of a run's members into one table: when each member completed each step.
 
 The table has a row for each write of a client, and a column for each pair of a step and a member.
 It is stored as one array of integers, so that 100,000 writes take tens of megabytes and not
@@ -20,7 +20,8 @@ from splitbrain.histories.trace import STEPS, TraceEvent, read_trace
 
 WRITES_MAX = 200_000
 TRACE_EVENTS_MAX = 4_000_000
-"""The most events read from the trace of one member. The report mentions a longer trace."""
+"""The maximal number of events read from the trace of one member. The report mentions a longer
+trace."""
 
 NEVER = -1
 _STEP_PLACE = {step: place for place, step in enumerate(STEPS)}
@@ -40,7 +41,7 @@ NUMBER_IN_PATH = {
     "backend_flush": "10",
     "respond": "11",
 }
-"""The number of each step in ARCHITECTURE.md."""
+"""The number of each step, as in the table of the write path in ARCHITECTURE.md."""
 
 
 @dataclass(slots=True)
@@ -61,13 +62,16 @@ class WriteSteps:
     row_of: dict[int, int] = field(default_factory=dict)
 
     def at(self, row: int, step: str, member: str) -> int | None:
-        """The time in ns at which `member` completed `step`; None if it did not do the step."""
+        """Return the time in ns at which `member` completed `step`; None if it never did."""
         place = _STEP_PLACE[step] * len(self.members) + self.members.index(member)
         ns = self.ns[row * self._width + place]
         return None if ns == NEVER else ns
 
     def of_row(self, row: int) -> list[tuple[int, str, str]]:
-        """(ns, step, member) of each completed step, in the order of time, then of the path."""
+        """Return (ns, step, member) of each completed step of the write in `row`.
+
+        The order is that of time. Steps with the same time are in the order of the write path.
+        """
         start = row * self._width
         count = len(self.members)
         done = [
@@ -78,15 +82,21 @@ class WriteSteps:
         return [(ns, STEPS[at // count], self.members[at % count]) for ns, at in sorted(done)]
 
     def called(self, row: int) -> tuple[int, str] | None:
-        """The time in ns and the member at which the client's request was accepted."""
+        """Return when a member accepted the client's request: the time in ns, and the member.
+
+        Returns None if no trace contains this step.
+        """
         return self._first(row, "client_request")
 
     def answered(self, row: int) -> tuple[int, str] | None:
-        """The time in ns and the member at which the client's request was answered."""
+        """Return when a member answered the client's request: the time in ns, and the member.
+
+        Returns None if no trace contains this step.
+        """
         return self._first(row, "respond")
 
     def latency_ns(self, row: int) -> int | None:
-        """The time from `called` to `answered`; None if one of them is unknown."""
+        """Return the time in ns from `called` to `answered`; None if one of them is unknown."""
         called, answered = self.called(row), self.answered(row)
         return answered[0] - called[0] if called and answered else None
 
@@ -105,7 +115,10 @@ class WriteSteps:
         return len(STEPS) * len(self.members)
 
     def row_for(self, request: int) -> int | None:
-        """The row of `request`, added if new; None if there are `WRITES_MAX` rows already."""
+        """Return the row of the request with the id `request`, and add a row if it has none.
+
+        Returns None if the table has `WRITES_MAX` rows already.
+        """
         row = self.row_of.get(request)
         if row is None and len(self.requests) < WRITES_MAX:
             row = self.row_of[request] = len(self.requests)
@@ -117,7 +130,10 @@ class WriteSteps:
         return row
 
     def record(self, row: int, place: int, event: TraceEvent) -> None:
-        """Record in `row` the `event` of the member at `place` in `members`."""
+        """Record in `row` an event of a member.
+
+        `place` is the index of the member in `members`.
+        """
         at = row * self._width + _STEP_PLACE[event.step] * len(self.members) + place
         if self.ns[at] == NEVER or event.ns < self.ns[at]:
             self.ns[at] = event.ns
@@ -130,10 +146,10 @@ class WriteSteps:
 
 
 def read_steps(paths: Mapping[str, Path]) -> tuple[WriteSteps | None, tuple[str, ...]]:
-    """Read the members' traces. Returns the steps, and sentences about problems.
+    """Read the members' traces. Returns the table of steps, and sentences about problems.
 
-    `paths` maps the name of each member to its trace. If `paths` is empty, because the system
-    writes no traces or tracing was off, the steps are None.
+    `paths` maps the name of each member to its trace. It is empty if the system writes no traces or
+    if tracing was off; then the table is None.
     """
     if not paths:
         return None, ()
@@ -161,7 +177,11 @@ def read_steps(paths: Mapping[str, Path]) -> tuple[WriteSteps | None, tuple[str,
 
 
 def _by_index(steps: WriteSteps, unnamed: Sequence[tuple[int, TraceEvent]]) -> None:
-    """Record the events that name a Raft index but no request, if the index belongs to a row."""
+    """Record the events that contain a Raft index but no request id.
+
+    `unnamed` are pairs of a member's position and an event. An event is dropped if no row has its
+    index.
+    """
     row_of_index = {index: row for row, index in enumerate(steps.indexes) if index}
     for place, event in unnamed:
         row = row_of_index.get(event.index)
@@ -183,7 +203,10 @@ def _events_until_damage(member: str, path: Path, problems: list[str]) -> Iterat
 
 @dataclass(frozen=True, slots=True)
 class StepTimes:
-    """Times in ms from `client_request` until the first and the last member completed `step`."""
+    """Percentiles of the time from `client_request` until members completed `step`, in ms.
+
+    There are two kinds of times: until the first member and until the last member completed it.
+    """
 
     step: str
     writes: int
@@ -194,7 +217,7 @@ class StepTimes:
 
 
 def step_times(steps: WriteSteps) -> tuple[StepTimes, ...]:
-    """Percentiles over all writes, for each step that a member traced."""
+    """Return the percentiles over all writes, for each step that a member traced."""
     count = len(steps.members)
     firsts: list[array[int]] = [array("q") for _ in STEPS]
     lasts: list[array[int]] = [array("q") for _ in STEPS]

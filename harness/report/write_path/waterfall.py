@@ -1,4 +1,4 @@
-"""The waterfall of one write: a bar for each step of the write path on each member.
+"""Computes the waterfall of one write: a bar for each step of the write path on each member.
 
 The bar of a step ends when the step was complete. It begins when the last of the step's
 predecessors was complete. `_PREDECESSORS` lists the predecessors of each step, most of which are on
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from splitbrain.harness.report.write_path.steps import WriteSteps
 from splitbrain.histories.random_stream import stream
 
-# The most writes in each group of the list. Together they are 200.
+# The maximal number of writes in each group of the list. The sum is 200.
 OF_ANOMALIES_MAX = 50
 SLOWEST_MAX = 60
 AROUND_MEDIAN_MAX = 30
@@ -21,7 +21,7 @@ UNANSWERED_MAX = 30
 AT_RANDOM_MAX = 30
 
 _PREDECESSORS: dict[str, tuple[tuple[str, bool], ...]] = {
-    # step: its predecessors, and whether each must be on the same member
+    # Each step is mapped to its predecessors, and to whether each must be on the same member.
     "client_request": (),
     "follower_forward": (("client_request", True),),
     "leader_receive": (("follower_forward", False), ("client_request", True)),
@@ -40,7 +40,7 @@ _PREDECESSORS: dict[str, tuple[tuple[str, bool], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class StepBar:
-    """A step on a member. Times are ms since the client's request was accepted."""
+    """The bar of a step on a member. Times are in ms since the client's request was accepted."""
 
     step: str
     member: str
@@ -50,14 +50,17 @@ class StepBar:
 
 @dataclass(frozen=True, slots=True)
 class ChosenWrite:
-    """A row of `WriteSteps`, and its group in the page's list of writes."""
+    """A write that the page offers: its row in `WriteSteps`, and its group in the page's list."""
 
     row: int
     group: str
 
 
 def bars_of(steps: WriteSteps, row: int) -> tuple[StepBar, ...]:
-    """A bar for each completed step of the write in `row`, in the order of time."""
+    """Return a bar for each completed step of the write in `row`.
+
+    The bars are in the order of their ends.
+    """
     done = steps.of_row(row)
     if not done:
         return ()
@@ -70,7 +73,11 @@ def bars_of(steps: WriteSteps, row: int) -> tuple[StepBar, ...]:
 
 
 def _begin(done: Sequence[tuple[int, str, str]], ns: int, step: str, member: str) -> int:
-    """The time, in ns, of the last predecessor of `step` that was complete at the time `ns`."""
+    """Return the time in ns at which the bar of `step` on `member` begins.
+
+    The step was complete at the time `ns`. Its bar begins when the last of its predecessors in
+    `done` was complete.
+    """
     before = [
         other_ns
         for other_ns, other, where in done
@@ -86,9 +93,9 @@ def _begin(done: Sequence[tuple[int, str, str]], ns: int, step: str, member: str
 def choose_writes(
     steps: WriteSteps, seed: int, revisions: Iterable[int] = (), requests: Iterable[int] = ()
 ) -> tuple[ChosenWrite, ...]:
-    """At most 200 different writes for which the page shows waterfalls, in groups.
+    """Choose at most 200 different writes for which the page shows waterfalls, in groups.
 
-    The groups are: writes that anomalies name (`revisions` and `requests`), the slowest writes,
+    The groups are: writes that anomalies name (by `revisions` and `requests`), the slowest writes,
     writes around the median, writes that were never answered, and some writes at random, drawn from
     `seed`.
     """

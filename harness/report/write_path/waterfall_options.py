@@ -1,4 +1,4 @@
-"""The list of writes from which the user selects the waterfall that the page shows."""
+"""Lists the writes of which the user can select one, to see its waterfall on the page."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class WaterfallOption(msgspec.Struct, frozen=True):
     """A write that the user can select, and the bars of its waterfall.
 
     Each bar is (step, member, begin, end), with times in ms since the request was accepted. The
-    bars are in the order of their ends. `carrier` is how the request came and was answered: gRPC,
-    JSON, or "" if it is unknown.
+    bars are in the order of their ends. `carrier` is the protocol of the request: gRPC, JSON, or ""
+    if it is unknown.
     """
 
     group: str
@@ -36,7 +36,7 @@ CARRIERS = {"grpc": "gRPC", "json": "JSON"}
 def waterfall_options(
     steps: WriteSteps, spans: Sequence[Span], anomalies: Sequence[Anomaly], seed: int
 ) -> tuple[WaterfallOption, ...]:
-    """The list: at most 200 of the writes in `steps`, chosen by `choose_writes`."""
+    """Return the writes that the user can select: at most 200, as `choose_writes` chooses them."""
     by_revision = writes_by_revision(spans)
     details = [anomaly.detail for anomaly in anomalies]
     revisions = {
@@ -65,7 +65,7 @@ def waterfall_options(
 
 
 def writes_by_revision(spans: Iterable[Span]) -> dict[int, Span]:
-    """The writes with outcome `ok`, by the revision that each made."""
+    """Return each write with outcome `ok`, by the revision that it made."""
     found: dict[int, Span] = {}
     for span in spans:
         if span.outcome == "ok" and answered_write(span.request, span.answer):
@@ -74,7 +74,7 @@ def writes_by_revision(spans: Iterable[Span]) -> dict[int, Span]:
 
 
 def _revisions_of_anomalies(spans: Sequence[Span], anomalies: Sequence[Anomaly]) -> set[int]:
-    """The revisions in the answers of the operations that anomalies name."""
+    """Return the revisions in the answers of the operations that anomalies name."""
     events = {event for anomaly in anomalies for event in anomaly.events}
     return {
         revision_of(span.answer)
@@ -84,7 +84,11 @@ def _revisions_of_anomalies(spans: Sequence[Span], anomalies: Sequence[Anomaly])
 
 
 def integers_under(value: Any, word: str, depth: int = 0) -> Iterable[int]:
-    """The integers in `value`, under keys that begin with `word`, to a limited depth."""
+    """Yield the integers in `value`, below keys that begin with `word`.
+
+    `value` is JSON: mappings and lists that contain each other. Deeper levels than
+    `DETAIL_DEPTH_MAX` are not searched. `depth` is the level of `value` itself.
+    """
     if depth > DETAIL_DEPTH_MAX:
         return
     if isinstance(value, Mapping):
