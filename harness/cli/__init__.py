@@ -1,1 +1,1 @@
-"""The commands of `splitbrain`: one module for each, imported when the command is called."""
+"""Contains the commands of `splitbrain`, one module for each. A module is imported when called."""

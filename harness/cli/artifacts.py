@@ -27,9 +27,10 @@ JUNIT, SUMMARY, CODE_QUALITY = "splitbrain.junit.xml", "summary.md", "code-quali
 def command(
     store: Path | None, campaign: str, since: int | None, annotate: bool | None
 ) -> int:
-    """Write the results of the runs in the store for a CI system, and return their verdict.
+    """Write the results of all runs in the store as files for a CI system.
 
-    These files are written into the store, which is kept as an artifact:
+    The command writes these files into the store. The CI job should keep the store as an
+    artifact.
 
     \b
       results.html          a page that shows each failure and its smallest schedule
@@ -37,7 +38,7 @@ def command(
       summary.md            a summary in Markdown
       code-quality.json     the failures as a code quality report of GitLab
 
-    The summary is also appended to the file in the variable GITHUB_STEP_SUMMARY, if it is set.
+    If the variable GITHUB_STEP_SUMMARY names a file, the summary is also appended to that file.
 
     \b
     Example:
@@ -45,8 +46,8 @@ def command(
       splitbrain artifacts
 
     \b
-    Exit codes: 0 all runs are valid, 1 a run is invalid and not accepted, 2 a run is unknown or
-    there is none, 254 bad arguments, 255 the harness failed.
+    Exit codes: 0 all runs are valid, 1 a run is invalid and its group of failures is not
+    accepted, 2 a run is unknown or there is none, 254 bad arguments, 255 the harness failed.
     """
     from splitbrain.harness.exit_codes import exit_code_of
     from splitbrain.harness.report.ci.annotations import code_quality, workflow_commands

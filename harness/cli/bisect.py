@@ -25,10 +25,11 @@ def command(
 ) -> int:
     """Find the first commit at which SCHEDULE fails, between a good and a bad commit.
 
-    SCHEDULE is what `splitbrain replay` accepts, best a shrunk .schedule file. The commits are
-    those of a repository that contains the system under test: this project's own store, or a
-    system that is named by a dotted path, package.module:Class. Each commit is checked out
-    into a temporary folder. A commit whose run is unknown, or cannot be started, is skipped.
+    SCHEDULE is a .schedule file or the folder of a run; a shrunk .schedule file is best. The
+    repository must contain the system under test: this project's own store, or a system of
+    the user, which the schedule names as package.module:Class. The command checks out each
+    commit that it tries into a temporary folder, and replays the schedule there. A commit is
+    skipped if its run cannot be started or its verdict is unknown.
 
     \b
     Examples:
@@ -46,6 +47,6 @@ def command(
         click.echo(f"{tried.state:5} {tried.commit} {tried.subject}")
         if tried.state == "bad":
             first = tried
-    assert first is not None  # otherwise `bisect` has raised
+    assert first is not None  # otherwise `bisect` has raised an error
     click.echo(f"first bad commit: {first.commit} {first.subject}")
     return 0

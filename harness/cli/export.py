@@ -20,10 +20,10 @@ from splitbrain.harness.errors import BadArguments
 def command(path: Path, form: str, output: Path) -> int:
     """Write a history as Jepsen's EDN, or a run as a trace of Perfetto.
 
-    PATH is the folder of a run, or a file that `splitbrain check` reads. Operations on single
-    keys become reads, writes and compare-and-swaps of registers, with values [key value].
-    Operations on sets become adds and reads of sets. Operations of the workloads append and
-    wr become transactions. Knossos and Elle can judge the file, too.
+    PATH is the folder of a run, or a history file that `splitbrain check` reads. Operations on
+    single keys become reads, writes and compare-and-swaps of registers, with values
+    [key value]. Operations on sets become adds and reads of sets. Operations of the workloads
+    append and wr become transactions. Knossos and Elle can judge the EDN file.
 
     With --format perfetto, PATH is the folder of a run, and the trace contains its operations,
     faults, anomalies and the steps of each write on each member. It needs the extra `perfetto`.

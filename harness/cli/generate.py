@@ -1,4 +1,4 @@
-"""`splitbrain generate`: writes a history of any size from a model of the store."""
+"""`splitbrain generate`: writes a history of any size, which a model of the store makes."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def command(
 ) -> int:
     """Generate a history from a model of the store, with clients in virtual time.
 
-    The history is valid. With --corrupt, it is invalid at one place. The same arguments give
+    The history is valid; with --corrupt, it contains one violation. The same arguments give
     the same file, byte for byte. A second file, the sidecar file, contains the members' final
-    states. `splitbrain check` reads it if it exists. To judge the history alone, delete the
+    states, which `splitbrain check` also judges. To judge the history alone, delete the
     sidecar file, or pass --members 0.
 
     \b
@@ -93,7 +93,11 @@ def command(
 
 
 def _check_corruption(workload: str, corrupt: str, members: int) -> None:
-    """Raise BadArguments if `workload` has no corruption `corrupt`, or `members` are too few."""
+    """Raise BadArguments if the corruption `corrupt` is impossible.
+
+    It is impossible if `workload` has no such corruption, or if it needs more members than
+    `members`.
+    """
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.synthetic.append_corruptions import APPEND_CORRUPTIONS
     from splitbrain.harness.synthetic.corruptions import CORRUPTIONS
@@ -120,7 +124,10 @@ def _write_transactions(
     output: Path, workload: str, operations: int, clients: int, uncertain: float, failing: float,
     seed: int, corrupt: str,
 ) -> None:
-    """Write a history of transactions. No sidecar file is written, because no checker needs it."""
+    """Write a history of transactions to `output`.
+
+    No sidecar file is written, because no checker of transactions needs the members' states.
+    """
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.synthetic.append import generate_append
     from splitbrain.harness.synthetic.append_corruptions import corrupt_append

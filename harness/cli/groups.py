@@ -1,4 +1,4 @@
-"""`splitbrain groups`: the groups of failures of a store."""
+"""`splitbrain groups`: lists, accepts and renames the groups of failures in a store."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ def command(
 ) -> int:
     """List the groups of failures, how often they occurred, and their smallest schedules.
 
-    Failures of one group probably have one cause: the anomaly of the lowest layer is the same
-    without its values, or was the same after shrinking. Campaigns make the groups.
+    Campaigns put failures that probably have the same cause into one group: the checker that
+    is nearest to the cause reports the same sentence for them, apart from names and values.
+    Groups whose smallest schedules show the same sentence are joined.
 
     \b
     Examples:
@@ -63,7 +64,7 @@ def command(
               help="The last day, as YYYY-MM-DD. Afterwards the group counts again.")
 @store_option
 def accept(name: str, reason: str, until: str, store: Path | None) -> int:
-    """Accept the group NAME as known. Until DAY, it does not make a campaign invalid.
+    """Accept the group NAME as known: until DAY, its failures do not make a campaign invalid.
 
     \b
     Exit codes: 0 done, 254 bad arguments, 255 the harness failed.
@@ -92,7 +93,7 @@ def accept(name: str, reason: str, until: str, store: Path | None) -> int:
 @click.argument("name")
 @store_option
 def reopen(name: str, store: Path | None) -> int:
-    """Withdraw the acceptance of the group NAME. It makes campaigns invalid again.
+    """Withdraw the acceptance of the group NAME: its failures make campaigns invalid again.
 
     \b
     Exit codes: 0 done, 254 bad arguments, 255 the harness failed.
@@ -112,7 +113,7 @@ def reopen(name: str, store: Path | None) -> int:
 @click.argument("new")
 @store_option
 def rename(name: str, new: str, store: Path | None) -> int:
-    """Give the group NAME the name NEW, for example that of the bug.
+    """Rename the group NAME to NEW, for example to the name of the bug.
 
     \b
     Exit codes: 0 done, 254 bad arguments, 255 the harness failed.
@@ -137,7 +138,7 @@ def rename(name: str, new: str, store: Path | None) -> int:
 def corpus(name: str, folder: Path, store: Path | None) -> int:
     """Save the smallest schedule of the group NAME in the corpus.
 
-    Campaigns and the pytest plugin repeat the runs of the corpus first.
+    Campaigns and the pytest plugin repeat the saved runs of the corpus before all other runs.
 
     \b
     Exit codes: 0 saved, 254 bad arguments or the group was not shrunk, 255 the harness failed.

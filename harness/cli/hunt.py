@@ -41,17 +41,18 @@ def command(budget: str, every: bool, adaptive: bool, **options: Any) -> int:
     command prints the seed, the time that the search took, the first anomaly, and the command
     that repeats the run.
 
-    If the planted bug is not found, the command prints conditions that are related to the
-    bug, such as an election or a full queue, and how often the runs reached each of them.
+    If the planted bug is not found, the command prints situations in which the bug could
+    appear, such as an election or a full queue, and how often the runs reached each of them.
 
-    With --adaptive, the search prefers configurations and schedules that reached new
-    conditions, or known conditions in new combinations and orders, and prints what it
-    prefers. It saves the schedule of the invalid run in STORE/adaptive.
+    With --adaptive, each run is chosen by the situations that earlier runs reached:
+    configurations and schedules that led to new ones, or to a new combination or order of
+    them, are preferred. The command prints what it prefers, and saves the schedule of the
+    invalid run in STORE/adaptive.
 
-    With --system etcd, the search is for bugs of an unmodified etcd binary. Each run draws a
-    workload, its options, faults and flags of etcd. With --all, the search goes on after a find.
-    The finds are grouped by their cause: a known bug of the tested version, or the kind of the
-    anomaly.
+    With --system etcd, the search is for bugs of an unmodified etcd binary. The seed of a run
+    selects the workload, its options, the faults and the flags of etcd. With --all, the search
+    continues after an invalid run, and each cause is printed once: a known bug of the tested
+    version, or the kind of the anomaly.
 
     Ctrl-C ends the search early.
 
@@ -79,7 +80,7 @@ def command(budget: str, every: bool, adaptive: bool, **options: Any) -> int:
 
 
 def _hunt_simulated(options: dict[str, Any], budget_s: float, *, adaptive: bool) -> int:
-    """Simulate runs until one is invalid, and print what was found. Returns the exit code."""
+    """Simulate runs until one is invalid, and print the result. Return the exit code."""
     from splitbrain.harness.cli.interrupt import Stopping
     from splitbrain.harness.drawing.seed import seed_or_drawn
     from splitbrain.harness.exit_codes import EXIT_INTERRUPTED
@@ -127,7 +128,10 @@ def _print_found(found: SeedResult, chosen: dict[str, Any]) -> None:
 
 
 def _seconds(text: str) -> float:
-    """`--budget` in seconds. Raises BadArguments unless it is a number, or one with a unit."""
+    """Convert the value of --budget to seconds.
+
+    Raises BadArguments unless it is a positive number, with or without a unit.
+    """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
     seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
     if not seconds > 0:
@@ -136,14 +140,18 @@ def _seconds(text: str) -> float:
 
 
 def _with_options_of_mutant(chosen: dict[str, Any]) -> dict[str, Any]:
-    """Add the options with which the planted bug is hunted. Given options have precedence."""
+    """Add the options with which the planted bug is usually searched for.
+
+    The options of the user take precedence.
+    """
     from splitbrain.harness.mutants.catalogue import mutant
 
     return {**mutant(chosen["mutant"]).hunt, **chosen} if chosen.get("mutant") else chosen
 
 
 Runs = tuple[Iterator["SeedResult"], Callable[[], Iterable[str]]]
-"""The results of runs without end, and a function that describes what the search prefers."""
+"""An endless iterator over the results of runs, and a function that describes what the search
+prefers, as lines of text."""
 
 
 def _static(first: int, chosen: dict[str, Any]) -> Runs:

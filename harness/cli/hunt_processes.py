@@ -1,4 +1,4 @@
-"""The part of `splitbrain hunt` that runs real etcd."""
+"""Implements `splitbrain hunt --system etcd`, which runs real etcd until a run shows a bug."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ BECAUSE_MAX = 300
 
 
 def hunt_etcd(chosen: dict[str, Any], budget_s: float, *, every: bool) -> int:
-    """Run etcd until a run shows a bug or, with `every`, until the budget is used.
+    """Run etcd until a run shows a bug. With `every`, continue until `budget_s` seconds are over.
 
-    Prints each new cause, and at the end how many runs showed each. Returns the exit code.
+    The function prints each new cause, and at the end how many runs showed each cause. Returns the
+    exit code.
     """
     from splitbrain.harness.cli.interrupt import Stopping
     from splitbrain.harness.drawing.seed import seed_or_drawn

@@ -27,9 +27,9 @@ testpaths = .
 def command(folder: Path) -> int:
     """Write the files of a test into FOLDER, by default the working directory.
 
-    The files are my_store.py (a system and a client), test_my_store.py, toy_store.py (a store of 70
-    lines) and pytest.ini. The test passes as it is. Replace the marked lines with those of your
-    store. Existing files are not overwritten.
+    The files are my_store.py (starts the store, and calls it), test_my_store.py, toy_store.py (a
+    store of 70 lines, to be replaced by yours) and pytest.ini. The test passes as it is. Then
+    replace the marked lines with lines for your store. Existing files are not overwritten.
 
     The test needs pytest, which is installed with the extra `pytest`:
     pip install 'splitbrain[pytest]'.
@@ -65,7 +65,10 @@ def command(folder: Path) -> int:
 
 
 def replacements(file: Path) -> list[tuple[int, str]]:
-    """The marked places in `file`: the number of each line, and what to replace."""
+    """Find the lines of `file` that the user must replace.
+
+    Returns the number of each marked line, and the text of its mark.
+    """
     found = []
     for number, line in enumerate(file.read_text().splitlines(), start=1):
         _, mark, what = line.partition(MARK)

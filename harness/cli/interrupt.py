@@ -11,11 +11,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopping:
-    """A context in which SIGINT and SIGTERM raise KeyboardInterrupt and set `requested`.
+    """A context that ends a search or a campaign on Ctrl-C or SIGTERM.
 
-    A signal can arrive while Python collects garbage. The exception is then lost, because Python
-    passes it to `sys.unraisablehook` and continues. Therefore a loop in this context must also call
-    `check`.
+    Inside the context, SIGINT and SIGTERM raise KeyboardInterrupt and set `requested`. A signal can
+    arrive while Python collects garbage. The exception is then lost, because Python passes it to
+    `sys.unraisablehook` and continues. Therefore a loop in this context must also call `check`.
     """
 
     def __init__(self) -> None:
@@ -27,8 +27,8 @@ class Stopping:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.requested = True
-        # The process ends soon. Without this, each unfinished coroutine of the interrupted run
-        # would print a traceback when it is collected.
+        # The process ends soon. Without this line, each unfinished coroutine of the interrupted
+        # run would print a traceback when Python collects it.
         sys.unraisablehook = lambda _: None
         raise KeyboardInterrupt
 

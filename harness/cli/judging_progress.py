@@ -1,4 +1,4 @@
-"""Shows the progress of judging on a terminal."""
+"""Shows on a terminal which checkers are running, and for how long."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TerminalJudging(JudgingObserver):
-    """A context that shows on stderr which checker runs, and for how long.
+    """A context that shows on stderr which checker is running, and for how long.
 
     It shows nothing if stderr is not a terminal.
     """

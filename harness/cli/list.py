@@ -28,7 +28,11 @@ def _store_workloads() -> Iterable[Row]:
 
 
 def _with_options(workloads: Mapping[str, str], kinds: Mapping[str, type]) -> Iterable[Row]:
-    """The rows of `workloads`, with the options of those in `kinds` and their defaults."""
+    """Yield a row for each workload, with its options and their default values.
+
+    Only the workloads in `kinds`, which maps a name to a class, have options. `workloads` maps each
+    name to its description.
+    """
     for name, description in workloads.items():
         parameters = inspect.signature(kinds[name]).parameters if name in kinds else {}
         options = [f"-o {one.name}={one.default}" for one in parameters.values()]
@@ -108,17 +112,19 @@ SECTIONS: dict[str, tuple[str, Callable[[], Iterable[Row]]]] = {
     "known-bugs": ("run --known", _known_bugs),
     "corruptions": ("generate --corrupt", _corruptions),
 }
-"""Title of a section → the option that takes its names, and the function that yields its rows."""
+"""Each title of a section, with the option that takes its names, and the function that yields its
+rows."""
 
 NOTES = {"store-workloads": ", with --client", "store-checkers": ", with --client"}
-"""Title of a section → an addition to its option."""
+"""Sections whose names need a further option, with the text that is added to the option in the
+title."""
 
 FORMER_NAMES = {"spoils": "corruptions"}
-"""Former names of sections, which are accepted and not shown."""
+"""Old names of sections, with their present names. They are accepted, but not shown."""
 
 
 class SectionName(click.Choice[str]):
-    """The title of a section. A former name is converted to the present one."""
+    """The title of a section on the command line. An old name is replaced by the present one."""
 
     def convert(
         self, value: str, param: click.Parameter | None, ctx: click.Context | None

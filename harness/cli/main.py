@@ -29,13 +29,16 @@ GROUPS = {
     "Start": ("init", "doctor"),
     "Help": ("list", "completion"),
 }
-"""Heading in `splitbrain --help` → its commands."""
+"""The headings in `splitbrain --help`, each with its commands."""
 
 COMMANDS = tuple(name for names in GROUPS.values() for name in names)
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is used, so that other commands start faster."""
+    """The command `splitbrain`, which imports a subcommand only when it is used.
+
+    Without this, every command would wait for the imports of all others.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -94,7 +97,7 @@ def splitbrain() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point of the program. Ends the process with the exit code of `run_main`.
+    """Run the command line, and end the process with its exit code.
 
     SIGTERM raises KeyboardInterrupt, as Ctrl-C does, so that processes and temporary folders are
     removed. Commands that handle SIGTERM themselves replace this handler.
@@ -104,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run_main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line `arguments` (None: `sys.argv`) and return the exit code."""
+    """Run the command line `arguments` (None: those in `sys.argv`), and return the exit code."""
     try:
         code = splitbrain.main(
             None if arguments is None else list(arguments),
@@ -126,8 +129,8 @@ def run_main(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"Error: {problem}", err=True)
         return EXIT_FAILED
     except (KeyboardInterrupt, click.Abort):
-        # An interrupted simulation leaves the coroutines of a whole cluster. Without this,
-        # Python would print an error for each one whose `finally` cannot run.
+        # An interrupted simulation leaves the coroutines of a whole cluster. Without this line,
+        # Python would print an error for each coroutine whose `finally` cannot run.
         sys.unraisablehook = lambda _: None
         click.echo("stopped", err=True)
         return EXIT_INTERRUPTED

@@ -24,7 +24,7 @@ def command() -> None:
 @command.command("start", context_settings=MEMBER_OPTIONS, short_help="Start one member.")
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED)
 def start(flags: tuple[str, ...]) -> None:
-    """Start one member. FLAGS are those of `python -m splitbrain.node`, which is the same command.
+    """Start one member. FLAGS are the flags of a member, as for `python -m splitbrain.node`.
 
     `python -m splitbrain.node --help` lists them.
     """
@@ -47,8 +47,8 @@ def cluster(
 ) -> int:
     """Start a cluster of members on this machine, until Ctrl-C.
 
-    Each member is a process, and its log is a file in its folder. FLAGS after `--` are given to
-    each member.
+    Each member is a process, and writes its log to a file in its folder. FLAGS after `--` are
+    added to the command line of each member.
 
     \b
     Example:
@@ -69,9 +69,9 @@ def cluster(
 def restore(backup: str, flags: tuple[str, ...]) -> int:
     """Create the data directory of a member of a new cluster from BACKUP.
 
-    BACKUP is the output of `etcdctl snapshot save` against a member of this store. FLAGS are those
-    with which the member starts afterwards. Restore each member of the new cluster from the same
-    backup.
+    BACKUP is a file that `etcdctl snapshot save` wrote, from a member of this store. FLAGS are
+    the flags with which the member will be started. Restore all members of the new cluster from
+    the same backup.
     """
     from splitbrain.harness.errors import BadArguments
     from splitbrain.node.__main__ import restore_member

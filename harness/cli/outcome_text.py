@@ -14,9 +14,9 @@ from splitbrain.harness.schedule.command_line import shown
 from splitbrain.harness.store.records import FaultCount
 
 ANOMALIES_SHOWN_MAX = 5
-"""The maximal number of anomalies that are printed for a checker with one kind of anomaly."""
+"""If a checker found one kind of anomaly, at most this number of anomalies is printed."""
 OF_A_KIND_SHOWN_MAX = 2
-"""The maximal number of anomalies that are printed of each of several kinds."""
+"""If a checker found several kinds of anomalies, at most this number of each kind is printed."""
 
 WORDS = {True: ("valid", "green"), False: ("INVALID", "red"), None: ("unknown", "yellow")}
 
@@ -24,7 +24,7 @@ NOT_APPLICABLE = ("-", "bright_black")
 
 
 def print_outcome(result: RunResult) -> None:
-    """Print the verdicts, the anomalies, the path of the report, and how to repeat the run."""
+    """Print verdicts, anomalies, the path of the report, and the command that repeats the run."""
     rate = f", {result.results.rate:g}/s" if result.results.rate else ""
     first, *rest = count_lines(result.results.operations)
     click.echo("\n".join((f"operations: {first}{rate}", *rest)))
@@ -60,7 +60,11 @@ def print_failed_faults(faults: Sequence[FaultCount]) -> None:
 
 
 def lines_without_effect(faults: Sequence[FaultCount]) -> list[str]:
-    """Lines that name the faults without an effect, and the kinds of which no fault had one."""
+    """Return a warning about faults that changed nothing, as lines of text.
+
+    A first line counts these faults by kind. A second line names the kinds of which no fault had an
+    effect. Returns [] if every fault had an effect.
+    """
     by_kind_of_fault: dict[str, list[FaultCount]] = {}
     for one in faults:
         by_kind_of_fault.setdefault(one.f, []).append(one)
@@ -80,6 +84,10 @@ def lines_without_effect(faults: Sequence[FaultCount]) -> list[str]:
 
 
 def print_verdicts(verdicts: Iterable[Verdict]) -> None:
+    """Print each verdict, with some of its anomalies.
+
+    Anomalies that show known bugs are counted on a line for each bug.
+    """
     for verdict in verdicts:
         click.echo(verdict_line(verdict))
         kinds = by_kind(verdict.anomalies)
@@ -95,7 +103,7 @@ def print_verdicts(verdicts: Iterable[Verdict]) -> None:
 
 
 def known_lines(verdict: Verdict) -> list[str]:
-    """A line for each known bug that anomalies of `verdict` show."""
+    """Return a line for each known bug of the tested store that anomalies of `verdict` show."""
     lines = []
     for bug, count in verdict.counts.get(KNOWN_BUGS, {}).items():
         first = next(one for one in verdict.known if one.known == bug)

@@ -1,4 +1,4 @@
-"""`splitbrain playback`: a page that plays a simulated run back."""
+"""`splitbrain playback`: writes a page on which a simulated run can be played back."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ PAGE = "playback.html"
 def command(path: Path, output: Path | None) -> int:
     """Write a page that shows the state of every member at every moment of a simulated run.
 
-    PATH is the folder of a run, or a .schedule file. The run is simulated again and recorded:
-    role, term, leader, log, commit and applied index of each member at each change, and the
-    messages in flight. The moments of anomalies are marked. The page is a single file that
-    opens without a network connection.
+    PATH is the folder of a run, or a .schedule file. The command simulates the run again, and
+    records for each member its role, term, leader, log, commit index and applied index, and
+    the messages in flight. On the page, the times of anomalies are marked. The page is a
+    single file that opens without a network connection.
 
     \b
     Examples:

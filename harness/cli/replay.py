@@ -24,13 +24,13 @@ def command(
 ) -> int:
     """Run the schedule of PATH again.
 
-    PATH is the folder of a run, a file in it such as repro.json or report.html, or a
-    .schedule file as `splitbrain shrink` writes it. A .schedule file that names no system
-    runs in simulation; --system selects another system.
+    PATH is the folder of a run, a file in that folder such as repro.json or report.html, or a
+    .schedule file, which `splitbrain shrink` writes. A .schedule file that names no system
+    runs in simulation, unless --system selects a system.
 
-    The schedule contains the members, the operations, and the faults with their times, so
-    nothing is drawn. Real processes repeat the schedule, not the interleaving: a bug that
-    depends on the interleaving may need several tries, see --times.
+    The schedule contains the members, the operations, and the faults with their times, so a
+    replay draws nothing at random. Real processes repeat the schedule, not the interleaving.
+    A bug that depends on the interleaving may need several tries, see --times.
 
     \b
     Examples:

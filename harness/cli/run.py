@@ -31,11 +31,11 @@ def command(
     """Run one test: start a cluster, send operations under faults, judge, write a report.
 
     The members are processes that listen on loopback. Clients send operations to random
-    members while the nemesis injects faults. Then all faults are healed, the members must
-    agree, and every checker of the workload judges the history.
+    members while the nemesis injects faults. Then all faults are healed, and the command
+    waits until the members agree. Every checker of the workload judges the history.
 
-    Ctrl-C ends the load early, and the run is judged; a second Ctrl-C stops at once. The
-    command stops every process that it starts.
+    Ctrl-C ends the load early, and the run is judged. A second Ctrl-C ends the command at
+    once. The command stops every process that it has started.
 
     Options can also be set in [tool.splitbrain] of the nearest pyproject.toml, under the same
     names. The command line has priority.
@@ -78,7 +78,11 @@ def command(
 
 
 def _known_note(options: Options) -> str:
-    """Return what the known bugs that `options` name change in the run; "" if they name none."""
+    """Return the note that the command prints about the known bugs in the option --known.
+
+    It says how many bugs are excused, and which faults and options are not drawn because of them.
+    Returns "" if the option names no bugs.
+    """
     from splitbrain.harness.drawing.draw import without_triggers
     from splitbrain.harness.known_bugs.catalogue import excused_bugs
     from splitbrain.harness.systems.factory import tested_version
@@ -100,7 +104,7 @@ def _known_note(options: Options) -> str:
 
 
 def _mutant_note(schedule: Schedule) -> str:
-    """Return the reason why a run of real processes may not show its planted bug.
+    """Return why a run of real processes may not show its planted bug, as a note to print.
 
     Returns "" if the run is simulated, if it has no planted bug, or if runs of real processes with
     its workload and faults are known to show the bug.

@@ -1,4 +1,4 @@
-"""The options of a run as options of a command.
+"""Defines the options of a run, which several commands have.
 
 An option that is not on the command line gets its value from `[tool.splitbrain]`. If it is not set
 there, it has the default value in `splitbrain.harness.schedule.options.Options`.
@@ -119,7 +119,8 @@ budget_option = _option(
 )
 """The option --budget of `splitbrain run`.
 
-It is not in `OPTIONS`, because --budget of `hunt` and `shrink` is the duration of the search.
+It is not in `OPTIONS`, because `hunt` and `shrink` have another option --budget, which is the
+duration of the search.
 """
 
 
@@ -128,17 +129,18 @@ checker_option = click.option(
     help="Judge also by this checker: a name from `splitbrain list checkers`, or"
     " package.module:function. Can be repeated.",
 )
-"""The option --checker of `splitbrain run`.
+"""The option --checker of `splitbrain run`, which adds a checker.
 
-It is not in `OPTIONS`, because --checker of `hunt` and `shrink` selects the only checker.
+It is not in `OPTIONS`, because `hunt` and `shrink` have another option --checker, which selects the
+only checker.
 """
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add every option of a run to `command`.
 
-    `command` is called with None for each option that is not on the command line. It calls `given`
-    to remove these options.
+    click calls `command` with None for each option that is not on the command line. `command` must
+    call `given` to remove these options.
     """
     for option in reversed(OPTIONS):
         command = option(command)
@@ -146,27 +148,28 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 WORKERS_MAX = 256
-"""The most processes that share the runs of a campaign."""
+"""The maximal number of processes that share the runs of a campaign."""
 
 PROCESSES_ONLY = (
     "system", "etcd_binary", "other_binary", "member_flags", "client", "client_options",
     "system_options", "known",
 )
-"""Options that have no meaning in simulation, because it has one system and no command lines."""
+"""Options that have no meaning in simulation, because a simulation has only one system and no
+command lines of members."""
 
 DRAWN = (
     "workload", "nemesis", "fault_pace", "nodes", "clients", "rate", "time_limit_s",
     "follower_share", "bound_share", "request_timeout_ms", "heartbeat_ms", "election_ms",
 )
-"""Options that the seed of a simulated run draws if they are not given
+"""Options that the seed of a simulated run determines if they are not given
 (`splitbrain.harness.drawing`)."""
 
 
 def simulated_alone(command: click.Command, keep: Sequence[str] = ()) -> click.Command:
-    """Adapt the options of `command` to simulation, and return `command`.
+    """Adapt the options of `command`, which only simulates, and return `command`.
 
     The options in `PROCESSES_ONLY` are removed, except those in `keep`. The help of each option in
-    `DRAWN` shows that the default is drawn from the seed.
+    `DRAWN` says that the default is drawn from the seed.
     """
     removed = set(PROCESSES_ONLY) - set(keep)
     command.params = [one for one in command.params if one.name not in removed]
@@ -183,7 +186,10 @@ def _with_default(text: str, default: str) -> str:
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that are on the command line, converted to the types of `Options`."""
+    """Return the options that were given on the command line.
+
+    Values have the types of `Options`.
+    """
     known = Options.__struct_fields__
     found = {name: value for name, value in options.items() if name in known and value is not None}
     for name in ("allow_unanswered", "known"):
@@ -204,9 +210,10 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pair(text: str, flag: str) -> tuple[str, int | str]:
-    """Split the NAME=VALUE of the option `flag` into the name and the value.
+    """Split NAME=VALUE into the name and the value. `flag` is the option, for the error message.
 
-    The value is an int if VALUE is a whole number, otherwise a str.
+    The value is an int if VALUE is a whole number, otherwise a str. Raises BadArguments if `text`
+    has another form.
     """
     name, equals, value = text.partition("=")
     if not equals or not name:

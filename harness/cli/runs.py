@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 COLOURS = {"valid": "green", "invalid": "red", "unknown": "yellow"}
 SUBJECT = ("since", "system", "workload", "mutant")
-"""The filters of `splitbrain runs trends`."""
+"""The filters that `splitbrain runs trends` also has."""
 
 store_option = click.option(
     "--store", type=click.Path(file_okay=False, path_type=Path), default=None,
@@ -28,7 +28,7 @@ store_option = click.option(
 
 
 def subject_options(command: F) -> F:
-    """Add the options that select runs by time and by what was tested."""
+    """Add to `command` the options that select runs by time, system, workload and planted bug."""
     options = (
         click.option("--since", callback=moment, default=None, metavar="TIME",
                      help="Runs that started within TIME, such as 12h or 2d, or since a date."),
@@ -80,9 +80,9 @@ def command(
 ) -> int:
     """Find runs in the store by verdict, time, system, faults, version or first anomaly.
 
-    Several filters select the runs that match all of them; of --valid, --invalid and
-    --unknown, any. The runs are found in a database beside the folders, `runs.sqlite`, to
-    which each run is added when it ends.
+    A run must match all given filters, but only one of --valid, --invalid and --unknown. The
+    command searches the database `runs.sqlite` in the store, to which each run is added when
+    it ends.
 
     \b
     Examples:
@@ -141,7 +141,10 @@ def _filter(wanted: dict[str, Any]) -> Filter:
 
 
 def store_folder(store: Path | None) -> Path:
-    """The absolute path of the store. Raises BadArguments if it does not exist."""
+    """Return the absolute path of the store. None stands for the store of the options.
+
+    Raises BadArguments if the folder does not exist.
+    """
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.schedule.options import read_options
 
@@ -192,10 +195,10 @@ def _time(seconds: int) -> str:
 @click.command("rebuild", short_help="Make the database again from the folders.")
 @store_option
 def rebuild(store: Path | None) -> int:
-    """Make the database of runs again from the folders.
+    """Make the database of runs again from the folders in the store.
 
-    This is needed after folders were copied into the store or removed from it by other means
-    than `splitbrain runs clean`.
+    This is needed after you copied folders of runs into the store, or removed folders without
+    `splitbrain runs clean`.
 
     \b
     Exit codes: 0 done, 254 bad arguments, 255 the harness failed.
@@ -216,7 +219,7 @@ def show_trends(by: Any, as_json: bool, store: Path | None, **wanted: Any) -> in
     """Show the number of runs by verdict, and the means of rate and latency, over time.
 
     Rates and latencies are means over the runs. The latency of a run is that of the function
-    that was answered most often. Those of simulated runs are in virtual time.
+    (put, txn, …) that was answered most often. In simulated runs, both are in virtual time.
 
     \b
     Examples:

@@ -27,8 +27,8 @@ def clean(
 ) -> int:
     """Remove old runs from the store, with everything in their folders.
 
-    A run that is still in progress is never removed. If the link store/latest pointed to a
-    removed run, it then points to the newest run that is left.
+    A run that is still in progress is never removed. If the link store/latest points to a
+    removed run, the command changes it to the newest remaining run.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""The schedule that a command runs: read from a path, and changed by options."""
+"""Reads the schedule that a command runs from a path, and changes it by options."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from splitbrain.harness.store.schedule_source import schedule_at
 from splitbrain.harness.systems.support import adapted
 
 ALLOWED = ("system", "etcd_binary", "budget", "search_limit_s", "store", "name", "keep_data")
-"""The options that may be given together with a schedule. The schedule contains all others."""
+"""The options that a user may give together with a schedule. The schedule determines all others."""
 
 
 def schedule_from(path: Path, given: Mapping[str, Any]) -> Schedule:
-    """Read the schedule at `path`, and replace options of it by those in `given`.
+    """Read the schedule at `path`, and replace some of its options by those in `given`.
 
     If `given` contains another system, the schedule is adapted to that system. Raises BadArguments
     if the system does not support the schedule, or if an option in `given` is not in `ALLOWED`.

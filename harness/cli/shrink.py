@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from splitbrain.harness.schedule.schedule import Schedule
 
 PRINTED_LINES_MAX = 50
-"""A longer schedule is only written to its file."""
+"""If the source of the test has more lines, it is not printed."""
 
 Print = Callable[[str], object]
 
@@ -49,8 +49,8 @@ def command(
     and disk conditions to their defaults, as long as the same checker finds the run invalid.
     The result is written to a file for `splitbrain sim --schedule` and `splitbrain replay`.
     If it has at most 50 lines, it is also printed as a pytest test. If --budget ends before
-    every single part was tried, the command says so, and a longer search may find a smaller
-    schedule.
+    the search has tried to remove each remaining part alone, the command says so. A longer
+    search may then find a smaller schedule.
 
     Ctrl-C ends the search early; the smallest schedule found so far is written.
 
@@ -74,7 +74,7 @@ def command(
     chosen = {**given(options), "system": "simulated"}
     _check(path, chosen, budget, out)
     if at_steps and "seed" not in chosen:
-        # The schedule is meant for processes, so only what they support is drawn.
+        # The schedule is meant for real processes, so only what they support is drawn.
         chosen.setdefault("swarm", False)
     schedule = _recorded(path) if path is not None else _drawn(chosen, budget)
     if checker and checker != INVARIANTS:
@@ -104,7 +104,10 @@ def command(
 
 
 def _progress(schedule: Schedule, print_line: Print) -> Callable[[Schedule, int], None]:
-    """Return a function that prints a smaller schedule if its size differs from the last one."""
+    """Return a function that prints the size of each smaller schedule that the search finds.
+
+    A size that equals the one printed before is not printed again.
+    """
     printed = [_size(schedule)]
 
     def on_progress(smaller: Schedule, tries: int) -> None:
@@ -116,7 +119,7 @@ def _progress(schedule: Schedule, print_line: Print) -> Callable[[Schedule, int]
 
 
 def _check(path: Path | None, chosen: dict[str, Any], budget: float, out: Path | None) -> None:
-    """Raise BadArguments for arguments that are impossible, or that contradict each other."""
+    """Raise BadArguments if an argument is impossible, or if arguments contradict each other."""
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.schedule.options import flag_of
 
@@ -133,7 +136,7 @@ def _check(path: Path | None, chosen: dict[str, Any], budget: float, out: Path |
 
 
 def _recorded(path: Path) -> Schedule:
-    """Read the schedule at `path`, and adapt it to the simulated system.
+    """Read the schedule at `path`, and adapt it to the simulation.
 
     Raises BadArguments if there is no schedule, or if it is for a system that cannot be simulated.
     """
@@ -217,7 +220,10 @@ def _free(folder: Path, name: str, suffix: str) -> Path:
 
 
 def _print_schedule(schedule: Schedule, file: Path) -> None:
-    """Print the schedule as a pytest test, unless it is long, and the command that runs it."""
+    """Print the schedule as a pytest test, unless it is long.
+
+    The path of `file` and the command that runs it are printed in any case.
+    """
     from splitbrain.harness.shrinking.test_source import as_test
 
     source = as_test(schedule)

@@ -45,13 +45,15 @@ def command(
     """Run the project's own store in one process, with virtual time, network and disks.
 
     The seed determines the whole run: workload, operations, faults, settings, delays, and
-    what a disk loses in a power failure. An option that is given is not drawn. The same seed
-    and sources repeat the run byte for byte, with the same digest.
+    what a disk loses in a power failure. A given option replaces the value that the seed
+    would determine. The same seed and sources repeat the run byte for byte, with the same
+    digest.
 
-    With --adaptive, a campaign prefers configurations and schedules that reached new
-    conditions, or known conditions in new combinations and orders. It saves each run that is
-    not valid as a .schedule file in STORE/adaptive. With one worker, --seed and --runs
-    determine the whole campaign.
+    With --adaptive, each run is chosen by the situations that earlier runs reached, such as
+    an election or a full queue: configurations and schedules that led to new situations, or
+    to a new combination or order of them, are preferred. Each run that is not valid is saved
+    as a .schedule file in STORE/adaptive. With one worker, --seed and --runs determine all
+    runs.
 
     \b
     Examples:
@@ -141,7 +143,10 @@ def _adaptive(chosen: dict[str, Any], runs: int, workers: int, *, quiet: bool) -
 def _summarized(
     results: Iterator[SeedResult], chosen: dict[str, Any], runs: int, *, quiet: bool
 ) -> int:
-    """Run a campaign of `runs` runs, print its progress and its summary, and return its code."""
+    """Run a campaign of `runs` runs, and print its progress and its summary.
+
+    Returns the exit code.
+    """
     import sys
     import time
 
@@ -168,7 +173,7 @@ def _summarized(
                 if summary.runs < runs:
                     stopping.check()
     except KeyboardInterrupt:
-        # The summary of the seeds that were run is printed in any case.
+        # The summary of the finished runs is printed in any case.
         stopped = True
         click.echo(f"\nstopped after {summary.runs} of {runs} seeds", err=True)
     for line in summary.lines(time.monotonic() - began, chosen):

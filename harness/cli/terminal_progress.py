@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PlainLines(Silent):
-    """Prints a line every few seconds, for output such as the log of a CI job."""
+    """Prints a line of progress every few seconds, for output such as the log of a CI job."""
 
     period_s = 5.0
 
@@ -81,7 +81,7 @@ def panel(snapshot: Snapshot) -> Table:
     table.add_column(style="dim", justify="right")
     table.add_column()
     if not snapshot.limit_s:
-        table.add_row(snapshot.phase, "…")  # Outside the load there is nothing to count.
+        table.add_row(snapshot.phase, "…")  # Operations are counted only during the load.
         return table
     time = Table.grid(padding=(0, 1))
     time.add_row(
@@ -105,7 +105,7 @@ def panel(snapshot: Snapshot) -> Table:
 def progress_for(stream: TextIO | None = None) -> Progress:
     """Return a live panel if `stream` is a terminal, otherwise plain lines.
 
-    If `stream` is None, standard output decides.
+    If `stream` is None, standard output is used.
     """
     return LivePanel() if (stream or sys.stdout).isatty() else PlainLines()
 

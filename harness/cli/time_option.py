@@ -1,4 +1,4 @@
-"""Durations and times on the command line, such as 90m, 12h, 7d, 2w or 2026-11-30."""
+"""Converts durations and times on the command line, such as 90m, 12h, 7d, 2w or 2026-11-30."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXPECTED = "a number and a unit, such as 90m, 12h, 7d or 2w"
 def duration(
     _context: click.Context, _parameter: click.Parameter, value: str | None
 ) -> timedelta | None:
-    """Convert an option's value to a duration. None stays None."""
+    """Convert the value of an option to a duration. None stays None."""
     if value is None:
         return None
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", value.strip())
@@ -30,10 +30,10 @@ def duration(
 def moment(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> int | None:
-    """Convert an option's value to seconds since 1970. None stays None.
+    """Convert the value of an option to seconds since 1970. None stays None.
 
-    The value is a duration, which is counted back from now, or a date or time as ISO 8601 writes
-    it, in UTC unless it names another zone.
+    The value is a duration, which is subtracted from now, or a date or time as ISO 8601 writes it.
+    A time is in UTC unless it names another zone.
     """
     if value is None:
         return None

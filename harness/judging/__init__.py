@@ -1,1 +1,1 @@
-"""Judges a run's folder or a history file, and exports histories."""
+"""Judges a run's folder or a history file, and exports histories to other formats."""

@@ -14,7 +14,10 @@ from splitbrain.histories.service import ServiceOperation
 
 
 def by_function(history: History) -> dict[str, dict[str, int]]:
-    """f → outcome → the number of operations, the most frequent f first; "all" is the sum."""
+    """Return the number of operations by function `f` and by outcome.
+
+    The most frequent function comes first. The entry "all" contains the sums.
+    """
     counts: dict[str, Counter[str]] = {}
     everything: list[Operation | ServiceOperation] = [*history.operations, *history.services]
     for operation in everything:
@@ -25,7 +28,7 @@ def by_function(history: History) -> dict[str, dict[str, int]]:
 
 
 def by_fault(evidence: Evidence) -> tuple[FaultCount, ...]:
-    """For each fault: the outcomes of the operations that were invoked while it was in force."""
+    """Return each fault, with the outcomes of the operations invoked while it was active."""
     operations = sorted(evidence.history.operations, key=lambda operation: operation.call)
     calls = [operation.call for operation in operations]
     counts = []

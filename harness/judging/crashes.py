@@ -1,14 +1,14 @@
-"""The verdict `crashed`: a run is invalid if a member's process ended by itself.
+"""Judges whether members crashed: the verdict `crashed` is invalid if a member ended by itself.
 
-A process ended by itself if it ended by a crash, a panic, an abort or an exit, and the harness did
-not send it a signal. Such an end is excused if an injected fault can be its reason. A correct
-member may have to stop when its disk fails, and a user's system may report a killed process as one
-that ended by itself. These faults excuse the end of a member that they hit:
+A member's process ended by itself if it ended by a crash, a panic, an abort or an exit, and the
+harness did not send it a signal. Such an end is excused if an injected fault can be its reason. A
+correct member may have to stop when its disk fails, and a user's system may report a killed process
+as one that ended by itself. These faults excuse the end of a member that they hit:
 
-- a kill, a power loss, a restart by the operator, or a crash at a step or a system call, in force
-  when the member ended;
-- a full or failing disk, a failing system call, too little memory, or too few files, in force when
-  the member ended;
+- a kill, a power loss, a restart by the operator, an upgrade, a change of the membership, or a
+  crash at a step of the write path or at a system call, if it was active when the member ended;
+- a full or failing disk, a failing system call, too little memory, or too few files, if it was
+  active when the member ended;
 - bit rot, lost sectors, a lying disk, misdirected or torn writes, at any earlier time, because a
   store may find the damage later and must then stop.
 
@@ -45,16 +45,16 @@ from splitbrain.nemesis.fault import (
 
 CRASHED = "crashed"
 NOTICED_LATE_NS = 1_000_000_000
-"""A crash may have happened this long before the harness noticed it."""
+"""The harness may notice a crash this much later than it happened."""
 LINES_SHOWN_MAX = 8
 LINE_SHOWN_CHARACTERS_MAX = 240
 
 
 def crash_verdict(record: RunRecord, faults: Sequence[FaultWindow]) -> Verdict | None:
-    """The verdict `crashed`; None if no member ended by itself.
+    """Return the verdict `crashed`, or None if no member ended by itself.
 
-    A member that ended by itself, without an excuse, makes the verdict invalid. A member that could
-    not start again because another program took its port makes the verdict unknown instead.
+    An end that no fault excuses makes the verdict invalid. If a member could not start again
+    because another program took its port, the verdict is unknown instead.
     """
     if not record.crashes:
         return None
@@ -74,13 +74,13 @@ def crash_verdict(record: RunRecord, faults: Sequence[FaultWindow]) -> Verdict |
 
 
 def lets_stop(window: FaultWindow, crash: Crash) -> bool:
-    """Whether the fault in `window` excuses `crash`."""
+    """Return whether the fault in `window` is a possible reason for `crash`, and so excuses it."""
     if crash.member not in window.members or crash.at < window.begin:
         return False
     in_force = window.end is None or crash.at - NOTICED_LATE_NS <= window.end
     try:
         fault = msgspec.json.decode(window.detail, type=Fault)
-    except msgspec.MsgspecError:  # a fault of a user
+    except msgspec.MsgspecError:  # The fault is defined by a user.
         return in_force and window.f in ("kill", "power", "disk")
     match fault:
         case Kill() | PowerLoss() | OperatorAction(do="restart") | Upgrade() | NoSpace():

@@ -1,9 +1,9 @@
 """Exports histories as Jepsen's EDN, which Knossos and Elle read.
 
-A history that another tool recorded is written as it was read. In a history of this project,
-operations on single keys become operations of registers: read, write and cas, with values [key
-value] as in Jepsen's independent tests. Operations on a set become adds and reads of a set.
-Operations of the workloads `append` and `wr` become transactions.
+A history that another tool recorded is written unchanged. In a history of this project, operations
+on single keys become operations of registers: read, write and cas, with values [key value] as in
+Jepsen's independent tests. Operations on a set become adds and reads of a set. Operations of the
+workloads `append` and `wr` become transactions.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ FORMATS = ("jepsen-edn",)
 
 
 def export(path: Path, out: Path, form: str = "", keyed: bool | None = None) -> int:
-    """Write the history in the file `path` to `out` as Jepsen's EDN; returns the operation count.
+    """Write the history in the file `path` to `out` as Jepsen's EDN.
 
-    `form` is the format of the file; "" means that it is detected from the content. `keyed` says
-    whether the values are pairs [key, value]; None means that this is inferred from the values.
-    Raises BadArguments if `path` is not a history, if it contains operations for which Knossos and
-    Elle have no model, or if `out` cannot be written.
+    Returns the number of operations. `form` is the format of the file; "" means that it is detected
+    from the content. `keyed` says whether the values are pairs [key, value]; None means that this
+    is inferred from the values. Raises BadArguments if `path` is not a history, if it contains
+    operations for which Knossos and Elle have no model, or if `out` cannot be written.
     """
     from splitbrain.harness.judging.history_file import read_file
 
@@ -65,7 +65,7 @@ def export(path: Path, out: Path, form: str = "", keyed: bool | None = None) -> 
 
 
 def foreign_transaction(one: Transaction) -> ForeignOperation:
-    """A transaction in Jepsen's form, in which the reads of an invocation have the value nil."""
+    """Convert a transaction to Jepsen's form, in which reads have the value nil when invoked."""
     argument = [_micro(micro, with_reads=False) for micro in one.operations]
     answer = [_micro(micro, with_reads=True) for micro in one.operations]
     ended = one.returned
@@ -94,8 +94,8 @@ def foreign_operations(history: History) -> list[ForeignOperation]:
     """Convert the operations of a history of this project to Jepsen's form.
 
     Operations of the workloads `append` and `wr` become transactions. Operations of the workload
-    `set` become operations of sets. Any others become operations of registers. Raises NotApplicable
-    or Undecidable for an operation that has no such form.
+    `set` become operations of sets. Operations of all other workloads become operations of
+    registers. Raises NotApplicable or Undecidable for an operation that has no equivalent.
     """
     functions = {op.f for op in history.operations}
     if LISTS in functions or REGISTERS in functions:
@@ -111,8 +111,8 @@ def _one_for_each_call(transactions: list[Transaction]) -> list[Transaction]:
     """Keep only the first transaction of each request.
 
     `transactions_of` converts a request whose comparisons failed to two transactions. The first one
-    contains the reads that were answered. The second one contains the writes, which did not take
-    effect.
+    contains the reads that were answered, and is kept. The second one contains the writes, which
+    did not take effect.
     """
     first: dict[int, Transaction] = {}
     for one in transactions:
@@ -123,9 +123,9 @@ def _one_for_each_call(transactions: list[Transaction]) -> list[Transaction]:
 def _set_operation(op: Operation) -> ForeignOperation | None:
     """Convert `op` to an add to a set, or to a read of a whole set.
 
-    Returns None for any other read, such as a read of a part of the set, a count, or a serializable
-    read, and for the write at the end of a run. In a key, the name of the set is before the last
-    "/", and the element is after it.
+    Returns None for the write at the end of a run, and for a read that is serializable, counts
+    keys, or covers only a part of the set. In a key, the name of the set is before the last "/",
+    and the element is after it.
     """
     if op.f == "add":
         put = next((part for part in parts(op.request) if isinstance(part, Put)), None)
@@ -146,7 +146,10 @@ def _set_operation(op: Operation) -> ForeignOperation | None:
 
 
 def _register_operations(history: History) -> Iterator[ForeignOperation]:
-    """The operations of registers. A read of several keys is left out."""
+    """Convert operations on single keys to operations of registers.
+
+    A read of several keys is left out.
+    """
     recorded = {op.invoked: op for op in history.operations}
     for one in register_operations(history):
         op = recorded[int(one.call)]

@@ -1,4 +1,7 @@
-"""Decides whether a judged file contains evidence. Without evidence its verdict is unknown."""
+"""Decides whether a history file contains evidence. Without evidence, the verdict is unknown.
+
+A file contains evidence if some answer in it could have violated the checked property.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,7 @@ from splitbrain.histories.transaction import Read, Transaction
 
 NAME = "evidence"
 WITHOUT_EVIDENCE = ("headers", "statistics", "budget")
-"""Checkers that judge headers, times and counts. Their verdicts show nothing about the content of
-the store's answers."""
+"""Checkers that judge headers, times and counts, and not the content of the store's answers."""
 
 
 def missing_evidence(

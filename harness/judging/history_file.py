@@ -60,23 +60,23 @@ from splitbrain.histories.transaction import Transaction
 KNOWN_MODELS = (*MODELS, *TRANSACTION_MODELS)
 
 NOT_OF_A_FILE = ("write_path", "raft_safety", "watch")
-"""Checkers that find no evidence in a single file. They run only if the user names them."""
+"""Checkers that need more than a single history file. They run only if the user names them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileOptions:
-    """How to judge a file. A value that is empty or None is inferred from the file."""
+    """How to judge a file. Anything that is empty or None is inferred from the file."""
 
     form: str = ""
-    """A name in `splitbrain.histories.formats.catalogue.FORMATS`."""
+    """The name of a format in `splitbrain.histories.formats.catalogue.FORMATS`."""
     model: str = ""
-    """A name in `KNOWN_MODELS`."""
+    """The name of a model in `KNOWN_MODELS`."""
     consistency: str = ""
     """The consistency model of transactions: a name in
     `splitbrain.checkers.transactions.MODELS`."""
     checkers: tuple[str, ...] = ()
     keyed: bool | None = None
-    """Whether values are pairs [key, value]."""
+    """Whether all values are pairs [key, value]."""
     options: Options = field(default_factory=Options)
     initial: str | None = None
     """The value with which every object starts, as EDN or JSON; None: the default of the model."""
@@ -84,12 +84,12 @@ class FileOptions:
 
 @dataclass(frozen=True, slots=True)
 class HistoryFile:
-    """The content of a file. Which fields are set depends on the file:
+    """The content of a history file. Only some fields are set, which depend on the file:
 
-    - a history of this project: `history`, and `members` with the states from its sidecar file;
-    - transactions: `transactions`;
-    - operations that another tool recorded: `foreign`, and if they are transactions, these in
-      `transactions` as well.
+    - for a history of this project: `history`, and in `members` the states from its sidecar file;
+    - for transactions in this project's format: `transactions`;
+    - for a file of another tool: `foreign`, and if its operations are transactions, `transactions`
+      as well.
     """
 
     form: str
@@ -100,13 +100,13 @@ class HistoryFile:
     members: tuple[MemberState, ...] = ()
 
     def __len__(self) -> int:
-        """The number of operations."""
+        """Return the number of operations."""
         return len(self.history.operations if self.history else self.foreign or self.transactions)
 
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """A judged file."""
+    """A history file and its verdicts, with the times of reading and judging in s."""
 
     file: HistoryFile
     verdicts: tuple[Verdict, ...]
@@ -156,7 +156,7 @@ def parse_models(names: Sequence[str], consistency_model: str = "") -> tuple[str
 
 
 def find_history(path: Path) -> Path | None:
-    """The history file at `path` or in the folder `path`.
+    """Return the path of the history file at `path`, or in the folder `path`.
 
     Returns None if `path` is the folder of a run of this project. Raises BadArguments if there is
     no history.
@@ -223,13 +223,12 @@ _TOO_DEEP = "contains values that are nested too deeply: expected at most a few 
 
 
 def one_line(message: str) -> str:
-    """`message` with each line end replaced by its escape."""
+    """Replace each line end in `message` by its escape."""
     return message.replace("\n", "\\n").replace("\r", "\\r")
 
 
 def _times_of(file: HistoryFile) -> History:
-    """A history that contains only the times and outcomes of the operations, without their values.
-    """
+    """Return a history with the times and outcomes of the operations, but without their values."""
     if file.transactions:
         return timed_transactions(file.transactions)
     return timed_history(file.foreign)
@@ -258,7 +257,7 @@ def _read(path: Path, form: str, options: FileOptions) -> HistoryFile:
 
 
 def _read_transactions(path: Path) -> HistoryFile:
-    """The transactions of a file in this project's format.
+    """Read a file of transactions in this project's format.
 
     If the reader of that format refuses a line, the file is read as plain JSON Lines instead, whose
     values may have any type. If both readers fail, the more precise of the two errors is raised.
@@ -303,12 +302,12 @@ def _read_own(path: Path) -> History:
 
 
 def _own_checkers(history: History, options: FileOptions) -> Mapping[str, Checker]:
-    """The checkers for a history file of this project: the named ones, or a default selection.
+    """Return the checkers for a history file of this project.
 
-    The default selection contains all checkers except those that need other files. It contains
-    `budget` only if the user gives limits. It contains `mutual_exclusion` only if clients do not
-    fence their writes under a lock, because fenced writes are safe even if two clients hold the
-    lock at the same time.
+    They are the checkers that the user names. By default, they are all checkers that need no other
+    files, with two exceptions. `budget` is used only if the user gives limits. `mutual_exclusion`
+    is used only if clients do not fence their writes under a lock, because fenced writes are safe
+    even if two clients hold the lock at the same time.
     """
     from splitbrain.checkers.catalogue import CHECKERS
     from splitbrain.checkers.coordination.lock import MUTUAL_EXCLUSION, has_fenced_writes
@@ -359,8 +358,9 @@ def _is_pair(value: object) -> bool:
 
 
 def foreign_checkers(file: HistoryFile, options: FileOptions) -> Mapping[str, Checker]:
-    """The checkers for a history of another tool: the named ones, or by default those of its model.
+    """Return the checkers for a history of another tool.
 
+    They are the checkers that the user names; by default, all checkers of the history's model.
     Raises BadArguments if an operation, a checker or an option does not belong to the model.
     """
     model = MODELS[file.model]
@@ -392,7 +392,10 @@ def foreign_checkers(file: HistoryFile, options: FileOptions) -> Mapping[str, Ch
 
 
 def _time_checkers(file: HistoryFile, options: FileOptions) -> Mapping[str, Checker]:
-    """The checkers that judge the times of operations; {} if the user names checkers."""
+    """Return the checkers that judge the times of operations.
+
+    Returns {} if the user names checkers, or if the history contains no times.
+    """
     if options.checkers:
         return {}
     if has_times(file.foreign) or any(one.call_ns > 0 for one in file.transactions):
@@ -409,7 +412,10 @@ def _bound(
     checker: LogChecker, operations: Sequence[ForeignOperation], form: str, limit_s: float,
     initial: Any,
 ) -> Checker:
-    """Make a checker that applies `checker` to `operations` and needs no other evidence."""
+    """Make a checker that applies `checker` to `operations`, whatever evidence it is given.
+
+    `limit_s` limits the time of the search. `initial` is the value with which every object starts.
+    """
     if checker is check_registers:
         # In the format jepsen-log, a failed compare-and-set is an answer: the value was
         # different. In other formats it only shows that the operation did not take effect.

@@ -1,4 +1,4 @@
-"""Reads the value of `--initial`: the state in which the objects of a history start."""
+"""Decodes the value of `--initial`, which is the state in which the objects of a history start."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ EXPECTED: dict[str, tuple[tuple[type, ...], str]] = {
     "list-append": ((), "no --initial, because lists start empty"),
     "rw-register": ((int, str, float, bool, list, dict), "a value"),
 }
-"""Model → the types of its initial value, and a description. Other models accept any value."""
+"""For each model, the types of its initial value, and their description. Other models accept any
+value."""
 
 
 def initial_value(text: str | None, form: str, model: str) -> Any:
-    """Decode `text`, the value of `--initial`: as EDN if `form` is a format of EDN, else as JSON.
+    """Decode `text`, the value of `--initial`.
 
-    Returns None if `text` is None, nil or null. Raises BadArguments if `text` cannot be decoded, or
-    if objects of the model cannot start with the value.
+    It is EDN if `form` is a format of EDN, and JSON otherwise. Returns None if `text` is None, nil
+    or null. Raises BadArguments if `text` cannot be decoded, or if objects of the model cannot
+    start with the value.
     """
     if text is None:
         return None
@@ -55,8 +57,8 @@ def initial_register(text: str | None, form: str, of_lists: bool, raw: bool) -> 
     """Decode `text` to the initial value of the registers that transactions read and write.
 
     The readers of most formats replace each value by an int or a str that is equal only for equal
-    values (`value_identity.identity`). This function does the same with the initial value. With
-    `raw`, a string stays as it is.
+    values (`value_identity.identity`). This function replaces the initial value in the same way.
+    With `raw`, a string stays as it is.
     """
     value = initial_value(text, form, "list-append" if of_lists else "rw-register")
     return value if raw and type(value) is str else identity(value)

@@ -37,7 +37,7 @@ from splitbrain.histories.trace import TraceEvent, read_trace
 from splitbrain.histories.watch import read_streams
 
 OF_THE_RUN = (CRASHED, EVIDENCE, TLS)
-"""The verdicts that `judge` itself adds to those of the checkers."""
+"""The names of the verdicts that `judge` adds to those of the checkers."""
 INTERRUPTED = "interrupted before it was decided"
 
 
@@ -51,7 +51,7 @@ class JudgingObserver:
     interrupted = False
 
     def show(self, doing: str) -> None:
-        """Called when `doing` begins: "reading", or the name of a checker."""
+        """Show what is done now. `doing` is "reading", or the name of the checker that begins."""
 
 
 def judge(
@@ -113,7 +113,7 @@ def judge(
     results = msgspec.structs.replace(
         results, digest=digest, judged_s=round(time.perf_counter() - began, 3)
     )
-    # Earlier results are worth more than those of a history that cannot be read any more.
+    # Earlier results are kept, because they say more than those of an unreadable history.
     keep = bool(unreadable) and folder.read_results() is not None
     if checkers is None and not keep and not (observer and observer.interrupted):
         folder.write_results(results)
@@ -123,10 +123,11 @@ def judge(
 def _accepted(
     options: Options, checkers: Mapping[str, Checker] | None
 ) -> tuple[str, ...] | None:
-    """The argument `may_always_fail` of `run_evidence.missing_evidence`.
+    """Return the functions whose operations may all fail.
 
-    Returns None if `checkers` are given. The outcomes of functions are then not judged, because
-    only some checkers of the run are used.
+    They are the argument `may_always_fail` of `run_evidence.missing_evidence`. Returns None if
+    `checkers` are given: then only some checkers of the run are used, and the outcomes of functions
+    are not judged.
     """
     from splitbrain.harness.workloads.of_options import workload_of
 
@@ -137,7 +138,9 @@ def _accepted(
 
 
 def _found_earlier(folder: RunFolder) -> tuple[tuple[Verdict, ...], str]:
-    """The verdicts in `results.json` that the simulation itself found, and the digest of the run.
+    """Return the verdicts in `results.json` that the simulation itself found, and the run's digest.
+
+    Returns ((), "") if the file is missing or is that of a run of real processes.
     """
     from splitbrain.checkers.catalogue import CHECKERS
 
@@ -155,10 +158,11 @@ def judge_evidence(
     observer: JudgingObserver | None = None,
     bugs: Sequence[KnownBug] = (),
 ) -> tuple[Verdict, ...]:
-    """The verdict of every checker. Anomalies that show one of `bugs` are listed as known.
+    """Call every checker, and return its verdict.
 
-    If a checker raises an exception, its verdict is unknown. With an `observer`, a
-    KeyboardInterrupt ends the judging, and the remaining verdicts are unknown too.
+    Anomalies that show one of `bugs` are moved to `Verdict.known`. If a checker raises an
+    exception, its verdict is unknown. With an `observer`, a KeyboardInterrupt ends the judging, and
+    the remaining verdicts are unknown too.
     """
     verdicts = []
     for name, checker in checkers.items():
@@ -196,18 +200,18 @@ def _verdict_of(
 
 
 def merged(verdicts: Sequence[Verdict], error: str = "") -> bool | None:
-    """The verdict of a run, merged from the verdicts of its checkers.
+    """Merge the verdicts of the checkers to the verdict of the run.
 
     Returns False (invalid) if any verdict is invalid. Otherwise returns None (unknown) if any
-    verdict is unknown, if there are no verdicts, or if `error` is not "", because the run failed.
-    Otherwise returns True (valid).
+    verdict is unknown, if there are no verdicts, or if the run failed, which `error` then
+    describes. Otherwise returns True (valid).
     """
     valids = [verdict.valid for verdict in verdicts]
     return merge([*valids, None] if error or not valids else valids)
 
 
 def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
-    """Read from the folder of a run what the checkers judge.
+    """Read everything that the checkers judge from the folder of a run.
 
     Raises HistoryError if the history or a trace cannot be read.
     """
@@ -244,7 +248,11 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
 
 
 def _gone(record: RunRecord, faults: Sequence[FaultWindow]) -> tuple[str, ...]:
-    """The members that did not run at the end, if every crash is allowed or shows a known bug."""
+    """Return the crashed members that need not serve at the end.
+
+    They are returned only if the option `allow_crash` is set, or if every crash that no fault
+    excuses shows a known bug.
+    """
     crashed = crash_verdict(record, faults)
     bugs = excused_bugs(record.options.known, record.versions)
     known = crashed is not None and excused(crashed, bugs).valid is True
@@ -252,7 +260,7 @@ def _gone(record: RunRecord, faults: Sequence[FaultWindow]) -> tuple[str, ...]:
 
 
 def _states(folder: RunFolder, members: Sequence[str]) -> list[MemberState]:
-    """The members' states; [] if the run failed before it gathered any."""
+    """Return the members' final states; [] if the run failed before it gathered any."""
     states = [folder.read_state(member) for member in members]
     if not any(states):
         return []
@@ -263,9 +271,10 @@ def _states(folder: RunFolder, members: Sequence[str]) -> list[MemberState]:
 
 
 def checkers_of(options: Options, names: Sequence[str] = ()) -> dict[str, Checker]:
-    """The checkers called `names`; by default those of the workload and of `options`.
+    """Return the checkers called `names`.
 
-    A name may be a dotted path. Raises BadArguments if there is no such checker.
+    If `names` is empty, the checkers are those of the workload and of `options`. A name may be a
+    dotted path. Raises BadArguments if there is no such checker.
     """
     from splitbrain.checkers.catalogue import CHECKERS
     from splitbrain.checkers.foreign.log_checkers import LOG_CHECKERS
@@ -306,7 +315,7 @@ def _results(
 
 
 def _command_of(folder: RunFolder) -> str:
-    """The command in `repro.json`; "" if there is none."""
+    """Return the command that `repro.json` contains; "" if the file cannot be read."""
     try:
         return folder.read_repro().command
     except BadArguments:

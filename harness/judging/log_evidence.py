@@ -1,4 +1,8 @@
-"""The evidence and the checkers of a run with a client of the user: a log with plain values."""
+"""Reads what the checkers judge in a run with a client of the user.
+
+The requests and answers of such a run are plain values, which the checkers of other tools'
+histories judge.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ from splitbrain.histories.history import History, read_events
 
 
 def read_log_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
-    """Read the evidence of a run with a client of the user from its folder.
+    """Read everything that the checkers judge from the folder of a run with a client of the user.
 
     Raises HistoryError if the history cannot be read.
     """
@@ -47,9 +51,10 @@ def read_log_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
 
 
 def read_log(folder: RunFolder, *, keyed: bool) -> Sequence[ForeignOperation]:
-    """The operations in the history of `folder`.
+    """Read the operations in the history of `folder`.
 
-    `keyed` is True if the values are pairs [key, value]. Raises BadArguments if they are not.
+    With `keyed`, every value must be a pair [key, value]; the key is moved to
+    `ForeignOperation.key`. Raises BadArguments if a value is not a pair.
     """
     operations = pair_operations(read_json_lines(folder.history), str(folder.history))
     if not keyed:

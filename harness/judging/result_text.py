@@ -1,4 +1,4 @@
-"""The results of a run as text, for the console and for the message of a failed test."""
+"""Formats the results of a run as text, for the console and for the message of a failed test."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ VERDICT_WORDS = {True: "valid", False: "INVALID", None: "unknown"}
 
 
 def reproduce_line(result: RunResult) -> str:
-    """The command that repeats the run, and a shorter command that needs the run's folder."""
+    """Return the command that repeats the run, and a shorter one that needs the run's folder."""
     line, shorter = result.results.reproduce, f"splitbrain replay {shown(result.folder)}"
     return line if line == shorter else f"{line}   (or: {shorter})"
 
 
 def count_lines(operations: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """The number of operations by outcome: a line for all of them, and one for each function."""
+    """Return the number of operations by outcome, as lines of text.
+
+    The first line counts all operations. Then each function has a line.
+    """
     texts = {
         f: ", ".join(f"{count} {outcome}" for outcome, count in row.items())
         for f, row in operations.items()
@@ -30,9 +33,9 @@ def count_lines(operations: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 
 def kinds_text(verdict: Verdict) -> str:
-    """The number of anomalies of each kind: `wrong answer (18), lost write (1)`.
+    """Return the number of anomalies of each kind: `wrong answer (18), lost write (1)`.
 
-    Empty if there are fewer than two anomalies.
+    Returns "" if there are fewer than two anomalies.
     """
     if verdict.anomaly_count < 2:
         return ""
@@ -42,9 +45,9 @@ def kinds_text(verdict: Verdict) -> str:
 
 
 def summary(results: Results) -> str:
-    """The verdicts that are invalid or unknown, one line for each.
+    """Return a line for each verdict that is invalid or unknown.
 
-    A line contains the first anomaly of each kind, or the reason why the verdict is unknown.
+    The line contains the first anomaly of each kind, or the reason why the verdict is unknown.
     """
     lines = []
     for verdict in results.verdicts:

@@ -1,14 +1,15 @@
-"""The verdict `evidence`: a run is valid only if something in it could have shown a violation.
+"""Decides whether a run contains evidence: without evidence, the verdict `evidence` is unknown.
 
-The verdict exists only if evidence is missing. It is then unknown, for one of these reasons:
+A run is valid only if something in it could have shown a violation. If evidence is missing, the run
+gets the verdict `evidence`, which is unknown for one of these reasons:
 
 - No operation succeeded.
-- No checker judged the answers, because no checker was applicable. `availability` and `statistics`
-  do not count, because they judge times.
+- No checker judged the content of answers, because no checker was applicable. `headers`,
+  `availability` and `statistics` do not count, because they do not judge the content.
 - A function never succeeded, although it was invoked at least `INVOCATIONS_MIN` times, and at
-  least `SERVED_MIN` of these invocations were made at a member that was able to serve. Of the
-  operations at this member that need a majority, the last one before the invocation and the first
-  one after it must have been answered. With fewer such invocations, faults explain the failures.
+  least `SERVED_MIN` of these invocations were sent to a member that was able to serve. A member was
+  able to serve if it answered the operations that need a majority directly before and directly
+  after the invocation. With fewer such invocations, faults explain the failures.
 
 Some functions may always fail, such as the revoke of a lease that may have ended. A workload lists
 these functions in `may_always_fail`, and a user lists them in `--allow-unanswered`.
@@ -41,11 +42,11 @@ def missing_evidence(
     history: History | None = None,
     may_always_fail: Collection[str] | None = None,
 ) -> Verdict | None:
-    """An unknown verdict that says which evidence the run lacks; None if it lacks none.
+    """Return an unknown verdict that says which evidence the run lacks; None if it lacks none.
 
     `verdicts` are the verdicts of the run's checkers. `history` contains the outcomes of the
     operations; if it is None, no outcomes are judged. `may_always_fail` are the functions whose
-    operations may all fail; if it is None, it is not judged whether each function succeeded.
+    operations may all fail; if it is None, no function has to succeed.
     """
     reasons = []
     if history is not None:
@@ -60,11 +61,11 @@ def missing_evidence(
 
 
 def unanswered(history: History) -> dict[str, int]:
-    """The functions that never succeeded, with the number of their invocations.
+    """Return the functions that never succeeded, with the number of their invocations.
 
     Functions with few invocations, and functions whose failures are explained by faults, are left
-    out. So are the writes at the end of a run, which `availability` judges, and logins, which the
-    checker `auth` judges.
+    out. The writes at the end of a run, which `availability` judges, and logins, which the checker
+    `auth` judges, are also left out.
     """
     operations = by_function(history)
     tries = {f: sum(row.values()) for f, row in operations.items() if f != "all"}
@@ -79,10 +80,10 @@ def unanswered(history: History) -> dict[str, int]:
 
 
 def _served(history: History, functions: Collection[str]) -> Counter[str]:
-    """Count the invocations of each of `functions` at a member that was able to serve.
+    """Count the invocations of each of `functions` that were sent to a member able to serve.
 
-    A member was able to serve if, of the operations at this member that need a majority, the last
-    one before the invocation and the first one after it were answered.
+    A member was able to serve if it answered two operations that need a majority: the last one
+    before the invocation and the first one after it.
     """
     everything: list[Operation | ServiceOperation] = [*history.operations, *history.services]
     by_member: dict[str | None, list[Operation | ServiceOperation]] = {}
@@ -105,7 +106,10 @@ def _served(history: History, functions: Collection[str]) -> Counter[str]:
 
 
 def _no_success(operations: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """The writes at the end of a run do not count, because they are the same in every run."""
+    """Return the reason why the run is not valid if no operation succeeded; otherwise [].
+
+    The writes at the end of a run do not count, because they are the same in every run.
+    """
     rows = {f: row for f, row in operations.items() if f not in ("all", FINAL_WRITE)}
     if any(row["ok"] for row in rows.values()):
         return []

@@ -1,4 +1,4 @@
-"""The result of a judged run."""
+"""Defines the result of a judged run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from splitbrain.harness.store.records import Results
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A judged run. `results` are also in `results.json` in its folder."""
+    """The result of a judged run. `results` are also in `results.json` in the folder of the run."""
 
     folder: Path
     results: Results
@@ -21,7 +21,7 @@ class RunResult:
     error: str = ""
     """Why the harness or the system failed; "" if neither failed."""
     report: Path | None = None
-    """The report, if one was written."""
+    """The path of the report; None if none was written."""
     simulated: SimulatedRun | None = None
     """Further facts of a simulated run."""
 

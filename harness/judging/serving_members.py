@@ -1,10 +1,10 @@
-"""The members that must serve at the end of a run.
+"""Decides which members must serve at the end of a run.
 
-These are the members that the system declares to serve, except:
+The system under test declares which members serve. Two kinds of these members are excepted:
 
-- members that did not run at the end because they had crashed, which `crashed` judges;
+- members that had crashed and did not run at the end, which the checker `crashed` judges;
 - members whose disk lost or changed durable data. They may find that out at any time, and must
-  stop then. If they are a majority, no member has to serve.
+  stop then. If they are at least half of the members, no member has to serve.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from splitbrain.nemesis.fault import Fault, loses_data
 
 
 def serving_members(record: RunRecord, faults: Sequence[FaultWindow]) -> tuple[str, ...]:
-    """The members that must answer a write and a linearizable read at the end of the run."""
+    """Return the members that must answer a write and a linearizable read at the end of the run."""
     excused = {*excused_members(record, faults), *record.ended_members}
     return tuple(member for member in record.serving if member not in excused)
 
 
 def excused_members(record: RunRecord, faults: Sequence[FaultWindow]) -> tuple[str, ...]:
-    """The members that may stop serving, because their disks lost or changed durable data.
+    """Return the members that may stop serving, because their disks lost or changed durable data.
 
-    If these members are not a minority, all members may stop serving.
+    If they are at least half of the members, all members are returned.
     """
     damaged = {member for window in faults if damages(window) for member in window.members}
     everyone = tuple(member.name for member in record.members)
@@ -37,9 +37,9 @@ def excused_members(record: RunRecord, faults: Sequence[FaultWindow]) -> tuple[s
 
 
 def damages(window: FaultWindow) -> bool:
-    """Whether the fault of `window` makes a disk lose or change data that it reported durable."""
+    """Return whether the fault of `window` makes a disk lose or change durable data."""
     try:
         fault = msgspec.json.decode(window.detail, type=Fault)
-    except msgspec.MsgspecError:  # a fault of a user
+    except msgspec.MsgspecError:  # The fault is defined by a user.
         return False
     return loses_data(fault)

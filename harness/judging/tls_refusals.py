@@ -1,8 +1,8 @@
-"""The verdict `tls`: a member with TLS refuses every connection without a valid certificate.
+"""Judges TLS: a member with TLS must refuse every connection without a valid certificate.
 
 After the set-up of a run with TLS, the harness tries to connect to each member with a certificate
 of the cluster's authority, without a certificate, with a certificate of another authority, and
-without TLS. The verdict is unknown if a member does not answer in time, or refuses the valid
+without TLS. The verdict `tls` is unknown if a member does not answer in time, or refuses the valid
 certificate.
 """
 
@@ -16,7 +16,7 @@ TLS = "tls"
 
 
 def tls_verdict(record: RunRecord) -> Verdict | None:
-    """The verdict `tls`; None if the harness has not tested the members' TLS."""
+    """Return the verdict `tls`; None if the run had no TLS, so that no connections were tried."""
     probes = record.tls_probes
     if not probes:
         return None

@@ -1,4 +1,7 @@
-"""The checkers of a user, by dotted path or entry point of the group `splitbrain.checkers`."""
+"""Loads the checkers of a user, which are functions.
+
+A checker is named by its dotted path, or by an entry point of the group `splitbrain.checkers`.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ ENTRY_POINTS = "splitbrain.checkers"
 
 
 def load_checker(name: str, known: Collection[str], *, of_log: bool) -> Checker:
-    """The checker at the dotted path or entry point `name`.
+    """Load the checker with the dotted path or entry point `name`.
 
-    A checker is a function that returns a `Verdict`, or the anomalies that it finds. With `of_log`,
-    the argument of the function is `Evidence.log`; otherwise it is the `Evidence`. `known` are the
-    names of the built-in checkers, for the message. Raises BadArguments if no such function exists.
+    The user's function returns a `Verdict`, or the anomalies that it finds. With `of_log`, its
+    argument is `Evidence.log`; otherwise it is the whole `Evidence`. `known` are the names of the
+    built-in checkers, for the error message. Raises BadArguments if no such function exists.
     """
     if ":" in name:
         function = load_path(name, "checker")
@@ -38,9 +41,9 @@ def load_checker(name: str, known: Collection[str], *, of_log: bool) -> Checker:
 
 
 def user_checker(name: str, function: Callable[[Any], Any], *, of_log: bool) -> Checker:
-    """A checker that calls the user's `function`; see `load_checker`.
+    """Make a checker that calls the user's `function`; see `load_checker`.
 
-    If the function returns anomalies and not a `Verdict`, no anomaly means a valid verdict.
+    If the function returns anomalies and not a `Verdict`, the verdict is valid if there are none.
     """
 
     def check(evidence: Evidence) -> Verdict:

@@ -1,1 +1,1 @@
-"""One run of any kind: executes a schedule, in real time or in simulation, once or twice."""
+"""Executes a schedule as one run, in real time or in simulation; or twice, to compare the two."""

@@ -1,7 +1,8 @@
 """Executes a schedule. Every command, test and campaign uses this module.
 
-The run gets a new folder, which contains its schedule. Then the system is started and driven, in
-real time or in simulation. At the end, the folder is judged and the report is written.
+The run gets a new folder, into which its schedule is written. Then the system under test is
+started, and clients and faults act on it, in real time or in simulation. At the end, the run is
+judged and the report is written.
 """
 
 from __future__ import annotations
@@ -42,14 +43,14 @@ from splitbrain.harness.workloads.of_options import workload_of
 from splitbrain.nemesis.linux.journal import undo_leftovers
 
 INVARIANTS = "invariants"
-"""The name of the verdict about the invariants, which must be true at every step of a
+"""The name of the verdict about Raft's invariants, which are checked after every step of a
 simulation."""
 CHEAP_CHECKER = "statistics"
-"""If only the invariants matter, this fast checker judges the run in place of all others."""
+"""A fast checker, which replaces all others in runs that only look for violated invariants."""
 
 MakeSystem = Callable[[Schedule, Path], System]
 WhenReport = bool | Literal["failed"]
-"""Whether the HTML report is written; "failed": only if the run is not valid."""
+"""When the HTML report is written: True always, False never, "failed" if the run is not valid."""
 
 
 def execute(
@@ -59,13 +60,13 @@ def execute(
     *,
     report: WhenReport = True,
 ) -> RunResult:
-    """Run `schedule` in a new folder of its store. May be called from any thread.
+    """Run `schedule` in a new folder of its store, and judge the run.
 
     The first Ctrl-C ends the load early, and the run is judged. A second Ctrl-C stops everything at
-    once and raises KeyboardInterrupt. `progress` displays the run. `make` makes the system under
-    test. With `report`, the HTML report is written; with "failed", only if the run is not valid.
-    Raises BadArguments for a schedule that cannot be run. Any other failure is in the field `error`
-    of the result.
+    once and raises KeyboardInterrupt. `progress` displays the run. `make` creates the system under
+    test. `report` determines when the HTML report is written. Raises BadArguments for a schedule
+    that cannot be run. Any other failure is in the field `error` of the result. The function may be
+    called from any thread.
     """
     progress = progress or Silent()
     folder = open_folder(schedule)
@@ -99,7 +100,7 @@ async def execute_async(
     processes is stopped at once. A simulation is executed in a thread, and continues to its end.
     """
     if schedule.system == SIMULATED:
-        # A simulation has a separate event loop, in virtual time.
+        # A simulation runs on an event loop of its own, in virtual time.
         return await asyncio.to_thread(execute, schedule, progress, make, report=report)
     folder = open_folder(schedule)
     shown_by = progress or Silent()
@@ -148,12 +149,12 @@ def execute_simulated(
 ) -> RunResult:
     """Simulate `schedule` in the existing folder `folder`, and judge the run without a report.
 
-    With `checker`, only that checker judges. If `checker` is "invariants", the load ends when the
-    first invariant is violated.
+    With `checker`, only the checker of this name judges the run. If `checker` is "invariants", the
+    load ends when the first invariant is violated.
     """
     from splitbrain.harness.simulation.run import simulate
 
-    folder.write_schedule(schedule)  # some checkers need the members' settings
+    folder.write_schedule(schedule)  # Some checkers read the members' settings from the schedule.
     only_invariants = checker == INVARIANTS
     facts = simulate(schedule, folder, progress, end_when_violated=only_invariants)
     verdict = Verdict(
@@ -231,7 +232,11 @@ def _conclude(
 
 
 def keep_or_remove_data(folder: RunFolder, schedule: Schedule, *, failed: bool) -> None:
-    """Remove or compact the members' data, as the option `keep_data` says."""
+    """Remove the members' data folders, or free the disk space that these do not need.
+
+    The option `keep_data` determines which of the two is done. `failed` says whether the run is not
+    valid.
+    """
     keep = schedule.options.keep_data
     if keep == "never" or (keep == "failed" and not failed):
         folder.remove_data(schedule.members)
@@ -266,7 +271,11 @@ async def _drive(
 
 @contextlib.contextmanager
 def _signals(drive: Drive, progress: Progress) -> Iterator[None]:
-    """The first Ctrl-C interrupts the load. A second one, or SIGTERM, cancels the run."""
+    """A context in which signals end the run.
+
+    The first Ctrl-C ends the load early. A second Ctrl-C, or SIGTERM, cancels the run. The context
+    does nothing outside the main thread.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Runs a schedule in simulation twice: the two runs must be equal byte for byte."""
+"""Simulates a schedule twice, and compares the two runs, which must be equal byte for byte."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.temporary import temporary_run_folder
 
 Repeated = tuple[RunResult, str | None]
-"""The result of the first run, and the first event that differs in the second run, or None."""
+"""The result of the first run, and the first event in which the second run differs, or None."""
 
 
 def execute_twice(schedule: Schedule) -> Repeated:
-    """Execute the simulated `schedule` twice. Only the first run is kept, with a report.
+    """Simulate `schedule` twice, and compare the two runs.
 
-    Returns the result of the first run, and the first event in which the two runs differ (None if
-    they are equal). A schedule with a planted bug is executed in a separate process, because the
-    bug cannot be removed from a process. Raises BadArguments for a schedule that cannot be run.
+    Only the first run is kept, with a report. Returns the result of the first run, and the first
+    event in which the two runs differ (None if they are equal). A schedule with a planted bug is
+    executed in a separate process, because a planted bug cannot be removed from a process. Raises
+    BadArguments for a schedule that cannot be run.
     """
     if not schedule.options.mutant:
         return _execute_twice(schedule)

@@ -1,4 +1,4 @@
-"""Starts worker processes that do not import modules of the working directory by accident."""
+"""Keeps worker processes from importing modules of the working directory by accident."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ SAFE_PATH = "PYTHONSAFEPATH"
 def safe_path() -> Iterator[None]:
     """A context in which new Python processes do not search the working directory for modules.
 
-    multiprocessing starts its servers and workers with `python -c`. Without this context, they
-    would import a user's `struct.py` in place of the module of the standard library.
+    multiprocessing starts its servers and workers with `python -c`. Without this context, these
+    processes would import a user's `struct.py` in place of the module of the standard library.
     """
     before = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"

@@ -1,1 +1,1 @@
-"""Makes a failing schedule smaller: fewer faults, operations and members, and ideal conditions."""
+"""Searches for a smaller schedule that still fails: fewer faults, operations and members."""

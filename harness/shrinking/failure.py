@@ -1,4 +1,4 @@
-"""Determines by one simulated run whether a schedule fails, and by which checkers."""
+"""Simulates a schedule to determine whether it fails, and which checkers find it invalid."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from splitbrain.histories.history import History
 
 @contextmanager
 def temporary_run(schedule: Schedule, checker: str = "") -> Iterator[RunResult]:
-    """Simulate `schedule`, and yield the result. Its folder exists only within the context.
+    """A context with the result of a simulation of `schedule`.
 
-    If `checker` is not empty, only this checker and the invariants judge the run.
+    The folder of the run exists only within the context. If `checker` is not empty, only this
+    checker and the invariants judge the run.
     """
     with temporary_run_folder() as folder:
         yield execute_simulated(schedule, folder, checker=checker)
@@ -30,19 +31,20 @@ def temporary_run(schedule: Schedule, checker: str = "") -> Iterator[RunResult]:
 class Failure:
     """The time and the operations of the first anomaly of a failing run.
 
-    They only guide the search: it first tries schedules that keep these operations.
+    The search first tries schedules that keep these operations, because the failure probably needs
+    them.
     """
 
     at_ms: int | None
-    """When the last operation of the anomaly ended, in ms since the load began. An anomaly of the
-    invariants names no operation; for it, this is when the last operation of the load ended. None
-    if there is no such operation."""
+    """The time in ms, since the load began, at which the last operation of the anomaly ended. An
+    anomaly of the invariants names no operation; then it is the time at which the last operation of
+    the load ended. None if there is no such operation."""
     operations: frozenset[int]
-    """The numbers of the schedule's operations that the anomaly names."""
+    """The numbers of the operations in the schedule that the anomaly names."""
 
 
 def first_failure(schedule: Schedule, expected: str = "") -> tuple[str, Failure]:
-    """Simulate `schedule`. Returns a checker that finds the run invalid, and the `Failure`.
+    """Simulate `schedule`, and return a checker that finds the run invalid, and the `Failure`.
 
     If `expected` is the name of a checker, the result is this checker. If `expected` is "", the
     result is the first checker that finds the run invalid. Raises BadArguments if `expected` does
@@ -64,9 +66,10 @@ def first_failure(schedule: Schedule, expected: str = "") -> tuple[str, Failure]
 
 
 def failure_of(schedule: Schedule, checker: str) -> Failure | None:
-    """Simulate `schedule`. Returns the failure that `checker` finds in the run.
+    """Simulate `schedule`, and return the failure that `checker` finds in the run.
 
-    Returns None if `checker` does not find the run invalid, or if the harness or the system fails.
+    Returns None if `checker` does not find the run invalid, or if the run itself could not be
+    completed.
     """
     try:
         with temporary_run(schedule, checker) as result:
@@ -93,20 +96,23 @@ def _failure(schedule: Schedule, result: RunResult, checker: str) -> Failure:
 
 
 def _ms_after(begin_ns: int, ends_ns: list[int]) -> int | None:
-    """The ms from `begin_ns` to the last of `ends_ns`, rounded up; None if there is no end."""
+    """Return the time in ms from `begin_ns` to the last of `ends_ns`, rounded up.
+
+    Returns None if `ends_ns` is empty.
+    """
     return -(-(max(ends_ns) - begin_ns) // 1_000_000) if ends_ns else None
 
 
 def fails(schedule: Schedule, checker: str) -> bool:
-    """Simulate `schedule`. Returns whether `checker` finds the run invalid.
+    """Simulate `schedule`, and return whether `checker` finds the run invalid.
 
-    Returns False if the harness or the system fails.
+    Returns False if the run itself could not be completed.
     """
     return failure_of(schedule, checker) is not None
 
 
 def failing_checkers(result: RunResult) -> tuple[str, ...]:
-    """The checkers that found the run invalid. `invariants` comes last.
+    """Return the checkers that found the run invalid, with `invariants` last.
 
     A search for a smaller schedule uses the first of these checkers. The invariants are the last
     choice, because only simulation checks them. The other checkers can also judge real processes.

@@ -1,7 +1,7 @@
-"""Reductions that use what the failing run shows: the time and the operations of the anomaly.
+"""Proposes smaller schedules that contain only what an anomaly probably needs.
 
-A run of a large schedule is slow, so only few candidates can be tried. Therefore each candidate
-keeps only the parts of the schedule that the anomaly probably needs.
+A run of a large schedule is slow, so only few schedules can be tried. Therefore the functions use
+what the failing run shows: the time and the operations of the anomaly.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ GuidedReduction = Callable[[Schedule, Failure], Iterator[Schedule]]
 
 
 def ended_after_anomaly(schedule: Schedule, failure: Failure) -> Iterator[Schedule]:
-    """A load that ends when the anomaly has been seen."""
+    """Yield a copy of `schedule` whose load ends soon after the time of the anomaly."""
     if failure.at_ms is not None and failure.at_ms + TAIL_MS < schedule.time_limit_ms:
         yield ended_at(schedule, failure.at_ms + TAIL_MS)
 
 
 def operations_of_anomaly(schedule: Schedule, failure: Failure) -> Iterator[Schedule]:
-    """Schedules that keep few operations besides those of the anomaly.
+    """Yield copies of `schedule` with the operations of the anomaly and few others.
 
-    The schedules keep, in this order:
+    The copies keep, in this order:
 
     - only the operations of the anomaly;
     - these operations, and all writes to their keys;
@@ -65,7 +65,7 @@ def operations_of_anomaly(schedule: Schedule, failure: Failure) -> Iterator[Sche
 
 
 def last_faults(schedule: Schedule, failure: Failure) -> Iterator[Schedule]:
-    """Only the last 1, 2, 4, 8, … faults that began before the anomaly was seen."""
+    """Yield copies of `schedule` with only the last 1, 2, 4, 8, … faults before the anomaly."""
     if failure.at_ms is None:
         return
     begun = [one for one in schedule.faults if one.begin_ms <= failure.at_ms]
@@ -76,7 +76,11 @@ def last_faults(schedule: Schedule, failure: Failure) -> Iterator[Schedule]:
 
 
 def keys_of(request: AnyRequest) -> frozenset[str]:
-    """The keys of `request`; of an interval, only the first key. Empty for other services."""
+    """Return the keys that `request` reads, writes or compares.
+
+    Of an interval of keys, only the first key is returned. The result is empty for requests that
+    are not about keys.
+    """
     match request:
         case Put() | Range() | Delete():
             return frozenset((request.key,))

@@ -1,7 +1,7 @@
-"""Reductions: each function yields candidates, which are schedules smaller than the given one.
+"""Proposes smaller schedules. Each function yields candidates: changed copies of a schedule.
 
-Candidates that remove more come first. The functions do not run a candidate to find out whether it
-still fails. `search.py` does.
+The functions are called reductions. Candidates that remove more come first. The functions do not
+simulate a candidate to find out whether it still fails; `search.py` does.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ TAIL_MS = 100
 HOLDS_MS = (100, 300, 1000, 3000)
 """The durations that are tried for a fault."""
 ROUND_MS = (1000, 100, 10)
-"""Times are rounded up to multiples of these."""
+"""Times are rounded up to multiples of these numbers."""
 GAPS_MS = (0, 100, 500, 1500)
-"""The times that are tried between an operation or fault and the one before it."""
+"""The lengths that are tried for the time between an operation or fault and the one before it."""
 
 
 def subsets(items: Sequence[T], least: int = 1) -> Iterator[list[T]]:
@@ -74,7 +74,7 @@ def subsets(items: Sequence[T], least: int = 1) -> Iterator[list[T]]:
 
 
 def earlier_ends(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules with only the operations and faults that begin in the first part of the load."""
+    """Yield copies of `schedule` that end earlier, without the later operations and faults."""
     limit_ms = schedule.time_limit_ms
     for part in (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85):
         yield ended_at(schedule, round(limit_ms * part))
@@ -84,7 +84,7 @@ def earlier_ends(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def ended_at(schedule: Schedule, limit_ms: int) -> Schedule:
-    """`schedule` with a load that ends at `limit_ms`."""
+    """Return a copy of `schedule` whose load ends at `limit_ms`, without what begins later."""
     kept = {
         number: one for number, one in enumerate(schedule.operations, start=1)
         if one.at_us < limit_ms * 1000
@@ -98,39 +98,46 @@ def ended_at(schedule: Schedule, limit_ms: int) -> Schedule:
 
 
 def last_begin_ms(schedule: Schedule) -> int:
-    """The time at which the last operation or fault begins."""
+    """Return the time in ms at which the last operation or fault begins."""
     begins = [one.at_us // 1000 for one in schedule.operations]
     return max([*begins, *(one.begin_ms for one in schedule.faults)], default=0)
 
 
 def fewer_faults(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules without some of the faults."""
+    """Yield copies of `schedule` without some of the faults, down to a single fault less."""
     for kept in subsets(schedule.faults):
         yield with_changes(schedule, faults=tuple(kept))
 
 
 def far_fewer_faults(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules without all, a half, a quarter or an eighth of the faults."""
+    """Yield copies of `schedule` without all, a half, a quarter or an eighth of the faults."""
     for kept in subsets(schedule.faults, least=len(schedule.faults) // 8):
         yield with_changes(schedule, faults=tuple(kept))
 
 
 def fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules without some of the operations, down to a single one."""
+    """Yield copies of `schedule` without some of the operations, down to a single one less."""
     numbered = list(enumerate(schedule.operations, start=1))
     for kept in subsets(numbered):
         yield with_operations(schedule, dict(kept))
 
 
 def far_fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules without all, a half, a quarter, an eighth or a sixteenth of the operations."""
+    """Yield copies of `schedule` without a large part of the operations.
+
+    The part is the whole, a half, a quarter, an eighth or a sixteenth.
+    """
     numbered = list(enumerate(schedule.operations, start=1))
     for kept in subsets(numbered, least=len(numbered) // 16):
         yield with_operations(schedule, dict(kept))
 
 
 def fewer_clients(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules with all operations on one client, then schedules without one of the clients."""
+    """Yield copies of `schedule` with fewer clients.
+
+    In the first copy, one client sends all operations. In the others, one client and its operations
+    are left out.
+    """
     numbered = list(enumerate(schedule.operations, start=1))
     clients = range(len(schedule.clients))
     if len(clients) > 1:
@@ -144,7 +151,7 @@ def fewer_clients(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def half_the_clients(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules without the operations of one half or one quarter of the clients."""
+    """Yield copies of `schedule` without the operations of a half or a quarter of the clients."""
     numbered = list(enumerate(schedule.operations, start=1))
     clients = range(len(schedule.clients))
     for kept in subsets(clients, least=len(clients) // 4):
@@ -154,13 +161,16 @@ def half_the_clients(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def fewer_watchers(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules without some of the watchers."""
+    """Yield copies of `schedule` without some of the watchers."""
     for kept in subsets(schedule.watchers):
         yield with_changes(schedule, watchers=tuple(kept))
 
 
 def shorter_watchers(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules in which one watcher has only the first half of its streams, or one of them."""
+    """Yield copies of `schedule` in which one watcher has fewer streams.
+
+    It keeps only the first half of its streams, or one of them.
+    """
     watchers = schedule.watchers
     for place, one in enumerate(watchers):
         for kept in (one.streams[: len(one.streams) // 2], *((a,) for a in one.streams)):
@@ -171,9 +181,9 @@ def shorter_watchers(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def fewer_members(schedule: Schedule) -> Iterator[Schedule]:
-    """A schedule with only the first member, and one with only the first three.
+    """Yield copies of `schedule` with only the first member, or only the first three.
 
-    Operations and watches at a removed member go to a remaining member. Faults that hit only
+    Operations and watches at a removed member are sent to a remaining member. Faults that hit only
     removed members are removed.
     """
     for count in (1, 3):
@@ -203,7 +213,7 @@ def fewer_members(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
-    """Restrict `fault.on` to names that are also in `members`.
+    """Return `fault` restricted to `members`: other names are removed from `fault.on`.
 
     A fault whose `on` is empty is returned unchanged. Returns None if no name is left.
     """
@@ -214,9 +224,10 @@ def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
 
 
 def plain_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """Copies of `schedule` with fewer adverse conditions.
+    """Yield copies of `schedule` without adverse conditions, or with fewer of them.
 
-    The first copy has none (`with_plain_environment`). Each of the others removes one kind:
+    The first copy has no adverse conditions (`with_plain_environment`). In each of the others, one
+    kind is removed:
 
     - rare conditions inside the members (`buggify`);
     - the conditions of the network and the disks, and longer logs of deposed leaders;
@@ -229,7 +240,10 @@ def plain_environment(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """The schedules of `plain_environment`, then schedules in which one value gets its default."""
+    """Yield the copies of `plain_environment`, then copies in which one value gets its default.
+
+    The values are settings of the members, and conditions of the network and the disks.
+    """
     defaults = plain_settings(schedule)
     yield from plain_environment(schedule)
     for name, value in schedule.settings.items():
@@ -249,10 +263,10 @@ def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def faults_for_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules without adverse conditions (`with_plain_environment`), but with one more fault.
+    """Yield copies of `schedule` without adverse conditions, but with one more fault.
 
     The additional fault isolates the leader or kills members. It can cause what the adverse
-    conditions caused and the failure needs, for example an election.
+    conditions caused and the failure needs, for example an election. See `with_plain_environment`.
     """
     if has_plain_environment(schedule):
         return
@@ -267,13 +281,14 @@ def faults_for_environment(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def simpler_operations(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules in which one transaction is replaced by a smaller one, or by one of its operations.
+    """Yield copies of `schedule` in which a transaction is replaced by a smaller one.
 
+    It is replaced by a transaction with fewer parts, or by one of its operations alone.
     Transactions that append to lists stay as they are.
     """
     numbered = dict(enumerate(schedule.operations, start=1))
     for number, one in numbered.items():
-        # Such a transaction puts the list that its client has read, with new elements at the end.
+        # An append puts the list that its client has read, with new elements at the end.
         # A part of the transaction would put the new elements alone, and lose the others.
         if one.operation.append_to_seen:
             continue
@@ -284,9 +299,10 @@ def simpler_operations(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _with_request(operation: ScheduledOperation, request: Request) -> ScheduledOperation:
-    """A copy of `operation` with `request`, a part of its transaction, in place of the transaction.
+    """Return a copy of `operation` with `request` in place of its transaction.
 
-    A range in `request` reads at the same revision as it did in the transaction.
+    `request` is a part of the transaction. A range in `request` reads at the same revision as it
+    did in the transaction.
     """
     assert isinstance(operation.request, Txn)
     backs = dict(operation.ranges_back)
@@ -319,7 +335,7 @@ def _simpler(request: AnyRequest) -> Iterator[Request]:
 
 
 def shorter_holds(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules in which one fault lasts only one of `HOLDS_MS`."""
+    """Yield copies of `schedule` in which one fault lasts only one of `HOLDS_MS`."""
     faults = schedule.faults
     for place, one in enumerate(faults):
         for hold_ms in HOLDS_MS:
@@ -330,9 +346,9 @@ def shorter_holds(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def rounder_times(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules in which times are rounded up to multiples of 1 s, 100 ms or 10 ms.
+    """Yield copies of `schedule` with times that are rounded up to multiples of `ROUND_MS`.
 
-    The first schedules round all times. Each later schedule rounds the time of one operation.
+    The first copies round all times. Each later copy rounds the time of one operation.
     """
     numbered = dict(enumerate(schedule.operations, start=1))
     for step_ms in ROUND_MS:
@@ -361,10 +377,11 @@ def _rounded_fault(one: ScheduledFault, step_ms: int) -> ScheduledFault:
 
 
 def quicker_conclusions(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules with a shorter `quiet_timeout_ms`, the limit of the wait until the members agree.
+    """Yield copies of `schedule` with a shorter `quiet_timeout_ms`.
 
-    If the members never agree in the failing run, every run waits until this limit. With a lower
-    limit, the simulation of later candidates takes less time.
+    This option limits the wait, at the end of a run, until the members agree. If the members never
+    agree in the failing run, every run waits until this limit. With a lower limit, the simulation
+    of later candidates takes less time.
     """
     for quiet_ms in (2_000, 8_000):
         if schedule.options.quiet_timeout_ms > quiet_ms:
@@ -373,7 +390,10 @@ def quicker_conclusions(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def closer_together(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules in which the gap before one operation or fault is reduced to one of `GAPS_MS`."""
+    """Yield copies of `schedule` in which one gap is reduced to one of `GAPS_MS`.
+
+    A gap is the time between an operation or fault and the one before it.
+    """
     moments = sorted({
         *(one.at_us // 1000 for one in schedule.operations),
         *(one.begin_ms for one in schedule.faults),
@@ -386,7 +406,7 @@ def closer_together(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def moved_earlier(schedule: Schedule, from_ms: int, by_ms: int) -> Schedule:
-    """`schedule` with everything at `from_ms` or later moved `by_ms` earlier."""
+    """Return a copy of `schedule` with everything at `from_ms` or later moved `by_ms` earlier."""
 
     def moved(at_ms: int) -> int:
         return at_ms - by_ms if at_ms >= from_ms else at_ms
@@ -408,7 +428,7 @@ def moved_earlier(schedule: Schedule, from_ms: int, by_ms: int) -> Schedule:
 
 
 def plainer_faults(schedule: Schedule) -> Iterator[Schedule]:
-    """Schedules in which one fault is replaced by a fault that is easier to understand.
+    """Yield copies of `schedule` in which a fault is replaced by one that is easier to understand.
 
     - A power loss, or a fault of a disk or a clock, becomes a kill.
     - Slow, lossy or half-open links become a partition that isolates a member.

@@ -1,18 +1,18 @@
-"""Searches for the smallest schedule that fails by the same checker.
+"""Searches for the smallest schedule that still fails by the same checker.
 
-This is delta debugging over the parts of a schedule (Zeller and Hildebrandt, "Simplifying and
-Isolating Failure-Inducing Input", 2002). The candidates of each reduction are tried in turn. A
-candidate that still fails replaces the schedule. The search ends when no reduction makes the
-schedule smaller.
+The search is delta debugging over the parts of a schedule (Zeller and Hildebrandt, "Simplifying and
+Isolating Failure-Inducing Input", 2002). A reduction is a function that yields candidates, which
+are smaller schedules. The candidates of each reduction are simulated in turn. A candidate that
+still fails replaces the schedule. The search ends when no reduction makes the schedule smaller.
 
 The search has three stages. The first one uses what the failing run showed. The second one tries
 few candidates that remove large parts, because runs of a large schedule are slow. The third one
-tries to remove every single part.
+tries to remove each single part.
 
-A smaller schedule changes the random values, such as delays, that are drawn during its simulated
-run. A candidate may therefore not fail, although it contains all that the failure needs. If runs
-are short, the third stage also tries such a candidate with a few other seeds. The resulting
-schedule can have another seed than the original one.
+Random values that are drawn during a simulated run, such as delays, change when the schedule gets
+smaller. A candidate may therefore not fail, although it contains all that the failure needs. If
+runs are short, the third stage also tries such a candidate with a few other seeds. The resulting
+schedule can therefore have another seed than the original one.
 """
 
 from __future__ import annotations
@@ -66,33 +66,35 @@ COARSE: tuple[Reduction, ...] = (
     shorter_values, quicker_conclusions, earlier_ends, far_fewer_operations, half_the_clients,
     plain_environment, far_fewer_faults, fewer_watchers, faults_for_environment,
 )
-"""Operations come before faults, because they determine how long a run takes."""
+"""The reductions of the second stage. Operations come before faults, because they determine how
+long a run takes."""
 FINE: tuple[Reduction, ...] = (
     shorter_values, fewer_faults, fewer_operations, fewer_watchers, shorter_watchers,
     fewer_clients, fewer_members, plainer_environment, plainer_faults, simpler_operations,
     closer_together, shorter_holds, earlier_ends, rounder_times,
 )
 OTHER_SEEDS = 2
-"""The number of other seeds that a candidate is tried with, when runs are short."""
+"""If runs are short, a candidate is also tried with this many other seeds."""
 SHORT_RUNS = 300
-"""Runs are short if the budget suffices for this many of them."""
+"""Runs are called short if the budget is enough for this many of them."""
 BUDGET_S = 60.0
 
 OnSmaller = Callable[[Schedule, int], None]
-"""Called with each smaller schedule, and the number of schedules tried so far."""
+"""A function that is called with each smaller schedule, and with the number of schedules tried so
+far."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShrinkResult:
-    """The smallest schedule found. It fails by `schedule.fails_by`."""
+    """The smallest schedule that was found. The checker `schedule.fails_by` finds it invalid."""
 
     schedule: Schedule
     tries: int
-    """The number of simulated runs."""
+    """The number of schedules that were simulated."""
     wall_s: float
     minimal: bool
-    """Whether the search ended because no reduction made the schedule smaller. False: the budget
-    or Ctrl-C ended the search, and a longer search may find a smaller schedule."""
+    """Whether the search ended because no reduction made the schedule smaller. If it is False, the
+    budget or Ctrl-C ended the search, and a longer search may find a smaller schedule."""
 
 
 def shrink(
@@ -101,13 +103,13 @@ def shrink(
     budget_s: float = BUDGET_S,
     on_smaller: OnSmaller = lambda _, __: None,
 ) -> ShrinkResult:
-    """Search for a smaller schedule that `checker` still finds invalid.
+    """Search for a smaller schedule whose run `checker` still finds invalid.
 
     If `checker` is "", the checker `schedule.fails_by` is used. If `fails_by` is "" too, the first
     checker that finds the run of `schedule` invalid is used. `on_smaller` is called with each
-    smaller schedule. The search ends after `budget_s` seconds of wall time, at Ctrl-C, or when no
-    reduction makes the schedule smaller. Raises BadArguments if the checker does not find the run
-    of `schedule` invalid, or if no checker does.
+    smaller schedule. The search ends after `budget_s` seconds of wall-clock time, at Ctrl-C, or
+    when no reduction makes the schedule smaller. Raises BadArguments if the run of `schedule`
+    itself is not found invalid.
     """
     began = time.monotonic()
     checker, failure = first_failure(schedule, checker or schedule.fails_by)
@@ -147,14 +149,14 @@ class _Search:
         self._survivable = is_survivable(schedule)
 
     def run_guided(self) -> None:
-        """Apply once each reduction that uses what the last failing run showed."""
+        """Try once each reduction that uses the time and the operations of the anomaly."""
         for reduction in GUIDED:
             for candidate in reduction(self.smallest, self._failure):
                 if self._late or self.attempt(candidate):
                     break
 
     def run(self, reductions: Sequence[Reduction], other_seeds: int) -> None:
-        """Apply all reductions in turn, until a round makes the schedule no smaller."""
+        """Apply all reductions in turn, again and again, until none makes the schedule smaller."""
         self.complete = False
         while sum(self._reduce(one, other_seeds) for one in reductions):
             pass
@@ -169,10 +171,10 @@ class _Search:
         return self._run_s * SHORT_RUNS < self._budget_s
 
     def _reduce(self, reduction: Reduction, other_seeds: int) -> bool:
-        """Apply one reduction as often as possible. Returns whether it was applied at least once.
+        """Apply one reduction as often as possible. Return whether it made the schedule smaller.
 
         When a candidate fails, it becomes the smallest schedule, and the reduction continues with
-        the candidates of this schedule. It skips as many candidates as it had tried without
+        the candidates of this schedule. As many candidates are skipped as were tried before without
         success, because most of them would not fail again.
         """
         reduced = False
@@ -184,7 +186,11 @@ class _Search:
             position, reduced = found, True
 
     def _next(self, reduction: Reduction, position: int, other_seeds: int) -> int | None:
-        """The position of the first candidate, from `position` on, that still fails."""
+        """Try the candidates of `reduction`, from number `position` on, until one still fails.
+
+        Returns the number of that candidate. Returns None if no candidate fails, or if the time is
+        over. If runs are short, each candidate is also tried with `other_seeds` other seeds.
+        """
         for place, candidate in enumerate(reduction(self.smallest)):
             if place < position:
                 continue
@@ -198,8 +204,8 @@ class _Search:
     def attempt(self, schedule: Schedule) -> bool:
         """Simulate `schedule`. If it fails, make it the smallest schedule and return True.
 
-        Returns False if `schedule` does not fail, or was tried before, or if correct members would
-        fail in it too.
+        Returns False if `schedule` does not fail, if it was tried before, or if the run would fail
+        even with correct members.
         """
         mark = fingerprint(schedule)
         if mark in self._tried or (self._survivable and not is_survivable(schedule)):
@@ -217,7 +223,7 @@ class _Search:
 
 
 def _seeds(schedule: Schedule, others: int) -> Iterator[Schedule]:
-    """`schedule`, and copies of it with `others` other seeds."""
+    """Yield `schedule`, and `others` copies of it with other seeds."""
     yield schedule
     for seed in range(1, others + 1):
         if seed != schedule.seed:
@@ -225,5 +231,5 @@ def _seeds(schedule: Schedule, others: int) -> Iterator[Schedule]:
 
 
 def fingerprint(schedule: Schedule) -> bytes:
-    """The encoded schedule: equal for equal schedules."""
+    """Return the encoded schedule. Equal schedules have equal fingerprints."""
     return msgspec.msgpack.encode(schedule)

@@ -1,4 +1,4 @@
-"""Relates the operations of a recorded history to the operations of the schedule."""
+"""Finds for each operation in a recorded history the operation of the schedule that was sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SentOperation:
     """An operation of the schedule that a client has sent.
 
     `number` is its number in the schedule (from 1), and `place` its index among the operations of
-    `client`. The times are in ns since the start of the run.
+    the client `client`. Times are in ns since the start of the run.
     """
 
     number: int
@@ -27,20 +27,21 @@ class SentOperation:
     place: int
     member: str
     events: tuple[int, ...]
-    """The indexes of its events: invocation, completion, and those of the look before it."""
+    """The indexes of the events of its invocation and completion, and of the read that its client
+    sent before it."""
     call: int
     end: int
-    """When the client got the answer, or stopped waiting for it. Equal to `call` if this time is
-    unknown."""
+    """The time at which the client got the answer, or stopped waiting for it. Equal to `call` if it
+    is unknown."""
 
 
 def sent_operations(schedule: Schedule, history: History) -> list[SentOperation]:
-    """The operations of `schedule` that were sent in a run, in the order in which they began.
+    """Return the operations of `schedule` that were sent in a run, in the order of their begins.
 
     `history` is the history of the run. Before some operations, the client reads the keys on which
-    the operation depends. Such a read is called a look; its events belong to the operation that
-    follows, and so do those of a login. The final writes and reads are left out, because they are
-    not in the schedule.
+    the operation depends. Such a read is called a look. The events of a look, or of a login, belong
+    to the operation that follows. The final writes and reads are left out, because they are not in
+    the schedule.
     """
     clients = [_Client(number, schedule) for number in range(len(schedule.clients))]
     if not clients:
@@ -55,7 +56,7 @@ def sent_operations(schedule: Schedule, history: History) -> list[SentOperation]
 
 
 class _Client:
-    """The position of one client in its list of operations."""
+    """A client's operations in the schedule, and how many of them were found in the history."""
 
     def __init__(self, client: int, schedule: Schedule) -> None:
         self._client = client
@@ -66,10 +67,11 @@ class _Client:
         self._look: tuple[int, ...] = ()
 
     def sent(self, one: Operation | ServiceOperation) -> SentOperation | None:
-        """The operation of the schedule that `one` records.
+        """Return the operation of the schedule that the recorded operation `one` belongs to.
 
         Must be called with each recorded operation of the client's load, in order. Returns None if
-        `one` is a look, or if the schedule has no more operations of this client.
+        `one` is a look (a read before the operation) or a login, or if the schedule has no more
+        operations of this client.
         """
         events = tuple(index for index in (one.invoked, one.returned) if index is not None)
         while not self._look and self._skipped():
@@ -97,7 +99,7 @@ class _Client:
         )
 
     def _skipped(self) -> bool:
-        """Whether the client did not send its next operation, because the one before failed."""
+        """Return whether the client left out its next operation, because the last one failed."""
         place = self._place
         return (
             place < len(self._operations) and self._operations[place].after_ok

@@ -1,4 +1,4 @@
-"""A reduction that replaces long values by short ones, consistently in all operations."""
+"""Proposes schedules in which long values are replaced by short ones in all operations."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.schedule import Schedule, with_operations
 
 SHORT_CHARACTERS = 12
-"""Values up to this length are not shortened."""
+"""Values up to this length, in characters, are not shortened."""
 VALUE_FIELDS = frozenset(("value", "operand"))
 """The fields of requests that contain values: those of puts and of comparisons."""
 
 
 def shorter_values(schedule: Schedule) -> Iterator[Schedule]:
-    """A schedule in which all long values are shortened, then schedules with one shortened value.
+    """Yield copies of `schedule` with shorter values: first all values shortened, then only one.
 
     A value is shortened in all operations at once. Equal values stay equal, and different values
     stay different, so that comparisons in transactions have the same results.
@@ -34,7 +34,10 @@ def shorter_values(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _shortened(values: list[str]) -> dict[str, str]:
-    """A short value for each long one of `values`: its shortest prefix that is no other value."""
+    """Return a shorter value for each long one of `values`.
+
+    It is the shortest prefix, of `SHORT_CHARACTERS` characters or more, that is no other value.
+    """
     taken = {one for one in values if len(one) <= SHORT_CHARACTERS}
     shorter = {}
     for value in values:
@@ -47,7 +50,7 @@ def _shortened(values: list[str]) -> dict[str, str]:
 
 
 def _renamed(schedule: Schedule, names: dict[str, str]) -> Schedule:
-    """`schedule` with other values in the operations, as `names` maps them."""
+    """Return a copy of `schedule` in which each value that is a key of `names` is replaced."""
     changed = {}
     for number, one in enumerate(schedule.operations, start=1):
         plain = _replaced(msgspec.to_builtins(one.operation), names)

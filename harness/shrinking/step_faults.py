@@ -1,8 +1,9 @@
-"""Moves a schedule's faults to steps of the write path, and increases the times between events.
+"""Changes a failing schedule so that real processes repeat its failure more often.
 
 A fault at a point in time interrupts whatever its member does at that time. In a real process, this
-differs from run to run. A fault at a step always interrupts the same work, for example just before
-the third entry is in the log, or just after the second entry was applied.
+differs from run to run. A fault at a step of the write path always interrupts the same work, for
+example just before the third entry is in the log, or just after the second entry was applied.
+Therefore this module moves faults to steps, and increases the times between events.
 
 The trace of a simulated run shows which steps a member executed before and after a fault began.
 Each of these steps is a candidate for the fault. A candidate must still fail, and the one that
@@ -51,13 +52,14 @@ from splitbrain.node.failpoint import STEPS
 SEEDS = 8
 """The number of other seeds that a candidate is tried with."""
 NEAR_STEPS = 4
-"""A fault is tried at this many steps before the time at which it began, and at as many after."""
+"""A fault is tried at this many steps before the time at which it began, and at as many steps
+after."""
 GAPS_MS = (1_500, 700, 300)
-"""The times between events that are tried, in this order."""
+"""The lengths of the times between events that are tried, in this order."""
 ADDED_WRITE_FAILPOINTS = (
     "after_apply_mvcc", "before_respond", "after_client_request", "before_client_request",
 )
-"""The failpoints of an added write at which a fault is tried, in this order."""
+"""If a write is added, the fault is tried at these failpoints of the write, in this order."""
 DRAFTS_MAX = 1_000
 TAIL_MS = 1_000
 HEARTBEAT_MS, ELECTION_MS = 50, 500
@@ -67,7 +69,7 @@ QUIET_TIMEOUT_MS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class StepSchedule:
-    """A schedule, and the number of other seeds with which it fails."""
+    """A failing schedule, and the number of other seeds with which it fails, too."""
 
     schedule: Schedule
     seeds_failing: int
@@ -98,17 +100,17 @@ def at_steps(schedule: Schedule) -> StepSchedule:
 
 
 def failing_seeds(schedule: Schedule) -> int:
-    """The number of seeds, of `SEEDS` other seeds, with which `schedule` fails."""
+    """Simulate `schedule` with `SEEDS` other seeds, and return with how many of them it fails."""
     return sum(
         fails(with_seed(schedule, seed), schedule.fails_by) for seed in range(101, 101 + SEEDS)
     )
 
 
 def _best(before: Schedule, candidates: Iterable[Schedule]) -> StepSchedule:
-    """The failing candidate that also fails with the most other seeds.
+    """Return the failing candidate that also fails with the most other seeds.
 
-    Of candidates with equally many seeds, the first is returned. If no candidate fails, the result
-    is `before` with a `seeds_failing` of -1.
+    If several candidates fail with equally many seeds, the first one is returned. If no candidate
+    fails, the result is `before` with a `seeds_failing` of -1.
     """
     best = StepSchedule(before, -1, SEEDS)
     for candidate in candidates:
@@ -126,9 +128,9 @@ def _best(before: Schedule, candidates: Iterable[Schedule]) -> StepSchedule:
 
 
 def _with_wide_gaps(schedule: Schedule) -> Iterator[Schedule]:
-    """Copies of `schedule` with timeouts and gaps between events that real processes can keep.
+    """Yield copies of `schedule` with timeouts and times between events that processes can keep.
 
-    The longest gaps come first. The last copy has the gaps of `schedule`.
+    The longest times come first. The last copy has the times of `schedule` itself.
     """
     slow = replace(
         schedule,
@@ -145,7 +147,7 @@ def _with_wide_gaps(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _spaced(schedule: Schedule, gap_ms: int, together_ms: int, *, to_the_end: bool) -> Schedule:
-    """`schedule` with gaps of `gap_ms` between events, in the same order.
+    """Return a copy of `schedule` with gaps of `gap_ms` between events, in the same order.
 
     An event is the begin of an operation, or the begin or end of a fault. Events that are at most
     `together_ms` apart get the same time. With `to_the_end`, faults last until the end of the load.
@@ -176,7 +178,11 @@ def _spaced(schedule: Schedule, gap_ms: int, together_ms: int, *, to_the_end: bo
 
 
 def _apart(moments: list[float], gap_ms: int, together_ms: int) -> Mapping[float, int]:
-    """The new time in ms of each of `moments`, which are sorted."""
+    """Return the new time in ms of each of `moments`, which are ascending times in ms.
+
+    The new times are `gap_ms` apart. Moments that are at most `together_ms` apart get the same
+    time.
+    """
     found: dict[float, int] = {}
     now_ms, last = 0, float("-inf")
     for moment in moments:
@@ -191,7 +197,7 @@ def _apart(moments: list[float], gap_ms: int, together_ms: int) -> Mapping[float
 
 
 def _at_nearby_steps(schedule: Schedule, place: int) -> Iterator[Schedule]:
-    """Schedules in which fault number `place` begins at a step, near its original time."""
+    """Yield copies of `schedule` in which fault number `place` begins at a step near its time."""
     scheduled = schedule.faults[place]
     do = action_of(scheduled)
     if do is None:
@@ -205,10 +211,10 @@ def _at_nearby_steps(schedule: Schedule, place: int) -> Iterator[Schedule]:
 
 
 def _at_added_write(schedule: Schedule, place: int) -> Iterator[Schedule]:
-    """Schedules with an additional write, and fault number `place` at a step of this write.
+    """Yield copies of `schedule` with one more write, at a step of which fault `place` begins.
 
-    The write is sent to the fault's member at the time of the fault. It makes the member execute
-    steps near that time, if the member executes none otherwise.
+    `place` is the number of the fault. The write is sent to the member that the fault hits, at the
+    time of the fault. It is needed if the member executes no other step near that time.
     """
     scheduled = schedule.faults[place]
     do = action_of(scheduled)
@@ -230,7 +236,10 @@ def _at_added_write(schedule: Schedule, place: int) -> Iterator[Schedule]:
 
 
 def _further_write(schedule: Schedule) -> Draft | None:
-    """A put of the workload that the schedule does not contain; None if there is none."""
+    """Return a put that the workload can draw and that the schedule does not contain.
+
+    Returns None if there is none.
+    """
     options = schedule.options
     workload = workload_of(options)
     for draft in islice(workload.operations(Random(0), 0), DRAFTS_MAX):
@@ -247,9 +256,9 @@ def _mentions(one: TimedOperation, value: str) -> bool:
 
 
 def with_fault(schedule: Schedule, place: int, fault: AtStep) -> Schedule:
-    """`schedule` without fault number `place`, and with `fault` as its first fault.
+    """Return a copy of `schedule` in which `fault` replaces fault number `place`.
 
-    `fault` lasts as long as the removed fault.
+    `fault` becomes the first fault, and lasts as long as the replaced one.
     """
     faults = schedule.faults
     held_ms = faults[place].end_ms - faults[place].begin_ms
@@ -258,7 +267,10 @@ def with_fault(schedule: Schedule, place: int, fault: AtStep) -> Schedule:
 
 
 def action_of(scheduled: ScheduledFault) -> StepAction | None:
-    """The action at a step that has the same effect as the fault, or None if there is none."""
+    """Return the action at a step that has the same effect as the fault.
+
+    For example, a kill becomes a crash at the step. Returns None if there is no such action.
+    """
     match scheduled.fault:
         case Kill(on=(_,)):
             return "crash"
@@ -278,8 +290,8 @@ def _nearby_steps(
     """Find failpoints near the time at which fault number `place` began.
 
     These are the failpoints after the last steps that `member` executed before that time, and the
-    failpoints before its next steps. Each is returned as the tuple that `_visit` returns for it.
-    The result is empty if the fault did not begin, or if `member` has no trace.
+    failpoints before its next steps. Each is returned as (operation, failpoint, visit), as `_visit`
+    defines them. The result is empty if the fault did not begin, or if `member` has no trace.
     """
     began_ns = _began_ns(folder, place)
     begun = _begun(folder, schedule)
@@ -299,11 +311,12 @@ def _nearby_steps(
 def _visit(
     event: TraceEvent, failpoint: str, events: list[TraceEvent], begun: list[tuple[int, int]]
 ) -> tuple[int, str, int] | None:
-    """The fields `operation`, `failpoint` and `visit` of an `AtStep` for the step in `event`.
+    """Return the fields `operation`, `failpoint` and `visit` of an `AtStep` for the traced `event`.
 
-    `operation` is the last operation that began before `event`. `visit` counts how often the member
-    has executed the step since this operation began. Returns None if `event` is before the first
-    operation, because the steps that a member then executes differ from run to run.
+    `operation` is the number of the last operation that began before `event`. `visit` counts how
+    often the member has executed the step since this operation began. `begun` are the times and
+    numbers of all operations. Returns None if `event` is before the first operation, because the
+    steps that a member then executes differ from run to run.
     """
     earlier = [(at_ns, number) for at_ns, number in begun if at_ns <= event.ns]
     if not earlier:
@@ -314,14 +327,14 @@ def _visit(
 
 
 def _began_ns(folder: RunFolder, place: int) -> int | None:
-    """The time at which fault number `place` began; None if it did not begin."""
+    """Return the time in ns at which fault number `place` began; None if it did not begin."""
     windows = History.read(folder.history).faults
     began = {event.fault for event in folder.fault_events() if event.phase == "began"}
     return next((one.begin for one in windows if one.fault == place and place in began), None)
 
 
 def _begun(folder: RunFolder, schedule: Schedule) -> list[tuple[int, int]]:
-    """The time in ns at which each operation of the schedule began, and its number."""
+    """Return the begin, in ns, and the number of each operation that was sent."""
     return [
         (one.call, one.number)
         for one in sent_operations(schedule, History.read(folder.history))

@@ -1,7 +1,7 @@
 """Replaces the targets of a schedule, such as `leader`, by the names of members.
 
-A simulated run shows which members the targets selected. A schedule with names is easier to read,
-and its faults hit the same members when other parts of the schedule are removed.
+The schedule is simulated to see which members the targets select. A schedule with names is easier
+to read, and its faults hit the same members when other parts of the schedule are removed.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _named(scheduled: ScheduledFault, began: FaultEvent) -> ScheduledFault:
 
 
 def first_leader(folder: RunFolder) -> str:
-    """The leader at the beginning of the load, read from the members' traces.
+    """Return the name of the leader at the beginning of the load, read from the members' traces.
 
     Returns "" if the traces contain no leader.
     """
@@ -81,7 +81,10 @@ def first_leader(folder: RunFolder) -> str:
 
 
 def _followers(schedule: Schedule, folder: RunFolder) -> dict[int, str]:
-    """For each operation that was sent to a follower, by its number: the follower."""
+    """Return the member that served each operation that was to be sent to any follower.
+
+    The keys are the numbers of the operations.
+    """
     return {
         one.number: one.member
         for one in sent_operations(schedule, History.read(folder.history))

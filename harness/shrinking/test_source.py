@@ -9,9 +9,9 @@ from splitbrain.harness.schedule.text import as_text
 
 
 def as_test(schedule: Schedule) -> str:
-    """The source of a pytest test that runs the schedule and fails if the run is not valid.
+    """Return the source of a pytest test that runs the schedule and fails if the run is not valid.
 
-    The test only needs the fixture `splitbrain_schedule` of the pytest plugin.
+    The test needs only the fixture `splitbrain_schedule` of the pytest plugin.
     """
     return "\n".join(_lines(schedule)) + "\n"
 

@@ -1,1 +1,1 @@
-"""The files that `splitbrain init` writes, and the toy store that they test."""
+"""Contains the files that `splitbrain init` writes: a test, and the toy store that it tests."""

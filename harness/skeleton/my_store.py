@@ -1,6 +1,7 @@
-"""How Splitbrain starts the store, and how it talks to it.
+"""Starts the store (`MySystem`), and sends operations to it (`MyClient`).
 
-Replace what is marked with REPLACE. `splitbrain doctor` shows which faults this machine supports.
+Replace the lines that are marked with REPLACE. `splitbrain doctor` shows which faults this machine
+supports.
 """
 
 import json
@@ -14,9 +15,10 @@ from splitbrain import Address, LocalMember, LocalProcesses, StoreClient
 
 
 class MySystem(LocalProcesses):
-    """Starts the members as processes on this machine. The faults kill and pause need no more.
+    """Starts the members as processes on this machine.
 
-    For partitions between members, use `splitbrain.ProxiedProcesses`.
+    This is enough for the faults kill and pause. For partitions between members, use
+    `splitbrain.ProxiedProcesses`.
     """
 
     name = "my-store"
@@ -33,7 +35,10 @@ class MySystem(LocalProcesses):
 
 
 class MyClient(StoreClient):
-    """One connection to one member. It may block: each client runs in a thread of its own."""
+    """A connection to one member.
+
+    Its methods may block, because each client runs in a thread of its own.
+    """
 
     # REPLACE: the exceptions after which an operation certainly did not take effect.
     # After any other exception it may have, and the outcome is `info`.

@@ -1,4 +1,4 @@
-"""Run with `pytest`. A failure shows the anomaly, the report and the command that repeats it."""
+"""Tests the store. A failure shows the anomaly, the report and the command that repeats it."""
 
 from typing import Any
 

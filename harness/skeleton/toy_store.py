@@ -1,8 +1,8 @@
 """A toy store: registers and sets in one process, behind a socket. Replace it by your store.
 
 A request is one line of JSON such as ["write", "x", 3], and so is its answer. Every write is
-appended to a file, so that a store that was killed still has it. With `--forget`, the store writes
-its file only every half second; Splitbrain finds that.
+appended to a file, so that the store still has it after a kill. With `--forget`, the store writes
+its file only every half second, so that a kill loses writes. Splitbrain finds this bug.
 """
 
 import argparse

@@ -1,1 +1,1 @@
-"""The folder of a run: the name, the reader and the writer of each of its files."""
+"""Reads and writes the files of runs and campaigns in the store, and the database of runs."""

@@ -1,14 +1,14 @@
-"""The folder of a campaign: its record, the log of its runs, and the schedules of failed runs.
+"""Reads and writes the folder of a campaign: its record, and the log of its runs.
 
     store/campaigns/<name>/
       campaign.json   CampaignRecord: the axes, the seed and the options
-      runs.jsonl      one line when a run begins and one when it ends
+      runs.jsonl      the log: one line when a run begins and one when it ends
       failed/         the schedule of each simulated run that was not valid
 
 The log is the only complete record of the runs of a campaign. An interrupted campaign continues
-from its log, and the database of runs is rebuilt from it. A line is written by one system call. A
-process that is killed can leave an incomplete last line, which readers ignore and the next writer
-cuts off.
+from its log, and the database of runs is rebuilt from it. Each line is written by one system call.
+A process that is killed can leave an incomplete last line, which readers ignore and the next writer
+removes.
 """
 
 from __future__ import annotations
@@ -36,54 +36,61 @@ FORMAT = 1
 
 
 class Axes(msgspec.Struct, frozen=True):
-    """The values that the runs of a campaign try, by axis. Runs also differ in their seeds."""
+    """The axes of a campaign: the values from which each run gets one system, workload, and so on.
+
+    Runs with the same values differ in their seeds.
+    """
 
     systems: tuple[str, ...]
     workloads: tuple[str, ...]
     kinds: tuple[str, ...]
-    """Kinds of faults. A run has none, one or two of them."""
+    """The kinds of faults. A run has none, one or two of them."""
     members: tuple[int, ...]
     strength: int = 2
-    """Every combination of values of this many axes is tried in each round."""
+    """In each round of runs, every combination of values of this many axes is tried."""
 
 
 class CampaignRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of `campaign.json`. It determines each run of the campaign by its number."""
+    """The content of `campaign.json`.
+
+    Together with the number of a run, it determines everything that is drawn for that run.
+    """
 
     name: str
     seed: int
     axes: Axes
     given: dict[str, Any] = {}
-    """Options that all runs have."""
+    """The options that all runs have."""
     adaptive: bool = False
     corpus: str = ""
     """The folder of the saved runs that are run first; "" if there is none."""
     saved_runs: tuple[str, ...] = ()
-    """Names of the files of the corpus, in the order in which they are run."""
+    """The names of the files in `corpus`, in the order in which they are run."""
     started: str = ""
     versions: dict[str, str] = {}
     format: int = FORMAT
 
 
 class Begun(msgspec.Struct, frozen=True, tag="begun"):
-    """A run was given to a worker."""
+    """A line of the log: the run `number` was given to a worker."""
 
     number: int
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended"):
-    """A run ended, and was judged."""
+    """A line of the log: the run `number` has ended and was judged."""
 
     number: int
     row: RunRow
     signature: Signature | None = None
-    """The signature of an invalid run."""
+    """The signature of the failure (see `signature.py`); None if the run is not invalid."""
     schedule: str = ""
-    """The file of its schedule, relative to the campaign's folder; "" if it was not kept."""
+    """The file of the run's schedule, relative to the campaign's folder; "" if it was not kept."""
     first_reached_s: dict[str, float] = {}
-    """For a simulated run: when it first reached each condition, in virtual time."""
+    """For a simulated run: the virtual time at which it first reached each situation, such as an
+    election."""
     events: int = 0
-    """The number of callbacks of a simulated run, a measure of its cost."""
+    """The number of event-loop callbacks of a simulated run, which measures its cost."""
     wall_s: float = 0.0
 
 
@@ -105,7 +112,11 @@ class CampaignFolder:
         return self.path / FAILED
 
     def read_record(self) -> CampaignRecord:
-        """Raises BadArguments if this is not the folder of a campaign, or of another format."""
+        """Return the content of `campaign.json`.
+
+        Raises BadArguments if this is not the folder of a campaign, or if the file has another
+        format.
+        """
         file = self.path / RECORD
         data = read_bytes(file, "campaign")
         check_format(file, data, FORMAT)
@@ -115,14 +126,17 @@ class CampaignFolder:
         write_json(self.path / RECORD, record)
 
     def lines(self) -> Iterator[Line]:
-        """The lines of the log. Raises BadArguments for a damaged line that is not the last."""
+        """Yield the lines of the log.
+
+        An incomplete last line is ignored. Raises BadArguments for any other damaged line.
+        """
         decoder = msgspec.json.Decoder(Line)
         if not self.log.is_file():
             return
         with self.log.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if not line.endswith(b"\n"):
-                    return  # the writer was killed
+                    return  # The writer was killed while it wrote this line.
                 try:
                     yield decoder.decode(line)
                 except msgspec.MsgspecError as problem:
@@ -132,12 +146,15 @@ class CampaignFolder:
                     ) from problem
 
     def ended(self) -> dict[int, Ended]:
-        """The runs that have ended, by their numbers."""
+        """Return the runs that have ended, by their numbers."""
         return {one.number: one for one in self.lines() if isinstance(one, Ended)}
 
 
 class CampaignLog:
-    """Appends lines to the log of a campaign. At most one process may do so at a time."""
+    """Appends lines to the log of a campaign, inside a context.
+
+    Only one process may do this at a time; another one gets BadArguments.
+    """
 
     def __init__(self, folder: CampaignFolder) -> None:
         self._folder = folder
@@ -149,6 +166,7 @@ class CampaignLog:
         return self
 
     def append(self, line: Line) -> None:
+        """Append `line` to the log, with one system call."""
         os.write(self._file, msgspec.json.encode(line) + b"\n")
 
     def __exit__(
@@ -178,9 +196,10 @@ class CampaignLog:
 
 
 def campaign_folders(store: Path) -> list[CampaignFolder]:
-    """The campaigns in `store`, in the order of their names."""
+    """Return the folders of the campaigns in `store`, in the order of their names."""
     return [CampaignFolder(file.parent) for file in sorted(store.glob(f"{CAMPAIGNS}/*/{RECORD}"))]
 
 
 def campaign_folder(store: Path, name: str) -> CampaignFolder:
+    """Return the folder of the campaign `name`, whether or not it exists."""
     return CampaignFolder(store / CAMPAIGNS / name)

@@ -14,12 +14,14 @@ from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.store import begun_folders, point_latest
 
 RUNNING_AFTER_CHANGE = timedelta(hours=1)
-"""A run without a recorded end counts as running until this time after its last change."""
+"""A run without a recorded end may still be running for this time after its last change."""
 _STARTED = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True, slots=True)
 class OldRun:
+    """A run that can be removed, and its size on disk in bytes."""
+
     folder: Path
     size_bytes: int
 
@@ -32,14 +34,16 @@ def old_runs(
     only_valid: bool = False,
     now: datetime | None = None,
 ) -> Iterator[OldRun]:
-    """The runs of `store` to remove, the oldest first.
+    """Yield the runs in `store` that can be removed, the oldest first.
 
-    These runs are not removed:
+    These runs are kept:
 
     - the newest `keep` runs of each test;
     - if `older_than` is given, runs that are younger than `older_than`;
     - if `only_valid` is True, runs that are invalid or unknown;
     - runs that may still be in progress.
+
+    `now` replaces the current time.
     """
     by_test: dict[Path, list[Path]] = {}
     for folder in begun_folders(store):
@@ -62,7 +66,7 @@ def old_runs(
 def remove_runs(store: Path, runs: Sequence[OldRun]) -> None:
     """Remove the folders of `runs`, and their rows in the database.
 
-    If `store/latest` pointed to one of them, it then points to the newest remaining run. Raises
+    If `store/latest` pointed to a removed run, it then points to the newest remaining run. Raises
     OSError if a folder cannot be removed, and ValueError for a folder outside the store.
     """
     root = store.resolve()
@@ -92,10 +96,10 @@ def _repoint_latest(store: Path) -> None:
 
 
 def _may_run(run: RunFolder, now: datetime | None) -> bool:
-    """Whether the run may still be in progress.
+    """Return whether the run may still be in progress.
 
-    A run may be in progress if its record is unreadable or contains no end, and one of its files
-    has changed within `RUNNING_AFTER_CHANGE`.
+    This is assumed if its record is unreadable or contains no end, and if one of its files has
+    changed within `RUNNING_AFTER_CHANGE`.
     """
     facts, _ = read_run_facts(run)
     if facts is not None and facts.ended != "running":
@@ -108,9 +112,10 @@ def _may_run(run: RunFolder, now: datetime | None) -> bool:
 
 
 def _age(folder: Path, now: datetime | None) -> timedelta:
-    """The time since the run started, computed from the name of its folder.
+    """Return the time since the run started, computed from the name of its folder.
 
-    If the name has another form, the folder's time of modification is used.
+    If the name has another form, the modification time of the folder is used. `now` replaces the
+    current time.
     """
     now = now or datetime.now(UTC)
     try:
@@ -121,7 +126,10 @@ def _age(folder: Path, now: datetime | None) -> timedelta:
 
 
 def _size_bytes(folder: Path) -> int:
-    """The disk space of the files below `folder`, with preallocated blocks and without holes."""
+    """Return the disk space that the files below `folder` take, in bytes.
+
+    Preallocated blocks count, and holes in files do not.
+    """
     return sum(
         path.lstat().st_blocks * 512 for path in folder.rglob("*") if not path.is_symlink()
     )

@@ -1,7 +1,7 @@
 """Reads the records of a run for reports, as far as they can be read.
 
 Reports and tables also show runs that failed, and runs of other releases, whose files may differ.
-Therefore these readers never raise. For a file that is missing or damaged, or has another
+Therefore these readers never raise an exception. If a file is missing or damaged, or has another
 structure, they return None and a sentence about the file.
 """
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class PhaseFacts(msgspec.Struct, frozen=True):
-    """A phase of the run. Times are ns since its start."""
+    """A phase of the run. Times are in ns since the start of the run."""
 
     name: str
     begin: int
@@ -37,7 +37,7 @@ class MemberFacts(msgspec.Struct, frozen=True):
 
 
 class CrashFacts(msgspec.Struct, frozen=True):
-    """A member that ended by itself, `at` ns after the start of the run."""
+    """A member that ended by itself `at` ns after the start of the run. `how` says how it ended."""
 
     member: str = ""
     how: str = ""
@@ -45,9 +45,10 @@ class CrashFacts(msgspec.Struct, frozen=True):
 
 
 class RunFacts(msgspec.Struct, frozen=True):
-    """The content of `run.json` of any release (`splitbrain.harness.store.records.RunRecord`).
+    """The content of `run.json`, as far as reports show it.
 
-    The options are not decoded, because another release may have other options.
+    `splitbrain.harness.store.records.RunRecord` is the complete structure. Another release may have
+    written the file, so the options are not decoded.
     """
 
     test: str = ""
@@ -84,7 +85,7 @@ class RunFacts(msgspec.Struct, frozen=True):
 
 
 class ResultFacts(msgspec.Struct, frozen=True):
-    """The part of `results.json` that reports show (`splitbrain.harness.store.records.Results`)."""
+    """The part of `results.json` that reports show. `records.Results` is the complete structure."""
 
     valid: bool | None = None
     verdicts: tuple[Verdict, ...] = ()
@@ -102,7 +103,7 @@ class ResultFacts(msgspec.Struct, frozen=True):
 
 
 class StateFacts(msgspec.Struct, frozen=True):
-    """A `splitbrain.histories.member_state.MemberState` without its change log."""
+    """A `splitbrain.histories.member_state.MemberState` without the log of changes."""
 
     revision: int = 0
     compact_revision: int = 0
@@ -118,17 +119,20 @@ class StateFacts(msgspec.Struct, frozen=True):
 
 
 def read_run_facts(folder: RunFolder) -> tuple[RunFacts | None, str]:
-    """The content of `run.json`, and a sentence about a problem with it, or ""."""
+    """Return the content of `run.json`, and a sentence about a problem with it ("" if none)."""
     return _read(folder.record, RunFacts)
 
 
 def read_result_facts(folder: RunFolder) -> tuple[ResultFacts | None, str]:
-    """The content of `results.json`, and a sentence about a problem with it, or ""."""
+    """Return the content of `results.json`, and a sentence about a problem with it ("" if none)."""
     return _read(folder.results, ResultFacts)
 
 
 def read_state_facts(member: MemberFiles) -> tuple[StateFacts | None, str]:
-    """The content of a member's `state.json`, and a sentence about a problem with it, or ""."""
+    """Return the content of a member's `state.json`, and a sentence about a problem with it.
+
+    The sentence is "" if there is no problem.
+    """
     return _read(member.state, StateFacts)
 
 

@@ -1,11 +1,12 @@
-"""Groups of failures: the failures that probably have one cause.
+"""Reads and writes groups of failures. A group contains failures that probably have one cause.
 
     store/groups/<name>.json       the group: its signatures, its smallest schedule, a decision
     store/groups/<name>.schedule   the smallest schedule that shows it, if it can be simulated
 
-At first, a group contains the failures of one signature. After one of them was shrunk, the group is
-joined with the group that has the signature of the shrunk run, because a small run often shows the
-same bug in another way. The database of runs counts how often the failures of a group occurred.
+At first, a group contains the failures with one signature (see `signature.py`). After one of them
+was shrunk, the group is joined with the group that has the signature of the shrunk run, because a
+small run often shows the same bug in another way. The database of runs counts how often the
+failures of a group occurred.
 """
 
 from __future__ import annotations
@@ -29,30 +30,31 @@ FORMAT = 1
 
 
 class Acceptance(msgspec.Struct, frozen=True):
-    """The decision that a group is known and does not make a campaign invalid."""
+    """The user's decision that a group of failures is known, and until when it is accepted."""
 
     reason: str
     until: str
-    """The last day, as YYYY-MM-DD. Afterwards the group counts again."""
+    """The last day of the acceptance, as YYYY-MM-DD."""
     accepted: str
     """When the decision was made, ISO 8601."""
 
     def holds(self, today: date) -> bool:
+        """Return whether the acceptance is still in force on the day `today`."""
         return today <= date.fromisoformat(self.until)
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """What the smallest schedule of a group consists of."""
+    """The members, faults and operations of the smallest schedule of a group."""
 
     workload: str
     members: int
     faults: tuple[str, ...]
-    """The names of its faults, in the order in which they begin."""
+    """The kinds of its faults, in the order in which they begin."""
     functions: tuple[str, ...]
     """The functions of its operations, in their order."""
     minimal: bool
-    """Whether the search ended because no reduction made the schedule smaller. False: the budget
-    was used up."""
+    """Whether the search for a smaller schedule ended because no reduction was possible. False if
+    the time of the search ended before."""
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,13 +77,13 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     format: int = FORMAT
 
     def known(self, today: date | None = None) -> bool:
-        """Whether the group is accepted, and the acceptance has not expired."""
+        """Return whether the group is accepted, and the acceptance has not expired."""
         today = today or datetime.now(UTC).date()
         return self.accepted is not None and self.accepted.holds(today)
 
 
 class Groups:
-    """The groups of a store. Each change is written at once."""
+    """The groups in a store. Each change is written to the disk at once."""
 
     def __init__(self, store: Path) -> None:
         self._folder = store / GROUPS
@@ -94,33 +96,39 @@ class Groups:
                 raise BadArguments(f"{file} is not a group of failures: {problem}") from problem
 
     def all(self) -> list[Group]:
-        """The groups, the oldest first."""
+        """Return the groups, the oldest first."""
         return sorted(self._by_name.values(), key=lambda one: (one.first, one.name))
 
     def of(self, signature: Signature) -> Group | None:
-        """The group of failures with `signature`."""
+        """Return the group of failures with `signature`; None if there is none."""
         name = self._names.get(signature)
         return None if name is None else self._by_name[name]
 
     def named(self, name: str) -> Group:
-        """Raises BadArguments if there is no such group."""
+        """Return the group called `name`. Raises BadArguments if there is no such group."""
         if name not in self._by_name:
             known = ", ".join(one.name for one in self.all()) or "there are none"
             raise BadArguments(f"no group of failures is named {name}; the groups: {known}")
         return self._by_name[name]
 
     def schedule_file(self, group: Group) -> Path:
-        """The file of the smallest schedule, which exists if the group was shrunk."""
+        """Return the path of the smallest schedule of `group`.
+
+        The file exists only if the group was shrunk.
+        """
         return self._folder / f"{group.name}{SUFFIX}"
 
     def save(self, group: Group) -> None:
-        """Add `group`, or replace the group of its name."""
+        """Add `group`, or replace the group that has the same name."""
         self._folder.mkdir(parents=True, exist_ok=True)
         write_json(self._folder / f"{group.name}.json", group)
         self._remember(group)
 
     def rename(self, name: str, new: str) -> Group:
-        """Rename a group. Raises BadArguments if `new` is not a name, or is taken."""
+        """Rename the group `name` to `new`, and return it.
+
+        Raises BadArguments if `new` is not a valid name, or if another group has it.
+        """
         group = self.named(name)
         if not NAME.fullmatch(new):
             raise BadArguments(f"{new!r}: expected letters, digits and the characters _ . -")
@@ -151,7 +159,7 @@ class Groups:
         return joined
 
     def free_name(self, signature: Signature) -> str:
-        """A readable name for a new group with `signature`."""
+        """Make a readable name for a new group with `signature`. No other group has this name."""
         digest = hashlib.sha256(signature.text.encode()).hexdigest()[:DIGEST_LETTERS]
         words = "-".join(re.findall(r"\w+", f"{signature.checker} {signature.kind}".lower()))
         name = f"{words}-{digest}"

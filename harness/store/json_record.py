@@ -1,4 +1,4 @@
-"""Reads a JSON file of a run's folder. An error names the file and the reason."""
+"""Reads the JSON files of the folder of a run. An error names the file and the reason."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ class _Format(msgspec.Struct):
 
 
 def read_bytes(file: Path, what: str) -> bytes:
+    """Return the content of `file`. Raises BadArguments if it cannot be read.
+
+    `what` describes the content for the error message, such as "schedule".
+    """
     try:
         return file.read_bytes()
     except OSError as problem:
@@ -27,6 +31,7 @@ def read_bytes(file: Path, what: str) -> bytes:
 
 
 def check_format(file: Path, data: bytes, expected: int) -> None:
+    """Raise BadArguments unless the JSON object `data` has `expected` in its field `format`."""
     found = decode(file, data, _Format, "a JSON object with a format").format
     if found != expected:
         raise BadArguments(
@@ -36,6 +41,10 @@ def check_format(file: Path, data: bytes, expected: int) -> None:
 
 
 def decode(file: Path, data: bytes, kind: type[T], what: str) -> T:
+    """Decode the JSON `data` of `file` to the type `kind`. Raises BadArguments if it does not fit.
+
+    `what` describes the content for the error message.
+    """
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.MsgspecError as problem:

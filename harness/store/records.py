@@ -1,4 +1,4 @@
-"""The records in a run's folder: `run.json`, `results.json`, `repro.json`."""
+"""Defines the structures of `run.json`, `results.json` and `repro.json` in the folder of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from splitbrain.harness.systems.crash import Crash
 from splitbrain.harness.systems.tls_probe import TlsProbe
 
 FORMAT = 1
-"""Incremented when a file of a run's folder changes its meaning."""
+"""This number is incremented when a file in a run's folder changes its meaning."""
 
 PROCESS_NOTE = (
     "Real processes repeat the schedule (operations, faults, their times), not the interleaving."
@@ -25,7 +25,7 @@ PhaseName = Literal["set-up", "load", "heal", "quiet", "final writes", "final re
 
 
 class Phase(msgspec.Struct, frozen=True):
-    """A part of the run. Times are in ns since the start of the run, as in the history."""
+    """A part of the run, such as the load. Times are in ns since the start of the run."""
 
     name: PhaseName
     begin: int
@@ -33,7 +33,7 @@ class Phase(msgspec.Struct, frozen=True):
 
 
 class Stall(msgspec.Struct, frozen=True):
-    """A period in which the harness did not run although it was due, in ns since the run's start.
+    """A period in which the harness had work to do but did not run, in ns since the run's start.
 
     The machine was overloaded or suspended. The members may not have run in the period either.
     """
@@ -43,7 +43,7 @@ class Stall(msgspec.Struct, frozen=True):
 
 
 class MemberRecord(msgspec.Struct, frozen=True):
-    """A member, and the paths of its files, relative to the run's folder."""
+    """A member, and the paths of its files, relative to the folder of the run."""
 
     name: str
     client_url: str
@@ -53,30 +53,34 @@ class MemberRecord(msgspec.Struct, frozen=True):
 
 
 class RunRecord(msgspec.Struct, frozen=True):
-    """The content of `run.json`, which is written at the start, after the set-up and at the end."""
+    """The content of `run.json`.
+
+    The file is written at the start of the run, after the set-up, and at the end.
+    """
 
     test: str
     seed: int
     options: Options
     started: str
-    """UTC, ISO 8601, to the second."""
+    """The time of the start in UTC, ISO 8601, to the second."""
     members: tuple[MemberRecord, ...] = ()
     versions: dict[str, str] = {}
     phases: tuple[Phase, ...] = ()
     ended: Ended = "running"
     error: str = ""
-    """Why the run failed; "" if it did not."""
+    """The reason why the run failed; "" if it did not fail."""
     quiet: bool | None = None
     """Whether the members agreed in time after all faults were healed; None if the run ended
     earlier."""
     crashes: tuple[Crash, ...] = ()
-    """The members that ended by themselves, in the order in which the harness noticed it."""
+    """The members that ended by themselves, in the order in which the harness noticed their
+    ends."""
     ended_members: tuple[str, ...] = ()
     """The members that did not run at the end because they had crashed."""
     tls_probes: tuple[TlsProbe, ...] = ()
     """The connections with which the harness tested the members' TLS; empty without TLS."""
     serving: tuple[str, ...] = ()
-    """The members that serve writes and linearizable reads, as the system declares."""
+    """The members that serve writes and linearizable reads, as the system under test declares."""
     stalls: tuple[Stall, ...] = ()
     clock_origin_ns: int | None = None
     """The time of the start of the run on the clock of the members' traces."""
@@ -84,7 +88,7 @@ class RunRecord(msgspec.Struct, frozen=True):
 
 
 class FaultCount(msgspec.Struct, frozen=True):
-    """One fault, and the outcomes of the operations that were invoked while it was in force.
+    """One fault, and the outcomes of the operations that were invoked while it was active.
 
     `begin` and `end` are in ns since the start of the run; `end` is None if the fault was never
     healed.
@@ -98,7 +102,7 @@ class FaultCount(msgspec.Struct, frozen=True):
     outcomes: dict[str, int]
     """ok, fail, info → the number of operations."""
     failed: str = ""
-    """Why the fault could not be injected or healed; "" if it could."""
+    """The reason why the fault could not be injected or healed; "" if it could."""
     effect: str | None = None
     """What the fault has changed; "" if it has changed nothing, None if that is unknown."""
 
@@ -113,19 +117,20 @@ class Results(msgspec.Struct, frozen=True):
     valid: bool | None
     verdicts: tuple[Verdict, ...]
     operations: dict[str, dict[str, int]]
-    """f → ok, fail, info → the number of operations; "all" is the sum over all f."""
+    """The number of operations by function and outcome. The entry "all" contains the sums."""
     faults: tuple[FaultCount, ...]
     reproduce: str
     """The command that repeats the run."""
     load_s: float = 0.0
     rate: float = 0.0
-    """The number of operations per second of load that ended with `ok` or `fail`."""
+    """The number of operations per second of load that ended with outcome `ok` or `fail`."""
     judged_s: float = 0.0
     """The duration of judging."""
     digest: str = ""
-    """For a simulated run: SHA-256 of history, watch streams, final states and traces."""
+    """The SHA-256 of history, watch streams, final states and traces of a simulated run; "" for
+    other runs."""
     error: str = ""
-    """Why the harness or the system failed; "" if neither failed."""
+    """The reason why the harness or the system under test failed; "" if neither failed."""
     format: int = FORMAT
 
 

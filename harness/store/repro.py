@@ -1,4 +1,4 @@
-"""Reads `repro.json`: how to repeat a run."""
+"""Reads `repro.json`, which says how to repeat a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from splitbrain.harness.store.records import FORMAT, Repro
 
 
 def read_repro(file: Path) -> Repro:
-    """The content of the `repro.json` at `file`. Raises BadArguments if it cannot be read."""
+    """Return the content of the file `repro.json`. Raises BadArguments if it cannot be read."""
     data = read_bytes(file, "repro.json")
     check_format(file, data, FORMAT)
     return decode(file, data, Repro, "a repro.json")

@@ -1,4 +1,4 @@
-"""The folder of one run: every file in it, with its name, reader and writer.
+"""Defines the folder of one run: the name, the reader and the writer of every file in it.
 
     store/<test>/<time>-<seed>/
       run.json        RunRecord: what ran, with which options, and how it ended
@@ -12,8 +12,8 @@
       report.html     the report
       n1/ …           a folder for each member: log, trace.jsonl, state.json, data/
 
-`history.jsonl`, `nemesis.jsonl`, `watch.jsonl` and `trace.jsonl` are written event by event
-while the run goes on, by the recorders in `splitbrain.histories` and by the members.
+`history.jsonl`, `nemesis.jsonl`, `watch.jsonl` and `trace.jsonl` are written event by event during
+the run, by the recorders in `splitbrain.histories` and by the members.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ OLD_PLAN = "plan.json"
 
 
 class _WithSettings(msgspec.Struct):
-    """The part of a schedule that `RunFolder.read_settings` reads."""
+    """The part of `schedule.json` that `RunFolder.read_settings` reads."""
 
     settings: dict[str, int | bool] = {}
 
@@ -100,7 +100,10 @@ class RunFolder:
     # --- run.json ------------------------------------------------------------------
 
     def read_record(self) -> RunRecord:
-        """The record in `run.json`. Raises BadArguments if this is not the folder of a run."""
+        """Return the content of `run.json`.
+
+        Raises BadArguments if this is not the folder of a run.
+        """
         file = self.record
         try:
             return msgspec.json.decode(file.read_bytes(), type=RunRecord)
@@ -118,7 +121,10 @@ class RunFolder:
     # --- schedule.json ---------------------------------------------------------------
 
     def read_schedule(self) -> Schedule:
-        """The schedule. Raises BadArguments if it is missing, damaged or of another format."""
+        """Return the schedule of the run.
+
+        Raises BadArguments if `schedule.json` is missing, damaged or of another format.
+        """
         file = self.path / SCHEDULE
         if not file.is_file() and (self.path / OLD_PLAN).is_file():
             raise BadArguments(
@@ -138,7 +144,7 @@ class RunFolder:
         return schedule
 
     def read_settings(self) -> Mapping[str, int | bool]:
-        """The members' settings in the schedule. Empty if there is no readable schedule."""
+        """Return the members' settings in the schedule; {} if no schedule can be read."""
         file = self.path / SCHEDULE
         try:
             return msgspec.json.decode(file.read_bytes(), type=_WithSettings).settings
@@ -151,7 +157,10 @@ class RunFolder:
     # --- repro.json --------------------------------------------------------------------
 
     def read_repro(self) -> Repro:
-        """The content of `repro.json`. Raises as `read_schedule` does."""
+        """Return the content of `repro.json`.
+
+        Raises BadArguments if the file is missing, damaged or of another format.
+        """
         return read_repro(self.path / REPRO)
 
     def write_repro(self, repro: Repro) -> None:
@@ -160,7 +169,7 @@ class RunFolder:
     # --- results.json ------------------------------------------------------------------
 
     def read_results(self) -> Results | None:
-        """The results; None if the run was not judged, or its results cannot be read."""
+        """Return the results; None if the run was not judged, or if they cannot be read."""
         try:
             return msgspec.json.decode(self.results.read_bytes(), type=Results)
         except (OSError, msgspec.MsgspecError):
@@ -172,7 +181,7 @@ class RunFolder:
     # --- nemesis.jsonl -----------------------------------------------------------------
 
     def fault_events(self) -> Iterator[FaultEvent]:
-        """The events of the faults, in the order in which they were recorded."""
+        """Yield the events of the faults, in the order in which they were recorded."""
         event, value = msgspec.json.Decoder(Event), msgspec.json.Decoder(FaultEvent)
         for line in self.nemesis.read_bytes().splitlines():
             yield value.decode(event.decode(line).value)
@@ -180,9 +189,9 @@ class RunFolder:
     # --- the members' folders ----------------------------------------------------------
 
     def read_state(self, member: str) -> MemberState | None:
-        """The final state of a member; None if it was not gathered.
+        """Return the final state of a member; None if it was not gathered.
 
-        If the file cannot be decoded, the state contains the error.
+        If the file cannot be decoded, the state contains only the error.
         """
         file = self.member(member).state
         if not file.is_file():
@@ -198,7 +207,7 @@ class RunFolder:
         write_json(files.state, state)
 
     def remove_data(self, members: Sequence[str]) -> None:
-        """Remove the data folders of `members`. Logs, traces and states stay."""
+        """Remove the data folders of `members`. Their logs, traces and states are kept."""
         for member in members:
             shutil.rmtree(self.member(member).data, ignore_errors=True)
 

@@ -1,6 +1,6 @@
-"""A run as one row of the database: what is searched, sorted and counted.
+"""Converts a run to one row of the database, with the values by which runs are searched.
 
-The row of a run is derived from the files in its folder. The database can therefore always be
+A row is derived only from the files in the folder of the run. The database can therefore always be
 rebuilt from the folders.
 """
 
@@ -20,19 +20,22 @@ _FOLDER_TIME = "%Y%m%dT%H%M%SZ"
 
 
 class RunRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. Texts are empty, and numbers None, if the run did not record them."""
+    """A run as a row of the database.
+
+    If the run did not record a value, a text is "" and a number is None.
+    """
 
     key: str
-    """Identifies the run in its store: its folder, or its campaign and number."""
+    """The identity of the run in its store: its folder, or its campaign and number."""
     folder: str = ""
-    """The folder relative to the store; "" if the folder was not kept."""
+    """The path of the folder relative to the store; "" if the folder was not kept."""
     campaign: str = ""
     number: int = 0
     """The number of the run in its campaign, from 1."""
     group: str = ""
     """The name of the group of failures that the run belongs to."""
     started: int
-    """Seconds since 1970, UTC."""
+    """The time of the start, in s since 1970."""
     test: str = ""
     system: str = ""
     workload: str = ""
@@ -45,7 +48,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     load_s: float = 0.0
     rate: float | None = None
-    """Answered operations per second of load."""
+    """The number of answered operations per second of load."""
     p50_ms: float | None = None
     """The median latency of the function that was answered most often."""
     p99_ms: float | None = None
@@ -58,7 +61,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = ""
     """The kind of the first anomaly."""
     because: str = ""
-    """The first anomaly, or the reason why the run is unknown."""
+    """The sentence of the first anomaly, or the reason why the run is unknown."""
     version: str = ""
     """The version of the system under test."""
     commit: str = ""
@@ -71,7 +74,10 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def row_of_folder(store: Path, folder: Path) -> RunRow:
-    """The row of the run in `folder`. Never raises for damaged files: their fields are empty."""
+    """Return the row of the run in `folder`.
+
+    Damaged files raise no exception; their values are empty in the row.
+    """
     key = folder.relative_to(store).as_posix()
     files = RunFolder(folder)
     facts = read_run_facts(files)[0] or RunFacts()
@@ -84,7 +90,7 @@ def row_of_folder(store: Path, folder: Path) -> RunRow:
 
 
 def row_of(key: str, facts: RunFacts, results: ResultFacts) -> RunRow:
-    """The row of a run with the record `facts` and the results `results`."""
+    """Return the row `key` of a run with the record `facts` and the results `results`."""
     counts = results.operations.get("all", {})
     p50_ms, p99_ms = _latency(results)
     checker, kind, because = first_finding(facts, results)
@@ -104,7 +110,11 @@ def row_of(key: str, facts: RunFacts, results: ResultFacts) -> RunRow:
 
 
 def first_finding(facts: RunFacts, results: ResultFacts) -> tuple[str, str, str]:
-    """Checker, kind and sentence of the first anomaly, or why the run is unknown; else ""."""
+    """Return the checker, the kind and the sentence of the first anomaly.
+
+    If the run has no anomaly but failed or is unknown, the sentence is the reason, and the kind is
+    "". For a valid run, all three are "".
+    """
     if results.anomalies:
         checker, anomaly = results.anomalies[0]
         return checker, anomaly.kind, _short(anomaly.because)
@@ -118,7 +128,11 @@ def first_finding(facts: RunFacts, results: ResultFacts) -> tuple[str, str, str]
 
 
 def system_version(system: str, versions: dict[str, str]) -> str:
-    """The version of the system under test: that of the entry with its name, or of Splitbrain."""
+    """Return the version of the system under test.
+
+    `versions` are the versions in the record of a run. If they have no entry `system`, the version
+    is that of Splitbrain.
+    """
     return versions.get(system) or versions.get("splitbrain", "")
 
 
@@ -134,7 +148,10 @@ def _kinds(facts: RunFacts) -> tuple[str, ...]:
 
 
 def _named_time(name: str) -> int:
-    """The start of a run by the name of its folder; 0 if the name has another form."""
+    """Return the start of a run, in s since 1970, according to the name of its folder.
+
+    Returns 0 if the name has another form.
+    """
     try:
         named = datetime.strptime(name.split("-")[0], _FOLDER_TIME).replace(tzinfo=UTC)
     except ValueError:
@@ -151,7 +168,11 @@ def _recorded_time(facts: RunFacts) -> int:
 
 
 def _latency(results: ResultFacts) -> tuple[float | None, float | None]:
-    """Median and 99th percentile of the function that was answered most often, in ms."""
+    """Return the median and the 99th percentile of latencies, in ms.
+
+    They are those of the function that was answered most often. Returns (None, None) if the run has
+    no statistics.
+    """
     rows = [
         row for verdict in results.verdicts if verdict.checker == "statistics"
         for name, row in verdict.counts.items() if name.endswith(" ok") and isinstance(row, dict)

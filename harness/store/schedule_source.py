@@ -12,11 +12,12 @@ from splitbrain.harness.store.run_folder import OLD_PLAN, REPRO, SCHEDULE, RunFo
 
 
 def is_schedule_text(path: Path) -> bool:
+    """Return whether `path` names a text file of a schedule, by its suffix."""
     return path.is_file() and path.suffix == SUFFIX
 
 
 def schedule_at(path: Path) -> Schedule:
-    """The schedule in the text file `path`, or the schedule of a run.
+    """Read the schedule in a text file, or the schedule of a run.
 
     For a run, `path` is its folder or any file in its folder. A `repro.json` may contain the
     schedule itself; otherwise `schedule.json` in the same folder is read. Raises BadArguments if

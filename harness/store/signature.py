@@ -1,8 +1,9 @@
-"""The signature of a failure: its decisive anomaly, without the values of the run.
+"""Computes the signature of a failure: the sentence of one anomaly, without the values of the run.
 
 One bug usually breaks many guarantees: an entry that is applied twice makes revisions, reads and
-watches wrong. The anomaly nearest to the cause is that of the lowest layer. Therefore the signature
-is taken from the first checker of `LAYERS` that finds the run invalid.
+watches wrong. The anomaly nearest to the cause is that of the lowest layer: Raft is below MVCC, for
+example. Therefore the signature is taken from the first checker of `LAYERS` that finds the run
+invalid.
 """
 
 from __future__ import annotations
@@ -15,17 +16,22 @@ import msgspec
 from splitbrain.checkers.verdict import Anomaly, Verdict
 
 LAYERS = ("raft_safety", "write_path", "invariants", "mvcc", "watch")
-"""Checkers, from the lowest layer upwards. Others come after them, in the order of the run."""
+"""Checkers, from the lowest layer upwards. All other checkers come after them, in the order of the
+run."""
 CONDITION_CHARACTERS_MAX = 200
 
 
 class Signature(msgspec.Struct, frozen=True, order=True):
-    """What failures of one bug have in common. Failures with equal signatures are one group."""
+    """The description of a failure that is equal for failures with probably the same cause.
+
+    `checker` found the anomaly, and `kind` is the kind of the anomaly. Failures with equal
+    signatures are one group.
+    """
 
     checker: str
     kind: str
     condition: str
-    """The sentence of the anomaly without names, numbers and values."""
+    """The sentence of the anomaly, with placeholders for names, numbers and values."""
 
     @property
     def text(self) -> str:
@@ -33,7 +39,7 @@ class Signature(msgspec.Struct, frozen=True, order=True):
 
 
 def signature_of(verdicts: Iterable[Verdict]) -> Signature | None:
-    """The signature of an invalid run; None if no verdict has an anomaly."""
+    """Return the signature of an invalid run; None if no verdict has an anomaly."""
     invalid = [one for one in verdicts if one.valid is False and one.anomalies]
     if not invalid:
         return None
@@ -45,9 +51,9 @@ def signature_of(verdicts: Iterable[Verdict]) -> Signature | None:
 
 
 def condition(anomaly: Anomaly) -> str:
-    """The sentence of `anomaly`, with a placeholder for each name, number and value.
+    """Return the sentence of `anomaly`, with a placeholder for each name, number and value.
 
-    Of an operation only the function is kept, because its content is drawn.
+    Of an operation, only the function remains (put, txn, …), because its arguments are random.
     """
     text = " ".join(anomaly.because.split())
     for pattern, sign in _SIGNS:

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 LEAST_BYTES = 1 << 20
-"""Files and runs of zeros that are shorter than this are not changed."""
+"""Files and sequences of zeros that are shorter than this are not changed."""
 CHUNK_BYTES = 1 << 20
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -26,7 +26,7 @@ def free_zero_tails(folder: Path) -> int:
     """
     freed = 0
     for path in sorted(folder.rglob("*")):
-        # A file system without holes, or a file that this user may not write, stays as it is.
+        # A file stays as it is if its file system has no holes, or if this user may not write it.
         with contextlib.suppress(OSError):
             if path.is_file() and not path.is_symlink():
                 before = path.stat().st_blocks
@@ -51,7 +51,7 @@ def _free_zero_tail(path: Path) -> None:
 def _punch_hole(handle: int, offset: int, length: int) -> None:
     """Free the blocks of a part of a file, which then reads as zeros.
 
-    The size of the file does not change at any time. Raises OSError.
+    The size of the file stays the same. Raises OSError.
     """
     arguments = (_FALLOC_FL_PUNCH_HOLE | _FALLOC_FL_KEEP_SIZE, offset, length)
     done = _LIBC.fallocate(handle, arguments[0], *map(ctypes.c_int64, arguments[1:]))
@@ -61,7 +61,7 @@ def _punch_hole(handle: int, offset: int, length: int) -> None:
 
 
 def _end_of_content(path: Path, size: int) -> int:
-    """The offset after the last byte that is not zero."""
+    """Return the offset after the last byte of the file that is not zero."""
     with path.open("rb") as file:
         end = size
         while end > 0:

@@ -1,8 +1,8 @@
-"""The store of runs: `store/<test>/<time>-<seed>/`, and `store/latest`, a link to the newest run.
+"""Makes and lists the folders of runs, `store/<test>/<time>-<seed>/`, and the link `store/latest`.
 
-Several runs may start in the same second with the same seed, in one process or in many (`pytest
--n`). A run's folder is made by one `mkdir`, which succeeds for only one of these runs. Each of the
-others tries the name with a number at the end.
+`store/latest` points to the newest run. Several runs may start in the same second with the same
+seed, in one process or in many (`pytest -n`). A run's folder is made by one `mkdir`, which succeeds
+for only one of these runs. The others try the name with a number at the end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ FOLDERS_PER_SECOND_MAX = 10_000
 def make_run_folder(
     store: Path, test: str, seed: int, now: datetime | None = None
 ) -> RunFolder:
-    """A new, empty folder for a run, as an absolute path. `latest` then points to it."""
+    """Make a new, empty folder for a run, and let `store/latest` point to it.
+
+    The path of the folder is absolute.
+    """
     started = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
     parent = store.absolute() / test
     parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +40,7 @@ def make_run_folder(
 
 
 def point_latest(store: Path, folder: Path) -> None:
-    """Make `store/latest` a relative link to `folder`, in one step.
+    """Make `store/latest` a relative link to `folder`, atomically.
 
     If `latest` exists and is not a link, it is not changed, because this module did not make it.
     """
@@ -52,23 +55,24 @@ def point_latest(store: Path, folder: Path) -> None:
 
 
 def run_folders(store: Path) -> list[Path]:
-    """The folders of the runs in `store` that have a record, the oldest first."""
+    """Return the folders in `store` that contain the record of a run, the oldest first."""
     return _folders_with(store, (RUN,))
 
 
 def begun_folders(store: Path) -> list[Path]:
-    """The folders in `store` that have a record or a schedule, the oldest first.
+    """Return the folders in `store` that contain a record or a schedule, the oldest first.
 
-    Besides the `run_folders`, these are the folders of clusters that tests started, and of runs
+    In addition to `run_folders`, these are the folders of clusters that tests started, and of runs
     that ended before they wrote a record.
     """
     return _folders_with(store, (RUN, SCHEDULE))
 
 
 def _folders_with(store: Path, names: tuple[str, ...]) -> list[Path]:
-    """The folders `store/<test>/<run>` that contain one of the files `names`, the oldest first.
+    """Return the folders `store/<test>/<run>` that contain one of the files `names`.
 
-    Symbolic links are left out, because the folders that they name are elsewhere.
+    The oldest folder comes first. Symbolic links are left out, because the folders that they name
+    are elsewhere.
     """
     found = {
         path.parent

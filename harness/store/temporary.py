@@ -1,4 +1,4 @@
-"""Temporary run folders, which are removed when the run has been judged."""
+"""Makes temporary folders for runs, which are removed when the run has been judged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ in_use: list[Path] = []
 
 @contextmanager
 def temporary_run_folder() -> Iterator[RunFolder]:
-    """A context with a new run folder, which is removed at the end.
+    """A context with a new folder for a run, which is removed at the end of the context.
 
     The folder is in memory (/dev/shm) if the machine has that file system and TMPDIR is not set.
     """

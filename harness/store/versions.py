@@ -1,4 +1,4 @@
-"""The versions of software on which the outcome of a run may depend."""
+"""Determines the versions of software on which the outcome of a run may depend."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 COMMIT = "commit"
-"""The key of the project's commit in the versions of a run."""
+"""The key of the commit of the user's project, in the versions of a run."""
 COMMIT_LETTERS = 12
 GIT_TIMEOUT_S = 10
 
 
 def versions_now() -> dict[str, str]:
-    """The versions of Splitbrain, Python and the operating system, and the project's commit.
+    """Return the versions of Splitbrain, Python and the operating system, and the project's commit.
 
-    The project is the git repository of the working directory. Without one, there is no commit.
+    The project is the git repository of the working directory. Without a repository, there is no
+    commit.
     """
     versions = {
         "splitbrain": _own_version(), "python": platform.python_version(),
@@ -31,7 +32,10 @@ def versions_now() -> dict[str, str]:
 
 @functools.cache
 def project_commit(folder: Path) -> str:
-    """The commit of the git repository of `folder`, with "-dirty" if files were changed; or ""."""
+    """Return the commit of the git repository of `folder`; "" if it is in no repository.
+
+    "-dirty" is added if files were changed after the commit.
+    """
     words = ("describe", "--always", "--dirty", "--exclude=*", f"--abbrev={COMMIT_LETTERS}")
     try:
         done = subprocess.run(
@@ -45,7 +49,10 @@ def project_commit(folder: Path) -> str:
 
 @functools.cache
 def source_digest() -> str:
-    """A digest of the Python sources of Splitbrain. Equal digests draw and judge equal runs."""
+    """Return a digest of the Python sources of Splitbrain.
+
+    If the digests are equal, the same seed gives the same schedule and the same verdict.
+    """
     digest = hashlib.sha256()
     root = Path(__file__).parents[2]
     for folder, below, files in os.walk(root, followlinks=True):
@@ -60,7 +67,7 @@ def source_digest() -> str:
 
 @functools.cache
 def _own_version() -> str:
-    # Cached, because a simulated run ends sooner than this lookup.
+    # The version is cached, because reading it takes longer than a simulated run.
     try:
         return version("splitbrain")
     except PackageNotFoundError:

@@ -15,7 +15,7 @@ def write_json(path: Path, value: object) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write `data` to `path`. A reader sees the old content or the new content, never a mixture."""
+    """Write `data` to `path`. A reader sees either the old content or the new content."""
     number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     temporary = Path(name)
     try:

@@ -1,1 +1,1 @@
-"""Splitbrain in a test suite: the pytest plugin, clusters as fixtures, hypothesis strategies."""
+"""Integrates Splitbrain into test suites: a pytest plugin, clusters, hypothesis strategies."""

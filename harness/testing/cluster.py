@@ -1,4 +1,4 @@
-"""A started cluster with blocking methods, for tests that are not coroutines."""
+"""Starts a cluster for a test, with blocking methods for tests that are not coroutines."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Cluster:
         return self.system.members
 
     def url(self, member: str) -> str:
-        """The URL at which `member` serves clients, without a trailing slash."""
+        """Return the URL at which `member` serves clients, without a trailing slash."""
         return self.system.address(member).client_url
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -57,7 +57,7 @@ class Cluster:
         return self._loop.run(coroutine)
 
     def call(self, member: str, request: Request) -> Completion:
-        """Send one request to `member`, and return its completion: outcome, result, error."""
+        """Send one request to `member`, and return its completion: outcome, result and error."""
         return self.run(self._call(member, request))
 
     async def _call(self, member: str, request: Request) -> Completion:
@@ -71,7 +71,7 @@ class Cluster:
         self.run(self._method("kill")(member))
 
     def restart(self, member: str) -> None:
-        """Start `member` again on its data."""
+        """Start `member` again with its existing data."""
         self.run(self._method("restart")(member))
 
     def pause(self, member: str) -> None:
@@ -89,7 +89,7 @@ class Cluster:
         return method
 
     def describe(self) -> str:
-        """The folder of the run and the last lines of each member's log, as text."""
+        """Return the folder of the run and the last lines of each member's log, as text."""
         lines = [f"folder: {self.folder}"]
         for member in self.members:
             path = self.system.log_path(member)
@@ -100,10 +100,10 @@ class Cluster:
 
 @contextlib.contextmanager
 def open_cluster(options: Options) -> Iterator[Cluster]:
-    """Start the cluster that `options` describe, and stop it at the end of the context.
+    """A context with the started cluster that `options` describe.
 
-    The cluster gets a new folder in the store. Raises BadArguments if the options are wrong, and
-    SystemFailed if the cluster cannot be started.
+    The cluster gets a new folder in the store, and is stopped at the end of the context. Raises
+    BadArguments if the options are wrong, and SystemFailed if the cluster cannot be started.
     """
     schedule = draw_schedule(options)
     folder = open_folder(schedule)
@@ -117,17 +117,21 @@ def open_cluster(options: Options) -> Iterator[Cluster]:
 
 
 def keep_or_remove_cluster_data(cluster: Cluster, *, failed: bool) -> None:
-    """Keep or remove the data of a stopped cluster, as the option `keep_data` says."""
+    """Remove the data of a stopped cluster, unless the option `keep_data` says that it is kept.
+
+    `failed` says whether the test has failed.
+    """
     keep_or_remove_data(RunFolder(cluster.folder), cluster.schedule, failed=failed)
 
 
 def options_of_case(
     base: Mapping[str, Any], seed: int | SavedRun, given: Mapping[str, Any]
 ) -> Options:
-    """The options of one test case.
+    """Return the options of one test case.
 
-    An option in `given`, which the test sets, has priority over the same option in `base`. The
-    options of a saved run have priority over both, so that the run is repeated unchanged.
+    `base` are the options from the command line, the marks and the configuration. An option in
+    `given`, which the test sets, replaces that in `base`. If `seed` is a saved run, its options
+    replace all others, so that the run is repeated unchanged.
     """
     if isinstance(seed, SavedRun):
         return read_options({**base, **given, **seed.options, "seed": seed.seed})

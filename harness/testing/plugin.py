@@ -1,23 +1,24 @@
-"""The pytest plugin: fixtures that run tests and start clusters, for saved runs and for seeds.
+"""The pytest plugin: fixtures that run Splitbrain's tests and start clusters.
 
     def test_it_is_correct(splitbrain_run):
         splitbrain_run(workload="kv", nemesis=["kill"])
 
-A test that uses `splitbrain_run` is called once for each saved run in the corpus folder that has
-the test's system and workload. Then it is called with `--splitbrain-runs` seeds, from
-`--splitbrain-seed` on. A run that is not valid fails the test. The failure shows the anomalies, the
-path of the report and the command that repeats the run. With `--splitbrain-system simulated`, each
-run is executed twice. The test also fails if the two executions differ.
+A test that uses `splitbrain_run` is called several times. First, it is called once for each saved
+run in the corpus folder that has the test's system and workload. Then it is called with
+`--splitbrain-runs` seeds, from `--splitbrain-seed` on. A run that is not valid fails the test. The
+failure shows the anomalies, the path of the report and the command that repeats the run. With
+`--splitbrain-system simulated`, each run is executed twice. The test also fails if the two
+executions differ.
 
-`splitbrain_cluster` is a started cluster, which is stopped after the test. If the test fails,
-the failure shows the cluster's folder and the end of each member's log. For a simulated system
-the test is skipped, because such a system has no started cluster.
+`splitbrain_cluster` is a started cluster, which is stopped after the test. If the test fails, the
+failure shows the cluster's folder and the end of each member's log. With a simulated system, the
+test is skipped, because only real processes can be started as a cluster.
 
 `splitbrain_schedule` runs one schedule. `splitbrain shrink` prints tests that use it.
 
 `@pytest.mark.splitbrain(workload="kv", …)` sets options for one test. An option on pytest's command
-line has priority over the mark. An option in the call of `splitbrain_run` has priority over both.
-A saved run is always repeated with the saved options.
+line has priority over the mark. An option in the call of `splitbrain_run` has priority over both. A
+saved run is always repeated with the saved options.
 
 `--lf` repeats the seeds of the tests that failed. Every run has its own ports and folder, so that
 `pytest -n` is safe.
@@ -96,7 +97,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _chosen_seeds(config: pytest.Config) -> list[int]:
-    """The seeds of each test.
+    """Return the seeds with which each test is called.
 
     If the command line contains a seed, the seeds begin with it. Otherwise, with --lf or --ff, the
     seeds are those of the tests that failed. Otherwise the first seed is random.
@@ -158,7 +159,7 @@ def _saved_runs(metafunc: pytest.Metafunc) -> list[SavedRun]:
     from splitbrain.harness.failures.corpus import read_corpus
 
     if "splitbrain_run" not in metafunc.fixturenames:
-        return []  # a saved run is a whole run: a test of a cluster cannot repeat it
+        return []  # A saved run is a whole run, which a test of a cluster cannot repeat.
     config = metafunc.config
     options = _options(config, metafunc.definition)
     corpus = read_corpus(config.rootpath / str(config.getini("splitbrain_corpus")))
@@ -166,7 +167,7 @@ def _saved_runs(metafunc: pytest.Metafunc) -> list[SavedRun]:
 
 
 def _options(config: pytest.Config, item: pytest.Item | pytest.Function) -> dict[str, Any]:
-    """The options of the runs of a test, except those in the call of `splitbrain_run`.
+    """Return the options of the runs of a test, except those in the call of `splitbrain_run`.
 
     The sources are the defaults, `[tool.splitbrain]`, the marks and the command line. A later
     source has priority over an earlier one.
@@ -337,7 +338,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 def _checked(
     request: pytest.FixtureRequest, result: RunResult, difference: str | None
 ) -> RunResult:
-    """Return `result`, or fail the test if the run is not valid or its repetition differs."""
+    """Return `result`, or fail the test if the run is not valid, or if its repetition differs."""
     __tracebackhide__ = True
     if result.report is not None:
         request.node.user_properties.append((REPORT_PROPERTY, str(result.report)))
@@ -351,7 +352,10 @@ def _checked(
 
 
 def failure_text(result: RunResult) -> str:
-    """The anomalies, the path of the report and the command that repeats the run."""
+    """Return the message of a test that failed because the run is not valid.
+
+    It contains the anomalies, the path of the report and the command that repeats the run.
+    """
     from splitbrain.harness.judging.result_text import count_lines, reproduce_line, summary
 
     word = {True: "valid", False: "invalid", None: "unknown"}[result.valid]

@@ -9,8 +9,8 @@
 
 Hypothesis shrinks a failing schedule, and keeps it in its database. It shrinks towards fewer
 members, faults and operations, earlier times, shorter faults, one client, default settings and
-network conditions, and the seed 0. With the failure, the schedule is also printed as a pytest test.
-Schedules that were found in other ways are shrunk by `splitbrain.harness.shrinking`.
+network conditions, and the seed 0. When the test fails, the smallest schedule is also printed as a
+pytest test. `splitbrain.harness.shrinking` shrinks schedules that hypothesis did not draw.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ from splitbrain.nemesis.fault import (
 from splitbrain.node.failpoint import FAILPOINTS
 
 KEYS = {"kv": "k{:03d}", "register": "r0.{}"}
-"""Workload → the format of its keys. The checkers of these workloads judge the operations that
-`requests` draws."""
+"""The format of the keys of each workload whose operations `requests` can draw."""
 FAULTS = ("kill", "pause", "partition", "latency", "power", "clock", "drift", "disk", "step")
 ACCEPTED_FAULTS = (*FAULTS, "loss", "corruption", "half_open", "slow_receiver")
-"""The kinds of faults that can be drawn. Those outside `FAULTS` are drawn only if named."""
+"""The kinds of faults that can be drawn. Kinds that are not in `FAULTS` are drawn only if the
+caller names them."""
 HOLD_MS = (1, 2_000)
 """The least and the longest duration of a fault."""
 PERCENTS = (1.0, 20.0, 100.0)
@@ -69,10 +69,10 @@ PERCENTS = (1.0, 20.0, 100.0)
 
 
 def check_schedule(schedule: Schedule) -> None:
-    """Run `schedule` in simulation.
+    """Simulate `schedule`, and fail unless the run is valid.
 
-    Raises AssertionError with the anomalies if the run is not valid. Under hypothesis, the schedule
-    is also printed as a pytest test.
+    Raises AssertionError with the anomalies. Inside a hypothesis test, the schedule is also printed
+    as a pytest test.
     """
     with temporary_run(schedule) as run:
         if run.valid is True:
@@ -105,14 +105,14 @@ def schedules(
     rough: bool = True,
     **options: Any,
 ) -> Schedule:
-    """A strategy of hypothesis that draws schedules of the workload `workload`.
+    """Draw a schedule of the workload `workload`. The function is a strategy of hypothesis.
 
     - The number of members is one of `nodes`.
     - There are at most `operations_max` operations, by `clients` clients, on `keys` keys.
     - There are at most `faults_max` faults, of the kinds `faults`.
     - All operations and faults begin within `time_limit_ms`.
-    - With `rough`, settings of the members, network conditions, and whether rare conditions inside
-      the members are frequent are drawn too.
+    - With `rough`, the schedule also has random settings of the members and random network
+      conditions, and rare conditions inside the members may be frequent.
     - `options` are further options of the run.
 
     Raises BadArguments for an unknown kind of fault, and for a workload other than kv and register.
@@ -160,7 +160,7 @@ def schedules(
 
 
 def requests(keys: Sequence[str]) -> st.SearchStrategy[tuple[str, Any]]:
-    """A strategy that draws pairs: the function (`f`) of an operation, and its request.
+    """Return a strategy that draws pairs: the function (`f`) of an operation, and its request.
 
     The requests write empty values, which `_with_value` replaces.
     """
@@ -179,9 +179,9 @@ def _swap(key: str, target: Any, absent: bool) -> tuple[str, Txn]:
 
 
 def _with_value(request: Any, number: int) -> Any:
-    """A copy of `request` in which a put writes the value `v<number>`.
+    """Return a copy of `request` in which a put writes the value `v<number>`.
 
-    No other operation writes this value, because each operation has a different number.
+    Each operation has a different number, so no two operations write the same value.
     """
     match request:
         case Put(key=key):
@@ -202,7 +202,7 @@ def _scheduled(
         lambda kind: _fault_of(kind, members, operations)
     ))
     if isinstance(fault, AtStep) and fault.operation:
-        begin_ms = 0  # The fault begins with its operation.
+        begin_ms = 0  # The fault begins at the time of its operation.
     return ScheduledFault(begin_ms, begin_ms + hold_ms, fault, 0)
 
 
@@ -251,9 +251,10 @@ def _fault_of(kind: str, members: Sequence[str], operations: int) -> st.SearchSt
 
 
 def environments() -> st.SearchStrategy[dict[str, Any]]:
-    """A strategy that draws the fields of a schedule for the members' settings and the network.
+    """Return a strategy that draws the members' settings and the network conditions of a schedule.
 
-    The default values come first, so that hypothesis shrinks towards them.
+    It draws them as the fields of a `Schedule`. The default values come first, so that hypothesis
+    shrinks towards them.
     """
     settings = st.fixed_dictionaries({}, optional={
         "snapshot_count": st.sampled_from((3, 10, 50)),

@@ -59,7 +59,8 @@ class Findings:
         known = {one.name for one in self.groups if one.known}
         counted = [one.valid for one in self.runs if one.group not in known]
         if sum(one.valid is not True for one in self.runs) == RUNS_MAX:
-            counted.append(False)  # Failures beyond RUNS_MAX were not read, and may belong to groups that are not accepted.
+            # Failures beyond RUNS_MAX were not read. They may be in groups that are not accepted.
+            counted.append(False)
         return merge(counted) if self.runs else None
 
     @property

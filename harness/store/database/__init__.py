@@ -1,1 +1,1 @@
-"""The database of runs: one row for each run, beside the run folders."""
+"""Stores a row for each run in an SQLite database, so that runs can be searched and counted."""

@@ -1,8 +1,8 @@
 """Opens, writes and rebuilds the database of runs, `runs.sqlite` in the store.
 
-The database is only an index of the folders. It is created when it is first needed, and `rebuild`
-makes it again from the folders. Each write is one transaction, so several processes may add runs at
-the same time.
+The database is only an index of the folders of runs. It is created when it is first needed, and
+`rebuild` makes it again from the folders. Each write is one transaction, so several processes may
+add runs at the same time.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from splitbrain.harness.store.store import run_folders
 
 FILE = "runs.sqlite"
 WAIT_S = 60.0
-"""How long a process waits for another process that writes."""
+"""The time for which a process waits for another process that writes."""
 VERDICTS: dict[bool | None, int] = {True: 0, False: 1, None: 2}
-"""Verdict → its number in the column `verdict`."""
+"""The number in the column `verdict` for each verdict."""
 
 
 class DatabaseFailed(SplitbrainError):
-    """The database cannot be read or written. The runs in the folders are not affected."""
+    """The database cannot be read or written. The folders of the runs are not affected."""
 
 
 @contextmanager
 def open_database(store: Path) -> Iterator[sqlite3.Connection]:
-    """A connection to the database of `store`. Raises DatabaseFailed.
+    """A context with a connection to the database of `store`. Raises DatabaseFailed.
 
-    If there is no database, or one of another version, it is first built from the folders.
+    If there is no database, or if it has another version, it is first built from the folders.
     """
     try:
         connection = sqlite3.connect(store / FILE, timeout=WAIT_S, isolation_level=None)
         try:
-            # The database can be rebuilt, so a commit need not wait for the disk.
+            # The database can be rebuilt, so commits do not wait for the disk.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             if _version(connection) != VERSION:
@@ -61,9 +61,9 @@ def open_database(store: Path) -> Iterator[sqlite3.Connection]:
 
 
 def rebuild(store: Path) -> int:
-    """Make the database of `store` again from the folders. Returns the number of runs in it.
+    """Make the database of `store` again from the folders. Return the number of runs in it.
 
-    Other processes that read the database keep the old content until the new one is complete.
+    Other processes that read the database see the old content until the new one is complete.
     """
     try:
         return _rebuild(store)
@@ -85,13 +85,13 @@ def _rebuild(store: Path) -> int:
 
 
 def add_runs(connection: sqlite3.Connection, rows: Iterable[RunRow]) -> None:
-    """Add `rows` in one transaction. A row with the key of an earlier row replaces it."""
+    """Add `rows` in one transaction. Each replaces the row with the same key, if there is one."""
     with _transaction(connection):
         _insert(connection, rows)
 
 
 def remove_folders(store: Path, folders: Iterable[Path]) -> None:
-    """Remove the runs in `folders` from the database, if there is one."""
+    """Remove the runs in `folders` from the database, if the store has a database."""
     if not (store / FILE).is_file():
         return
     keys = [(folder.absolute().relative_to(store.absolute()).as_posix(),) for folder in folders]
@@ -100,15 +100,15 @@ def remove_folders(store: Path, folders: Iterable[Path]) -> None:
 
 
 def record_folder(store: Path, folder: Path) -> None:
-    """Add the run in `folder`, or replace its row. Raises DatabaseFailed."""
+    """Add the run in `folder` to the database, or replace its row. Raises DatabaseFailed."""
     with open_database(store) as connection:
         add_runs(connection, (folder_row(Groups(store), store, folder),))
 
 
 def record_again(folder: Path) -> None:
-    """Replace the row of the run in `folder`, which was judged again. Raises DatabaseFailed.
+    """Replace the row of the run in `folder` after it was judged again. Raises DatabaseFailed.
 
-    Nothing happens if the folder is not in a store that has a database.
+    Nothing happens if `folder` is not in a store that has a database.
     """
     store = folder.parent.parent
     if (store / FILE).is_file():
@@ -116,7 +116,7 @@ def record_again(folder: Path) -> None:
 
 
 def rename_group(connection: sqlite3.Connection, name: str, new: str) -> None:
-    """Make the runs of the group `name` runs of the group `new`."""
+    """Move all runs of the group `name` to the group `new`, which may exist."""
     with _transaction(connection):
         connection.execute("INSERT OR IGNORE INTO failure_groups (name) VALUES (?)", (new,))
         connection.execute(
@@ -128,7 +128,7 @@ def rename_group(connection: sqlite3.Connection, name: str, new: str) -> None:
 
 
 class GroupCount(NamedTuple):
-    """How often the failures of a group occurred. Times are in seconds since 1970."""
+    """The number of failures of a group, and the first and last time of them, in s since 1970."""
 
     runs: int
     first: int
@@ -136,7 +136,7 @@ class GroupCount(NamedTuple):
 
 
 def group_counts(connection: sqlite3.Connection) -> dict[str, GroupCount]:
-    """The name of each group of failures → how often its failures occurred."""
+    """Return for each group of failures how often and when its failures occurred."""
     found = connection.execute(
         "SELECT name, count(*), min(started), max(started) FROM runs JOIN failure_groups"
         " ON failure_groups.id = failure_group WHERE failure_group > 0 GROUP BY failure_group"
@@ -160,10 +160,13 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _build(connection: sqlite3.Connection, store: Path, *, again: bool = False) -> None:
-    """Create the tables, and fill them from the folders, in one transaction."""
+    """Create the tables, and fill them from the folders, in one transaction.
+
+    Nothing happens if the database has the current version already, unless `again` is True.
+    """
     with _transaction(connection):
         if not again and _version(connection) == VERSION:
-            return  # another process was faster
+            return  # Another process has built the database in the meantime.
         tables = connection.execute(
             "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'trigger')"
             " AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'reasons_%' ORDER BY type DESC"
@@ -177,7 +180,10 @@ def _build(connection: sqlite3.Connection, store: Path, *, again: bool = False) 
 
 
 def _all_rows(store: Path) -> Iterator[RunRow]:
-    """The rows of all runs of the store: those with a folder, and those of campaigns."""
+    """Yield the rows of all runs of the store.
+
+    They are the runs with a folder, and the runs in the logs of campaigns.
+    """
     groups = Groups(store)
     for folder in run_folders(store):
         yield folder_row(groups, store, folder)
@@ -191,7 +197,7 @@ def _all_rows(store: Path) -> Iterator[RunRow]:
 
 
 def folder_row(groups: Groups, store: Path, folder: Path) -> RunRow:
-    """The row of the run in `folder`, with its group of failures."""
+    """Return the row of the run in `folder`, with the name of its group of failures."""
     row = row_of_folder(store, folder)
     results = RunFolder(folder).read_results() if row.valid is False else None
     signature = signature_of(results.verdicts) if results else None
@@ -200,7 +206,10 @@ def folder_row(groups: Groups, store: Path, folder: Path) -> RunRow:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """The statements of `script`. `executescript` would commit the transaction."""
+    """Yield the statements of `script` one by one.
+
+    `executescript` cannot be used, because it would commit the transaction.
+    """
     statement = ""
     for line in script.splitlines():
         statement += line + "\n"
@@ -213,7 +222,10 @@ def _insert(connection: sqlite3.Connection, rows: Iterable[RunRow]) -> None:
     known: dict[tuple[object, ...], int] = {}
 
     def number(table: str, **columns: object) -> int:
-        """The id of the row with the values `columns`, which is added if it is missing."""
+        """Return the id of the row of `table` with the values `columns`.
+
+        The row is added if it is missing.
+        """
         key = (table, *columns.values())
         if key not in known:
             names, marks = ", ".join(columns), ", ".join("?" * len(columns))
@@ -240,7 +252,7 @@ def _insert(connection: sqlite3.Connection, rows: Iterable[RunRow]) -> None:
             row.error, row.load_s, row.rate, row.p50_ms, row.p99_ms, row.ok, row.fail, row.info,
             row.anomalies, row.because, row.reproduce,
         )
-        # REPLACE would not run the trigger of the removed row.
+        # The statement REPLACE would not run the trigger that counts the removed row.
         connection.execute("DELETE FROM runs WHERE key = ?", (row.key,))
         connection.execute(
             f"INSERT INTO runs VALUES (NULL, {', '.join('?' * len(values))})", values
@@ -248,5 +260,8 @@ def _insert(connection: sqlite3.Connection, rows: Iterable[RunRow]) -> None:
 
 
 def _storable(seed: int | None) -> int | None:
-    """`seed`, or the nearest integer that a column can hold: a schedule file may name any seed."""
+    """Return `seed`, or the nearest integer that SQLite can store. None stays None.
+
+    A schedule file may name a seed of any size.
+    """
     return None if seed is None else min(max(seed, SEED_MIN), SEED_MAX)

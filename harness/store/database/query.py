@@ -19,17 +19,17 @@ from splitbrain.harness.store.database.database import VERDICTS
 from splitbrain.harness.store.run_row import RunRow
 
 SORTED_MAX = 20_000
-"""If at most this many runs match, they are all read and sorted."""
+"""If at most this many runs match, all of them are read and then sorted."""
 Sort = Literal["started", "rate", "p99_ms"]
 SORTS: dict[Sort, str] = {
     "started": "runs_started", "rate": "runs_rate", "p99_ms": "runs_p99",
 }
-"""Column that a result may be sorted by → the index in its order."""
+"""For each column by which a result may be sorted, the index that is in its order."""
 WORDS: dict[str, int] = {"valid": 0, "invalid": 1, "unknown": 2}
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which runs to find. An empty field does not restrict them."""
+    """Determines which runs are found. An empty field does not restrict them."""
 
     verdicts: tuple[str, ...] = ()
     """Words of `WORDS`."""
@@ -41,25 +41,25 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     workload: str = ""
     mutant: str = ""
     nemesis: tuple[str, ...] = ()
-    """Kinds of faults that the runs have, possibly among others."""
+    """The kinds of faults that the runs must have. They may have others, too."""
     members: int = 0
     version: str = ""
     commit: str = ""
-    """The first letters of a commit."""
+    """The first characters of a commit."""
     checker: str = ""
     kind: str = ""
     campaign: str = ""
     group: str = ""
     seed: int | None = None
     text: str = ""
-    """Words of the first anomaly. Each may be the beginning of a word."""
+    """Words in the first anomaly. The beginning of a word is enough."""
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A part of the runs that a filter finds."""
+    """A page of the runs that match a filter, and the number of all of them."""
 
     counts: dict[str, int]
-    """Verdict → the number of all runs that the filter finds."""
+    """The number of all matching runs, by verdict."""
     runs: tuple[RunRow, ...]
 
 
@@ -67,7 +67,10 @@ def find_runs(
     connection: sqlite3.Connection, wanted: Filter, *, sort: Sort = "started",
     descending: bool = True, limit: int = 50, offset: int = 0,
 ) -> Page:
-    """Up to `limit` runs that match `wanted`, after the first `offset`, and the number of all."""
+    """Find the runs that match `wanted`. Return up to `limit` of them, and the number of all.
+
+    The first `offset` runs in the order of `sort` are skipped.
+    """
     index, where, values = _where(connection, wanted)
     counts = _totals(connection, wanted) or _counts(connection, index, where, values)
     matching = sum(counts.values())
@@ -76,7 +79,7 @@ def find_runs(
     if matching > SORTED_MAX:
         index = SORTS[sort]
     direction = "DESC" if descending else "ASC"
-    # Runs without the value come last, whatever the direction.
+    # Runs without the value come last in both directions.
     order = "" if sort == "started" else f"{sort} IS NULL, "
     given = f" AND {sort} IS NOT NULL" if matching > SORTED_MAX and sort != "started" else ""
     ids = [
@@ -90,7 +93,7 @@ def find_runs(
 
 
 def names_of(connection: sqlite3.Connection) -> dict[str, list[str]]:
-    """For each field of a filter, the values that runs of the store have."""
+    """Return the values that occur in the runs of the store, for each field of a filter."""
     found = {
         field: [
             str(name) for (name,) in connection.execute(
@@ -112,7 +115,7 @@ def names_of(connection: sqlite3.Connection) -> dict[str, list[str]]:
 def _counts(
     connection: sqlite3.Connection, index: str, where: str, values: dict[str, Any]
 ) -> dict[str, int]:
-    # Conditional sums need no sorting, unlike GROUP BY.
+    # Conditional sums need no sorting, which GROUP BY would need.
     sums = ", ".join(f"total(verdict = {number})" for number in WORDS.values())
     counted = connection.execute(
         f"SELECT {sums} FROM runs {_hint(index)} WHERE {where}", values
@@ -121,7 +124,10 @@ def _counts(
 
 
 def _totals(connection: sqlite3.Connection, wanted: Filter) -> dict[str, int] | None:
-    """The counts from the table `totals`; None if its columns do not decide `wanted`."""
+    """Return the number of matching runs by verdict, from the table `totals`.
+
+    Returns None if `wanted` has fields that are not columns of `totals`.
+    """
     decided = {name: getattr(wanted, name) for name in _IN_TOTALS}
     if wanted != Filter(**decided):
         return None
@@ -145,7 +151,10 @@ def _hint(index: str) -> str:
 def _where(
     connection: sqlite3.Connection, wanted: Filter
 ) -> tuple[str, str, dict[str, Any]]:
-    """The index that selects the fewest runs, the condition of `wanted`, and its values."""
+    """Convert the filter `wanted` to SQL.
+
+    Returns the index that selects the fewest runs, the condition after WHERE, and its values.
+    """
     conditions: list[str] = []
     values: dict[str, Any] = {}
 
@@ -172,7 +181,8 @@ def _where(
         conditions.append("id IN (SELECT rowid FROM reasons WHERE reasons MATCH :words)")
     for column in ("finding", "campaign", "failure_group"):
         if column in values:
-            conditions.append(f"{column} > 0")  # the condition of the partial index
+            # SQLite uses a partial index only if the query contains its condition.
+            conditions.append(f"{column} > 0")
     if verdicts and verdicts[0] > 0:
         conditions.append("verdict > 0")
     return _index(wanted, values), " AND ".join(conditions) or "1", values
@@ -182,7 +192,11 @@ _CONFIGURATIONS = "configurations JOIN subjects ON subjects.id = subject"
 
 
 def _chosen(wanted: Filter) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Column of `runs`, the table that it refers to, and the values that its row must have."""
+    """Yield, for each table that `runs` refers to, which rows of that table match `wanted`.
+
+    Each is a tuple: the column of `runs`, the table, and the values that a row must have. If there
+    are no such values, every row matches.
+    """
     configuration = {
         name: getattr(wanted, name)
         for name in ("test", "system", "workload", "mutant", "nemesis", "members")
@@ -217,7 +231,10 @@ def _ids(connection: sqlite3.Connection, table: str, chosen: dict[str, Any]) -> 
 
 
 def _index(wanted: Filter, values: dict[str, Any]) -> str:
-    """The name of the index to read. "": SQLite reads the runs that the search for words found."""
+    """Return the name of the index that the query reads.
+
+    Returns "" if the query searches for words: then SQLite reads only the runs with these words.
+    """
     if "words" in values:
         return ""
     if wanted.seed is not None:
@@ -252,7 +269,7 @@ _FIELDS = RunRow.__struct_fields__
 
 
 def _rows(connection: sqlite3.Connection, ids: list[int]) -> Iterator[RunRow]:
-    """The runs with `ids`, in this order."""
+    """Yield the runs with the given ids, in the order of `ids`."""
     found = {one[0]: one[1:] for one in connection.execute(_COLUMNS, (json.dumps(ids),))}
     valids = {number: valid for valid, number in VERDICTS.items()}
     for one in ids:

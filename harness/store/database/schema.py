@@ -1,15 +1,17 @@
-"""The tables of the database, and their indexes.
+"""Defines the tables of the database, their indexes and triggers.
 
 Texts that many runs share are in separate tables (`subjects`, `configurations`, `builds`,
-`findings`, `campaigns`, `failure_groups`). A filter first selects a few of their rows, and then the
-runs by an index over numbers. `totals` counts the runs of each subject, build, verdict and day.
-Triggers keep it equal to `runs`, so that a trend never reads all runs.
+`findings`, `campaigns`, `failure_groups`). A filter first selects a few rows of these tables, and
+then finds the runs by an index over numbers. `totals` counts the runs of each subject, build,
+verdict and day. Triggers update `totals` with every change of `runs`, so that a trend never reads
+all runs.
 """
 
 from __future__ import annotations
 
 VERSION = 2
-"""Incremented when a table changes. A database of another version is rebuilt from the folders."""
+"""This number is incremented when a table changes. A database of another version is rebuilt from
+the folders."""
 
 SCHEMA = """
 CREATE TABLE subjects (

@@ -1,8 +1,8 @@
-"""Keeps the database equal to the folders of a store, for a server that runs for long.
+"""Keeps the database equal to the folders of a store while a server runs.
 
-A run is added to the database when it ends. The database does not notice when a folder is copied
-into the store or removed from it. `FolderSync` therefore compares the database with the folders. It
-reads the list of a test's runs again only if the folder of the test has changed.
+A run is added to the database when it ends. But the database does not notice when a folder is
+copied into the store or removed from it. `FolderSync` therefore compares the database with the
+folders. It reads the list of a test's runs again only if the folder of the test has changed.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ RUNNING_MAX = 200
 
 
 class FolderSync:
-    """Compares the database with the folders of one store, again and again."""
+    """Updates the database from the folders of one store, each time that `update` is called."""
 
     def __init__(self, store: Path) -> None:
         self._store = store
         self._seen: dict[str, int] = {}
 
     def update(self, connection: sqlite3.Connection) -> None:
-        """Add the runs that the database lacks, and remove those whose folders are gone."""
+        """Add the runs that the database lacks, and remove those whose folders are gone.
+
+        The rows of runs in progress are renewed, too.
+        """
         groups = Groups(self._store)
         fresh = [folder for test in self._changed() for folder in self._unknown(connection, test)]
         running = [
@@ -50,7 +53,11 @@ class FolderSync:
         return changed
 
     def _unknown(self, connection: sqlite3.Connection, test: Path) -> list[Path]:
-        """The folders in `test` that the database lacks. Rows without a folder are removed."""
+        """Return the folders of runs in `test` that the database lacks.
+
+        Rows of the database whose folders are gone are removed; runs of campaigns only lose the
+        name of their folder.
+        """
         there = {
             one.name for one in test.iterdir() if not one.is_symlink() and (one / RUN).is_file()
         }

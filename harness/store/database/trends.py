@@ -1,4 +1,4 @@
-"""Trends of verdicts, rate and latency over days, versions or commits."""
+"""Computes trends: how verdicts, rate and latency change over days, versions or commits."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ _COLUMNS: dict[By, str] = {
 
 
 class Trend(msgspec.Struct, frozen=True, kw_only=True):
-    """The runs of one day, version or commit. Means are None if no run has the value."""
+    """The number of runs of one day, version or commit, by verdict, and means over these runs.
+
+    A mean is None if no run has the value.
+    """
 
     name: str
     first: int
-    """When the first of the runs started, in seconds since 1970."""
+    """The time at which the first of the runs started, in seconds since 1970."""
     runs: int
     valid: int
     invalid: int
@@ -37,10 +40,10 @@ class Trend(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def trends(connection: sqlite3.Connection, by: By, wanted: Filter) -> Iterator[Trend]:
-    """The runs that match `wanted`, grouped by `by`, the oldest first.
+    """Yield the runs that match `wanted`, grouped by `by`, the oldest group first.
 
-    Of `wanted`, only `since`, `system`, `workload` and `mutant` are used. Days are counted whole:
-    `since` is rounded down to the beginning of its day, in UTC.
+    Only the fields `since`, `system`, `workload` and `mutant` of `wanted` are used. Days are not
+    divided: `since` is rounded down to the beginning of its day, in UTC.
     """
     conditions, values = ["1"], list[object]()
     for name in ("system", "workload", "mutant"):
