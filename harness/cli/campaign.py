@@ -82,10 +82,10 @@ def command(
     other seeds.
 
     The saved runs in --corpus whose system and workload are among the axes are run first.
-    Every run is added to the database that `splitbrain runs` searches. Failures that show the
-    same kind of anomaly are put into one group, and one failure of each group is shrunk;
-    `splitbrain groups` lists the groups. A group that was accepted does not make the campaign
-    invalid.
+    Every run is added to the database that `splitbrain runs` searches. Failures that
+    probably have the same cause are put into one group, and one failure of each group is
+    shrunk; `splitbrain groups` lists the groups. A group that was accepted does not make the
+    campaign invalid.
 
     Ctrl-C ends the campaign, and --resume continues it. The finished runs are kept, and the
     runs that were in progress are repeated. Without --runs, --time and --finds, the campaign

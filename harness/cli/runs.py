@@ -80,9 +80,9 @@ def command(
 ) -> int:
     """Find runs in the store by verdict, time, system, faults, version or first anomaly.
 
-    A run must match all given filters, but only one of --valid, --invalid and --unknown. The
-    command searches the database `runs.sqlite` in the store, to which each run is added when
-    it ends.
+    A run must match all given filters. If several of --valid, --invalid and --unknown are
+    given, it must match any of them. The command searches the database `runs.sqlite` in the
+    store, to which each run is added when it ends.
 
     \b
     Examples:

@@ -1,7 +1,6 @@
 """Starts the store (`MySystem`), and sends operations to it (`MyClient`).
 
-Replace the lines that are marked with REPLACE. `splitbrain doctor` shows which faults this machine
-supports.
+Change each line marked with REPLACE. `splitbrain doctor` shows which faults this machine supports.
 """
 
 import json
@@ -15,10 +14,9 @@ from splitbrain import Address, LocalMember, LocalProcesses, StoreClient
 
 
 class MySystem(LocalProcesses):
-    """Starts the members as processes on this machine.
+    """Starts the members as processes on this machine. The faults kill and pause need no more.
 
-    This is enough for the faults kill and pause. For partitions between members, use
-    `splitbrain.ProxiedProcesses`.
+    For partitions between members, use `splitbrain.ProxiedProcesses`.
     """
 
     name = "my-store"
