@@ -1,1 +1,1 @@
-"""One member of an etcd-like replicated store: the server, its Raft, its storage and its API."""
+"""Implements one member of an etcd-like replicated store: server, Raft, storage and API."""

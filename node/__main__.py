@@ -1,4 +1,4 @@
-"""`python -m splitbrain.node`: one member of an etcd-like store as a process."""
+"""Runs one member of an etcd-like store as a process: `python -m splitbrain.node`."""
 
 from __future__ import annotations
 
@@ -255,7 +255,8 @@ def main(**flags: object) -> None:
         config = member_config(flags)
     except ConfigError as problem:
         raise click.UsageError(str(problem)) from problem
-    # All objects that exist now live until the end, so the garbage collector can ignore them.
+    # The objects that exist now live until the process ends, so the garbage collector can ignore
+    # them.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     # A thread that returns from the disk must not wait 5 ms for the interpreter's lock.
@@ -270,7 +271,10 @@ def main(**flags: object) -> None:
 
 
 class _Flags:
-    """The values of the flags, by name, each as the type that the configuration needs."""
+    """The values of the flags by name.
+
+    Each method converts a value to a type of the configuration.
+    """
 
     def __init__(self, values: dict[str, object]) -> None:
         self._values = values
@@ -294,7 +298,7 @@ class _Flags:
         return parse_urls(self.text(flag) or default, _option(flag))
 
     def optional_urls(self, flag: str) -> tuple[str, ...]:
-        """Return the URLs of the flag; () if it is empty."""
+        """Return the URLs of the flag, or () if the flag is empty."""
         return self.urls(flag) if self.text(flag) else ()
 
 
@@ -303,7 +307,7 @@ def _option(flag: str) -> str:
 
 
 def member_config(values: dict[str, object]) -> Config:
-    """Return the configuration that the flags describe. Raises ConfigError."""
+    """Return the configuration that the values of the flags describe. Raises ConfigError."""
     flags = _Flags(values)
     text, number, duration_ms = flags.text, flags.number, flags.duration_ms
     name = text("name")
@@ -399,11 +403,11 @@ def _world(config: Config, flags: dict[str, object]) -> RealWorld:
 
 
 def restore_member(backup: Path, arguments: Sequence[str], command: str) -> str:
-    """Create the data of the member that the flags describe from a backup.
+    """Create the data of a member from a backup.
 
-    `command` is the command line before `arguments`, for messages about wrong flags. If the
-    restoration fails, everything that it created is removed again, unless another process has
-    locked the data directory.
+    `arguments` are the flags that describe the member. `command` is the command line before
+    `arguments`, for messages about wrong flags. If the restoration fails, everything that it
+    created is removed again, unless another process has locked the data directory.
 
     Returns one line that says what was restored. Raises ConfigError, DataRefused, DiskError,
     DirectoryInUse, BackupCorrupt, or click's exceptions for wrong flags.
@@ -447,7 +451,10 @@ def _remove_new(folder: Path, before: set[Path]) -> None:
 
 
 async def _run(config: Config, flags: dict[str, object]) -> int:
-    """Run the member. Raises ConfigError if a certificate cannot be used."""
+    """Run the member until it stops, and return its exit code.
+
+    Raises ConfigError if a certificate cannot be used.
+    """
     try:
         world = _world(config, flags)
         world.network.configure(config)
@@ -470,7 +477,7 @@ async def _run(config: Config, flags: dict[str, object]) -> int:
         await server.stop()
     await world.end_tasks()
     server.close(trim=code == 0)
-    # Last, because this releases the lock on the data directory.
+    # The world is closed last, because this releases the lock on the data directory.
     world.close()
     return code
 

@@ -1,8 +1,8 @@
-"""The alarms of the cluster: a member is out of space, or its data differs from the others'.
+"""Stores the alarms of the cluster: a member has no space, or its data differs from its peers'.
 
-Alarms are raised and cleared through the log, so all members know the same alarms after the same
-entry. The backend's bucket `alarm` contains them, under the member's id and the kind of the alarm.
-They are written in the same batch as the consistent index of their entry.
+Alarms are raised and cleared through the log, so all members have the same alarms after the same
+entry. The backend's bucket `alarm` contains each alarm under the member's id and the kind of the
+alarm. A change of the alarms is written in the same batch as the consistent index of its entry.
 
 Source: etcd's `server/etcdserver/api/v3alarm` and `applierV3backend.Alarm`.
 """
@@ -25,7 +25,7 @@ _KEY = struct.Struct(">QI")
 
 
 class Alarms:
-    """All alarms that are raised now, as this member knows them."""
+    """The alarms that are raised now, according to the entries that this member has applied."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -34,7 +34,7 @@ class Alarms:
         self.restore()
 
     def raised(self, kind: int = AlarmType.NONE) -> tuple[AlarmMember, ...]:
-        """Return the alarms of one kind (NONE: of all kinds), by kind and member."""
+        """Return the alarms of one kind (NONE: of all kinds), sorted by kind and member."""
         return tuple(
             AlarmMember(member, alarm)
             for alarm, member in sorted(self._raised)
@@ -42,16 +42,16 @@ class Alarms:
         )
 
     def is_raised(self, kind: AlarmType, member: int | None = None) -> bool:
-        """Whether `member` (None: any member) has raised an alarm of this kind."""
+        """Return whether `member` (None: any member) has raised an alarm of this kind."""
         if member is None:
             return kind in self._kinds
         return (int(kind), member) in self._raised
 
     def apply(self, request: AlarmRequest) -> AlarmResponse:
-        """Apply a committed request, and return the alarms that it lists, raises or clears.
+        """Execute a committed request, and return the alarms that it lists, raises or clears.
 
-        An unknown action or kind has no effect. etcd 3.5.1 panics.
-        There must be no await between this call and `Store.set_consistent_index`.
+        An unknown action or kind has no effect. etcd 3.5.1 panics. There must be no await between
+        this call and `Store.set_consistent_index`.
         """
         known = request.alarm in (AlarmType.NOSPACE, AlarmType.CORRUPT)
         one = AlarmMember(request.member_id, request.alarm)

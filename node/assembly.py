@@ -1,4 +1,4 @@
-"""The parts of a member: what each part needs, and how the parts are connected."""
+"""Creates the parts of a member, such as the applier and the Raft driver, and connects them."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ from splitbrain.node.world import World
 from splitbrain.node.write_path import WritePath
 
 PENDING_REQUESTS_MAX = 5000
-"""Maximal number of writes that wait at one member. Further writes are refused."""
+"""The maximal number of writes that wait at one member. Further writes are refused."""
 
 
 class Hooks(Protocol):
     """The methods of the member that its parts call."""
 
     async def replicate(self, operation: ClientWrite) -> OperationResponse:
-        """Replicate a write, and return its response when this member has applied it.
+        """Replicate a write, and return its response after this member has applied it.
 
         Raises RpcError.
         """
         ...
 
     def propose_as_leader(self, request: LessorRequest) -> None:
-        """Propose a request of this leader, without waiting. Raises ProposalDropped."""
+        """Propose a request of this leader, and return without waiting. Raises ProposalDropped."""
         ...
 
     async def replicate_as_leader(self, request: LessorRequest) -> None:
@@ -65,7 +65,7 @@ class Hooks(Protocol):
         ...
 
     async def linearizable_read(self) -> None:
-        """Return when this member has applied all entries committed at the call.
+        """Wait until this member has applied all entries that were committed at the call.
 
         Raises RpcError.
         """
@@ -76,11 +76,11 @@ class Hooks(Protocol):
         ...
 
     def leader_changed(self) -> None:
-        """Called when the leader or the role of this member changes."""
+        """React to a change of the leader or of this member's role."""
         ...
 
     def members_changed(self) -> None:
-        """Called after each change of the members."""
+        """React to a change of the cluster's members."""
         ...
 
     def change_configuration(self, change: ConfChange, entry: Entry) -> None:
@@ -88,13 +88,13 @@ class Hooks(Protocol):
         ...
 
     def removed(self) -> None:
-        """Called when this member was removed from the cluster."""
+        """Stop this member, because it was removed from the cluster."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The state of a member that its data directory contains, and the tokens of its users."""
+    """What a member has recovered from its data directory, and the tokens of its users."""
 
     storage: MemberStorage
     store: Store
@@ -105,7 +105,7 @@ class State:
 
 
 async def open_state(world: World, config: Config) -> State:
-    """Open the data directory. Raises DiskError and DataRefused."""
+    """Open the data directory, and recover the state. Raises DiskError and DataRefused."""
     storage = await MemberStorage.open(world.disk, config)
     return State(
         storage=storage,
@@ -124,7 +124,7 @@ def _tokens(world: World, config: Config) -> Tokens:
 
 
 def recovered_raft(world: World, config: Config, state: State) -> Raft:
-    """Return the state machine of Raft, with the recovered log."""
+    """Return the Raft state machine of a member that continues with the recovered log."""
     found, membership = state.storage.recovered, state.membership
     return Raft(
         member_settings.raft_config(config, world),
@@ -140,7 +140,7 @@ def recovered_raft(world: World, config: Config, state: State) -> Raft:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The requests of this member that wait until their entries are applied."""
+    """The requests of this member that wait until their entries are applied, by kind."""
 
     writes: Pending[Applied]
     published: Pending[None]
@@ -149,7 +149,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The arguments that most parts need."""
+    """The arguments that most parts of a member need."""
 
     world: World
     config: Config
@@ -167,7 +167,7 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a member that runs."""
+    """The parts of a running member."""
 
     ids: RequestIds
     waiting: Waiting
@@ -194,7 +194,7 @@ def assemble(
     raft: Raft,
     hooks: Hooks,
 ) -> Parts:
-    """Create the parts of a member. No part runs yet."""
+    """Create the parts of a member, and connect them. They do not run yet."""
     ids = RequestIds(config.member_id, state.storage.incarnation)
     deadline = Deadline(world.clock, config.request_timeout_s, errors.timed_out)
     waiting = Waiting(
@@ -210,7 +210,7 @@ def assemble(
         clock=world.clock,
         deadline=Deadline(world.clock, config.request_timeout_s, errors.timed_out),
         ids=ids,
-        # The driver is assigned below.
+        # The driver is created below.
         ask=lambda context: driver.ask_read_index(context),  # noqa: PLW0108
         applied=lambda: state.store.consistent_index,
     )
@@ -326,7 +326,10 @@ def _quota(basis: Basis, flusher: BackendFlusher, flushed: Wakeup) -> SpaceQuota
 
 
 def _cluster_service(basis: Basis, driver: RaftDriver, calls: PeerCalls) -> ClusterService:
-    """Return the Cluster service. Messages of members that are not known are also answered."""
+    """Return the Cluster service, and connect it to the transport.
+
+    This also lets the member answer messages of members that the cluster does not know.
+    """
     world, config, membership = basis.world, basis.config, basis.state.membership
     strangers = Strangers(
         world,

@@ -1,7 +1,8 @@
-"""The interface of the backend, the key-value file of a store. LMDB and memory implement it.
+"""Declares the interface of the backend, the key-value file of a store.
 
-Writes are buffered in order and become durable in batches. Reads see buffered writes at once. After
-a crash the backend contains the first batches up to some point, each of them completely.
+There are two implementations: LMDB, and a backend in memory. Writes are buffered in order and
+become durable in batches. Reads see buffered writes at once. After a crash, the backend contains
+all batches up to some point, and nothing of later batches.
 
 Source: the role of bbolt and its batch transaction in etcd (server/storage/backend).
 """
@@ -14,17 +15,20 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 
 BUCKETS = (b"key", b"lease", b"meta", b"members", b"alarm", b"auth", b"authUsers", b"authRoles")
-"""All buckets, in order. A new bucket must be added here."""
+"""The names of all buckets, in order. A new bucket must be added here."""
 
 
 class Run(Protocol):
-    """Runs work that may block outside the event loop. The world supplies the implementation."""
+    """Runs a function that may block, outside the event loop.
+
+    The world supplies the implementation.
+    """
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
 
 
 class Backend(Protocol):
-    """A key-value file with buckets, as the module's docstring describes it."""
+    """A key-value file with buckets. Writes are buffered until `flush` makes them durable."""
 
     def put(self, bucket: bytes, key: bytes, value: bytes) -> None:
         """Buffer a write. `bucket` is one of `BUCKETS`."""
@@ -35,7 +39,7 @@ class Backend(Protocol):
         ...
 
     def get(self, bucket: bytes, key: bytes) -> bytes | None:
-        """Return the value of `key`, or None."""
+        """Return the value of `key`, or None if there is none."""
         ...
 
     def require(self, bucket: bytes, key: bytes) -> bytes:
@@ -69,15 +73,15 @@ class Backend(Protocol):
         ...
 
     async def defragment(self) -> None:
-        """Rewrite the file without its free pages. Flushes wait meanwhile, and reads do not.
+        """Rewrite the file without its free pages.
 
-        If the member crashes during the call, the next start finds the old file or the new one.
-        Raises DiskError.
+        Flushes wait during this time, but reads do not. If the member crashes during the call, the
+        next start finds the old file or the new one. Raises DiskError.
         """
         ...
 
     def check(self) -> None:
-        """Check that the whole durable content is what was flushed.
+        """Check that the durable content is exactly the content that was flushed.
 
         Raises BackendDamaged (a DiskError) if it is not. Every other method also raises
         BackendDamaged when it reads a damaged pair. The member must then stop.

@@ -1,10 +1,11 @@
-"""Changes the members of the cluster, and moves its leadership.
+"""Changes the members of the cluster, and transfers its leadership.
 
-Every member accepts these requests, except that only the leader moves its leadership. Only the
-leader knows how much of its log a learner has, so another member asks the leader to promote it.
+Every member accepts changes of the members. Only the leader can transfer its leadership. Only the
+leader knows how much of its log a learner has, so a member that is not the leader asks the leader
+to promote a learner.
 
-A change is refused if too few members would remain to form a quorum, as in etcd with its default
-`--strict-reconfig-check`.
+As in etcd with its default `--strict-reconfig-check`, a change is refused if too few started
+members would remain to form a quorum.
 
 Source: etcd's `server/etcdserver/server.go` (AddMember, mayAddMember, …, MoveLeader) and
 `server/etcdserver/api/membership/cluster.go` (IsReadyToAddVotingMember, …).
@@ -38,31 +39,33 @@ from splitbrain.node.raft.ready import Role
 from splitbrain.node.world import Clock
 
 READY_PERCENT = 90
-"""A learner can be promoted if it has at least this part of the leader's log. Source: etcd's
-readyPercent."""
+"""A learner can be promoted if it has at least this fraction of the leader's log.
+
+Source: etcd's readyPercent.
+"""
 POLL_S = 0.01
 RETRY_S = 0.1
-"""The time between two questions to the leader."""
+"""The pause between two requests to the leader to promote a learner, in seconds."""
 
 
 ASK_TIMEOUT_S = 1.0
 
 
 class Promotion(msgspec.Struct, frozen=True, array_like=True, tag="promote"):
-    """The question with which a member asks the leader to promote a learner."""
+    """The question with which a member asks the leader to promote the learner `member`."""
 
     member: MemberId
 
 
 class Promoted(msgspec.Struct, frozen=True, array_like=True):
-    """The leader's answer: the code and the message of an error, or 0 and ""."""
+    """The leader's answer: the code and the message of an error, or 0 and "" for success."""
 
     code: int = 0
     message: str = ""
 
 
 class Driver(Protocol):
-    """The part of the Raft driver that this module uses."""
+    """The methods of the Raft driver that this module uses."""
 
     def propose_conf_change(self, change: ConfChange) -> None: ...
 
@@ -70,11 +73,11 @@ class Driver(Protocol):
 
 
 class ClusterService:
-    """The requests that change the members, and leadership transfer.
+    """Executes the requests that change the members or transfer the leadership.
 
-    `new_id` returns a request id. `changes` resolves the requests that this member has applied.
-    `is_connected` returns whether this member is connected to a peer. `ask` asks a peer a question,
-    and raises ConnectionError if there is no answer.
+    `new_id` returns a request id. `changes` is told the result of a request when this member has
+    applied it. `is_connected` returns whether this member is connected to a peer. `ask` asks a peer
+    a question, and raises ConnectionError if there is no answer.
     """
 
     def __init__(
@@ -103,7 +106,7 @@ class ClusterService:
     # --- members ------------------------------------------------------------------
 
     async def add(self, peer_urls: Sequence[str], *, learner: bool) -> Member:
-        """Add a member, which is then started with --initial-cluster-state existing.
+        """Add a member, and return it. It is then started with --initial-cluster-state existing.
 
         Raises RpcError.
         """
@@ -119,7 +122,7 @@ class ClusterService:
         return Member(id=change.member, peer_urls=urls, is_learner=learner)
 
     async def remove(self, member: MemberId) -> None:
-        """Remove a member. It stops when it learns of the removal. Raises RpcError."""
+        """Remove a member. The removed member stops when it learns this. Raises RpcError."""
         if member in self._voters():
             self._check_quorum_with(removed=member)
             if member == self._raft.id or self._is_connected(member):
@@ -135,7 +138,9 @@ class ClusterService:
         await self._replicate(change)
 
     async def promote(self, member: MemberId) -> None:
-        """Make a learner a voter, at the leader. Raises RpcError.
+        """Make a learner a voter.
+
+        If this member is not the leader, ask the leader. Raises RpcError.
 
         Source: etcd's EtcdServer.PromoteMember, which repeats the request until there is a leader.
         """
@@ -149,7 +154,10 @@ class ClusterService:
         await self._promote(member)
 
     async def _promoted_by_leader(self, member: MemberId) -> bool:
-        """Ask the leader. Returns False if it does not answer. Raises RpcError if it refuses."""
+        """Ask the leader to promote a learner. Returns False if the leader does not answer.
+
+        Raises RpcError if the leader refuses.
+        """
         leader = self._raft.leader
         if leader in (NONE, self._raft.id):
             return False
@@ -164,9 +172,9 @@ class ClusterService:
         return True
 
     async def answer(self, data: bytes) -> bytes | None:
-        """Answer the question of a peer. Returns None if it is not about a promotion.
+        """Promote a learner for a peer that asks for it, and return the encoded answer.
 
-        Raises ConnectionError if this member is not leader.
+        Returns None for another question. Raises ConnectionError if this member is not the leader.
         """
         try:
             question = msgspec.msgpack.decode(data, type=Promotion)
@@ -225,17 +233,20 @@ class ClusterService:
         return self._raft.conf_state.voters
 
     def _check_quorum_with(self, *, added: bool = False, removed: MemberId = NONE) -> None:
-        """Check that the started voters are a quorum of the voters after the change."""
+        """Raise RpcError unless the started voters are a quorum of the voters after the change.
+
+        The change adds a voter (`added`) or removes the member `removed`.
+        """
         voters = [one for one in self._voters() if one != removed]
         started = sum(self._membership.has_started(one) for one in voters)
         count = len(voters) + (1 if added else 0)
         if added and started == 1 and count == 2:
-            return  # the second member of a cluster of one cannot start before it is added
+            return  # The second member of a cluster of one member cannot start before it is added.
         if not count or started < count // 2 + 1:
             raise errors.not_enough_started()
 
     def _check_connected(self, voters: Sequence[MemberId]) -> None:
-        """Check that this member is connected to a quorum of `voters`, itself included."""
+        """Raise RpcError unless this member is connected to a quorum of `voters`, with itself."""
         connected = sum(one == self._raft.id or self._is_connected(one) for one in voters)
         if connected < len(voters) // 2 + 1:
             raise errors.unhealthy()
@@ -259,10 +270,11 @@ class ClusterService:
             await self._clock.sleep(POLL_S)
 
     async def hand_over(self, timeout_s: float) -> None:
-        """Transfer the leadership, if this member has it, to the active voter with the longest log.
+        """Transfer the leadership to another voter, if this member is the leader and is to stop.
 
-        Returns at once if this member is not leader, or if no other voter is active. Otherwise
-        returns when another member leads, or after `timeout_s`.
+        The new leader is the active voter with the longest log. Returns at once if this member is
+        not the leader, or if no other voter is active. Otherwise waits until another member is the
+        leader, for at most `timeout_s` seconds.
         """
         raft = self._raft
         heirs = [
@@ -278,7 +290,7 @@ class ClusterService:
 
 
 def checked_peer_urls(urls: Sequence[str]) -> tuple[str, ...]:
-    """Return the peer URLs of a request. Raises RpcError if they are not valid."""
+    """Return the peer URLs in a request, sorted. Raises RpcError if they are not valid."""
     try:
         checked = tuple(sorted(checked_url(url, "peerURLs") for url in urls))
     except ConfigError as problem:
@@ -289,7 +301,7 @@ def checked_peer_urls(urls: Sequence[str]) -> tuple[str, ...]:
 
 
 def dropped_error(dropped: ProposalDropped) -> RpcError:
-    """Return the error for a client whose proposal did not enter the log."""
+    """Return the error that a client gets if Raft has dropped the proposal of its request."""
     if dropped.why is DropReason.NO_LEADER:
         return errors.no_leader()
     if dropped.why is DropReason.TOO_MUCH_UNCOMMITTED:

@@ -1,4 +1,4 @@
-"""The configuration of a member: etcd's flags, under etcd's names."""
+"""Defines the configuration of a member: etcd's flags, under etcd's names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One member of the cluster, from the initial configuration."""
+    """A member in the initial configuration: its name, id and peer URLs."""
 
     name: str
     id: int
@@ -31,7 +31,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The answers of the cluster's members to a new member that joins.
+    """What a new member learns from the cluster's members when it joins a running cluster.
 
     `initial` contains the members with which the cluster began, and `contacts` the present members.
     `voters` contains the present voters without the new member.
@@ -46,12 +46,12 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings of one member. `checked_config` checks them."""
+    """The settings of one member. `checked_config` checks whether they are valid."""
 
     name: str
     data_dir: str
     initial_cluster: tuple[tuple[str, tuple[str, ...]], ...]
-    """Names and advertised peer URLs, sorted by name."""
+    """The names and advertised peer URLs of all members, sorted by name."""
     listen_client_urls: tuple[str, ...]
     advertise_client_urls: tuple[str, ...]
     listen_peer_urls: tuple[str, ...]
@@ -60,20 +60,21 @@ class Config:
     client_tls: TlsSettings = NO_CLIENT_TLS
     peer_tls: TlsSettings = NO_PEER_TLS
     self_signed_years: int = 1
-    """How long a certificate is valid that the member makes for itself."""
+    """For how many years a certificate is valid that the member creates for itself."""
     keepalive_min_time_ms: int = 5_000
-    """A client that pings more often, while it has streams, is disconnected."""
+    """The minimal time between two pings of a client. A client that pings more often is
+    disconnected."""
     keepalive_interval_ms: int = 7_200_000
-    """The time without data after which the member pings a client. 0: never."""
+    """The time without data from a client after which the member pings it. 0: never."""
     keepalive_timeout_ms: int = 20_000
-    """The time without an answer to a ping after which a client is disconnected."""
+    """The time after a ping within which the client must answer. Otherwise it is disconnected."""
     initial_cluster_token: str = "etcd-cluster"
     initial_cluster_state: str = "new"
-    """"existing" for a member that was added to a running cluster."""
+    """Whether the member starts a "new" cluster, or was added to an "existing" one."""
     force_new_cluster: bool = False
     """Whether this start removes all other members, because a majority of them is lost."""
     joined: Joined | None = None
-    """The result of joining, for a member that was added to a running cluster."""
+    """The result of joining, if the member was added to a running cluster, or else None."""
     heartbeat_ms: int = 100
     election_ms: int = 1000
     snapshot_count: int = 10_000
@@ -81,41 +82,48 @@ class Config:
     catch_up_entries: int = 5_000
     """The number of entries before a snapshot that the log keeps for slow followers."""
     snapshots_kept: int = 5
-    """The number of snapshots that are kept. Older snapshots are removed, together with the part of
-    the log that only they need."""
+    """The number of snapshots that are kept.
+
+    Older snapshots are removed, together with the part of the log that only they need.
+    """
     request_bytes_max: int = 1_572_864
     txn_operations_max: int = 128
     backend_quota_bytes: int = 2 * 1024**3
-    """The size of the backend above which the NOSPACE alarm is raised. Negative: never."""
+    """The size of the backend, in bytes, above which a NOSPACE alarm is raised. Negative: never."""
     backend_batch_interval_ms: int = 100
     backend_batch_operations_max: int = 10_000
     wal_segment_bytes: int = 64 * 1024**2
     seal_log: bool = False
-    """Whether each sync of the log also records the durable end of the log in another file. The
-    member then notices the loss of acknowledged records."""
+    """Whether each sync of the log also records in another file where the durable log ends.
+
+    With this file, the member notices if the disk loses acknowledged records.
+    """
     pre_vote: bool = True
     check_quorum: bool = True
-    """If False, a leader that hears from no other member stays leader, as in the Raft paper."""
+    """Whether a leader steps down if it hears from no majority. If False, it stays leader.
+
+    The Raft paper has no such rule.
+    """
     request_timeout_ms: int = 0
-    """0 means 5 s plus two election timeouts, as in etcd."""
+    """The timeout of a request. 0 means 5 s plus two election timeouts, as in etcd."""
     watch_progress_interval_ms: int = 600_000
     """The time between two progress notifications to a watcher without events."""
     lease_checkpoint_interval_s: int = 300
-    """The interval at which the leader records the remaining time of longer leases."""
+    """The interval at which the leader records the remaining time of longer leases. 0: never."""
     corruption_check_interval_ms: int = 0
-    """The time between two comparisons of the members' data. 0: they are not compared."""
+    """The time between two comparisons of the members' data. 0: they are never compared."""
     initial_corruption_check: bool = False
-    """Whether the member compares its data with that of its peers before it serves."""
+    """Whether the member compares its data with its peers' data before it serves clients."""
     password_cost_log2: int = 14
     """The base-2 logarithm of the cost of hashing a password with scrypt."""
     auth_token: JwtSettings | None = None
-    """How JSON Web Tokens are signed. None: tokens are simple ones."""
+    """How JSON Web Tokens are signed, or None for simple tokens."""
     compaction_period_ms: int = 0
-    """If not 0, the leader compacts changes that are older than this."""
+    """If not 0, the leader compacts the revisions that are older than this."""
     compaction_revisions: int = 0
     """If not 0, the leader compacts all but this number of revisions."""
     compaction_interval_ms: int = 300_000
-    """The time between two compactions that keep a number of revisions."""
+    """The time between two compactions, if a number of revisions is kept."""
     tracing: bool = False
     admin: bool = False
     failpoints: str = ""
@@ -261,7 +269,7 @@ _JWT_OPTIONS = ("pub-key", "priv-key", "sign-method", "ttl")
 def parse_auth_token(text: str, read: Callable[[str], bytes]) -> JwtSettings | None:
     """Parse --auth-token: `simple`, or `jwt,sign-method=RS256,priv-key=FILE,pub-key=FILE,ttl=5m`.
 
-    None means simple tokens. `read` returns the content of a file. Raises ConfigError.
+    Returns None for simple tokens. `read` returns the content of a file. Raises ConfigError.
     """
     kind, *parts = text.split(",")
     if kind == "simple" and not parts:
@@ -293,10 +301,10 @@ def parse_auth_token(text: str, read: Callable[[str], bytes]) -> JwtSettings | N
 
 
 def parse_retention(mode: str, text: str) -> tuple[int, int]:
-    """Parse --auto-compaction-retention. Returns a period in ms and a number of revisions.
+    """Parse --auto-compaction-retention. Return a time in ms and a number of revisions.
 
-    One of the two numbers is 0. In the mode `periodic`, a number without a unit is in hours, as in
-    etcd. Raises ConfigError.
+    One of the two results is 0. In the mode `periodic`, `text` is a time, in hours if it has no
+    unit, as in etcd. In the mode `revision`, it is a number of revisions. Raises ConfigError.
     """
     flag = "--auto-compaction-retention"
     if mode == "periodic":
@@ -329,7 +337,7 @@ def parse_urls(text: str, flag: str) -> tuple[str, ...]:
 
 
 def checked_url(url: str, flag: str) -> str:
-    """Return `url` if it is a usable address. Raises ConfigError, which names `flag`."""
+    """Return `url` if it is a usable address. Raises ConfigError that names `flag`."""
     try:
         parts = urlsplit(url)
         port = parts.port

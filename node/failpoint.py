@@ -1,9 +1,9 @@
-"""Failpoints: named places in the member's code where a test can inject a failure.
+"""Implements failpoints: named places in the member's code where a test can inject a failure.
 
 There is a failpoint before and after each step of the write path, and before and after the two
 steps of installing a received snapshot.
 
-A failpoint is off, or it is a chain of terms as in gofail, separated by "->". At each visit of the
+A failpoint is off, or it has a chain of terms as in gofail, separated by "->". At each visit of the
 failpoint, the first term that applies is executed. The terms are `off`, `sleep(MS)` (wait for MS
 milliseconds), `panic` (the process ends at once, as if killed), `pause` (the process stops, as by
 SIGSTOP, until it is continued) and `error` (the step fails). `N*term` applies to the first N
@@ -40,11 +40,13 @@ STEPS = (
     "backend_flush",
     "respond",
 )
-"""The eleven steps of the write path. The fourth and the tenth step consist of two parts."""
+"""The eleven steps of the write path. Steps 4 and 10 consist of two parts."""
 
 SNAPSHOT_STEPS = ("snapshot_receive", "snapshot_restore")
-"""The two steps of installing a leader's snapshot. First the snapshot becomes durable, with its
-mark in the log. Then it replaces the backend."""
+"""The two steps of installing a leader's snapshot.
+
+First the snapshot becomes durable, with its mark in the log. Then it replaces the backend.
+"""
 
 FAILPOINTS = tuple(
     f"{edge}_{step}" for step in (*STEPS, *SNAPSHOT_STEPS) for edge in ("before", "after")
@@ -55,7 +57,7 @@ ENVIRONMENT_VARIABLE = "SPLITBRAIN_FAILPOINTS"
 SLEEP_MS_MAX = 600_000
 
 PANICS = "a failpoint ends this member"
-"""The last line of the log of a member that panicked."""
+"""The last line in the log of a member that a failpoint has ended by `panic`."""
 
 _TERM = re.compile(
     r"(?:(?P<percent>\d+(?:\.\d+)?)%)?(?:(?P<count>\d+)(?P<how>[*#]))?"
@@ -64,17 +66,17 @@ _TERM = re.compile(
 
 
 class FailpointError(Exception):
-    """A failpoint of the kind `error` was reached."""
+    """A failpoint with the term `error` was reached, so the step fails."""
 
 
 class Clock(Protocol):
-    """The clock of a member."""
+    """The clock of a member, as far as failpoints use it."""
 
     async def sleep(self, seconds: float) -> None: ...
 
 
 class Host(Protocol):
-    """The parts of a member that a failpoint uses. `splitbrain.node.world.World` has them all."""
+    """The parts of a `World` that a failpoint uses."""
 
     @property
     def clock(self) -> Clock: ...
@@ -91,7 +93,7 @@ class Host(Protocol):
 
 @dataclass(slots=True)
 class Term:
-    """One term of a chain, and the number of its visits so far."""
+    """One term of a chain, such as `3#panic`, and the number of its visits so far."""
 
     action: Literal["off", "panic", "pause", "error", "sleep"]
     sleep_ms: int = 0
@@ -101,7 +103,7 @@ class Term:
     visits: int = 0
 
     def applies(self, random: Random) -> bool:
-        """Count a visit, and return whether the term applies to it."""
+        """Count a visit, and return whether the term applies to this visit."""
         self.visits += 1
         if self.times_max is not None and self.visits > self.times_max:
             return False
@@ -111,7 +113,10 @@ class Term:
 
 
 def parse(text: str) -> tuple[Term, ...]:
-    """Parse a chain of terms. Raises ValueError with the given text and the expected form."""
+    """Parse a chain of terms, such as "2*off->error". Raises ValueError.
+
+    The error contains the given text and the expected form.
+    """
     return tuple(_parse_term(part.strip()) for part in text.split("->"))
 
 
@@ -143,12 +148,15 @@ def _parse_term(text: str) -> Term:
 
 
 def delay_s(text: str) -> float:
-    """Return the longest time, in s, for which a chain of terms delays one visit."""
+    """Return the longest time, in seconds, for which one visit of a chain of terms can sleep."""
     return max(term.sleep_ms for term in parse(text)) / 1000
 
 
 def parse_all(text: str) -> dict[str, str]:
-    """Parse `name=terms;name=terms`. Raises ValueError for an unknown name or term."""
+    """Parse `NAME=TERMS;NAME=TERMS`, and return the terms by the failpoints' names.
+
+    Raises ValueError for an unknown name or term.
+    """
     found: dict[str, str] = {}
     for entry in filter(None, (part.strip() for part in text.split(";"))):
         name, equals, terms = entry.partition("=")
@@ -172,7 +180,7 @@ def _known(name: str) -> str:
 class Failpoints:
     """The failpoints of one member.
 
-    `armed` is False while no failpoint is set, so a step without failpoints only checks one flag.
+    `armed` is True if any failpoint is set. If it is False, a step only checks this flag.
     """
 
     def __init__(self, host: Host, settings: dict[str, str] | None = None) -> None:
@@ -183,7 +191,10 @@ class Failpoints:
             self.set(name, text)
 
     def set(self, name: str, term: str) -> None:
-        """Set a failpoint. Raises ValueError for an unknown name or term."""
+        """Set the failpoint `name` to a term.
+
+        Raises ValueError if the name or the term is unknown.
+        """
         self._terms[_known(name)] = (term, parse(term))
         self.armed = True
 
@@ -195,7 +206,10 @@ class Failpoints:
         return {name: text for name, (text, _) in sorted(self._terms.items())}
 
     async def reach(self, name: str) -> None:
-        """Execute the failpoint `name`. Raises FailpointError. Does not return from a panic."""
+        """Visit the failpoint `name`: execute the first of its terms that applies.
+
+        Raises FailpointError for the term `error`. The term `panic` ends the process.
+        """
         if name not in self._terms:
             return
         for term in self._terms[name][1]:

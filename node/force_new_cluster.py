@@ -1,4 +1,4 @@
-"""Makes a member that survived its majority the only member of its cluster.
+"""Makes a member the only member of its cluster, after the majority is lost (--force-new-cluster).
 
 The member drops the entries that are not known to be committed. Then it writes committed entries
 that remove all other members. It keeps its id, and the cluster keeps its id, keys and revisions.
@@ -25,13 +25,13 @@ from splitbrain.node.raft import confchange
 from splitbrain.node.raft.message import Entry, EntryType, HardState, Index, MemberId
 
 NO_REQUEST = 0
-"""The request of a change for which no client waits."""
+"""The request id of changes for which no client waits."""
 
 
 async def force_new_cluster(
     storage: MemberStorage, membership: Membership, applied: Index, own: MemberId
 ) -> None:
-    """Append committed entries to the log that remove all other members.
+    """Append committed entries to the log that remove all members except `own`.
 
     `applied` is the index up to which `membership` is applied.
 
@@ -61,7 +61,7 @@ async def force_new_cluster(
 def _record_after(
     record: ClusterRecord, applied: Index, entries: tuple[Entry, ...]
 ) -> ClusterRecord:
-    """Return the members after the committed entries, some of which may not be applied yet."""
+    """Return the members after the committed entries. Some of these may not be applied yet."""
     for entry in entries:
         if entry.type is EntryType.NORMAL or entry.index <= applied:
             continue
@@ -72,7 +72,7 @@ def _record_after(
 
 
 def _changes(record: ClusterRecord, own: MemberId) -> Iterator[bytes]:
-    """Yield the payloads of the entries after which `own` is the only member, and a voter."""
+    """Yield the payloads of the entries that remove all other members and make `own` a voter."""
     conf_state = record.conf_state
     if conf_state.is_joint:
         yield confchange.encode(confchange.LEAVE_JOINT)

@@ -1,4 +1,4 @@
-"""The ids of members and clusters, derived from the initial configuration as in etcd.
+"""Derives the ids of members and clusters from the initial configuration, as etcd does.
 
 A member's id is the first eight bytes of the SHA-1 of its peer URLs and the cluster's token. A
 cluster's id is the first eight bytes of the SHA-1 of its members' ids in ascending order. Members
@@ -20,15 +20,15 @@ def member_id(peer_urls: Sequence[str], token: str) -> int:
 
 
 def added_member_id(peer_urls: Sequence[str], request: int) -> int:
-    """Return the id of a member that is added later.
+    """Return the id of a member that is added to a running cluster.
 
-    It depends on the request, because the id of a removed member is never used again, not even for
-    the same URLs.
+    `request` is the id of the request that adds it. With another request, the same URLs give
+    another id, because the id of a removed member is never used again.
     """
     return member_id(peer_urls, f"request {request}")
 
 
 def cluster_id(member_ids: Iterable[int]) -> int:
-    """Return the id of the cluster that begins with these members."""
+    """Return the id of the cluster that begins with the members `member_ids`."""
     packed = b"".join(identity.to_bytes(8, "big") for identity in sorted(member_ids))
     return int.from_bytes(hashlib.sha1(packed, usedforsecurity=False).digest()[:8], "big")

@@ -1,13 +1,13 @@
-"""The first start of a member that was added to a running cluster.
+"""Starts a member for the first time after it was added to a running cluster.
 
-The member knows only the URLs in --initial-cluster. It asks the other members for its id, the
+The new member knows only the URLs in --initial-cluster. It asks the other members for its id, the
 cluster's id, and the members with which the cluster began, because the log begins with them. It
 stores the answer before it creates its log, and later starts use the stored answer.
 
-A member that has not applied all changes may still list a former member with the same URLs. The new
-member must not get the id of that member, which may have acknowledged entries. A member therefore
-does not answer with the id of a member that has started before, or whose removal is in its log. The
-new member needs the same answer from half of the other voters (`is_confirmed`).
+A former member may have had the same URLs, and a member that has not applied its removal still
+lists it. The new member must not get the id of the former one, which may have acknowledged entries.
+Therefore no member answers with the id of a member that has started before, or whose removal is in
+its log. The new member also needs the same answer from half of the other voters (`is_confirmed`).
 
 Source: etcd's `--initial-cluster-state existing` (bootstrapExistingClusterNoWAL).
 """
@@ -37,13 +37,14 @@ T = TypeVar("T")
 
 
 class NotAdmitted(Exception):
-    """No member of the cluster has answered that this member belongs to it."""
+    """No member of the cluster has answered that the new member belongs to it."""
 
 
 async def joined_config(world: World, config: Config) -> Config:
-    """Return `config` with the result of joining. Raises NotAdmitted, AddressInUse, DiskError.
+    """Return `config` with what the member has learned by joining.
 
-    A member of a new cluster gets its `config` back.
+    If the member starts a new cluster, `config` is returned unchanged. Raises NotAdmitted,
+    AddressInUse, DiskError.
     """
     if config.initial_cluster_state != "existing":
         return config
@@ -100,10 +101,11 @@ async def _ask(world: World, config: Config) -> Joined:
 
 
 def is_confirmed(joined: Joined, answers: Mapping[MemberId, Joined]) -> bool:
-    """Whether at least half of the other voters have given the new member the same id.
+    """Return whether at least half of the other voters have given the new member the same id.
 
-    The logs of a majority of these voters contain the addition of the new member, and the removal
-    of the former one. Therefore every half of these voters includes such a member.
+    The logs of a majority of these voters contain the addition of the new member and the removal of
+    a former one with the same URLs. Therefore at least one voter in every half of them knows both
+    changes.
     """
     same = [
         voter for voter in joined.voters

@@ -1,4 +1,4 @@
-"""How a member signs and verifies JSON Web Tokens.
+"""Defines how a member signs and verifies JSON Web Tokens, and loads the keys for it.
 
 Source: etcd 3.5.1, `server/auth/options.go`.
 """
@@ -16,10 +16,10 @@ TTL_MS = 300_000
 
 @dataclass(frozen=True, slots=True)
 class JwtSettings:
-    """How the member signs and verifies JSON Web Tokens.
+    """The settings with which a member signs and verifies JSON Web Tokens.
 
     The keys are the contents of PEM files or, for the methods HS256 to HS512, the shared secret. A
-    member without `private_key` verifies tokens and signs none.
+    member without `private_key` can only verify tokens.
     """
 
     method: str
@@ -29,14 +29,17 @@ class JwtSettings:
 
 
 class Keys(NamedTuple):
-    """The keys of a member, as the library takes them. `signing` is None without a private key."""
+    """The keys as PyJWT takes them. `signing` is None if there is no private key."""
 
     signing: Any
     verifying: Any
 
 
 def load_keys(settings: JwtSettings) -> Keys:
-    """Raises ValueError if the keys cannot be used for the method, or do not belong together."""
+    """Load the keys in the settings.
+
+    Raises ValueError if the keys cannot be used for the method, or do not belong together.
+    """
     if settings.method.startswith("HS"):
         return Keys(settings.private_key, settings.private_key)
     algorithm: Any = jwt.get_algorithm_by_name(settings.method)

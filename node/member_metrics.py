@@ -1,4 +1,4 @@
-"""The metrics of a running member, under etcd's names.
+"""Connects the metrics of a member to the values that they show.
 
 Values that are part of the member's status are read only when /metrics is requested, so they do not
 slow down the write path.
@@ -14,14 +14,14 @@ from splitbrain.node.mvcc.store import Store
 
 
 class MemberMetrics(Metrics):
-    """The metrics of a member. `member_id` and `version` become constant labels."""
+    """The metrics of a running member. `member_id` and `version` become constant labels."""
 
     def __init__(self, member_id: int, version: str) -> None:
         super().__init__(server_id=f"{member_id:x}", version=version)
         self._known = False
 
     def leader_seen(self, known: bool, *, leading: bool) -> None:
-        """Record whether this member knows a leader (`known`) and is the leader (`leading`).
+        """Record whether this member knows a leader (`known`) and is the leader itself (`leading`).
 
         As in etcd, the counter of leader changes increases each time that a new leader is found.
         """
@@ -50,7 +50,7 @@ def export(
     pending: Callable[[], int],
     store: Store,
 ) -> None:
-    """Make the gauges read the member's status and its store when /metrics is requested."""
+    """Read the member's status and its store for the gauges whenever /metrics is requested."""
     for gauge, read in (
         (metrics.proposals_committed, lambda: status().raft_index),
         (metrics.proposals_applied, lambda: status().raft_applied_index),

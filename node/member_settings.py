@@ -1,4 +1,4 @@
-"""Settings of a member's parts that follow from its configuration.
+"""Derives the settings of a member's parts from its configuration.
 
 In simulation, `world.buggify` makes some of them unusual.
 """
@@ -13,8 +13,10 @@ from splitbrain.node.raft.config import Config as RaftConfig
 from splitbrain.node.world import World
 
 FRAGMENT_OVERHEAD_BYTES = 512 * 1024
-"""A watch response is split if it is larger than the maximal request plus this overhead. Source:
-etcd's grpcOverheadBytes."""
+"""A watch response is split if it is larger than the maximal request by more than this.
+
+Source: etcd's grpcOverheadBytes.
+"""
 
 
 def raft_config(config: Config, world: World) -> RaftConfig:
@@ -31,8 +33,8 @@ def raft_config(config: Config, world: World) -> RaftConfig:
         raft = replace(raft, inflight_messages_max=2)
     if world.buggify("few committed entries at once"):
         raft = replace(raft, committed_bytes_max=64)
-    # Without pre-vote, a short timeout is not safe for liveness: a member that cannot be elected
-    # would campaign before all others each time, so that they would never campaign.
+    # A short timeout needs pre-vote. Without it, a member that cannot be elected could campaign
+    # before all others each time, so that the others would never campaign.
     if raft.pre_vote and world.buggify("a short election timeout"):
         raft = replace(raft, election_ticks=max(2, raft.election_ticks // 3))
     if world.buggify("snapshots are given up soon"):
@@ -43,12 +45,15 @@ def raft_config(config: Config, world: World) -> RaftConfig:
 
 
 def watch_buffer_bytes(world: World) -> int:
-    """Return the size of a watcher's buffer. An empty buffer accepts a batch of any size."""
+    """Return the maximal size of a watcher's event buffer, in bytes.
+
+    An empty buffer accepts a batch of any size.
+    """
     return 1 if world.buggify("a watcher's buffer is small") else BUFFER_BYTES_MAX
 
 
 def watch_revisions_at_once(world: World) -> int:
-    """Return the number of revisions that a watcher reads before other tasks run."""
+    """Return how many revisions a watcher reads before it lets other tasks run."""
     return 1 if world.buggify("a watch catches up in small pieces") else REVISIONS_AT_ONCE
 
 

@@ -1,4 +1,4 @@
-"""The durable state of one member: log, snapshots, backend, and the owner of the data.
+"""Opens and writes the durable state of one member: log, snapshots and backend.
 
     lock            locked while the member runs
     incarnation     the number of times that the member has started with this data
@@ -11,12 +11,10 @@ after this snapshot, and then the backend. If the member crashed before it insta
 snapshot, that snapshot replaces the backend. Entries up to the backend's consistent index are not
 applied again.
 
-A damaged directory
--------------------
-If the disk has lost or changed a part of the data, the member recovers from the leader. It keeps
-the backend if the backend is complete, and otherwise begins with an empty one. It then begins a new
-log after the backend's last entry. The leader sends the entries after this entry
-(`splitbrain.node.raft.raft.Raft`, `floor`).
+A damaged directory ------------------- If the disk has lost or changed a part of the data, the
+member recovers from the leader. It keeps the backend if the backend is complete, and otherwise
+begins with an empty one. It then begins a new log after the backend's last entry. The leader sends
+the entries after this entry (`splitbrain.node.raft.raft.Raft`, `floor`).
 
 In three cases, the member refuses to start instead:
 
@@ -79,11 +77,11 @@ ALONE = "There is no other member to recover from; restore the data directory fr
 
 
 class DataMissing(Exception):
-    """A part of the data directory is missing, or older than the other parts."""
+    """A part of the data directory is missing, or is older than the rest."""
 
 
 class DataRefused(Exception):
-    """The member must not serve its data directory.
+    """The member cannot be started with its data directory.
 
     The directory belongs to another member or cluster, or is damaged in a way from which the member
     cannot recover. The message contains the found and the expected value, and the action to take.
@@ -92,7 +90,10 @@ class DataRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The state with which Raft is restarted."""
+    """The state from the disk with which Raft is restarted.
+
+    `floor` is the last entry that may have been acknowledged and lost, as in `RaftState.floor`.
+    """
 
     hard_state: HardState
     snapshot: SnapshotMetadata
@@ -101,7 +102,7 @@ class Recovered:
 
 
 class MemberStorage:
-    """The storage of a running member, created by `open`.
+    """The durable state of a running member. `open` creates it.
 
     The caller makes only one call at a time that uses the log.
     """
@@ -125,13 +126,13 @@ class MemberStorage:
         self.recovered = recovered
         self.incarnation = incarnation
         self.snapshot = recovered.snapshot
-        """The newest snapshot."""
+        """The metadata of the newest snapshot."""
         self.damage = damage
-        """The damage because of which the log was begun anew at this start."""
+        """The damage because of which this start has begun a new log, or None."""
 
     @classmethod
     async def open(cls, disk: Disk, config: Config) -> MemberStorage:
-        """Open the data of a member, or create it. Raises DataRefused, DiskError."""
+        """Open the data directory of a member, or create it. Raises DataRefused, DiskError."""
         disk.make_directory(SNAPSHOTS)
         seal = SealFile(disk, SEAL) if config.seal_log else None
         starts = _next_start(disk, seal)
@@ -144,9 +145,10 @@ class MemberStorage:
     async def _open_complete(
         cls, disk: Disk, config: Config, seal: SealFile | None, starts: int
     ) -> MemberStorage:
-        """Open data that the disk has not damaged, or create it.
+        """Open a data directory that the disk has not damaged, or create it.
 
-        Raises WalCorrupt, BackendDamaged or DataMissing if the disk has damaged the data.
+        `starts` is the number of starts with this directory. Raises WalCorrupt, BackendDamaged or
+        DataMissing if the disk has damaged the data.
         """
         wal, newest, recovered = await _open_log(disk, config, seal)
         backend = None
@@ -179,7 +181,10 @@ class MemberStorage:
         starts: int,
         damage: Exception,
     ) -> MemberStorage:
-        """Keep the backend if it is complete, and begin a new log after its last entry."""
+        """Begin a new log because of `damage`. It begins after the backend's last entry.
+
+        A complete backend is kept. Otherwise the member begins with an empty one.
+        """
         promised = _promises(disk, seal)
         if promised is None or len(config.peers) == 1:
             raise DataRefused(f"{damage}. {ALONE if len(config.peers) == 1 else FORGOTTEN}")
@@ -216,24 +221,24 @@ class MemberStorage:
 
     @property
     def unsynced_bytes(self) -> int:
-        """The bytes of the log that are not synced, as the disk reports it."""
+        """The number of bytes of the log that are not synced. The disk reports it."""
         return self._wal.unsynced_bytes
 
     async def save(
         self, hard_state: HardState | None, entries: Sequence[Entry], *, sync: bool
     ) -> None:
-        """Append to the log, and sync it if `sync` is true. Raises DiskError."""
+        """Append to the log. If `sync` is True, make the log durable. Raises DiskError."""
         async with self._turn:
             await self._wal.save(hard_state, entries, sync=sync)
 
     async def save_snapshot(self, metadata: SnapshotMetadata) -> None:
-        """Record that the backend is durable up to `metadata.index`.
+        """Record a snapshot of the backend, which is durable up to `metadata.index`.
 
         Removes the segments and snapshots that are no longer needed. Raises DiskError.
         """
         async with self._turn:
             await self._snapshots.save(Snapshot(metadata))
-            # Entries can be applied before the hard state with their commit index is written. The
+            # An entry can be applied before the hard state with its commit index is written. The
             # mark is therefore written together with its commit index. Otherwise recovery might
             # ignore the mark, although the older snapshots have been removed.
             await self._wal.save_snapshot_mark(metadata, committed=True)
@@ -244,14 +249,17 @@ class MemberStorage:
             self.snapshot = max(self.snapshot, metadata, key=lambda known: known.index)
 
     async def receive_snapshot(self, snapshot: Snapshot) -> None:
-        """Save a leader's snapshot durably in a file, and write its mark to the log."""
+        """Save a leader's snapshot in a file, and write its mark to the log.
+
+        Both are then durable.
+        """
         async with self._turn:
             await self._snapshots.save(snapshot)
             await self._wal.save_snapshot_mark(snapshot.metadata)
         self.snapshot = snapshot.metadata
 
     async def snapshot_installed(self, snapshot: Snapshot) -> None:
-        """Remove the data of a received snapshot from its file. The backend now contains it."""
+        """Remove the data of a received snapshot from its file. The backend contains it now."""
         async with self._turn:
             await self._snapshots.save(Snapshot(snapshot.metadata))
 
@@ -268,15 +276,15 @@ class MemberStorage:
 
 
 def consistent_tail(after: SnapshotMetadata, entries: Sequence[Entry]) -> Sequence[Entry]:
-    """Return the entries that can follow the snapshot `after`.
+    """Return the part of `entries` that can follow the snapshot `after` in a log.
 
-    Terms never decrease along a log. So if an entry has a lower term than the snapshot or the entry
+    Terms never decrease along a log. If an entry has a lower term than the snapshot or the entry
     before it, this entry and all later ones are dropped.
     """
     # Such entries exist if a member had entries of a deposed leader when it received a snapshot.
     # Raft dropped these entries when it restored the snapshot, but the log on the disk still
-    # contains them. If they came back after a restart, the member would vote as if its log ended
-    # in their older term, and could help to elect a member that lacks committed entries.
+    # contains them. If they came back after a restart, the member would vote as if its log ended in
+    # their older term, and could help to elect a member that lacks committed entries.
     term = after.term
     for position, entry in enumerate(entries):
         if entry.term < term:
@@ -288,7 +296,7 @@ def consistent_tail(after: SnapshotMetadata, entries: Sequence[Entry]) -> Sequen
 async def _open_log(
     disk: Disk, config: Config, seal: SealFile | None
 ) -> tuple[Wal, Snapshot | None, Recovered]:
-    """Open the log, or create it. Returns the log, the newest snapshot, and the state after it."""
+    """Open the log, or create it. Return the log, the newest snapshot, and the recovered state."""
     metadata = WalMetadata(config.cluster_id, config.member_id)
     segment_bytes = config.wal_segment_bytes
     if not wal_exists(disk, WAL):
@@ -306,7 +314,7 @@ async def _open_log(
 
 
 def _check_leftovers(disk: Disk, seal: SealFile | None) -> None:
-    """Check that there is no other data if there is no log. Raises DataMissing, DataRefused."""
+    """Check that a member without a log has no other data. Raises DataMissing, DataRefused."""
     if seal is not None and seal.read() is not None:
         raise DataMissing(f"there is a seal ({SEAL}), but no write-ahead log ({WAL})")
     if disk.exists(f"{BACKEND}/data.mdb"):
@@ -317,7 +325,7 @@ def _check_leftovers(disk: Disk, seal: SealFile | None) -> None:
 
 
 def check_applied(consistent_index: Index, recovered: Recovered) -> None:
-    """Raise DataMissing if the backend and the log do not fit together."""
+    """Raise DataMissing if the backend is ahead of the log, or older than the newest snapshot."""
     last = recovered.snapshot.index + len(recovered.entries)
     if consistent_index > last:
         raise DataMissing(
@@ -334,8 +342,7 @@ def check_applied(consistent_index: Index, recovered: Recovered) -> None:
 def _check_committed(disk: Disk, seal: SealFile | None, recovered: Recovered) -> None:
     """Raise DataMissing if the disk has lost the snapshot that contains the last committed entry.
 
-    If the log itself has lost entries, Raft refuses the state, because the log does not say what
-    this member has acknowledged.
+    Without such a snapshot, Raft detects that the log has lost entries, and refuses the state.
     """
     last, commit = recovered.snapshot.index + len(recovered.entries), recovered.hard_state.commit
     if commit <= last:
@@ -349,7 +356,10 @@ def _check_committed(disk: Disk, seal: SealFile | None, recovered: Recovered) ->
 
 
 def _promises(disk: Disk, seal: SealFile | None) -> Seal | None:
-    """Return what this member may have acknowledged, or None if log and seal do not show it."""
+    """Return what this member may have acknowledged, as a seal.
+
+    The result is None if neither the log nor the seal can be read.
+    """
     sealed = seal.read() if seal is not None else None
     try:
         return read_promises(disk, WAL, sealed)
@@ -358,7 +368,7 @@ def _promises(disk: Disk, seal: SealFile | None) -> Seal | None:
 
 
 async def _complete_backend(disk: Disk) -> Backend:
-    """Return the backend if its file is complete; otherwise a new one."""
+    """Return the backend if its file is complete. Otherwise return a new, empty one."""
     backend = None
     try:
         backend = disk.open_backend(BACKEND)
@@ -386,7 +396,10 @@ def _check_owner(found: WalMetadata, expected: WalMetadata, config: Config) -> N
 
 
 def _next_start(disk: Disk, seal: SealFile | None) -> int:
-    """Return the number of this start. Every later seal contains it. Raises DataRefused."""
+    """Count this start, and return the number of starts so far. Raises DataRefused.
+
+    If there is a seal, every later seal contains the number.
+    """
     sealed = seal.read() if seal is not None else None
     content = disk.read(INCARNATION) if disk.exists(INCARNATION) else None
     before = _decode_starts(content) if content is not None else 0

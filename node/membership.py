@@ -1,4 +1,4 @@
-"""The members of the cluster, with their URLs and names.
+"""Stores the members of the cluster, with their URLs and names, as this member knows them.
 
 The initial members and their peer URLs come from the configuration. Each change of the members is
 an entry of the log (`splitbrain.node.messages.member_change`). Each member also publishes its other
@@ -36,7 +36,7 @@ _KEY_BYTES = 16
 
 
 class Membership:
-    """All members, as this member knows them."""
+    """The members of the cluster, according to the entries that this member has applied."""
 
     def __init__(self, backend: Backend, config: Config) -> None:
         self._backend = backend
@@ -46,7 +46,7 @@ class Membership:
         self.own = MemberAttributesRequest(
             config.member_id, config.name, config.advertise_client_urls
         )
-        """The attributes that this member publishes."""
+        """The attributes that this member publishes: its name and client URLs."""
         self.restore()
 
     @property
@@ -55,7 +55,7 @@ class Membership:
 
     @property
     def is_changed(self) -> bool:
-        """Whether the members have ever changed."""
+        """Whether a member was ever added, removed, promoted or given new URLs."""
         return self._changed
 
     @property
@@ -86,14 +86,14 @@ class Membership:
         return members
 
     def has_started(self, member: MemberId) -> bool:
-        """Whether a member has ever published its name.
+        """Return whether a member has started, as shown by its published name.
 
         The initial members count as started, because they have the name from the flags.
         """
         return any(one.id == member and one.name for one in self.members())
 
     def peer_urls(self) -> dict[MemberId, str]:
-        """Return one URL of each other member.
+        """Return the first peer URL of each other member.
 
         If a new member does not know its own entry yet, the result includes the members in the
         answer that it got when it joined.
@@ -109,9 +109,10 @@ class Membership:
         }
 
     def apply(self, change: ConfChange) -> RpcError | None:
-        """Store the change that a committed entry contains. Returns the reason if it has no effect.
+        """Store a committed change of the members.
 
-        There must be no await between this call and `Store.set_consistent_index`.
+        If it has no effect, return the reason, or else None. There must be no await between this
+        call and `Store.set_consistent_index`.
         """
         refused = refusal(self._record, change)
         if refused is None:
@@ -121,7 +122,7 @@ class Membership:
         return refused
 
     def record(self, attributes: MemberAttributesRequest) -> None:
-        """Store the attributes that a committed entry contains.
+        """Store the name and client URLs that a member has published in a committed entry.
 
         There must be no await between this call and `Store.set_consistent_index`.
         """

@@ -1,4 +1,6 @@
-"""The metrics of a member in Prometheus' format, under etcd's names. A member has one registry.
+"""Defines the metrics of a member in Prometheus' format, under etcd's names.
+
+Each member has its own registry.
 
 Source: the metrics of etcd 3.5.1 (`server/etcdserver/metrics.go`, `wal/metrics.go`,
 `backend/metrics.go`, `rafthttp/metrics.go`) and of go-grpc-prometheus.
@@ -43,7 +45,10 @@ class PeerTraffic(Protocol):
 
 
 class LeaseNumbers(Protocol):
-    """Numbers of the events of leases since the start of the member."""
+    """Counters of what happened to leases since the member started.
+
+    `splitbrain.node.lease.counts` counts them.
+    """
 
     granted: int
     revoked: int
@@ -52,7 +57,7 @@ class LeaseNumbers(Protocol):
 
     @property
     def ttls_s(self) -> Mapping[int, int]:
-        """Time to live → the number of leases that were granted with it."""
+        """How many leases were granted with each time to live. The keys are in seconds."""
         ...
 
 
@@ -140,7 +145,7 @@ class Metrics:
         self.registry.register(_Peers(traffic))
 
     def export_leases(self, counts: LeaseNumbers) -> None:
-        """Export the numbers in `counts`."""
+        """Export the counters of leases in `counts`."""
         self.registry.register(_Leases(counts))
 
     def _make_client_metrics(self) -> None:
@@ -182,9 +187,9 @@ class Metrics:
 
 
 class Durations(Collector):
-    """A histogram of durations, for one thread.
+    """A histogram of durations that is observed from one thread only.
 
-    `prometheus_client.Histogram` takes two locks for each observation.
+    It is faster than `prometheus_client.Histogram`, which takes two locks for each observation.
     """
 
     def __init__(self, name: str, help_text: str, bounds_s: Sequence[float]) -> None:
@@ -228,7 +233,7 @@ class _Peers(Collector):
 
 
 class _Leases(Collector):
-    """Exports the numbers of leases when /metrics is requested."""
+    """Exports the counters of leases when /metrics is requested."""
 
     def __init__(self, counts: LeaseNumbers) -> None:
         self._counts = counts

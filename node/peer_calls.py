@@ -1,8 +1,8 @@
-"""Questions from one member to another, each with one answer.
+"""Sends questions from one member to another, each of which gets one answer.
 
-Links between members carry frames in one direction. A question therefore goes out over this
-member's link to the peer, and the answer comes back over the peer's link to this member. The links
-are separate from those of Raft's messages, and are dialled when they are first used.
+Links between members carry frames in one direction. A question is therefore sent over this member's
+link to the peer, and the answer over the peer's link to this member. Questions have links of their
+own, separate from those of Raft's messages. A link is opened when it is first used.
 
 A question or its answer can get lost. The caller then asks again.
 
@@ -22,13 +22,19 @@ from splitbrain.node.world import PeerLink, Timer, World
 
 QUEUE_BYTES_MAX = 4 * 1024**2
 ANSWERING_MAX = 5000
-"""Maximal number of questions that this member answers at the same time. Others get no answer."""
+"""The maximal number of questions that this member answers at the same time.
+
+Further questions get no answer.
+"""
 
 AnswerQuestion: TypeAlias = Callable[[bytes], Awaitable[bytes]]
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True):
-    """A question, or its answer with the same number. An answer without data is a refusal."""
+    """A question, or the answer that has the same `number`.
+
+    An answer without data means that the peer refuses to answer.
+    """
 
     number: int
     is_answer: bool
@@ -36,7 +42,7 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
 
 
 class PeerCalls:
-    """The questions between this member and its peers.
+    """Asks the peers of one member questions, and answers theirs.
 
     `dial` opens a link to a peer, and `url_of` returns the URL of the peer. Both raise
     ConnectionError if the peer is not a member. `answer` answers a question of a peer, and raises
@@ -61,7 +67,7 @@ class PeerCalls:
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(Frame).decode
         self._links: dict[MemberId, tuple[str, PeerLink]] = {}
-        """The link to each peer, with the URL that was dialled."""
+        """For each peer, the link to it and the URL to which the link connects."""
         self._asked: dict[int, asyncio.Future[bytes]] = {}
         self._answering = 0
 
@@ -84,7 +90,7 @@ class PeerCalls:
             del self._asked[number]
 
     def take(self, peer: MemberId, frame: bytes) -> None:
-        """Take a frame that `peer` sent."""
+        """Process a frame that `peer` sent: a question, or an answer."""
         try:
             given = self._decode(frame)
         except msgspec.MsgspecError as problem:
@@ -118,7 +124,7 @@ class PeerCalls:
         self._send(peer, Frame(number, True, answer))
 
     def _send(self, peer: MemberId, frame: Frame) -> bool:
-        """Send a frame over the link to the peer's present URL. Returns whether it was sent."""
+        """Send a frame over the link to the peer's present URL. Return whether it was sent."""
         try:
             url = self._url_of(peer)
             if peer in self._links and self._links[peer][0] != url:

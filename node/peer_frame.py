@@ -1,4 +1,4 @@
-"""The frames of a connection between members.
+"""Encodes the frames of a connection between members.
 
 A frame consists of its length (4 bytes, big-endian), the CRC32C of its payload (4 bytes) and the
 payload. A wrong checksum ends the connection, because the position of the next frame is unknown.
@@ -19,5 +19,5 @@ def framed(payload: bytes) -> bytes:
 
 
 def intact(payload: bytes, checksum: int) -> bool:
-    """Whether `checksum`, which was sent with the frame, fits the payload that arrived."""
+    """Return whether `checksum`, which was sent with a frame, is the CRC32C of its `payload`."""
     return bool(google_crc32c.value(payload) == checksum)

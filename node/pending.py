@@ -1,4 +1,4 @@
-"""Pending requests: requests that wait at this member until their entry is applied.
+"""Lets requests wait at this member until their entry is applied, for a limited time.
 
 Request ids are unique in the whole life of the cluster. An id consists of bits of the member's id,
 its incarnation (the number of its starts with this data), and a counter. If an id occurs twice in
@@ -23,7 +23,7 @@ COUNTER_BITS = 28
 
 
 class RequestIds:
-    """The request ids of one member from one start to its end."""
+    """Creates the request ids of one member, from one start to the next."""
 
     def __init__(self, member: int, incarnation: int) -> None:
         prefix = (member & 0xFFFF) << INCARNATION_BITS | incarnation % (1 << INCARNATION_BITS)
@@ -31,7 +31,7 @@ class RequestIds:
         self._count = 0
 
     def next(self) -> int:
-        """Return an id that no request of this cluster has had."""
+        """Return an id that no request of this cluster has had before."""
         self._count += 1
         return self._prefix | self._count & ((1 << COUNTER_BITS) - 1)
 
@@ -39,8 +39,8 @@ class RequestIds:
 class Deadline:
     """Sets an error on futures when their timeout has passed, by the member's own clock.
 
-    All timeouts are equal. Futures therefore expire in the order of their registration, and one
-    timer is sufficient.
+    The timeout is the same for all futures. Therefore they expire in the order of their
+    registration, and one timer is sufficient.
     """
 
     def __init__(self, clock: Clock, timeout_s: float, error: Callable[[], Exception]) -> None:
@@ -51,13 +51,13 @@ class Deadline:
         self._timer: Timer | None = None
 
     def register(self, future: asyncio.Future[object]) -> None:
-        """Set the error on `future` after the timeout, unless it is released before."""
+        """Set the error on `future` after the timeout, unless `release` is called before."""
         self._waiting[future] = self._clock.monotonic_ns() + self._timeout_ns
         if self._timer is None:
             self._timer = self._clock.call_later(self._timeout_ns / 1e9, self._expire)
 
     def release(self, future: asyncio.Future[object]) -> None:
-        """Forget `future`, whose result has arrived."""
+        """Forget `future`, because its result has arrived."""
         self._waiting.pop(future, None)
 
     def _expire(self) -> None:
@@ -73,7 +73,10 @@ class Deadline:
 
 
 class Pending(Generic[T]):
-    """Futures by request id. Each is resolved when this member has applied the request's entry."""
+    """The requests that wait at this member, by id.
+
+    A request's result is set when its entry is applied.
+    """
 
     def __init__(self, deadline: Deadline, requests_max: int) -> None:
         self._deadline = deadline
@@ -85,14 +88,14 @@ class Pending(Generic[T]):
 
     @property
     def full(self) -> bool:
-        """Whether no further request may wait."""
+        """Whether the maximal number of requests is waiting, so that no further one is accepted."""
         return len(self._futures) >= self._requests_max
 
     async def wait_for(self, request: int, begin: Callable[[], Awaitable[None]]) -> T:
-        """Register `request`, call `begin` to propose it, and wait for the result.
+        """Register `request`, call `begin`, which proposes it, and wait for its result.
 
-        Raises the errors of `begin`, the deadline's error, or the error that is the result of the
-        request.
+        Raises the errors of `begin`, the error of the deadline, or the error that is the result of
+        the request.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._futures[request] = future
@@ -105,9 +108,9 @@ class Pending(Generic[T]):
             self._futures.pop(request, None)
 
     def resolve(self, request: int, result: T | Exception) -> None:
-        """Set the result of `request` if it waits at this member.
+        """Set the result of `request`, if it waits at this member.
 
-        Most requests wait at other members. They are ignored here.
+        A request that waits at another member is ignored.
         """
         future = self._futures.get(request)
         if future is None or future.done():

@@ -1,7 +1,7 @@
 """Drives Raft: passes messages and ticks to it, and each `Ready` to the log, peers and store.
 
-The driver performs steps 2 to 9 of the write path. `splitbrain.node.raft.ready` defines their
-order.
+The driver performs steps 2 to 9 of the write path. `splitbrain.node.raft.ready` defines the order
+in which it handles a `Ready`.
 """
 
 from __future__ import annotations
@@ -38,27 +38,30 @@ from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.world import World
 from splitbrain.node.write_path import Traced, WritePath
 
-# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+# A constant of the module is faster than an attribute of an enum class.
 APP, PROP, SNAP = MessageType.APP, MessageType.PROP, MessageType.SNAP
 LEADER = Role.LEADER
 NORMAL = EntryType.NORMAL
 
 INBOX_MESSAGES_MAX = 8192
-"""Maximal number of received messages that wait. Further messages are dropped, as a network would
-do."""
+"""The maximal number of received messages that wait for Raft.
+
+Further messages are dropped, as a network can drop them.
+"""
 
 
 class LogContradicted(Exception):
-    """A peer contradicted this member's committed entries, so this member stops.
+    """A peer's message contradicts this member's committed entries, so this member stops.
 
     The log of some member has lost entries, and it is impossible to determine which one.
     """
 
 
 class RaftDriver:
-    """Drives Raft. `run` is the task. Only this task passes peers' messages to Raft.
+    """Drives the Raft of one member.
 
-    `leader_changed` is called when the role of this member or the leader changes.
+    `run` is the task. Only this task passes peers' messages to Raft. `leader_changed` is called
+    when the role of this member or the leader changes.
     """
 
     def __init__(
@@ -92,7 +95,7 @@ class RaftDriver:
         self._inbox: deque[Message] = deque()
         self._early_ticks_due = True
         self._marked = raft.log.applied
-        """The index up to which commits were traced."""
+        """The index up to which the trace contains the commits of entries."""
         hard_state = storage.recovered.hard_state
         self._promised = (hard_state.term, hard_state.vote)
         self.transport = Transport(
@@ -107,7 +110,7 @@ class RaftDriver:
     # --- input of Raft: ticks, messages, steps 2 and 3 ----------------------------
 
     def start_ticking(self) -> None:
-        """Tick now, and then once every heartbeat interval."""
+        """Advance Raft's clock by one tick now, and then once every heartbeat interval."""
         self._world.clock.call_later(self._config.heartbeat_ms / 1000, self.start_ticking)
         self._raft.tick()
         if self._early_ticks_due:
@@ -116,10 +119,10 @@ class RaftDriver:
             self._wake.set()
 
     def _tick_early(self) -> None:
-        """Make the first election come soon after the start.
+        """Bring the first election forward, as soon as a majority is connected after the start.
 
-        If no leader is known when a majority is first connected, make `election_ticks - 2` ticks at
-        once. Source: etcd's --initial-election-tick-advance.
+        If no leader is known then, Raft's clock makes `election_ticks - 2` ticks at once. Source:
+        etcd's --initial-election-tick-advance.
         """
         others = len(self._raft.conf_state.all_voters) - 1
         if self._raft.leader:
@@ -130,9 +133,10 @@ class RaftDriver:
                 self._raft.tick()
 
     async def propose(self, subject: Traced, data: bytes) -> None:
-        """Propose a client's entry to Raft, which forwards it if this member is not leader.
+        """Pass the entry of a client's write to Raft: step 2 or, on the leader, step 3.
 
-        Raises ProposalDropped, FailpointError.
+        The steps are those of the write path. Raft forwards the entry if this member is not the
+        leader. Raises ProposalDropped, FailpointError.
         """
         step = "leader_receive" if self._raft.role is LEADER else "follower_forward"
         await self._path.before(step)
@@ -151,12 +155,15 @@ class RaftDriver:
         self._wake.set()
 
     def members_changed(self) -> None:
-        """Connect to the present members. The applier calls this after each change of them."""
+        """Connect to the present members.
+
+        The applier calls this after each change of the members.
+        """
         self._names = names_of(self._membership)
         self.transport.set_peers(self._membership.peer_urls())
 
     def propose_own(self, data: bytes) -> None:
-        """Propose an entry of the member itself, which is not part of a client's write.
+        """Propose an entry of this member that is not part of a client's write.
 
         Raises ProposalDropped.
         """
@@ -164,7 +171,7 @@ class RaftDriver:
         self._wake.set()
 
     def ask_read_index(self, context: bytes) -> None:
-        """Request a read index. Raft's answer comes with a later Ready."""
+        """Ask Raft for a read index. Raft's answer is part of a later Ready."""
         self._raft.read_index(context)
         self._wake.set()
 
@@ -186,7 +193,7 @@ class RaftDriver:
                 step(message)
 
     async def _take_forwarded(self, message: Message) -> None:
-        """Pass a proposal that another member forwarded to Raft: step 3."""
+        """Pass a proposal that another member has forwarded to Raft: step 3 of the write path."""
         try:
             await self._path.before("leader_receive")
             self._raft.step(message)
@@ -200,7 +207,10 @@ class RaftDriver:
     # --- output of Raft: steps 4 to 9 ---------------------------------------------
 
     async def run(self) -> None:
-        """Drive Raft forever. Raises DiskError, LogContradicted. The member must then stop."""
+        """Handle what Raft hands out, whenever there is something. Does not return.
+
+        Raises DiskError and LogContradicted. The member must then stop.
+        """
         raft, inbox = self._raft, self._inbox
         while True:
             await self._wake.wait()
@@ -239,20 +249,23 @@ class RaftDriver:
     async def _wait_for_changes(self, entries: Sequence[Entry]) -> None:
         """Wait until the applier has passed the changes of the configuration in `entries` to Raft.
 
-        They must be in effect before Raft treats the entries as applied.
+        A change must be in effect before Raft treats its entry as applied.
         """
         changes = [entry.index for entry in entries if entry.type is not NORMAL]
         if changes:
             await self._applier.wait_until_applied(changes[-1])
 
     def change_configuration(self, change: ConfChange, entry: Entry) -> None:
-        """Put a change into effect. The applier calls this when it applies the entry."""
+        """Tell Raft to put a change into effect.
+
+        The applier calls this when it applies the entry.
+        """
         conf_state = self._raft.apply_conf_change(change, entry.index)
         self._path.trace_configuration("configuration", traced(entry), conf_state)
         self._wake.set()
 
     def is_leaving(self, member: MemberId) -> bool:
-        """Whether the log contains a removal of a member, and the removal is not applied yet."""
+        """Return whether the log contains a removal of `member` that is not applied yet."""
         log = self._raft.log
         first = max(self._store.consistent_index, log.compacted_index) + 1
         return any(
@@ -331,9 +344,9 @@ class RaftDriver:
             await self._world.clock.sleep(self._world.random.uniform(0.0, 0.3))
 
     def _trace_promises(self, ready: Ready, step: str) -> None:
-        """Trace the persisted entries and vote.
+        """Write trace events for the entries and the vote that this Ready has made durable.
 
-        Entries are traced only if the disk reports that everything is synced.
+        The entries are traced only if the disk reports that all bytes of the log are synced.
         """
         if self._storage.unsynced_bytes == 0:
             for entry in ready.entries:
@@ -347,7 +360,7 @@ class RaftDriver:
             self._path.trace_vote(hard_state.term, hard_state.vote, candidate)
 
     def _newly_committed(self) -> Sequence[Entry]:
-        """Return the newly committed entries for traces and failpoints.
+        """Return the newly committed entries, for trace events and failpoints.
 
         Returns () if traces and failpoints are off. Because of `committed_bytes_max`, this Ready
         may not contain all newly committed entries yet. The result contains them all, because the
@@ -377,13 +390,18 @@ class RaftDriver:
             await self._path.after_each("apply_notify", [traced(entry) for entry in entries])
 
     async def _send_snapshot(self, message: Message) -> None:
-        """Send the current backend to a follower. It may be newer than the announced snapshot."""
+        """Send the present content of the backend to a follower that needs a snapshot.
+
+        `message` is the SNAP from Raft. The content may be newer than the snapshot that it
+        announces.
+        """
         if self.transport.sends_snapshot(message.to):
             return  # Raft gave up on the earlier snapshot, but its result is still reported
         try:
             snapshot = await self._snapshot_of_now()
         except StateInvalid as problem:
-            # This member was deposed meanwhile, and is installing a snapshot of the new leader.
+            # This member was deposed in the meantime, and is installing a snapshot of the new
+            # leader.
             self._raft.report_snapshot(message.to, False)
             self._world.log("warn", "no snapshot to send", why=str(problem))
             return
@@ -412,9 +430,9 @@ class RaftDriver:
         )
 
     async def _snapshot_of_now(self) -> Snapshot:
-        """Return the current content of the backend as a snapshot.
+        """Return the present content of the backend as a snapshot.
 
-        Raises StateInvalid if Raft has no snapshot at the applied index.
+        Raises StateInvalid if no snapshot is possible at the applied index.
         """
         metadata = self._raft.describe_snapshot(self._store.consistent_index)
         # No await before this call, which captures the current content and then encodes it.
@@ -422,7 +440,7 @@ class RaftDriver:
 
 
 def are_durable(ready: Ready, marked: Sequence[Entry]) -> bool:
-    """Whether the log contained all newly committed entries durably before `ready` was persisted.
+    """Return whether all newly committed entries were durable before `ready` was persisted.
 
     The newly committed entries are `marked` or, if that is empty, `ready.committed_entries`.
     Returns False if `ready` contains a snapshot.

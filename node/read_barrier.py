@@ -1,7 +1,7 @@
-"""Linearizable reads: request the leader's commit index, and wait until this member applies it.
+"""Makes a read linearizable: gets the leader's commit index, and waits until it is applied here.
 
-All waiting reads share one round. The next round starts when the current round is answered. The
-number of messages therefore does not depend on the number of reads.
+All waiting reads share one round, which asks the leader once. The next round starts when the
+current round is answered. The number of messages therefore does not depend on the number of reads.
 
 Source: Raft thesis, 6.4; etcd's `linearizableReadLoop`.
 """
@@ -17,7 +17,10 @@ from splitbrain.node.raft.ready import ReadState
 from splitbrain.node.world import Clock, Timer
 
 RETRY_S = 0.5
-"""A round without an answer is repeated after this time. Source: etcd's readIndexRetryTime."""
+"""After this time, in seconds, a round without an answer asks again.
+
+Source: etcd's readIndexRetryTime.
+"""
 
 
 class ReadBarrier:
@@ -52,7 +55,7 @@ class ReadBarrier:
         self._starting = False
 
     async def wait(self) -> None:
-        """Return when this member has applied all entries that were committed when it was called.
+        """Wait until this member has applied all entries that were committed at the call.
 
         Raises the deadline's error, or the error passed to `leader_changed`.
         """
@@ -60,7 +63,8 @@ class ReadBarrier:
         self._next.append(future)
         self._deadline.register(future)  # type: ignore[arg-type]
         if not self._asked and not self._starting:
-            # With call_soon, reads that arrive in the same iteration of the loop join the round.
+            # With call_soon, reads that arrive in the same iteration of the event loop join the
+            # round.
             self._starting = True
             asyncio.get_running_loop().call_soon(self._begin_round)
         try:
@@ -102,7 +106,7 @@ class ReadBarrier:
             self._begin_round()
 
     def advanced(self, applied: Index) -> None:
-        """Resolve the reads whose index is at most `applied`."""
+        """Let the reads continue whose index is at most `applied`."""
         if not self._behind:
             return
         remaining: list[tuple[Index, list[asyncio.Future[None]]]] = []
@@ -116,7 +120,7 @@ class ReadBarrier:
         self._behind = remaining
 
     def leader_changed(self, error: Exception) -> None:
-        """Fail the current round, because the old leader may never answer."""
+        """Let the current round's reads fail with `error`. The old leader may never answer them."""
         waiting, self._asked = self._asked, []
         for future in waiting:
             if not future.done():

@@ -1,8 +1,8 @@
-"""Creates the data directory of a member of a new cluster from a backup.
+"""Creates the data directory for a member of a new cluster from a backup.
 
-Each member of the new cluster is restored from the same backup, with the flags with which it then
-starts. The new cluster keeps keys, revisions, leases and alarms. It has new ids, new members, and a
-new log that begins after the first entry.
+Each member of the new cluster is restored from the same backup, with the flags with which the
+member is started afterwards. The new cluster keeps keys, revisions, leases and alarms. It has new
+ids, new members, and a new log that begins after the first entry.
 
 Source: etcd's `etcdutl snapshot restore`.
 """
@@ -20,15 +20,16 @@ from splitbrain.node.storage.wal import Wal, WalMetadata, wal_exists
 from splitbrain.node.world import Disk
 
 FIRST_INDEX, FIRST_TERM = 1, 1
-"""The position of the entry whose effect is the content of the backup."""
+"""The position of the first entry of the new log. Its effect is the content of the backup."""
 _MEMBERS = b"members"
 
 
 async def restore(disk: Disk, config: Config, backup: bytes) -> int:
-    """Write the data of the member that `config` describes. Returns the store's revision.
+    """Write the data directory of the member that `config` describes.
 
-    The log is written last, so that a member cannot start from the data of an incomplete call.
-    Raises DataRefused if the data directory contains data, BackupCorrupt, or DiskError.
+    Return the store's revision. The log is written last, so that a member cannot start from the
+    data of an incomplete call. Raises DataRefused if the data directory contains data,
+    BackupCorrupt, or DiskError.
     """
     copy = decode_backup(backup)
     if wal_exists(disk, WAL) or disk.list(BACKEND):

@@ -1,4 +1,4 @@
-"""One member: starts and stops its parts, and handles the writes and reads of clients.
+"""Implements the member: starts and stops its parts, and handles clients' writes and reads.
 
 The eleven steps of the write path, in order:
 
@@ -16,7 +16,7 @@ The eleven steps of the write path, in order:
     11  respond           Server.propose again, after this member has applied the entry
 
 One task drives Raft and the WAL, one applies entries, and one flushes the backend. They share the
-thread of the event loop. Values pass only in this direction.
+thread of the event loop. Each passes its results to the next one, never back.
 """
 
 from __future__ import annotations
@@ -67,13 +67,15 @@ VERSION = "3.5.1"
 """The etcd release whose API the member implements."""
 
 REMOVED_STOP_S = 1.0
-"""The time after which a removed member stops."""
+"""How long a removed member still answers its clients before it stops, in seconds."""
 HAND_OVER_S = 1.0
-"""The longest time that a stopping leader waits until another member leads."""
+"""The longest time, in seconds, that a stopping leader waits until another member is leader."""
 
 UNAPPLIED_ENTRIES_MAX = 5000
-"""Writes are refused if more committed entries than this wait to be applied. Source: etcd's
-maxGapBetweenApplyAndCommitIndex."""
+"""Writes are refused while more committed entries than this wait to be applied.
+
+Source: etcd's maxGapBetweenApplyAndCommitIndex.
+"""
 
 
 class Server:
@@ -81,7 +83,7 @@ class Server:
 
     `start` recovers the state from the data directory and begins to serve peers and clients. `stop`
     ends the service and flushes the backend. If the disk fails, the member stops itself by
-    `world.stop`, because it can no longer make durable what it acknowledges to other members.
+    `world.stop`, because the data that it acknowledges could no longer become durable.
     """
 
     def __init__(self, world: ApiWorld, config: Config) -> None:
@@ -102,12 +104,12 @@ class Server:
         self._path = WritePath(world, config.name, self.failpoints, tracing=config.tracing)
         self._served: list[Closable] = []
         self._stopping = False
-        """Whether this member will stop because it was removed."""
+        """Whether this member is going to stop because it was removed from the cluster."""
 
     # --- starting and stopping ------------------------------------------------
 
     async def start(self) -> None:
-        """Recover the state, then serve.
+        """Recover the state, join the other members, and begin to serve clients.
 
         Raises DirectoryInUse, AddressInUse, DiskError, and DataRefused if the data belongs to
         another member or cluster, or is damaged and the member cannot recover.
@@ -151,7 +153,7 @@ class Server:
             await self._serve_clients()
 
     async def _compare_with_peers(self) -> None:
-        """Raise DataRefused if the data differs from that of a peer."""
+        """Raise DataRefused if this member's data differs from that of a peer."""
         differing = await self.parts.corruption.check_at_start()
         if differing:
             peers = ", ".join(f"{peer:x}" for peer in differing)
@@ -189,7 +191,10 @@ class Server:
         )
 
     async def _join(self) -> Config:
-        """Join the cluster if this member was added to a running one."""
+        """Join the cluster if this member was added to a running one.
+
+        Returns the configuration, with what the member has learned by joining.
+        """
         self._config = config = await joined_config(self._world, self._config)
         if config.joined is not None:
             self.cluster_id, self.member_id = config.cluster_id, config.member_id
@@ -208,7 +213,7 @@ class Server:
         self._log_start()
 
     async def _serve_once_recovered(self) -> None:
-        """Wait until a member that has lost data has recovered. Then serve clients.
+        """Begin to serve clients when a member that has lost data has recovered.
 
         The store must first contain all entries that were committed when the log reached its floor
         again. An older store could give answers that are older than this member's earlier answers.
@@ -222,7 +227,7 @@ class Server:
         await self._serve_clients()
 
     async def _refuse_taken_addresses(self) -> None:
-        """Refuse to start if a peer address is in use, before any data is written.
+        """Raise AddressInUse if a peer address is in use, before any data is written.
 
         A new data directory is tied to its peer URLs. If it were created with an address that is in
         use, a later start with another address would be refused.
@@ -273,7 +278,7 @@ class Server:
         )
 
     async def stop(self) -> None:
-        """Transfer the leadership if this member has it, stop serving, and flush the backend."""
+        """Transfer the leadership if this member is leader, stop serving, and flush the backend."""
         await self.cluster.hand_over(HAND_OVER_S)
         for served in reversed(self._served):
             await served.close()
@@ -303,7 +308,7 @@ class Server:
 
     @property
     def storage(self) -> MemberStorage:
-        """The durable state. It is available after `start` has opened it."""
+        """The durable state of this member. It is available after `start` has opened it."""
         return self._state.storage
 
     # --- methods that the parts call (assembly.Hooks) ---------------------------
@@ -311,7 +316,10 @@ class Server:
     async def replicate(
         self, operation: ClientWrite, identity: Identity = ANONYMOUS
     ) -> OperationResponse:
-        """Replicate a write of `identity`: steps 1 to 11 without the checks. Raises RpcError."""
+        """Replicate a write of the user `identity`, and return its response: steps 1 to 11.
+
+        `propose` has checked the limits before. Raises RpcError.
+        """
         subject = Traced(self.parts.ids.next())
         data = encode(
             InternalRequest(subject.request, operation, identity.name, identity.revision)
@@ -335,7 +343,7 @@ class Server:
         return done.response
 
     def propose_as_leader(self, request: LessorRequest) -> None:
-        """Propose a request of this leader, without waiting for it. Raises ProposalDropped."""
+        """Propose a request of this leader, and return without waiting. Raises ProposalDropped."""
         self.parts.driver.propose_own(encode(InternalRequest(self.parts.ids.next(), request)))
 
     async def replicate_as_leader(self, request: LessorRequest) -> None:
@@ -358,7 +366,7 @@ class Server:
         return await self.leases.answer_peer(question) if answer is None else answer
 
     def leader_changed(self) -> None:
-        """Fail the reads in progress, and stop being primary lessor if deposed."""
+        """Let the reads in progress fail, and stop being primary lessor if another member leads."""
         self.parts.reads.leader_changed(errors.leader_changed())
         self.parts.lessor.role_changed()
 
@@ -366,7 +374,7 @@ class Server:
         self.parts.driver.change_configuration(change, entry)
 
     def members_changed(self) -> None:
-        """Connect to the present members, and stop if this member was removed."""
+        """Connect to the present members. If this member was removed, let it stop."""
         self.parts.driver.members_changed()
         if self._state.membership.is_removed:
             self.removed()
@@ -374,7 +382,7 @@ class Server:
     def removed(self) -> None:
         """Stop this member, because it was removed from the cluster.
 
-        Before that, it answers its clients. Source: etcd's stopWithDelay.
+        It first has a short time to answer its clients. Source: etcd's stopWithDelay.
         """
         if self._stopping:
             return
@@ -386,7 +394,10 @@ class Server:
     # --- methods that the API calls ---------------------------------------------
 
     async def propose(self, operation: ClientWrite) -> OperationResponse:
-        """Execute a client's write: steps 1 to 11. Raises RpcError."""
+        """Check and replicate a client's write, and return its response: steps 1 to 11.
+
+        Raises RpcError.
+        """
         self._refuse_as_learner()
         if self.parts.waiting.writes.full or self._unapplied_entries > UNAPPLIED_ENTRIES_MAX:
             raise errors.too_many_requests()
@@ -411,7 +422,10 @@ class Server:
         await self._path.reached_after("respond")
 
     async def linearizable_read(self) -> None:
-        """Return when this member has applied all entries that were committed at the call."""
+        """Wait until this member has applied all entries that were committed at the call.
+
+        Raises RpcError.
+        """
         self._refuse_as_learner()
         try:
             await self.parts.reads.wait()
@@ -426,7 +440,7 @@ class Server:
         return ResponseHeader(self.cluster_id, self.member_id, self.store.revision, self.raft.term)
 
     def health(self, ignored_alarms: Collection[str] = ()) -> tuple[bool, str]:
-        """Return whether the member can serve, and the reason if it cannot.
+        """Return whether the member can serve requests, and a reason if not, or "".
 
         As in etcd's /health, a member cannot serve if it knows no leader, or if an alarm is raised
         whose name is not among `ignored_alarms`.
@@ -471,7 +485,7 @@ class Server:
 
 
 def alarm_text(alarm: AlarmMember) -> str:
-    """Return an alarm as etcd's status lists it, in protobuf's compact text format."""
+    """Return an alarm as text, in protobuf's compact text format, as etcd's status contains it."""
     member = f"memberID:{alarm.member_id} " if alarm.member_id else ""
     return f"{member}alarm:{AlarmType(alarm.alarm).name} "
 

@@ -20,12 +20,12 @@ CHUNK_BYTES = 1024**2
 QUEUE_BYTES_MAX = 4 * CHUNK_BYTES
 SNAPSHOT_BYTES_MAX = 4 * 1024**3
 STALL_S = 30.0
-"""Sending fails if this member sends no byte for this time."""
+"""If no byte can be sent for this time, in seconds, sending the snapshot fails."""
 POLL_S = 0.02
 
 
 class SnapshotChunk(msgspec.Struct, frozen=True, array_like=True):
-    """Part of a snapshot. The last chunk also contains the SNAP message, without its data."""
+    """A part of a snapshot. The last chunk also contains the SNAP message, without its data."""
 
     stream: int
     number: int
@@ -34,7 +34,7 @@ class SnapshotChunk(msgspec.Struct, frozen=True, array_like=True):
 
 
 def chunks(stream: int, message: Message, chunk_bytes: int) -> Iterator[SnapshotChunk]:
-    """Split a SNAP message into chunks of its data."""
+    """Split the data of a SNAP message into chunks. `stream` is the number of the snapshot."""
     assert message.snapshot is not None
     data = message.snapshot.data
     bare = msgspec.structs.replace(message, snapshot=Snapshot(message.snapshot.metadata, b""))
@@ -71,7 +71,7 @@ class SnapshotSender:
             self._link.close()
 
     async def send(self, message: Message) -> bool:
-        """Send a SNAP message. Returns whether all of it was sent.
+        """Send a SNAP message to the follower. Return whether all of it was sent.
 
         True does not mean that the follower has installed the snapshot. Only the follower's
         acknowledgement shows that.
@@ -82,7 +82,7 @@ class SnapshotSender:
         if self._world.buggify("tiny snapshot chunks"):
             chunk_bytes = max(len(message.snapshot.data) // 7, 1)
         if self._world.buggify("a snapshot's queue is short"):
-            queue_bytes_max = 0  # an empty queue still accepts one frame
+            queue_bytes_max = 0  # An empty queue still accepts one frame.
         self._streams += 1
         frames = map(self._encode, chunks(self._streams, message, chunk_bytes))
         self._link = link = self._dial(queue_bytes_max)
@@ -98,8 +98,8 @@ class SnapshotSender:
     async def _send_frames(self, link: PeerLink, frames: Iterable[bytes]) -> bool:
         """Wait for the connection, then put the frames into the queue of the link.
 
-        Returns False if the connection is not made in time, breaks, or stalls. The frames in the
-        queue are then lost, and the later frames are useless without them.
+        Returns False if the connection is not made in time, if it breaks, or if no byte can be
+        sent. The frames in the queue are then lost, and the later frames are useless without them.
         """
         begun = False
         for frame in frames:
@@ -114,7 +114,7 @@ class SnapshotSender:
         return begun
 
     async def _drained(self, link: PeerLink) -> bool:
-        """Wait until the queue of the link is empty. Returns False if the link breaks."""
+        """Wait until the queue of the link is empty. Return False if the link breaks."""
         left, waited_s = link.queued_bytes, 0.0
         while link.connected and link.queued_bytes:
             if waited_s >= STALL_S:
@@ -126,10 +126,10 @@ class SnapshotSender:
 
 
 class SnapshotReceiver:
-    """Combines the chunks of one connection.
+    """Joins the chunks of the snapshots that arrive over one connection.
 
     If a chunk is missing, the later chunks of the snapshot are ignored, and the sender's Raft sends
-    another snapshot. The same is true of a snapshot of more than `SNAPSHOT_BYTES_MAX` bytes.
+    another snapshot. Snapshots of more than `SNAPSHOT_BYTES_MAX` bytes are ignored, too.
     """
 
     def __init__(self, receive: Callable[[Message], None]) -> None:
@@ -140,7 +140,10 @@ class SnapshotReceiver:
         self._stream = 0
 
     def take(self, frame: bytes) -> None:
-        """Take a frame with a chunk. After the last chunk, the SNAP message is passed on."""
+        """Process a frame with a chunk.
+
+        After the last chunk, pass the SNAP message with its data on.
+        """
         try:
             chunk = self._decode(frame)
         except msgspec.MsgspecError:

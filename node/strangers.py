@@ -1,7 +1,8 @@
-"""Answers members that the cluster does not know, or no longer knows.
+"""Answers connections of members that the cluster does not know, or no longer knows.
 
-A link carries frames in one direction. A member therefore answers by a separate link to the peer
-URL of the other member. These links have the following channels:
+Such a member is new, and asks to join, or it was removed, and is told so. A link carries frames in
+one direction. A member therefore answers over a separate link to the peer URL of the other member.
+These links have the following channels:
 
     join      from a new member to a member of the cluster: its peer URLs
     welcome   the answer: the new member's id, and the members
@@ -26,7 +27,7 @@ from splitbrain.node.world import World
 
 ANSWER_TRIES = 100
 ANSWER_POLL_S = 0.05
-"""An answer is given up if the link is not connected after `ANSWER_TRIES` polls."""
+"""How often the link for an answer is polled. If it is still not connected, no answer is sent."""
 QUEUE_BYTES_MAX = 1024**2
 
 
@@ -37,10 +38,10 @@ class JoinQuestion(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Strangers:
-    """Answers connections from members that are not, or no longer, members of the cluster.
+    """Answers connections of new members and of removed members.
 
-    `is_leaving` returns whether this member's log contains the removal of a member.
-    `removed` is called when another member reports that this member was removed.
+    `is_leaving` returns whether this member's log contains the removal of a member. `removed` is
+    called when another member reports that this member was removed.
     """
 
     def __init__(
@@ -60,10 +61,13 @@ class Strangers:
         self._is_leaving = is_leaving
         self._removed = removed
         self._answering: dict[str, None] = {}
-        """The URLs to which an answer is being sent."""
+        """The URLs to which an answer is being sent now."""
 
     def take(self, hello: Hello) -> Callable[[bytes], None] | None:
-        """Return the receiver of a stranger's frames, or None to refuse the connection."""
+        """Return a function for the later frames of a connection, or None to refuse the connection.
+
+        `hello` is its first frame. It does not come from a member that this one knows.
+        """
         if hello.channel == "join":
             return self._answer_join
         if hello.cluster != self._cluster:
@@ -86,8 +90,8 @@ class Strangers:
         record = self._membership.record_of_members
         for known in record.members:
             same_urls = sorted(known.peer_urls) == sorted(question.peer_urls)
-            # Only a new member asks. A member that has started before would have stored its id, and
-            # must not return without the entries that it has acknowledged.
+            # Only a new member asks. A member that has started before would have stored its id. If
+            # it has lost its data, it must not return without the entries that it has acknowledged.
             started = self._membership.has_started(known.id)
             if same_urls and not started and not self._is_leaving(known.id):
                 voters = tuple(one for one in record.conf_state.voters if one != known.id)

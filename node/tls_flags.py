@@ -1,4 +1,4 @@
-"""The flags of a member about TLS, under etcd's names."""
+"""Defines the flags of a member for TLS, under etcd's names."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
 
 
 def with_tls_options(command: Any) -> Any:
-    """Decorate a command with the flags about TLS."""
+    """Add the flags for TLS to a click command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
 def client_tls(flags: Mapping[str, object]) -> TlsSettings:
-    """Return the TLS of the URLs for clients that the values of the flags describe."""
+    """Return the TLS settings for client URLs, from the values of the flags."""
     return TlsSettings(
         cert_file=str(flags["cert_file"] or ""),
         key_file=str(flags["key_file"] or ""),
@@ -83,7 +83,7 @@ def client_tls(flags: Mapping[str, object]) -> TlsSettings:
 
 
 def peer_tls(flags: Mapping[str, object]) -> TlsSettings:
-    """Return the TLS of the URLs for peers that the values of the flags describe."""
+    """Return the TLS settings for peer URLs, from the values of the flags."""
     return TlsSettings(
         flag_prefix="--peer-",
         cert_file=str(flags["peer_cert_file"] or ""),

@@ -1,4 +1,4 @@
-"""How connections are encrypted: etcd's flags about TLS, for clients or for peers."""
+"""Defines how connections are encrypted: etcd's flags for TLS, for client or peer URLs."""
 
 from __future__ import annotations
 
@@ -7,38 +7,42 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsSettings:
-    """The flags about TLS of one kind of URLs. Files are in PEM; an empty path means none.
+    """The TLS flags for client URLs or for peer URLs.
 
-    `flag_prefix` is the prefix of the flags: "--" for clients, "--peer-" for peers.
+    Files are in PEM; an empty path means none. `flag_prefix` is the prefix of the flags: "--" for
+    clients, "--peer-" for peers.
     """
 
     flag_prefix: str = "--"
     cert_file: str = ""
     key_file: str = ""
     trusted_ca_file: str = ""
-    """The authorities whose certificates are accepted."""
+    """The file of the authorities whose certificates are accepted."""
     client_cert_auth: bool = False
     crl_file: str = ""
-    """The revoked certificates."""
+    """The file of the revoked certificates."""
     allowed_cn: str = ""
-    """The common name that a connecting member's certificate must have."""
+    """The common name that a connecting member's certificate must have, or ""."""
     allowed_hostname: str = ""
-    """The DNS name that a connecting party's certificate must contain."""
+    """The DNS name that a connecting client's or member's certificate must contain, or ""."""
     auto: bool = False
-    """Whether the member makes a certificate for itself."""
+    """Whether the member creates a certificate for itself."""
 
     @property
     def serves(self) -> bool:
-        """Whether the member can serve https URLs."""
+        """Whether the member has a certificate, so that it can serve https URLs."""
         return bool(self.cert_file or self.auto)
 
     @property
     def requires_client_cert(self) -> bool:
-        """Whether a connecting party must have a certificate. As in etcd, an authority suffices."""
+        """Whether a connecting client or member must have a certificate.
+
+        As in etcd, this is also the case if only the file of the authorities is given.
+        """
         return self.client_cert_auth or bool(self.trusted_ca_file)
 
     def problem(self) -> str:
-        """Return what is wrong with the combination of flags, or an empty string."""
+        """Return what is wrong with the combination of flags, or "" if it is valid."""
         flag = self.flag_prefix
         if bool(self.cert_file) != bool(self.key_file):
             given, missing = ("cert", "key") if self.cert_file else ("key", "cert")

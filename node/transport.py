@@ -2,7 +2,7 @@
 
 All messages of one `Ready` to one peer are sent in one frame. A snapshot is sent over a separate
 link (`splitbrain.node.snapshot_stream`), so heartbeats do not wait for it. Questions between
-members have a third link (`splitbrain.node.peer_calls`).
+members are sent over a third link (`splitbrain.node.peer_calls`).
 
 Source: the two channels of etcd's rafthttp (stream and snapshot sender).
 """
@@ -26,8 +26,8 @@ _CHANNELS = frozenset({"messages", "snapshot", "calls"})
 class Hello(msgspec.Struct, frozen=True, array_like=True):
     """The first frame of every connection: cluster, sender, intended receiver, and channel.
 
-    Most channels are `messages`, `snapshot` and `calls`, between members that know each other.
-    `splitbrain.node.strangers` describes the others.
+    The channel says which frames follow. Members that know each other use `messages`, `snapshot`
+    and `calls`. `splitbrain.node.strangers` describes the other channels.
     """
 
     cluster: int
@@ -38,7 +38,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(slots=True)
 class Traffic:
-    """The traffic between this member and one peer since the start."""
+    """Counters of the traffic between this member and one peer since the member started."""
 
     sent_bytes: int = 0
     received_bytes: int = 0
@@ -47,7 +47,7 @@ class Traffic:
 
 
 class Transport:
-    """The links of one member to its peers.
+    """Sends and receives Raft's messages of one member.
 
     The transport calls `receive` with each message that arrives, and `unreachable` with each peer
     to which a message could not be sent.
@@ -90,7 +90,7 @@ class Transport:
     def set_peers(self, peers: Mapping[MemberId, str]) -> None:
         """Replace the peers: open links to new ones, and close links to removed ones.
 
-        A peer whose URL has changed gets new links.
+        `peers` contains their URLs. A peer whose URL has changed gets new links.
         """
         known = self._peers
         for peer in [one for one, url in known.items() if peers.get(one) != url]:
@@ -113,7 +113,7 @@ class Transport:
             sender.close()
 
     def dial(self, peer: MemberId, channel: str, queue_bytes_max: int) -> PeerLink:
-        """Open another link to a peer, for frames of `channel`.
+        """Open another link to a peer, for the frames of `channel`.
 
         Raises ConnectionError if `peer` is not a member.
         """
@@ -128,20 +128,20 @@ class Transport:
         return self._peers[peer]
 
     def take_calls_with(self, take: Callable[[MemberId, bytes], None]) -> None:
-        """Pass the frames of the channel "calls" to `take`, with the peer that sent them."""
+        """Call `take` with each frame of the channel "calls", and the peer that sent it."""
         self._take_call = take
 
     def take_strangers_with(
         self, take: Callable[[Hello], Callable[[bytes], None] | None]
     ) -> None:
-        """Pass the first frame of a connection that comes from no member to `take`.
+        """Call `take` with the first frame of each connection that does not come from a member.
 
-        `take` returns the receiver of the later frames, or None to refuse the connection.
+        `take` returns a function for the later frames, or None to refuse the connection.
         """
         self._take_stranger = take
 
     def is_connected(self, peer: MemberId) -> bool:
-        """Whether the link to `peer` has a connection."""
+        """Return whether the link to `peer` has a connection."""
         link = self._links.get(peer)
         return link is not None and link.connected
 
@@ -151,7 +151,7 @@ class Transport:
         return sum(link.connected for link in self._links.values())
 
     def accept(self, frame: bytes) -> Callable[[bytes], None]:
-        """Accept a connection by its first frame, and return the receiver of its later frames.
+        """Accept a connection by its first frame, and return a function for its later frames.
 
         A connection of another cluster, from an unknown member, or for another member is passed to
         the function given to `take_strangers_with`. Raises ConnectionRefusedError if this function
@@ -186,7 +186,10 @@ class Transport:
     def _from_member(
         self, hello: Hello, take: Callable[[bytes], None]
     ) -> Callable[[bytes], None]:
-        """Count frames and pass them to `take`, as long as their sender is a member."""
+        """Return a function that counts frames and passes them to `take`.
+
+        The frames are dropped when their sender is no longer a member.
+        """
         sender, traffic = hello.sender, self.traffic[hello.sender]
 
         def take_counted(frame: bytes) -> None:
@@ -225,7 +228,7 @@ class Transport:
                 self.traffic[peer].failures += 1
 
     def sends_snapshot(self, peer: MemberId) -> bool:
-        """Whether a snapshot is being sent to `peer`. At most one is sent at a time."""
+        """Return whether a snapshot is being sent to `peer`. At most one is sent at a time."""
         return peer in self._snapshots and self._snapshots[peer].busy
 
     async def send_snapshot(self, message: Message) -> bool:
@@ -255,8 +258,11 @@ class Transport:
 
 
 def _refuse_stranger(_hello: Hello) -> None:
-    """Refuse a connection before the member is assembled."""
+    """Refuse any connection that does not come from a member.
+
+    This is used until the member is assembled.
+    """
 
 
 def _ignore_call(_peer: MemberId, _frame: bytes) -> None:
-    """Drop a frame that arrives before the member is assembled."""
+    """Drop a frame of the channel "calls". This is used until the member is assembled."""

@@ -8,8 +8,8 @@ import asyncio
 class Wakeup:
     """A flag that one task waits for. Several calls of `set` before the task runs count as one.
 
-    It is a faster `asyncio.Event` for a single waiting task. A member waits for messages, entries
-    and flushes thousands of times a second.
+    It is faster than `asyncio.Event`, but only one task can wait. A member waits for messages,
+    entries and flushes thousands of times a second.
     """
 
     __slots__ = ("_is_set", "_waiter")

@@ -1,4 +1,4 @@
-"""The interface to everything that is not deterministic: clock, disk, network, randomness.
+"""Declares everything that is not deterministic for a member: clock, disk, network, randomness.
 
 Everything that a member does outside its own memory goes through a `World`. The real world is
 `splitbrain.node.real.world`. The simulated world is part of the harness. Modules of `node/` outside
@@ -20,18 +20,18 @@ from splitbrain.node.backend import Backend
 
 
 class Timer(Protocol):
-    """A callback that is due at a later time."""
+    """A callback that `Clock.call_later` has scheduled."""
 
     def cancel(self) -> None:
-        """Drop the callback. Has no effect if it has run."""
+        """Drop the callback. If it has run already, this has no effect."""
         ...
 
 
 class Clock(Protocol):
-    """A member's own clock.
+    """A member's own clock, which can drift and jump.
 
-    `trace_ns` is a clock that all members of a run share. It is only for trace events. No decision
-    may depend on it.
+    `trace_ns` reads a clock that all members of a run share. It is only for trace events. No
+    decision may depend on it.
     """
 
     def monotonic_ns(self) -> int:
@@ -47,11 +47,11 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Return after `seconds` by this clock."""
+        """Sleep for `seconds`, measured by this clock."""
         ...
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Call `callback` after `seconds` by this clock, unless the timer is cancelled."""
+        """Call `callback` after `seconds` by this clock, unless the returned timer is cancelled."""
         ...
 
 
@@ -64,14 +64,14 @@ class DirectoryInUse(Exception):
 
 
 class File(Protocol):
-    """A file opened for writing.
+    """A file that is opened for writing.
 
     Written data is in the page cache, so it survives the end of the process. It survives a power
     loss only after `sync` has returned.
     """
 
     unsynced_bytes: int
-    """The number of written bytes that the disk does not know to be durable."""
+    """The number of written bytes that are not known to be durable."""
 
     def write(self, offset: int, data: bytes) -> None:
         """Write `data` at `offset`. Raises DiskError."""
@@ -100,11 +100,11 @@ class Disk(Protocol):
     """
 
     def exists(self, path: str) -> bool:
-        """Whether there is a file or directory at `path`."""
+        """Return whether there is a file or directory at `path`."""
         ...
 
     def list(self, path: str) -> list[str]:
-        """Return the names in a directory, sorted. Empty if the directory does not exist."""
+        """Return the sorted names in a directory, or [] if the directory does not exist."""
         ...
 
     def read(self, path: str) -> bytes:
@@ -120,7 +120,7 @@ class Disk(Protocol):
         ...
 
     def create(self, path: str, *, preallocate_bytes: int = 0) -> File:
-        """Create a file, or truncate an existing one. Preallocated bytes read as zeros."""
+        """Create a file, or truncate an existing one. The preallocated bytes are zeros."""
         ...
 
     def open(self, path: str) -> File:
@@ -135,7 +135,10 @@ class Disk(Protocol):
         ...
 
     def rename(self, source: str, target: str) -> None:
-        """Rename a file, which replaces `target`. Durable only after `sync_directory`."""
+        """Rename a file.
+
+        An existing file `target` is replaced. `sync_directory` makes this durable.
+        """
         ...
 
     def remove(self, path: str) -> None:
@@ -151,7 +154,7 @@ class Disk(Protocol):
         ...
 
     def open_backend(self, path: str) -> Backend:
-        """Open the backend of the store (LMDB in the real world)."""
+        """Open the backend of the store at `path`. It is an LMDB file in the real world."""
         ...
 
 
@@ -162,7 +165,7 @@ class PeerLink(Protocol):
     """
 
     def send(self, frame: bytes) -> bool:
-        """Put a frame into the queue.
+        """Put a frame into the queue of frames to send.
 
         Returns False if the frame was dropped because there is no connection or the queue is full.
         A result of True does not mean that the frame arrives. A frame arrives completely or not at
@@ -172,16 +175,16 @@ class PeerLink(Protocol):
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection at this time."""
+        """Whether there is a connection now."""
         ...
 
     @property
     def queued_bytes(self) -> int:
-        """An upper bound of the number of sent bytes that are still in this process."""
+        """An upper bound of the number of bytes that were sent and are still in this process."""
         ...
 
     def finish(self) -> None:
-        """Close the link when the queue is empty."""
+        """Close the link as soon as the queue is empty."""
         ...
 
     def close(self) -> None:
@@ -196,25 +199,29 @@ class Closable(Protocol):
     """A service that can be closed, such as a listening socket."""
 
     async def close(self) -> None:
-        """Stop the service, and return when it has ended."""
+        """Stop the service, and wait until it has ended."""
         ...
 
 
 class Network(Protocol):
-    """The links between members."""
+    """Connects members with each other."""
 
     async def listen_peers(
         self, url: str, accept: Callable[[bytes], Callable[[bytes], None]]
     ) -> Closable:
-        """Accept peers' connections at `url`. Raises AddressInUse.
+        """Accept the connections of peers at `url`. Raises AddressInUse.
 
-        `accept(hello)` is called with the first frame of each connection. It returns the receiver
-        of the later frames, or raises ConnectionRefusedError to close the connection.
+        `accept(hello)` is called with the first frame of each connection. It returns a function
+        that is called with each later frame, or raises ConnectionRefusedError to close the
+        connection.
         """
         ...
 
     def dial_peer(self, url: str, hello: bytes, *, queue_bytes_max: int) -> PeerLink:
-        """Return a link to the peer at `url`. It reconnects with a backoff until it is closed."""
+        """Return a link to the peer at `url`.
+
+        The link connects again, with a backoff, until it is closed.
+        """
         ...
 
 
@@ -238,7 +245,10 @@ class World(Protocol):
     def random(self) -> Random: ...
 
     def trace(self, line: bytes) -> None:
-        """Write one line to the member's trace. The line is in the page cache when this returns."""
+        """Append one line to the member's trace.
+
+        It is in the page cache when this method returns.
+        """
         ...
 
     def spawn(self, work: Awaitable[None], name: str) -> None:
@@ -254,11 +264,10 @@ class World(Protocol):
         ...
 
     def buggify(self, place: str) -> bool:
-        """Whether the caller should behave as if the rare condition `place` occurred.
+        """Return whether the caller should behave as if the rare condition `place` occurred.
 
-        Always False in the real world. `place` names the condition in words, for example "the
-        inbox is full". Correct code must be able to handle the condition. Source: FoundationDB's
-        BUGGIFY.
+        Always False in the real world. `place` names the condition in words, for example "the inbox
+        is full". Correct code must be able to handle the condition. Source: FoundationDB's BUGGIFY.
         """
         ...
 
@@ -267,7 +276,7 @@ class World(Protocol):
         ...
 
     def stand_still(self, place: str) -> None:
-        """Pause the member's process, as by SIGSTOP, until it is continued.
+        """Pause the member's process, as by SIGSTOP, until the process is continued.
 
         `place` is the name of the failpoint, for the log. A simulated process pauses at its next
         await.

@@ -1,4 +1,4 @@
-"""Trace events and failpoints for the steps of the write path.
+"""Writes trace events and executes failpoints for the steps of the write path.
 
 The server calls `before(step)` and `after(step, …)` around each of the eleven steps. `after` means
 that the step is done: `leader_wal` is traced when the sync has returned. A trace event is in the
@@ -39,7 +39,7 @@ class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Traced(msgspec.Struct, frozen=True):
-    """The subject of a step: a request and, when it has one, its log entry."""
+    """The request, and its log entry if it has one, to which a trace event belongs."""
 
     request: int = 0
     term: int = 0
@@ -47,7 +47,7 @@ class Traced(msgspec.Struct, frozen=True):
 
 
 class WritePath:
-    """Traces the steps of one member and executes its failpoints.
+    """Writes the trace of one member, and executes its failpoints.
 
     `observed` is False while tracing and failpoints are off. The member then collects no data for
     them.
@@ -72,7 +72,10 @@ class WritePath:
     async def after(
         self, step: str, subject: Traced, *, revision: int = 0, peer: str = "", carrier: str = ""
     ) -> None:
-        """Trace the step, and execute the failpoint after it. Raises FailpointError."""
+        """Write the trace event of a step that is done, and execute the failpoint after it.
+
+        `subject` is the request to which the step belongs. Raises FailpointError.
+        """
         self.trace(step, subject, revision=revision, peer=peer, carrier=carrier)
         await self.reached_after(step)
 
@@ -82,7 +85,7 @@ class WritePath:
             await self.failpoints.reach(f"after_{step}")
 
     async def after_each(self, step: str, subjects: Iterable[Traced], *, peer: str = "") -> None:
-        """Do the same as `after`, for a step that processed several entries at once."""
+        """Do what `after` does, for a step that has processed several entries at once."""
         for subject in subjects:
             self.trace(step, subject, peer=peer)
         await self.reached_after(step)
@@ -98,7 +101,7 @@ class WritePath:
         revision: int = 0,
         peer: str = "",
     ) -> None:
-        """Write an event that contains the voters, if tracing is on."""
+        """Write the event of a change of the configuration, with its voters, if tracing is on."""
         if self.tracing:
             groups = (conf_state.voters, conf_state.voters_outgoing)
             event = TraceEvent(
@@ -109,7 +112,7 @@ class WritePath:
             self._world.trace(self._encode(event) + b"\n")
 
     def trace_vote(self, term: Term, vote: MemberId, name: str) -> None:
-        """Write the event `vote`, if tracing is on."""
+        """Write the event that this member's vote in `term` is durable, if tracing is on."""
         if self.tracing:
             event = TraceEvent(
                 self._member, "vote", self._world.clock.trace_ns(), term=term, peer=name, vote=vote
@@ -119,7 +122,7 @@ class WritePath:
     def trace(
         self, step: str, subject: Traced, *, revision: int = 0, peer: str = "", carrier: str = ""
     ) -> None:
-        """Write the event, if tracing is on."""
+        """Write the trace event of a step, if tracing is on."""
         if not self.tracing:
             return
         event = TraceEvent(

@@ -1,1 +1,1 @@
-"""etcd's v3 services for clients: their handlers, and the carriers gRPC and JSON over HTTP."""
+"""Answers clients: etcd's v3 services, and the two ways to call them, gRPC and JSON over HTTP."""

@@ -1,4 +1,4 @@
-"""The Auth service.
+"""Handles the requests of etcd's Auth service, which manages users, roles and permissions.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/auth.go`, `server/etcdserver/v3_server.go`.
 """
@@ -24,13 +24,13 @@ from splitbrain.node.messages.errors import RpcError
 
 
 class AuthHandlers:
-    """Handlers of the Auth service. They raise RpcError."""
+    """The handlers of the Auth service of one member. Every handler can raise RpcError."""
 
     def __init__(self, member: MemberPort) -> None:
         self._member = member
 
     def methods(self) -> dict[str, Callable[[Any], Awaitable[Any]]]:
-        """Return the handler of each method."""
+        """Return the handler of each method of the service, by the method's name."""
         return {
             "/v3/auth/enable": self.replicate,
             "/v3/auth/disable": self.replicate,
@@ -52,11 +52,12 @@ class AuthHandlers:
         }
 
     async def replicate(self, request: Any) -> Any:
-        """Replicate a request that needs no preparation, and return its response."""
+        """Propose a request that can be replicated as it is, and return the response to it."""
         response: Any = await self._member.propose(request)
         return replace(response, header=self._member.header())
 
     async def add_user(self, request: AuthUserAddRequest) -> AuthUserAddResponse:
+        """Add a user to the cluster. The log contains only a hash of the password."""
         hashed = ""
         if request.options is None or not request.options.no_password:
             hashed = self._member.auth.hashed(request.password)
@@ -67,15 +68,17 @@ class AuthHandlers:
     async def change_password(
         self, request: AuthUserChangePasswordRequest
     ) -> AuthUserChangePasswordResponse:
+        """Change the password of a user. The log contains only a hash of the password."""
         hashed = self._member.auth.hashed(request.password) if request.password else ""
         response = await self.replicate(replace(request, password="", hashed_password=hashed))
         assert isinstance(response, AuthUserChangePasswordResponse)
         return response
 
     async def authenticate(self, request: AuthenticateRequest) -> AuthenticateResponse:
-        """Check a password, and return a new token.
+        """Check the user's password, and return a response with a new token.
 
-        If users change between the check and the assignment, the password is checked again.
+        The password is checked again if users, roles or permissions change before the token is
+        assigned.
         """
         await self._member.linearizable_read()
         while True:

@@ -1,4 +1,4 @@
-"""The Cluster service, and the method MoveLeader of the Maintenance service.
+"""Handles the requests of the Cluster service, and MoveLeader of the Maintenance service.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/member.go` and `maintenance.go`.
 """
@@ -29,7 +29,7 @@ from splitbrain.node.messages.rpc import (
 
 
 class ClusterHandlers:
-    """The handlers of the Cluster service. They raise RpcError."""
+    """The handlers of the Cluster service of one member. Every handler can raise RpcError."""
 
     def __init__(self, member: MemberPort) -> None:
         self._member = member

@@ -1,6 +1,7 @@
-"""The Election service.
+"""Handles the requests of etcd's Election service.
 
-The leader of an election is the client whose key is the oldest in the queue of the election.
+Each candidate of an election waits in a queue of keys (`splitbrain.node.api.wait_queue`). The
+client whose key is the oldest in the queue is the leader of the election.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3election/election.go`,
 `client/v3/concurrency/election.go`.
@@ -43,7 +44,7 @@ MISSING_LEADER = '"leader" field must be provided'
 
 
 class ElectionHandlers:
-    """The handlers of the Election service. They raise RpcError."""
+    """The handlers of the Election service of one member. Every handler can raise RpcError."""
 
     def __init__(self, member: MemberPort, kv: KvHandlers, leases: LeaseHandlers) -> None:
         self._member = member
@@ -51,10 +52,11 @@ class ElectionHandlers:
         self._leases = leases
 
     async def campaign(self, request: CampaignRequest) -> CampaignResponse:
-        """Wait until the client is elected.
+        """Add the client to the queue of the election, and answer when the client is the leader.
 
-        A client that already has a key in the election, by the same lease, only changes its value.
-        The header is that of the transaction that created or found the key, as in etcd.
+        If the lease of the request already has a key in the election, only the value of this key is
+        changed. As in etcd, the header of the response is the header of the transaction that
+        created or found the key.
         """
         lease = await session_of(self._leases, request.lease)
         queue = self._queue(request.name)
@@ -79,7 +81,7 @@ class ElectionHandlers:
         return LeaderResponse(header=found.header, kv=found.kvs[0])
 
     async def resign(self, request: ResignRequest) -> ResignResponse:
-        """Delete the leader's key, so that the next client in the queue leads."""
+        """Delete the leader's key, so that the next client in the queue becomes the leader."""
         leader = given_leader(request.leader)
         await session_of(self._leases, leader.lease)
         queue = self._queue(leader.name)
@@ -87,7 +89,11 @@ class ElectionHandlers:
         return ResignResponse(header=response.header)
 
     async def observe(self, request: LeaderRequest) -> AsyncGenerator[LeaderResponse, None]:
-        """Yield the leader, each new value of it, and each new leader, until the caller ends it."""
+        """Yield the leader of an election whenever it changes or changes its value.
+
+        The first response is the current leader. If there is no leader, it is the next one. The
+        iterator does not end until the caller closes it.
+        """
         queue = self._queue(request.name)
         try:
             while True:
@@ -100,7 +106,7 @@ class ElectionHandlers:
             raise as_client_error(problem) from problem
 
     async def _next_leader(self, queue: WaitQueue) -> LeaderResponse:
-        """Return the leader. If there is none, wait for the first key of the election."""
+        """Return the leader. If the election has no key yet, wait for the first key."""
         while True:
             found = await self._kv.range(queue.first())
             if found.kvs:
@@ -118,7 +124,7 @@ class ElectionHandlers:
     async def _until_deleted(
         self, queue: WaitQueue, leader: KeyValue, revision: int
     ) -> AsyncGenerator[LeaderResponse, None]:
-        """Yield each new value of the leader's key after `revision`, until it is deleted."""
+        """Yield the values that the leader puts after `revision`, until its key is deleted."""
         changes = queue.changes(leader.key, b"", revision + 1)
         try:
             async for batch in changes:
@@ -137,7 +143,11 @@ class ElectionHandlers:
             raise
 
     async def _proclaim(self, leader: LeaderKey, value: bytes) -> ResponseHeader:
-        """Put the value, if the key is still the one that was created at the leader's revision."""
+        """Put `value` at the leader's key, and return the header of the response.
+
+        Raises RpcError if the key was deleted, or deleted and created again, since the client was
+        elected.
+        """
         put = PutRequest(key=leader.key, value=value, lease=leader.lease)
         response = await self._kv.txn(if_created_at(leader.key, leader.rev, put))
         if not response.succeeded:
@@ -152,7 +162,10 @@ class ElectionHandlers:
 
 
 def given_leader(leader: LeaderKey | None) -> LeaderKey:
-    """Return the leader key of a request. Raises RpcError if there is none."""
+    """Return the field `leader` of a request.
+
+    Raises RpcError if the request does not contain it.
+    """
     if leader is None:
         raise RpcError(Code.UNKNOWN, MISSING_LEADER)
     return leader

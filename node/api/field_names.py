@@ -1,4 +1,4 @@
-"""Maps the structs of `splitbrain.node.messages` to the messages in `proto/`."""
+"""Names the attributes and structs in `splitbrain.node.messages` for the messages in `proto/`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ def attribute_name(field: str) -> str:
 
 
 def struct_of(hint: Any) -> Any:
-    """Return the struct in a type such as `tuple[Permission, ...]` or `LeaderKey | None`."""
+    """Return the struct that a type hint contains.
+
+    For example, `Permission` for `tuple[Permission, ...]`, and `LeaderKey` for `LeaderKey | None`.
+    """
     while True:
         inner = [one for one in get_args(hint) if one not in (type(None), Ellipsis)]
         if not inner:

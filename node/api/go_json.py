@@ -1,11 +1,11 @@
-"""Reads JSON like Go's encoding/json, with the same error messages.
+"""Parses JSON like Go's encoding/json, with the same error messages.
 
-etcd's gateway answers a malformed request with the error of Go's decoder in the body, so this
-reader must fail at the same byte with the same message. It is slow. It is used only for requests
-that msgspec does not accept (`splitbrain.node.api.json_codec`).
+etcd's gateway answers a malformed request with the error of Go's decoder in the body. This parser
+must therefore fail at the same byte with the same message. It is slow, so the member uses it only
+for requests that msgspec does not accept (`splitbrain.node.api.json_codec`).
 
-Values stay raw (slices of the body, like Go's `json.RawMessage`) until they are read as the type of
-a field.
+A *raw* value is the part of the body that contains one JSON value, like Go's `json.RawMessage`. A
+raw value is converted when the type of its field is known.
 
 Source: Go 1.16, `encoding/json/scanner.go`, `decode.go`, `encoding/base64`; compared with etcd
 3.5.1, which is built with Go 1.16.
@@ -33,7 +33,7 @@ class GoJsonError(ValueError):
 
 
 class Incomplete(GoJsonError):
-    """The text ends inside a value."""
+    """The text ends inside a JSON value. More bytes may complete the value."""
 
     def __init__(self) -> None:
         super().__init__("unexpected EOF")
@@ -101,7 +101,7 @@ def _character(data: bytes, at: int) -> int:
 
 
 def _string_end(data: bytes, at: int) -> int:
-    """Return the offset after the string whose opening quote is at `at`."""
+    """Return the offset of the first byte after the string whose opening quote is at `at`."""
     at += 1
     while True:
         at = _skip(_PLAIN, data, at)
@@ -171,7 +171,10 @@ def _scalar_end(data: bytes, at: int) -> int:
 
 
 def _key_end(data: bytes, at: int) -> int:
-    """Return the offset after an object's key and colon. `at` is where the key should begin."""
+    """Return the offset of the first byte after an object's key and the colon that follows it.
+
+    The key should begin at `at`.
+    """
     at = _skip(_SPACE, data, at)
     character = _character(data, at)
     if character != ord('"'):
@@ -184,10 +187,10 @@ def _key_end(data: bytes, at: int) -> int:
 
 
 def value_end(data: bytes, at: int) -> int:
-    """Return the offset after the value at `at`. There may be spaces between `at` and the value.
+    """Return the offset of the first byte after the value at `at`.
 
-    Raises the GoJsonError that Go's scanner would return, and `Incomplete` if the text ends before
-    the value does.
+    There may be spaces between `at` and the value. Raises the GoJsonError that Go's scanner would
+    return. Raises `Incomplete` if the text ends before the value does.
     """
     closers = bytearray()  # the closing brackets of the open arrays and objects
     while True:
@@ -225,9 +228,10 @@ def value_end(data: bytes, at: int) -> int:
 
 
 def first_value(data: bytes, at: int = 0) -> tuple[int, int] | None:
-    """Return the begin and end offsets of the next value of a stream, or None if there is none.
+    """Return where the first value at or after `at` begins and ends, or None if none follows.
 
-    The text after the value is not checked, as in Go's `json.Decoder`.
+    The result is a pair of offsets. The text after the value is not checked, as in Go's
+    `json.Decoder`.
     """
     at = _skip(_SPACE, data, at)
     if at >= len(data):
@@ -236,7 +240,11 @@ def first_value(data: bytes, at: int = 0) -> tuple[int, int] | None:
 
 
 def whole_value(data: bytes) -> bytes:
-    """Return the single value in `data`, with the checks of `json.Unmarshal`."""
+    """Return the only JSON value in `data`, as a raw value.
+
+    Raises GoJsonError where Go's `json.Unmarshal` returns an error, for example for text after the
+    value.
+    """
     start = _skip(_SPACE, data, 0)
     try:
         # Go signals the end of the text to its scanner by a space, which ends a number.
@@ -253,7 +261,7 @@ def whole_value(data: bytes) -> bytes:
 
 
 def kind(raw: bytes) -> str:
-    """Return Go's name for the type of a raw value."""
+    """Return Go's name for the type of a raw value, such as "string", for error messages."""
     first = raw[0]
     if first in b"tf":
         return "bool"
@@ -263,9 +271,9 @@ def kind(raw: bytes) -> str:
 
 
 def type_error(raw: bytes, go_type: str, *, literal: bool = False) -> GoJsonError:
-    """Return Go's error for a value of the wrong type.
+    """Return Go's error for a raw value that cannot be stored in the type `go_type`.
 
-    With `literal`, the value is a number that does not fit the type, and the message quotes it.
+    With `literal`, the raw value is a number that does not fit the type, and the message quotes it.
     """
     value = kind(raw)
     if literal and value == "number":
@@ -274,7 +282,7 @@ def type_error(raw: bytes, go_type: str, *, literal: bool = False) -> GoJsonErro
 
 
 def unquote(raw: bytes) -> bytes:
-    """Return the bytes of a string. Invalid UTF-8 and lone surrogates become U+FFFD."""
+    """Decode a JSON string to its bytes. Invalid UTF-8 and lone surrogates become U+FFFD."""
     text = raw[1:-1].decode("utf-8", "replace")
     if "\\" in text:
         text = _ESCAPE_SEQUENCE.sub(_unescape, text)
@@ -298,7 +306,10 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def members(raw: bytes) -> dict[str, bytes]:
-    """Return an object's raw members by name. If a name occurs twice, the later member counts."""
+    """Return the raw values of an object by their keys.
+
+    If a key occurs twice, its last value is used. Raises GoJsonError for another type.
+    """
     if kind(raw) != "object":
         raise type_error(raw, "map[string]json.RawMessage")
     found: dict[str, bytes] = {}
@@ -316,7 +327,7 @@ def members(raw: bytes) -> dict[str, bytes]:
 
 
 def elements(raw: bytes, go_type: str = "[]json.RawMessage") -> list[bytes]:
-    """Return the raw elements of an array."""
+    """Return the raw elements of an array. Raises GoJsonError, with `go_type`, for another type."""
     if kind(raw) != "array":
         raise type_error(raw, go_type)
     found: list[bytes] = []
@@ -331,14 +342,18 @@ def elements(raw: bytes, go_type: str = "[]json.RawMessage") -> list[bytes]:
 
 
 def boolean(raw: bytes) -> bool:
-    """Return a raw value as a bool. Raises GoJsonError for another type."""
+    """Convert a raw value to a bool. Raises GoJsonError if it is of another type."""
     if raw not in (b"true", b"false", b"null"):
         raise type_error(raw, "bool")
     return raw == b"true"
 
 
 def integer(raw: bytes, go_type: str, low: int, high: int) -> int:
-    """Return a raw value as an int from `low` to `high`. Raises GoJsonError, as for `go_type`."""
+    """Convert a raw value to an int.
+
+    Raises GoJsonError if it is no integer from `low` to `high`. The error's message names
+    `go_type`.
+    """
     if raw == b"null":
         return 0
     if kind(raw) != "number":
@@ -353,7 +368,7 @@ def integer(raw: bytes, go_type: str, low: int, high: int) -> int:
 
 
 def byte_string(raw: bytes) -> bytes:
-    """Decode a base64 string, or an array of numbers, which Go also reads as []byte."""
+    """Convert a raw value to bytes: a base64 string, or an array of numbers, as Go reads []byte."""
     value = kind(raw)
     if value == "string":
         return base64_decode(unquote(raw))
@@ -398,7 +413,7 @@ def base64_decode(text: bytes) -> bytes:
 
 
 def _check_padding(text: bytes, at: int, characters: int) -> None:
-    """Check the padding of base64.
+    """Raise GoJsonError unless the padding of a base64 text is complete and the text ends after it.
 
     `at` is the offset after the first "=". `characters` is the number of characters that this group
     of four has before the "=".

@@ -1,7 +1,8 @@
-"""Serves the v3 API (`splitbrain.node.api.v3_service`) as gRPC, with grpcio's asyncio server.
+"""Serves the v3 API (`splitbrain.node.api.v3_service`) over gRPC, with grpcio's asyncio server.
 
-The server listens at an internal address. `splitbrain.node.real.client_port` connects the clients
-to it, and names each connection, so that a handler knows whose request it handles.
+Clients do not connect to this server directly, but to `splitbrain.node.real.client_port`, which
+forwards each connection to the server. It gives each connection a name, by which a handler finds
+the client's certificate.
 
 Source: the messages of statuses are those of grpc-go 1.38, which etcd 3.5.1 contains.
 """
@@ -27,15 +28,18 @@ from splitbrain.node.messages.caller import CALLER, Caller
 from splitbrain.node.messages.errors import Code, RpcError
 
 STREAMS_MAX = 10_000
-"""Maximal number of open streams on one connection. A client waits before it opens more."""
+"""The maximal number of open streams on one connection. A client waits before it opens more."""
 HEADER_BYTES_MAX = 64 * 1024
-"""Maximal size of the header fields of a request, in bytes."""
+"""The maximal size of the header fields of a request, in bytes."""
 BYTES_OVER_LIMIT_MAX = 64 * 1024**2
-"""In bytes. If a message exceeds the limit by more than this, grpcio refuses it, with grpcio's
-text."""
+"""A message that exceeds the limit by more bytes than this is refused by grpcio, with grpcio's
+text.
+
+Smaller messages are refused with etcd's text.
+"""
 FOR_EVER_MS = 2**31 - 1
 CLOSE_S = 1.0
-"""How long a stopping server waits until its clients have received their last answers."""
+"""How many seconds a stopping server waits until its clients have received their last answers."""
 
 _STATUS = {Code(status.value[0]): status for status in grpc.StatusCode}
 _CALLER = Caller("grpc")
@@ -43,7 +47,7 @@ _CALLER = Caller("grpc")
 
 @dataclass(frozen=True, slots=True)
 class _Served:
-    """One method, and how it is served."""
+    """A method of the API, with its handler, its codec and the counters of its requests."""
 
     method: Method
     handle: Callable[[Any], Any]
@@ -54,11 +58,11 @@ class _Served:
 
 
 class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Serves one `Api`. `start` begins to listen.
+    """A gRPC server of one `Api`. `start` begins to listen.
 
-    `common_name` returns the common name of the client's certificate, or "", by the name of the
-    other end of a connection. It returns None if the connection does not come from the client port.
-    Requests of such connections are refused.
+    `common_name` maps the name of a connection to the common name in the client's certificate. It
+    returns "" if the client has no certificate, and None if the connection does not come from the
+    client port. Requests of a connection that does not come from the client port are refused.
     """
 
     def __init__(
@@ -80,7 +84,10 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._server: grpc.aio.Server | None = None
 
     async def start(self, address: str) -> None:
-        """Listen at `address`, such as "unix-abstract:NAME". Raises OSError."""
+        """Listen at `address`, such as "unix-abstract:NAME".
+
+        Raises OSError if this is not possible.
+        """
         server = grpc.aio.server(options=self._options())
         server.add_generic_rpc_handlers((self,))
         try:
@@ -106,7 +113,7 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]
         )
 
     async def close(self) -> None:
-        """End all requests with an error, and stop."""
+        """End all requests with an error, and stop the server."""
         self._stopping = True
         for task in list(self._calls):
             task.cancel()

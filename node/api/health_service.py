@@ -1,7 +1,7 @@
-"""gRPC's health service, which load balancers and clients ask whether to use this member.
+"""Answers gRPC's health checks, by which load balancers decide whether to use this member.
 
-As in etcd 3.5.1, the whole server (the empty service name) always serves, and no other service is
-known. `/health` of the HTTP port shows whether this member can serve requests.
+As in etcd 3.5.1, the only known service is the whole server, which has an empty name. Its status is
+always SERVING. The path `/health` of the HTTP port shows whether this member can serve requests.
 
 Source: grpc.health.v1; etcd 3.5.1, `server/etcdserver/api/v3rpc/grpc.go`.
 """
@@ -26,7 +26,7 @@ async def check(request: HealthCheckRequest) -> HealthCheckResponse:
 
 
 async def watch(request: HealthCheckRequest) -> AsyncGenerator[HealthCheckResponse, None]:
-    """Yield the status of a service, which does not change, and stay open."""
+    """Yield the status of a service, and keep the stream open. The status never changes."""
     known = not request.service
     yield HealthCheckResponse(ServingStatus.SERVING if known else ServingStatus.SERVICE_UNKNOWN)
     await asyncio.Event().wait()

@@ -46,8 +46,10 @@ _ERROR_HEADERS = {**_CORS, "Content-Type": _JSON}
 _REFUSED_HEADERS = {**_CORS, "Content-Type": _TEXT, "X-Content-Type-Options": "nosniff"}
 
 _PROCESS = CollectorRegistry()
-"""Metrics of the process: memory, time, open files. They are not among the member's metrics,
-because a simulated member is not a process."""
+"""The metrics of the process: memory, CPU time, open files.
+
+They are not among the member's metrics, because a simulated member has no process of its own.
+"""
 ProcessCollector(registry=_PROCESS)
 
 JSON_CALLER = Caller("json")
@@ -66,14 +68,14 @@ def _error(problem: RpcError) -> web.Response:
 
 
 def _refused(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
-    """Return a response like that of Go's http.Error."""
+    """Return an error response with the headers and the body of Go's http.Error."""
     return _answer(
         f"{text}\n".encode(), status=status, headers={**_REFUSED_HEADERS, **(headers or {})}
     )
 
 
 class HttpGateway:
-    """Routes requests to one `Api` by their path."""
+    """Handles the HTTP requests to one `Api`, by their paths."""
 
     def __init__(self, api: Api, log: Log) -> None:
         self._api = api
@@ -96,6 +98,7 @@ class HttpGateway:
         self._routes["/metrics"] = self._metrics
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one HTTP request."""
         path = request.path
         route = self._routes.get(path)
         if route is None:
@@ -192,7 +195,10 @@ class HttpGateway:
     async def _opened(
         self, request: web.BaseRequest, method: Method, handle: StreamHandler
     ) -> AsyncGenerator[Any, None]:
-        """Return the responses of a stream whose requests are in the body of `request`."""
+        """Return an iterator over the responses of a stream.
+
+        The stream's requests are in the body.
+        """
         if method.kind is Kind.SERVER_STREAM:
             return handle(json_codec.decode_request(method.route, await self._body(request)))
         requests = json_codec.StreamRequests(method.route, self.body_bytes_max)
@@ -202,10 +208,10 @@ class HttpGateway:
     async def _answer_stream(
         self, request: web.BaseRequest, answers: AsyncGenerator[Any, None]
     ) -> web.StreamResponse:
-        """Answer with one line per response.
+        """Send the responses of a stream to the client, one line for each.
 
-        As in the gateway, the headers are sent with the first line. A stream without a watch
-        therefore sends no bytes until the client disconnects.
+        As in the gateway, the headers are sent with the first line. The client of a watch stream
+        that has not created a watch therefore receives no bytes.
         """
         response = web.StreamResponse(headers=_OK_HEADERS)
         task = asyncio.current_task()
@@ -255,7 +261,10 @@ class HttpGateway:
         return _answer(body, headers={**_CORS, "Content-Type": metrics.CONTENT_TYPE})
 
     async def _failpoints(self, request: web.BaseRequest) -> web.Response:
-        """GET lists the failpoints, PUT sets one to the term in the body, DELETE clears one."""
+        """List, set or clear failpoints.
+
+        GET lists them, PUT sets a failpoint to the term in the body, and DELETE clears a failpoint.
+        """
         admin = self._api.admin
         assert admin is not None, "only routed here if the member has failpoints"
         name = request.path.removeprefix("/admin/failpoints").strip("/")
@@ -274,13 +283,13 @@ class HttpGateway:
         return _answer(msgspec.json.encode(listed), headers={"Content-Type": _JSON})
 
     def end_streams(self) -> None:
-        """End the streams, which do not end by themselves."""
+        """End the open streams when the member stops. A watch stream does not end by itself."""
         for task in list(self._streams):
             task.cancel()
 
 
 def _clean(path: str) -> str:
-    """Remove empty, "." and ".." elements from a path. Source: Go's net/http, `cleanPath`."""
+    """Return `path` without empty, "." and ".." elements. Source: Go's net/http, `cleanPath`."""
     steps: list[str] = []
     for step in path.split("/"):
         if step == "..":

@@ -46,13 +46,16 @@ def _client(record: logging.LogRecord) -> str:
 
 
 def _reason(problem: HttpProcessingError) -> str:
-    """Return the first line of aiohttp's message. The other lines show the client's bytes."""
+    """Return the first line of aiohttp's message.
+
+    Its other lines quote the bytes of the request.
+    """
     lines = problem.message.strip().splitlines()
     return lines[0].rstrip(":") if lines else type(problem).__name__
 
 
 def http_logger(log: Log) -> logging.Logger:
-    """Return a logger for one server.
+    """Return a logger, for one server, that writes each record to `log`.
 
     The logger is not registered in `logging`, so two members in one process do not share it.
     """

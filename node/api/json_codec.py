@@ -1,12 +1,13 @@
 """Converts requests from JSON and responses to JSON, byte for byte like etcd's gateway.
 
-Requests: `splitbrain.node.api.usual_request` decodes requests in the usual form.
-`splitbrain.node.api.json_reader`, which reads exactly like Go, decodes all others: numbers of
-enums, camel case, unknown fields, and invalid requests. The two agree on every request that the
-first one accepts.
+Requests: `splitbrain.node.api.usual_request` decodes most requests fast. It refuses requests with
+numbers for enums, names in camel case or unknown fields, and invalid requests. These are decoded by
+`splitbrain.node.api.json_reader`, which reads JSON exactly like Go. Both return the same value for
+every request that the fast decoder accepts.
 
-Responses: fields are in the order of the protobuf definition, without defaults. Bytes are base64,
-64-bit integers are strings, enums are names, and text is escaped as in Go.
+Responses: fields are in the order of the protobuf definition, and fields with default values are
+omitted. Bytes are base64, 64-bit integers are strings, enums are names, and text is escaped as in
+Go.
 
 Source: grpc-gateway 1.16 with `OrigName`, golang/protobuf 1.5.2 `jsonpb`; compared with etcd 3.5.1.
 """
@@ -35,8 +36,10 @@ _READERS: dict[str, json_reader.Message] = {
     "/v3/kv/txn": json_reader.TXN,
     "/v3/watch": json_reader.WATCH,
 }
-"""The readers of messages with unions and of the most frequent messages. `json_definitions` derives
-the others from the definitions of the messages."""
+"""The readers of the most frequent messages, and of messages with a protobuf oneof.
+
+`json_definitions` creates the readers of all other messages from their definitions.
+"""
 
 
 def _reader(method: str) -> json_reader.Message:
@@ -50,7 +53,7 @@ def _reader(method: str) -> json_reader.Message:
 
 
 def decode_request(method: str, body: bytes) -> Any:
-    """Decode the request of a `method` ("/v3/kv/put") from an HTTP body.
+    """Decode the body of an HTTP request for `method`, such as "/v3/kv/put".
 
     Raises RpcError (INVALID_ARGUMENT, with Go's message) if the body is invalid.
     """
@@ -68,9 +71,10 @@ def _decode_exactly(reader: json_reader.Message, body: bytes) -> Any:
 
 
 class StreamRequests:
-    """Decodes the requests of a stream `method` ("/v3/watch") in a body that arrives in pieces.
+    """Decodes the requests of a stream from a body that arrives in pieces.
 
-    `bytes_max` is the maximal size of an incomplete request.
+    `method` is the route of the stream, such as "/v3/watch". `bytes_max` limits the size of an
+    incomplete request, which has to be kept in memory.
     """
 
     def __init__(self, method: str, bytes_max: int) -> None:
@@ -79,11 +83,11 @@ class StreamRequests:
         self._bytes_max = bytes_max
 
     def feed(self, data: bytes) -> list[Any]:
-        """Add a piece of the body, and return the requests that it completes.
+        """Add a piece of the body, and return the requests that end in it.
 
-        A request whose union has no value is skipped. Raises RpcError for an invalid request,
-        with the code UNKNOWN, which the gateway uses for all errors of the stream, and with Go's
-        message.
+        A request that has no value for its oneof, such as a watch request that neither creates nor
+        cancels a watch, is skipped. An invalid request raises RpcError with Go's message and the
+        code UNKNOWN, which the gateway uses for all errors of a stream.
         """
         self._rest += data
         found: list[Any] = []
@@ -212,8 +216,10 @@ _WRITERS: dict[type, Callable[[Any], str]] = {
     rpc.TxnResponse: _txn,
     rpc.WatchResponse: _watch,
 }
-"""The writers of messages with unions and of the most frequent messages. `json_definitions` derives
-the others from the definitions of the messages."""
+"""The writers of the most frequent messages, and of messages with a protobuf oneof.
+
+`json_definitions` creates the writers of all other messages from their definitions.
+"""
 
 
 def _json(response: Any) -> str:

@@ -1,6 +1,6 @@
-"""Reads and writes JSON according to the definitions of the messages in `proto/`.
+"""Creates JSON readers and writers for messages from their protobuf definitions in `proto/`.
 
-`json_codec` uses this module for the messages for which it has no faster functions.
+`json_codec` uses them for the messages for which it has no faster functions.
 
 Source: golang/protobuf 1.5.2, `jsonpb`.
 """
@@ -34,7 +34,7 @@ Write = Callable[[Any], str]
 
 
 def request_reader(method: Method) -> json_reader.Message:
-    """Return the reader of a method's requests."""
+    """Return the reader that converts a method's requests from JSON."""
     return _message(method.request, method_descriptor(method.service, method.name).input_type)
 
 
@@ -69,7 +69,10 @@ def _reader(field: FieldDescriptor, hint: Any) -> json_reader.Reader:
 
 
 def response_writer(struct: type) -> Write:
-    """Return the writer of the values of `struct`, which has the name of a message."""
+    """Return the writer that converts values of `struct` to JSON.
+
+    The name of `struct` is also the name of its message, by which the definition is found.
+    """
     return _writer(descriptor_of_struct(struct))
 
 

@@ -1,7 +1,7 @@
-"""Reads requests from JSON exactly as etcd's gateway does. It is slower than msgspec.
+"""Decodes requests from JSON exactly as etcd's gateway does. It is slower than msgspec.
 
-The fields of each message are a table in the order of the protobuf descriptors. The gateway reads
-the fields in this order. The order decides which of two errors is reported, and which field of a
+Each message has a table of its fields in the order of the protobuf definition, in which the gateway
+reads them. The order decides which of two errors is reported. It also decides which field of a
 oneof is used if a request contains several.
 
 Source: golang/protobuf 1.5.2, `jsonpb/decode.go`, with unknown fields allowed as in grpc-gateway
@@ -28,7 +28,11 @@ Reader = Callable[[bytes, int], Any]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a message. `read(raw, depth)` converts the raw JSON of one element."""
+    """A field of a message. `read(raw, depth)` converts the field's raw JSON.
+
+    If the field is `repeated`, `read` converts each element. `depth` is the number of messages that
+    enclose the field.
+    """
 
     name: str
     read: Reader
@@ -44,11 +48,10 @@ class Field:
 
 @dataclass(slots=True)
 class Message:
-    """The fields of one protobuf message, and how to make its value.
+    """A protobuf message: its fields, and the function `build` that creates its value.
 
-    `build(values, union)` makes the value. `values` contains the ordinary fields by name. `union`
-    contains the field of the message's oneof that was given. It is empty if no such field was
-    given.
+    `build(values, union)` gets the ordinary fields by name in `values`. `union` contains the field
+    of the message's oneof that the request gave, or is empty if the request gave none.
     """
 
     build: Callable[[dict[str, Any], dict[str, Any]], Any]
@@ -74,7 +77,11 @@ class Message:
 
 
 def _member(given: dict[str, bytes], known: Field) -> bytes | None:
-    """Return the raw member of a field. If both spellings are given, the camel-case one counts."""
+    """Return the raw value that `given` contains for a field, or None if it contains none.
+
+    A field can be spelled in snake case or in camel case. If both are given, the camel-case one is
+    used.
+    """
     raw = given.get(known.json_name, given.get(known.name))
     return None if raw == b"null" else raw
 
@@ -103,7 +110,10 @@ def _bool(raw: bytes, _depth: int) -> bool:
 
 
 def _bare(raw: bytes) -> bytes:
-    """Return the raw number. A 64-bit number can be in quotes; the quoted text is read as JSON."""
+    """Return a raw number without quotes. In JSON, a 64-bit number can be in quotes.
+
+    The quoted text is parsed as JSON, so spaces around the number are allowed.
+    """
     if len(raw) >= 2 and raw[0] == ord('"'):
         return go_json.whole_value(raw[1:-1])
     return raw
@@ -122,7 +132,10 @@ def _enum(names: type[IntEnum], go_name: str) -> Reader:
 
 
 def enum_reader(numbers: Mapping[str, int], go_name: str) -> Reader:
-    """Return the reader of an enum whose names have these `numbers`."""
+    """Return the reader of an enum. `numbers` contains its values by name.
+
+    `go_name` is the enum's name in error messages.
+    """
 
     def read(raw: bytes, _depth: int) -> int:
         if len(raw) >= 2 and raw[0] == ord('"'):
@@ -149,7 +162,7 @@ SCALAR_READERS: dict[str, Reader] = {
     "int64": _int64,
     "uint64": _uint64,
 }
-"""The readers by the name of the protobuf type."""
+"""The readers of fields that are no messages, by the name of the protobuf type."""
 
 
 def _of(struct: Callable[..., Any]) -> Callable[[dict[str, Any], dict[str, Any]], Any]:
@@ -258,7 +271,7 @@ WATCH_CANCEL = Message(_of(rpc.WatchCancelRequest), (Field("watch_id", _int64),)
 
 WATCH_PROGRESS = Message(_of(rpc.WatchProgressRequest))
 
-# None if a request contains none of the three fields.
+# The value is None if a request contains none of the three fields.
 WATCH = Message(
     _winner,
     (

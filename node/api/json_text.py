@@ -1,6 +1,7 @@
-"""Writes the parts of JSON texts like golang/protobuf's jsonpb.
+"""Writes the fields of JSON objects like golang/protobuf's jsonpb.
 
-The text of a field that has its default value is empty, so the field is omitted.
+A function for a field returns "" if the field has its default value, because jsonpb omits such
+fields.
 
 Source: golang/protobuf 1.5.2, `jsonpb/encode.go`; Go's encoding/json for the escapes.
 """
@@ -31,20 +32,20 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def object_of(*fields: str) -> str:
-    """Return the object with the `fields` that are not empty."""
+    """Join the texts of fields to a JSON object. Empty texts are left out."""
     return "{" + ",".join(field for field in fields if field) + "}"
 
 
 def int64(name: str, number: int) -> str:
-    """Return the member of a 64-bit number, which is in quotes; "" for 0."""
+    """Return the field `name` with a 64-bit number, which JSON has in quotes. Returns "" for 0."""
     return f'"{name}":"{number}"' if number else ""
 
 
 def flag(name: str, value: bool) -> str:
-    """Return the member of a bool; "" for False."""
+    """Return the field `name` with a bool. Returns "" for False."""
     return f'"{name}":true' if value else ""
 
 
 def array(name: str, elements: list[str]) -> str:
-    """Return the member of an array of JSON texts; "" if there are none."""
+    """Return the field `name` with an array of JSON texts. Returns "" for an empty list."""
     return f'"{name}":[{",".join(elements)}]' if elements else ""

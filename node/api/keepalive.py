@@ -1,4 +1,4 @@
-"""The times of pings on gRPC's connections. Source: etcd's --grpc-keepalive flags."""
+"""The settings for pings on gRPC connections. Source: etcd's --grpc-keepalive flags."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keepalive:
-    """The times of HTTP/2's pings.
+    """When the member sends pings on a gRPC connection, and how often a client may send them.
 
-    A client that pings more often than every `min_time_ms`, or without a stream, is disconnected.
-    The member pings a client that is silent for `interval_ms` (0: never), and disconnects it if it
-    does not answer within `timeout_ms`.
+    A client is disconnected if it pings more often than every `min_time_ms`, or while it has no
+    open stream. The member pings a client that was silent for `interval_ms` (0: never). It
+    disconnects the client if no answer arrives within `timeout_ms`.
     """
 
     min_time_ms: int = 5_000

@@ -1,4 +1,4 @@
-"""The Lease service.
+"""Handles the requests of the Lease service.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/lease.go` and `v3_server.go`.
 """
@@ -26,7 +26,7 @@ from splitbrain.node.messages.lease import (
 
 
 class LeaseHandlers:
-    """The handlers of the Lease service. They raise RpcError."""
+    """The handlers of the Lease service of one member. Every handler can raise RpcError."""
 
     def __init__(self, member: MemberPort) -> None:
         self._member = member
@@ -34,8 +34,8 @@ class LeaseHandlers:
     async def grant(self, request: LeaseGrantRequest) -> LeaseGrantResponse:
         """Create a lease.
 
-        The member that proposes the grant chooses the id and raises a time to live that is too
-        short. All members therefore apply the same values.
+        The member that proposes the grant chooses a missing id, and raises a time to live that is
+        too short. The proposed request contains both, so all members apply the same values.
         """
         leases = self._member.leases
         chosen = LeaseGrantRequest(
@@ -58,8 +58,8 @@ class LeaseHandlers:
     ) -> AsyncGenerator[LeaseKeepAliveResponse, None]:
         """Yield one response for each request, until the requests end. Raises RpcError.
 
-        The header is created before the renewal. Its revision is therefore not after a revocation
-        that follows the renewal.
+        The revision in a response's header is read before the lease is renewed. Therefore it is not
+        higher than the revision of a revocation that follows the renewal.
         """
         async for request in requests:
             header = self._member.header()
@@ -71,6 +71,6 @@ class LeaseHandlers:
         return replace(response, header=self._member.header())
 
     async def leases(self, _request: LeaseLeasesRequest) -> LeaseLeasesResponse:
-        """List the leases in this member's store, without asking other members."""
+        """Return the leases in this member's store. Other members are not asked."""
         found = tuple(LeaseStatus(lease_id) for lease_id in self._member.leases.leases())
         return LeaseLeasesResponse(header=self._member.header(), leases=found)

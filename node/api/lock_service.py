@@ -1,4 +1,4 @@
-"""The Lock service.
+"""Handles the requests of the Lock service.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3lock/lock.go`, `client/v3/concurrency/mutex.go`.
 """
@@ -13,7 +13,7 @@ from splitbrain.node.messages.rpc import DeleteRangeRequest
 
 
 class LockHandlers:
-    """The handlers of the Lock service. They raise RpcError."""
+    """The handlers of the Lock service of one member. Every handler can raise RpcError."""
 
     def __init__(self, member: MemberPort, kv: KvHandlers, leases: LeaseHandlers) -> None:
         self._member = member
@@ -21,9 +21,9 @@ class LockHandlers:
         self._leases = leases
 
     async def lock(self, request: LockRequest) -> LockResponse:
-        """Wait until the client holds the lock.
+        """Add the client to the queue of the lock, and answer when the client holds the lock.
 
-        A client that already has a key in the queue, by the same lease, waits with this key.
+        If the lease of the request already has a key in the queue, the client waits with this key.
         """
         lease = await session_of(self._leases, request.lease)
         queue = WaitQueue(self._member, self._kv, request.name)
@@ -31,7 +31,7 @@ class LockHandlers:
         return LockResponse(header=await queue.wait_for_turn(place), key=place.key)
 
     async def unlock(self, request: UnlockRequest) -> UnlockResponse:
-        """Delete the key of the lock. As in etcd, a missing key is no error."""
+        """Release the lock: delete its key. As in etcd, a missing key is no error."""
         response = await self._kv.delete_range(DeleteRangeRequest(key=request.key))
         return UnlockResponse(header=response.header)
 

@@ -1,4 +1,4 @@
-"""The methods of the Maintenance service that concern the backend's file and the version.
+"""Handles Defragment, Snapshot and Downgrade of the Maintenance service.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/maintenance.go`, `server/etcdserver/v3_server.go`.
 """
@@ -25,22 +25,22 @@ from splitbrain.node.storage.backup_file import blocks, encode_backup
 
 CLUSTER_VERSION = "3.5.0"
 BLOCK_BYTES = 32 * 1024
-"""The size of the parts of a snapshot. Source: etcd's snapshotSendBufferSize."""
+"""The size of one response of a snapshot, in bytes. Source: etcd's snapshotSendBufferSize."""
 
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?\Z")
 
 
 class MaintenanceHandlers:
-    """Handlers of the Maintenance service. They raise RpcError."""
+    """The handlers of these methods at one member. Every handler can raise RpcError."""
 
     def __init__(self, member: MemberPort) -> None:
         self._member = member
 
     async def defragment(self, _request: DefragmentRequest) -> DefragmentResponse:
-        """Rewrite the backend's file of this member without its free pages.
+        """Rewrite the file of this member's backend without its free pages.
 
-        The changes that are already applied are flushed first, as in etcd, so that removed data
-        takes no space afterwards.
+        As in etcd, applied changes are flushed first. The space of deleted data is then free, and
+        not part of the new file.
         """
         await check_admin(self._member)
         await self._member.flush_backend()
@@ -49,14 +49,17 @@ class MaintenanceHandlers:
         return DefragmentResponse()
 
     async def snapshot(self, _request: SnapshotRequest) -> AsyncGenerator[SnapshotResponse, None]:
-        """Send a consistent copy of this member's backend."""
+        """Yield a consistent copy of this member's backend file, in pieces."""
         await check_admin(self._member)
         copy = await self._member.backend.snapshot()
         for blob, remaining in blocks(encode_backup(copy), BLOCK_BYTES):
             yield SnapshotResponse(remaining_bytes=remaining, blob=blob)
 
     async def downgrade(self, request: DowngradeRequest) -> DowngradeResponse:
-        """Validate a downgrade. This member can neither begin nor cancel one."""
+        """Check a request to downgrade the cluster, and refuse it if it is wrong.
+
+        This member can neither begin nor cancel a downgrade.
+        """
         match request.action:
             case DowngradeAction.VALIDATE:
                 await self._member.linearizable_read()
@@ -72,7 +75,7 @@ class MaintenanceHandlers:
 
 
 async def check_admin(member: MemberPort) -> None:
-    """Raise RpcError unless the client is an administrator, with the text that etcd sends here."""
+    """Raise RpcError unless the client has the role root, with the text that etcd sends here."""
     try:
         await member.auth.check_admin()
     except RpcError as refused:
@@ -80,7 +83,7 @@ async def check_admin(member: MemberPort) -> None:
 
 
 def check_downgrade(version: str) -> None:
-    """Raise RpcError unless `version` is one minor version below the cluster's."""
+    """Raise RpcError unless `version` is one minor version below the version of the cluster."""
     found = _VERSION.match(version)
     if found is None:
         raise errors.wrong_downgrade_version_format()

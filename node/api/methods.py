@@ -1,12 +1,11 @@
-"""The methods of the v3 API that the member implements.
+"""Lists the methods of the v3 API that the member implements.
 
-A row of `METHODS` contains the data with which both carriers serve a method: its name in gRPC, its
-path at the JSON gateway, and the type of its requests. The handler of a method is in
-`v3_service.Api`. A method without a row gets UNIMPLEMENTED from gRPC and 404 from the gateway.
+A row of `METHODS` describes a method for both protocols: its name in gRPC, its path at the JSON
+gateway, and the type of its requests. The handler of a method is in `v3_service.Api`. A method
+without a row is answered with UNIMPLEMENTED by gRPC and with 404 by the gateway.
 
-How messages are encoded follows from the definitions in `proto/` and from the names of the struct
-and its fields: the struct `LeaseGrantRequest` is the message of that name, and its field `ttl` is
-the field `TTL`.
+The codecs find the protobuf definition of a struct in `proto/` by name: the struct
+`LeaseGrantRequest` is the message `LeaseGrantRequest`, and its field `ttl` is the field `TTL`.
 
 Source: etcd 3.5.1, `api/etcdserverpb/rpc.proto`, `server/etcdserver/api/v3lock`, `v3election`.
 """
@@ -21,7 +20,7 @@ from splitbrain.node.messages import auth, cluster, election, health, lease, loc
 
 
 class Kind(Enum):
-    """Whether the client and the server send one message or a stream.
+    """Which side of a method sends a stream of messages instead of one message.
 
     The values are those of the metrics' label `grpc_type`.
     """
@@ -33,10 +32,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One method: `service` and `name` in gRPC, `route` at the JSON gateway.
+    """A method of the v3 API: `service` and `name` in gRPC, and `route` at the JSON gateway.
 
-    `route` is empty if the gateway does not serve the method. `old_route` is a second path that
-    the gateway also serves. `request` is the type of the method's requests.
+    `route` is empty if the gateway does not serve the method. `old_route` is a second path that the
+    gateway also serves. `request` is the type of the method's requests.
     """
 
     service: str
@@ -53,7 +52,7 @@ class Method:
 
     @property
     def key(self) -> str:
-        """The name of the method in the tables of handlers."""
+        """The name by which the handlers of the method are stored in `v3_service.Api`."""
         return self.route or self.path
 
 

@@ -1,4 +1,4 @@
-"""The interfaces through which the v3 services use the member, its failpoints and its log."""
+"""Declares what the v3 services need: interfaces to the member, its failpoints and its log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from splitbrain.node.mvcc.store import Store
 
 
 class LeasePort(Protocol):
-    """The requests about leases that are not writes. The leader answers them."""
+    """Answers the requests about leases that are not writes. The cluster's leader answers them."""
 
     @property
     def ttl_s_min(self) -> int:
@@ -26,7 +26,7 @@ class LeasePort(Protocol):
         ...
 
     async def keep_alive(self, lease_id: int) -> int:
-        """Renew a lease. Returns its time to live in s, or 0 if it does not exist.
+        """Renew a lease, and return its time to live in seconds, or 0 if the lease does not exist.
 
         Raises RpcError.
         """
@@ -42,10 +42,10 @@ class LeasePort(Protocol):
 
 
 class ClusterPort(Protocol):
-    """The requests that change the members, and leadership transfer. They raise RpcError."""
+    """Changes the members of the cluster, and transfers leadership. All methods raise RpcError."""
 
     async def add(self, peer_urls: Sequence[str], *, learner: bool) -> Member:
-        """Add a member, and return it."""
+        """Add a member with these peer URLs, as a learner or voter, and return it."""
         ...
 
     async def remove(self, member: int) -> None:
@@ -66,7 +66,7 @@ class ClusterPort(Protocol):
 
 
 class MemberPort(Protocol):
-    """The part of a member that the services use."""
+    """The methods and settings of a member that the services use."""
 
     @property
     def store(self) -> Store:
@@ -75,12 +75,12 @@ class MemberPort(Protocol):
 
     @property
     def leases(self) -> LeasePort:
-        """The requests about leases that are not writes."""
+        """Answers the requests about leases that are not writes."""
         ...
 
     @property
     def cluster(self) -> ClusterPort:
-        """The requests that change the members."""
+        """Changes the members of the cluster."""
         ...
 
     @property
@@ -118,12 +118,12 @@ class MemberPort(Protocol):
 
     @property
     def watch_progress_interval_ms(self) -> int:
-        """The time between two progress notifications to a watcher that requested them."""
+        """The time between two progress notifications to one watcher, in milliseconds."""
         ...
 
     @property
     def watch_buffer_bytes(self) -> int:
-        """The size of a watcher's event buffer in bytes.
+        """The maximal size of the events that are buffered for one watcher, in bytes.
 
         If the buffer is full, the watcher reads later events from the backend.
         """
@@ -131,17 +131,17 @@ class MemberPort(Protocol):
 
     @property
     def watch_queue_max(self) -> int:
-        """The number of responses that wait for a slow client of a watch stream."""
+        """The maximal number of responses that wait for a slow client of a watch stream."""
         ...
 
     @property
     def watch_revisions_at_once(self) -> int:
-        """The number of revisions that a watcher reads from the backend before other tasks run."""
+        """How many revisions a watcher reads from the backend before it lets other tasks run."""
         ...
 
     @property
     def watch_fragment_bytes(self) -> int:
-        """The size above which a watch response is split, if the client requested fragments."""
+        """The size in bytes above which a watch response is split, if the client allows this."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -153,10 +153,10 @@ class MemberPort(Protocol):
         ...
 
     async def propose(self, operation: ClientWrite) -> OperationResponse:
-        """Replicate `operation`, and return its response when this member has applied it.
+        """Replicate `operation`, and return its response after this member has applied it.
 
-        The header of the response contains only the revision. Raises RpcError if the request is not
-        accepted, if it times out, or if applying it results in an error.
+        The header of the response contains only the revision. Raises RpcError if the request is
+        refused, if it times out, or if it cannot be applied.
         """
         ...
 
@@ -168,23 +168,29 @@ class MemberPort(Protocol):
         ...
 
     def status(self) -> StatusResponse:
-        """Return the status of this member, without asking other members."""
+        """Return this member's status. Other members are not asked."""
         ...
 
     def members(self) -> list[Member]:
-        """Return all members, as this member knows them."""
+        """Return the members of the cluster that this member knows."""
         ...
 
     def spawn(self, work: Awaitable[None], name: str) -> None:
-        """Run `work` as a task of the member, also after the request that began it has ended."""
+        """Run `work` as a task of the member that continues when the current request ends.
+
+        `name` is the name of the task.
+        """
         ...
 
     def failed(self, what: str, problem: Exception) -> None:
-        """Log that `what` failed. If the disk has failed, the member stops."""
+        """Log that `what`, such as "a watch stream", failed.
+
+        If the disk has failed, the member stops.
+        """
         ...
 
     def health(self, ignored_alarms: Collection[str] = ()) -> tuple[bool, str]:
-        """Return whether the member can serve requests, and the reason if it cannot.
+        """Return whether the member can serve requests, and a reason if not, or "".
 
         The alarms whose names are in `ignored_alarms` do not count.
         """
@@ -192,18 +198,21 @@ class MemberPort(Protocol):
 
 
 class AdminPort(Protocol):
-    """The failpoints of a member under test."""
+    """Sets the failpoints of a member under test."""
 
     def set(self, name: str, term: str) -> None:
-        """Arm a failpoint. Raises ValueError if the name or the term is unknown."""
+        """Activate the failpoint `name`. `term` says what happens there, as in gofail.
+
+        Raises ValueError if the name or the term is unknown.
+        """
         ...
 
     def clear(self, name: str) -> None:
-        """Disarm a failpoint. Raises ValueError if the name is unknown."""
+        """Deactivate the failpoint `name`. Raises ValueError if the name is unknown."""
         ...
 
     def list(self) -> dict[str, str]:
-        """Return the armed failpoints and their terms."""
+        """Return the terms of the active failpoints, by the failpoints' names."""
         ...
 
 

@@ -1,8 +1,8 @@
 """Converts requests from protobuf and responses to protobuf.
 
-A decoder or an encoder is built once for each type, from the message's definition in `proto/` and
-the struct of the same name. The structs represent unions in another way than protobuf, so separate
-functions convert unions.
+The decoder and the encoder of a type are built once, from the message's definition in `proto/` and
+the struct of the same name. The structs represent a oneof in another way than protobuf, so separate
+functions convert these fields.
 
 Source: the protobuf encoding, as implemented by `google.protobuf`.
 """
@@ -47,14 +47,14 @@ _RESPONSE_OPS: dict[type, str] = {
     rpc.TxnResponse: "response_txn",
 }
 _ATTRIBUTES = {("mvccpb.Event", "prev_kv"): "previous"}
-"""The attributes of fields for which `attribute_name` does not return the attribute."""
+"""The attributes whose names do not follow the rule of `attribute_name`."""
 
 
 def request_decoder(method: Method) -> Decode:
-    """Return the decoder of a method's requests.
+    """Return the function that decodes a method's requests.
 
     The decoder raises RpcError for bytes that are not such a message. It returns None for a request
-    whose union has no value.
+    without a value for its oneof, such as a watch request that neither creates nor cancels a watch.
     """
     descriptor = method_descriptor(method.service, method.name).input_type
     parse = message_class(descriptor.full_name).FromString
@@ -73,7 +73,7 @@ def request_decoder(method: Method) -> Decode:
 
 
 def response_encoder(method: Method) -> Encode:
-    """Return the encoder of a method's responses."""
+    """Return the function that encodes a method's responses."""
     descriptor = method_descriptor(method.service, method.name).output_type
     make = message_class(descriptor.full_name)
     fill = _filler(descriptor)
@@ -103,7 +103,7 @@ def _converter(struct: Any, descriptor: Descriptor) -> Convert:
 
 @cache
 def struct_converter(struct: Any, descriptor: Descriptor) -> Convert:
-    """Return a function from a message to a `struct` with the values of the message's fields.
+    """Return a function that converts a message to a value of `struct`.
 
     A field of the struct that the message does not have keeps its default.
     """
@@ -135,7 +135,10 @@ def struct_converter(struct: Any, descriptor: Descriptor) -> Convert:
 
 
 def _field_converter(field: FieldDescriptor, hint: Any) -> Convert | None:
-    """Return a function from a message to the value of `field`. None for a plain attribute."""
+    """Return a function that reads `field` from a message and converts its value.
+
+    `hint` is the type of the attribute. Returns None if the value needs no conversion.
+    """
     name = field.name
     if field.message_type is None:
         if field.is_repeated:
@@ -192,7 +195,7 @@ def _compare(message: Any) -> rpc.Compare:
 
 @cache
 def _filler(descriptor: Descriptor) -> Fill:
-    """Return a function that copies a value into an empty message.
+    """Return a function that copies the fields of a value into an empty message.
 
     A field that the value does not have keeps its default.
     """

@@ -12,7 +12,11 @@ from splitbrain.node.messages.errors import Code
 def observer(
     registry: metrics.Metrics | None, method: Method
 ) -> tuple[Callable[[], None], Callable[[Code, float], None]]:
-    """Return two functions: one to call when a request arrives, and one to call when it ends."""
+    """Return the functions that record a request of `method` in the metrics.
+
+    Call the first one when a request arrives. Call the second one when the request ends, with its
+    code and its duration in seconds.
+    """
     if registry is None:
         return lambda: None, lambda _code, _seconds: None
     labels = (method.name, method.service, method.kind.value)

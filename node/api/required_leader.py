@@ -1,4 +1,6 @@
-"""Ends the streams of clients that require a leader when the member has no leader.
+"""Ends the streams of clients that require a leader, when this member knows no leader.
+
+A client requires a leader by the header `hasleader` of its request.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/interceptor.go` (monitorLeader).
 """
@@ -20,7 +22,11 @@ StreamHandler = Callable[[Any], AsyncGenerator[Any, None]]
 
 
 def requiring_leader(member: MemberPort, handle: StreamHandler) -> StreamHandler:
-    """Return `handle` with the check for clients that require a leader. They get RpcError."""
+    """Return `handle` with a check of the leader for clients that require one.
+
+    A stream of such a client ends with an RpcError if the member has no leader when the stream
+    begins, or loses its leader for more than three election timeouts.
+    """
 
     def open_stream(requests: Any) -> AsyncGenerator[Any, None]:
         if not CALLER.get().require_leader:
@@ -62,7 +68,7 @@ async def _next(answers: AsyncGenerator[Any, None]) -> Any:
 
 
 async def _leaderless(member: MemberPort) -> None:
-    """Return when the member has had no leader for too many election timeouts."""
+    """Wait until the member has had no leader for more than LEADERLESS_ELECTIONS_MAX timeouts."""
     without = 0
     while without <= LEADERLESS_ELECTIONS_MAX:
         await member.sleep(member.election_timeout_s)

@@ -1,9 +1,10 @@
-"""Decodes requests in the usual form with msgspec, which is many times faster than `json_reader`.
+"""Decodes most JSON requests with msgspec, which is many times faster than `json_reader`.
 
-A request in the usual form has only known fields, in snake case. Enums are names. Numbers are
-bare, or in quotes, as grpc-gateway writes them, with at most 18 digits. Every other request, and
-every invalid one, is left to `splitbrain.node.api.json_reader`, which reads exactly like Go. The
-two agree on every request that this module accepts.
+A request in the usual form has only known fields, in snake case. Enums are names. Numbers are bare,
+or in quotes, as grpc-gateway writes them, with at most 18 digits.
+`splitbrain.node.api.json_reader`, which reads exactly like Go, decodes all other requests and
+reports the errors of invalid ones. Both decoders return the same value for every request that this
+module accepts.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from msgspec import UNSET, Struct, UnsetType
 from splitbrain.node.messages import rpc
 
 NESTED_MAX = 4
-"""The usual form contains at most so many levels of nested transactions."""
+"""The maximal number of levels of nested transactions in the usual form."""
 
 _Number = str | rpc.Int64
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z")
 _COMPARE_UNION = ("version", "create_revision", "mod_revision", "value", "lease")
 
-# An attribute of an enum class costs a look-up through its metaclass, and so does its value.
+# A look-up in a dict is faster than an attribute of an enum class and than an enum's value.
 _TARGETS = {target.name: target.value for target in rpc.CompareTarget}
 _RESULTS = {result.name: result.value for result in rpc.CompareResult}
 _SORT_ORDERS = {order.name: order.value for order in rpc.SortOrder}
@@ -77,7 +78,10 @@ class _RequestOp(Struct, forbid_unknown_fields=True):
 
 
 def decode_usual(method: str, body: bytes) -> Any:
-    """Decode the request of a `method` ("/v3/kv/put"). Returns None if its form is not usual."""
+    """Decode the body of a request for `method`, such as "/v3/kv/put".
+
+    Returns None if the request does not have the usual form, or is invalid.
+    """
     for decode in _DECODERS.get(method, ()):
         try:
             return decode(body)
@@ -117,7 +121,7 @@ def _compare(wire: _Compare) -> rpc.Compare:
     for name in _COMPARE_UNION:
         operand = getattr(wire, name)
         if operand is not UNSET:
-            # If there are several, the last one counts.
+            # If the request contains several operands, the last one is used.
             union = {name: operand if isinstance(operand, bytes) else _number(operand)}
     target = _TARGETS[wire.target]
     return rpc.Compare(
@@ -130,7 +134,11 @@ def _compare(wire: _Compare) -> rpc.Compare:
 
 
 def _operation(wire: _RequestOp, nested_max: int) -> rpc.RequestOp | None:
-    """Return the operation. In an unusual request, there is more than one."""
+    """Return the operation, or None if `wire` contains none.
+
+    Raises Unusual if it contains several. `nested_max` is the number of levels of transactions that
+    may still follow.
+    """
     given: list[rpc.RequestOp] = []
     if wire.request_range is not None:
         given.append(_range(wire.request_range))
@@ -167,4 +175,4 @@ _DECODERS: dict[str, tuple[Callable[[bytes], Any], ...]] = {
     "/v3/kv/deleterange": (msgspec.json.Decoder(rpc.DeleteRangeRequest).decode,),
     "/v3/kv/txn": (lambda body: _txn(_decode_txn(body)),),
 }
-"""The decoders of each method, which are tried one after the other."""
+"""The decoders of each method. They are tried in order until one of them accepts the request."""

@@ -1,4 +1,4 @@
-"""The v3 services as functions from a request value to a response value.
+"""Implements the v3 services as functions from a request value to a response value.
 
 The services check requests, read the store and propose writes. They do not depend on how requests
 are transported: the gRPC server, the HTTP server and the simulated client call the same functions.
@@ -62,7 +62,8 @@ from splitbrain.node.world import DiskError
 # grpcOverheadBytes.
 MESSAGE_OVERHEAD_BYTES = 512 * 1024
 
-# A request whose payload is this much smaller than a limit cannot exceed it by its overhead.
+# The overhead of a message is less than this. A request whose payload is smaller than a limit by
+# this many bytes cannot exceed the limit, so it need not be measured exactly.
 _SURELY_SMALL_BYTES = 64 * 1024
 
 
@@ -79,12 +80,12 @@ Answer = TypeVar(
 
 
 class Api:
-    """The services of one member: a handler for each of `METHODS`. Handlers raise RpcError.
+    """The v3 services of one member: a handler for each of `METHODS`. Handlers raise RpcError.
 
-    `methods` maps the route of a unary method ("/v3/kv/put") to its handler. `streams` maps the
-    route of every other method to a function that returns an iterator over the responses. Its
-    argument is an iterator over the requests if the client sends a stream, and otherwise the
-    request.
+    `methods` contains the handlers of unary methods by their routes, such as "/v3/kv/put".
+    `streams` contains the handlers of all other methods. Such a handler returns an iterator over
+    the responses. Its argument is an iterator over the requests if the client sends a stream, and
+    otherwise the request.
     """
 
     def __init__(
@@ -151,10 +152,10 @@ class Api:
         }
 
     def _stopping_with_the_disk(self, method: str, handle: Handler) -> Handler:
-        """Return `handle`, extended by two conditions under which the request is refused.
+        """Return `handle` with checks of the disk and of the leader.
 
-        If the disk fails, the request is refused and the member stops. A request whose client
-        requires a leader is refused while the member knows no leader.
+        If the disk fails during a request, the request is refused and the member stops. A request
+        is also refused if its client requires a leader and the member knows no leader.
         """
 
         async def handle_or_stop(request: Any) -> Any:
@@ -224,7 +225,10 @@ class Api:
         return await self.member.propose(request)
 
     def _check_message(self, payload_bytes: int, request: PutRequest | TxnRequest) -> None:
-        """Refuse a message that gRPC would refuse because of its size before etcd reads it."""
+        """Raise RpcError for a message that gRPC refuses because of its size before etcd reads it.
+
+        `payload_bytes` is the size of the keys and values of `request`.
+        """
         bytes_max = self.member.request_bytes_max + MESSAGE_OVERHEAD_BYTES
         if payload_bytes > bytes_max - _SURELY_SMALL_BYTES:
             size = protobuf_size.request_bytes(request)
@@ -234,8 +238,8 @@ class Api:
     def _from_here(self, response: Answer) -> Answer:
         """Return `response` with this member's header.
 
-        A revision in the response is kept, because it is the revision of the state from which the
-        response was created.
+        If the header of `response` contains a revision, the revision is kept, because the response
+        was created from the state at this revision.
         """
         header = self.member.header()
         if response.header.revision:
@@ -260,9 +264,9 @@ class Api:
         return replace(self.member.status(), header=self.member.header())
 
     async def hash(self, _request: HashRequest) -> HashResponse:
-        """Return a hash of the whole backend.
+        """Return a hash of all data in this member's backend.
 
-        The hash can differ between members while compacted keys are being removed.
+        The hash can differ between members while compacted revisions are being removed.
         """
         await check_admin(self.member)
         return HashResponse(header=self.member.header(), hash=self.member.store.hash())

@@ -1,8 +1,8 @@
-"""A queue of keys that wait for their turn, as locks and elections use it.
+"""Implements the queue of keys in which clients of locks and elections wait for their turn.
 
-Each waiting client has a key `NAME/LEASE` that is attached to its lease. The turn of a key begins
-when the queue contains no key with a lower create revision. It ends when the key is deleted, at the
-latest with its lease.
+Each waiting client has a key `NAME/LEASE` that is attached to its lease. It is the turn of the key
+with the lowest create revision in the queue. The turn ends when the key is deleted, which happens
+at the latest when its lease ends.
 
 Source: etcd's `client/v3/concurrency` (`mutex.go`, `election.go`, `key.go`).
 """
@@ -38,7 +38,7 @@ from splitbrain.node.mvcc.key_value import KeyValue
 from splitbrain.node.mvcc.watch import WatchBatch
 
 SESSION_TTL_S = 60
-"""The time to live of the lease that a client gets if its request has none.
+"""The time to live, in seconds, of the lease that the member creates if a request names no lease.
 
 Source: etcd's defaultSessionTTL.
 """
@@ -51,7 +51,7 @@ Answered = TypeVar("Answered")
 
 
 class KvHandlers(Protocol):
-    """The KV service of the member."""
+    """The methods of the KV service that the queue uses."""
 
     async def range(self, request: RangeRequest) -> RangeResponse: ...
 
@@ -61,7 +61,7 @@ class KvHandlers(Protocol):
 
 
 def as_client_error(problem: RpcError) -> RpcError:
-    """Return `problem` with the code UNKNOWN.
+    """Return an error with the message of `problem` and the code UNKNOWN.
 
     etcd's Lock and Election services use etcd's own client, whose errors lose their code.
     """
@@ -71,7 +71,7 @@ def as_client_error(problem: RpcError) -> RpcError:
 def with_client_errors(
     handle: Callable[[Asked], Awaitable[Answered]],
 ) -> Callable[[Asked], Awaitable[Answered]]:
-    """Return `handle`, whose errors are converted by `as_client_error`."""
+    """Return a handler that calls `handle` and converts its errors with `as_client_error`."""
 
     @functools.wraps(handle)
     async def handle_or_fail(request: Asked) -> Answered:
@@ -85,11 +85,11 @@ def with_client_errors(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The place of a client in a queue.
+    """The result of joining a queue.
 
-    `header` is that of the transaction in which the client joined the queue. `existing` is its key
-    before that, or None if the transaction created the key. `is_first` is True if it was the
-    client's turn at once.
+    `header` is the header of the transaction with which the client joined. `existing` is the
+    client's key before this transaction, or None if the transaction created the key. `is_first` is
+    True if it is the client's turn already.
     """
 
     key: bytes
@@ -100,7 +100,7 @@ class Place:
 
 
 class WaitQueue:
-    """The queue `name` at one member."""
+    """A queue of waiting keys. `name` is the prefix of its keys, without the "/" at the end."""
 
     def __init__(self, member: MemberPort, kv: KvHandlers, name: bytes) -> None:
         self._member = member
@@ -108,7 +108,7 @@ class WaitQueue:
         self.prefix = name + b"/"
 
     async def join(self, lease: int, value: bytes = b"") -> Place:
-        """Create the key of `lease` with `value`, unless it exists. Raises RpcError."""
+        """Create the key of `lease` with `value`, unless the key exists. Raises RpcError."""
         key = self.prefix + f"{lease:x}".encode()
         create = if_created_at(
             key, 0, PutRequest(key=key, value=value, lease=lease), self.first()
@@ -129,13 +129,14 @@ class WaitQueue:
         )
 
     def first(self) -> RangeRequest:
-        """Return the request for the key whose turn it is."""
+        """Return the range request that finds the key whose turn it is."""
         return self._newest_or_oldest(SortOrder.ASCEND)
 
     async def wait_for_turn(self, place: Place) -> ResponseHeader:
         """Wait until all earlier keys are deleted, and return the header of a read after that.
 
-        If the wait fails or is cancelled, the key is withdrawn. Raises RpcError.
+        If the wait fails or is cancelled, the client's key is deleted. Raises RpcError. A client
+        whose lease has ended, so that its key is gone, gets an error too.
         """
         if place.is_first:
             return place.header
@@ -144,7 +145,8 @@ class WaitQueue:
             await self._until_earlier_are_deleted(create_revision)
             own = await self._kv.range(RangeRequest(key=key))
         except asyncio.CancelledError:
-            # The client has left. The key is deleted after the request has ended.
+            # The client has disconnected. A task of the member deletes the key, because this
+            # request ends now.
             self._member.spawn(self._withdraw(key, create_revision), WITHDRAWAL)
             raise
         except RpcError:
@@ -156,7 +158,10 @@ class WaitQueue:
         return own.header
 
     async def delete_if_created_at(self, key: bytes, create_revision: int) -> TxnResponse:
-        """Delete `key`, unless it was deleted and created again. Raises RpcError."""
+        """Delete `key` if its create revision is `create_revision`. Raises RpcError.
+
+        The condition protects a key that was deleted and created again in the meantime.
+        """
         return await self._kv.txn(
             if_created_at(key, create_revision, DeleteRangeRequest(key=key))
         )
@@ -164,7 +169,10 @@ class WaitQueue:
     async def changes(
         self, key: bytes, range_end: bytes, revision: int, *, no_put: bool = False
     ) -> AsyncGenerator[WatchBatch, None]:
-        """Yield the changes of an interval from `revision` on, until they are compacted."""
+        """Yield the changes of an interval from `revision` on. Ends if they are compacted.
+
+        With `no_put`, only deletions are yielded.
+        """
         watches = self._member.store.watches
         watcher = watches.create(key, range_end, start_revision=revision, no_put=no_put)
         try:
@@ -208,19 +216,19 @@ def end_of_prefix(prefix: bytes) -> bytes:
 def if_created_at(
     key: bytes, create_revision: int, then: RequestOp, *others: RequestOp
 ) -> TxnRequest:
-    """Return a transaction that runs `then` and `others` if `key` was created at this revision."""
+    """Return a transaction that runs `then` and `others` if `key` has this create revision."""
     condition = Compare(key=key, target=CompareTarget.CREATE, operand=create_revision)
     return TxnRequest(compare=(condition,), success=(then, *others))
 
 
 async def session_of(leases: LeaseHandlers, lease: int) -> int:
-    """Return `lease`, or a new lease if it is 0. Raises RpcError."""
+    """Return `lease`. If it is 0, create a lease and return its id. Raises RpcError."""
     if lease:
         return lease
     return (await leases.grant(LeaseGrantRequest(ttl=SESSION_TTL_S))).id
 
 
 def first_key(response: object) -> KeyValue | None:
-    """Return the first key in the answer to a range."""
+    """Return the first key in the response to a range, or None if it contains no key."""
     assert isinstance(response, RangeResponse)
     return response.kvs[0] if response.kvs else None

@@ -1,8 +1,8 @@
-"""The Watch service: one stream of a client with any number of watchers.
+"""Handles the Watch service: a stream of one client, with any number of watchers.
 
 A client can send requests while it receives responses. Responses wait in a short queue. While the
 queue is full, watchers wait, and their events stay in bounded buffers
-(`splitbrain.node.mvcc.watch`). The end of the requests does not end the watches.
+(`splitbrain.node.mvcc.watch`). If the client sends no more requests, its watches continue.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/watch.go`, `mvcc/watcher.go`.
 """
@@ -30,16 +30,16 @@ from splitbrain.node.mvcc.watch import WatchBatch, Watcher, event_bytes
 from splitbrain.node.world import DiskError
 
 QUEUE_MAX = 16
-"""Maximal number of responses that wait for a slow client. Source: etcd's ctrlStreamBufLen."""
+"""The maximal number of responses that wait for a slow client. Source: etcd's ctrlStreamBufLen."""
 NO_WATCH_ID = -1
-"""The watch id in a response that is for the whole stream or for a refused watch."""
+"""The watch id of a response that concerns the whole stream, or a watch that was refused."""
 DUPLICATE_ID = "mvcc: duplicate watch ID provided on the WatchStream"
 NOT_PERMITTED = "rpc error: code = PermissionDenied desc = etcdserver: permission denied"
 EMPTY_RANGE = "mvcc: watcher range is empty"
 
 
 class WatchStream:
-    """One watch stream of one client. `run` returns its responses."""
+    """A watch stream of one client. `run` returns the responses."""
 
     def __init__(self, member: MemberPort) -> None:
         self._member = member
@@ -64,8 +64,8 @@ class WatchStream:
     ) -> AsyncGenerator[WatchResponse, None]:
         """Yield the responses until the caller closes the iterator.
 
-        Raises RpcError if `requests` raises it, or if a part of the stream fails. Without this
-        error, the client would wait forever for events that never come.
+        Raises RpcError if `requests` raises it, or if one of the stream's tasks fails. Without this
+        error, the client would wait forever.
         """
         reader = asyncio.create_task(self._or_fail(lambda: self._read(requests)))
         try:
@@ -94,7 +94,10 @@ class WatchStream:
                     await self._request_progress()
 
     async def _or_fail(self, part: Callable[[], Awaitable[None]]) -> None:
-        """Run a part of the stream. If it raises an error, the stream ends with an RpcError."""
+        """Run a task of the stream.
+
+        If the task raises an error, the stream ends with an RpcError.
+        """
         try:
             await part()
         except RpcError as problem:
@@ -151,12 +154,11 @@ class WatchStream:
         self._pumps[watch_id] = asyncio.create_task(self._or_fail(pump))
 
     async def _request_progress(self) -> None:
-        """Send one progress response for the whole stream, when all events before it are sent.
+        """Send one progress response for the whole stream, after all events up to now are sent.
 
-        The request is dropped if a watcher is not synced, because it begins in the past or was
-        slow, or if its start is in the future. Releases of etcd from 3.5.8 on behave like this
-        method. etcd 3.5.1 always sends a response, which can claim progress beyond events that
-        were not sent.
+        The request is ignored if a watcher is still reading old events, or starts at a future
+        revision. etcd behaves like this since 3.5.8. etcd 3.5.1 always sends a response, which can
+        claim progress beyond events that were not sent.
         """
         revision = self._member.store.revision
         if all(one.synced and revision >= one.start_revision for one in self._active().values()):
@@ -173,7 +175,7 @@ class WatchStream:
             await self._answers.put(WatchResponse(header=self._header(sent), watch_id=NO_WATCH_ID))
 
     def _sent(self, watch_id: int) -> int:
-        """Return the revision up to which all events of a watcher are in the queue of responses."""
+        """Return the revision up to which all events of a watcher are sent, or wait to be sent."""
         if watch_id in self._sending:
             return self._sending[watch_id]
         return self._member.store.watches.progress(self._watchers[watch_id])
@@ -182,10 +184,11 @@ class WatchStream:
         return {name: one for name, one in self._watchers.items() if not one.cancelled}
 
     def _caught_up(self, watch_id: int) -> bool:
-        """Whether all events of the watcher up to the store's revision are in the queue.
+        """Return whether all events of the watcher up to the store's revision are sent or queued.
 
-        A watcher that starts at a future revision is not caught up. If it were notified of an
-        earlier revision, its client would resume there. Releases of etcd before 3.5.22 notify it.
+        The result is False for a watcher that starts at a future revision. If such a watcher were
+        notified of the current revision, its client would resume from there. etcd before 3.5.22
+        notifies it.
         """
         store, watcher = self._member.store, self._watchers[watch_id]
         if store.revision < watcher.start_revision or watch_id in self._sending:
@@ -193,7 +196,11 @@ class WatchStream:
         return store.watches.progress(watcher) >= store.revision
 
     async def _notify_progress(self) -> None:
-        """In each interval, notify the watchers that requested progress and received no events."""
+        """Notify watchers of their progress, once in each interval.
+
+        Only watchers that requested notifications and received no events in the interval are
+        notified.
+        """
         while True:
             await self._member.sleep(self._member.watch_progress_interval_ms / 1000)
             for watch_id, due in list(self._progress_due.items()):
@@ -205,9 +212,9 @@ class WatchStream:
                     self._progress_due[watch_id] = True
 
     async def _permitted(self, key: bytes, range_end: bytes) -> bool:
-        """Whether the client may read all keys of the range.
+        """Return whether the client may read all keys of the range.
 
-        For a range without an end, etcd checks only its first key.
+        As in etcd, if the range has no end, only its first key is checked.
         """
         try:
             await self._member.auth.check_read(key, range_end)
@@ -229,7 +236,10 @@ class WatchStream:
         return self._next_id - 1
 
     async def _cancel(self, watch_id: int) -> None:
-        """Cancel a watcher. As in etcd, an unknown watcher gets no response."""
+        """Cancel a watcher.
+
+        As in etcd, the client gets no response if the watcher does not exist.
+        """
         watcher = self._watchers.pop(watch_id, None)
         if watcher is None:
             return
@@ -285,7 +295,7 @@ class WatchStream:
 
 
 def before(batch: WatchBatch) -> int:
-    """Return the revision before the events of `batch`."""
+    """Return the revision up to which a watcher has all events before it receives `batch`."""
     return batch.events[0].kv.mod_revision - 1 if batch.events else batch.revision
 
 
@@ -295,7 +305,7 @@ def stream_error(problem: Exception) -> RpcError:
 
 
 def fragments(events: tuple[Event, ...], bytes_max: int) -> list[tuple[Event, ...]]:
-    """Split events into pieces of about `bytes_max` at most. Each piece has at least one event."""
+    """Split events into pieces of at most about `bytes_max` bytes, with at least one event each."""
     pieces: list[list[Event]] = [[]]
     size = 0
     for event in events:

@@ -1,4 +1,7 @@
-"""The interface to the world of a member that serves clients: its network also has client URLs."""
+"""Declares the interface through which a member serves clients: a network with client URLs.
+
+It extends the interface in `splitbrain.node.world`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decides whether a committed request is applied, by the state that all members share.
+"""Refuses committed requests while an alarm is raised.
 
 The decision depends only on replicated state. All members therefore decide in the same way.
 
@@ -17,7 +17,7 @@ from splitbrain.node.messages.space_cost import space_cost
 
 
 def refusal(request: Operation, alarms: Alarms) -> RpcError | None:
-    """Return the error with which `request` is refused, or None if it is applied.
+    """Return the error with which `request` is refused, or None if it may be applied.
 
     While a CORRUPT alarm is raised, only requests about alarms and lease checkpoints are applied.
     While a NOSPACE alarm is raised, requests that need space are refused.

@@ -1,6 +1,7 @@
 """Applies committed entries to the store, in order and exactly once: step 10 of the write path.
 
-If a client's request waits at this member, applying its entry also resolves the request.
+If a client waits at this member for the result of an entry, the applier also passes the result to
+the waiting request.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ from splitbrain.node.world import World
 from splitbrain.node.write_path import Traced, WritePath
 
 QUEUE_MAX = 64
-"""Maximal number of batches that wait to be applied. Raft waits while the queue is full."""
+"""The maximal number of batches that wait to be applied. Raft waits while the queue is full."""
 TURN_ENTRIES = 64
-"""Number of entries that are applied before other tasks run."""
+"""The number of entries that are applied before other tasks run."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToApply:
-    """One batch from Raft: a snapshot (or None), and the entries after it."""
+    """A batch of committed entries from Raft. If there is a `snapshot`, it is restored first."""
 
     snapshot: Snapshot | None
     entries: Sequence[Entry]
@@ -58,7 +59,7 @@ class ToApply:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The result of a request at the member that the client called."""
+    """The result of applying a client's request at the member that the client called."""
 
     response: OperationResponse
     subject: Traced
@@ -68,8 +69,8 @@ class Applied:
 class Applier:
     """Applies batches in the order in which `enqueue` accepts them. `run` is the task.
 
-    `change_configuration` is called for each committed change of the configuration that has an
-    effect, to pass it to Raft. `members_changed` is called after each change of the members.
+    `change_configuration` passes a committed change of the configuration to Raft. It is called only
+    for changes that have an effect. `members_changed` is called after each change of the members.
     """
 
     def __init__(
@@ -201,8 +202,8 @@ class Applier:
     def _apply_conf_change(self, entry: Entry) -> None:
         """Store a change of the members, and pass it to Raft.
 
-        There is no await between the two, so that a snapshot of the store and Raft's description of
-        it contain the same members.
+        There is no await between these two calls. A snapshot of the store and the configuration
+        that Raft records for it therefore contain the same members.
         """
         change = confchange.decode(entry.data)
         refused = self._membership.apply(change)
@@ -218,7 +219,7 @@ class Applier:
             self._changes.resolve(one.request, refused)
 
     async def _restore(self, snapshot: Snapshot) -> None:
-        """Replace the store by a leader's snapshot, which Raft and the WAL already contain."""
+        """Replace the store by a snapshot from the leader. Raft and the WAL already contain it."""
         await self._storage.backend.replace_with(snapshot.data)
         self._storage.backend.check()
         # No await before this call: a read must not use the old index with the new backend.
@@ -235,5 +236,5 @@ class Applier:
 
 
 def is_applied(store: Store, entry: Entry) -> bool:
-    """Whether the store already contains the effect of `entry`."""
+    """Return whether the store already contains the effect of `entry`."""
     return entry.index <= store.consistent_index

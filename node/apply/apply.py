@@ -1,8 +1,9 @@
-"""Applies a committed request to the store: `apply(store, operation)`.
+"""Executes a committed request on the store: `apply(store, operation)`.
 
 The result depends only on the store and the operation, so it is the same on every member. If the
-operation is impossible (a compacted revision, a missing key), the result is an RpcError as a value,
-and the store does not change. A committed request must never stop a member.
+operation cannot be executed, for example because its revision is compacted or a key is missing,
+`apply` returns an RpcError, and the store does not change. It never raises one, because a committed
+request must not stop a member.
 
 Source: etcd 3.5.1, `server/etcdserver/apply.go`.
 """
@@ -45,7 +46,7 @@ from splitbrain.node.mvcc.write_transaction import WriteTransaction
 
 
 def apply(store: Store, operation: StoreOperation, term: int = 0) -> OperationResponse | RpcError:
-    """Apply `operation`, and return the response or an error.
+    """Execute `operation` on the store, and return the response, or an RpcError if it fails.
 
     `term` is the term of the entry that contains the operation. The header of the response contains
     only the revision.
@@ -80,7 +81,7 @@ def apply(store: Store, operation: StoreOperation, term: int = 0) -> OperationRe
 
 
 def apply_put(store: Store, request: PutRequest) -> PutResponse:
-    """Apply a put at a new revision. Raises RpcError."""
+    """Put a key at a new revision. Raises RpcError if the put needs a missing key or lease."""
     check_lease(store, request)
     check_previous(store, request)
     transaction = store.write()
@@ -91,7 +92,7 @@ def apply_put(store: Store, request: PutRequest) -> PutResponse:
 
 
 def apply_delete_range(store: Store, request: DeleteRangeRequest) -> DeleteRangeResponse:
-    """Delete the keys of an interval. The revision increases only if a key existed."""
+    """Delete the keys of an interval, at a new revision if there are any."""
     transaction = store.write()
     try:
         return delete_range(transaction, request)
@@ -100,7 +101,7 @@ def apply_delete_range(store: Store, request: DeleteRangeRequest) -> DeleteRange
 
 
 def apply_compaction(store: Store, request: CompactionRequest) -> CompactionResponse:
-    """Compact the store. Raises CompactedRevision, FutureRevision."""
+    """Compact the store up to the request's revision. Raises CompactedRevision, FutureRevision."""
     store.compact(request.revision)
     return CompactionResponse(header=ResponseHeader(revision=store.revision))
 
@@ -110,20 +111,17 @@ def apply_compaction(store: Store, request: CompactionRequest) -> CompactionResp
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The operations of the branch that a transaction takes.
-
-    Nested transactions are replaced by their chosen branches.
-    """
+    """The branch of a transaction that is executed. `succeeded` is True for the success branch."""
 
     succeeded: bool
     operations: tuple[PutRequest | RangeRequest | DeleteRangeRequest | Chosen, ...]
 
 
 def apply_txn(store: Store, request: TxnRequest) -> TxnResponse:
-    """Apply a transaction completely or not at all.
+    """Execute all operations of a transaction's branch. If one cannot be executed, execute none.
 
     All comparisons and checks, including those of nested transactions, use the state before the
-    transaction. They are made before the first write.
+    transaction. They are made before the first write. Raises RpcError if a check fails.
     """
     chosen = chosen_branch(store, request)
     check_chosen(store, chosen)
@@ -155,7 +153,10 @@ def read_txn(store: Store, request: TxnRequest) -> TxnResponse:
 
 
 def chosen_branch(source: Readable, request: TxnRequest) -> Chosen:
-    """Evaluate the comparisons, and return the branch to execute, also of nested transactions."""
+    """Evaluate the comparisons of a transaction, and return the branch to execute.
+
+    Nested transactions in the branch are evaluated, too.
+    """
     succeeded = all(compare_holds(source, compare) for compare in request.compare)
     operations: list[PutRequest | RangeRequest | DeleteRangeRequest | Chosen] = []
     for operation in request.success if succeeded else request.failure:
@@ -167,11 +168,11 @@ def chosen_branch(source: Readable, request: TxnRequest) -> Chosen:
 
 
 def compare_holds(source: Readable, compare: Compare) -> bool:
-    """Whether a comparison succeeds.
+    """Return whether a comparison succeeds.
 
-    A comparison over an interval succeeds if it succeeds for every key in the interval. If the
-    interval contains no key, the comparison is made with an absent key. The version, revisions and
-    lease of an absent key are zero. A comparison with the value of an absent key always fails.
+    A comparison with an interval succeeds if it succeeds for every key in the interval. If there is
+    no key, the comparison is made with an absent key, whose version, revisions and lease are zero.
+    A comparison of the value fails if the key is absent.
     """
     kvs = source.range(compare.key, compare.range_end).kvs
     if not kvs:
@@ -182,9 +183,10 @@ def compare_holds(source: Readable, compare: Compare) -> bool:
 
 
 def relation_holds(compare: Compare, kv: KeyValue) -> bool:
-    """Whether the relation of `compare` is true for `kv`.
+    """Return whether the relation of `compare`, such as "greater", is true for the key `kv`.
 
-    If the target is unknown, both sides are treated as equal. An unknown relation is always true.
+    As in etcd, an unknown relation is always true. If the target of `compare` is unknown, both
+    sides count as equal.
     """
     sign = compared(compare, kv)
     match compare.result:
@@ -201,7 +203,7 @@ def relation_holds(compare: Compare, kv: KeyValue) -> bool:
 
 
 def compared(compare: Compare, kv: KeyValue) -> int:
-    """Return -1, 0 or 1 if `kv` is less than, equal to, or greater than the operand."""
+    """Compare `kv` with the operand of `compare`. Return -1 (less), 0 (equal) or 1 (greater)."""
     operand = compare.operand
     if compare.target == CompareTarget.VALUE:
         # `compare_operand` has given the operand the right type. Another type counts as empty.
@@ -215,7 +217,10 @@ def compared(compare: Compare, kv: KeyValue) -> int:
 
 
 def compared_number(target: int, kv: KeyValue) -> int | None:
-    """Return the number that `target` names. None for an unknown target."""
+    """Return the number of `kv` that `target` names, such as its version.
+
+    Returns None for an unknown target.
+    """
     match target:
         case CompareTarget.VERSION:
             return kv.version
@@ -230,19 +235,20 @@ def compared_number(target: int, kv: KeyValue) -> int | None:
 
 
 def check_chosen(store: Store, chosen: Chosen) -> None:
-    """Raise RpcError if any operation would fail.
+    """Raise RpcError if any operation of a branch cannot be executed.
 
-    Puts are checked first, then ranges, as in etcd.
+    As in etcd, all puts are checked before all ranges.
     """
     check_chosen_puts(store, chosen, [])
     check_chosen_ranges(store, chosen)
 
 
 def check_chosen_puts(store: Store, chosen: Chosen, deleted: list[validation.Interval]) -> None:
-    """Check the puts. `deleted` contains the intervals that earlier operations delete.
+    """Raise RpcError if a put of the branch needs a missing key or lease.
 
-    A put that keeps the previous value of a key fails if an earlier operation deletes the key.
-    etcd 3.5.1 does not check this and panics in the middle of the transaction.
+    `deleted` contains the intervals that earlier operations of the transaction delete. A put that
+    keeps the previous value of a key fails if an earlier operation deletes the key. etcd 3.5.1 does
+    not check this and panics in the middle of the transaction.
     """
     for operation in chosen.operations:
         match operation:
@@ -262,7 +268,7 @@ def check_chosen_puts(store: Store, chosen: Chosen, deleted: list[validation.Int
 
 
 def in_interval(key: bytes, begin: bytes, end: bytes) -> bool:
-    """Whether `key` is in the interval.
+    """Return whether `key` is in the interval from `begin` to `end`.
 
     If `end` is empty, the interval contains only the key `begin`. If `end` is "\\0", it contains
     all keys from `begin` on.
@@ -273,7 +279,7 @@ def in_interval(key: bytes, begin: bytes, end: bytes) -> bool:
 
 
 def check_chosen_ranges(store: Store, chosen: Chosen) -> None:
-    """Check the revisions of all ranges. Raises RpcError."""
+    """Raise RpcError if a range of the branch reads a compacted or a future revision."""
     for operation in chosen.operations:
         match operation:
             case Chosen():
@@ -285,10 +291,10 @@ def check_chosen_ranges(store: Store, chosen: Chosen) -> None:
 
 
 def check_revision(store: Store, revision: int) -> None:
-    """Check a revision against the state before the transaction.
+    """Raise RpcError if `revision`, at which a transaction reads, is compacted or in the future.
 
-    In a single range, a negative revision means the newest revision. In a transaction, it is
-    treated as compacted, as in etcd.
+    A negative revision means the newest revision in a single range. In a transaction, it counts as
+    compacted, as in etcd.
     """
     if revision > store.revision:
         raise errors.future_revision()
@@ -297,7 +303,7 @@ def check_revision(store: Store, revision: int) -> None:
 
 
 def run_chosen(transaction: WriteTransaction, chosen: Chosen) -> TxnResponse:
-    """Execute a branch, and return its responses in order."""
+    """Execute the operations of a branch, and return the response of the transaction."""
     return TxnResponse(
         succeeded=chosen.succeeded,
         responses=tuple(run_operation(transaction, one) for one in chosen.operations),
@@ -324,24 +330,24 @@ def run_operation(
 
 
 def wants_previous(request: PutRequest) -> bool:
-    """Whether the put keeps the value or the lease of the key."""
+    """Return whether the put keeps the previous value or the previous lease of its key."""
     return request.ignore_value or request.ignore_lease
 
 
 def check_previous(source: Readable, request: PutRequest) -> None:
-    """Raise RpcError if the put needs an existing key, and `source` does not contain it."""
+    """Raise RpcError if the put keeps a previous value or lease, and `source` has no such key."""
     if wants_previous(request) and not source.range(request.key).kvs:
         raise errors.key_not_found()
 
 
 def check_lease(store: Store, request: PutRequest) -> None:
-    """Raise RpcError if the put names a lease that does not exist."""
+    """Raise RpcError if the put attaches its key to a lease that does not exist."""
     if request.lease and store.leases.get(request.lease) is None:
         raise errors.lease_not_found()
 
 
 def put(transaction: WriteTransaction, request: PutRequest) -> PutResponse:
-    """Put a key inside `transaction`. The checks have been made."""
+    """Put a key inside `transaction`. The caller has made the checks."""
     value, lease = request.value, request.lease
     if wants_previous(request):
         (kept,) = transaction.range(request.key).kvs

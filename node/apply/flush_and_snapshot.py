@@ -1,9 +1,9 @@
-"""Flushes the backend in batches, takes snapshots, and compacts the log.
+"""Flushes the backend in batches, takes snapshots, and compacts the Raft log.
 
-An applied entry is readable at once. It reaches the backend's file later, in one transaction with
-other entries and with the consistent index. After `snapshot_count` entries the flusher records the
-durable content of the backend as a snapshot. The log before the snapshot is then discarded, except
-for some entries that slow followers may need.
+An applied entry can be read at once. It reaches the backend's file later, in one transaction with
+other entries and with the index of the last of them (etcd's consistent index). After every
+`snapshot_count` entries, the flusher records the durable content of the backend as a snapshot. It
+then discards the log before the snapshot, except for some entries that slow followers may need.
 
 Source: etcd's backend batch (100 ms or 10,000 operations) and its snapshot trigger.
 """
@@ -24,9 +24,9 @@ from splitbrain.node.write_path import Traced, WritePath
 
 
 class BackendFlusher:
-    """Flushes the backend. `run` is the task. `schedule_flush` reports applied entries.
+    """Flushes the backend.
 
-    `flushed` is set after each flush.
+    `run` is the task. `schedule_flush` is called when entries are applied.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class BackendFlusher:
         return self._backend.size_bytes
 
     def schedule_flush(self) -> None:
-        """Flush the applied entries after the batch interval, or now if the batch is full."""
+        """Flush the applied entries after the batch interval, or at once if the batch is full."""
         operations_max = self._config.backend_batch_operations_max
         if self._world.buggify("the backend is flushed at once"):
             operations_max = 0
@@ -74,7 +74,7 @@ class BackendFlusher:
             )
 
     async def flush_all(self) -> None:
-        """Wait until all applied entries are durable, and no compacted change is left.
+        """Wait until all applied entries are durable, and all compacted revisions are removed.
 
         The caller waits forever if the member stops.
         """
@@ -93,7 +93,7 @@ class BackendFlusher:
                 flushed.set_result(None)
 
     async def run(self) -> None:
-        """Flush forever. Raises DiskError. If it does, the member must stop."""
+        """Flush the backend whenever a flush is due. Does not return. Raises DiskError."""
         while True:
             await self._due.wait()
             if self._timer is not None:
@@ -112,7 +112,10 @@ class BackendFlusher:
         return 3 if few else REMOVALS_AT_ONCE
 
     async def flush(self) -> None:
-        """Make the applied entries durable: the second half of step 10."""
+        """Write all applied entries to the backend's file.
+
+        This completes step 10 of the write path.
+        """
         store = self._store
         subject = Traced(index=store.consistent_index, term=store.consistent_term)
         revision = store.revision
@@ -139,10 +142,10 @@ class BackendFlusher:
         self._world.log("info", "took a snapshot", index=metadata.index, term=metadata.term)
 
     def _compactable_index(self, snapshot: SnapshotMetadata) -> Index:
-        """Return the index up to which the log can be compacted.
+        """Return the index up to which the log can be compacted after `snapshot` was taken.
 
-        The log keeps the entries that slow followers may need, and the entries that Raft does not
-        treat as applied yet. Raft treats an entry as applied only after the whole Ready that
-        contains it is done. If the log's disk is slow, the backend can flush an entry earlier.
+        The log keeps the entries that slow followers may need. It also keeps the entries that Raft
+        does not know as applied yet: Raft learns this when the whole Ready that contains them is
+        processed, and with a slow WAL this can be later than the flush of the backend.
         """
         return min(snapshot.index - self._config.catch_up_entries, self._raft.log.applied)

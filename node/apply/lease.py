@@ -22,7 +22,7 @@ from splitbrain.node.mvcc.store import Store
 
 
 def apply_grant(store: Store, request: LeaseGrantRequest) -> LeaseGrantResponse:
-    """Create a lease. Raises RpcError."""
+    """Create a lease. Raises RpcError if the id is in use."""
     if not request.id:
         raise errors.lease_not_found()
     if request.ttl > TTL_S_MAX:
@@ -35,7 +35,7 @@ def apply_grant(store: Store, request: LeaseGrantRequest) -> LeaseGrantResponse:
 
 
 def apply_revoke(store: Store, request: LeaseRevokeRequest) -> LeaseRevokeResponse:
-    """End a lease. Raises RpcError if it does not exist."""
+    """Delete a lease and its keys. Raises RpcError if the lease does not exist."""
     lease = store.leases.get(request.id)
     if lease is None:
         raise errors.lease_not_found()
@@ -44,7 +44,11 @@ def apply_revoke(store: Store, request: LeaseRevokeRequest) -> LeaseRevokeRespon
 
 
 def apply_expire(store: Store, request: LeaseExpireRequest, term: int) -> LeaseRevokeResponse:
-    """End a lease, unless the leader that proposed it was deposed. `term` is that of the entry."""
+    """Delete an expired lease and its keys.
+
+    `term` is the term of the entry. The request is ignored if the leader that proposed it was
+    deposed before it became an entry.
+    """
     lease = store.leases.get(request.id)
     if lease is not None and is_of_term(request, term):
         end_lease(store, lease)
@@ -54,7 +58,11 @@ def apply_expire(store: Store, request: LeaseExpireRequest, term: int) -> LeaseR
 def apply_checkpoint(
     store: Store, request: LeaseCheckpointRequest, term: int
 ) -> LeaseCheckpointResponse:
-    """Record remaining times to live, unless the leader that proposed them was deposed."""
+    """Record the remaining times to live of leases.
+
+    `term` is the term of the entry. The request is ignored if the leader that proposed it was
+    deposed before it became an entry.
+    """
     if is_of_term(request, term):
         for one in request.checkpoints:
             store.leases.record_remaining(one.id, one.remaining_s)
@@ -62,19 +70,19 @@ def apply_checkpoint(
 
 
 def is_of_term(request: LeaseExpireRequest | LeaseCheckpointRequest, term: int) -> bool:
-    """Whether the leader that proposed the request also put it into the log, in `term`.
+    """Return whether the leader that proposed the request also appended it to the log, in `term`.
 
-    A deposed leader forwards its proposal to the new leader. In the meantime, the new leader
-    may have renewed the lease.
+    A deposed leader forwards its proposal to the new leader. In the meantime, the new leader may
+    have renewed the lease.
     """
     return request.term == term
 
 
 def end_lease(store: Store, lease: Lease) -> None:
-    """Delete the keys of a lease at one revision, in key order, and remove the lease.
+    """Delete the keys of a lease at one revision, in the order of the keys, and remove the lease.
 
-    The order is the same on all members, so their changes and hashes are equal. If the lease
-    has no keys, the revision does not change.
+    The order is the same on all members, so their changes and hashes are equal. If the lease has no
+    keys, the revision does not change.
     """
     transaction = store.write()
     for key in sorted(lease.keys):

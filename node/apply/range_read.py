@@ -1,4 +1,4 @@
-"""Executes a client's range request on the store: filters, order and limit.
+"""Executes a client's range request on the store, with its filters, sort order and limit.
 
 Source: etcd 3.5.1, `applierV3backend.Range` in `server/etcdserver/apply.go`.
 """
@@ -21,7 +21,7 @@ from splitbrain.node.mvcc.key_value import KeyValue, RangeResult
 
 
 class Readable(Protocol):
-    """The store, or a write transaction. A transaction also reads its own writes."""
+    """A source of keys: the store, or a write transaction, which also reads its own writes."""
 
     def range(
         self,
@@ -61,11 +61,11 @@ def read_range(source: Readable, request: RangeRequest) -> RangeResponse:
 
 
 def fetch_limit(request: RangeRequest) -> int:
-    """Return the number of keys to fetch (0: all).
+    """Return the number of keys to read from the store for a request (0: all).
 
-    The number is the limit plus one, which shows whether there are more keys. A sorted or filtered
-    range is fetched completely. There is one exception, as in etcd: a range with a sort target but
-    without a sort order is cut first and sorted afterwards.
+    The number is the limit plus one, because one more key shows whether the response is complete. A
+    sorted or filtered range is read completely. There is one exception, as in etcd: a range with a
+    sort target but without a sort order is cut first and sorted afterwards.
     """
     filtered = (
         request.min_mod_revision
@@ -79,7 +79,7 @@ def fetch_limit(request: RangeRequest) -> int:
 
 
 def passes(request: RangeRequest, kv: KeyValue) -> bool:
-    """Whether the filters accept `kv`.
+    """Return whether `kv` passes the request's bounds of mod revision and create revision.
 
     A bound of zero has no effect. Other bounds are inclusive.
     """
@@ -101,7 +101,7 @@ _SORT_KEYS: dict[int, Callable[[KeyValue], bytes | int]] = {
 
 
 def sorted_kvs(kvs: list[KeyValue], request: RangeRequest) -> list[KeyValue]:
-    """Sort by the request's target and order.
+    """Return `kvs` in the sort order that the request asks for.
 
     If the request has no order and its target is not the key, the order is ascending. With an
     unknown order the keys stay unsorted. Equal elements stay in key order. etcd 3.5.1 can return

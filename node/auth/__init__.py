@@ -1,1 +1,1 @@
-"""Users, roles and permissions: the replicated state, the tokens, and the checks of requests."""
+"""Manages users, roles, permissions and tokens, and checks whether a user may make a request."""

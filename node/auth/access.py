@@ -1,4 +1,4 @@
-"""Decides whether a user may execute a committed request.
+"""Decides whether a user may execute a request of the services KV and Lease.
 
 Source: etcd 3.5.1, `server/etcdserver/apply_auth.go`. etcd does not check the operations of nested
 transactions, nor the previous values that puts of transactions return. This module checks both.
@@ -23,7 +23,7 @@ from splitbrain.node.mvcc.store import Store
 def check_access(auth: AuthStore, store: Store, caller: Identity, request: object) -> None:
     """Raise RpcError unless `caller` may execute a request of the services KV and Lease.
 
-    As in etcd, every user may compact, and grant leases.
+    As in etcd, every user may compact the store and grant leases.
     """
     if not auth.enabled:
         return
@@ -37,7 +37,7 @@ def check_access(auth: AuthStore, store: Store, caller: Identity, request: objec
 
 
 def check_operation(auth: AuthStore, caller: Identity, operation: RequestOp | None) -> None:
-    """Raise RpcError unless `caller` may execute the operation, including nested ones."""
+    """Raise RpcError unless `caller` may execute `operation`, and all operations nested in it."""
     match operation:
         case RangeRequest():
             auth.check_read(caller, operation.key, operation.range_end)
@@ -65,7 +65,10 @@ def check_operations(
 
 
 def check_lease_keys(auth: AuthStore, store: Store, caller: Identity, lease_id: int) -> None:
-    """Check that the caller may write all keys of a lease, because its end deletes them."""
+    """Raise RpcError unless the caller may write all keys of a lease.
+
+    Whoever ends a lease, or attaches a key to it, can cause the deletion of these keys.
+    """
     lease = store.leases.get(lease_id)
     for key in sorted(lease.keys) if lease is not None else ():
         auth.check_write(caller, key)

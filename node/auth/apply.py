@@ -1,4 +1,4 @@
-"""Applies committed requests of the Auth service.
+"""Executes committed requests of the Auth service.
 
 Source: etcd 3.5.1, `server/auth/store.go`, `server/etcdserver/apply_auth.go`.
 """
@@ -14,9 +14,9 @@ from splitbrain.node.messages import auth_errors as errors
 
 
 class AuthApplier:
-    """Applies requests to the replicated state and to this member's tokens.
+    """Executes requests on the replicated users and roles, and on this member's tokens.
 
-    Its methods do not await, and raise RpcError.
+    The methods contain no await. They raise RpcError.
     """
 
     def __init__(self, store: AuthStore, tokens: Tokens) -> None:
@@ -26,7 +26,7 @@ class AuthApplier:
     def apply(
         self, request: auth.AuthWriteRequest, caller: Identity, index: int
     ) -> auth.AuthWriteResponse:
-        """Apply a request of `caller` that the entry at `index` contains."""
+        """Execute `request` for the user `caller`. The entry at `index` contains the request."""
         self._check_caller(request, caller)
         store = self._store
         match request:
@@ -53,7 +53,11 @@ class AuthApplier:
                 return self._apply_to_roles(request)
 
     def _check_caller(self, request: auth.AuthWriteRequest, caller: Identity) -> None:
-        """Check that the caller is an administrator, or only queries their own user or roles."""
+        """Raise RpcError unless the caller may make this request.
+
+        Users with the role root may make all requests of the Auth service. Others may only read
+        their own user, and the roles that this user has.
+        """
         store = self._store
         if isinstance(request, auth.TokenAssignRequest):
             return

@@ -1,12 +1,12 @@
-"""Users, roles and permissions, which all members know after the same entry of the log.
+"""Stores users, roles and permissions, which are replicated through the log.
 
-The *auth revision* increases with each change. A token belongs to a revision, and a proposed
-request contains the revision at which its client was identified. A request of an older revision is
-refused, because the permissions may have changed.
+The *auth revision* is a number that increases with each change of this state. A token belongs to an
+auth revision, and a proposed request contains the auth revision at which its client was identified.
+A request with an older auth revision is refused, because the permissions may have changed since.
 
-The bucket `auth` contains whether authentication is enabled and the revision. The buckets
-`authUsers` and `authRoles` contain users and roles by name. They are written in the same batch as
-the consistent index of their entry.
+In the backend, the bucket `auth` contains the auth revision and whether authentication is enabled.
+The buckets `authUsers` and `authRoles` contain users and roles by name. A change is written in the
+same batch as the consistent index of its entry.
 
 Source: etcd 3.5.1, `server/auth/store.go`.
 """
@@ -23,7 +23,7 @@ from splitbrain.node.messages import auth_errors as errors
 from splitbrain.node.messages.auth import Permission, PermissionType
 
 ROOT = "root"
-"""The name of the user and of the role that may do everything."""
+"""The name of the administrator and of the role that permits everything."""
 FIRST_REVISION = 1
 _AUTH, _USERS, _ROLES = b"auth", b"authUsers", b"authRoles"
 _STATE = b"state"
@@ -33,7 +33,7 @@ WRITES = (PermissionType.WRITE, PermissionType.READWRITE)
 
 
 class User(msgspec.Struct, frozen=True):
-    """A user, with the hash of the password and the names of the roles.
+    """A user: name, hash of the password, and names of the roles.
 
     A user with `no_password` cannot log in with a password.
     """
@@ -45,7 +45,7 @@ class User(msgspec.Struct, frozen=True):
 
 
 class Role(msgspec.Struct, frozen=True):
-    """A role, with its permissions."""
+    """A role: name and permissions."""
 
     name: str
     permissions: tuple[Permission, ...] = ()
@@ -70,7 +70,10 @@ class _State(msgspec.Struct, frozen=True):
 
 
 class AuthStore:
-    """The replicated state of authentication. Its methods do not await, and raise RpcError."""
+    """The replicated users, roles and permissions.
+
+    All methods run without await and raise RpcError.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

@@ -1,4 +1,4 @@
-"""Identifies the client of a request by its token or certificate, and checks what it may read.
+"""Identifies the client of a request by its token or certificate, and checks its permissions.
 
 Source: etcd 3.5.1, `server/auth/store.go` (AuthInfoFromCtx), `server/etcdserver/v3_server.go`.
 """
@@ -19,10 +19,10 @@ from splitbrain.node.mvcc.store import Store
 
 
 class Authenticator:
-    """Authentication as the handlers of the API see it.
+    """Identifies clients, and checks their permissions, for the handlers of the API.
 
-    `read_barrier` returns when this member has applied all entries that were committed at the call.
-    `password_cost_log2` is the cost of hashing a new password.
+    `read_barrier` waits until this member has applied all entries that were committed when it was
+    called. `password_cost_log2` is the cost of hashing a new password, as a power of two.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Authenticator:
         self._read_barrier = read_barrier
 
     async def identity(self) -> Identity:
-        """Return the identity of the current request's client.
+        """Return the user who sent the current request.
 
         Raises RpcError if the client sent a token that is not valid. As in etcd, no token is valid
         while authentication is disabled.
@@ -55,7 +55,8 @@ class Authenticator:
             return Identity(user, self._auth.revision) if user else ANONYMOUS
         found = self._identity_of(token)
         if found is None and self._tokens.index_of(token) > self._store.consistent_index:
-            # Another member has assigned the token, and this member has not applied that yet.
+            # Another member may have assigned the token in an entry that this member has not
+            # applied yet.
             await self._read_barrier()
             found = self._identity_of(token)
         if found is None:
@@ -66,7 +67,7 @@ class Authenticator:
         return self._tokens.identity_of(token, self._auth.revision)
 
     def check(self, identity: Identity, request: object) -> None:
-        """Raise RpcError unless the client may execute the read request on the current state.
+        """Raise RpcError unless `identity` may execute the read `request` on the current state.
 
         As in etcd, a token of an earlier auth revision is refused even if no key is read.
         """
@@ -88,7 +89,10 @@ class Authenticator:
         return hash_password(password, self._random, self._password_cost_log2)
 
     def checked_login(self, request: AuthenticateRequest) -> TokenAssignRequest:
-        """Check a password, and return the request that assigns a token. Raises RpcError."""
+        """Check the password of a login, and return the request that assigns a token to the user.
+
+        Raises RpcError if the user or the password is wrong.
+        """
         if not self._auth.enabled:
             raise errors.auth_not_enabled()
         user = self._auth.users.get(request.name)
@@ -101,8 +105,9 @@ class Authenticator:
         return TokenAssignRequest(request.name, new_prefix(self._random), self._auth.revision)
 
     def token_of(self, login: TokenAssignRequest, assigned: str) -> str:
-        """Return the token of a login whose entry is applied. Raises RpcError.
+        """Return the token for a login, after the entry of the request `login` is applied.
 
-        `assigned` is the token that the entry has assigned, or "" if this member signs one.
+        `assigned` is the token that the entry has assigned. If it is "", tokens are JSON Web
+        Tokens, and this member signs one. Raises RpcError.
         """
         return assigned or self._tokens.signed(login.name, login.revision)

@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from splitbrain.node.messages.auth import Permission
 
 ALL_FROM = b"\0"
-"""The end of an interval without an end."""
+"""The end of an interval that has no upper end."""
 
 
 def covers(permissions: Iterable[Permission], key: bytes, range_end: bytes) -> bool:
-    """Whether every key of a request is in some of the permitted intervals.
+    """Return whether `permissions` together contain every key of a request's range.
 
     `range_end` is that of a request: empty for a single key, "\\0" for all keys from `key` on.
-    Several intervals together can cover one range.
+    Several adjacent or overlapping permissions together can cover one range.
     """
     if not range_end:
         return any(contains_key(one, key) for one in permissions)
@@ -45,13 +45,16 @@ def contains_key(permission: Permission, key: bytes) -> bool:
 
 
 def touches_empty(permission: Permission, key: bytes, end: bytes) -> bool:
-    """Whether a permission covers a range without keys, as etcd's interval tree decides it."""
+    """Return whether a permission covers a range without keys (`end` <= `key`).
+
+    The rule is that of etcd's interval tree.
+    """
     reached = end_of(permission)
     return permission.key <= end and (reached is None or key < reached)
 
 
 def end_of(permission: Permission) -> bytes | None:
-    """Return the first key after a permitted interval, or None if it has no end."""
+    """Return the first key after the interval of a permission, or None if it has no end."""
     if permission.range_end == ALL_FROM:
         return None
     return permission.range_end or permission.key + b"\0"

@@ -1,9 +1,9 @@
-"""JSON Web Tokens: signed texts that contain their user, auth revision and expiry.
+"""Signs and verifies JSON Web Tokens, which contain a user, an auth revision and an expiry time.
 
-No member remembers a token. A member that has the key verifies tokens of every other member, also
-after a restart. A token ends when it expires. A change of users or roles, or disabling
-authentication, increases the auth revision, so that a request for keys with an older token is
-refused. As in etcd, an administrator's request with an older token is not refused.
+Members do not store these tokens. Every member with the public key can verify them, also after a
+restart. A token is valid until it expires. If users or roles change, or authentication is disabled,
+the auth revision increases, so that a request for keys with an older token is refused. As in etcd,
+an administrator's request with an older token is not refused.
 
 Source: RFC 7519; etcd 3.5.1, `server/auth/jwt.go`.
 """
@@ -28,9 +28,9 @@ _OPTIONS: Any = {
 
 
 class JwtTokens:
-    """Signs and verifies tokens. `wall_ns` is the member's wall clock.
+    """Signs and verifies tokens. `wall_ns` returns the time of the member's wall clock.
 
-    Raises ValueError if the keys cannot be used.
+    Raises ValueError if the keys in the settings cannot be used.
     """
 
     def __init__(self, settings: JwtSettings, wall_ns: Callable[[], int]) -> None:
@@ -48,11 +48,11 @@ class JwtTokens:
         expires_s = (self._wall_ns() // 1_000_000 + self._settings.ttl_ms) // 1000
         claims = {"username": user, "revision": auth_revision, "exp": expires_s}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about short secrets, which etcd accepts
+            warnings.simplefilter("ignore")  # PyJWT warns about short secrets, which etcd accepts.
             return jwt.encode(claims, self._signing, algorithm=self._settings.method)
 
     def identity_of(self, token: str, auth_revision: int) -> Identity | None:
-        """Return the user and the auth revision in a token. None if it is not valid."""
+        """Return the user and the auth revision in a token, or None if the token is not valid."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -67,7 +67,10 @@ class JwtTokens:
         return Identity(user, revision) if self._is_current(claims) else None
 
     def _is_current(self, claims: dict[str, Any]) -> bool:
-        """Whether the token is valid by its times, which are in seconds. A missing one is valid."""
+        """Return whether the current time is within the times in `claims`, which are in seconds.
+
+        A missing claim permits every time.
+        """
         now_s = self._wall_ns() / 1e9
         begins, ends = (claims.get(name, default) for name, default in (
             ("nbf", -math.inf), ("exp", math.inf),

@@ -1,7 +1,7 @@
-"""Hashes of passwords.
+"""Hashes and checks passwords.
 
-A hash is "scrypt$COST$SALT$HASH", with the base-2 logarithm of the cost, and salt and hash in
-base64. Computing it takes long on purpose, so that a stolen hash is hard to reverse.
+A hash is the text "scrypt$COST$SALT$HASH". COST is the base-2 logarithm of the cost; salt and hash
+are in base64. Hashing is slow on purpose, so that a password is hard to guess from a stolen hash.
 
 Source: RFC 7914. etcd uses bcrypt.
 """
@@ -19,14 +19,14 @@ _BLOCK_SIZE, _PARALLEL = 8, 1
 
 
 def hash_password(password: str, random: Random, cost_log2: int) -> str:
-    """Hash a password with a new salt."""
+    """Hash a password with a new random salt. The cost is 2 to the power of `cost_log2`."""
     salt = random.randbytes(SALT_BYTES)
     digest = b64encode(_scrypt(password, salt, cost_log2)).decode()
     return f"scrypt${cost_log2}${b64encode(salt).decode()}${digest}"
 
 
 def matches(password: str, hashed: str) -> bool:
-    """Whether `password` has the hash `hashed`."""
+    """Return whether `hashed` is a hash of `password`."""
     try:
         kind, cost, salt, digest = hashed.split("$")
     except ValueError:

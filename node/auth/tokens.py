@@ -1,9 +1,9 @@
-"""The tokens of users: which user a token belongs to, and how a login gets one.
+"""Manages simple tokens, and declares the interface that both kinds of tokens implement.
 
-Simple tokens are random texts that the members remember, each with its user. A token is assigned
-when a committed entry is applied, so every member knows it. Tokens are not stored: they end with
-the process of the member, after `TTL_S` without use, when their user is deleted or gets a new
-password, and when authentication is disabled.
+Simple tokens are random texts. Every member remembers all of them, each with its user, because a
+token is assigned when a committed entry is applied. Tokens are not stored on disk. A token becomes
+invalid when the member's process ends, after `TTL_S` seconds without use, when its user is deleted
+or gets a new password, and when authentication is disabled.
 
 Source: etcd 3.5.1, `server/auth/simple_token.go`. The other kind is in `jwt_tokens.py`.
 """
@@ -20,30 +20,37 @@ from splitbrain.node.auth.auth_store import Identity
 TTL_S = 300.0
 PREFIX_LETTERS = 16
 _SWEEP = 64
-"""The number of assignments after which expired tokens are removed."""
+"""Expired tokens are removed once after this many assignments."""
 
 
 class Tokens(Protocol):
-    """One kind of tokens."""
+    """The interface of a kind of tokens: simple tokens, or JSON Web Tokens."""
 
     def assign(self, prefix: str, index: int, user: str) -> str:
-        """Called by every member that applies the login at `index`. Returns the token, or "" if
-        only the member that the client called makes it, with `signed`."""
+        """Assign a token to `user`, and return it.
+
+        Every member calls this when it applies a login. `prefix` is the random part of the token,
+        and `index` the index of the login's entry. Returns "" if the member that the client called
+        has to make the token with `signed`.
+        """
         ...
 
     def signed(self, user: str, auth_revision: int) -> str:
-        """Return a new token of a user who has logged in at an auth revision. Raises RpcError."""
+        """Return a new token for a user who has logged in at this auth revision.
+
+        Raises RpcError.
+        """
         ...
 
     def identity_of(self, token: str, auth_revision: int) -> Identity | None:
-        """Return the identity that a token proves at the present auth revision.
+        """Return the user and the auth revision that a token proves, or None if it is not valid.
 
-        None if the token is not valid.
+        `auth_revision` is the present auth revision.
         """
         ...
 
     def index_of(self, token: str) -> int:
-        """Return the index of the entry that assigned a token. 0 if no entry did."""
+        """Return the index of the entry that assigned a token, or 0 if no entry assigned it."""
         ...
 
     def end_of_user(self, user: str) -> None: ...
@@ -52,7 +59,10 @@ class Tokens(Protocol):
 
 
 class SimpleTokens:
-    """The tokens that this member knows. `now_ns` is the member's monotonic clock."""
+    """The simple tokens that this member knows.
+
+    `now_ns` returns its monotonic time in nanoseconds.
+    """
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
         self._now_ns = now_ns
@@ -74,7 +84,10 @@ class SimpleTokens:
         raise AssertionError("a simple token is assigned by the entry of the login")
 
     def identity_of(self, token: str, auth_revision: int) -> Identity | None:
-        """Return the user of a token, and extend the token's life. None if it is not valid."""
+        """Return the user of a token, or None if it is not valid.
+
+        The token's time to live starts again.
+        """
         user = self._users.get(token)
         if user is None or self._expire_ns[token] <= self._now_ns():
             return None
@@ -86,7 +99,7 @@ class SimpleTokens:
         return int(index) if dot and index.isascii() and index.isdecimal() else 0
 
     def end_of_user(self, user: str) -> None:
-        """End all tokens of a user."""
+        """Make all tokens of a user invalid."""
         for token in [token for token, one in self._users.items() if one == user]:
             self._forget(token)
 
@@ -107,5 +120,5 @@ class SimpleTokens:
 
 
 def new_prefix(random: Random) -> str:
-    """Return the random part of a new token."""
+    """Return the random part of a new token. The other part is the index of the entry."""
     return "".join(random.choice(ascii_letters) for _ in range(PREFIX_LETTERS))

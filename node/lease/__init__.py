@@ -1,1 +1,1 @@
-"""The times of leases: expiry on the leader, keep-alives and queries, which the leader answers."""
+"""Lets leases expire on the leader, and answers keep-alives and queries of leases."""

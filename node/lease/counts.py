@@ -1,4 +1,4 @@
-"""Counts the events of leases on one member, such as renewals, for its metrics."""
+"""Counts what happens to leases on one member, such as renewals, for its metrics."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class LeaseCounts:
-    """The numbers since the start of the member.
+    """Counters since the start of the member.
 
-    `renewed` and `expired` count only while this member is the primary lessor. `ttls_s` contains
-    the times to live of the granted leases, with the number of leases for each.
+    `renewed` and `expired` count only while this member is the primary lessor
+    (`splitbrain.node.lease.lessor`). `ttls_s` maps a time to live, in seconds, to the number of
+    granted leases that have it.
     """
 
     granted: int = 0
     revoked: int = 0
-    """The leases that have ended for any reason."""
+    """The number of leases that have ended for any reason."""
     renewed: int = 0
     expired: int = 0
-    """The leases that the primary has found expired."""
+    """The number of leases that the primary lessor has found expired."""
     ttls_s: Counter[int] = field(default_factory=Counter)

@@ -1,15 +1,16 @@
 """Decides on the leader when leases expire, by the leader's own clock.
 
-Only the *primary* lessor lets leases expire. A member becomes primary when it has applied the first
-entry of its own term as leader. It then starts the time of each lease again, plus one election
-timeout, so that clients have time to find it. Other members know no expiry times.
+Only one lessor, the *primary*, lets leases expire. A member becomes primary when it is leader and
+has applied the first entry of its term. It then restarts the time of each lease, plus one election
+timeout, so that clients have time to find the new leader. Other members know no expiry times.
 
-Twice a second the primary proposes the end of the expired leases through Raft. It also proposes
-checkpoints: the remaining time of each lease that is longer than the checkpoint interval. A new
-leader then starts these leases with the recorded time instead of the whole time to live.
+Twice a second, the primary proposes to end the expired leases. It also proposes checkpoints. A
+checkpoint records the remaining time of each lease whose time is longer than the checkpoint
+interval. A new leader restarts these leases with the recorded time instead of the whole time to
+live.
 
-Both proposals contain the term of the primary. They have no effect if another leader puts them into
-the log, so a deposed leader never ends a lease.
+Both proposals contain the term of the primary. They have no effect if another leader appends them
+to the log, so a deposed leader never ends a lease.
 
 Source: etcd's `server/lease/lessor.go`; etcd issue 15247.
 """
@@ -33,38 +34,46 @@ from splitbrain.node.raft.errors import ProposalDropped
 from splitbrain.node.world import Clock, Timer
 
 TICK_S = 0.5
-"""The time between two searches for expired leases. Source: etcd's revokeExpiredLeases loop."""
+"""The interval at which expired leases are searched. Source: etcd's revokeExpiredLeases loop."""
 EXPIRIES_AT_ONCE = 500
-"""The maximal number of leases whose end is proposed at one tick. Source: etcd's leaseRevokeRate,
-for half a second."""
+"""The maximal number of leases whose end is proposed in one interval.
+
+Source: etcd's leaseRevokeRate, for half a second.
+"""
 CHECKPOINTS_AT_ONCE = 1000
 """The maximal number of leases in one checkpoint. Source: etcd's maxLeaseCheckpointBatchSize."""
 EXPIRY_RETRY_NS = 3_000_000_000
-"""The end of a lease is proposed again after this time. Source: etcd's expiredLeaseRetryInterval.
+"""After this time, the end of a lease is proposed again, if the lease still exists.
+
+Source: etcd's expiredLeaseRetryInterval.
 """
 _S = 1_000_000_000
 
 
 @dataclass(slots=True)
 class _Times:
-    """The times of one lease on the primary, by its monotonic clock."""
+    """When a lease expires, and what has been proposed about it, on the primary.
+
+    Times are in nanoseconds of the primary's monotonic clock.
+    """
 
     expires_ns: int
     end_ns: int
-    """When the end of the lease is proposed next, if the lease has expired then."""
+    """When to propose the end of the lease next, if the lease has expired by then."""
     checkpoint_ns: int = 0
-    """When the remaining time is recorded next. 0: not at all."""
+    """When to propose a checkpoint of the lease next. 0 means never."""
     recording: bool = False
-    """Whether a checkpoint of the lease is proposed and not yet applied."""
+    """Whether a checkpoint of the lease was proposed and is not applied yet."""
     end_proposed: bool = False
-    """Whether the end of the lease has been proposed since the time was started."""
+    """Whether the end of the lease was proposed since its time was last restarted."""
 
 
 class Lessor:
-    """The expiry times of the leases in `table`.
+    """Keeps the expiry times of the leases in `table` while this member is the primary.
 
     `leading_term()` returns Raft's term while this member is leader, and otherwise 0. `propose`
-    passes a request to Raft, and raises ProposalDropped.
+    passes a request to Raft, and raises ProposalDropped. `extension_s` is the time that a new
+    primary adds to each lease.
     """
 
     def __init__(
@@ -104,9 +113,10 @@ class Lessor:
         return self._term if self._term == self._leading_term() else 0
 
     def first_entry_applied(self, term: int) -> None:
-        """Become primary if this member is leader of `term`. Restart the time of each lease.
+        """Become primary if this member is the leader of `term`. Restart the time of each lease.
 
-        The store contains all entries of earlier terms, so it contains all leases.
+        This is called when the first entry of `term` is applied. The store then contains all leases
+        that earlier leaders granted.
         """
         if term != self._leading_term() or term == self._term:
             return
@@ -116,12 +126,12 @@ class Lessor:
             self._start(lease, lease.recorded_s * _S + self._extension_ns)
 
     def role_changed(self) -> None:
-        """Stop being primary if this member is no longer leader of the same term."""
+        """Stop being primary, unless this member is still the leader of the same term."""
         if self._term and not self.primary_term:
             self.demote()
 
     def demote(self) -> None:
-        """Stop being primary: forget all times, and wake the waiting requests."""
+        """Stop being primary: forget all times, and wake the requests that wait in `ended`."""
         self._term = 0
         self._times.clear()
         self._due.clear()
@@ -131,14 +141,14 @@ class Lessor:
     # --- changes of the table -----------------------------------------------------
 
     def granted(self, lease: Lease) -> None:
-        """Start the time of a new lease, if this member is primary."""
+        """Count a new lease, and start its time if this member is primary."""
         self.counts.granted += 1
         self.counts.ttls_s[lease.ttl_s] += 1
         if self.primary_term:
             self._start(lease, lease.ttl_s * _S)
 
     def recorded(self, lease: Lease) -> None:
-        """Schedule the next checkpoint of a lease whose remaining time has been recorded."""
+        """Decide when the next checkpoint of a lease is due, after one was applied."""
         times = self._times.get(lease.id)
         if times is not None:
             times.recording = False
@@ -153,35 +163,38 @@ class Lessor:
     # --- requests, on the primary -------------------------------------------------
 
     def has_expired(self, lease_id: int) -> bool:
-        """Whether the time of the lease has passed. Such a lease must not be renewed.
+        """Return whether the time of the lease has passed. Such a lease must not be renewed.
 
-        Its end may already be proposed.
+        The end of the lease may already have been proposed.
         """
         times = self._times.get(lease_id)
         return times is not None and times.expires_ns <= self._clock.monotonic_ns()
 
     def is_recorded(self, lease: Lease) -> bool:
-        """Whether a checkpoint of the lease is recorded or proposed.
+        """Return whether a checkpoint of the lease is applied or proposed.
 
-        If so, a renewal must first replace the recorded time, because a new leader would start the
-        lease with it.
+        If so, a renewal must first replace the recorded remaining time, because a new leader would
+        restart the lease with this time.
         """
         times = self._times.get(lease.id)
         return bool(lease.remaining_s) or (times is not None and times.recording)
 
     def renew(self, lease: Lease) -> None:
-        """Start the time of the lease again."""
+        """Restart the time of the lease with its whole time to live."""
         self.counts.renewed += 1
         self._start(lease, lease.ttl_s * _S)
 
     def remaining_s(self, lease: Lease) -> int:
-        """Return the remaining time in whole seconds, rounded as in etcd. Negative if overdue."""
+        """Return the remaining time in whole seconds, rounded as in etcd.
+
+        Negative if it has passed.
+        """
         return int((self._expires_ns(lease) - self._clock.monotonic_ns()) / _S)
 
     def by_expiry(self) -> list[int]:
         """Return the ids of all leases, in the order in which they expire.
 
-        A member that is not primary knows no times, and returns them in the order of the ids.
+        A member that is not primary knows no times, and returns the ids in ascending order.
         """
         leases = sorted(self._table.all(), key=lambda one: one.id)
         return [one.id for one in sorted(leases, key=self._expires_ns)]
@@ -230,10 +243,10 @@ class Lessor:
             self._timer = self._clock.call_later(TICK_S, self._tick)
 
     def _take_due(self, now: int) -> tuple[list[int], list[int]]:
-        """Remove the due leases from the heap, up to the limits for one tick, and return their ids.
+        """Remove the leases that are due from the heap, and return their ids in two lists.
 
         The first list contains the expired leases. The second list contains the leases whose
-        remaining time must be recorded.
+        checkpoint is due. Each list has a limit. Leases over the limit stay in the heap.
         """
         expired: dict[int, None] = {}
         unrecorded: dict[int, None] = {}
@@ -260,7 +273,7 @@ class Lessor:
         try:
             self._propose(LeaseExpireRequest(lease_id, self._term))
         except ProposalDropped:
-            return  # it is proposed again
+            return  # The end of the lease is proposed again later.
 
     def _propose_checkpoint(self, lease_ids: list[int], now: int) -> None:
         remaining = []

@@ -1,12 +1,14 @@
-"""Answers keep-alives and queries of leases. Only the primary lessor can answer them.
+"""Answers keep-alives and queries of leases, which only the leader's lessor can answer.
 
-Every member accepts these requests. A member that is not leader sends them to the leader, over the
+The lessor with the expiry times is called the *primary* (`splitbrain.node.lease.lessor`). Every
+member accepts these requests. A member that is not the leader forwards them to the leader, over the
 connections between members (`splitbrain.node.peer_calls`).
 
-Before the primary answers, a majority confirms that it is still leader, and it applies all entries
-that were committed when the request arrived. Otherwise a deposed leader could renew a lease that
-the new leader lets expire, or renew a lease that was revoked. Releases of etcd confirm nothing for
-a keep-alive, and since 3.5.23 wait only until the leader has applied what it knows to be committed.
+Before the primary answers, a majority confirms that it is still the leader, and it applies all
+entries that were committed when the request arrived. Otherwise a deposed leader could renew a lease
+that the new leader lets expire, or a lease that was revoked. etcd does not confirm leadership for a
+keep-alive. Since 3.5.23, etcd's leader at least waits until it has applied all entries that it
+knows to be committed.
 
 Source: etcd's `server/etcdserver/v3_server.go` (LeaseRenew, LeaseTimeToLive).
 """
@@ -34,13 +36,13 @@ from splitbrain.node.raft.message import MemberId
 from splitbrain.node.world import Clock
 
 RETRY_S = 0.05
-"""Source: the pause of etcd's LeaseRenew between two tries."""
+"""The pause between two tries to get an answer. Source: etcd's LeaseRenew."""
 CALL_TIMEOUT_S = 0.5
-"""The time after which a question to the leader is sent again."""
+"""The time after which a forwarded request without an answer is sent again."""
 
 
 class Question(msgspec.Struct, frozen=True, array_like=True):
-    """A request that only the primary can answer."""
+    """A request that a member forwards to the leader: a keep-alive or a query of one lease."""
 
     kind: Literal["keep_alive", "time_to_live"]
     lease_id: int
@@ -48,7 +50,7 @@ class Question(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
-    """The primary's answer. `exists` is False if there is no such lease."""
+    """The answer to a `Question`. `exists` is False if there is no such lease."""
 
     exists: bool
     granted_s: int = 0
@@ -57,16 +59,16 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
 
 
 class NotPrimary(Exception):
-    """This member is not, or no longer, the primary. The request can be sent to the leader."""
+    """This member is not the primary, or no longer. The request can be sent to the leader."""
 
 
 class LeaseService:
-    """The requests about leases that are not writes.
+    """Handles the requests about leases that are not writes: keep-alives, queries and new ids.
 
-    `read_barrier` returns when this member has applied all entries that were committed at the call.
-    `replicate` returns when a request of this leader is applied. `ask` sends a question to another
-    member and returns the answer; it raises ConnectionError. `leader()` returns the leader's id, or
-    0.
+    `read_barrier` waits until this member has applied all entries that were committed at the call.
+    `replicate` waits until a request that this leader proposes is applied. `ask` sends a question
+    to another member and returns the answer; it raises ConnectionError. `leader()` returns the
+    leader's id, or 0 if it is unknown.
     """
 
     def __init__(
@@ -101,11 +103,11 @@ class LeaseService:
     # --- requests of clients ------------------------------------------------------
 
     def new_id(self) -> int:
-        """Return a positive id, which this member has not used, for a lease without an id."""
+        """Return a positive random id for a lease. This member has not returned it before."""
         return self._new_id() & (1 << 63) - 1
 
     async def keep_alive(self, lease_id: int) -> int:
-        """Renew a lease. Returns its time to live in s, or 0 if it does not exist.
+        """Renew a lease, and return its time to live in seconds, or 0 if the lease does not exist.
 
         Raises RpcError.
         """
@@ -113,7 +115,10 @@ class LeaseService:
         return answer.granted_s if answer.exists else 0
 
     async def time_to_live(self, lease_id: int, *, keys: bool) -> LeaseTimeToLiveResponse:
-        """Query a lease. The response has no header. Raises RpcError."""
+        """Return the remaining time of a lease, and its keys if `keys` is True. Raises RpcError.
+
+        The response has no header.
+        """
         answer = await self._answered(Question("time_to_live", lease_id, keys))
         if not answer.exists:
             return LeaseTimeToLiveResponse(id=lease_id, ttl=-1)
@@ -122,13 +127,19 @@ class LeaseService:
         )
 
     def leases(self) -> list[int]:
-        """Return the ids of the leases in this member's store, which may be behind the leader's."""
+        """Return the ids of the leases in this member's store.
+
+        The leader may already have others.
+        """
         return self._lessor.by_expiry()
 
     # --- questions of other members -----------------------------------------------
 
     async def answer_peer(self, data: bytes) -> bytes:
-        """Answer the question of another member. Raises ConnectionError if this is impossible."""
+        """Answer a request that another member has forwarded, as the primary.
+
+        Raises ConnectionError if this member cannot answer.
+        """
         try:
             answer = await self._answer(msgspec.msgpack.decode(data, type=Question))
         except (NotPrimary, RpcError, msgspec.MsgspecError) as problem:
@@ -138,7 +149,10 @@ class LeaseService:
     # --- answering ----------------------------------------------------------------
 
     async def _answered(self, question: Question) -> Answer:
-        """Get the primary's answer. The primary may be another member. Raises RpcError."""
+        """Get the answer from the primary, which is this member or the leader. Raises RpcError.
+
+        The request is tried again until the timeout of requests has passed.
+        """
         give_up_ns = self._clock.monotonic_ns() + self._timeout_ns
         while True:
             try:
@@ -157,7 +171,10 @@ class LeaseService:
             await self._clock.sleep(RETRY_S)
 
     async def _answer(self, question: Question) -> Answer:
-        """Answer as the primary. Raises NotPrimary, RpcError."""
+        """Answer as the primary.
+
+        Raises NotPrimary if this member is not the primary, and RpcError.
+        """
         term = self._lessor.primary_term
         if not term:
             raise NotPrimary
@@ -176,15 +193,15 @@ class LeaseService:
         return Answer(True, lease.ttl_s, self._lessor.remaining_s(lease), keys)
 
     def _check_primary(self, term: int) -> None:
-        """Raise NotPrimary unless this member has been the primary of `term` since it began."""
+        """Raise NotPrimary unless this member is still the primary of `term`."""
         if self._lessor.primary_term != term:
             raise NotPrimary
 
     async def _renew(self, lease_id: int, term: int) -> Answer:
         """Renew a lease.
 
-        The end of an expired lease may already be in the log. The renewal then waits for it. A
-        recorded remaining time must be replaced first, because a new leader would start with it.
+        If the lease has expired, the request waits for its end. If a remaining time was recorded,
+        the record is replaced first, because a new leader would restart the lease with it.
         """
         lessor = self._lessor
         while (lease := self._table.get(lease_id)) is not None:

@@ -1,1 +1,1 @@
-"""The space quota, automatic compaction, and the comparison of a member's data with its peers."""
+"""Enforces the space quota, compacts automatically, and compares a member's data with its peers."""

@@ -1,12 +1,13 @@
 """Compacts the store without a client's request, by age or by number of revisions.
 
-The leader proposes the compactions. Two modes exist, as in etcd:
+The leader proposes the compactions. As in etcd, there are two modes, which the flag
+`--auto-compaction-mode` chooses. `--auto-compaction-retention` is the retention.
 
-- `revision`: once every five minutes, the store is compacted to its revision less the retention.
-- `periodic`: the store is compacted to the revision that it had one retention ago. This happens
-  once per retention, but at least once per hour. The compactor samples the revision ten times per
-  interval. It starts to compact one retention after it has started to sample, and a member that
-  becomes leader therefore has samples already.
+- `revision`: the retention is a number of revisions. Once every five minutes, the store is
+  compacted so that this number of revisions remains.
+- `periodic`: the retention is a time. The store is compacted to the revision that it had one
+  retention ago. This happens once per retention, but at least once per hour. To know the old
+  revision, each member samples the revision ten times per interval, also if it is not the leader.
 
 Source: etcd's `server/etcdserver/api/v3compactor`.
 """
@@ -29,19 +30,25 @@ SAMPLES_PER_INTERVAL = 10
 
 
 class Policy(Protocol):
-    """Decides to which revision the store is compacted."""
+    """Decides to which revision the store is compacted: `ByRevision` or `ByAge`."""
 
     @property
     def interval_s(self) -> float:
-        """The time between two calls of `target`."""
+        """The time between two calls of `target`, in seconds."""
         ...
 
     def target(self, revision: int) -> int:
-        """Return the revision to compact to, or 0. `revision` is the store's revision now."""
+        """Return the revision to compact to, or 0 to compact nothing now.
+
+        `revision` is the present revision of the store.
+        """
         ...
 
     def compacted(self) -> None:
-        """Called when the store has been compacted to the last target."""
+        """Note that the store has been compacted to the last target.
+
+        Otherwise it is tried again.
+        """
         ...
 
 
@@ -69,7 +76,7 @@ class ByAge:
         self.interval_s = interval_s / SAMPLES_PER_INTERVAL
         samples = round(retention_s / self.interval_s)
         self._samples: deque[int] = deque(maxlen=samples + 1)
-        """The revisions of the last retention, the oldest first."""
+        """Samples of the store's revision from the last `retention_s` seconds, the oldest first."""
         self._until_due = 0
 
     def target(self, revision: int) -> int:
@@ -84,7 +91,7 @@ class ByAge:
 
 
 class AutoCompaction:
-    """The task `run` compacts the store by `policy` while this member leads."""
+    """Compacts the store as `policy` decides, while this member is leader. `run` is the task."""
 
     def __init__(
         self,
@@ -112,7 +119,7 @@ class AutoCompaction:
         try:
             await self._compact(CompactionRequest(revision))
         except (RpcError, ProposalDropped) as problem:
-            # A client may have compacted to this revision.
+            # A client may have compacted the store to this revision already.
             if problem != errors.compacted():
                 why = str(problem)
                 self._world.log("warn", "automatic compaction failed", revision=revision, why=why)
@@ -123,7 +130,7 @@ class AutoCompaction:
 
 
 def policy_of(config: Config) -> Policy | None:
-    """Return the policy that the flags choose, or None if the store is never compacted."""
+    """Return the policy that the member's flags choose, or None for no automatic compaction."""
     if config.compaction_period_ms:
         return ByAge(config.compaction_period_ms / 1000)
     if config.compaction_revisions:

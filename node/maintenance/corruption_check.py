@@ -1,10 +1,10 @@
-"""Compares a member's data with that of its peers.
+"""Compares a member's data with that of its peers, to find corrupt data.
 
-Periodically, the leader hashes its changes up to a revision, and asks each peer for the hash at
-that revision. For a difference it raises the alarm CORRUPT. A peer that does not answer, or has not
-applied the revision yet, is asked again at the next check. At its start, a member can compare
-itself with its peers in the same way, before it takes part in Raft and serves clients. Two hashes
-are compared only if both members have compacted to the same revision.
+Periodically, the leader hashes the changes in its store up to a revision, and asks each peer for
+its hash at this revision. If a hash differs, the leader raises the alarm CORRUPT for the peer. A
+peer that does not answer, or has not applied the revision yet, is asked again at the next check. A
+member can also compare itself with its peers when it starts, before it takes part in Raft and
+serves clients. Two hashes are compared only if both members have compacted to the same revision.
 
 Source: etcd's `server/etcdserver/corrupt.go`.
 """
@@ -27,23 +27,25 @@ from splitbrain.node.world import World
 
 ANSWER_TIMEOUT_S = 5.0
 START_TRIES, TRIES = 50, 10
-"""How often a peer is asked that is not connected, at the start and later. A link is connected when
-it is first used."""
+"""How often a peer without a connection is asked, when the member starts (`START_TRIES`) and later.
+
+The member connects to a peer when it first sends to it, so the first try can fail.
+"""
 RETRY_S = 0.1
 
 
 class HashQuestion(msgspec.Struct, frozen=True, array_like=True):
-    """Asks a peer for its hash of all changes up to a revision."""
+    """Asks a peer for the hash of its changes up to `revision`."""
 
     kind: Literal["hash_kv"]
     revision: int
 
 
 class CorruptionCheck:
-    """The checks of one member. `run` is the task, which checks while this member leads.
+    """Compares the data of one member with its peers' data. `run` is the task.
 
     `ask(peer, question, timeout_s)` returns the answer of a peer, or raises ConnectionError.
-    `raise_alarm` replicates a request. `read_barrier` returns when this member has applied all
+    `raise_alarm` replicates a request. `read_barrier` waits until this member has applied all
     entries that were committed at the call.
     """
 
@@ -71,7 +73,7 @@ class CorruptionCheck:
         self._read_barrier = read_barrier
 
     async def run(self) -> None:
-        """Check once every interval, by this member's clock."""
+        """Compare the data once every interval, while this member is leader. Does not return."""
         while True:
             await self._world.clock.sleep(self._interval_s)
             if not self._leads():
@@ -82,9 +84,9 @@ class CorruptionCheck:
                 self._world.log("warn", "cannot check for corruption", why=str(problem))
 
     async def check_at_start(self) -> list[int]:
-        """Return the peers whose data differs from this member's.
+        """Compare this member's data with its peers' data, and return the peers whose data differs.
 
-        A peer that cannot be reached, or has other revisions, is not compared.
+        A peer that cannot be reached, or has compacted to another revision, is skipped.
         """
         own = self._store.hash_kv(self._store.revision)
         differing = []
@@ -100,7 +102,7 @@ class CorruptionCheck:
         return differing
 
     async def _hash_of(self, peer: int, own: HashResult, tries: int) -> HashResult | None:
-        """Return a peer's hash of the changes that `own` covers. None if it does not answer."""
+        """Return a peer's hash at the revision of `own`, or None if the peer does not answer."""
         question = msgspec.msgpack.encode(HashQuestion("hash_kv", own.hash_revision))
         for number in range(tries):
             if number:
@@ -129,9 +131,10 @@ class CorruptionCheck:
                 )
 
     def answer(self, data: bytes) -> bytes | None:
-        """Answer the question of a peer. Returns None if it is not about a hash.
+        """Answer the question of a peer with this member's hash.
 
-        Raises ConnectionError if this member cannot read at the revision.
+        Return None for another question. Raises ConnectionError if the revision is compacted, or if
+        this member has not applied it yet.
         """
         try:
             question = msgspec.msgpack.decode(data, type=HashQuestion)
@@ -144,9 +147,9 @@ class CorruptionCheck:
 
 
 def differs(own: HashResult, other: HashResult) -> bool:
-    """Whether two hashes prove that the members have different data.
+    """Return whether two hashes prove that the members have different data.
 
-    False if the members have compacted to different revisions, because the hashes then cannot be
-    compared.
+    Returns False if the members have compacted to different revisions, because such hashes cannot
+    be compared.
     """
     return own.compact_revision == other.compact_revision and own.hash != other.hash

@@ -1,12 +1,12 @@
-"""The quota of the backend: a member whose backend is full raises the NOSPACE alarm.
+"""Enforces the space quota: a member whose backend is full raises the alarm NOSPACE.
 
 While the alarm is raised, no member applies a request that needs space
 (`splitbrain.node.apply.admission`). Deletions, compactions and reads are still served, so that an
 operator can free space, defragment the members, and clear the alarm.
 
 Source: etcd's `quotaAlarmer` and `quotaApplierV3`. etcd applies the first write that exceeds the
-quota at some member, and answers it with an error. This member refuses the write before it is
-proposed, or applies it and answers it with success.
+quota at some member, and answers it with an error. In contrast, this member refuses the write
+before it proposes it, or else applies it and answers with success.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.world import World
 
 RETRY_S = 1.0
-"""The pause after which an alarm that could not be raised is tried again."""
+"""The pause before a member tries again to raise an alarm, in seconds."""
 
 
 class SpaceQuota:
-    """The quota of one member. `run` is the task that raises the alarm after a flush.
+    """Raises the alarm NOSPACE when the backend of one member exceeds its quota.
 
-    `size_bytes` returns the size of the backend. `raise_alarm` replicates a request, and returns
-    when this member has applied it. `flushed` is set after each flush of the backend.
+    `run` is the task. `size_bytes` returns the size of the backend. `raise_alarm` replicates a
+    request, and waits until this member has applied it. `flushed` is set after each flush of the
+    backend.
     """
 
     def __init__(
@@ -53,14 +54,14 @@ class SpaceQuota:
         self._flushed = flushed
 
     async def check(self, request: object) -> None:
-        """Raise RpcError if the backend has no room for `request`, after raising the alarm."""
+        """Raise RpcError if the backend has no room for `request`. The alarm is raised first."""
         cost = space_cost(request)
         if cost and not self._has_room(cost):
             await self._raise_once()
             raise errors.no_space()
 
     async def run(self) -> None:
-        """Raise the alarm whenever a flush has left the backend over its quota."""
+        """Raise the alarm whenever a flush has left the backend over its quota. Does not return."""
         while True:
             await self._flushed.wait()
             if not self._has_room(0) and not await self._raise_once():
@@ -68,11 +69,11 @@ class SpaceQuota:
                 self._flushed.set()
 
     def _has_room(self, cost_bytes: int) -> bool:
-        # etcd compares in the same way: a backend of exactly the quota has no room.
+        # etcd compares in the same way. If the size is exactly the quota, there is no room.
         return self._quota_bytes is None or self._size_bytes() + cost_bytes < self._quota_bytes
 
     async def _raise_once(self) -> bool:
-        """Raise this member's alarm unless it is raised. Returns whether it is raised now."""
+        """Raise the alarm for this member, unless it is raised. Return False if this failed."""
         if self._alarms.is_raised(AlarmType.NOSPACE, self._member_id):
             return True
         try:

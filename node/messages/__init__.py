@@ -1,1 +1,1 @@
-"""The requests and responses of etcd's v3 API as values, with their validation and errors."""
+"""Contains the requests and responses of etcd's v3 API as values, their validation and errors."""

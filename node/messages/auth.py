@@ -1,7 +1,7 @@
-"""The requests and responses of the Auth service as values.
+"""Defines the requests and responses of the Auth service as values.
 
-All requests are replicated, also those that only read. A password is hashed by the member that
-proposes the request, so the log and the backend contain only the hash.
+All requests of this service are replicated, even those that only read. A password is hashed by the
+member that proposes the request, so the log and the backend contain only the hash.
 
 Source: etcd 3.5.1, `api/etcdserverpb/rpc.proto`, `api/authpb/auth.proto`, `raft_internal.proto`.
 """
@@ -22,7 +22,7 @@ class PermissionType(IntEnum):
 
 
 class Permission(Struct, frozen=True, omit_defaults=True):
-    """Permits to read or write a key, or the keys from `key` up to, not including, `range_end`.
+    """Permits to read or write a key, or the keys of the interval [`key`, `range_end`).
 
     With the `range_end` "\\0", all keys from `key` on are permitted.
     """
@@ -35,7 +35,10 @@ class Permission(Struct, frozen=True, omit_defaults=True):
 class _Replicated(
     Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="op"
 ):
-    """A request that Raft replicates."""
+    """A request that is stored in Raft's log.
+
+    Its msgpack encoding contains the name of its class.
+    """
 
 
 class UserAddOptions(Struct, frozen=True, omit_defaults=True):
@@ -122,10 +125,10 @@ class AuthenticateRequest(Struct, frozen=True, omit_defaults=True):
 
 
 class TokenAssignRequest(_Replicated, frozen=True, tag="token_assign"):
-    """Makes a simple token of a user known to all members, after the password was checked.
+    """Assigns a token to a user on all members, after one member has checked the password.
 
-    The request has no effect if the auth revision has changed since `revision`, because the
-    password may have changed. Source: etcd's InternalAuthenticateRequest.
+    The request has no effect if the auth revision is not `revision` any more, because the password
+    may have changed. Source: etcd's InternalAuthenticateRequest.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The errors of the Auth service, and of requests that it refuses.
+"""Defines the errors of the Auth service, and of requests that are refused for lack of permission.
 
 Source: etcd 3.5.1, `api/v3rpc/rpctypes/error.go`, `server/auth/store.go`.
 """
@@ -75,7 +75,11 @@ def invalid_auth_management() -> RpcError:
 
 
 def old_auth_revision() -> RpcError:
-    """Return the error for a request of an earlier revision. etcd 3.5.1 does not translate it."""
+    """Return the error for a request with an older auth revision. etcd 3.5.1 does not translate it.
+
+    etcd sends an error that it does not translate with the code UNKNOWN and without the prefix
+    "etcdserver: ".
+    """
     return RpcError(Code.UNKNOWN, "auth: revision in header is old")
 
 
@@ -91,5 +95,8 @@ def verifies_only() -> RpcError:
 
 
 def untranslated(error: RpcError) -> RpcError:
-    """Return `error` as the Maintenance service sends it, which does not translate auth errors."""
+    """Return `error` with the code and message of the Maintenance service.
+
+    As in etcd, this service does not translate the errors of authentication.
+    """
     return RpcError(Code.UNKNOWN, error.message.replace("etcdserver: ", "auth: ", 1))

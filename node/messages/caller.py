@@ -1,7 +1,8 @@
-"""The client of a request: how it sent the request, and how it identifies itself.
+"""Describes the client of the current request: its protocol, token and certificate.
 
-The carrier of a request (HTTP/JSON, gRPC) sets `CALLER` for the task that handles the request. A
-request that the simulation hands to a handler directly has the default caller.
+The server of a protocol (HTTP with JSON, or gRPC) sets `CALLER` for the task that handles a
+request. In a simulation, requests reach the handlers without a protocol, and `CALLER` has its
+default.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from dataclasses import dataclass
 class Caller:
     """The client of one request.
 
-    `carrier` is "json" or "grpc"; it is empty if no carrier was used. `token` is the token of
+    `carrier` is "json" or "grpc", or empty if no protocol was used. `token` is the token of
     authentication, from the header "authorization" or from gRPC's metadata "token". With
     `require_leader`, the client wants an error instead of an answer if the member has no leader.
-    `common_name` is that of the client's certificate, if it counts as the name of a user.
+    `common_name` is the common name in the client's certificate, if it is used as the name of a
+    user, and otherwise "".
     """
 
     carrier: str = ""

@@ -1,4 +1,4 @@
-"""The requests and responses of the Cluster service that change the members, and of MoveLeader.
+"""Defines the requests and responses of MoveLeader and of the Cluster service, except MemberList.
 
 Source: etcd 3.5.1, `api/etcdserverpb/rpc.proto`.
 """

@@ -1,4 +1,4 @@
-"""The requests and responses of the Election service as values.
+"""Defines the requests and responses of the Election service as values.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3election/v3electionpb/v3election.proto`.
 """
@@ -12,7 +12,7 @@ from splitbrain.node.mvcc.key_value import KeyValue
 
 
 class LeaderKey(Struct, frozen=True, omit_defaults=True):
-    """Identifies a leadership: the election, the leader's key and its create revision."""
+    """Identifies a leadership: the election's name, the leader's key and its create revision."""
 
     name: bytes = b""
     key: bytes = b""
@@ -21,9 +21,9 @@ class LeaderKey(Struct, frozen=True, omit_defaults=True):
 
 
 class CampaignRequest(Struct, frozen=True, omit_defaults=True):
-    """Takes part in the election `name`. The answer comes when the client is elected.
+    """Takes part in the election `name`. The member answers when the client is elected.
 
-    With the `lease` 0, the member grants a lease.
+    If `lease` is 0, the member grants a lease.
     """
 
     name: bytes = b""
@@ -37,7 +37,7 @@ class CampaignResponse(Struct, frozen=True, omit_defaults=True):
 
 
 class ProclaimRequest(Struct, frozen=True, omit_defaults=True):
-    """Replaces the leader's value."""
+    """Replaces the value of the leader's key."""
 
     leader: LeaderKey | None = None
     value: bytes = b""
@@ -48,7 +48,7 @@ class ProclaimResponse(Struct, frozen=True, omit_defaults=True):
 
 
 class LeaderRequest(Struct, frozen=True, omit_defaults=True):
-    """Queries or observes the leader of the election `name`."""
+    """Asks for the leader of the election `name`, once (Leader) or continuously (Observe)."""
 
     name: bytes = b""
 

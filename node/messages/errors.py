@@ -1,7 +1,7 @@
-"""The errors of the v3 API: gRPC codes and etcd's messages.
+"""Defines the errors of the v3 API: gRPC codes and etcd's messages.
 
-A client uses the code and the message to decide whether a request certainly did not happen or may
-have happened. Codes and messages are therefore exactly those of etcd 3.5.1.
+From the code and the message, a client decides whether a request certainly had no effect or may
+have had an effect. Codes and messages are therefore exactly those of etcd 3.5.1.
 
 Source: etcd 3.5.1, `api/v3rpc/rpctypes/error.go`; the HTTP statuses are those of grpc-gateway 1.16,
 `runtime/errors.go`.
@@ -58,7 +58,8 @@ HTTP_STATUS: dict[Code, int] = {
 class RpcError(Exception):
     """A request was refused or failed. `code` is for programs, `message` for people.
 
-    Errors with equal code and message are equal. One error can be raised many times.
+    Errors with equal code and message are equal. The same error object can be raised more than
+    once.
     """
 
     def __init__(self, code: Code, message: str) -> None:
@@ -107,7 +108,7 @@ def duplicate_key() -> RpcError:
 
 
 def invalid_sort_option() -> RpcError:
-    """Return the error for an unknown sort target. etcd 3.5.1 crashes instead."""
+    """Return the error for an unknown sort target. etcd 3.5.1 crashes at such a request."""
     return RpcError(Code.INVALID_ARGUMENT, "etcdserver: invalid sort option")
 
 
@@ -190,24 +191,24 @@ def unknown_method() -> RpcError:
 
 
 def watch_failed(problem: Exception) -> RpcError:
-    """Return the error of a watch stream that ends because of an error in the member."""
+    """Return the error for a watch stream that ends because of an error in the member."""
     why = f"{type(problem).__name__}: {problem}"
     return RpcError(Code.INTERNAL, f"etcdserver: watch stream failed: {why}")
 
 
 def unimplemented(method: str) -> RpcError:
-    """Return the error of gRPC for a method that the server does not implement."""
+    """Return gRPC's error for a method that the server does not implement."""
     service, _, name = method.rpartition("/")
     return RpcError(Code.UNIMPLEMENTED, f"unknown method {name} for service {service}")
 
 
 def unknown_service(service: str) -> RpcError:
-    """Return the error of gRPC for a service that the server does not have."""
+    """Return gRPC's error for a service that the server does not have."""
     return RpcError(Code.UNIMPLEMENTED, f"unknown service {service}")
 
 
 def deadline() -> RpcError:
-    """Return the error of gRPC for a request whose own timeout has passed."""
+    """Return gRPC's error for a request whose timeout, which the client has set, has passed."""
     return RpcError(Code.DEADLINE_EXCEEDED, "context deadline exceeded")
 
 
@@ -276,5 +277,5 @@ def transfer_timed_out() -> RpcError:
 
 
 def proposal_dropped() -> RpcError:
-    """Return the error of a proposal that the leader does not accept now."""
+    """Return the error for a proposal that the leader drops, for example during a transfer."""
     return RpcError(Code.UNKNOWN, "raft proposal dropped")

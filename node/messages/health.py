@@ -1,4 +1,4 @@
-"""The requests and responses of gRPC's health service. Source: grpc.health.v1."""
+"""Defines the requests and responses of gRPC's health service. Source: grpc.health.v1."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ServingStatus(IntEnum):
 
 
 class HealthCheckRequest(msgspec.Struct, frozen=True):
-    """`service` is empty for the whole server."""
+    """Asks for the status of a service. `service` is empty for the whole server."""
 
     service: str = ""
 

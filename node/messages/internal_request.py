@@ -1,8 +1,8 @@
-"""The payload of a log entry: a request, and the id by which a member waits for its result.
+"""Encodes the payload of a log entry: a request, and the id by which a member finds its waiter.
 
-The payload is encoded in msgpack, with a tag for the kind of operation and without default values.
-All members must apply exactly the same operations. A member therefore refuses an entry that it
-cannot decode completely.
+The encoding is msgpack, with the name of the request's struct and without default values. All
+members must apply exactly the same operations. Therefore a member that cannot decode a committed
+entry completely raises an error, and stops.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from splitbrain.node.messages.lease import LeaseWriteRequest, LeaseWriteResponse
 from splitbrain.node.messages.rpc import AlarmRequest, AlarmResponse, WriteRequest, WriteResponse
 
 ClientWrite = WriteRequest | LeaseWriteRequest | AlarmRequest | AuthWriteRequest
-"""A write of a client that is replicated."""
+"""A client's write that is replicated."""
 StoreOperation = WriteRequest | LeaseWriteRequest | LessorRequest
-"""An operation that changes the store."""
+"""An operation on the store of keys. Other operations change users, roles or alarms."""
 Operation = ClientWrite | LessorRequest
 OperationResponse = WriteResponse | LeaseWriteResponse | AlarmResponse | AuthWriteResponse
 
@@ -26,7 +26,10 @@ OperationResponse = WriteResponse | LeaseWriteResponse | AlarmResponse | AuthWri
 class MemberAttributesRequest(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="attributes"
 ):
-    """The attributes that a member publishes. Source: etcd's ClusterMemberAttrSetRequest."""
+    """The name and client URLs that a member publishes.
+
+    Source: etcd's ClusterMemberAttrSetRequest.
+    """
 
     member_id: int
     name: str
@@ -34,7 +37,7 @@ class MemberAttributesRequest(
 
 
 class InternalRequest(msgspec.Struct, frozen=True, array_like=True):
-    """A request with an id that is unique in the whole life of the cluster.
+    """A request with an id. No two requests of a cluster have the same id.
 
     `user` is the user who sent the request, and `auth_revision` the auth revision at which the
     proposing member identified the user. `auth_revision` is 0 if the client sent no token.
@@ -47,17 +50,20 @@ class InternalRequest(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def client_id(self) -> int:
-        """The id of a request from a client. 0 for a member's attributes."""
+        """The request's id if a client sent it, or 0 for a request that publishes attributes."""
         return 0 if isinstance(self.op, MemberAttributesRequest) else self.id
 
 
 class UnreadableRequest(Exception):
-    """A committed entry contains no readable request. It is corrupt, or of a newer release."""
+    """The payload of a committed entry cannot be decoded: it is corrupt, or of a newer release."""
 
 
 RECENT_MAX = 32
-"""The number of decoded payloads that are kept. A payload is decoded often: each traced step of the
-write path reads the id of the request, and all members of a simulation decode the same payload."""
+"""The number of decoded payloads that are kept.
+
+A payload is decoded often: each traced step of the write path reads the id of the request, and all
+members of a simulation decode the same payload.
+"""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(InternalRequest)

@@ -1,9 +1,9 @@
-"""The requests and responses of the Lease service as values.
+"""Defines the requests and responses of the Lease service as values.
 
-`LeaseExpireRequest` and `LeaseCheckpointRequest` come from the leader itself, not from clients.
-Both contain the term in which the leader proposed them. They have no effect if their entry has
-another term, because then a deposed leader proposed them, and the new leader has extended the
-leases.
+Two requests, `LeaseExpireRequest` and `LeaseCheckpointRequest`, are proposed by the leader itself,
+not by clients. They contain the term of this leader, and have no effect if their entry has another
+term. In this case the leader was deposed before the entry was appended, and the new leader has
+restarted the leases.
 
 Source: etcd 3.5.1, `api/etcdserverpb/rpc.proto`, `raft_internal.proto`; etcd issue 15247.
 """
@@ -15,7 +15,7 @@ from msgspec import Struct
 from splitbrain.node.messages.rpc import Int64, ResponseHeader
 
 TTL_S_MAX = 9_000_000_000
-"""Source: etcd's MaxLeaseTTL."""
+"""The maximal time to live of a lease, in seconds. Source: etcd's MaxLeaseTTL."""
 
 
 class LeaseGrantRequest(
@@ -26,7 +26,7 @@ class LeaseGrantRequest(
     tag_field="op",
     tag="lease_grant",
 ):
-    """Creates a lease. With the `id` 0, the member chooses an id."""
+    """Creates a lease. If the `id` is 0, the member chooses an id."""
 
     ttl: Int64 = 0
     id: Int64 = 0
@@ -48,14 +48,14 @@ class LeaseRevokeRequest(
 class LeaseExpireRequest(
     Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="lease_expire"
 ):
-    """Ends a lease whose time to live has passed on the leader of `term`."""
+    """Ends a lease that has expired by the clock of the leader of `term`."""
 
     id: int
     term: int
 
 
 class LeaseCheckpoint(Struct, frozen=True, array_like=True):
-    """The remaining time to live of a lease. 0 means that the whole time to live may remain."""
+    """The remaining time to live of a lease, in seconds. 0 stands for the whole time to live."""
 
     id: int
     remaining_s: int
@@ -64,7 +64,7 @@ class LeaseCheckpoint(Struct, frozen=True, array_like=True):
 class LeaseCheckpointRequest(
     Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="lease_checkpoint"
 ):
-    """Records the remaining times to live of leases on the leader of `term`."""
+    """Records the remaining times to live of leases, by the clock of the leader of `term`."""
 
     checkpoints: tuple[LeaseCheckpoint, ...]
     term: int
@@ -99,7 +99,7 @@ class LeaseCheckpointResponse(Struct, frozen=True, omit_defaults=True):
 
 
 class LeaseKeepAliveResponse(Struct, frozen=True, omit_defaults=True):
-    """The `ttl` is 0 if the lease does not exist."""
+    """The answer to a keep-alive. `ttl` is 0 if the lease does not exist."""
 
     header: ResponseHeader = ResponseHeader()
     id: int = 0
@@ -107,7 +107,7 @@ class LeaseKeepAliveResponse(Struct, frozen=True, omit_defaults=True):
 
 
 class LeaseTimeToLiveResponse(Struct, frozen=True, omit_defaults=True):
-    """The `ttl` is -1 if the lease does not exist."""
+    """The answer to a query of a lease. `ttl` is -1 if the lease does not exist."""
 
     header: ResponseHeader = ResponseHeader()
     id: int = 0
@@ -126,7 +126,7 @@ class LeaseLeasesResponse(Struct, frozen=True, omit_defaults=True):
 
 
 LeaseWriteRequest = LeaseGrantRequest | LeaseRevokeRequest
-"""The writes of clients."""
+"""The requests that clients send and that are replicated."""
 LessorRequest = LeaseExpireRequest | LeaseCheckpointRequest
-"""The writes of the leader itself."""
+"""The requests that the leader proposes by itself."""
 LeaseWriteResponse = LeaseGrantResponse | LeaseRevokeResponse | LeaseCheckpointResponse

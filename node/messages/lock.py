@@ -1,4 +1,4 @@
-"""The requests and responses of the Lock service as values.
+"""Defines the requests and responses of the Lock service as values.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3lock/v3lockpb/v3lock.proto`.
 """
@@ -13,7 +13,7 @@ from splitbrain.node.messages.rpc import Int64, ResponseHeader
 class LockRequest(Struct, frozen=True, omit_defaults=True):
     """Acquires the lock `name`. The lock is released when the lease ends.
 
-    With the `lease` 0, the member grants a lease.
+    If `lease` is 0, the member grants a lease.
     """
 
     name: bytes = b""
@@ -21,7 +21,7 @@ class LockRequest(Struct, frozen=True, omit_defaults=True):
 
 
 class LockResponse(Struct, frozen=True, omit_defaults=True):
-    """The client holds the lock as long as `key` exists."""
+    """The client has acquired the lock, and holds it as long as `key` exists."""
 
     header: ResponseHeader = ResponseHeader()
     key: bytes = b""

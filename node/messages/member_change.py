@@ -1,7 +1,7 @@
-"""A change of the members as an entry of the log, and the record of all changes in the backend.
+"""Defines the changes of the cluster's members: their log entries, and their record in the backend.
 
-The entry contains the change of Raft's configuration. Its context contains the rest: the kind of
-the change, the peer URLs, and the id by which a member waits for the result.
+An entry contains a change of Raft's configuration. The context of this change contains the kind of
+the change, the peer URLs, and the id by which a member finds the request that waits for the result.
 
 Source: etcd's `server/etcdserver/api/membership` (ValidateConfigurationChange).
 """
@@ -21,7 +21,7 @@ from splitbrain.node.raft.errors import ConfChangeInvalid
 from splitbrain.node.raft.message import ConfState, MemberId
 
 LEARNERS_MAX = 1
-"""Source: etcd's --max-learners."""
+"""The maximal number of learners in a cluster. Source: etcd's --max-learners."""
 _BUCKET = b"members"
 _KEY = b"cluster"
 
@@ -44,7 +44,10 @@ RAFT_TYPES = {
 
 
 class MemberChange(msgspec.Struct, frozen=True, array_like=True):
-    """One change of the members. `request` is the id by which a member waits for the result."""
+    """A change of one member: added, removed, promoted, or given new peer URLs.
+
+    `request` is the id by which a member finds the request that waits for the result.
+    """
 
     request: int
     kind: ChangeKind
@@ -53,7 +56,7 @@ class MemberChange(msgspec.Struct, frozen=True, array_like=True):
 
 
 class KnownMember(msgspec.Struct, frozen=True):
-    """A member: its id and peer URLs, and its name if the initial configuration contains it."""
+    """The id and peer URLs of a member, and its name if it is in the initial configuration."""
 
     id: MemberId
     peer_urls: tuple[str, ...]
@@ -61,10 +64,10 @@ class KnownMember(msgspec.Struct, frozen=True):
 
 
 class ClusterRecord(msgspec.Struct, frozen=True):
-    """The members after all changes so far.
+    """The members of the cluster, now (`members`) and at the beginning (`initial`).
 
-    `initial` contains the members with which the cluster began. A new member replays the log from
-    them. The ids in `removed` are never used again.
+    A member that replays the log begins with `initial`. `removed` contains the ids of removed
+    members, which are never used again.
     """
 
     conf_state: ConfState
@@ -79,10 +82,10 @@ def as_conf_change(change: MemberChange) -> ConfChange:
 
 
 def member_change_of(change: ConfChange) -> MemberChange | None:
-    """Return the change of the members that `change` contains.
+    """Return the change of a member that a change of Raft's configuration contains in its context.
 
-    Returns None if `change` concerns only Raft's configuration.
-    Raises msgspec.MsgspecError if the context is malformed.
+    Returns None if `change` concerns only Raft's configuration. Raises msgspec.MsgspecError if the
+    context is malformed.
     """
     if not change.context:
         return None
@@ -90,7 +93,7 @@ def member_change_of(change: ConfChange) -> MemberChange | None:
 
 
 def refusal(record: ClusterRecord, change: ConfChange) -> RpcError | None:
-    """Return the error that explains why a committed change has no effect, or None if it has one.
+    """Return the error for a committed change that must have no effect, or None for a valid change.
 
     The decision depends only on the earlier changes, so every member decides in the same way.
     """
@@ -105,7 +108,7 @@ def refusal(record: ClusterRecord, change: ConfChange) -> RpcError | None:
         return errors.member_not_found()
     others = [known for known in record.members if known.id != one.member]
     if any({*one.peer_urls} & {*known.peer_urls} for known in others):
-        # Two requests to add a member with the same URLs can pass the check of their members.
+        # Two members can accept requests to add a member with the same URLs at the same time.
         return errors.peer_url_exists()
     return refusal_of(record.conf_state, one)
 
@@ -126,7 +129,7 @@ def refusal_of(conf_state: ConfState, change: MemberChange) -> RpcError | None:
 
 
 def changed(record: ClusterRecord, change: ConfChange) -> ClusterRecord:
-    """Return the record after a change that `refusal` accepts."""
+    """Return the record after `change`. The caller has checked the change with `refusal`."""
     conf_state = confchange.changed(record.conf_state, change)
     record = msgspec.structs.replace(record, conf_state=conf_state)
     one = member_change_of(change)

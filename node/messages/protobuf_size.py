@@ -1,4 +1,4 @@
-"""Computes the size of a request in protobuf. etcd's size limits refer to this size.
+"""Computes the size of a request in protobuf, to which etcd's size limits refer.
 
 Source: the protobuf encoding; etcd's `rpc.proto` and `raft_internal.proto`.
 """
@@ -16,7 +16,8 @@ from splitbrain.node.messages.rpc import (
     TxnRequest,
 )
 
-# InternalRaftRequest: a header with an id of ten bytes, in a field of two.
+# The size of the InternalRaftRequest around a request: a header with an id of ten bytes, in a field
+# whose tag and length take two.
 _RAFT_HEADER_BYTES = 2 + 1 + 11
 
 
@@ -26,12 +27,15 @@ def _varint(number: int) -> int:
 
 
 def _data(size: int, tag: int = 1) -> int:
-    """Return the size of a field that contains `size` bytes. An empty field is omitted."""
+    """Return the encoded size of a field with `size` bytes of content.
+
+    An empty field is omitted. `tag` is the size of the field's tag.
+    """
     return tag + _varint(size) + size if size else 0
 
 
 def _message(size: int) -> int:
-    """Return the size of a field that contains a message. An empty message is not omitted."""
+    """Return the encoded size of a field with a message of `size` bytes, which can be empty."""
     return 1 + _varint(size) + size
 
 
@@ -59,7 +63,7 @@ def _operation_bytes(operation: RequestOp | None) -> int:
 
 
 def request_bytes(request: RequestOp | CompactionRequest) -> int:
-    """Return the size of the message, as gRPC counts it."""
+    """Return the size of a request as the client sends it, in bytes."""
     match request:
         case PutRequest():
             return (
@@ -95,5 +99,5 @@ def request_bytes(request: RequestOp | CompactionRequest) -> int:
 
 
 def proposal_bytes(request: RequestOp | CompactionRequest) -> int:
-    """Return the size of the request as etcd proposes it to Raft."""
+    """Return the size of the log entry in which etcd proposes the request, in bytes."""
     return _RAFT_HEADER_BYTES + _message(request_bytes(request))

@@ -1,4 +1,4 @@
-"""The requests and responses of etcd's v3 API as values.
+"""Defines the requests and responses of the services KV, Watch, Maintenance and Cluster as values.
 
 Bytes are `bytes`, and 64-bit integers are `int`. `splitbrain.node.api.json_codec` defines their
 form in JSON (base64, strings, omitted defaults). Names, defaults and the order of the fields are
@@ -124,13 +124,13 @@ class DeleteRangeRequest(
 
 
 class Compare(Struct, frozen=True, omit_defaults=True):
-    """Compares the `target` of `key` with `operand` by the relation `result`.
+    """Compares the `target` of `key`, such as its version, with `operand` by the relation `result`.
 
-    With `range_end`, each key from `key` up to, not including, `range_end` is compared. The operand
-    is a value for the target VALUE, and a number for every other target.
+    With `range_end`, each key of the interval [`key`, `range_end`) is compared. The operand is a
+    value for the target VALUE, and a number for every other target.
 
     The protobuf message can contain an operand that belongs to another target. etcd then compares
-    with zero or the empty value. `compare_operand` does the same when a request is read.
+    with zero or the empty value. `compare_operand` does the same when a request is decoded.
     """
 
     key: bytes = b""
@@ -143,10 +143,10 @@ class Compare(Struct, frozen=True, omit_defaults=True):
 class TxnRequest(
     Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="op", tag="txn"
 ):
-    """Executes `success` if every comparison succeeds, and otherwise `failure`.
+    """Executes the operations `success` if every comparison succeeds, and otherwise `failure`.
 
-    The branch is executed atomically and with one revision. An operation is None if the request
-    contains an empty operation. A request with an empty operation is refused before it is proposed.
+    The operations are executed atomically and get one revision. An operation is None if the request
+    contains an empty operation. Such a request is refused before it is proposed.
     """
 
     compare: tuple[Compare, ...] = ()
@@ -173,7 +173,10 @@ WriteRequest = PutRequest | DeleteRangeRequest | TxnRequest | CompactionRequest
 
 
 def compare_operand(target: int, union: dict[str, int | bytes]) -> int | bytes:
-    """Return the operand for `target` in a Compare's `target_union` (field name → value)."""
+    """Return the operand that a comparison of `target` uses.
+
+    `union` contains the field that the request set in the oneof `target_union`, by its name.
+    """
     if target == CompareTarget.VALUE:
         return union.get("value", b"")
     field = COMPARE_UNION_FIELD.get(target)
@@ -204,7 +207,10 @@ class PutResponse(Struct, frozen=True, omit_defaults=True):
 
 
 class RangeResponse(Struct, frozen=True, omit_defaults=True):
-    """The answer to a range. `count` is the number of keys without the limit and the filters."""
+    """The response to a range.
+
+    `count` is the number of keys in the range without limit and filters.
+    """
 
     header: ResponseHeader = ResponseHeader()
     kvs: tuple[KeyValue, ...] = ()
@@ -312,7 +318,7 @@ class HashKVResponse(Struct, frozen=True, omit_defaults=True):
 class AlarmRequest(
     Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="op", tag="alarm"
 ):
-    """Lists, raises or clears alarms. Raft replicates this struct, as it does those of KV."""
+    """Lists, raises or clears alarms. Like the requests of KV, this request is replicated."""
 
     action: EnumNumber = 0
     member_id: int = 0
@@ -320,7 +326,7 @@ class AlarmRequest(
 
 
 class AlarmMember(Struct, frozen=True, omit_defaults=True):
-    """An alarm that a member has raised."""
+    """An alarm, and the member that has raised it."""
 
     member_id: int = 0
     alarm: int = 0
@@ -350,7 +356,7 @@ class SnapshotRequest(Struct, frozen=True):
 
 
 class SnapshotResponse(Struct, frozen=True, omit_defaults=True):
-    """A part of a snapshot. `remaining_bytes` counts the bytes after this part without the hash."""
+    """A piece of a snapshot. `remaining_bytes` counts the bytes that follow, without the hash."""
 
     remaining_bytes: int = 0
     blob: bytes = b""

@@ -1,4 +1,4 @@
-"""The space that a request needs in the backend, as an estimate for the quota.
+"""Estimates the space that a request needs in the backend, for the space quota.
 
 Source: etcd's `server/etcdserver/quota.go`. etcd does not count the puts of nested transactions.
 """
@@ -9,15 +9,15 @@ from splitbrain.node.messages.lease import LeaseGrantRequest
 from splitbrain.node.messages.rpc import PutRequest, RequestOp, TxnRequest
 
 KEY_OVERHEAD_BYTES = 256
-"""The estimated size of a change without its key and value."""
+"""The estimated size of a change, in bytes, without its key and value."""
 LEASE_OVERHEAD_BYTES = 64
 
 
 def space_cost(request: object) -> int:
     """Return the estimated number of bytes that `request` adds to the backend.
 
-    For a transaction, the larger branch counts. Apart from transactions, only puts and lease grants
-    need space: the result is 0 for all other requests, such as deletions.
+    Only puts, lease grants and transactions need space. The cost of a transaction is the cost of
+    its larger branch. The result is 0 for all other requests, such as deletions.
     """
     match request:
         case PutRequest():

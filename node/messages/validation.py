@@ -1,8 +1,8 @@
 """Validates requests: refuses those that etcd refuses before they reach Raft.
 
-The same checks run again when a committed request is applied, but without the limits, which can
-differ between members. An invalid committed request must result in the same error on every member,
-and must not stop a member.
+A member runs the same checks again when it applies a committed request. The second time, the limits
+are not checked, because members can have different limits. An invalid committed request must result
+in the same error on every member, and must not stop a member.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/key.go`.
 """
@@ -28,7 +28,7 @@ _SORT_TARGETS = tuple(SortTarget)
 def check_range(request: RangeRequest) -> None:
     if not request.key:
         raise errors.empty_key()
-    # With an unknown order nothing is sorted, so the target is not checked.
+    # With an unknown order the keys are not sorted, so the sort target does not matter.
     if request.sort_target not in _SORT_TARGETS and request.sort_order in _SORT_ORDERS:
         raise errors.invalid_sort_option()
 
@@ -48,11 +48,12 @@ def check_delete_range(request: DeleteRangeRequest) -> None:
 
 
 def check_txn(request: TxnRequest, operations_max: int | None) -> None:
-    """Check a transaction.
+    """Raise RpcError if a transaction is too large, or if one of its operations is invalid.
 
     The size of a transaction is the largest of three numbers: its comparisons, the operations of
-    its success branch, and those of its failure branch. The sizes of a nested transaction and of
-    the transactions that contain it may add up to at most `operations_max` (None: no limit).
+    its success branch, and those of its failure branch. The size of a nested transaction is added
+    to the sizes of the transactions that contain it. The sum may be at most `operations_max` (None:
+    no limit).
     """
     check_txn_operations(request, operations_max)
     check_overlaps(request.success)
@@ -92,12 +93,12 @@ Interval = tuple[bytes, bytes]  # [begin, end)
 def check_overlaps(
     operations: tuple[RequestOp | None, ...],
 ) -> tuple[dict[bytes, None], list[Interval]]:
-    """Check that no execution of a branch puts a key twice, or puts and deletes it.
+    """Raise RpcError if a branch can put a key twice, or put a key and delete it.
 
-    Returns the put keys and the deleted intervals for the outer transaction. The checks and their
-    order are those of etcd. They have two gaps. A deletion of all keys from some key on (end "\\0")
-    is treated as if it overlapped no put. The puts of a nested transaction are not compared with
-    the deletions of a later nested transaction.
+    Returns the keys that are put and the intervals that are deleted, which the outer transaction
+    checks. The checks and their order are those of etcd, with two gaps. A deletion of all keys from
+    some key on (end "\\0") is treated as if it overlapped no put. The puts of a nested transaction
+    are not compared with the deletions of a later nested transaction.
     """
     puts: dict[bytes, None] = {}
     deletions = [
@@ -135,9 +136,9 @@ def check_put_once(key: bytes, puts: dict[bytes, None], deletions: list[Interval
 
 
 def is_read_only(request: TxnRequest) -> bool:
-    """Whether the transaction contains only ranges.
+    """Return whether the transaction contains only ranges.
 
-    A nested transaction is treated as a write, as in etcd.
+    As in etcd, the result is False if it contains a nested transaction.
     """
     return all(
         isinstance(operation, RangeRequest) for operation in (*request.success, *request.failure)
@@ -145,7 +146,7 @@ def is_read_only(request: TxnRequest) -> bool:
 
 
 def is_serializable(request: TxnRequest) -> bool:
-    """Whether every operation is a serializable range."""
+    """Return whether every operation of the transaction is a serializable range."""
     return all(
         isinstance(operation, RangeRequest) and operation.serializable
         for operation in (*request.success, *request.failure)
@@ -153,7 +154,7 @@ def is_serializable(request: TxnRequest) -> bool:
 
 
 def payload_bytes(operation: RequestOp | CompactionRequest | None) -> int:
-    """Return the total size of the keys and values in a request."""
+    """Return the total size of the keys and values in a request, in bytes."""
     match operation:
         case PutRequest():
             return len(operation.key) + len(operation.value)

@@ -1,1 +1,1 @@
-"""The multi-version key-value store: revisions, transactions, compaction and watches."""
+"""Implements the multi-version key-value store: revisions, transactions, compaction and watches."""

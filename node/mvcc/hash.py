@@ -1,4 +1,4 @@
-"""Hashes for the comparison of members.
+"""Computes the hashes by which members compare their data.
 
 `hash_changes` covers the changes that are not compacted. Members with the same history and the same
 compacted revision therefore have the same hash. It does not matter how many compacted changes each
@@ -19,10 +19,10 @@ _PAIRS_AT_ONCE = 1024
 
 
 class HashResult(msgspec.Struct, frozen=True):
-    """The result of hashing the store.
+    """A hash of the store's changes.
 
-    `hash` covers all changes up to `hash_revision` that are not compacted. `compact_revision` is
-    -1 before the first compaction.
+    It covers all changes up to `hash_revision` that are not compacted. `compact_revision` is -1
+    before the first compaction.
     """
 
     hash: int
@@ -31,7 +31,7 @@ class HashResult(msgspec.Struct, frozen=True):
 
 
 def hash_pairs(start: int, pairs: Iterable[tuple[bytes, bytes]]) -> int:
-    """Return the CRC32C of keys and values, continuing from the CRC `start`."""
+    """Continue the CRC32C `start` over keys and values, and return the result."""
     crc = start
     batch: list[bytes] = []
     for key, value in pairs:
@@ -43,7 +43,7 @@ def hash_pairs(start: int, pairs: Iterable[tuple[bytes, bytes]]) -> int:
 
 
 def hash_changes(pairs: Iterable[tuple[bytes, bytes]]) -> int:
-    """Return the CRC32C of `pairs`.
+    """Return the CRC32C of changes.
 
     `pairs` contains the backend's keys and values of all changes that are not compacted, in order.
     """

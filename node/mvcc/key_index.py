@@ -1,4 +1,4 @@
-"""The index of a store: for each key, the revisions of its changes. The index is in memory.
+"""Implements the index of a store: an in-memory map from each key to the revisions of its changes.
 
 The values are in the backend. For each key, the index contains the packed revisions of its changes,
 in ascending order. A tombstone ends a generation of the key, and the next put starts a new
@@ -28,11 +28,11 @@ from splitbrain.node.mvcc.revision import (
 )
 
 Changes = int | array  # type: ignore[type-arg]
-"""The changes of one key that are not compacted: one change, or an array of type "Q"."""
+"""The changes of one key that are not compacted: one packed change, or an array of type "Q"."""
 
 
 class KeyIndex:
-    """The revisions of the changes of each key, as described at the top of this module."""
+    """For each key, the revisions of its changes that are not compacted."""
 
     __slots__ = ("_changes", "_dead")
 
@@ -78,7 +78,7 @@ class KeyIndex:
         self._dead += (packed & 1) - (last & 1)
 
     def latest(self, key: bytes) -> Packed | None:
-        """Return the last put of `key`, or None if the key does not exist."""
+        """Return the last put of `key` as a packed change, or None if the key does not exist."""
         changes: Changes | None = self._changes.get(key)
         if changes is None:
             return None
@@ -86,17 +86,21 @@ class KeyIndex:
         return None if is_tombstone(last) else last
 
     def at(self, key: bytes, main: int) -> Packed | None:
-        """Return the last put of `key` at revision `main`, or None if it did not exist then."""
+        """Return the put of `key` that was current at revision `main`, or None.
+
+        None means that the key did not exist at this revision.
+        """
         changes: Changes | None = self._changes.get(key)
         return None if changes is None else visible_at(changes, main)
 
     def select(
         self, start: bytes, end: bytes | None, main: int | None, limit: int = 0
     ) -> tuple[list[Packed], int]:
-        """Find the keys of an interval that existed at revision `main` (None: now).
+        """Find the keys from `start` up to, not including, `end` that existed at revision `main`.
 
-        The interval is from `start` up to, not including, `end`. Returns the last put of each of
-        the first `limit` keys (0: all keys) in key order, and the number of all keys found.
+        `end` None means no end, and `main` None means now. Returns two values: for the first
+        `limit` keys (0: all) in key order, the packed change of the put that was current; and the
+        number of all keys found.
         """
         if main is None and not self._dead:
             return self._select_alive(start, end, limit)
@@ -109,13 +113,13 @@ class KeyIndex:
         return found, count
 
     def count(self, start: bytes, end: bytes | None, main: int | None) -> int:
-        """Return the number of keys of an interval that existed at `main` (None: now)."""
+        """Return how many keys of the interval [`start`, `end`) existed at `main` (None: now)."""
         if main is None and not self._dead:
             return self._count_alive(start, end)
         return sum(1 for _ in self._visible(start, end, main))
 
     def generations(self, key: bytes) -> list[list[Revision]]:
-        """Return a key's changes, as one list for each generation.
+        """Return the revisions of a key's changes, as one list for each generation.
 
         A generation that ended contains its tombstone. This method is slow and is meant for tests.
         """
@@ -127,7 +131,7 @@ class KeyIndex:
         return generations if generations[-1] else generations[:-1]
 
     def compact(self, main: int) -> array[int]:
-        """Remove the changes that are invisible at revision `main` and later revisions.
+        """Remove the changes that no read at revision `main` or later can return.
 
         Returns the removed changes. The changes of one key are in the order of their revisions, and
         must be removed from the backend in this order. In another order, a crash after the removal
@@ -165,7 +169,10 @@ class KeyIndex:
     def _select_alive(
         self, start: bytes, end: bytes | None, limit: int
     ) -> tuple[list[Packed], int]:
-        """Do what `select` does, in an index without deleted keys. Counting is then fast."""
+        """Do what `select` does for the present revision, if no key is deleted.
+
+        Counting is then fast.
+        """
         count = self._count_alive(start, end)
         found: list[Packed] = []
         for key in self._in_order(start, end):
@@ -188,7 +195,7 @@ def _as_array(changes: Changes) -> array[int]:
 
 
 def visible_at(changes: Changes, main: int) -> Packed | None:
-    """Return the last change at or before `main`, or None if it is a tombstone."""
+    """Return the last change at or before `main`, or None if there is none or it is a tombstone."""
     if isinstance(changes, int):
         last = changes
         if main_of(last) > main:
@@ -204,10 +211,10 @@ def visible_at(changes: Changes, main: int) -> Packed | None:
 def first_kept(changes: array[int], main: int) -> int:
     """Return the position of the first change of a key that a compaction at `main` keeps.
 
-    The compaction keeps the last change at or before `main`, and all later changes. If that last
-    change is a tombstone before `main`, it is not kept, because it is invisible. A tombstone at
-    `main` is kept, because a watch from `main` must deliver its event (etcd up to 3.5.15 dropped
-    this tombstone).
+    The compaction keeps the last change at or before `main`, and all later changes. There is one
+    exception: if that last change is a tombstone before `main`, it is removed, because no read can
+    return it. A tombstone at `main` is kept, because a watch from `main` must deliver its event
+    (etcd up to 3.5.15 dropped this tombstone).
     """
     position = bisect_left(changes, (main + 1) << MAIN_SHIFT) - 1
     if position < 0:

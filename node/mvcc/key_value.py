@@ -1,4 +1,4 @@
-"""Values that the store returns: a key with its value, an event, and the result of a range.
+"""Defines the values that the store returns: a key-value, an event, and the result of a range.
 
 Source: etcd's api/mvccpb/kv.proto.
 """
@@ -11,10 +11,10 @@ import msgspec
 
 
 class KeyValue(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A key with its value.
+    """A key with its value and revisions.
 
-    `create_revision` is the revision of the key's creation, and `version` the number of puts
-    since then. For a deleted key only `key` and `mod_revision` are set.
+    `create_revision` is the revision of the key's creation, and `version` the number of puts since
+    then. For a deleted key only `key` and `mod_revision` are set.
     """
 
     key: bytes = b""
@@ -31,10 +31,11 @@ class EventType(IntEnum):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One change of a key.
+    """A put or a deletion of a key, as a watch reports it.
 
-    `previous` is the key-value before the revision of the change. It is None if the key did not
-    exist, if the previous revision is compacted, or if the previous value was not requested.
+    `kv` is the key-value after the change. `previous` is the key-value before the revision of the
+    change. It is None if the key did not exist, if the previous revision is compacted, or if the
+    previous value was not requested.
     """
 
     type: EventType
@@ -43,7 +44,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class RangeResult(msgspec.Struct, frozen=True):
-    """The result of a range.
+    """The result of reading the keys of an interval.
 
     `kvs` contains the keys found, in key order, up to the limit. `count` is the number of keys in
     the interval without the limit. `revision` is the revision of the store at the time of the read,
@@ -62,11 +63,12 @@ decode_key_value = msgspec.msgpack.Decoder(KeyValue).decode
 def create_revision_of(previous: KeyValue | None, main: int) -> int:
     """Return the create revision of a key after a put at revision `main`.
 
-    The create revision stays the same until the key is deleted.
+    `previous` is the key-value before the put. Its create revision stays the same until the key is
+    deleted.
     """
     return main if previous is None else previous.create_revision
 
 
 def version_after_put(previous: KeyValue | None) -> int:
-    """Return the version after a put: 1 for a new key. A deleted key that is put again is new."""
+    """Return the version of a key after a put: 1 if the key did not exist before."""
     return 1 if previous is None else previous.version + 1

@@ -1,11 +1,11 @@
-"""The leases of a store, and the keys that are attached to them.
+"""Stores the leases that exist, and the keys that are attached to them.
 
 All members have the same leases, because the table changes only when a committed entry is applied.
 The table does not know when a lease expires. Only the leader decides that
 (`splitbrain.node.lease.lessor`).
 
-The bucket `lease` contains each lease under its id, with its times to live. Attachments are not
-stored, because each key-value contains its lease.
+In the backend, the bucket `lease` contains the times to live of each lease, by the lease's id. It
+does not contain the keys of a lease, because each key-value contains the id of its lease.
 
 Source: etcd's `server/lease/lessor.go`, the part that is the same on all members.
 """
@@ -24,7 +24,7 @@ _LEASES = b"lease"
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):
-    """A lease as the backend contains it."""
+    """The times of a lease as the backend contains them."""
 
     id: int
     ttl_s: int
@@ -37,35 +37,35 @@ _decode = msgspec.msgpack.Decoder(_Stored).decode
 
 @dataclass(slots=True)
 class Lease:
-    """A lease that exists."""
+    """A lease that exists, with its times and its keys. Times are in seconds."""
 
     id: int
     ttl_s: int
-    """The granted time to live."""
+    """The time to live that was granted."""
     remaining_s: int = 0
-    """The time to live that a leader has recorded, or 0 if the whole time to live may remain."""
+    """The remaining time to live in the last checkpoint, or 0 if there is no checkpoint."""
     keys: dict[bytes, None] = field(default_factory=dict)
     """The keys that are attached to the lease."""
 
     @property
     def recorded_s(self) -> int:
-        """The time to live with which a new leader starts the lease again."""
+        """The time with which a new leader restarts the lease."""
         return self.remaining_s or self.ttl_s
 
 
 class LeaseObserver(Protocol):
-    """Follows the table. The lessor of a member implements it."""
+    """Is notified of changes of the table. The lessor of a member implements this interface."""
 
     def granted(self, lease: Lease) -> None:
-        """Called when a lease has been created."""
+        """React to a lease that has been created."""
         ...
 
     def recorded(self, lease: Lease) -> None:
-        """Called when the remaining time of the lease has been recorded."""
+        """React to a checkpoint: the remaining time of the lease has been recorded."""
         ...
 
     def removed(self, lease_id: int) -> None:
-        """Called when the lease has been revoked, or was removed by a leader's snapshot."""
+        """React to a lease that was revoked, has expired, or is missing in a leader's snapshot."""
         ...
 
 
@@ -81,7 +81,7 @@ class _NoObserver:
 
 
 class LeaseTable:
-    """The leases of one store. `observer` is called after each change of a lease."""
+    """The leases of one store. After each change of a lease, `observer` is called."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -115,7 +115,7 @@ class LeaseTable:
         self.observer.removed(lease_id)
 
     def record_remaining(self, lease_id: int, remaining_s: int) -> None:
-        """Record the remaining time to live. 0 means that the whole time to live may remain.
+        """Record the remaining time to live of a lease. 0 stands for the whole time to live.
 
         An unknown lease is ignored: it was revoked before the entry was applied.
         """
@@ -130,9 +130,9 @@ class LeaseTable:
     def attach(self, key: bytes, lease_id: int) -> None:
         """Attach `key` to a lease, and detach it from its previous lease.
 
-        With the `lease_id` 0 the key is only detached. A lease that does not exist is treated like
-        0. This happens only while the table is loaded, for old versions of a key, because a put
-        with a missing lease is refused.
+        If `lease_id` is 0, the key is only detached. This is also done if the lease does not exist.
+        That case occurs only while the table is loaded, for old versions of a key: a put with a
+        missing lease is refused.
         """
         previous = self._lease_of.pop(key, 0)
         if previous:
@@ -145,7 +145,10 @@ class LeaseTable:
     # --- start and restore --------------------------------------------------------
 
     def load(self) -> None:
-        """Load the leases from the backend, without keys. The caller then attaches the keys."""
+        """Load the leases from the backend, without their keys.
+
+        The caller then attaches the keys.
+        """
         before = self._leases
         self._leases = {}
         self._lease_of = {}

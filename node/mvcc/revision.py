@@ -1,4 +1,4 @@
-"""Revisions: the store's logical clock, and the keys of changes in the backend.
+"""Defines revisions, the store's logical clock, and the keys of changes in the backend.
 
 A revision is a pair (main, sub). `main` increases by one with each transaction that makes at least
 one change. `sub` numbers the changes of the transaction from 0. In memory, a change is represented
@@ -7,8 +7,8 @@ by one packed integer, so that changes sort by revision:
     main (39 bits) | sub (24 bits) | tombstone (1 bit)
 
 In the backend's bucket `key`, a change has a key of 17 bytes, as in etcd: main (8 bytes,
-big-endian), "_", and sub (8 bytes, big-endian). The key of a tombstone has an additional "t" at
-the end.
+big-endian), "_", and sub (8 bytes, big-endian). The key of a tombstone has an additional "t" at the
+end.
 
 Source: etcd's server/storage/mvcc/revision.go.
 """
@@ -28,18 +28,18 @@ _KEY = struct.Struct(">QcQ")
 _pack_key = _KEY.pack
 
 Packed = int
-"""A change as one integer that fits into 64 unsigned bits."""
+"""A change as one integer that fits into 64 unsigned bits: its revision, and whether it deletes."""
 
 
 class Revision(NamedTuple):
-    """The revision of one change: that of its transaction, and its number in the transaction."""
+    """The revision of one change: `main` of its transaction, and `sub`, its number therein."""
 
     main: int
     sub: int = 0
 
 
 class RevisionError(Exception):
-    """A revision cannot be read. `asked` is the requested revision, and `bound` the limit."""
+    """A read at revision `asked` is impossible. `bound` is the revision that limits `asked`."""
 
     def __init__(self, message: str, asked: int, bound: int) -> None:
         super().__init__(message)
@@ -72,14 +72,14 @@ class FutureRevision(RevisionError):
 
 
 def pack(main: int, sub: int = 0, *, tombstone: bool = False) -> Packed:
-    """Return a change as one integer."""
+    """Return the change at revision (`main`, `sub`) as one integer. A tombstone is a deletion."""
     assert 0 <= main <= MAIN_MAX, f"revision {main}; {MAIN_MAX} at most"
     assert 0 <= sub <= SUB_MAX, f"{sub} changes in one transaction; {SUB_MAX} at most"
     return main << MAIN_SHIFT | sub << 1 | tombstone
 
 
 def main_of(packed: Packed) -> int:
-    """Return the revision of the transaction that made the change."""
+    """Return the main revision of a change: that of the transaction that made it."""
     return packed >> MAIN_SHIFT
 
 
@@ -88,17 +88,17 @@ def revision_of(packed: Packed) -> Revision:
 
 
 def is_tombstone(packed: Packed) -> bool:
-    """Whether the change is a deletion."""
+    """Return whether a change is a deletion."""
     return packed & 1 == 1
 
 
 def backend_key(packed: Packed) -> bytes:
-    """Return the key of the change in the backend."""
+    """Return the key of a change in the backend."""
     key = _pack_key(packed >> MAIN_SHIFT, b"_", packed >> 1 & SUB_MAX)
     return key + TOMBSTONE_MARK if packed & 1 else key
 
 
 def packed_from(key: bytes) -> Packed:
-    """Return the change with the backend key `key`."""
+    """Return the change, as one integer, whose key in the backend is `key`."""
     main, _, sub = _KEY.unpack_from(key)
     return pack(main, sub, tombstone=len(key) > KEY_BYTES)

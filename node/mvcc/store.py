@@ -1,4 +1,4 @@
-"""The multi-version store: every change has a revision, and old revisions can be read.
+"""Implements the multi-version store: every change has a revision, and old revisions can be read.
 
 The index of keys is in memory, and the values are in the backend. Each transaction writes both.
 
@@ -7,9 +7,9 @@ backend makes it durable in the same batch as the writes of this entry. After a 
 therefore applies the log from the next entry on, and applies no entry twice. This requires that
 there is no await between the transaction of the entry and `set_consistent_index`.
 
-The backend has two buckets for the store. `key` contains a `KeyValue` for each change, under its
-revision. `meta` contains the consistent index and the compacted revision. A third bucket, `lease`,
-contains the leases (`splitbrain.node.mvcc.lease_table`).
+The store uses three buckets of the backend. `key` contains a `KeyValue` for each change, by its
+revision. `meta` contains the consistent index and the compacted revision. `lease` contains the
+leases (`splitbrain.node.mvcc.lease_table`).
 
 Source: etcd's server/storage/mvcc.
 """
@@ -60,7 +60,7 @@ _REVISION = struct.Struct(">Q")
 
 
 def applied_position(backend: Backend) -> tuple[int, int]:
-    """Return the term and index of the last entry whose effect the store in `backend` contains."""
+    """Return term and index of the last log entry whose effect the store in `backend` contains."""
     index, term = _applied(backend)
     return term, index
 
@@ -71,7 +71,7 @@ def _applied(backend: Backend) -> tuple[int, int]:
 
 
 class Store:
-    """The store of one member. Its methods do not await.
+    """The multi-version store of one member. Its methods contain no await.
 
     `watches` contains its watchers, and `leases` its leases with their keys.
     """
@@ -80,16 +80,16 @@ class Store:
         self._backend = backend
         self._index = KeyIndex()
         self.revision = FIRST_REVISION
-        """The revision of the last change."""
+        """The revision of the last transaction that changed something."""
         self._compacted = NOT_COMPACTED
         self.consistent_index = self.consistent_term = 0
-        """Index and term of the last log entry whose effect the store contains."""
+        """The index and term of the last log entry whose effect the store contains."""
         self._writing = False
         self._changes = array("Q")
-        """All changes that are not compacted, in order."""
+        """All changes that are not compacted, in the order of their revisions."""
         self._forgotten = array("Q")
-        """The compacted changes to remove from the backend. The first `_removed` of them are
-        removed already."""
+        """The compacted changes that have to be removed from the backend. The first `_removed` of
+        them are already removed."""
         self._removed = 0
         self.leases = LeaseTable(backend)
         self.watches = WatchHub(self)
@@ -99,7 +99,10 @@ class Store:
 
     @property
     def compacted_revision(self) -> int:
-        """The revision of the last compaction, or -1. Earlier revisions cannot be read."""
+        """The revision of the last compaction, or -1 before it.
+
+        Earlier revisions cannot be read.
+        """
         return self._compacted
 
     @property
@@ -108,10 +111,10 @@ class Store:
         return len(self._index)
 
     def set_consistent_index(self, index: int, term: int) -> None:
-        """Record that the store contains the effects of all entries up to `index`.
+        """Record that the store contains the effects of all log entries up to `index`.
 
-        The call may come before or after the writes of the entry at `index`, but there must be no
-        await between the call and these writes.
+        `term` is the term of the entry at `index`. The call may come before or after the writes of
+        this entry, but there must be no await between the call and these writes.
         """
         self.consistent_index, self.consistent_term = index, term
         self._backend.put(_META, _CONSISTENT_INDEX, _INDEX_AND_TERM.pack(index, term))
@@ -166,7 +169,7 @@ class Store:
         limit: int,
         count_only: bool,
     ) -> RangeResult:
-        """Read a range as `range` does, with `current` as the newest visible revision.
+        """Read a range as `range` does. `current` is the newest revision that may be read.
 
         Inside a transaction that has made a change, `current` is greater than the store's revision.
         """
@@ -198,10 +201,10 @@ class Store:
             yield Event(kind, self._value_at(packed))
 
     def _changes_between(self, first: Packed, end: Packed) -> array[int]:
-        """Return the changes from `first` up to, not including, `end`.
+        """Return the changes from `first` up to, not including, `end`, in order.
 
-        They are taken from memory: a change that the backend has lost must not be left out
-        silently.
+        The list comes from memory, not from the backend. A change that the backend has lost then
+        causes an error when it is read, and is not left out silently.
         """
         return self._changes[bisect_left(self._changes, first) : bisect_left(self._changes, end)]
 
@@ -230,7 +233,7 @@ class Store:
         return WriteTransaction(self, self.revision + 1, watched=self.watches.listening)
 
     def record_change(self, kv: KeyValue, sub: int, *, tombstone: bool) -> None:
-        """Write one change of a transaction into the index and the backend."""
+        """Write change number `sub` of a transaction into the index and the backend."""
         packed = pack(kv.mod_revision, sub, tombstone=tombstone)
         self._index.add(kv.key, packed)
         self._changes.append(packed)
@@ -238,7 +241,7 @@ class Store:
         self._backend.put(_KEYS, backend_key(packed), encode_key_value(kv))
 
     def end_write(self, revision: int, events: list[Event]) -> None:
-        """End a transaction: set the store's revision, and notify the watchers of `events`."""
+        """End a transaction: set the store's revision, and send `events` to the watchers."""
         self._writing = False
         self.revision = revision
         if events:
@@ -247,10 +250,11 @@ class Store:
     # --- compaction ---------------------------------------------------------------
 
     def compact(self, revision: int) -> None:
-        """Remove the changes that are invisible at `revision` and later revisions.
+        """Remove the changes that no read at `revision` or later can return.
 
-        Reads do not see these changes after this call. `remove_compacted` removes them from the
-        backend later, in pieces, also after a restart. Raises CompactedRevision, FutureRevision.
+        Reads before `revision` fail from now on. This method removes the changes from the index.
+        `remove_compacted` removes them from the backend later, in pieces, also after a restart.
+        Raises CompactedRevision, FutureRevision.
         """
         if revision <= self._compacted:
             raise CompactedRevision(revision, self._compacted)
@@ -276,7 +280,7 @@ class Store:
     def remove_compacted(self, limit: int = REMOVALS_AT_ONCE) -> int:
         """Remove up to `limit` compacted changes from the backend. Return how many are left.
 
-        The owner of the store calls this method before each flush until no changes are left.
+        The backend flusher calls this method before each flush until no changes are left.
         """
         until = min(self._removed + limit, len(self._forgotten))
         for packed in self._forgotten[self._removed : until]:
@@ -301,7 +305,7 @@ class Store:
         return HashResult(hash_changes(pairs), self._compacted, until)
 
     def hash(self) -> int:
-        """Return a hash of the whole backend except the consistent index.
+        """Return a hash of all data in the backend except the consistent index.
 
         The hash includes compacted changes that are not removed yet, so the hashes of two members
         can differ for a while.
@@ -316,7 +320,7 @@ class Store:
     # --- start and restore --------------------------------------------------------
 
     def restore(self) -> None:
-        """Load the content of the backend after `Backend.replace_with`.
+        """Read the content of the backend again, after `Backend.replace_with` has replaced it.
 
         Watchers continue from their current revision.
         """
@@ -325,11 +329,12 @@ class Store:
         self.watches.store_replaced(before)
 
     def _load(self) -> None:
-        """Load the index, the revisions and the consistent index from the backend.
+        """Read the index, the revisions and the consistent index from the backend.
 
         A crash can leave compacted changes in the backend. This method compacts them again up to
-        the compacted revision, which is durable before the first change is removed. If the newest
-        change was removed, the store's revision is the compacted revision.
+        the compacted revision, which is durable before the first change is removed. The newest
+        change itself may have been removed. In this case, the store's revision is the compacted
+        revision.
         """
         self._forgotten, self._removed = array("Q"), 0
         self._writing = False
@@ -344,9 +349,10 @@ class Store:
         self.consistent_index, self.consistent_term = _applied(self._backend)
 
     def _stored_changes(self) -> Iterator[tuple[bytes, Packed]]:
-        """Yield each key and change, in the order of the revisions, and attach the keys to leases.
+        """Yield the key of each stored change, and the change, in the order of the revisions.
 
-        At the end, this method sets the store's revision to that of the last change.
+        This also attaches the keys to their leases. At the end, it sets the store's revision to the
+        revision of the last change.
         """
         self._changes = array("Q")
         packed = pack(FIRST_REVISION)

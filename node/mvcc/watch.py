@@ -1,14 +1,15 @@
-"""Watches of keys: each event from a revision on is delivered exactly once, in order.
+"""Delivers the events of watches: from a revision on, each event exactly once and in order.
 
 A watcher is *synced* if all its events up to the store's revision are delivered or in its buffer.
 `WatchHub.notify` adds events to the buffers of synced watchers when a transaction ends.
 
 If the buffer of a watcher is full, the watcher becomes *unsynced*, and `notify` adds no more events
-to it. When the consumer has emptied the buffer, the watcher reads the missing events from the
-backend, in pieces, until it has caught up. A watch from an old revision works in the same way.
+to its buffer. When the consumer has emptied the buffer, the watcher reads the missing events from
+the backend, in pieces, until it has caught up. A watch from an old revision works in the same way.
 
-A slow consumer therefore uses a limited amount of memory and loses no events. The only exception is
-a compaction that removes missing events. It cancels the watcher, with the compacted revision.
+A slow consumer therefore uses a limited amount of memory and loses no events. There is one
+exception: if a compaction removes missing events, the watcher is cancelled with the compacted
+revision.
 
 All events of one revision are in one batch.
 
@@ -31,7 +32,7 @@ from splitbrain.node.mvcc.key_value import Event, EventType, KeyValue
 BUFFER_BYTES_MAX = 1 << 20
 EVENT_OVERHEAD_BYTES = 256
 REVISIONS_AT_ONCE = 256
-"""The number of revisions that one piece contains. Between two pieces other tasks run."""
+"""The number of revisions that an unsynced watcher reads before it lets other tasks run."""
 
 
 class History(Protocol):
@@ -44,7 +45,7 @@ class History(Protocol):
     def compacted_revision(self) -> int: ...
 
     def changes(self, first: int, end: int) -> Iterator[Event]:
-        """Return the changes of revisions `first` up to, not including, `end`, in order."""
+        """Yield the changes of the revisions from `first` up to, not including, `end`, in order."""
         ...
 
     def get_at(self, key: bytes, revision: int) -> KeyValue | None:
@@ -53,11 +54,11 @@ class History(Protocol):
 
 
 class WatchBatch(msgspec.Struct, frozen=True):
-    """A batch of a watcher's events.
+    """Events that are delivered to a watcher together.
 
-    `events` contains all events of one or more revisions, in order. Together with the earlier
-    batches, it contains all of the watcher's events up to `revision`. If `compact_revision` is not
-    0, the watcher is cancelled because its next events are compacted, and this is its last batch.
+    `events` contains all events of one or more revisions, in order. After this batch, the watcher
+    has received all of its events up to `revision`. If `compact_revision` is not 0, this is the
+    watcher's last batch: it is cancelled, because its next events are compacted.
     """
 
     events: tuple[Event, ...]
@@ -66,7 +67,7 @@ class WatchBatch(msgspec.Struct, frozen=True):
 
 
 class Watcher:
-    """One watch of an interval of keys with one consumer. `WatchHub.create` creates it."""
+    """A watch on an interval of keys, with one consumer. `WatchHub.create` creates it."""
 
     __slots__ = (
         "_buffer",
@@ -107,10 +108,10 @@ class Watcher:
         self.no_delete = False
         self.progress_notify = False
         self.start_revision = 0
-        """The revision from which the client asked for events; 0: from the next one on."""
+        """The revision from which on the client wants events. 0 means from the next revision on."""
         self.next_revision = next_revision
-        """For an unsynced watcher, the first revision whose events are neither delivered nor in
-        the buffer. A synced watcher ignores events before this revision."""
+        """The next revision to read, if the watcher is unsynced: events from there on are neither
+        delivered nor in the buffer. A synced watcher ignores events before this revision."""
         self.synced = False
         self.cancelled = False
         self._hub = hub
@@ -121,7 +122,10 @@ class Watcher:
         self._wake = asyncio.Event()
 
     async def next_batch(self) -> WatchBatch | None:
-        """Wait for events. Returns None after `WatchHub.cancel` has cancelled the watcher."""
+        """Wait for events, and return them.
+
+        Returns None after `WatchHub.cancel`, if none are left.
+        """
         while True:
             if self._buffer:
                 batch, size = self._buffer.popleft()
@@ -136,17 +140,20 @@ class Watcher:
             caught_up = self._hub.catch_up(self)
             if caught_up is not None:
                 return caught_up
-            # This only lets other tasks run between two pieces; it does not use a clock.
+            # Let other tasks run between two pieces. This sleep uses no clock.
             await asyncio.sleep(0)
 
     def wants(self, event: Event) -> bool:
-        """Whether the watcher's filters accept `event`, which is in its interval."""
+        """Return whether the watcher's filters accept `event`.
+
+        Its key is in the watcher's interval.
+        """
         if event.kv.mod_revision < self.next_revision:
             return False
         return not (self.no_put if event.type is EventType.PUT else self.no_delete)
 
     def offer(self, batch: WatchBatch) -> bool:
-        """Put `batch` into the buffer. Returns False if the buffer has no room for it.
+        """Put `batch` into the buffer, or return False if the buffer has no room for it.
 
         An empty buffer accepts a batch of any size. A batch cannot be split, because the events of
         a revision must stay together.
@@ -160,7 +167,10 @@ class Watcher:
         return True
 
     def delivered_revision(self, current: int) -> int:
-        """Return the revision up to which `next_batch` has returned all events."""
+        """Return the revision up to which `next_batch` has returned all events.
+
+        `current` is the store's revision.
+        """
         if self._buffer:
             return self._buffer[0][0].events[0].kv.mod_revision - 1
         return current if self.synced else self.next_revision - 1
@@ -172,15 +182,16 @@ class Watcher:
 
 
 class WatchHub:
-    """All watchers of one store. The store calls `notify` when a transaction ends."""
+    """The watchers of one store. The store calls `notify` when a transaction ends."""
 
     def __init__(self, history: History) -> None:
         self._history = history
         self._watchers: dict[int, Watcher] = {}
         self._by_key: dict[bytes, dict[int, Watcher]] = {}
-        """The synced watchers of a single key, by key."""
+        """The synced watchers that watch a single key, by this key."""
         self._of_ranges: dict[int, Watcher] = {}
-        """The synced watchers of intervals. Each event is compared with each of them."""
+        """The synced watchers of intervals. `notify` compares each event with each of their
+        intervals."""
         self._next_id = 0
 
     def __len__(self) -> int:
@@ -193,7 +204,7 @@ class WatchHub:
 
     @property
     def listening(self) -> bool:
-        """Whether any watcher is synced. If so, transactions must collect their events."""
+        """Whether any watcher is synced. Only then must transactions collect their events."""
         return bool(self._by_key or self._of_ranges)
 
     def create(
@@ -209,14 +220,16 @@ class WatchHub:
         buffer_bytes_max: int = BUFFER_BYTES_MAX,
         revisions_at_once: int = 0,
     ) -> Watcher:
-        """Watch an interval from `start_revision` on (0: from the next revision on).
+        """Create a watcher of an interval, from `start_revision` on (0: from the next revision on).
+
+        `range_end` has the same meaning as in a range. With `prev_kv`, events contain the previous
+        value. With `no_put` or `no_delete`, events of this kind are left out. `buffer_bytes_max`
+        limits the buffer. `revisions_at_once` is the number of revisions that the watcher reads
+        from the backend in one piece (0: `REVISIONS_AT_ONCE`). `progress_notify` is only stored for
+        the API, which sends the progress notifications.
 
         If `start_revision` is compacted, the first batch reports the compacted revision and cancels
-        the watcher. `range_end` has the same meaning as in a range. With `prev_kv`, events contain
-        the previous value. With `no_put` and `no_delete`, events of these kinds are left out.
-        `buffer_bytes_max` is the size of the buffer. `revisions_at_once` is the number of revisions
-        that the watcher reads from the backend in one piece (0: `REVISIONS_AT_ONCE`).
-        `progress_notify` is only stored for the API, which sends the progress notifications.
+        the watcher.
         """
         current = self._history.revision
         watcher = Watcher(
@@ -246,14 +259,17 @@ class WatchHub:
         watcher.end()
 
     def progress(self, watcher: Watcher) -> int:
-        """Return the revision up to which all events of `watcher` were delivered.
+        """Return the revision up to which `next_batch` has returned all events of `watcher`.
 
         If no event is waiting, the result is the store's revision.
         """
         return watcher.delivered_revision(self._history.revision)
 
     def notify(self, revision: int, events: Sequence[Event]) -> None:
-        """Deliver `events`, which are all changes of `revision` in order, with previous values."""
+        """Put `events` into the buffers of the watchers that want them.
+
+        `events` are all changes of `revision`, in order, with previous values.
+        """
         batches: dict[int, tuple[Watcher, list[Event]]] = {}
         for event in events:
             for watcher in self._watching(event.kv.key):
@@ -280,7 +296,7 @@ class WatchHub:
                     watcher._wake.set()
 
     def catch_up(self, watcher: Watcher) -> WatchBatch | None:
-        """Read one piece of the events that an unsynced watcher is missing.
+        """Read the next piece of the events that an unsynced watcher is missing.
 
         Returns None if the piece contains no event for this watcher. After the last piece the
         watcher is synced. If the missing events are compacted, this method cancels the watcher and
@@ -302,7 +318,7 @@ class WatchHub:
         return WatchBatch(events, end - 1) if events else None
 
     def _with_previous(self, watcher: Watcher, event: Event) -> Event:
-        """Add the previous value to `event` if the watcher requested previous values.
+        """Return `event` with the previous value, if the watcher asked for previous values.
 
         The previous value stays None if it is compacted, as in etcd.
         """
@@ -335,13 +351,13 @@ class WatchHub:
 
 
 def seen_by(watcher: Watcher, event: Event) -> Event:
-    """Return `event` without the previous value, unless the watcher requested previous values."""
+    """Return `event` without the previous value, unless the watcher asked for previous values."""
     if watcher.prev_kv or event.previous is None:
         return event
     return Event(event.type, event.kv)
 
 
 def event_bytes(event: Event) -> int:
-    """Return the approximate memory that an event in a buffer uses."""
+    """Return the approximate size of an event in memory, in bytes."""
     size = EVENT_OVERHEAD_BYTES + len(event.kv.key) + len(event.kv.value)
     return size + (len(event.previous.value) if event.previous is not None else 0)

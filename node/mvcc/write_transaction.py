@@ -1,4 +1,4 @@
-"""A transaction that changes the store. All its changes have the same revision.
+"""Implements transactions that change the store. All changes of one have the same revision.
 
 There must be no await between `Store.write()` and `end()`. Otherwise another task could read half
 of the transaction, or a flush of the backend could make half of it durable.
@@ -43,23 +43,20 @@ class WritableStore(Protocol):
         limit: int,
         count_only: bool,
     ) -> RangeResult:
-        """Read a range. `current` is the newest visible revision."""
+        """Read a range as `Store.range` does. `current` is the newest revision that may be read."""
         ...
 
     def record_change(self, kv: KeyValue, sub: int, *, tombstone: bool) -> None:
-        """Write one change into the index and the backend."""
+        """Write change number `sub` of the transaction into the index and the backend."""
         ...
 
     def end_write(self, revision: int, events: list[Event]) -> None:
-        """End the transaction.
-
-        The store's revision becomes `revision`, and watchers receive `events`.
-        """
+        """End the transaction: `revision` is the new revision, and watchers receive `events`."""
         ...
 
 
 class WriteTransaction:
-    """A transaction in progress. `Store.write` creates it, and `end` ends it."""
+    """A transaction in progress. `Store.write` begins it, and `end` ends it."""
 
     __slots__ = ("_changes", "_events", "_main", "_store", "_watched")
 
@@ -72,11 +69,14 @@ class WriteTransaction:
 
     @property
     def revision(self) -> int:
-        """The store's revision, plus one if this transaction has changed something."""
+        """The revision that the changes of this transaction get, if it has made any.
+
+        Without a change, this is the store's revision.
+        """
         return self._main if self._changes else self._main - 1
 
     def put(self, key: bytes, value: bytes, lease: int = 0) -> KeyValue | None:
-        """Put a key. Return its previous key-value."""
+        """Put a key, and return its previous key-value, or None if the key did not exist."""
         previous = self._store.get(key)
         kv = self.put_over(previous, key, value, lease)
         self._store.record_change(kv, self._changes, tombstone=False)
@@ -88,7 +88,10 @@ class WriteTransaction:
     def put_over(
         self, previous: KeyValue | None, key: bytes, value: bytes, lease: int
     ) -> KeyValue:
-        """Return the key-value after a put. `previous` is the key-value before the put."""
+        """Put a key whose previous key-value the caller has read already.
+
+        Return the new key-value.
+        """
         return KeyValue(
             key,
             create_revision_of(previous, self._main),
@@ -99,7 +102,7 @@ class WriteTransaction:
         )
 
     def delete_range(self, key: bytes, range_end: bytes = b"") -> list[KeyValue]:
-        """Delete the keys of an interval. Return their previous key-values in key order."""
+        """Delete the keys of an interval, and return their previous key-values in key order."""
         deleted = self._store.read_now(key, end_of(key, range_end))
         for previous in deleted:
             kv = KeyValue(previous.key, mod_revision=self._main)

@@ -1,1 +1,1 @@
-"""The Raft consensus algorithm as a state machine without I/O, clock or tasks."""
+"""Implements the Raft consensus algorithm as a state machine without I/O, clock or tasks."""

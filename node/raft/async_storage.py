@@ -1,4 +1,4 @@
-"""Raft whose storage writes are asynchronous.
+"""Implements a Raft that does not wait for storage: two threads write the log and apply entries.
 
 The owner of an `AsyncRaft` does not call `advance`. Each Ready contains at most one `StorageAppend`
 for the thread that writes the log, and one `StorageApply` for the thread that applies entries. Each
@@ -37,7 +37,7 @@ from splitbrain.node.raft.ready import Ready
 
 
 class StorageAppendResponse(msgspec.Struct, frozen=True, gc=False):
-    """Confirms that the log is durable up to `index`, and that `snapshot` is durable, if any.
+    """Confirms that the log is durable up to `index`, and `snapshot` too, if it is not None.
 
     `term` is the member's term when the write was requested, and `log_term` is the term of the
     entry at `index`. `index` is 0 if nothing of the log had to be written.
@@ -63,16 +63,19 @@ class StorageAppend(msgspec.Struct, frozen=True, gc=False):
 
 
 class StorageApply(msgspec.Struct, frozen=True, gc=False):
-    """The entries that the apply thread applies. They are also the argument of `applied`."""
+    """The entries that the apply thread applies.
+
+    It then passes `entries` to `AsyncRaft.applied`.
+    """
 
     entries: tuple[Entry, ...]
 
 
 class AsyncReady(msgspec.Struct, frozen=True, gc=False):
-    """A Ready and the work of the two threads.
+    """A Ready, and the parts of it that the two threads handle.
 
-    The owner sends the messages of `ready` at once. It does not handle the other fields of `ready`
-    that `append` and `apply` contain.
+    The owner sends the messages of `ready` at once. It leaves the fields of `ready` that `append`
+    and `apply` contain to the threads.
     """
 
     ready: Ready
@@ -81,7 +84,7 @@ class AsyncReady(msgspec.Struct, frozen=True, gc=False):
 
 
 class AsyncRaft(Raft):
-    """One member's Raft. `config.merge_messages` must be False.
+    """A Raft whose storage writes are asynchronous. `config.merge_messages` must be False.
 
     `config.committed_bytes_max` limits the entries that were handed out and are not applied yet.
     """
@@ -104,10 +107,14 @@ class AsyncRaft(Raft):
         )  # fmt: skip
         self.log.apply_unstable = False
         self._applying: deque[int] = deque()
-        """The payload of each batch of entries that was handed out and is not applied yet."""
+        """The payload, in bytes, of each batch of entries that was handed out and is not applied
+        yet."""
 
     def async_ready(self) -> AsyncReady:
-        """Return what must be done. The next call may precede the responses to this one."""
+        """Return the work that must be done next.
+
+        It may be called again before this work is done.
+        """
         waiting = tuple(self.messages_after_sync)
         self.messages_after_sync = []
         before = self.log.durable
@@ -128,7 +135,7 @@ class AsyncRaft(Raft):
         log = self.log
         response = None
         if durable < log.last_index or ready.snapshot is not None:
-            # The position is repeated until it is durable: a response of an earlier term is
+            # The position is repeated until it is durable. A response of an earlier term is
             # ignored, because a later write may replace the entries that it confirms.
             end = (log.last_index, log.last_term) if durable < log.last_index else (0, 0)
             response = StorageAppendResponse(self.term, *end, ready.snapshot)
@@ -145,7 +152,7 @@ class AsyncRaft(Raft):
             return None
         self._applying.append(sum(len(entry.data) for entry in entries))
         log = self.log
-        # Entries that did not fit wait until some of those before are applied.
+        # Entries that did not fit wait until some of the earlier entries are applied.
         log.applying_paused = log.applying < log.appliable or self._is_full()
         return StorageApply(entries)
 

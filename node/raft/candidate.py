@@ -9,8 +9,9 @@ from splitbrain.node.raft.state import RaftState
 
 
 def on_pre_vote_response(raft: RaftState, message: Message) -> None:
-    """Handle PRE_VOTE_RESP: count the pre-vote if it answers the current attempt."""
-    # A grant contains the requested term. A grant for an earlier attempt is ignored.
+    """Handle PRE_VOTE_RESP: count the pre-vote, if it answers this member's newest request."""
+    # A granted pre-vote contains the term that was requested. It does not count if the term is that
+    # of an earlier request.
     if message.reject:
         election.learn_commit(raft, message)
     if raft.role is Role.PRE_CANDIDATE and (message.reject or message.term == raft.term + 1):

@@ -1,4 +1,4 @@
-"""Changes of the cluster's configuration, and their effect on a `ConfState`.
+"""Defines changes of the cluster's configuration, and their effect on a `ConfState`.
 
 A change that affects at most one voter takes effect in one step. Any other change goes through a
 joint configuration (Raft thesis, 4.3), which a second change leaves.
@@ -27,7 +27,7 @@ class ConfChangeType(IntEnum):
 
 
 class Transition(IntEnum):
-    """How a change takes effect.
+    """Whether a change uses joint consensus.
 
     AUTO uses joint consensus only for several changes at once. JOINT_IMPLICIT and JOINT_EXPLICIT
     always use it. After JOINT_EXPLICIT, the application must propose to leave the joint
@@ -47,7 +47,7 @@ class ConfChangeSingle(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class ConfChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A change of the configuration. Without `changes`, it leaves a joint configuration.
+    """A change of the configuration. If `changes` is empty, it leaves a joint configuration.
 
     Raft does not interpret `context`.
     """
@@ -68,7 +68,7 @@ class ConfChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def auto_leave(self) -> bool:
-        """Whether the leader leaves the joint configuration by itself."""
+        """Whether the leader leaves the joint configuration without the application's request."""
         return self.transition is not Transition.JOINT_EXPLICIT
 
 
@@ -79,12 +79,15 @@ _decode = msgspec.msgpack.Decoder(ConfChange).decode
 
 
 def encode(change: ConfChange) -> bytes:
-    """Return the payload of an entry. LEAVE_JOINT is empty, so no size limit can refuse it."""
+    """Return the payload of the entry for `change`.
+
+    The payload of LEAVE_JOINT is empty, so no size limit can refuse it.
+    """
     return b"" if change == LEAVE_JOINT else _encode(change)
 
 
 def decode(data: bytes) -> ConfChange:
-    """Return the change in the payload `data`. Raises ConfChangeInvalid if it is not a change."""
+    """Decode the payload of an entry. Raises ConfChangeInvalid if it does not contain a change."""
     if not data:
         return LEAVE_JOINT
     try:
@@ -94,7 +97,10 @@ def decode(data: bytes) -> ConfChange:
 
 
 def conf_change_of(entry: Entry) -> ConfChange | None:
-    """Return the change that `entry` contains, or None. Raises ConfChangeInvalid."""
+    """Return the change that `entry` contains, or None for a normal entry.
+
+    Raises ConfChangeInvalid if the payload is malformed.
+    """
     return None if entry.type is EntryType.NORMAL else decode(entry.data)
 
 
@@ -111,7 +117,7 @@ def changed(before: ConfState, change: ConfChange) -> ConfState:
 
 
 def change_one(before: ConfState, change: ConfChange) -> ConfState:
-    """Apply a change that affects at most one voter, without joint consensus."""
+    """Return the configuration after a change of at most one voter, without joint consensus."""
     if before.is_joint:
         raise _invalid("the configuration is joint and must be left first", before, change)
     after = _applied(before, change)
@@ -121,7 +127,10 @@ def change_one(before: ConfState, change: ConfChange) -> ConfState:
 
 
 def enter_joint(before: ConfState, change: ConfChange) -> ConfState:
-    """Enter a joint configuration: the old voters are outgoing, the new voters are incoming."""
+    """Return the joint configuration that `change` enters.
+
+    The old voters become the outgoing voters, and the new voters the incoming ones.
+    """
     if before.is_joint:
         raise _invalid("the configuration is already joint", before, change)
     if not before.voters:
@@ -133,7 +142,7 @@ def enter_joint(before: ConfState, change: ConfChange) -> ConfState:
 
 
 def leave_joint(before: ConfState) -> ConfState:
-    """Leave a joint configuration: only the incoming voters remain."""
+    """Return the configuration after a joint configuration is left: only incoming voters remain."""
     if not before.is_joint:
         raise _invalid("the configuration is not joint and cannot be left", before, LEAVE_JOINT)
     return ConfState(before.voters, _sorted({*before.learners, *before.learners_next}))

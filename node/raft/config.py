@@ -1,4 +1,4 @@
-"""The settings of a member's Raft, checked once and then frozen."""
+"""Defines the settings of a member's Raft. They are checked once and then frozen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MEMBER_ID_MAX: MemberId = 2**64 - 1
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Settings of one member.
+    """The settings of one member's Raft.
 
     `voters` is used for a new cluster. A restart from a snapshot uses the voters in the snapshot
     instead. A member that joins a cluster starts without voters, and gets the configuration from
@@ -28,40 +28,56 @@ class Config:
     pre_vote: bool = True
     check_quorum: bool = True
     message_bytes_max: int = 512 * 1024
-    """Maximal payload of one APP or PROP. A larger entry is sent in a message by itself."""
+    """The maximal payload of one APP or PROP, in bytes. A larger entry gets its own message."""
     inflight_messages_max: int = 512
-    """Maximal number of APPs that were sent to one follower and are not acknowledged yet."""
+    """The maximal number of APPs that were sent to one follower and are not acknowledged yet."""
     inflight_bytes_max: int = 16 * 1024 * 1024
     uncommitted_bytes_max: int = 64 * 1024 * 1024
-    """Maximal payload of the proposals that a leader has accepted and that are not yet applied."""
+    """The maximal payload of the proposals of a leader that are not applied yet, in bytes."""
     committed_bytes_max: int = 4 * 1024 * 1024
-    """Maximal payload of the committed entries in one Ready."""
+    """The maximal payload of the committed entries in one Ready, in bytes."""
     pending_reads_max: int = 16 * 1024
-    """Maximal number of reads that wait for a round of heartbeats. The leader drops further
+    """The maximal number of reads that wait for a round of heartbeats. The leader drops further
     reads."""
     snapshot_ticks_max: int = 100
-    """A snapshot counts as lost if, for this time, a live follower does not acknowledge it and the
-    transport does not report its result. The leader then probes the follower and can send another
-    snapshot."""
+    """How many ticks the leader waits for the result of a snapshot.
+
+    If a live follower does not acknowledge the snapshot and the transport does not report its
+    result in this time, the snapshot counts as lost. The leader then probes the follower and can
+    send another snapshot.
+    """
     lease_based_reads: bool = False
     """Whether a leader answers reads at once, because check-quorum gives it a lease, as in
-    etcd-io/raft. Such reads are not always linearizable. A leader notices the loss of its majority
-    only at its next check, while other members may elect a leader after one election timeout. The
-    clocks of all members must also run at nearly the same rate (thesis, 6.4.1). The member does not
-    use this option."""
+    etcd-io/raft.
+
+    Such reads are not always linearizable. A leader notices the loss of its majority only at its
+    next check, while other members may elect a leader after one election timeout. The clocks of all
+    members must also run at nearly the same rate (thesis, 6.4.1). The member does not use this
+    option.
+    """
     step_down_on_removal: bool = True
-    """Whether a leader that is removed, or demoted to learner, becomes a follower when it applies
-    the change."""
+    """Whether a leader steps down when it applies a change that removes or demotes it.
+
+    A demoted leader is a learner afterwards.
+    """
     validate_conf_changes: bool = True
-    """Whether a leader refuses a change of the configuration that is not possible now. Without
-    this check, the application must ensure that each change in the log is possible."""
+    """Whether a leader refuses a change of the configuration that is not possible now.
+
+    If this is False, the application must ensure that each change in the log is possible.
+    """
     merge_messages: bool = True
-    """Whether the messages of several inputs between two Readies are merged: one APP contains all
-    new entries, one acknowledgement confirms all appends, and one round of heartbeats confirms all
-    reads. Otherwise each input creates its messages immediately, as in etcd-io/raft."""
+    """Whether the messages of several inputs between two Readies are merged.
+
+    Then one APP contains all new entries, one acknowledgement confirms all appends, and one round
+    of heartbeats confirms all reads. Otherwise each input creates its messages immediately, as in
+    etcd-io/raft.
+    """
     snapshots_first: bool = False
-    """For tests, makes snapshots frequent: a probed follower that lacks entries of the newest
-    snapshot gets the snapshot, even if the leader's log still contains those entries."""
+    """For tests: makes snapshots frequent.
+
+    A probed follower that lacks entries of the newest snapshot gets the snapshot, even if the
+    leader's log still contains those entries.
+    """
 
     def __post_init__(self) -> None:
         _check_members(self.id, self.voters)

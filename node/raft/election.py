@@ -1,4 +1,4 @@
-"""Leader election: terms, votes, and the changes between the four roles.
+"""Implements leader election: terms, votes, and the changes between the four roles.
 
 Source: Raft paper, 5.2 and 5.4.1; thesis, 9.6 (pre-vote) and 6.2 (check-quorum and the leader lease
 that results from it). The handling of terms follows etcd-io/raft.
@@ -21,8 +21,10 @@ from splitbrain.node.raft.ready import Role
 from splitbrain.node.raft.state import RaftState
 
 TRANSFER = b"transfer"
-"""Context of a VOTE that the leader itself requested. The leader lease does not block such a
-VOTE."""
+"""The context of a VOTE of a member that campaigns because the leader asked it to.
+
+The leader lease does not block such a VOTE.
+"""
 
 _FROM_A_LEADER = frozenset({MessageType.APP, MessageType.HEARTBEAT, MessageType.SNAP})
 _VOTE_REQUESTS = frozenset({MessageType.VOTE, MessageType.PRE_VOTE})
@@ -32,7 +34,10 @@ _VOTE_REQUESTS = frozenset({MessageType.VOTE, MessageType.PRE_VOTE})
 
 
 def accept_higher_term(raft: RaftState, message: Message) -> bool:
-    """Adopt the higher term of a message. Returns False if the message must be ignored."""
+    """Adopt the higher term of a message, if it is valid.
+
+    Returns False if the message is to be ignored.
+    """
     if message.type in _VOTE_REQUESTS:
         if in_leader_lease(raft) and not is_transfer(message):
             return False
@@ -62,7 +67,7 @@ def answer_lower_term(raft: RaftState, message: Message) -> None:
       example, a new member whose configuration does not contain it yet has received the vote
       request of a removed member. A response with the higher term makes the leader step down.
 
-    All other messages of a lower term are dropped.
+    All other messages of a lower term are ignored.
     """
     guarded = raft.config.check_quorum or raft.config.pre_vote
     waits = guarded or not is_promotable(raft)
@@ -73,7 +78,7 @@ def answer_lower_term(raft: RaftState, message: Message) -> None:
 
 
 def in_leader_lease(raft: RaftState) -> bool:
-    """Whether this member heard from a leader so recently that it refuses vote requests."""
+    """Return whether this member heard from a leader so recently that it refuses vote requests."""
     return (
         raft.config.check_quorum
         and raft.leader != NONE
@@ -90,11 +95,11 @@ def is_transfer(message: Message) -> bool:
 
 
 def on_vote_request(raft: RaftState, message: Message) -> None:
-    """Handle a VOTE of this term, or a PRE_VOTE of this term or a later one."""
+    """Answer a VOTE of the current term, or a PRE_VOTE of the current or a later term."""
     if not can_grant_vote(raft, message):
         _answer_vote(raft, message, raft.term, granted=False)
         return
-    # The response contains the requested term: a pre-candidate whose term is higher than this
+    # The response contains the requested term. A pre-candidate whose term is higher than this
     # member's would drop a response with this member's lower term.
     _answer_vote(raft, message, message.term, granted=True)
     if message.type is MessageType.VOTE:
@@ -103,7 +108,10 @@ def on_vote_request(raft: RaftState, message: Message) -> None:
 
 
 def can_grant_vote(raft: RaftState, message: Message) -> bool:
-    """Whether the vote is still free, and the candidate's log contains all committed entries."""
+    """Return whether this member may vote for the candidate that sent `message`.
+
+    Its vote must be free, and the candidate's log must be complete enough.
+    """
     return (
         vote_is_free(raft, message)
         and log_is_up_to_date(raft.log, message.index, message.log_term)
@@ -127,10 +135,10 @@ def log_is_up_to_date(log: Log, last_index: Index, last_term: Term) -> bool:
 
 
 def reaches_floor(raft: RaftState, last_index: Index, last_term: Term) -> bool:
-    """Whether a log with the given last entry reaches this member's floor (`RaftState.floor`).
+    """Return whether a log with the given last entry reaches this member's `RaftState.floor`.
 
-    The entry at the floor may be committed, although this member has lost it. A candidate without
-    this entry must therefore not get this member's vote.
+    The floor is the last entry that this member may have acknowledged and then lost. This entry may
+    be committed, so a candidate without it must not get this member's vote.
     """
     return (last_term, last_index) >= raft.floor
 
@@ -152,7 +160,7 @@ def _answer_vote(raft: RaftState, request: Message, term: Term, *, granted: bool
 
 
 def learn_commit(raft: RaftState, message: Message) -> None:
-    """Take the commit index from a rejected vote.
+    """Advance the commit index to the one in a rejected vote, if this log contains that entry.
 
     A leader may be removed, or become a learner, before the other voters know that this change is
     committed. These voters still need votes in the former configuration. Members that are no longer
@@ -173,7 +181,7 @@ def learn_commit(raft: RaftState, message: Message) -> None:
 
 
 def is_promotable(raft: RaftState) -> bool:
-    """Whether this member is a voter whose log is complete and durable."""
+    """Return whether this member may campaign: it is a voter with a complete and durable log."""
     return (
         (raft.id in raft.voters or raft.id in raft.voters_outgoing)
         and raft.log.pending_snapshot is None
@@ -182,11 +190,11 @@ def is_promotable(raft: RaftState) -> bool:
 
 
 def campaign(raft: RaftState, *, transfer: bool = False) -> None:
-    """Start an election. It begins with a pre-vote if pre-vote is on.
+    """Start an election. If pre-vote is on, the election begins with a pre-vote.
 
-    An election that the leader requested (`transfer`) has no pre-vote. A member does not campaign
-    while it has not applied a committed change of the configuration, because it does not know yet
-    whose votes count.
+    With `transfer`, the leader asked this member to campaign, and there is no pre-vote. A member
+    does not campaign while a committed change of the configuration is not applied, because it does
+    not know yet whose votes count.
     """
     if raft.role is Role.LEADER or not is_promotable(raft) or has_unapplied_conf_change(raft.log):
         return
@@ -202,7 +210,7 @@ def on_timeout_now(raft: RaftState, message: Message) -> None:
 
 
 def has_unapplied_conf_change(log: Log) -> bool:
-    """Whether a committed change of the configuration is not applied yet."""
+    """Return whether a committed change of the configuration is not applied yet."""
     if log.applied >= log.committed:
         return False
     unapplied = log.between(log.applied + 1, log.committed)
@@ -218,11 +226,11 @@ def run_for_pre_vote(raft: RaftState) -> None:
         elif not raft.merging:
             raft.send_to_self(Message(MessageType.PRE_VOTE_RESP, raft.id, raft.id, raft.term + 1))
     if raft.merging:
-        record_vote(raft, raft.id, granted=True)  # a pre-vote need not be durable
+        record_vote(raft, raft.id, granted=True)  # the own pre-vote need not be durable
 
 
 def run_for_vote(raft: RaftState, context: bytes = b"") -> None:
-    """Enter the next term, and ask all voters for their votes.
+    """Enter the next term, and ask all voters for their votes, with `context` in the requests.
 
     `acknowledge_own_vote` counts this member's own vote when it is durable.
     """
@@ -247,14 +255,14 @@ def _vote_request(
 
 
 def acknowledge_own_vote(raft: RaftState) -> None:
-    """Count a candidate's vote for itself, if it is durable."""
+    """Count the vote of a candidate for itself, if this vote is durable."""
     durable = raft.durable_hard_state
     if durable.term == raft.term and durable.vote == raft.id and raft.id not in raft.votes:
         record_vote(raft, raft.id, granted=True)
 
 
 def record_vote(raft: RaftState, member: MemberId, *, granted: bool) -> None:
-    """Record the first vote of each member, and act on the result."""
+    """Count the first vote of each member. Enter the next role when the election is won or lost."""
     raft.votes.setdefault(member, granted)
     outcome = quorum.joint_tally(raft.voters, raft.voters_outgoing, raft.votes)
     if outcome is quorum.VoteResult.WON:
@@ -295,7 +303,10 @@ def become_candidate(raft: RaftState) -> None:
 
 
 def become_leader(raft: RaftState) -> None:
-    """Become leader, and append an empty entry. Its commit also commits all entries before it."""
+    """Become leader, and append an empty entry to the log.
+
+    When this entry is committed, all earlier entries are committed, too.
+    """
     assert raft.role is Role.CANDIDATE, "only a candidate is elected"
     _enter_term(raft, raft.term)
     raft.role = Role.LEADER
@@ -316,7 +327,7 @@ def draw_election_timeout(raft: RaftState) -> None:
 
 
 def _enter_term(raft: RaftState, term: Term) -> None:
-    """Reset the state of the previous role, and also the vote if the term is new."""
+    """Reset the state of the previous role, and set the term. A new term also resets the vote."""
     assert term >= raft.term, f"the term decreases from {raft.term} to {term}"
     if term != raft.term:
         raft.term = term

@@ -1,4 +1,4 @@
-"""The errors that `Raft` raises to its owner. Messages of peers never cause them."""
+"""Defines the errors that `Raft` raises to its owner. Messages of peers never cause them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ class RaftError(Exception):
 
 
 class ConfigInvalid(RaftError, ValueError):
-    """A `Config` is invalid. The message contains the given and the expected value."""
+    """A `Config` is invalid. The message contains the given value and what is expected."""
 
 
 class StateInvalid(RaftError, ValueError):
-    """The state passed to `Raft(...)`, or a request to its log, is inconsistent.
+    """The state that was passed to `Raft(...)`, or a request about its log, is inconsistent.
 
     For example, the log has lost entries, or a snapshot is ahead of the applied index.
     """
 
 
 class ConfChangeInvalid(RaftError, ValueError):
-    """A change cannot be applied to a configuration. The message contains both."""
+    """A change cannot be applied to a configuration.
+
+    The message contains the change and the configuration.
+    """
 
 
 class DropReason(Enum):
@@ -34,7 +37,7 @@ class DropReason(Enum):
 
 
 class ProposalDropped(RaftError):
-    """The proposal did not enter a log and never will, so it may be proposed again."""
+    """The proposal is not in any log and never will be, so it may be proposed again."""
 
     def __init__(self, why: DropReason) -> None:
         super().__init__(f"proposal dropped: {why.value}")

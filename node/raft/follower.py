@@ -1,4 +1,4 @@
-"""Handles the messages of a follower. A candidate that becomes a follower uses them, too.
+"""Handles the messages of a follower, and the appends of a candidate that becomes a follower.
 
 Source: Raft paper, figure 2; the hints in rejections follow etcd-io/raft.
 """
@@ -10,12 +10,12 @@ from splitbrain.node.raft.message import NONE, Index, MemberId, Message, Message
 from splitbrain.node.raft.ready import ReadState
 from splitbrain.node.raft.state import RaftState
 
-# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+# A constant of the module is faster than an attribute of an enum class.
 _APP_RESP, _HEARTBEAT_RESP = MessageType.APP_RESP, MessageType.HEARTBEAT_RESP
 
 
 def hear_leader(raft: RaftState, leader: MemberId) -> None:
-    """Record that `leader` leads this term, and start the election timeout again."""
+    """Record that `leader` is the leader of this term, and restart the election timeout."""
     raft.election_elapsed = 0
     raft.leader = leader
 
@@ -24,7 +24,10 @@ def hear_leader(raft: RaftState, leader: MemberId) -> None:
 
 
 def on_append(raft: RaftState, message: Message) -> None:
-    """Handle APP: append the entries, or reject them with a hint where the logs may match."""
+    """Handle APP: append the entries, or reject them.
+
+    A rejection contains a hint: the last position at which the two logs may be equal.
+    """
     hear_leader(raft, message.from_)
     log = raft.log
     if contradicts_committed(log, message.index, message.log_term):
@@ -44,12 +47,15 @@ def on_append(raft: RaftState, message: Message) -> None:
 
 
 def log_matches(log: Log, index: Index, term: Term) -> bool:
-    """Whether this log has the leader's entry before the new entries (Raft paper, 5.3)."""
+    """Return whether this log contains the entry `index` of `term` that precedes the new entries.
+
+    Source: Raft paper, 5.3.
+    """
     return log.matches(index, term)
 
 
 def contradicts_committed(log: Log, index: Index, term: Term) -> bool:
-    """Whether the leader has another entry at `index`, although this log's entry is committed.
+    """Return whether this log has another entry at `index` than the leader, and it is committed.
 
     This is possible only if a member has lost durable data.
     """
@@ -57,10 +63,10 @@ def contradicts_committed(log: Log, index: Index, term: Term) -> bool:
 
 
 def append_entries(log: Log, message: Message) -> Index:
-    """Append the missing entries. Return the index up to which this log matches the leader's.
+    """Append the entries of an APP that this log lacks.
 
-    Entries of the message that the log already contains are kept. The entries after them are kept,
-    too, because the message may be old.
+    Return the index up to which the logs match. Entries that the log already contains stay. Entries
+    after the last one in the message stay, too, because the message may be old.
     """
     conflict = log.find_conflict(message.entries)
     if conflict:
@@ -69,7 +75,10 @@ def append_entries(log: Log, message: Message) -> Index:
 
 
 def committable_index(leader_commit: Index, matching: Index) -> Index:
-    """Return the index up to which a follower may commit. Entries beyond `matching` may differ."""
+    """Return the index up to which a follower may commit.
+
+    `matching` is the index up to which its log matches the leader's. Later entries may differ.
+    """
     return min(leader_commit, matching)
 
 
@@ -85,7 +94,10 @@ def acknowledge(raft: RaftState, leader: MemberId, index: Index) -> None:
 
 
 def covers(message: Message, leader: MemberId, term: Term, index: Index) -> bool:
-    """Whether an acknowledgement of `index` makes the acknowledgement `message` redundant."""
+    """Return whether an acknowledgement of `index` makes the waiting `message` unnecessary.
+
+    This is the case if `message` acknowledges the same or an earlier index to the same leader.
+    """
     return (
         message.type is _APP_RESP
         and message.to == leader
@@ -96,7 +108,7 @@ def covers(message: Message, leader: MemberId, term: Term, index: Index) -> bool
 
 
 def reject_append(raft: RaftState, message: Message) -> None:
-    """Reject an APP, with a hint of the last index at which the logs may match."""
+    """Reject an APP. The response contains the last position at which the logs may match."""
     hint, hint_term = raft.log.likely_match(
         min(message.index, raft.log.last_index), message.log_term
     )
@@ -118,10 +130,10 @@ def reject_append(raft: RaftState, message: Message) -> None:
 
 
 def on_heartbeat(raft: RaftState, message: Message) -> None:
-    """Handle HEARTBEAT: take the commit index, and respond with the context of the message.
+    """Handle HEARTBEAT: advance the commit index, and respond with the context of the message.
 
-    The leader needs the context to confirm reads. The response does not depend on anything that
-    must be durable.
+    The leader needs the context to confirm reads. The response does not claim that anything is
+    durable, so it is sent at once.
     """
     hear_leader(raft, message.from_)
     log = raft.log
@@ -180,7 +192,7 @@ def restore(raft: RaftState, snapshot: Snapshot) -> bool:
 
 
 def on_transfer(raft: RaftState, message: Message) -> None:
-    """Forward TRANSFER_LEADER to the leader."""
+    """Handle TRANSFER_LEADER: forward it to the leader."""
     transfer(raft, message.from_)
 
 
@@ -191,10 +203,10 @@ def transfer(raft: RaftState, to: MemberId) -> None:
 
 
 def forget_leader(raft: RaftState) -> None:
-    """Regard the cluster as without a leader, so that this member grants votes.
+    """Forget the leader, so that this member grants votes before its election timeout.
 
-    With lease-based reads, the leader relies on this member's refusal of votes. The call then has
-    no effect.
+    The call has no effect with lease-based reads, because the leader then relies on this member to
+    refuse votes.
     """
     if not raft.config.lease_based_reads:
         raft.leader = NONE
@@ -204,13 +216,16 @@ def forget_leader(raft: RaftState) -> None:
 
 
 def on_proposal(raft: RaftState, message: Message) -> None:
-    """Handle PROP, which another member sent because it regards this member as leader."""
+    """Handle PROP, which another member sent because it considers this member the leader."""
     if can_forward(raft, message.from_):
         raft.forward(message.entries)
 
 
 def on_read_index(raft: RaftState, message: Message) -> None:
-    """Forward a READ_INDEX. The leader responds directly to the member that asked."""
+    """Handle READ_INDEX: forward it to the leader.
+
+    The leader answers the member that sent it first.
+    """
     if can_forward(raft, message.from_):
         raft.send(
             Message(MessageType.READ_INDEX, raft.leader, message.from_, context=message.context)
@@ -218,10 +233,10 @@ def on_read_index(raft: RaftState, message: Message) -> None:
 
 
 def can_forward(raft: RaftState, origin: MemberId) -> bool:
-    """Whether a leader other than `origin` is known.
+    """Return whether this member knows a leader to which it can forward a message from `origin`.
 
-    A message is not forwarded to the member from which it came. Otherwise two members that regard
-    each other as leader would forward a message to each other forever.
+    A message is not sent back to the member from which it came. Otherwise two members that consider
+    each other the leader would forward a message to each other forever.
     """
     return raft.leader not in (NONE, origin)
 

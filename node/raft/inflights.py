@@ -1,4 +1,4 @@
-"""The window of appends that were sent to a follower and are not acknowledged yet."""
+"""Limits the appends that were sent to a follower and are not acknowledged yet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from splitbrain.node.raft.message import Index
 
 
 class Inflights:
-    """A window that is limited in messages and in bytes.
+    """The window of unacknowledged appends to one follower, limited in messages and in bytes.
 
     The byte limit is soft, as in etcd-io/raft: the message that exceeds it is still sent, and the
     next message waits.
@@ -36,12 +36,12 @@ class Inflights:
             self._bytes -= window.popleft()[1]
 
     def full(self) -> bool:
-        """Whether no further append may be sent."""
+        """Whether no further append may be sent now."""
         return len(self._window) >= self._messages_max or self._bytes >= self._bytes_max
 
     @property
     def oldest(self) -> Index | None:
-        """The last index of the oldest append in the window; None if the window is empty."""
+        """The last index of the oldest append in the window, or None if the window is empty."""
         return self._window[0][0] if self._window else None
 
     def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""Handles the messages and ticks of a leader."""
+"""Handles the messages and the clock ticks of a leader."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from splitbrain.node.raft.read_index import PendingRead
 from splitbrain.node.raft.ready import ReadState, Role
 from splitbrain.node.raft.state import RaftState
 
-# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+# A constant of the module is faster than an attribute of an enum class.
 _PROBE, _SNAPSHOT = ProgressState.PROBE, ProgressState.SNAPSHOT
 _NORMAL = EntryType.NORMAL
 
@@ -21,7 +21,10 @@ _NORMAL = EntryType.NORMAL
 
 
 def tick(raft: RaftState) -> None:
-    """Advance the leader's clock by one tick. Sends heartbeats and checks the quorum when due."""
+    """Advance the leader's clock by one tick.
+
+    Send heartbeats, and check the quorum, when they are due.
+    """
     raft.heartbeat_elapsed += 1
     raft.election_elapsed += 1
     if raft.election_elapsed >= raft.config.election_ticks:
@@ -39,7 +42,7 @@ def check_quorum(raft: RaftState) -> None:
     if raft.config.check_quorum and not quorum_is_active(raft):
         election.become_follower(raft, raft.term, NONE)
         return
-    # The transferee had an election timeout to take over.
+    # The leadership transfer has had an election timeout to succeed, and is given up.
     raft.transferee = NONE
     for progress in raft.peers:
         progress.recent_active = False
@@ -85,10 +88,10 @@ def propose_conf_change(raft: RaftState, kind: EntryType, data: bytes) -> None:
 
 
 def leave_joint_when_due(raft: RaftState) -> None:
-    """Propose to leave a joint configuration that is to be left automatically.
+    """Propose to leave a joint configuration, if it is to be left automatically.
 
-    If the proposal is dropped because of a leadership transfer, the next applied entry calls this
-    function again.
+    The proposal can be dropped because of a leadership transfer. In this case, the function is
+    called again when the next entry is applied.
     """
     if raft.conf_state.auto_leave and raft.log.applied >= raft.pending_conf_index:
         with suppress(ProposalDropped):
@@ -98,7 +101,7 @@ def leave_joint_when_due(raft: RaftState) -> None:
 
 
 def has_room(raft: RaftState, size_bytes: int) -> bool:
-    """Whether the limit of uncommitted bytes allows the proposal.
+    """Return whether a proposal of this size fits into the limit of uncommitted bytes.
 
     If there are no uncommitted bytes, a proposal of any size is accepted. Otherwise a single
     proposal above the limit could never be accepted.
@@ -111,16 +114,16 @@ def has_room(raft: RaftState, size_bytes: int) -> bool:
 
 
 def on_proposal(raft: RaftState, message: Message) -> None:
-    """Handle a PROP that a follower forwarded.
+    """Handle PROP: append the proposals that a follower has forwarded.
 
-    A proposal that exceeds the limit of uncommitted bytes is dropped without a response. Its client
-    gets an unknown outcome.
+    A proposal that exceeds the limit of uncommitted bytes is dropped without a response, so its
+    client gets an unknown outcome.
     """
     append_proposals(raft, message.entries)
 
 
 def append_proposals(raft: RaftState, entries: Sequence[Entry]) -> None:
-    """Append forwarded proposals. One that cannot be appended is dropped and counted."""
+    """Append forwarded proposals. A proposal that cannot be appended is dropped, and counted."""
     for entry in entries:
         try:
             if entry.type is _NORMAL:
@@ -149,7 +152,7 @@ def on_append_response(raft: RaftState, message: Message) -> None:
 def on_rejection(raft: RaftState, progress: Progress, message: Message) -> None:
     """Move the follower's `next` back to the last index at which its log may match this log.
 
-    The result depends on the hint in the rejection and on the terms in this log.
+    The index is computed from the hint in the rejection and the terms in this log.
     """
     hint = message.reject_hint
     if message.log_term > 0:
@@ -162,7 +165,7 @@ def on_rejection(raft: RaftState, progress: Progress, message: Message) -> None:
 
 
 def on_acknowledgement(raft: RaftState, progress: Progress, message: Message) -> None:
-    """Advance the follower's progress, and commit what a majority has made durable."""
+    """Advance the follower's progress, and commit the entries that a majority has made durable."""
     increased = progress.acknowledge(message.index)
     probed = progress.state is _PROBE and progress.match == message.index
     if not increased and not probed:
@@ -170,8 +173,8 @@ def on_acknowledgement(raft: RaftState, progress: Progress, message: Message) ->
     if progress.state is _PROBE:
         progress.become_replicate()
     elif progress.state is _SNAPSHOT:
-        # The follower may have received a later snapshot than the announced one. It can
-        # continue if this log contains the entries after its match.
+        # The follower may have received a later snapshot than the announced one. It can continue if
+        # this log still contains the entries after the end of the follower's log.
         if progress.match + 1 >= raft.log.first_index:
             progress.become_replicate()
     else:
@@ -187,7 +190,7 @@ def on_acknowledgement(raft: RaftState, progress: Progress, message: Message) ->
 
 
 def catch_up(raft: RaftState, progress: Progress) -> None:
-    """Send a follower the entries that it lacks, without waiting for the next Ready."""
+    """Send a follower the entries that it lacks at once, also if messages are merged."""
     if progress.id == raft.id:
         return
     if progress.can_bump_commit(raft.log.committed):
@@ -200,7 +203,7 @@ def catch_up(raft: RaftState, progress: Progress) -> None:
 
 
 def on_heartbeat_response(raft: RaftState, message: Message) -> None:
-    """Handle HEARTBEAT_RESP: the follower is alive, and confirms the reads of its context."""
+    """Handle HEARTBEAT_RESP: the follower is alive, and confirms the reads before the heartbeat."""
     progress = raft.progress.get(message.from_)
     if progress is None:
         return
@@ -214,7 +217,7 @@ def on_heartbeat_response(raft: RaftState, message: Message) -> None:
 
 
 def nudge(raft: RaftState, progress: Progress) -> None:
-    """Make an append due for a live follower that may be waiting for a lost append."""
+    """Make an append due for a live follower, because an earlier append may be lost."""
     if progress.state is _SNAPSHOT:
         await_snapshot(raft, progress)
     progress.paused = False
@@ -245,10 +248,11 @@ def on_read_index(raft: RaftState, message: Message) -> None:
 
 
 def read_index(raft: RaftState, origin: MemberId, context: bytes) -> None:
-    """Accept a read. If too many reads wait, the read is dropped, as if the network had lost it.
+    """Accept a read from `origin`, and answer it when a majority has confirmed this leader.
 
-    A read that relies on the lease is answered at once. Its index is the commit index, which is
-    up to date after the first commit of this term.
+    If too many reads wait, the read is dropped, as if the network had lost it. A read that relies
+    on the leader lease is answered at once, with the commit index. The commit index is up to date
+    after the first commit of this term; earlier reads are postponed.
     """
     if raft.config.lease_based_reads and replication.committed_in_own_term(raft):
         answer_read(raft, PendingRead(origin, context, raft.log.committed))
@@ -262,15 +266,15 @@ def read_index(raft: RaftState, origin: MemberId, context: bytes) -> None:
 
 
 def start_read(raft: RaftState, origin: MemberId, context: bytes) -> None:
-    """Add a read that waits for a round of heartbeats."""
+    """Add a read that waits for a round of heartbeats, and make the round due."""
     raft.reads.add(PendingRead(origin, context, raft.log.committed))
-    answer_confirmed_reads(raft)  # immediately, if one member is the majority
+    answer_confirmed_reads(raft)  # The read is answered at once if one member is a majority.
     if raft.reads.round_due and not raft.merging:
         replication.broadcast_heartbeat(raft)
 
 
 def release_postponed_reads(raft: RaftState) -> None:
-    """Start the postponed reads after the first commit of this term."""
+    """Start the reads that were postponed until the first commit of this term."""
     if raft.postponed_reads and replication.committed_in_own_term(raft):
         postponed, raft.postponed_reads = raft.postponed_reads, []
         for origin, context in postponed:
@@ -278,7 +282,7 @@ def release_postponed_reads(raft: RaftState) -> None:
 
 
 def answer_confirmed_reads(raft: RaftState) -> None:
-    """Answer all reads that a majority has confirmed."""
+    """Answer all reads for which a majority has confirmed this leader."""
     for read in confirmed_reads(raft):
         answer_read(raft, read)
     if not raft.reads:
@@ -286,7 +290,7 @@ def answer_confirmed_reads(raft: RaftState) -> None:
 
 
 def answer_read(raft: RaftState, read: PendingRead) -> None:
-    """Pass the read's index to the owner, or to the member that forwarded the read."""
+    """Pass the read's index to the owner of the Raft, or send it to the member that asked."""
     if read.origin == raft.id:
         raft.read_states.append(ReadState(read.index, read.context))
         return
@@ -303,7 +307,7 @@ def answer_read(raft: RaftState, read: PendingRead) -> None:
 
 
 def confirmed_reads(raft: RaftState) -> list[PendingRead]:
-    """Return the reads for which a majority has confirmed this leader after the read arrived."""
+    """Remove and return the reads that a majority has confirmed after they arrived."""
     return raft.reads.take_confirmed(raft.voters, raft.voters_outgoing)
 
 
@@ -319,7 +323,7 @@ def transfer(raft: RaftState, to: MemberId) -> None:
     """Transfer the leadership to the voter `to`, as soon as its log is complete.
 
     This leader drops proposals until then. If the transfer takes longer than an election timeout,
-    it ends, and this member continues to lead. Source: Raft thesis, 3.10.
+    the transfer is given up, and this member continues to lead. Source: Raft thesis, 3.10.
     """
     progress = raft.progress.get(to)
     if progress is None or progress.is_learner or to == raft.transferee:
@@ -344,7 +348,7 @@ def send_timeout_now(raft: RaftState, to: MemberId) -> None:
 
 
 def on_unreachable(raft: RaftState, member: MemberId) -> None:
-    """Probe the follower again, because the appends sent over the connection may be lost."""
+    """Probe the follower again, because appends to it may be lost with the connection."""
     progress = raft.progress.get(member)
     if progress is not None and progress.state is ProgressState.REPLICATE:
         progress.become_probe()

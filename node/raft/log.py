@@ -1,10 +1,11 @@
-"""The replicated log: one list of entries in memory, and positions in it.
+"""Implements the replicated log: one list of entries in memory, and positions in it.
 
     compacted | applied ... applying ... committed ...            last
               | ......... durable ......... persisting ...        last
 
 - `last_index >= committed >= applying >= applied`, and an entry up to `committed` is never
   replaced.
+- Entries up to `applying` were handed out to be applied.
 - Entries up to `persisting` were handed out to be written. Entries up to `durable` are known
   to be durable.
 - Entries up to `compacted_index` are only in snapshots.
@@ -24,8 +25,8 @@ from splitbrain.node.raft.message import Entry, Index, Position, Snapshot, Snaps
 class Log:
     """The log of one member.
 
-    `entries` are the durable entries after `snapshot`. `committed` and `applied` are between the
-    index of the snapshot and the index of the last entry.
+    `entries` are the durable entries after `snapshot`. `committed` and `applied` are indexes from
+    the index of the snapshot to the index of the last entry.
 
     Raises StateInvalid if these values contradict each other.
     """
@@ -63,8 +64,8 @@ class Log:
         self._compacted_term: Term = snapshot.term
         self.last_index: Index = snapshot.index + len(self._entries)
         self.last_term: Term = self._entries[-1].term if self._entries else snapshot.term
-        # The commit index on the disk can be too old, because it is written without a sync.
-        # Applied entries and the entries in a snapshot were committed.
+        # The stored commit index can be too old, because it is written without a sync. Applied
+        # entries and the entries in a snapshot were certainly committed.
         committed = max(committed, applied, snapshot.index)
         if committed > self.last_index:
             raise StateInvalid(
@@ -81,9 +82,11 @@ class Log:
         """A received snapshot that replaces the log and is not durable yet."""
         self.snapshot_persisting = False
         self.apply_unstable = True
-        """Whether committed entries are handed out before they are durable in this log."""
+        """Whether committed entries are handed out to be applied before they are durable in this
+        log."""
         self.applying_paused = False
-        """Whether Raft hands out no more committed entries until some earlier ones are applied."""
+        """Whether Raft hands out no committed entries now, until some of the earlier ones are
+        applied."""
 
     # Reading
 
@@ -94,7 +97,7 @@ class Log:
 
     @property
     def durable_end(self) -> Position:
-        """The position of the last entry that is known to be durable."""
+        """The term and index of the last entry that is known to be durable."""
         return self.term_at(self.durable) or 0, self.durable
 
     def term_at(self, index: Index) -> Term | None:
@@ -105,7 +108,7 @@ class Log:
         return self._compacted_term if at == 0 else None
 
     def matches(self, index: Index, term: Term) -> bool:
-        """Whether the entry at `index` is known to have `term`."""
+        """Return whether this log knows that the entry at `index` has this `term`."""
         return self.term_at(index) == term
 
     def between(self, first: Index, last: Index) -> tuple[Entry, ...]:
@@ -150,7 +153,10 @@ class Log:
         return 0, 0
 
     def find_conflict(self, entries: Sequence[Entry]) -> Index:
-        """Return the index of the first entry that this log lacks, or 0 if it lacks none."""
+        """Return the index of the first of `entries` that is not in this log, or 0 if all are.
+
+        An entry is in this log if the log's entry at its index has the same term.
+        """
         for entry in entries:
             if not self.matches(entry.index, entry.term):
                 return entry.index
@@ -159,7 +165,11 @@ class Log:
     # Appending
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Append `entries`, or replace a tail that is not committed."""
+        """Append `entries` at their indexes.
+
+        Entries that the log already has at these and later indexes are removed first. They must not
+        be committed.
+        """
         if not entries:
             return
         first = entries[0].index
@@ -180,7 +190,10 @@ class Log:
         self.durable = min(self.durable, self.last_index)
 
     def commit_to(self, index: Index) -> bool:
-        """Mark all entries up to `index` committed. Returns False if they already were."""
+        """Mark all entries up to `index` as committed.
+
+        Returns False if they were committed before.
+        """
         if index <= self.committed:
             return False
         assert index <= self.last_index, f"commit {index} past the end {self.last_index}"
@@ -191,11 +204,11 @@ class Log:
 
     @property
     def has_unpersisted(self) -> bool:
-        """Whether some entries were not handed out to be written yet."""
+        """Whether there are entries that were not handed out yet to be written."""
         return self.persisting < self.last_index
 
     def take_unpersisted(self) -> tuple[Entry, ...]:
-        """Return the entries that must be written. Each entry is returned once."""
+        """Return the entries that must be written to the WAL. Each entry is returned once."""
         if self.persisting == self.last_index:
             return ()
         entries = self.between(self.persisting + 1, self.last_index)
@@ -205,16 +218,15 @@ class Log:
     def persisted_to(self, index: Index) -> None:
         """Record that the entries handed out up to `index` are durable.
 
-        Entries that were replaced in the meantime are not recorded as durable, because a
-        replacement moves `persisting` back to before the first replaced entry.
+        An entry that was replaced in the meantime is not recorded as durable: `persisting` was
+        moved back before the first replaced entry.
         """
         self.durable = max(self.durable, min(index, self.persisting))
 
     def stable_to(self, index: Index, term: Term) -> None:
-        """Record that the log is durable up to the entry `index` of `term`.
+        """Record that the log is durable up to the entry at `index`, if it still has this `term`.
 
-        Has no effect if this entry was replaced meanwhile. The caller guarantees that no write in
-        progress can replace it on the disk.
+        The caller guarantees that no write in progress can replace this entry on the disk.
         """
         if self.durable < index <= self.last_index and self.matches(index, term):
             self.durable = index
@@ -222,7 +234,7 @@ class Log:
 
     @property
     def appliable(self) -> Index:
-        """The index up to which entries may be applied."""
+        """The index up to which entries may be handed out to be applied."""
         return self.committed if self.apply_unstable else min(self.committed, self.durable)
 
     @property
@@ -248,14 +260,14 @@ class Log:
 
     def applied_to(self, index: Index) -> None:
         """Record that the entries up to `index` are applied."""
-        # A snapshot can have replaced entries that were being applied.
+        # The entries may have been replaced by a snapshot while they were being applied.
         self.applied = max(self.applied, index)
         assert self.applied <= self.committed, f"applied {index}, committed {self.committed}"
 
     # Snapshots
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Replace the whole log by `snapshot`."""
+        """Replace the whole log by `snapshot`, which is not durable yet."""
         metadata = snapshot.metadata
         assert metadata.index > self.committed, "the snapshot is older than the commit index"
         self.snapshot = metadata
@@ -273,29 +285,32 @@ class Log:
 
     @property
     def has_unpersisted_snapshot(self) -> bool:
-        """Whether a received snapshot was not handed out to be written yet."""
+        """Whether a received snapshot was not handed out yet to be written."""
         return self.pending_snapshot is not None and not self.snapshot_persisting
 
     def take_snapshot(self) -> Snapshot | None:
-        """Return a received snapshot that must be persisted. It is returned once."""
+        """Return a received snapshot that must be made durable, once. Afterwards return None."""
         if not self.has_unpersisted_snapshot:
             return None
         self.snapshot_persisting = True
         return self.pending_snapshot
 
     def snapshot_persisted(self, snapshot: Snapshot) -> None:
-        """Record that a received snapshot is durable and applied."""
+        """Record that a received snapshot is durable, and that the state machine contains it."""
         self.applied_to(snapshot.metadata.index)
         if self.pending_snapshot is snapshot:
             self.pending_snapshot = None
             self.snapshot_persisting = False
 
     def remember_snapshot(self, metadata: SnapshotMetadata) -> None:
-        """Use the snapshot of `metadata` for followers that need compacted entries."""
+        """Use the snapshot with this `metadata` for followers that need compacted entries."""
         self.snapshot = metadata
 
     def compact(self, index: Index) -> None:
-        """Remove the entries up to `index`. Raises StateInvalid if no snapshot contains them."""
+        """Remove the entries up to `index` from the log.
+
+        Raises StateInvalid if no snapshot contains them, or if they are not applied.
+        """
         if index <= self.compacted_index:
             return
         if index > min(self.snapshot.index, self.applied):

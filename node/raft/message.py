@@ -1,4 +1,4 @@
-"""The messages between members, and the entries of the log.
+"""Defines the messages between members, and the entries of the log.
 
 A member is identified by a 64-bit id. The id 0 means no member. Terms and indexes start at 1, and 0
 is before the first.
@@ -17,12 +17,13 @@ Term = int
 Index = int
 NONE: MemberId = 0
 Position = tuple[Term, Index]
-"""Term and index of an entry, in the order in which votes compare the ends of logs."""
+"""The term and index of an entry. Compared as tuples, they order logs as a vote does."""
 START: Position = (0, 0)
 """The position before the first entry."""
 
-# No value of this module is part of a reference cycle, so the garbage collector need not track
-# the values (`gc=False`). A log of 100,000 tracked entries would make each full collection slow.
+# The values of this module do not refer to each other in cycles, so the garbage collector need not
+# track them (`gc=False`). With a log of 100,000 tracked entries, each full collection would be
+# slow.
 
 
 class EntryType(IntEnum):
@@ -45,7 +46,10 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class HardState(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The state that must be durable before a message that depends on it is sent."""
+    """The state that must be durable before a message that depends on it is sent.
+
+    `commit` alone needs no sync.
+    """
 
     term: Term = 0
     vote: MemberId = NONE
@@ -53,7 +57,7 @@ class HardState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class ConfState(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A configuration of the cluster.
+    """A configuration of the cluster: its voters and learners.
 
     A configuration with `voters_outgoing` is joint: elections and commits then need a majority of
     `voters` and also a majority of `voters_outgoing`. A member in `learners_next` becomes a learner
@@ -71,7 +75,7 @@ class ConfState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def is_joint(self) -> bool:
-        """Whether two majorities are needed."""
+        """Whether the configuration is joint, so that two majorities are needed."""
         return bool(self.voters_outgoing)
 
     @property
@@ -88,7 +92,7 @@ class ConfState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class SnapshotMetadata(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The last entry that a snapshot contains, and the configuration at that entry."""
+    """The position of the last entry that a snapshot contains, and the configuration there."""
 
     index: Index = 0
     term: Term = 0
@@ -96,7 +100,7 @@ class SnapshotMetadata(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The state machine at `metadata.index`. Raft does not interpret `data`."""
+    """The content of the state machine at `metadata.index`. Raft does not interpret `data`."""
 
     metadata: SnapshotMetadata = SnapshotMetadata()
     data: bytes = b""
@@ -124,7 +128,7 @@ class MessageType(IntEnum):
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One message. `type` decides which other fields are used, as in etcd-io/raft."""
+    """A message between members. `type` decides which other fields are used, as in etcd-io/raft."""
 
     type: MessageType
     to: MemberId = NONE

@@ -1,4 +1,4 @@
-"""A leader's knowledge of one follower. It decides what the leader may send to the follower.
+"""Tracks what a leader knows about one follower, and decides what it may send to the follower.
 
 The leader first probes a follower, with one append per heartbeat, until an acknowledgement shows
 where the logs agree. Then it streams entries ahead of the acknowledgements (replicate). A follower
@@ -17,21 +17,21 @@ from splitbrain.node.raft.message import Index, MemberId
 
 
 class ProgressState(Enum):
-    """How the leader sends entries to a follower, as described at the top of this module."""
+    """How the leader sends entries to a follower: probe, replicate or snapshot."""
 
     PROBE = "probe"
     REPLICATE = "replicate"
     SNAPSHOT = "snapshot"
 
 
-# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+# A constant of the module is faster than an attribute of an enum class.
 _PROBE, _REPLICATE, _SNAPSHOT = (
     ProgressState.PROBE, ProgressState.REPLICATE, ProgressState.SNAPSHOT,
 )  # fmt: skip
 
 
 class Progress:
-    """The leader's knowledge of one member.
+    """What a leader knows about one member.
 
     `match` is the last index that the member is known to have durably. For the leader itself, it is
     the durable index of its own log. `next` is the index of the next entry to send. Invariant: 0 <=
@@ -63,22 +63,22 @@ class Progress:
         self.state = _PROBE
         self.pending_snapshot: Index = 0
         self.snapshot_elapsed = 0
-        """Ticks since the pending snapshot was sent, counted only while the follower is alive."""
+        """The number of ticks since the pending snapshot was sent, while the follower was alive."""
         self.sent_commit: Index = 0
         """The highest commit index that was sent to the follower."""
         self.recent_active = False
         """Whether the follower has sent a message since the last quorum check."""
         self.paused = False
-        """Whether the leader waits with appends until an acknowledgement, a rejection, or the
-        response to the next heartbeat (`nudge_due`)."""
+        """Whether the leader sends no appends for now. It ends with an acknowledgement, a
+        rejection, or the response to the next heartbeat (`nudge_due`)."""
         self.append_due = False
-        """Whether the leader must send an append even if it is empty, to learn the follower's
-        position."""
+        """Whether the leader must send an append even if it has no entries, to learn where the
+        follower's log ends."""
         self.nudge_due = False
-        """Whether the first response to the last regular heartbeat has not arrived yet. That
-        response ends `paused` and makes an append due, so that a lost append is noticed.
-        Responses to the heartbeats of reads have no such effect, because each read would then
-        cost an append."""
+        """Whether the first response to the last regular heartbeat has not arrived yet. This
+        response ends `paused` and makes an append due, because an earlier append may be lost.
+        Responses to the heartbeats of reads have no such effect, because each read would then cost
+        an append."""
         self.inflights = inflights
         self.is_learner = is_learner
 
@@ -87,19 +87,22 @@ class Progress:
         return self.paused or self.state is _SNAPSHOT
 
     def become_probe(self) -> None:
-        """Send one append at a time, starting after the known match."""
+        """Enter the state PROBE: send one append at a time, from the entry after `match` on."""
         following_snapshot = self.pending_snapshot + 1 if self.state is _SNAPSHOT else 0
         self._enter(_PROBE)
         self.next = max(self.match + 1, following_snapshot)
         self.sent_commit = min(self.sent_commit, self.next - 1)
 
     def become_replicate(self) -> None:
-        """Stream entries from the follower's match on."""
+        """Enter the state REPLICATE: stream entries, from the entry after `match` on."""
         self._enter(_REPLICATE)
         self.next = self.match + 1
 
     def become_snapshot(self, index: Index) -> None:
-        """Record that a snapshot at `index` was sent. No append is sent until it has a result."""
+        """Enter the state SNAPSHOT: a snapshot at `index` was sent.
+
+        No append is sent until its result.
+        """
         self._enter(_SNAPSHOT)
         self.pending_snapshot = index
         self.next = index + 1
@@ -114,7 +117,10 @@ class Progress:
         self.inflights.clear()
 
     def sent(self, entries: int, size_bytes: int, commit: Index) -> None:
-        """Record that an append with `commit` and `entries` entries from `next` on was sent."""
+        """Record that an append was sent, with `entries` entries from `next` on.
+
+        `commit` is the commit index in the message.
+        """
         assert self.state is not _SNAPSHOT, "an append to a follower in SNAPSHOT"
         self.append_due = False
         self.sent_commit = commit
@@ -127,7 +133,7 @@ class Progress:
             self.paused = True
 
     def can_bump_commit(self, commit: Index) -> bool:
-        """Whether a message with `commit` can increase the follower's commit index.
+        """Return whether a message with `commit` can increase the follower's commit index.
 
         The follower cannot commit beyond the last entry that was sent to it, `next` - 1.
         """
@@ -146,7 +152,7 @@ class Progress:
         return True
 
     def reject(self, rejected: Index, hint: Index) -> bool:
-        """Record that the follower has no match at `rejected`, but may have one at `hint`.
+        """Record that the follower's log does not match at `rejected`, but may match at `hint`.
 
         Returns False if the rejection is stale, because it was reordered or duplicated.
         """

@@ -1,4 +1,4 @@
-"""Majorities: the index that a majority has acknowledged, and the result of a vote.
+"""Computes majorities: the index that a majority has acknowledged, and the result of a vote.
 
 The voters are a parameter of each function, so learners are not counted. A joint configuration has
 a second set of voters (`outgoing`), and needs a majority of each set (Raft thesis, 4.3).
@@ -13,7 +13,7 @@ from splitbrain.node.raft.message import MemberId
 
 
 class VoteResult(Enum):
-    """The result of a vote, which is pending until a majority is certain or impossible."""
+    """The result of a vote: PENDING until a majority has granted it, or none can any more."""
 
     PENDING = "pending"
     WON = "won"
@@ -36,7 +36,7 @@ def quorum_index(voters: Sequence[MemberId], acknowledged: Mapping[MemberId, int
 
 
 def tally(voters: Sequence[MemberId], votes: Mapping[MemberId, bool]) -> VoteResult:
-    """Return WON with a majority of granted votes, and LOST once a majority is impossible."""
+    """Return WON if a majority has granted the vote, LOST if none can any more, or else PENDING."""
     granted = sum(1 for voter in voters if votes.get(voter) is True)
     if granted >= majority(voters):
         return VoteResult.WON
@@ -51,7 +51,7 @@ def joint_index(
     outgoing: Sequence[MemberId],
     acknowledged: Mapping[MemberId, int],
 ) -> int:
-    """Return the highest index that a majority of each set has acknowledged."""
+    """Return the highest index that a majority of each of the two sets has acknowledged."""
     index = quorum_index(voters, acknowledged)
     return min(index, quorum_index(outgoing, acknowledged)) if outgoing else index
 
@@ -59,7 +59,7 @@ def joint_index(
 def joint_tally(
     voters: Sequence[MemberId], outgoing: Sequence[MemberId], votes: Mapping[MemberId, bool]
 ) -> VoteResult:
-    """Return WON if both sets have a majority, and LOST once one of them cannot have one."""
+    """Return WON if both sets have won, LOST if one of them has lost, or else PENDING."""
     incoming = tally(voters, votes)
     if not outgoing or incoming is VoteResult.LOST:
         return incoming

@@ -1,9 +1,9 @@
-"""One member's Raft: a state machine without I/O, clock or tasks.
+"""Implements one member's Raft: a state machine without I/O, clock or tasks.
 
 The inputs are `tick`, `step`, `propose`, `read_index` and the reports of the transport. `ready()`
 returns everything that must be persisted, sent and applied as a result
-(`splitbrain.node.raft.ready` defines the contract). `advance` reports that this was done. Inputs
-may arrive between the two calls.
+(`splitbrain.node.raft.ready` defines the order of this work). `advance` reports that the work was
+done. Inputs may arrive between the two calls.
 
 The modules `follower`, `candidate` and `leader` handle the messages of each role. The table
 `HANDLERS` selects the handler. `election` handles votes and terms, `replication` handles appends
@@ -57,8 +57,8 @@ _CAMPAIGNING: dict[MessageType, Handler] = {
     MessageType.SNAP: candidate.on_snapshot,
 }
 
-# A role ignores the message types that its table does not contain. Vote requests are handled
-# in the same way in each role, by `election`.
+# A role ignores the message types that its table does not contain. Vote requests are not in the
+# tables, because `election` handles them in the same way for each role.
 HANDLERS: dict[Role, dict[MessageType, Handler]] = {
     Role.FOLLOWER: {
         MessageType.PROP: follower.on_proposal,
@@ -81,17 +81,17 @@ HANDLERS: dict[Role, dict[MessageType, Handler]] = {
     },
 }
 
-# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+# A constant of the module is faster than an attribute of an enum class.
 _LEADER, _CANDIDATE = Role.LEADER, Role.CANDIDATE
 _PROP = MessageType.PROP
 _VOTE = MessageType.VOTE
 _PRE_VOTE = MessageType.PRE_VOTE
 _OWN = frozenset({MessageType.APP_RESP, MessageType.VOTE_RESP, MessageType.PRE_VOTE_RESP})
-"""The types of messages that a member that does not merge messages sends to itself."""
+"""The types of messages that a member sends to itself if it does not merge messages."""
 
 
 class Raft(RaftState):
-    """One member's Raft.
+    """The Raft state machine of one member.
 
     A member of a new cluster starts with `config.voters` and no other state. At a restart, the
     caller passes the durable state: the hard state, the metadata of the newest snapshot, the
@@ -100,8 +100,8 @@ class Raft(RaftState):
 
     A member whose disk has lost a part of its log starts with the rest, and gets the lost entries
     from the leader. Its hard state then has a term above all terms in which it can have sent a
-    message. `floor` is the position of the last entry that it can have acknowledged (START: the
-    log is complete).
+    message. `floor` is the position of the last entry that it may have acknowledged. If the log is
+    complete, `floor` is START.
 
     `conf_state` is the configuration at `applied`. If it is None, no entry between the snapshot and
     `applied` has changed the configuration.
@@ -133,17 +133,17 @@ class Raft(RaftState):
         )
         election.draw_election_timeout(self)
         self._in_flight: Ready | None = None
-        """The Ready that `advance` has not acknowledged yet."""
+        """The last Ready, if `advance` was not called for it yet."""
         self._handed_hard_state = hard_state
         self._handed_leader: MemberId = NONE
         self._handed_role = Role.FOLLOWER
         self._own_messages: tuple[Message, ...] = ()
-        """The messages to this member itself that count when the last Ready is durable."""
+        """The messages to this member itself. They are handled when the last Ready is durable."""
 
     # Inputs
 
     def tick(self) -> None:
-        """Advance the member's clock by one tick."""
+        """Advance the member's clock by one tick. This can start an election or send heartbeats."""
         if self.role is _LEADER:
             leader.tick(self)
             return
@@ -157,7 +157,7 @@ class Raft(RaftState):
         election.campaign(self)
 
     def step(self, message: Message) -> None:
-        """Process one message from a peer. The next `ready()` contains the results.
+        """Process one message from a peer. The results are in the next `ready()`.
 
         Never blocks, and never raises because of a peer's message. A message that is stale,
         malformed or addressed to another member is dropped.
@@ -184,11 +184,11 @@ class Raft(RaftState):
             handler(self, message)
 
     def propose(self, data: bytes) -> None:
-        """Append `data` to the log if this member leads. Otherwise forward it to the leader.
+        """Append `data` to the log if this member is leader. Otherwise forward it to the leader.
 
-        The only confirmation is the committed entry itself, which may never appear. A caller that
-        proposes the data again must expect that the data is committed twice. Raises
-        ProposalDropped if the proposal certainly did not enter a log and was not forwarded.
+        Only the committed entry itself confirms the proposal, and this entry may never appear. A
+        caller that proposes the data again must expect that the data is committed twice. Raises
+        ProposalDropped if the proposal is certainly not in a log and was not forwarded.
         """
         if self.role is _LEADER:
             leader.propose(self, data)
@@ -196,11 +196,11 @@ class Raft(RaftState):
             self._forward_to_leader(Entry(0, 0, data=data))
 
     def propose_conf_change(self, change: ConfChange, *, simple: bool = False) -> None:
-        """Propose a change of the configuration, as `propose` does with data.
+        """Propose a change of the configuration, in the same way as `propose` proposes data.
 
-        `simple` selects the older kind of entry, which contains exactly one change. The leader
-        accepts a change only if it has applied all earlier ones; otherwise it appends an empty
-        entry instead. Raises ProposalDropped.
+        With `simple`, the entry is of etcd-io/raft's older kind, which contains exactly one change.
+        The leader accepts a change only if it has applied all earlier ones; otherwise it appends an
+        empty entry instead. Raises ProposalDropped.
         """
         kind = EntryType.CONF_CHANGE if simple else EntryType.CONF_CHANGE_V2
         data = confchange.encode(change)
@@ -225,13 +225,13 @@ class Raft(RaftState):
         return reconfiguration.apply(self, change, index)
 
     def conf_change_refusal(self, change: ConfChange) -> str:
-        """Explain why this member, as leader, would not accept `change` now, or return ""."""
+        """Return the reason why this member, as leader, would refuse `change` now, or ""."""
         return reconfiguration.refusal(self, change)
 
     def transfer_leadership(self, to: MemberId) -> None:
         """Ask the leader to transfer its leadership to the voter `to`.
 
-        The transfer can fail. The caller observes the leader to find out.
+        The transfer can fail without a report. The caller finds out by watching who is leader.
         """
         if self.role is _LEADER:
             leader.transfer(self, to)
@@ -239,9 +239,9 @@ class Raft(RaftState):
             follower.transfer(self, to)
 
     def forget_leader(self) -> None:
-        """Make a follower regard the cluster as without a leader until it hears from one.
+        """Make a follower forget its leader until it hears from one again.
 
-        It then grants votes even if check-quorum would make it refuse them.
+        In the meantime it grants votes, even if check-quorum would make it refuse them.
         """
         if self.role is Role.FOLLOWER:
             follower.forget_leader(self)
@@ -259,15 +259,15 @@ class Raft(RaftState):
             self.send(Message(MessageType.READ_INDEX, self.leader, self.id, context=context))
 
     def report_unreachable(self, member: MemberId) -> None:
-        """Report that the transport lost its connection to a peer, or dropped a message."""
+        """Report that the transport lost its connection to a peer, or dropped a message to it."""
         if self.role is _LEADER:
             leader.on_unreachable(self, member)
 
     def report_snapshot(self, member: MemberId, ok: bool) -> None:
         """Report that a SNAP to a peer was delivered (`ok`) or failed.
 
-        The leader sends that peer no appends until this report, until the peer
-        acknowledges the snapshot, or until `snapshot_ticks_max` ticks have passed.
+        The leader sends no appends to this peer until one of three events: this report, the peer's
+        acknowledgement of the snapshot, or the end of `snapshot_ticks_max` ticks.
         """
         if self.role is _LEADER:
             leader.on_snapshot_status(self, member, delivered=ok)
@@ -295,7 +295,10 @@ class Raft(RaftState):
         )
 
     def ready(self) -> Ready:
-        """Return everything that must be done. `advance` must be called before the next `ready`."""
+        """Return everything that must be done now.
+
+        Before the next call, `advance` must be called.
+        """
         assert self._in_flight is None, "ready() was called twice without advance()"
         self._flush_due()
         if not self.merging:
@@ -327,7 +330,7 @@ class Raft(RaftState):
         return ready
 
     def advance(self, ready: Ready) -> None:
-        """Report that `ready` was persisted, sent and applied.
+        """Report that the work in `ready` is done: it was persisted, sent and applied.
 
         Before this call, Raft does not treat the entries of `ready` as durable or applied.
         """
@@ -356,7 +359,7 @@ class Raft(RaftState):
         self.log.applied_to(entries[-1].index)
         if self.uncommitted_bytes:
             size = sum([len(entry.data) for entry in entries])
-            # `uncommitted_bytes` does not include entries of earlier terms.
+            # Entries of earlier terms are not counted in `uncommitted_bytes`.
             self.uncommitted_bytes = max(0, self.uncommitted_bytes - size)
         self._leave_joint_when_due()
 
@@ -370,7 +373,7 @@ class Raft(RaftState):
         self.messages_after_sync = [one for one in messages if one.to != self.id]
 
     def _flush_due(self) -> None:
-        """Create the messages for the work that has accumulated since the last Ready."""
+        """Create the messages that have become due since the last Ready."""
         if self.forwards:
             entries, self.forwards = self.forwards, []
             self._send_forwards(entries)
@@ -387,7 +390,7 @@ class Raft(RaftState):
         """
         if self.leader == NONE:
             return
-        if self.role is _LEADER:  # this member was elected meanwhile
+        if self.role is _LEADER:  # This member was elected in the meantime.
             leader.append_proposals(self, entries)
             return
         first, size = 0, 0
@@ -419,10 +422,10 @@ class Raft(RaftState):
     # Snapshots and compaction
 
     def create_snapshot(self, index: Index) -> SnapshotMetadata:
-        """Record that the state machine was saved at the applied index `index`.
+        """Record that the state machine was saved at `index`, up to which entries are applied.
 
-        Returns the metadata to store with the snapshot. Raises StateInvalid if no snapshot
-        is possible at `index`.
+        Returns the metadata to store with the snapshot. Raises StateInvalid if no snapshot is
+        possible at `index`.
         """
         metadata = self.describe_snapshot(index)
         self.log.remember_snapshot(metadata)
@@ -434,8 +437,8 @@ class Raft(RaftState):
 
         A SNAP from Raft contains the metadata of the newest recorded snapshot, and no data. The
         caller adds the data. If the data is newer, the caller also replaces the metadata by the
-        result of this method. Raises StateInvalid if `index` is before the newest snapshot or
-        after the commit index.
+        result of this method. Raises StateInvalid if `index` is before the newest snapshot or after
+        the commit index.
         """
         log = self.log
         if index == log.snapshot.index:
@@ -482,10 +485,10 @@ class Raft(RaftState):
 
 
 def must_sync(before: HardState, hard_state: HardState | None, entries: tuple[Entry, ...]) -> bool:
-    """Whether a Ready contains new entries, a new term or a new vote.
+    """Return whether the disk must be synced for a Ready: for new entries, a new term or vote.
 
-    A new commit index alone needs no sync, because a member can learn it again.
-    Source: Raft paper, figure 2.
+    A new commit index alone needs no sync, because a member can learn it again. Source: Raft paper,
+    figure 2.
     """
     if entries:
         return True

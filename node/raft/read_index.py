@@ -1,4 +1,4 @@
-"""Linearizable reads that need no entry in the log.
+"""Implements linearizable reads that need no entry in the log (ReadIndex).
 
 A leader records its commit index when a read arrives. It may answer the read when a majority has
 acknowledged a heartbeat that was sent after the arrival. These acknowledgements prove that no
@@ -25,7 +25,10 @@ _CONTEXT_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class PendingRead:
-    """A read of `origin`, with its `context`. `index` is the commit index when the read arrived."""
+    """A read that waits at the leader. `index` is the commit index when the read arrived.
+
+    `origin` is the member that asked, and `context` identifies the read there.
+    """
 
     origin: MemberId
     context: bytes
@@ -33,7 +36,7 @@ class PendingRead:
 
 
 class ReadIndex:
-    """The reads of one leader in one term."""
+    """The reads that wait at one leader in one term."""
 
     __slots__ = ("_acknowledged", "_confirmed", "_own", "_pending", "_received", "round_due")
 
@@ -44,7 +47,7 @@ class ReadIndex:
         self._pending: deque[PendingRead] = deque()
         self._acknowledged: dict[MemberId, int] = {}
         self.round_due = False
-        """Whether a read waits for which no heartbeat was sent yet."""
+        """Whether a read has arrived since the last heartbeat was sent."""
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -56,16 +59,16 @@ class ReadIndex:
         self.round_due = True
 
     def heartbeat_context(self) -> bytes:
-        """Return the context of the next heartbeat, which confirms all reads so far.
+        """Return the context for the next heartbeat.
 
-        The context is empty if no read is waiting.
+        Its acknowledgement confirms all reads so far. The context is empty if no read is waiting.
         """
         if not self._pending:
             return b""
         return self._received.to_bytes(_CONTEXT_BYTES, "big")
 
     def acknowledge(self, member: MemberId, context: bytes) -> None:
-        """Record that `member` answered the heartbeat with `context`.
+        """Record that `member` has answered the heartbeat with this `context`.
 
         A context that this leader did not send is ignored.
         """
@@ -78,11 +81,10 @@ class ReadIndex:
     def take_confirmed(
         self, voters: Sequence[MemberId], outgoing: Sequence[MemberId] = ()
     ) -> list[PendingRead]:
-        """Remove and return the reads that a majority of `voters` has confirmed.
+        """Remove the reads that a majority of `voters` has confirmed, and return them.
 
-        In a joint configuration, a majority of the `outgoing` voters must have confirmed them, too.
-
-        The reads are in the order of their arrival.
+        They are in the order of their arrival. In a joint configuration, a majority of the
+        `outgoing` voters must have confirmed them, too.
         """
         confirmed = quorum.joint_index(voters, outgoing, self._acknowledged)
         reads = [self._pending.popleft() for _ in range(confirmed - self._confirmed)]

@@ -1,4 +1,4 @@
-"""The output of a `Raft`: everything that must be persisted, sent and applied.
+"""Defines the output of a `Raft`: everything that must be persisted, sent and applied.
 
 The owner of a `Raft` handles one `Ready` at a time, in this order:
 
@@ -25,7 +25,7 @@ from splitbrain.node.raft.message import Entry, HardState, Index, MemberId, Mess
 
 
 class Role(StrEnum):
-    """The role of a member in its term."""
+    """The role of a member in its current term."""
 
     FOLLOWER = "follower"
     PRE_CANDIDATE = "pre_candidate"
@@ -34,21 +34,24 @@ class Role(StrEnum):
 
 
 class SoftState(msgspec.Struct, frozen=True, gc=False):
-    """Volatile state: the leader, and this member's role."""
+    """The state that is not stored: the known leader, and this member's role."""
 
     leader: MemberId
     role: Role
 
 
 class ReadState(msgspec.Struct, frozen=True, gc=False):
-    """The answer to `read_index(context)`: the read may be served when `index` is applied."""
+    """The answer to `read_index(context)`: the read may be executed when `index` is applied."""
 
     index: Index
     context: bytes
 
 
 class Ready(msgspec.Struct, frozen=True, gc=False):
-    """One output of a `Raft`. A field is None or an empty tuple if nothing is new."""
+    """The work that a `Raft` hands out at once.
+
+    A field is None or empty if there is nothing new.
+    """
 
     soft_state: SoftState | None
     hard_state: HardState | None

@@ -14,7 +14,7 @@ from splitbrain.node.raft.state import RaftState
 
 
 def refusal(raft: RaftState, change: ConfChange) -> str:
-    """Explain why this leader cannot append `change` now. Returns "" if it can.
+    """Return the reason why this leader cannot append `change` now, or "" if it can.
 
     The check depends on the applied configuration. No change is accepted while the log may contain
     an earlier change that is not applied.
@@ -44,14 +44,15 @@ def apply(raft: RaftState, change: ConfChange, index: Index) -> ConfState:
 
 
 def _update_progress(raft: RaftState) -> None:
-    """Begin the progress of new members, and forget the progress of removed ones."""
+    """Create the progress of new members, and remove the progress of removed ones."""
     known = raft.progress
     progress = {}
     for member in raft.conf_state.members:
         one = known.get(member)
         if one is None:
             one = raft.new_progress(member, max(raft.log.last_index, 1))
-            # The new member could not answer yet. It must not count as lost at the next check.
+            # A new member has not had the time to answer. It must not count as inactive at the next
+            # check.
             one.recent_active = True
         one.is_learner = member in raft.learners
         progress[member] = one
@@ -63,7 +64,7 @@ def _lead_on(raft: RaftState) -> None:
         if raft.config.step_down_on_removal:
             election.become_follower(raft, raft.term, NONE)
         return
-    # A smaller majority may have acknowledged more entries.
+    # The majority may be smaller now, so that it has acknowledged more entries.
     if not replication.maybe_commit(raft):
         for progress in raft.peers:
             replication.append_to(raft, progress, even_if_empty=False)

@@ -1,8 +1,9 @@
 """Replicates the log of a leader, and determines the commit index.
 
-With `Config.merge_messages`, the leader does not send immediately. It records what is due, and the
-next Ready contains the messages. Therefore one APP contains all proposals between two Readies, and
-all reads share one round of heartbeats. Without it, each input creates its messages at once.
+If `Config.merge_messages` is True, the leader does not send immediately. It records which messages
+are due, and the next Ready contains them. Therefore one APP contains all proposals between two
+Readies, and all reads share one round of heartbeats. If it is False, each input creates its
+messages at once.
 
 Source: Raft paper, 5.3 and 5.4.2; thesis, 10.2.1; flow control follows etcd-io/raft.
 """
@@ -14,7 +15,7 @@ from splitbrain.node.raft.message import Entry, Index, Message, MessageType, Sna
 from splitbrain.node.raft.progress import Progress, ProgressState
 from splitbrain.node.raft.state import RaftState
 
-# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+# A constant of the module is faster than an attribute of an enum class.
 _APP, _HEARTBEAT = MessageType.APP, MessageType.HEARTBEAT
 _REPLICATE = ProgressState.REPLICATE
 
@@ -48,7 +49,7 @@ def agreed_index(raft: RaftState) -> Index:
 
 
 def may_commit(raft: RaftState, index: Index) -> bool:
-    """Whether the entry at `index` may be committed by counting replicas.
+    """Return whether the entry at `index` may be committed because a majority has it.
 
     Only an entry of the current term may be committed in this way. Source: Raft paper, figure 8.
     """
@@ -56,7 +57,7 @@ def may_commit(raft: RaftState, index: Index) -> bool:
 
 
 def committed_in_own_term(raft: RaftState) -> bool:
-    """Whether the leader has committed an entry of its own term.
+    """Return whether the leader has committed an entry of its own term.
 
     If so, the leader knows all entries that earlier leaders committed. Source: thesis, 6.4.
     """
@@ -67,7 +68,10 @@ def committed_in_own_term(raft: RaftState) -> bool:
 
 
 def append_to_all(raft: RaftState) -> None:
-    """Send each follower the new entries and the commit index, with the next Ready or at once."""
+    """Send the new entries and the commit index to each follower.
+
+    With merged messages, they are sent with the next Ready, otherwise at once.
+    """
     if raft.merging:
         raft.sends_due = True
         return
@@ -76,10 +80,10 @@ def append_to_all(raft: RaftState) -> None:
 
 
 def append_to(raft: RaftState, progress: Progress, *, even_if_empty: bool = True) -> bool:
-    """Send a follower one append, also an empty one if `even_if_empty`.
+    """Send one append to a follower. An append without entries is sent only if `even_if_empty`.
 
-    With merged messages, the next Ready sends what is due. Otherwise the append is sent at once.
-    Returns True if the follower can get a further message at once.
+    With merged messages, the next Ready contains the append. Otherwise it is sent at once. Returns
+    True if another append may be sent to the follower at once.
     """
     if raft.merging:
         progress.append_due = progress.append_due or even_if_empty
@@ -95,7 +99,7 @@ def append_to(raft: RaftState, progress: Progress, *, even_if_empty: bool = True
 
 
 def has_due(raft: RaftState, progress: Progress) -> bool:
-    """Whether an append can be sent to a follower now."""
+    """Return whether an append to this follower is due and can be sent now."""
     return not progress.is_paused() and (
         progress.append_due
         or progress.next <= raft.log.last_index
@@ -104,7 +108,7 @@ def has_due(raft: RaftState, progress: Progress) -> bool:
 
 
 def send_due(raft: RaftState) -> None:
-    """Send each follower the appends that are due, as far as its window allows."""
+    """Send the appends that are due, as far as each follower's window allows."""
     raft.sends_due = False
     recent: dict[tuple[Index, Index], tuple[Entry, ...]] = {}
     for progress in raft.peers:
@@ -115,10 +119,10 @@ def send_due(raft: RaftState) -> None:
 def _send_append(
     raft: RaftState, progress: Progress, recent: dict[tuple[Index, Index], tuple[Entry, ...]]
 ) -> bool:
-    """Send one APP, or a SNAP instead, if one is due.
+    """Send one APP if it is due, or a SNAP if the follower needs compacted entries.
 
-    Returns True if the follower can get a further message at once. `recent` is a cache of entries,
-    so that followers at the same position share one tuple.
+    Returns True if another append may be sent to the follower at once. `recent` is a cache of
+    entries, so that followers at the same position share one tuple.
     """
     log = raft.log
     before = progress.next - 1
@@ -127,8 +131,8 @@ def _send_append(
         maybe_send_snapshot(raft, progress)
         return False
     entries: tuple[Entry, ...] = ()
-    # A full window still allows an empty append when one is due: if all appends in the window
-    # were lost, the rejection of the empty append restarts the replication.
+    # An empty append may be sent even if the window is full. If all appends in the window were
+    # lost, the rejection of the empty append restarts the replication.
     if progress.next <= log.last_index and window_is_open(progress):
         last = log.last_within(progress.next, log.last_index, raft.config.message_bytes_max)
         key = (progress.next, last)
@@ -180,7 +184,7 @@ def maybe_send_snapshot(raft: RaftState, progress: Progress) -> bool:
     replace the metadata in the message.
     """
     if not progress.recent_active:
-        progress.append_due = False  # until it answers a heartbeat
+        progress.append_due = False  # The leader waits until the follower answers a heartbeat.
         return False
     metadata = raft.log.snapshot
     assert metadata.index >= raft.log.compacted_index, "compacted beyond the newest snapshot"
@@ -196,13 +200,13 @@ def broadcast_heartbeat(raft: RaftState) -> None:
     raft.reads.round_due = False
     context = raft.reads.heartbeat_context()
     for progress in raft.peers:
-        # The commit index is at most the follower's match: after the match, the follower's log
-        # may differ.
+        # The commit index that is sent is at most the follower's match, because the follower's log
+        # may differ after it.
         commit = min(progress.match, raft.log.committed)
         if raft.merging:
             progress.sent_commit = max(progress.sent_commit, commit)
         else:
-            progress.sent_commit = commit  # it may decrease, as in etcd-io/raft
+            progress.sent_commit = commit  # The value may decrease, as in etcd-io/raft.
         raft.send(
             Message(
                 _HEARTBEAT, progress.id, raft.id, raft.term, 0, 0, commit, (),

@@ -1,4 +1,4 @@
-"""The mutable state of one member's Raft, and the primitives that change it.
+"""Contains the mutable state of one member's Raft, and the basic functions that change it.
 
 `Raft` in `raft.py` adds the inputs and the outputs. The modules of the roles (`follower`,
 `candidate`, `leader`) and of the protocol (`election`, `replication`) take a `RaftState`. They do
@@ -34,9 +34,10 @@ from splitbrain.node.raft.ready import ReadState, Role
 
 
 class RaftState:
-    """One member's term, vote, role and log. A leader also has the progress of all members.
+    """One member's term, vote, role and log.
 
-    Raises StateInvalid if hard state, snapshot, entries and `applied` contradict each other.
+    On a leader, it also contains all members' progress. Raises StateInvalid if hard state,
+    snapshot, entries and `applied` contradict each other.
     """
 
     def __init__(
@@ -60,32 +61,32 @@ class RaftState:
         self.term: Term = hard_state.term
         self.vote: MemberId = hard_state.vote
         if self.log.last_term > self.term:
-            # A crash between the two writes can leave entries of a term durable, but not
-            # the term itself. This member cast no vote in that term: the vote would be
-            # durable together with the term.
+            # A crash between the two writes can leave entries of a term durable without the term
+            # itself. This member cannot have voted in that term, because the vote would be durable
+            # together with the term.
             self.term = self.log.last_term
             self.vote = NONE
         self.durable_hard_state = hard_state
         self.floor = floor
-        """The position of the last entry that this member may have acknowledged and then lost.
-        START if its log is complete. Until the log has reached this position again,
-        this member does not campaign, and votes only for members whose logs have reached it."""
+        """The position of the last entry that this member may have acknowledged and then lost, or
+        START if its log is complete. Until the log has reached this position again, this member
+        does not campaign, and votes only for members whose logs have reached it."""
         self.role = Role.FOLLOWER
         self.leader: MemberId = NONE
         self.votes: dict[MemberId, bool] = {}
-        """The votes that this candidate or pre-candidate received, by member."""
+        """The votes for this candidate or pre-candidate: whether each member granted it."""
         self.election_elapsed = 0
         self.heartbeat_elapsed = 0
         self.election_timeout = 0
-        """In ticks. `election.draw_election_timeout` draws it at the start, and again when the
-        role or the term changes."""
+        """The election timeout in ticks. `election.draw_election_timeout` draws it at the start,
+        and again when the role or the term changes."""
 
         self.configurations: list[tuple[Index, ConfState]] = []
-        """The configurations since the newest snapshot, each with the index of the entry from
-        which on it is valid."""
+        """The configurations since the newest snapshot. Each has the index of the entry from which
+        on it is valid."""
         self.conf_state = ConfState()
         self.voters: tuple[MemberId, ...] = ()
-        """The voters; the incoming ones if the configuration is joint."""
+        """The voters. In a joint configuration, the incoming voters."""
         self.voters_outgoing: tuple[MemberId, ...] = ()
         self.learners: tuple[MemberId, ...] = ()
         if conf_state is None:
@@ -100,30 +101,30 @@ class RaftState:
         """Create the fields that are used only while this member is leader."""
         self.progress: dict[MemberId, Progress] = {}
         self.peers: tuple[Progress, ...] = ()
-        """The progress of all members except this one, in the order of their ids."""
+        """The progress of all other members, in the order of their ids."""
         self.reads = ReadIndex(self.id)
         self.postponed_reads: list[tuple[MemberId, bytes]] = []
-        """Origin and context of the reads that wait for the first commit of this term."""
+        """The origin and context of the reads that wait for the first commit of this term."""
         self.uncommitted_bytes = 0
-        """Payload of the proposals of this term that are not applied yet."""
+        """The payload in bytes of the proposals of this term that are not applied yet."""
         self.sends_due = False
         """Whether an append is due for at least one follower."""
 
         self.transferee: MemberId = NONE
-        """The member to which this leader is transferring the leadership."""
+        """The member to which this leader is transferring the leadership, or NONE."""
         self.pending_conf_index: Index = 0
-        """This leader accepts no further change of the configuration until it has applied this
-        entry. It is at or after the latest change in the log."""
+        """The index of an entry at or after the latest change of the configuration in the log. This
+        leader accepts no further change until it has applied the entry."""
 
     def _begin_outputs(self) -> None:
-        """Create the outputs that the next Ready contains."""
+        """Create the empty lists of outputs for the next Ready."""
         self.messages: list[Message] = []
         self.messages_after_sync: list[Message] = []
         self.forwards: list[Entry] = []
         """Proposals to forward to the leader."""
         self.read_states: list[ReadState] = []
         self.proposals_dropped = 0
-        """The number of proposals in peers' messages that this leader has dropped."""
+        """The number of forwarded proposals that this leader has dropped."""
         self.contradiction: str | None = None
         """A description of the first message that contradicted this member's committed entries."""
 
@@ -135,11 +136,11 @@ class RaftState:
     # Output
 
     def send(self, message: Message) -> None:
-        """Send a message that does not depend on state that is not durable yet."""
+        """Send a message that claims nothing that must first become durable."""
         self.messages.append(message)
 
     def send_after_sync(self, message: Message) -> None:
-        """Send a message that depends on the current state, after this state is durable."""
+        """Send a message that depends on the current state, when this state is durable."""
         self.messages_after_sync.append(message)
 
     def forward(self, entries: tuple[Entry, ...]) -> None:
@@ -147,14 +148,17 @@ class RaftState:
         self.forwards.extend(entries)
 
     def note_contradiction(self, description: str) -> None:
-        """Record that a peer's message contradicts this member. Only the first one is kept."""
+        """Record that a peer's message contradicts this member's log.
+
+        Only the first one is recorded.
+        """
         if self.contradiction is None:
             self.contradiction = description
 
     # Log
 
     def append_own(self, data: bytes, kind: EntryType = EntryType.NORMAL) -> None:
-        """Append the next entry of this leader to its log."""
+        """Append one entry of this leader to its log."""
         index = self.log.last_index + 1
         self.log.append((Entry(self.term, index, kind, data),))
         self.sends_due = self.merging
@@ -165,13 +169,13 @@ class RaftState:
             self.send_to_self(acknowledgement)
 
     def send_to_self(self, message: Message) -> None:
-        """Send this member a message that counts when the current state is durable."""
+        """Send a message to this member itself. It is handled when the current state is durable."""
         self.messages_after_sync.append(message)
 
     # Leadership and configuration
 
     def reset_progress(self) -> None:
-        """Reset the progress of all members at the start of a leadership.
+        """Reset the progress of all members when this member becomes leader.
 
         The followers' logs are unknown. The `match` of this member is its durable index.
         """
@@ -184,7 +188,7 @@ class RaftState:
             own.acknowledge(self.log.durable if self.merging else self.log.last_index)
 
     def new_progress(self, member: MemberId, next_index: Index) -> Progress:
-        """Return the progress of a member whose log is unknown.
+        """Return the progress of a member about whose log nothing is known.
 
         `next_index` is the index of the first entry to send.
         """
@@ -216,7 +220,7 @@ class RaftState:
         self.pending_conf_index = 0
 
     def adopt_configuration(self, conf_state: ConfState, index: Index) -> None:
-        """Use the configuration that is valid from the applied entry `index` on."""
+        """Use the configuration `conf_state`, which is valid from the applied entry `index` on."""
         self.conf_state = conf_state
         self.voters = conf_state.voters
         self.voters_outgoing = conf_state.voters_outgoing
@@ -224,13 +228,13 @@ class RaftState:
         self.configurations.append((index, conf_state))
 
     def forget_configurations(self, index: Index) -> None:
-        """Forget the configurations that were replaced up to the entry `index`."""
+        """Forget the configurations that were replaced by later ones up to the entry `index`."""
         known = self.configurations
         while len(known) > 1 and known[1][0] <= index:
             del known[0]
 
     def configuration_at(self, index: Index) -> ConfState:
-        """Return the configuration after the entry `index`.
+        """Return the configuration that is valid after the entry `index` is applied.
 
         `index` is not before the newest recorded snapshot.
         """

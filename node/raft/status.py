@@ -1,4 +1,4 @@
-"""A copy of a member's Raft state, for metrics, logs, tests and the status request."""
+"""Defines a copy of a member's Raft state, for metrics, logs, tests and the status request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from splitbrain.node.raft.ready import Role
 
 
 class ProgressStatus(msgspec.Struct, frozen=True):
-    """A leader's view of one member. The leader's own `match` is the end of its durable log."""
+    """What a leader knows about one member. For the leader itself, `match` is its durable index."""
 
     id: MemberId
     match: Index

@@ -5,16 +5,16 @@ from __future__ import annotations
 from splitbrain.node.raft.message import Message, MessageType
 
 TERM_MAX = 2**63
-"""The limit of terms. A higher term could not be increased further and still be encoded."""
+"""The maximal term of a message. A higher one could not be increased further and be encoded."""
 
-# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+# A constant of the module is faster than an attribute of an enum class.
 _APP, _SNAP = MessageType.APP, MessageType.SNAP
 _WITHOUT_TERM = frozenset({MessageType.PROP, MessageType.READ_INDEX})
 _LOCAL = frozenset({MessageType.UNREACHABLE, MessageType.SNAP_STATUS})
 
 
 def is_well_formed(message: Message) -> bool:
-    """Whether a correct member could have sent `message`."""
+    """Return whether a correct member could have sent `message`."""
     kind = message.type
     if kind in _LOCAL or message.from_ <= 0:
         return False

@@ -1,1 +1,1 @@
-"""The real world of a member: asyncio on uvloop, sockets, HTTP, the file system and LMDB."""
+"""Runs a member on a real machine: asyncio on uvloop, sockets, HTTP, the file system and LMDB."""

@@ -1,8 +1,8 @@
 """Listens for clients, and serves gRPC and HTTP/1 on one port.
 
-The first bytes of a connection decide how it is served. Bytes that begin with the preface of HTTP/2
-are for gRPC: the connection is spliced to grpcio's server, which listens at an internal address.
-All other bytes are for HTTP/1, and aiohttp takes over the transport.
+The first bytes of a connection decide how it is served. If they are the preface of HTTP/2, the
+client speaks gRPC, and the connection is spliced to grpcio's server, which listens at an internal
+address. Otherwise the client speaks HTTP/1, and aiohttp takes over the transport.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """The first bytes of a client that speaks HTTP/2. Source: RFC 9113, section 3.4."""
 KEEPALIVE_S = 75.0
 SHUTDOWN_S = 1.0
-"""How long a stopping server waits for requests in progress."""
+"""How many seconds a stopping server waits for the requests in progress."""
 
 MakeProtocol = Callable[[], asyncio.Protocol]
 
 
 class _FirstBytes(asyncio.Protocol):
-    """A new connection, until its first bytes decide how it is served.
+    """A new connection whose first bytes have not arrived. They decide how it is served.
 
-    A carrier that is None is not served. If there is only one, the bytes decide nothing. With
-    `by_certificate`, a client of gRPC can be identified by the common name of its certificate.
+    A protocol whose server is None is not served. If only one is served, it gets every connection.
+    With `by_certificate`, a client of gRPC can be identified by the common name in its certificate.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class _FirstBytes(asyncio.Protocol):
 
 
 def _http_server(http: HttpGateway, log: Log) -> web.Server:
-    """Return aiohttp's low-level server, with a limit on the size of bodies.
+    """Return aiohttp's low-level server, with a limit on the size of request bodies.
 
     When a client disconnects, the handler of its request is cancelled. Otherwise the handler of a
     watch without events would not notice that the client has disconnected.
@@ -116,7 +116,10 @@ def _http_server(http: HttpGateway, log: Log) -> web.Server:
 
 
 class ClientPort:
-    """Serves one `Api` by the given carriers. `listen` opens its port."""
+    """Serves one `Api` over gRPC, HTTP/1 or both, as `carriers` selects.
+
+    `listen` opens the port.
+    """
 
     def __init__(
         self, api: Api, log: Log, carriers: Carriers, *, tls: Tls | None, keepalive: Keepalive
@@ -139,7 +142,10 @@ class ClientPort:
         )
 
     async def listen(self, url: str) -> None:
-        """Listen at `url` ("http://127.0.0.1:2379"). Raises AddressInUse."""
+        """Listen at `url`, such as "http://127.0.0.1:2379".
+
+        Raises AddressInUse if the port cannot be opened.
+        """
         host, port = host_and_port(url)
         if self._grpc is not None and self._splices is not None:
             await self._grpc.start(self._splices.address)
@@ -181,7 +187,8 @@ async def serve(
 ) -> Closable:
     """Serve `api` at `url`. Closing the returned value closes the port. Raises AddressInUse.
 
-    With `tls`, all connections are encrypted. `log` gets one line for each malformed request.
+    `carriers` selects the protocols. With `tls`, all connections are encrypted. `log` gets one line
+    for each malformed request.
     """
     port = ClientPort(api, log, carriers, tls=tls, keepalive=keepalive or Keepalive())
     await port.listen(url)

@@ -1,4 +1,4 @@
-"""The machine's clocks."""
+"""Implements a member's `Clock` with the clocks of the operating system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real disk: the file system below one member's data directory."""
+"""Implements a member's `Disk` with the file system, below the member's data directory."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class RealFile:
 
 
 class RealDisk:
-    """The disk of the operating system. Paths are relative to `root`.
+    """A directory of the operating system's file system. Paths are relative to `root`.
 
     One thread syncs the WAL, and another thread works for the backend. A slow flush of the backend
     therefore does not delay a sync of the WAL.
@@ -203,14 +203,14 @@ class RealDisk:
             sync_directory=_sync_directory,
             map_size_bytes=map_size_bytes(self._quota_bytes),
         )
-        # LMDB syncs its file, but not the directory entries of a new file.
+        # LMDB syncs its file, but not the directory that contains a new file.
         for place in (self._root / path, (self._root / path).parent):
             with _disk_errors(f"sync {place}"):
                 _sync_directory(place)
         return backend
 
     def end_work(self) -> None:
-        """Wait until both threads have finished. They accept no more work."""
+        """Wait until both threads have finished their work. Afterwards they accept none."""
         self._syncer.shutdown(wait=True)
         self._backend_worker.shutdown(wait=True)
 
@@ -222,10 +222,11 @@ class RealDisk:
 
 
 def map_size_bytes(quota_bytes: int) -> int:
-    """Return the limit of the backend's file, which must be well above the quota.
+    """Return the maximal size of the backend's file, in bytes, for a given space quota.
 
-    The quota stops new writes. Committed entries, and the copy-on-write of deletions and
-    compactions, still need space. A negative quota means that there is no quota.
+    The size is well above the quota. The quota stops new writes, but committed entries, and the
+    copy-on-write of deletions and compactions, still need space. A negative quota means that there
+    is no quota.
     """
     return 2 * quota_bytes + MAP_RESERVE_BYTES if quota_bytes >= 0 else MAP_WITHOUT_QUOTA_BYTES
 

@@ -1,4 +1,4 @@
-"""The address at which a member listens, and the error if it cannot."""
+"""Parses the address at which a member listens, and explains why it cannot listen there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def host_and_port(url: str) -> tuple[str, int]:
 
 
 def address_error(url: str, problem: OSError) -> AddressInUse:
-    """Return the error of a member that cannot listen at `url`."""
+    """Return the error for a member that cannot listen at `url` because of `problem`."""
     if problem.errno == errno.EADDRINUSE:
         return AddressInUse(f"something else listens on {url}; give the member another address")
     return AddressInUse(f"cannot listen on {url}: {problem.strerror or problem}")

@@ -1,4 +1,4 @@
-"""The real network: TCP or TLS between members, gRPC and HTTP for clients."""
+"""Implements a member's network: TCP or TLS between members, gRPC and HTTP for clients."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class _PeerListener:
 
 
 class RealNetwork:
-    """The network of the operating system. `log` writes a line of the member's log.
+    """The network of the operating system. `log` writes a line into the member's log.
 
-    `configure` must be called before a https URL is used.
+    `configure` must be called before an https URL is used.
     """
 
     def __init__(self, random: Random, log: Log) -> None:
@@ -51,9 +51,10 @@ class RealNetwork:
         self._peer_tls: Tls | None = None
 
     def configure(self, config: Config) -> None:
-        """Use the settings of `config` about connections. Load the certificates, or make them.
+        """Use the settings of `config` that concern connections.
 
-        Raises ConfigError.
+        Load the certificates, or create them. Raises ConfigError if a certificate cannot be loaded
+        or created.
         """
         self._keepalive = Keepalive(
             min_time_ms=config.keepalive_min_time_ms,
@@ -113,7 +114,10 @@ class RealNetwork:
         )
 
     def _dialling_tls(self) -> Tls:
-        """Return the TLS of a link to a peer. A member without certificates trusts the system's."""
+        """Return the TLS settings for links to peers.
+
+        A member without its own certificates accepts peers whose certificates the system trusts.
+        """
         if self._peer_tls is None:
             self._peer_tls = Tls(NO_PEER_TLS, self._log)
         return self._peer_tls

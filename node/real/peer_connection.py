@@ -4,7 +4,7 @@ A connection carries frames in one direction only, from the member that connects
 listens. Each directed link of the cluster is therefore a separate connection and can fail
 independently.
 
-`splitbrain.node.peer_frame` describes the frames.
+`splitbrain.node.peer_frame` describes the format of frames.
 """
 
 from __future__ import annotations
@@ -25,12 +25,17 @@ RECEIVE_BYTES_MAX = 256 * 1024
 CONNECT_TIMEOUT_S = 1.0
 REDIAL_BACKOFF_S = (0.05, 0.1, 0.2, 0.4)
 STALL_TIMEOUT_S = 5.0
-"""A link reconnects if the peer reads no bytes for this time. Source: the read timeout of etcd's
-rafthttp streams (ConnReadTimeout)."""
+"""A link reconnects if the peer reads no bytes for this time.
+
+Source: the read timeout of etcd's rafthttp streams (ConnReadTimeout).
+"""
 
 
 class FrameReceiver(asyncio.Protocol):
-    """One accepted connection. Its first frame identifies the peer. Later frames are messages."""
+    """An accepted connection from a peer. The first frame identifies the peer.
+
+    All later frames are messages of the peer.
+    """
 
     def __init__(
         self,
@@ -87,7 +92,7 @@ class FrameReceiver(asyncio.Protocol):
 
 
 class _FrameSender(asyncio.Protocol):
-    """The connecting end, which only writes."""
+    """The end of a connection at the member that connects. It only sends."""
 
     def __init__(self) -> None:
         self.lost = asyncio.get_running_loop().create_future()
@@ -105,7 +110,7 @@ class _FrameSender(asyncio.Protocol):
 
 
 class TcpPeerLink:
-    """A link that reconnects whenever the connection breaks, until it is closed.
+    """A link to a peer. It reconnects whenever the connection breaks, until it is closed.
 
     A frame is dropped if there is no connection, or if the queue already contains more than
     `queue_bytes_max` bytes. This is harmless: Raft repeats the messages that matter, and a queue of
@@ -124,7 +129,7 @@ class TcpPeerLink:
         self._log = log
         self._tls = tls
         self._refused = ""
-        """Why the last handshake failed."""
+        """Why the last handshake failed, or ""."""
         self._transport: asyncio.Transport | None = None
         self._dialling = asyncio.get_running_loop().create_task(self._keep_connected())
 
@@ -186,7 +191,7 @@ class TcpPeerLink:
             await asyncio.sleep(backoff * (0.5 + self._jitter()))
 
     def _note_handshake(self, problem: OSError) -> None:
-        """Log the error of a handshake, unless the last one failed with the same error."""
+        """Log the error of a handshake, unless the previous handshake failed in the same way."""
         if isinstance(problem, ssl.SSLError) and str(problem) != self._refused:
             self._refused = str(problem)
             peer = f"{self._host}:{self._port}"

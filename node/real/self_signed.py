@@ -1,4 +1,4 @@
-"""Makes the certificate of a member that is started with --auto-tls or --peer-auto-tls.
+"""Creates the certificate of a member that is started with --auto-tls or --peer-auto-tls.
 
 Source: etcd's `SelfCert` (client/pkg/transport), which also keeps the files in `fixtures/`.
 """
@@ -16,13 +16,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 NOT_BEFORE_MARGIN = timedelta(hours=1)
-"""A certificate is valid from this time before now, because clocks differ."""
+"""A new certificate is valid from this time before now on, because clocks of machines differ."""
 
 
 def self_signed(folder: Path, hosts: Iterable[str], years: int) -> tuple[Path, Path]:
-    """Return the files of a certificate for `hosts` and of its key in `folder`.
+    """Return the paths of a certificate for `hosts`, and of its key, in `folder`.
 
-    If they do not exist, they are made, valid for `years`. Raises OSError.
+    If the files do not exist, they are created. The certificate is then valid for `years`. Raises
+    OSError.
     """
     cert_file, key_file = folder / "cert.pem", folder / "key.pem"
     if cert_file.exists() and key_file.exists():

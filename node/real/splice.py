@@ -1,8 +1,11 @@
-"""Connects a client's TCP connection to a server of the same process, byte for byte.
+"""Connects a client's TCP connection to a server in the same process, byte for byte.
 
 The server listens at a Unix socket with an abstract name. The other end of each connection to it
-has an abstract name, too, by which the server can identify the client. No other process can take
-a name while it is in use, and the operating system frees all names when the process ends.
+has an abstract name, too, by which the server can identify the client. No other process can take a
+name while it is in use, and the operating system frees all names when the process ends.
+
+A *splice* is a pair of two connections, one to the client and one to the server. It passes the
+bytes of each to the other.
 """
 
 from __future__ import annotations
@@ -15,11 +18,14 @@ from typing import cast
 from splitbrain.node.api.ports import Log
 
 PEER_PREFIX = "unix-abstract:"
-"""The prefix with which grpcio writes an abstract name."""
+"""The prefix that grpcio uses for an abstract name."""
 
 
 class _End(asyncio.Protocol):
-    """One end of a splice. It passes what it receives to the other end."""
+    """One of the two connections of a splice.
+
+    It passes what it receives to the other connection.
+    """
 
     other: _End
 
@@ -51,7 +57,7 @@ class _End(asyncio.Protocol):
 
 
 class Splices:
-    """The connections of clients to one server, which listens at `address`."""
+    """The splices to one server, which listens at `address`."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -66,9 +72,9 @@ class Splices:
         return f"{PEER_PREFIX}splitbrain-{self._token}"
 
     def common_name(self, peer: str) -> str | None:
-        """Return the common name of a client's certificate, by the name of its connection's end.
+        """Return the common name in the certificate of the client whose connection is named `peer`.
 
-        Empty: the client has no certificate. None: the connection was not made here.
+        Returns "" if the client has no certificate, and None if no splice has the name `peer`.
         """
         end = self._ends.get(peer)
         return None if end is None else end.common_name
@@ -76,9 +82,10 @@ class Splices:
     def splice(
         self, transport: asyncio.Transport, first: bytes, common_name: str = ""
     ) -> None:
-        """Connect `transport`, from which `first` was read, to the server.
+        """Connect the client of `transport` to the server.
 
-        `common_name` is that of the client's certificate.
+        `first` are the bytes that were read from `transport` already. `common_name` is the common
+        name in the client's certificate, or "".
         """
         transport.pause_reading()
         self._number += 1
@@ -93,7 +100,7 @@ class Splices:
         task.add_done_callback(self._connecting.pop)
 
     def close(self) -> None:
-        """Close all connections, after the data that was already written to them is sent."""
+        """Close all connections. Data that was already passed on is still sent."""
         for task in list(self._connecting):
             task.cancel()
         for end in list(self._ends.values()):
@@ -129,7 +136,7 @@ class Splices:
 
 
 class _Inner(_End):
-    """The end at the server. It is registered in `ends` while it is connected."""
+    """The connection of a splice to the server. While it is open, `ends` contains it."""
 
     def __init__(self, ends: dict[str, _Inner], peer: str, common_name: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The TLS of a member's connections: contexts from files, and the check of certificates.
+"""Provides TLS for a member's connections: SSL contexts from files, and checks of certificates.
 
 Source: etcd's `TLSInfo` (client/pkg/transport/listener.go).
 """
@@ -16,14 +16,16 @@ from splitbrain.node.config import ConfigError
 from splitbrain.node.tls_settings import TlsSettings
 
 ALPN = ("http/1.1", "h2")
-"""The protocols that ALPN selects from, the preferred one first. A client that offers both gets
-HTTP/1.1. Clients of gRPC offer only h2."""
+"""The protocols that ALPN selects from, in the order of preference.
+
+A client that offers both gets HTTP/1.1. Clients of gRPC offer only h2.
+"""
 
 
 class ReloadedContext:
-    """An SSLContext that is made again when one of its files has changed.
+    """An SSLContext that is created again when one of its files has changed.
 
-    If the new files cannot be used, the context stays as it is, and the reason is logged once.
+    If the new files cannot be used, the old context is kept, and the reason is logged once.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class ReloadedContext:
         self._context = make()
 
     def current(self) -> ssl.SSLContext:
-        """Return the context, which is made again if a file has changed since the last call."""
+        """Return the context. If a file has changed since the last call, create it again first."""
         now = self._times()
         if now != self._read:
             self._read = now
@@ -51,7 +53,7 @@ class ReloadedContext:
 
 
 class Tls:
-    """The contexts for one kind of URLs, with the files that `settings` name.
+    """The SSL contexts for client URLs or for peer URLs, created from the files in `settings`.
 
     Raises ConfigError if a file cannot be used.
     """
@@ -65,7 +67,10 @@ class Tls:
         self.client = ReloadedContext(self._client_context, files, log)
 
     def refusal(self, certificate: dict[str, Any] | None) -> str:
-        """Return why a connecting party with this verified certificate is refused, or ""."""
+        """Return the reason why a client or peer with this certificate is refused, or "".
+
+        The certificate has a valid signature. It is the result of `SSLObject.getpeercert`.
+        """
         wanted_cn, wanted_host = self.settings.allowed_cn, self.settings.allowed_hostname
         if wanted_cn and common_name(certificate) != wanted_cn:
             return f"the common name is {common_name(certificate)!r}; expected {wanted_cn!r}"
@@ -84,12 +89,12 @@ class Tls:
         return context
 
     def _client_context(self) -> ssl.SSLContext:
-        """Return the context of a member that connects to a peer."""
+        """Return the context with which this member connects to a peer."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._load_certificate(context)
         if self.settings.auto:
-            # The peer has made its certificate itself, too, so no authority has signed it.
+            # The peer has created its own certificate, too, so no authority has signed it.
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         else:
@@ -117,7 +122,7 @@ class Tls:
 
 @contextmanager
 def _naming(what: str) -> Iterator[None]:
-    """Return a context in which an error of a file becomes a ConfigError that names the file."""
+    """Convert an error about a file inside the `with` block to a ConfigError that names `what`."""
     try:
         yield
     except OSError as problem:  # ssl.SSLError is a subclass of OSError
@@ -125,7 +130,10 @@ def _naming(what: str) -> Iterator[None]:
 
 
 def common_name(certificate: dict[str, Any] | None) -> str:
-    """Return the common name of a certificate as `SSLObject.getpeercert` returns it, or ""."""
+    """Return the common name in a certificate, or "" if there is none.
+
+    `certificate` is the result of `SSLObject.getpeercert`.
+    """
     for name in (certificate or {}).get("subject", ()):
         for kind, value in name:
             if kind == "commonName":
@@ -134,7 +142,10 @@ def common_name(certificate: dict[str, Any] | None) -> str:
 
 
 def _names_host(certificate: dict[str, Any] | None, host: str) -> bool:
-    """Whether a DNS name of the certificate is `host`. "*" stands for the first label of a name."""
+    """Return whether a DNS name in the certificate is `host`.
+
+    A name can begin with "*", which stands for any first label.
+    """
     patterns = [
         value.lower()
         for kind, value in (certificate or {}).get("subjectAltName", ())

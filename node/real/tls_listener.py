@@ -1,4 +1,4 @@
-"""Accepts connections with TLS. The protocol that serves them sees only decrypted bytes."""
+"""Accepts TLS connections, and passes the decrypted bytes to the protocol that serves them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from splitbrain.node.api.ports import Log
 from splitbrain.node.real.tls import Tls
 
 HANDSHAKE_S = 10.0
-"""How long a handshake may take."""
+"""How long a handshake may take, in seconds."""
 PAUSE_S = 1.0
-"""How long no connection is accepted after an error, such as too many open files."""
+"""How long no connection is accepted after an error such as too many open files, in seconds."""
 BACKLOG = 1024
 
 MakeProtocol = Callable[[], asyncio.Protocol]
 
 
 class TlsListener:
-    """Listens at an address. `make` returns the protocol of each accepted connection.
+    """Listens at an address for TLS connections. `make` creates the protocol of a connection.
 
-    A connection without a proper handshake, or with a certificate that is not allowed, is closed
-    with one line in the log.
+    A connection without a proper handshake, or with a certificate that is not allowed, is closed,
+    and one line is logged.
     """
 
     def __init__(self, tls: Tls, make: MakeProtocol, log: Log) -> None:
@@ -34,7 +34,7 @@ class TlsListener:
         self._tasks: dict[asyncio.Task[None], None] = {}
 
     async def listen(self, host: str, port: int) -> None:
-        """Listen at all addresses of `host`. Raises OSError."""
+        """Listen at all addresses of `host`. Raises OSError if this is not possible."""
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -103,7 +103,7 @@ class TlsListener:
 
 
 class _EarlyData(asyncio.Protocol):
-    """Keeps the bytes that arrive after the handshake, before the certificate is checked."""
+    """Keeps the bytes that arrive between the handshake and the check of the certificate."""
 
     def __init__(self) -> None:
         self._data = b""
@@ -116,7 +116,7 @@ class _EarlyData(asyncio.Protocol):
         self._lost = True
 
     def hand_over(self, transport: asyncio.Transport, protocol: asyncio.Protocol) -> None:
-        """Pass the connection, with the bytes kept so far, to `protocol`."""
+        """Let `protocol` serve the connection from now on, beginning with the bytes kept so far."""
         if self._lost:
             return
         transport.set_protocol(protocol)

@@ -1,4 +1,4 @@
-"""The real world of one member: a process with its clocks, disk and network."""
+"""Implements the `World` of a member that is a process: clocks, disk, network, randomness."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from splitbrain.node.world import Clock, Disk, DiskError
 
 
 class RealWorld:
-    """The real clock, disk, network and randomness.
+    """The clock, disk, network and randomness of a member that is a process.
 
     Without a `seed`, random numbers come from the operating system. Without a `trace_path`, no
     trace is written. Raises DiskError if the trace cannot be opened.
@@ -95,7 +95,7 @@ class RealWorld:
             stopping.set_result((code, why))
 
     async def stopped(self) -> tuple[int, str]:
-        """Wait for `stop`. Return its exit code and reason."""
+        """Wait until `stop` is called, and return its exit code and reason."""
         return await asyncio.shield(self._stopping_future())
 
     def _stopping_future(self) -> asyncio.Future[tuple[int, str]]:
@@ -114,7 +114,7 @@ class RealWorld:
         os.kill(os.getpid(), signal.SIGSTOP)
 
     async def end_tasks(self) -> None:
-        """End the member's tasks, and the work of the disk's threads."""
+        """Cancel the member's tasks, and wait for the work of the disk's threads."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

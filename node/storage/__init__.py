@@ -1,1 +1,1 @@
-"""Durable data of a member: write-ahead log, snapshot files, and the backends of the store."""
+"""Stores the durable data of a member: write-ahead log, snapshot files, and the store's backend."""

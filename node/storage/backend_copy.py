@@ -1,4 +1,4 @@
-"""The whole content of a backend as bytes, with a checksum that reveals damage.
+"""Encodes the whole content of a backend as bytes, with a checksum that reveals damage.
 
 A copy is a sequence of records between a magic number and a checksum. The numbers in parentheses
 are sizes in bytes. Integers are unsigned and little-endian.
@@ -33,7 +33,7 @@ class CopyCorrupt(Exception):
 
 
 def encode_copy(content: Content) -> bytes:
-    """Return the copy of `content`: a sequence of buckets with their pairs in key order."""
+    """Encode `content` as a copy. It contains each bucket with its pairs in key order."""
     copy = bytearray(MAGIC)
     pairs = 0
     for bucket, bucket_pairs in content:
@@ -65,7 +65,7 @@ def check_copy(copy: bytes) -> None:
 
 
 def decode_copy(copy: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Yield (bucket, key, value) in order. The caller must call `check_copy` first."""
+    """Yield the (bucket, key, value) triples of a copy, in order. Call `check_copy` before."""
     at = len(MAGIC)
     bucket: bytes | None = None
     pairs = 0

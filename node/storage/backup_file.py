@@ -1,4 +1,4 @@
-"""The file that a client saves from the Maintenance service's snapshot, and that `restore` reads.
+"""Encodes the backup that a client downloads from the Maintenance service and that `restore` reads.
 
 The numbers in parentheses are sizes in bytes.
 
@@ -31,14 +31,14 @@ class BackupCorrupt(Exception):
 
 
 def encode_backup(copy: bytes) -> bytes:
-    """Return the backup that contains the copy `copy` of a backend."""
+    """Return the backup that contains `copy`, a copy of a backend."""
     content = MAGIC + _LENGTH.pack(len(copy)) + copy
     content += bytes(-len(content) % _ALIGNED_BYTES)
     return content + hashlib.sha256(content).digest()
 
 
 def decode_backup(backup: bytes) -> bytes:
-    """Return the copy in a backup. Raises BackupCorrupt."""
+    """Return the copy of a backend that a backup contains. Raises BackupCorrupt."""
     if len(backup) < _HEAD_BYTES + _HASH_BYTES or not backup.startswith(MAGIC):
         raise BackupCorrupt(
             f"{len(backup)} bytes that begin with {backup[:8]!r} are not a backup of this store; "
@@ -61,9 +61,9 @@ def decode_backup(backup: bytes) -> bytes:
 
 
 def blocks(backup: bytes, block_bytes: int) -> Iterator[tuple[bytes, int]]:
-    """Yield the parts of a backup, each with the number of bytes that remain after it.
+    """Yield the blocks of a backup, each with the number of bytes that remain after it.
 
-    The hash is a part of its own, as in etcd.
+    A block has at most `block_bytes`. As in etcd, the hash is a separate block.
     """
     end = len(backup) - _HASH_BYTES
     for start in range(0, end, block_bytes):

@@ -1,4 +1,4 @@
-"""The backend with LMDB: one file, and one synced transaction for each flush.
+"""Implements the backend with LMDB: one file, and one synced transaction for each flush.
 
 All methods are called in the event loop's thread. Flushes and copies run in another thread, which
 the argument `run` provides, so a slow disk does not block the event loop. During a flush, reads
@@ -37,7 +37,7 @@ from splitbrain.node.world import DiskError
 MAP_SIZE_BYTES = 4 * 1024**3
 DATA_FILE = "data.mdb"
 DIGESTS = b"digest"
-"""The database of the content digest, besides one for each bucket."""
+"""The name of the LMDB database with the content digest. Each bucket is another database."""
 _DIGEST = b"digest"
 
 
@@ -66,7 +66,7 @@ class LmdbBackend:
         self._flushing = asyncio.Lock()
         self._failure: DiskError | None = None
         self._copying = 0
-        """The number of copies that are being made of the content."""
+        """The number of copies of the content that are being made now."""
         self._copied = Wakeup()
         self._open()
 
@@ -116,8 +116,8 @@ class LmdbBackend:
         self, bucket: bytes, start: bytes, end: bytes | None = None, limit: int = 0
     ) -> Iterator[tuple[bytes, bytes]]:
         writes = self._buffer.capture(bucket, start, end)
-        # This needs a separate reader, because a flush can end, and renew the shared reader,
-        # before the caller takes the last pair.
+        # The shared reader is not used here. A flush can end, and renew this reader, before the
+        # caller takes the last pair.
         reader = self._env.begin()
         return _limited(self._overlaid(reader, bucket, writes, start, end), limit)
 
@@ -132,7 +132,7 @@ class LmdbBackend:
         return self._buffer.operations
 
     async def flush(self) -> None:
-        """Make all writes durable that were buffered before the call.
+        """Make durable all writes that were buffered before the call.
 
         Concurrent flushes run one after another. Raises DiskError. The member must then stop.
         """
@@ -158,7 +158,7 @@ class LmdbBackend:
             raise self._failure from problem
 
     async def snapshot(self) -> bytes:
-        """Return the content at the time of the call, without later writes."""
+        """Return a copy of the content at the time of the call, without later writes."""
         writes = {bucket: self._buffer.capture(bucket) for bucket in BUCKETS}
         reader = self._env.begin()
         self._copying += 1
@@ -171,8 +171,8 @@ class LmdbBackend:
     async def defragment(self) -> None:
         """Replace the file by a copy without free pages.
 
-        Reads use the old file until the copy is complete. There is no await between the end of the
-        old file and the beginning of the new one.
+        Reads use the old file until the copy is complete. There is no await between closing the old
+        file and opening the new one.
         """
         async with self._flushing:
             if self._failure is not None:
@@ -205,7 +205,7 @@ class LmdbBackend:
             raise self._disk_error("copy", problem) from problem
 
     def _end_replacement(self) -> None:
-        """Make the replacement of the file durable."""
+        """Make the new file durable under the name of the old one."""
         try:
             self._sync_directory(Path(self._path))
             shutil.rmtree(self._compact_path)
@@ -224,7 +224,7 @@ class LmdbBackend:
             return encode_copy(content())
 
     async def replace_with(self, snapshot: bytes) -> None:
-        """Replace the content by `snapshot`.
+        """Replace the content by `snapshot`, a copy of another member's backend.
 
         Raises DiskError, or CopyCorrupt if `snapshot` is damaged. CopyCorrupt is raised before the
         content is changed.

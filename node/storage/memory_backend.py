@@ -1,6 +1,6 @@
-"""The backend in memory with the durability of LMDB, for simulation and tests.
+"""Implements the backend in memory, with the durability of LMDB, for simulation and tests.
 
-`crash()` simulates a power loss: only the committed transactions are left.
+`crash()` simulates a power loss: afterwards the backend contains only the committed transactions.
 """
 
 from __future__ import annotations
@@ -33,14 +33,17 @@ async def run_at_once(work: Callable[[], T]) -> T:
 
 
 class Committed:
-    """The content of the file: the pairs of each bucket as they are stored, and their digest."""
+    """The simulated file: the stored pairs of each bucket, and the digest of all pairs."""
 
     def __init__(self) -> None:
         self.buckets: dict[bytes, Any] = {bucket: SortedDict() for bucket in BUCKETS}
         self.digest: bytes | None = None
 
     def put(self, bucket: bytes, key: bytes, stored: bytes | None) -> bytes | None:
-        """Replace a pair, or remove it if `stored` is None. Returns the replaced value."""
+        """Replace a pair, or remove it if `stored` is None.
+
+        Returns the stored value before, or None.
+        """
         pairs = self.buckets[bucket]
         old: bytes | None = pairs.get(key)
         if stored is not None:
@@ -62,7 +65,10 @@ class Committed:
 
 
 class MemoryBackend:
-    """A backend in memory. `run` decides how long a commit takes, and can raise DiskError."""
+    """A backend in memory.
+
+    `run` executes each commit. It decides how long the commit takes, and can raise DiskError.
+    """
 
     def __init__(self, *, run: Run = run_at_once) -> None:
         self._run = run
@@ -130,7 +136,7 @@ class MemoryBackend:
         return await self._run(lambda: encode_copy(content))
 
     async def replace_with(self, snapshot: bytes) -> None:
-        """Replace the content by `snapshot`. Raises CopyCorrupt, without any change."""
+        """Replace the content by `snapshot`. Raises CopyCorrupt before anything is changed."""
         check_copy(snapshot)
         async with self._flushing:
             await self._run(lambda: self._replace(snapshot))
@@ -149,7 +155,7 @@ class MemoryBackend:
             await self._run(self._defragment)
 
     def _defragment(self) -> None:
-        """Rewrite the file. A file in memory has no free pages."""
+        """Do nothing but commit: a file in memory has no free pages."""
 
     def check(self) -> None:
         committed = self._committed

@@ -1,16 +1,14 @@
 """Checks that the file of a backend still contains what was written to it.
 
-Each value is stored with a CRC32C of its bucket, its key and itself. Every read checks this CRC. A
-*content digest* shows damage that no CRC shows: a pair that is missing, or older than the rest.
-The digest contains the number of all pairs and the sum of their CRCs. Each commit changes the
-digest together with the pairs. `ContentDigest.check` compares it with the content at the start of
-the member.
+LMDB itself has no checksums. Therefore each value is stored with a CRC32C of its bucket, its key
+and itself. Every read checks this CRC. A *content digest* reveals damage that no CRC reveals: a
+pair that is missing, or older than the rest. The digest contains the number of all pairs and the
+sum of their CRCs. Each commit changes the digest together with the pairs. `ContentDigest.check`
+compares the digest with the content when the member starts.
 
-An older state of the whole file passes these checks. The member then applies the entries of the log
-that the file lacks. If the log no longer contains them, the newest snapshot is ahead of the file,
-and `splitbrain.node.member_storage` treats the data as damaged.
-
-LMDB itself has no checksums.
+If the whole file is in an older state, it passes these checks. The member then applies the log
+entries whose effects the file lacks. If the log no longer contains these entries, the newest
+snapshot is ahead of the file, and `splitbrain.node.member_storage` treats the data as damaged.
 """
 
 from __future__ import annotations
@@ -31,12 +29,15 @@ class BackendDamaged(DiskError):
 
 
 def with_crc(bucket: bytes, key: bytes, value: bytes) -> bytes:
-    """Return the form in which `value` is stored under `key`."""
+    """Return the bytes that are stored for `value` under `key`: the value and its CRC."""
     return value + _crc(bucket, key, value).to_bytes(CRC_BYTES, "little")
 
 
 def value_of(bucket: bytes, key: bytes, stored: bytes) -> bytes:
-    """Return the value of a stored pair. Raises BackendDamaged if its CRC is wrong."""
+    """Return the value in the bytes that are stored under `key`.
+
+    Raises BackendDamaged if the CRC is wrong.
+    """
     value = stored[:-CRC_BYTES]
     if _crc(bucket, key, value) != pair_crc(stored):
         raise BackendDamaged(
@@ -47,12 +48,12 @@ def value_of(bucket: bytes, key: bytes, stored: bytes) -> bytes:
 
 
 def missing(bucket: bytes, key: bytes) -> BackendDamaged:
-    """Return the error for a pair that must exist, and that the file does not contain."""
+    """Return the error for a pair that must exist but is missing in the file."""
     return BackendDamaged(f"the backend's file is damaged: it lacks {bucket.decode()}/{key.hex()}")
 
 
 def pair_crc(stored: bytes) -> int:
-    """Return the CRC that is stored with a pair."""
+    """Return the CRC in the bytes that are stored for a pair."""
     return int.from_bytes(stored[-CRC_BYTES:], "little")
 
 
@@ -64,7 +65,7 @@ def _crc(bucket: bytes, key: bytes, value: bytes) -> int:
 
 
 class ContentDigest:
-    """The number of the pairs of a backend and the sum of their CRCs."""
+    """The number of all pairs in a backend, and the sum of their CRCs."""
 
     __slots__ = ("pairs", "total")
 
@@ -76,7 +77,10 @@ class ContentDigest:
         return ContentDigest(self.pairs, self.total)
 
     def replace(self, old: bytes | None, new: bytes | None) -> None:
-        """Update the digest: the stored value `new` of a key replaces `old`. None means no pair."""
+        """Update the digest after a change of one key from the stored value `old` to `new`.
+
+        None means that the key has no value.
+        """
         if old is not None:
             self.pairs -= 1
             self.total -= pair_crc(old)
@@ -87,7 +91,7 @@ class ContentDigest:
     def check(self, pairs: Iterable[tuple[bytes, bytes, bytes]]) -> None:
         """Compare the digest with all pairs of the backend: bucket, key and stored value.
 
-        Raises BackendDamaged if a CRC is wrong, or if a pair is missing, added or outdated.
+        Raises BackendDamaged if a CRC is wrong, or if a pair is missing, superfluous or outdated.
         """
         found = ContentDigest()
         for bucket, key, stored in pairs:
@@ -100,14 +104,14 @@ class ContentDigest:
             )
 
     def encode(self) -> bytes:
-        """Return the bytes that a commit stores. `decode_digest` reads them."""
+        """Return the digest as the bytes that a commit stores."""
         content = _DIGEST.pack(self.pairs, self.total)
         crc: int = google_crc32c.value(content)
         return content + crc.to_bytes(CRC_BYTES, "little")
 
 
 def decode_digest(stored: bytes | None) -> ContentDigest:
-    """Decode the digest that a commit has stored.
+    """Decode the bytes of a digest that a commit has stored.
 
     If `stored` is None, the result is the digest of an empty backend. Raises BackendDamaged if
     `stored` is damaged.

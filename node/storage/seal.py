@@ -1,17 +1,18 @@
-"""The seal of the write-ahead log: a file that records where the durable part of the log ends.
+"""Writes the seal of the write-ahead log, a file that records where the durable log ends.
 
-The log alone cannot show that its last records are missing. If power is lost before these records
-are synced, the log contains the same bytes as if the disk lost them after the sync. Only in the
-second case may the member have acknowledged them. The seal distinguishes the two cases. It is
-written after each sync of the log, and is durable before the member acknowledges any record of
-that sync. The next start compares the log with the seal:
+The log alone cannot show that its last records are missing. Suppose that its last records are gone
+after a power failure. Either they were never synced, or the disk has lost them after the sync. Only
+in the second case may the member have acknowledged them. The log contains the same bytes in both
+cases, but the seal distinguishes them. It is written after each sync of the log, and is durable
+before the member acknowledges any record of that sync. At the next start, the member compares the
+log with the seal:
 
 - If the log is complete up to the seal, the missing records were never acknowledged.
 - Otherwise the disk has lost acknowledged data. The seal still contains the last promises of this
   member: its term and vote, and the last entry of its log.
 
-The file has two slots of 4096 bytes, which are written in turn. A torn write of one slot leaves
-the other one intact. A slot has these fields, with sizes in bytes:
+The file has two slots of 4096 bytes, which are written in turn. A torn write of one slot leaves the
+other one intact. A slot has these fields, with sizes in bytes:
 
     magic (8) | CRC32C of the rest (4) | length (4) | number of the write (8) | msgpack of `Seal`
 
@@ -34,7 +35,10 @@ from splitbrain.node.world import Disk, File
 
 MAGIC = b"SBSEAL\x00\x01"
 SLOT_BYTES = 4096
-"""The size of a slot: the largest unit that disks write, so a torn write damages only one slot."""
+"""The size of a slot in bytes.
+
+It is the largest unit that disks write, so that a torn write damages only one slot.
+"""
 SLOTS = 2
 _CRC_AT = len(MAGIC)
 _CHECKED_AT = _CRC_AT + 4
@@ -43,30 +47,35 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Seal(msgspec.Struct, frozen=True, array_like=True):
-    """The durable end of the log, and the promises that this member may have made until then."""
+    """The end of the durable log, and the promises that this member may have made so far.
+
+    A promise is a vote in a term, or the acknowledgement of an entry.
+    """
 
     cluster_id: int
     member_id: int
     sequence: int
-    """The sequence number of the newest segment."""
+    """The sequence number of the newest segment of the log."""
     end: int
-    """The offset in that segment up to which the log is durable."""
+    """The offset in the newest segment up to which the log is durable."""
     link: int
-    """The link of the record that ends at `end`."""
+    """The link (`splitbrain.node.storage.wal_record`) of the record that ends at `end`."""
     hard_state: HardState
     last_term: Term
     last_index: Index
     """The index of the last entry of the log, or of a later one that the disk has lost.
-    `last_term` is its term."""
+
+    `last_term` is the term of this entry.
+    """
     starts: int = 0
-    """The number of starts of the member, which is also in the file `incarnation`."""
+    """How often the member was started. The file `incarnation` contains the same number."""
 
 
 _decode = msgspec.msgpack.Decoder(Seal).decode
 
 
 class SealFile:
-    """The file `path` with the seal of one log. The first `write` creates the file."""
+    """The file `path` that contains the seal of one log. The first `write` creates the file."""
 
     def __init__(self, disk: Disk, path: str) -> None:
         self._disk = disk
@@ -74,7 +83,7 @@ class SealFile:
         self._file: File | None = None
         self._number = 0
         self.starts = 0
-        """The number of starts that every later seal contains."""
+        """How often the member was started. Every later seal contains this number."""
 
     def read(self) -> Seal | None:
         """Return the newest complete seal, or None if there is none. Raises DiskError."""
@@ -89,7 +98,10 @@ class SealFile:
         return newest[1]
 
     async def write(self, seal: Seal) -> None:
-        """Replace the older slot by `seal`. The seal is durable afterwards. Raises DiskError."""
+        """Replace the older slot by `seal`. When this method returns, the seal is durable.
+
+        Raises DiskError.
+        """
         file = self._file or await self._open()
         self._number += 1
         seal = msgspec.structs.replace(seal, starts=self.starts)
@@ -117,7 +129,7 @@ def slot_offsets() -> range:
 
 
 def encode_slot(number: int, seal: Seal) -> bytes:
-    """Return the bytes of a slot: the seal, and the number of its write."""
+    """Return the bytes of a slot with `seal`. `number` counts the writes of the file."""
     body = _encode(seal)
     checked = _HEADER.pack(len(body), number) + body
     crc: int = google_crc32c.value(checked)

@@ -54,18 +54,18 @@ class SnapshotCorrupt(Exception):
 
 
 def snapshot_name(metadata: SnapshotMetadata) -> str:
-    """Return the name of a snapshot's file."""
+    """Return the file name of a snapshot."""
     return f"{metadata.term:016x}-{metadata.index:016x}{SUFFIX}"
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
-    """Return the content of a snapshot's file."""
+    """Return the content of the file for `snapshot`."""
     content = _encode(snapshot)
     return b"".join((MAGIC, _CRC.pack(google_crc32c.value(content)), content))
 
 
 def decode_snapshot(data: bytes) -> Snapshot:
-    """Decode the content of a file. Raises SnapshotCorrupt with the reason."""
+    """Decode the content of a snapshot file. Raises SnapshotCorrupt with the reason."""
     begin = len(MAGIC) + _CRC.size
     if len(data) < begin or not data.startswith(MAGIC):
         raise SnapshotCorrupt(f"begins with {data[:8]!r}; expected {MAGIC!r}")
@@ -77,7 +77,7 @@ def decode_snapshot(data: bytes) -> Snapshot:
 
 
 class SnapshotFiles:
-    """The snapshots in one directory of the disk. The first `save` creates the directory."""
+    """The snapshot files in one directory of the disk. The first `save` creates the directory."""
 
     def __init__(self, disk: Disk, directory: str) -> None:
         self._disk = disk
@@ -91,7 +91,7 @@ class SnapshotFiles:
         await self._disk.replace(self._path(snapshot.metadata), encode_snapshot(snapshot))
 
     def load_newest(self, marks: Sequence[SnapshotMetadata]) -> Snapshot | None:
-        """Return the newest complete snapshot with a mark in `marks`, or None if there is none.
+        """Return the newest complete snapshot whose mark is in `marks`, or None if there is none.
 
         A damaged file is renamed to `*.snap.broken`, and the next older file is tried. Raises
         DiskError.
@@ -123,9 +123,9 @@ class SnapshotFiles:
     async def remove_old(self, newest: SnapshotMetadata, keep: int) -> list[str]:
         """Remove the snapshots before `newest`, except the last `keep - 1` of them.
 
-        A file after `newest` is kept. It can be left from a leader's snapshot that was never
-        installed. If such files counted, `newest` itself could be removed. Returns the removed
-        names.
+        A snapshot after `newest` is kept. Such a file can remain from a leader's snapshot that was
+        never installed. It does not count towards `keep`, because otherwise `newest` itself could
+        be removed. Returns the names of the removed files.
         """
         assert keep >= 1, "the newest snapshot is always kept"
         last = snapshot_name(newest)
@@ -137,7 +137,7 @@ class SnapshotFiles:
         return removed
 
     async def begin_anew(self, base: SnapshotMetadata) -> None:
-        """Remove all snapshots, and save that of a log which begins after `base`."""
+        """Remove all snapshots, and save the snapshot `base`, after which a new log begins."""
         for name in self._disk.list(self._directory):
             if name.endswith((SUFFIX, SUFFIX + ".tmp")):
                 self._disk.remove(f"{self._directory}/{name}")
@@ -146,7 +146,10 @@ class SnapshotFiles:
         await self._disk.sync_directory(self._directory)
 
     def _names(self) -> list[str]:
-        """Return the names of the files, oldest first. Terms and indexes have a fixed width."""
+        """Return the file names of the snapshots, oldest first.
+
+        The names sort by age, because terms and indexes in them have a fixed width.
+        """
         return [name for name in self._disk.list(self._directory) if name.endswith(SUFFIX)]
 
     def _path(self, metadata: SnapshotMetadata) -> str:

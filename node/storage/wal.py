@@ -1,4 +1,4 @@
-"""The write-ahead log. It makes entries and hard states durable before they are acknowledged.
+"""Implements the write-ahead log, which makes entries and hard states durable.
 
 The log consists of preallocated segments of `segment_bytes`. Each segment begins with a head (link
 to the previous segment, metadata, hard state), so the segments before a snapshot can be removed.
@@ -66,18 +66,18 @@ __all__ = [
 ]
 
 SEGMENT_BYTES = 64 * 1024**2
-# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+# A constant of the module is faster than an attribute of an enum class.
 _ENTRY, _HARD_STATE = RecordType.ENTRY, RecordType.HARD_STATE
 _encode = msgspec.msgpack.Encoder().encode
 
 
 def wal_exists(disk: Disk, directory: str) -> bool:
-    """Whether `directory` contains a write-ahead log."""
+    """Return whether `directory` contains a write-ahead log."""
     return bool(list_segments(disk, directory))
 
 
 class Wal:
-    """An open log. `create` and `open` return one."""
+    """An open write-ahead log. `create`, `open` and `begin_anew` return one."""
 
     def __init__(
         self,
@@ -105,9 +105,9 @@ class Wal:
         self._link = 0
         self._why_closed = ""
         self._durable_commit: Index = 0
-        """The commit index of the last hard state that was synced."""
+        """The commit index in the last hard state that was synced."""
         self._marks: list[Mark] = []
-        """The marks in the existing segments, oldest first."""
+        """The snapshot marks in the existing segments, oldest first."""
 
     @classmethod
     async def create(
@@ -119,7 +119,10 @@ class Wal:
         segment_bytes: int = SEGMENT_BYTES,
         seal: SealFile | None = None,
     ) -> Wal:
-        """Create a log with the mark of the empty snapshot. Raises FileExistsError, DiskError."""
+        """Create a log in `directory`. Its only record is the mark of the empty snapshot.
+
+        Raises FileExistsError, DiskError.
+        """
         if wal_exists(disk, directory):
             raise FileExistsError(f"{directory} already contains a write-ahead log; open it")
         disk.make_directory(directory)
@@ -139,7 +142,7 @@ class Wal:
         segment_bytes: int = SEGMENT_BYTES,
         seal: SealFile | None = None,
     ) -> tuple[Wal, WalMetadata, HardState, list[Entry]]:
-        """Open the log and repair its end.
+        """Open the log in `directory`, and repair its end.
 
         Returns the log, its metadata, the last hard state, and the entries after the snapshot
         `after`. The log must contain the mark of this snapshot. A torn record at the end is cut
@@ -207,7 +210,7 @@ class Wal:
             await self._disk.sync_directory(self._directory)
 
     async def _repair_tail(self, tail: Tail) -> None:
-        """Cut off a torn record, and make all complete records durable."""
+        """Cut off a torn record at the end of the log, and make all complete records durable."""
         for name in self._disk.list(self._directory):
             if name.endswith(ASIDE):
                 self._disk.remove(f"{self._directory}/{name}")
@@ -224,7 +227,7 @@ class Wal:
             self._file.truncate(max(tail.file_bytes, tail.end))
 
     def _extend_trimmed(self, tail: Tail) -> None:
-        """Undo `trim` by giving the segment its full size again.
+        """Give the newest segment its full size again, which `trim` has reduced.
 
         Later syncs then need not make a new file size durable.
         """
@@ -238,11 +241,11 @@ class Wal:
         await self._disk.sync_directory(self._directory)
 
     def _write_again(self, tail: Tail) -> None:
-        """Write the records again that may not be durable, so that the next sync covers them.
+        """Write those records again that may not be durable. The next sync makes them durable.
 
-        After a failed sync, the kernel marks the affected pages in the page cache as clean. After a
-        restart of the process these pages can be read, but they are not on the disk, and a later
-        sync would not write them (Rebello et al., section 3).
+        After a failed sync, the kernel marks the affected pages in the page cache as clean. A
+        restarted process can read these pages, but they are not on the disk, and a later sync would
+        not write them (Rebello et al., section 3).
         """
         assert self._file is not None
         if tail.end > tail.durable:
@@ -250,10 +253,10 @@ class Wal:
             self._file.write(tail.durable, content[tail.durable : tail.end])
 
     def append(self, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
-        """Write records to the page cache. Only `sync` makes them durable. Raises DiskError.
+        """Write entries and a hard state to the page cache. Only `sync` makes them durable.
 
-        Entries are written before the hard state. Therefore the commit index is never beyond the
-        end of the log after a torn write.
+        Raises DiskError. The entries are written before the hard state. Therefore the commit index
+        is never beyond the end of the log after a torn write.
         """
         records = [self._framed(_ENTRY, _encode(entry)) for entry in entries]
         if hard_state is not None and hard_state != self._hard_state:
@@ -282,17 +285,17 @@ class Wal:
 
     @property
     def last_index(self) -> Index:
-        """The index of the last appended entry, synced or not."""
+        """The index of the last appended entry, even if it is not synced yet."""
         return self._last_index
 
     @property
     def hard_state(self) -> HardState:
-        """The last appended hard state, synced or not."""
+        """The last appended hard state, even if it is not synced yet."""
         return self._hard_state
 
     @property
     def floor(self) -> Position:
-        """The position of the last entry that this member may have acknowledged and has lost.
+        """The position of the last entry that this member may have acknowledged and then lost.
 
         The floor is START if the log has lost nothing, or has reached that position again.
         """
@@ -300,11 +303,11 @@ class Wal:
 
     @property
     def unsynced_bytes(self) -> int:
-        """The number of bytes that are not known to be durable, as the disk reports it."""
+        """The number of bytes of the log that are not known to be durable. The disk reports it."""
         return self._file.unsynced_bytes if self._file is not None else 0
 
     async def sync(self) -> None:
-        """Make all appended records durable. If this segment is full, begin another one.
+        """Make all appended records durable. If the segment is full, begin the next one.
 
         If the log has a seal, the seal is durable, too, when this method returns. Raises DiskError.
         """
@@ -323,7 +326,7 @@ class Wal:
     async def save(
         self, hard_state: HardState | None, entries: Sequence[Entry], *, sync: bool
     ) -> None:
-        """Call `append`, and then `sync` if `sync` is true."""
+        """Append a hard state and entries. If `sync` is True, make them durable."""
         self.append(hard_state, entries)
         if sync:
             await self.sync()
@@ -331,10 +334,10 @@ class Wal:
     async def save_snapshot_mark(
         self, metadata: SnapshotMetadata, *, committed: bool = False
     ) -> None:
-        """Write the mark of a snapshot durably: the record that the snapshot exists.
+        """Write a record, the mark of a snapshot, which says that the snapshot exists.
 
-        The snapshot's file must already be durable. A file without a mark is harmless, because it
-        is not used, but a mark without its file would leave a gap in the data.
+        Make it durable. The snapshot's file must already be durable. A file without a mark is
+        harmless, because it is not used, but a mark without its file would leave a gap in the data.
 
         A mark is valid only if its index is not above the commit index of the log's last hard state
         (see `snapshot_marks`). With `committed`, this method first raises the commit index to the
@@ -394,15 +397,19 @@ class Wal:
         )
 
     async def _write_seal(self, seal: Seal) -> None:
-        """Write the seal, if the log has one. Only then may the member acknowledge records."""
+        """Write the seal, if the log has one.
+
+        The member may acknowledge its records only afterwards.
+        """
         if self._seal is not None:
             await self._seal.write(seal)
 
     def trim(self) -> None:
-        """Cut the unused preallocated space off the newest segment, before a clean stop.
+        """Cut the unused preallocated space off the newest segment.
 
-        A crash at any point is safe, because only zeros after the last record are cut off, and a
-        segment may end directly after its last record. Raises DiskError.
+        This is done before a clean stop. A crash at any point is safe, because only zeros after the
+        last record are cut off, and a segment may end directly after its last record. Raises
+        DiskError.
         """
         if self._file is not None:
             self._file.truncate(self._end)
@@ -444,9 +451,10 @@ class Wal:
         self._durable_commit = commit
 
     def _head_records(self, name: SegmentName) -> list[bytes]:
-        """Return the records with which a segment begins: its head, the metadata, the hard state.
+        """Return the records at the beginning of a segment: its head, the metadata, the hard state.
 
-        These records make the segment readable without the earlier segments, which may be removed.
+        With these records, the segment can be read without the earlier segments, which may be
+        removed.
         """
         head = SegmentHead(name.sequence, self._link)
         self._link = self._durable = 0
@@ -458,7 +466,7 @@ class Wal:
         ]
 
     async def _give_name(self, aside: str, name: SegmentName) -> None:
-        """Rename a segment, and sync the directory, which makes the rename durable."""
+        """Give the segment file `aside` its name, and sync the directory to make this durable."""
         self._disk.rename(aside, self._path(name))
         await self._disk.sync_directory(self._directory)
 

@@ -67,25 +67,27 @@ class RecordType(IntEnum):
     ENTRY = 4
     HARD_STATE = 5
     FLOOR = 6
-    """The position of the last entry that the member may have acknowledged, in a log that was begun
-    anew."""
+    """The position of the last entry that the member may have acknowledged.
+
+    Only a log that was begun anew after a loss contains this record (`Wal.begin_anew`).
+    """
 
 
 class Record(NamedTuple):
-    """One record that was read."""
+    """A record that was read from a segment."""
 
     type: int
     content: bytes
     end: int
-    """The offset after the record."""
+    """The offset of the first byte after the record."""
     link: int
     durable: int
-    """Everything before this offset was synced when the record was written."""
+    """The offset before which everything was synced when the record was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """The reason why a record cannot be read.
+    """Describes why a record cannot be read.
 
     `found` describes the data that was found, and `expected` the data that was expected. `torn` is
     True if a lost sector explains the difference.
@@ -116,13 +118,17 @@ def encode_record(
 
 
 def body_crc(checked: bytes, body: bytes) -> int:
-    """Return the CRC of a body and of the header fields `checked`, length and durable."""
+    """Return the CRC of a body and of `checked`, the header fields length and durable."""
     crc: int = google_crc32c.extend(google_crc32c.value(checked), body)
     return crc
 
 
 def next_link(link: int, linked: bytes) -> int:
-    """Return the link of a record whose header fields before it are `linked`."""
+    """Return the link of a record.
+
+    `link` is the link of the previous record, and `linked` are the header fields of this record
+    before its link.
+    """
     crc: int = google_crc32c.extend(link, linked)
     return crc
 
@@ -171,7 +177,7 @@ def _lost_header(data: bytes, at: int) -> Damage:
 
 
 def has_zero_sector(data: bytes, begin: int, end: int) -> bool:
-    """Whether the part of any sector within [begin, end) consists of zeros."""
+    """Return whether one sector of the segment has only zeros within [`begin`, `end`)."""
     at = begin
     while at < end:
         sector_end = min((at // SECTOR_BYTES + 1) * SECTOR_BYTES, end)
@@ -182,7 +188,7 @@ def has_zero_sector(data: bytes, begin: int, end: int) -> bool:
 
 
 def was_durable(data: bytes, at: int) -> bool:
-    """Whether a complete record after `at` proves that the data at `at` was synced."""
+    """Return whether a complete record after `at` proves that the data at `at` was synced."""
     for place in range(at + ALIGNMENT_BYTES, len(data) - _HEADER.size, ALIGNMENT_BYTES):
         length, durable, crc, _ = _HEADER.unpack_from(data, place)
         begin = place + _HEADER.size

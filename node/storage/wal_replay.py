@@ -29,10 +29,10 @@ from splitbrain.node.storage.wal_segment_reader import (
 from splitbrain.node.world import Disk
 
 _AFTER_ALL = SnapshotMetadata(index=1 << 63)
-"""After this, a log contains no entries."""
+"""With this snapshot as `after`, `replay` returns no entries."""
 NO_SNAPSHOT = SnapshotMetadata()
-"""The snapshot before the first entry of a log that starts at index 1."""
-# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+"""The empty snapshot before entry 1."""
+# A constant of the module is faster than an attribute of an enum class.
 _ENTRY, _HARD_STATE = RecordType.ENTRY, RecordType.HARD_STATE
 _decode_entry = msgspec.msgpack.Decoder(Entry).decode
 _decode_hard_state = msgspec.msgpack.Decoder(HardState).decode
@@ -41,7 +41,7 @@ _decode_mark = msgspec.msgpack.Decoder(SnapshotMetadata).decode
 
 
 class WalMetadata(msgspec.Struct, frozen=True, array_like=True):
-    """The cluster and the member that own the log, and the version that wrote it."""
+    """The cluster and the member to which the log belongs, and the version that wrote it."""
 
     cluster_id: int
     member_id: int
@@ -53,7 +53,7 @@ _decode_metadata = msgspec.msgpack.Decoder(WalMetadata).decode
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A snapshot's mark, and the sequence number of the segment that contains it."""
+    """The mark of a snapshot, and the sequence number of the segment that contains it."""
 
     metadata: SnapshotMetadata
     sequence: int
@@ -61,7 +61,7 @@ class Mark:
 
 @dataclass(slots=True)
 class Replay:
-    """The state that results from reading the records of a log in order."""
+    """The state of a log after reading its records in order."""
 
     after: SnapshotMetadata
     metadata: WalMetadata | None = None
@@ -75,11 +75,15 @@ class Replay:
 
     @property
     def end(self) -> Position:
-        """The end of the log: its last entry, or the snapshot `after` if that is later."""
+        """The position of the last entry, or of the snapshot `after` if that is later."""
         return max((self.after.term, self.after.index), self.last_entry)
 
     def take(self, record: Record, path: str, *, decode_entries: bool) -> None:
-        """Process the next record. Raises WalCorrupt if it does not fit the records before it."""
+        """Process the next record. Raises WalCorrupt if it contradicts the records before it.
+
+        `path` is the file that contains the record. If `decode_entries` is False, entries are
+        skipped.
+        """
         if record.type == _ENTRY:
             if decode_entries:
                 self._take_entry(_decode_entry(record.content), path)
@@ -98,7 +102,7 @@ class Replay:
             refuse(path, self.tail.end, f"a record of type {record.type}", "1 to 6")
 
     def _take_entry(self, entry: Entry, path: str) -> None:
-        """Add an entry, and drop the earlier entries at and after its index.
+        """Add an entry, and drop the earlier entries with the same or a higher index.
 
         If an index occurs again, a new leader has replaced the entries from this index on (Raft
         paper, section 5.3).
@@ -157,7 +161,7 @@ class _Reader:
         self._decode_entries = decode_entries
 
     def read(self, segments: Sequence[SegmentName], after: SnapshotMetadata) -> Replay:
-        """Read `segments`, which are the newest ones."""
+        """Read `segments`, which are the newest ones. Return the state of the log after them."""
         found = Replay(after)
         link: int | None = None
         for position, name in enumerate(segments):
@@ -201,16 +205,16 @@ def _has_mark(marks: list[Mark], snapshot: SnapshotMetadata) -> bool:
 
 
 def first_needed(segments: Sequence[SegmentName], index: Index) -> int:
-    """Return the position of the last segment that begins at or before `index`."""
+    """Return the position in `segments` of the last one that begins at or before entry `index`."""
     return max((at for at, name in enumerate(segments) if name.index <= index), default=0)
 
 
 def read_promises(disk: Disk, directory: str, sealed: Seal | None = None) -> Seal:
-    """Read the whole log. Return its end, its last hard state and its last entry, as a `Seal`.
+    """Read the whole log, and return its end as a `Seal`.
 
-    The last entry can also be that of a snapshot mark or of the floor, if it is later. The
-    snapshot files are not needed. Raises WalCorrupt, DiskError, and FileNotFoundError if there is
-    no log.
+    The seal contains the last hard state and the last entry. If a snapshot mark or the floor is
+    later than the last entry, the seal contains its position instead. The snapshot files are not
+    needed. Raises WalCorrupt, DiskError, and FileNotFoundError if there is no log.
     """
     segments = wal_segment_reader.list_segments(disk, directory)
     if not segments:
@@ -229,11 +233,11 @@ def read_promises(disk: Disk, directory: str, sealed: Seal | None = None) -> Sea
 def snapshot_marks(
     disk: Disk, directory: str, sealed: Seal | None = None
 ) -> list[SnapshotMetadata]:
-    """Return the valid snapshot marks of the log, oldest first. The log is not changed.
+    """Return the snapshots whose marks in the log are valid, oldest first.
 
-    A mark is valid if its index is not above the commit index of the last hard state. A mark with a
-    higher index shows that the member crashed while it received a leader's snapshot, before it
-    installed the snapshot. Raises WalCorrupt, DiskError.
+    The log is not changed. A mark is valid if its index is not above the commit index of the last
+    hard state. A mark with a higher index shows that the member crashed while it received a
+    leader's snapshot, before it installed the snapshot. Raises WalCorrupt, DiskError.
     """
     found = replay(disk, directory, None, sealed, decode_entries=False)
     marks = [mark.metadata for mark in found.marks]

@@ -1,4 +1,4 @@
-"""One segment file of the write-ahead log: its name, and how to read it."""
+"""Names the segment files of the write-ahead log, and reads their records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ASIDE = ".tmp"
 
 
 class WalCorrupt(Exception):
-    """The log is damaged, and no torn write explains the damage."""
+    """The log is damaged, and no incomplete write at its end explains the damage."""
 
 
 def refuse(path: str, offset: int, found: str, expected: str) -> NoReturn:
@@ -56,17 +56,20 @@ def parse_segment_name(name: str) -> SegmentName | None:
 
 
 ERA = 1 << 32
-"""The sequence numbers of an era begin at a multiple of this number. A log that is begun anew,
-because the disk has lost a part of it, begins the next era. Earlier eras are ignored."""
+"""The sequence numbers of an era begin at a multiple of this number.
+
+If the disk has lost a part of the log, the member begins a new log, in the next era. The segments
+of earlier eras are ignored.
+"""
 
 
 def era_of(name: SegmentName) -> int:
-    """Return the number of the segment's era (`ERA`)."""
+    """Return the number of the era in which the segment was created."""
     return name.sequence // ERA
 
 
 def segments_of_all_eras(disk: Disk, directory: str) -> list[SegmentName]:
-    """Return the segments of this era and of earlier ones, in the order of their numbers."""
+    """Return the segments of all eras, in the order of their sequence numbers."""
     names = (parse_segment_name(name) for name in disk.list(directory))
     return sorted(name for name in names if name is not None)
 
@@ -89,7 +92,7 @@ class SegmentHead(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Tail(msgspec.Struct):
-    """The end of a segment.
+    """Describes the end of a segment.
 
     `end` is the offset after the last record. `torn` is set if torn data follows, which must be cut
     off. The records prove that the data before `durable` was synced. It is unknown whether the data
@@ -112,7 +115,7 @@ class SealedEnd:
 
 
 NOTHING_SEALED = SealedEnd(0, 0)
-"""The sealed end of a segment of which the seal requires nothing."""
+"""The sealed end of a segment about which the seal says nothing."""
 
 
 def read_segment(
@@ -163,7 +166,7 @@ def read_segment(
 
 
 def is_torn(damage: Damage, data: bytes, at: int, sealed: SealedEnd | None) -> bool:
-    """Whether `damage` at offset `at` is that of a torn record, which was never synced.
+    """Return whether `damage` at offset `at` is a torn record, which was never synced.
 
     All damage after the sealed end counts as torn. Without a seal, a lost sector must explain the
     damage.
@@ -174,7 +177,7 @@ def is_torn(damage: Damage, data: bytes, at: int, sealed: SealedEnd | None) -> b
 
 
 def _check_sealed(path: str, record: Record, sealed: SealedEnd) -> None:
-    """Check the record at the sealed end of a segment.
+    """Check that the record at the sealed end of a segment is the one that was sealed.
 
     Raises WalCorrupt if `record` reaches the sealed end, but another record ended there when the
     log was sealed.

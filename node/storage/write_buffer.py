@@ -1,4 +1,4 @@
-"""Writes that a backend has accepted and that are not durable yet.
+"""Buffers the writes that a backend has accepted and that are not durable yet.
 
 There are two layers. `pending` contains new writes, and `in_flight` is the batch that a flush is
 writing. A read looks first in `pending`, then in `in_flight`, then in the committed content. Within
@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 Writes = dict[bytes, bytes | None]
-"""The new values of a bucket's keys. None means deleted."""
+"""The new values of keys in one bucket. None means that the key is deleted."""
 Pairs = Iterator[tuple[bytes, bytes]]
 
 
 class WriteBuffer:
-    """The two layers of each bucket. All methods raise KeyError for an unknown bucket."""
+    """The two layers of buffered writes, for each bucket.
+
+    All methods raise KeyError for an unknown bucket.
+    """
 
     def __init__(self, buckets: Iterable[bytes]) -> None:
         self.pending: dict[bytes, Writes] = {bucket: {} for bucket in buckets}
@@ -27,7 +30,10 @@ class WriteBuffer:
         self.operations += 1
 
     def find(self, bucket: bytes, key: bytes) -> tuple[bool, bytes | None]:
-        """Return whether a layer contains `key`, and its value (None: deleted, or not found)."""
+        """Return whether a layer contains a write of `key`, and the written value.
+
+        The value is None if the write deletes the key, or if there is no write.
+        """
         pending = self.pending[bucket]
         if key in pending:
             return True, pending[key]
@@ -38,7 +44,7 @@ class WriteBuffer:
 
     @property
     def is_clean(self) -> bool:
-        """Whether both layers are empty."""
+        """Whether no write is buffered."""
         return not self.operations and not any(self.in_flight.values())
 
     def begin_flush(self) -> dict[bytes, Writes]:
@@ -55,11 +61,11 @@ class WriteBuffer:
         return self.in_flight
 
     def end_flush(self) -> None:
-        """Drop the batch in flight, because it is committed."""
+        """Drop the batch in flight, because it is committed now."""
         self.in_flight = {bucket: {} for bucket in self.in_flight}
 
     def discard(self) -> None:
-        """Drop both layers, as a crash does."""
+        """Drop all buffered writes, as a crash does."""
         self.pending = {bucket: {} for bucket in self.pending}
         self.end_flush()
         self.operations = 0
@@ -80,7 +86,10 @@ class WriteBuffer:
 
 
 def overlaid(committed: Pairs, writes: Writes) -> Pairs:
-    """Merge `committed` and `writes`, both in key order. `writes` has precedence."""
+    """Return the pairs of `committed` after `writes`.
+
+    Both are in key order, and so is the result.
+    """
     if not writes:
         yield from committed
         return

@@ -1,1 +1,1 @@
-"""etcd's protobuf messages and services: definitions, and the classes that are built from them."""
+"""Contains etcd's protobuf definitions, and builds the message classes from them."""

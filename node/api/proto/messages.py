@@ -1,7 +1,7 @@
-"""The classes of etcd's protobuf messages.
+"""Builds the classes of etcd's protobuf messages from their compiled definitions.
 
-The classes are in a separate descriptor pool. Otherwise a process that also imports another
-client of etcd, such as `etcd3`, would define the same message names twice, which protobuf refuses.
+The classes are in a separate descriptor pool. Otherwise a process that also imports another client
+of etcd, such as `etcd3`, would define the same message names twice, which protobuf refuses.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from splitbrain.node.api.proto.descriptors import FILE_DESCRIPTOR_SET
 
 @cache
 def pool() -> descriptor_pool.DescriptorPool:
-    """Return the pool with the definitions of this folder."""
+    """Return the descriptor pool that contains the definitions in this folder."""
     definitions = descriptor_pb2.FileDescriptorSet.FromString(b85decode(FILE_DESCRIPTOR_SET))
     made = descriptor_pool.DescriptorPool()
     for file in definitions.file:
@@ -38,7 +38,7 @@ def method_descriptor(service: str, name: str) -> MethodDescriptor:
 
 @cache
 def descriptor_of_struct(struct: type) -> Descriptor:
-    """Return the definition of the message that has the name of `struct`."""
+    """Return the definition of the message whose name is the name of the class `struct`."""
     return _messages_by_name()[struct.__name__]
 
 
