@@ -154,9 +154,15 @@ def measure(folder: Path, tries: int, names: Sequence[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--store", action="append", help="the folder of an example [all]")
-    parser.add_argument("--row", action="append", default=[], help="the name of a row [all]")
-    parser.add_argument("--tries", type=int, help="[of etcd 3, of other stores 5]")
+    parser.add_argument(
+        "--store", action="append", help="the name of an example's folder [all that are installed]"
+    )
+    parser.add_argument(
+        "--row", action="append", default=[], help="the name of a row to measure [all]"
+    )
+    parser.add_argument(
+        "--tries", type=int, help="the number of tries of each row [etcd: 3, other stores: 5]"
+    )
     given = parser.parse_args()
     stores = given.store or [path.parent.name for path in sorted(HERE.glob("*/finds.toml"))]
     for store in stores:

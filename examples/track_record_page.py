@@ -60,13 +60,13 @@ def page() -> str:
     """Return the text of the whole page, from the results of all examples."""
     lines = [
         "# Track record", "",
-        "What the tests in `examples/` find in stores that others wrote. Each row is measured with "
-        "the seeds", "1, 2, 3, …. *As expected* counts the tries in which an expected anomaly was "
-        "found, or, for a", "control, the tries that were valid. The time is that of one try, with "
-        "set-up and judging.", "",
+        "This page shows what the tests in `examples/` find in stores that others wrote. Each row",
+        "is measured with the seeds 1, 2, 3, …. *As expected* counts the tries in which an",
+        "expected anomaly was found. For a control, it counts the valid tries. The time is that of",
+        "one try, with set-up and judging.", "",
+        "This command measures one store. It does not repeat tries that are already in the",
+        "example's `track-record.jsonl`:", "",
         "    make track-record STORE=redis", "",
-        "measures one store. Tries that are already in the example's `track-record.jsonl` are not "
-        "repeated.", "",
     ]
     for folder in sorted(path.parent for path in HERE.glob("*/finds.toml")):
         results = results_of(folder)
@@ -109,15 +109,17 @@ def bugs_found(folder: Path) -> list[str]:
     listed = sum(bugs.values())
     lines = [
         f"## {folder.name}", "",
-        "Known bugs of unmodified releases of etcd, found by general workloads and faults. "
-        f"{listed} of the {RECORD_ROWS} bugs", "of the [track record of etcd's robustness tests]"
-        "(https://github.com/etcd-io/etcd/blob/main/tests/robustness/README.md) that a release "
-        "shows", f"were found, and {len(bugs) - listed} others. A try has found a bug if an "
-        "anomaly has the bug's signature, which", "[`finds.toml`](../examples/etcd/finds.toml) "
-        "contains with the options of the run. *Fixed* is one try of the same", "options with a "
-        "release that has the fix. See [examples/etcd](../examples/etcd/README.md). A row with 0 "
-        "finds is", "not reached yet. All tries ran on two cores that other programs kept busy "
-        "(load 15 to 25), which makes", "bugs of short races rarer and all times longer.", "",
+        "The table lists known bugs of unmodified releases of etcd. General workloads and faults",
+        "search for them. The [track record of etcd's robustness tests]"
+        "(https://github.com/etcd-io/etcd/blob/main/tests/robustness/README.md)",
+        f"contains {RECORD_ROWS} bugs that a release shows. {listed} of them were found, and "
+        f"{len(bugs) - listed} other bugs.",
+        "A try has found a bug if an anomaly has the signature of the bug. The file",
+        "[`finds.toml`](../examples/etcd/finds.toml) contains the signatures and the options of",
+        "the runs. *Fixed release* is one try of the same options with a release that has the fix.",
+        "The bug of a row with 0 finds has not been found yet. All tries ran on two cores that",
+        "other programs kept busy (load 15 to 25). Therefore bugs of short races are rarer, and",
+        "all times are longer. See [examples/etcd](../examples/etcd/README.md).", "",
         "| bug | in etcd's record | release | found | median time of a find | fixed release | "
         "what happens |",
         "|---|---|---|---|---|---|---|",
@@ -132,7 +134,10 @@ def bugs_found(folder: Path) -> list[str]:
             f"{fixed_text(row, results)} | {row['claim']} |"
         )
     lines += controls(rows, results)
-    lines += ["", "The words of the first verdict that shows each bug, and how it was found:", ""]
+    lines += [
+        "", "For each bug, this list contains the seed and the options of the first try that found",
+        "it, and the first words of the verdict:", "",
+    ]
     for row in found:
         first = next(one for one in results if is_find(row, one))
         lines += [
@@ -158,7 +163,8 @@ def controls(rows: list[dict[str, Any]], results: list[dict[str, Any]]) -> list[
             f"{valid} | {counted([one['kinds'] for one in own])} | {seconds:.0f} s |"
         )
     head = [
-        "", "Unknown tries had fewer than 150 operations, because the machine was busy.", "",
+        "", "A control is a run that must be valid. Unknown tries had fewer than 150 operations,",
+        "because the machine was busy.", "",
         "| control | release | valid | anomalies | median time |", "|---|---|---|---|---|",
     ]
     return [*head, *lines] if lines else []

@@ -27,7 +27,9 @@ def check_bank(
     read returned no balances.
     """
     if initial is not None and type(initial) is not int:
-        raise HistoryError(f"a bank starts with {value_text(initial)}: expected its total")
+        raise HistoryError(
+            f"a bank cannot start with {value_text(initial)}: expected its total, a whole number"
+        )
     reads = [op for op in logged if op.f == "read" and op.outcome == "ok"]
     if not reads:
         return Verdict(

@@ -83,18 +83,19 @@ def _comparisons(request: Txn, holds: bool, store: SequentialStore) -> str:
     decisive = [(one, met) for one, met, one_holds in judged if holds or not one_holds]
     if not decisive:
         return ""
-    shown = "; ".join(_met(one, met) for one, met in decisive[: wording.LISTED_MAX])
+    shown = "; ".join(_found(one, met) for one, met in decisive[: wording.LISTED_MAX])
     more = len(decisive) - wording.LISTED_MAX
     return f", because {shown}{f'; and {more} more' if more > 0 else ''}"
 
 
-def _met(compare: Compare, met: Sequence[KeyValue]) -> str:
-    """Describe what a comparison found: `version of a = 0 met a='1' (mod 2, …)`."""
+def _found(compare: Compare, met: Sequence[KeyValue]) -> str:
+    """Describe what a comparison found: `the comparison (version of a = 0) found a='1' (…)`."""
+    shown = f"the comparison ({wording.comparison(compare)}) found"
     if not met:
         missing = f"no key in {wording.interval(compare.key, compare.range_end)}"
-        return f"{wording.comparison(compare)} met {missing if compare.range_end else 'no key'}"
+        return f"{shown} {missing if compare.range_end else 'no key'}"
     listed = ", ".join(wording.key_value(one) for one in met[:DIFFERENCES_MAX])
-    return f"{wording.comparison(compare)} met {listed}{', …' * (len(met) > DIFFERENCES_MAX)}"
+    return f"{shown} {listed}{', …' * (len(met) > DIFFERENCES_MAX)}"
 
 
 # --- fields

@@ -212,7 +212,7 @@ class _Sweep:
         if first is not step:
             self._findings.add(
                 "duplicated",
-                f"{wording.operation(first.op)} and {wording.operation(step.op)} both met "
+                f"{wording.operation(first.op)} and {wording.operation(step.op)} both replaced "
                 f"{step.key} = {step.met}, and were acknowledged at "
                 f"{wording.seconds(first.op.ret or 0)} and {wording.seconds(step.op.ret or 0)}: "
                 "one of them is not counted",

@@ -70,7 +70,7 @@ _SIGNS = tuple((re.compile(pattern), sign) for pattern, sign in (
     (r"\bn\d+\b", "N"),                                         # members
     (r"\b[\w/~-]*\d[\w./~-]*", "#"),                            # keys, numbers, times
     (r" at # s(?: of the trace)?", ""),
-    (r"(succeeded \w+, expected \w+), because .*", r"\1"),        # what a comparison met
+    (r"(succeeded \w+, expected \w+), because .*", r"\1"),        # what a comparison found
     (r"\((?:create|mod|version) #.*?\)", ""),
     (r"\b(?:put|delete) #(?:=V)?(?= )", "change"),
     (r"^# s: |,? of [R#]$|\s+(?=\s)", ""),

@@ -35,22 +35,24 @@ def swap(*compare: Compare) -> Txn:
 
 @pytest.mark.parametrize(("compare", "answered", "text"), [
     (Compare("a", "value", "=", "1"), False,
-     "succeeded False, expected True, because value of a = '1' met a='1' (create 2, mod 2, "
-     "version 1)"),
+     "succeeded False, expected True, because the comparison (value of a = '1') found a='1' "
+     "(create 2, mod 2, version 1)"),
     (Compare("a", "value", "=", "7"), True,
-     "succeeded True, expected False, because value of a = '7' met a='1' (create 2, mod 2, "
-     "version 1)"),
+     "succeeded True, expected False, because the comparison (value of a = '7') found a='1' "
+     "(create 2, mod 2, version 1)"),
     (Compare("x", "version", ">", 0), True,
-     "succeeded True, expected False, because version of x > 0 met no key"),
+     "succeeded True, expected False, because the comparison (version of x > 0) found no key"),
     (Compare("x", "mod", "=", 0), False,
-     "succeeded False, expected True, because mod revision of x = 0 met no key"),
+     "succeeded False, expected True, because the comparison (mod revision of x = 0) found "
+     "no key"),
     (Compare("a", "mod", "<", 3, "c"), True,
-     "succeeded True, expected False, because mod revision of [a, c) < 3 met b='1' (create 3, "
-     "mod 3, version 1)"),
+     "succeeded True, expected False, because the comparison (mod revision of [a, c) < 3) found "
+     "b='1' (create 3, mod 3, version 1)"),
     (Compare("x", "version", "=", 0, "z"), False,
-     "succeeded False, expected True, because version of [x, z) = 0 met no key in [x, z)"),
+     "succeeded False, expected True, because the comparison (version of [x, z) = 0) found "
+     "no key in [x, z)"),
 ])
-def test_a_comparison_is_described_with_what_it_met(
+def test_a_comparison_is_described_with_the_key_values_that_it_found(
     compare: Compare, answered: bool, text: str
 ) -> None:
     store = store_with("a", "b")
@@ -64,7 +66,7 @@ def test_only_the_comparisons_that_decide_are_described() -> None:
     request = swap(Compare("a", "version", "=", 1), Compare("b", "version", "=", 9))
     expected = Evaluation(store, request).result
     text = difference(expected, TxnResult(succeeded=True), request, store)
-    assert "version of b = 9 met b='1'" in text
+    assert "(version of b = 9) found b='1'" in text
     assert "version of a" not in text
 
 
@@ -78,7 +80,7 @@ def test_a_nested_transaction_that_took_the_wrong_branch_is_described_as_well() 
     )
     assert difference(expected, given, request, store) == (
         "response 1 to txn (if version of a = 5: get a): succeeded True, expected False, because "
-        "version of a = 5 met a='1' (create 2, mod 2, version 1)"
+        "the comparison (version of a = 5) found a='1' (create 2, mod 2, version 1)"
     )
 
 

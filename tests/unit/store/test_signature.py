@@ -38,11 +38,11 @@ def test_a_checker_without_a_layer_comes_last() -> None:
 @pytest.mark.parametrize(("one", "other"), [
     (
         "n1 answered process 5's txn (if mod revision of r0.1 = 0: put r0.1='5.1'; else: get r0.1)"
-        " at 2.955 s, revision 5: succeeded True, expected False, because mod revision of r0.1 = 0"
-        " met r0.1='4.1' (create 2, mod 2, version 1)",
+        " at 2.955 s, revision 5: succeeded True, expected False, because the comparison (mod"
+        " revision of r0.1 = 0) found r0.1='4.1' (create 2, mod 2, version 1)",
         "n3 answered process 37's txn (if value of k010 != '': range [k009, k012); get k006; get"
         " k003; 1 more; else: range [k009, k012)) at 1.633 s, revision 1: succeeded True,"
-        " expected False, because value of k010 != '' met no key",
+        " expected False, because the comparison (value of k010 != '') found no key",
     ),
     (
         "8.560955 s: after entry 31, n1 has revision 26, and another member had 25",
