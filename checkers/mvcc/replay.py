@@ -21,8 +21,14 @@ from splitbrain.checkers.model.sequential_store import (
 )
 from splitbrain.checkers.mvcc.answer_difference import difference, has_inner_headers, wrong_header
 from splitbrain.checkers.mvcc.change_log import ChangeLog
-from splitbrain.checkers.mvcc.change_match import is_part, makes, named_by, same_keys_and_values
+from splitbrain.checkers.mvcc.change_match import makes
 from splitbrain.checkers.mvcc.gap_search import Conflict, GapSearch
+from splitbrain.checkers.mvcc.lost_write import (
+    LOST_WRITE,
+    WRONG_EFFECT,
+    lost_at_the_end,
+    lost_or_wrong,
+)
 from splitbrain.checkers.mvcc.makers import Demand, Makers
 from splitbrain.checkers.mvcc.quick_comparison import put_agrees, read_agrees
 from splitbrain.checkers.mvcc.revision_order import Answers
@@ -202,7 +208,8 @@ class Replay:
         made: Made | None = None
         if writer is not None:
             if revision > self._log.last and self._log.final:
-                self._lost(writer, revision)
+                because = lost_at_the_end(writer, revision, self._log.last)
+                self._add(LOST_WRITE, because, writer, revision)
             expected, made = evaluate(self._store, writer.request, writer.result)
             if expected != writer.result or has_inner_headers(expected):
                 self._compare_answer(writer, expected, made)
@@ -252,15 +259,6 @@ class Replay:
                 writer, revision,
             )
 
-    def _lost(self, writer: Operation, revision: int) -> None:
-        self._add(
-            "lost write",
-            f"{wording.operation(writer)} was acknowledged at revision {revision} at "
-            f"{wording.seconds(writer.ret or 0)}; the members are at revision {self._log.last} "
-            "at the end",
-            writer, revision,
-        )
-
     def _made_otherwise(
         self, revision: int, writer: Operation, made: Made, logged: Sequence[Change]
     ) -> bool:
@@ -269,19 +267,9 @@ class Replay:
         Returns True if `writer` made these changes, with a wrong effect. Returns False if the
         write is lost and another operation made the changes.
         """
-        own = same_keys_and_values(made, logged) or is_part(made, logged)
-        if own or named_by(writer, logged):
-            kind, but = "wrong effect", "the change log contains"
-        else:
-            kind, but = "lost write", "at that revision the change log contains"
-        should = changes_of(revision, made)
-        because = (
-            f"{wording.operation(writer)} was acknowledged at revision {revision} and should have "
-            f"made {wording.changes(should)}; {but} {wording.changes(logged)}"
-            f"{wording.hidden_difference(logged, should)}"
-        )
+        kind, because = lost_or_wrong(writer, revision, made, logged)
         self._add_or_conflict(writer, kind, because, revision)
-        return kind == "wrong effect"
+        return kind == WRONG_EFFECT
 
     def _made_by_another(self, revision: int, logged: Sequence[Change]) -> bool:
         """Return whether another write acknowledged at `revision` made the changes `logged`."""

@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from random import Random
 from typing import TypeVar
 
-from splitbrain.harness.disk.content import (
+from splitbrain.harness.disk.simulated_disk import (
     Inode,
     Volume,
     drop_entry,

@@ -33,8 +33,8 @@ from splitbrain.harness.judging.judge import (
     JudgingObserver,
     checkers_of,
     judge_evidence,
-    merged,
 )
+from splitbrain.harness.judging.run_verdict import run_verdict
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.store.run_folder import HISTORY, RunFolder
 from splitbrain.histories.errors import HistoryError
@@ -117,7 +117,7 @@ class FileResult:
     def valid(self) -> bool | None:
         """The merged verdict of the checkers that apply; None (unknown) if no checker applies."""
         applying = [verdict for verdict in self.verdicts if verdict.applies]
-        return merged(applying)
+        return run_verdict(applying)
 
 
 def parse_models(names: Sequence[str], consistency_model: str = "") -> tuple[str, str]:

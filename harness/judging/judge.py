@@ -12,13 +12,14 @@ import msgspec
 
 from splitbrain.checkers.budget_limits import read_limits
 from splitbrain.checkers.evidence import Checker, Evidence
-from splitbrain.checkers.verdict import Verdict, grouped, merge
+from splitbrain.checkers.verdict import Verdict, grouped
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.judging.counts import by_fault, by_function
 from splitbrain.harness.judging.crashes import CRASHED, crash_verdict
 from splitbrain.harness.judging.log_evidence import read_log_evidence
 from splitbrain.harness.judging.run_evidence import EVIDENCE, missing_evidence
 from splitbrain.harness.judging.run_result import RunResult
+from splitbrain.harness.judging.run_verdict import run_verdict
 from splitbrain.harness.judging.serving_members import excused_members, serving_members
 from splitbrain.harness.judging.tls_refusals import TLS, tls_verdict
 from splitbrain.harness.known_bugs.catalogue import excused_bugs
@@ -199,17 +200,6 @@ def _verdict_of(
     )
 
 
-def merged(verdicts: Sequence[Verdict], error: str = "") -> bool | None:
-    """Merge the verdicts of the checkers to the verdict of the run.
-
-    Returns False (invalid) if any verdict is invalid. Otherwise returns None (unknown) if any
-    verdict is unknown, if there are no verdicts, or if the run failed, which `error` then
-    describes. Otherwise returns True (valid).
-    """
-    valids = [verdict.valid for verdict in verdicts]
-    return merge([*valids, None] if error or not valids else valids)
-
-
 def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
     """Read everything that the checkers judge from the folder of a run.
 
@@ -303,7 +293,7 @@ def _results(
     load_ns = sum(phase.end - phase.begin for phase in record.phases if phase.name == "load")
     ended = sum(operation.outcome != "info" for operation in evidence.history.operations)
     return Results(
-        valid=merged(verdicts, error),
+        valid=run_verdict(verdicts, error),
         verdicts=verdicts,
         operations=by_function(evidence.history),
         faults=by_fault(evidence),

@@ -13,11 +13,11 @@ from splitbrain.harness.simulation.buggify import Buggify
 from splitbrain.harness.simulation.client_network import ClientNetwork
 from splitbrain.harness.simulation.clock import MachineClock
 from splitbrain.harness.simulation.conditions import Coverage
-from splitbrain.harness.simulation.disk import MachineDisk
 from splitbrain.harness.simulation.elections import ElectionMonitor
 from splitbrain.harness.simulation.health import Health
 from splitbrain.harness.simulation.invariants import InvariantMonitor
 from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.machine_disk import MachineDisk
 from splitbrain.harness.simulation.member import Member
 from splitbrain.harness.simulation.network import Network
 from splitbrain.harness.simulation.process import Process

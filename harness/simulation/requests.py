@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from splitbrain.checkers.model.requests import must_be_recent
 from splitbrain.harness.schedule.conditions import DiskConditions, NetworkConditions
 from splitbrain.harness.simulation.connection import DELAYS_IN_MEANS_MAX
-from splitbrain.harness.simulation.disk import SYNC_US
 from splitbrain.harness.simulation.elections import ElectionMonitor
 from splitbrain.harness.simulation.health import Calm, Health
 from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.machine_disk import SYNC_US
 from splitbrain.harness.simulation.member import Member
 from splitbrain.harness.simulation.network import Network
 from splitbrain.histories.kv import Delete, Put, Range, Txn, writes

@@ -25,13 +25,13 @@ from splitbrain.harness.systems.log_counts import LogCounts
 from splitbrain.harness.systems.member_disks import MemberDisks
 from splitbrain.harness.systems.member_files import MemberFiles
 from splitbrain.harness.systems.member_logs import LogFaults, MemberLogs
+from splitbrain.harness.systems.member_process import MemberProcess, log_tail, spawn
 from splitbrain.harness.systems.membership import ProcessMembership
 from splitbrain.harness.systems.networks.namespaces import Namespaces
 from splitbrain.harness.systems.networks.network import NAMESPACES, Loopback, MemberNetwork
 from splitbrain.harness.systems.new_connections import NewConnections
 from splitbrain.harness.systems.next_start import ChangesPrograms, NextStarts
 from splitbrain.harness.systems.place import Place
-from splitbrain.harness.systems.process import MemberProcess, log_tail, spawn
 from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.harness.systems.system import Address
 from splitbrain.harness.systems.tls_probe import TlsProbe

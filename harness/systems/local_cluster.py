@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.errors import BadArguments, SystemFailed
+from splitbrain.harness.systems.member_process import log_tail, python_env
 from splitbrain.harness.systems.ports import HOST, PORT_MAX, is_free
-from splitbrain.harness.systems.process import log_tail, python_env
 from splitbrain.harness.systems.python_node import COMMAND
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.systems.crash import Crash, CrashLog, log_bytes
 from splitbrain.harness.systems.member_files import MemberFiles
+from splitbrain.harness.systems.member_process import log_tail
 from splitbrain.harness.systems.networks.network import MemberNetwork
-from splitbrain.harness.systems.process import log_tail
 from splitbrain.nemesis.fault import MemberName
 
 POLL_S = 0.05

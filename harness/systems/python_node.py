@@ -13,8 +13,8 @@ import aiohttp
 
 from splitbrain.harness.systems.cluster import ProcessCluster
 from splitbrain.harness.systems.member_files import MemberFiles
+from splitbrain.harness.systems.member_process import python_env
 from splitbrain.harness.systems.place import Place
-from splitbrain.harness.systems.process import python_env
 from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import DiskArea, MemberName

@@ -212,33 +212,7 @@ def forget_leader(raft: RaftState) -> None:
         raft.leader = NONE
 
 
-# Forwarding
-
-
-def on_proposal(raft: RaftState, message: Message) -> None:
-    """Handle PROP, which another member sent because it considers this member the leader."""
-    if can_forward(raft, message.from_):
-        raft.forward(message.entries)
-
-
-def on_read_index(raft: RaftState, message: Message) -> None:
-    """Handle READ_INDEX: forward it to the leader.
-
-    The leader answers the member that sent it first.
-    """
-    if can_forward(raft, message.from_):
-        raft.send(
-            Message(MessageType.READ_INDEX, raft.leader, message.from_, context=message.context)
-        )
-
-
-def can_forward(raft: RaftState, origin: MemberId) -> bool:
-    """Return whether this member knows a leader to which it can forward a message from `origin`.
-
-    A message is not sent back to the member from which it came. Otherwise two members that consider
-    each other the leader would forward a message to each other forever.
-    """
-    return raft.leader not in (NONE, origin)
+# Reads
 
 
 def on_read_index_response(raft: RaftState, message: Message) -> None:

@@ -7,7 +7,8 @@ done. Inputs may arrive between the two calls.
 
 The modules `follower`, `candidate` and `leader` handle the messages of each role. The table
 `HANDLERS` selects the handler. `election` handles votes and terms, `replication` handles appends
-and commits, and `state` contains the fields that all of them change.
+and commits, `forwarding` sends proposals on to the leader, and `state` contains the fields that all
+of them change.
 
 Source: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm"; Ongaro's
 thesis; etcd-io/raft.
@@ -23,13 +24,14 @@ from splitbrain.node.raft import (
     confchange,
     election,
     follower,
+    forwarding,
     leader,
     reconfiguration,
     replication,
 )
 from splitbrain.node.raft.confchange import ConfChange
 from splitbrain.node.raft.config import Config
-from splitbrain.node.raft.errors import DropReason, ProposalDropped, StateInvalid
+from splitbrain.node.raft.errors import StateInvalid
 from splitbrain.node.raft.message import (
     NONE,
     START,
@@ -61,11 +63,11 @@ _CAMPAIGNING: dict[MessageType, Handler] = {
 # tables, because `election` handles them in the same way for each role.
 HANDLERS: dict[Role, dict[MessageType, Handler]] = {
     Role.FOLLOWER: {
-        MessageType.PROP: follower.on_proposal,
+        MessageType.PROP: forwarding.on_proposal,
         MessageType.APP: follower.on_append,
         MessageType.HEARTBEAT: follower.on_heartbeat,
         MessageType.SNAP: follower.on_snapshot,
-        MessageType.READ_INDEX: follower.on_read_index,
+        MessageType.READ_INDEX: forwarding.on_read_index,
         MessageType.READ_INDEX_RESP: follower.on_read_index_response,
         MessageType.TIMEOUT_NOW: election.on_timeout_now,
         MessageType.TRANSFER_LEADER: follower.on_transfer,
@@ -83,7 +85,6 @@ HANDLERS: dict[Role, dict[MessageType, Handler]] = {
 
 # A constant of the module is faster than an attribute of an enum class.
 _LEADER, _CANDIDATE = Role.LEADER, Role.CANDIDATE
-_PROP = MessageType.PROP
 _VOTE = MessageType.VOTE
 _PRE_VOTE = MessageType.PRE_VOTE
 _OWN = frozenset({MessageType.APP_RESP, MessageType.VOTE_RESP, MessageType.PRE_VOTE_RESP})
@@ -193,7 +194,7 @@ class Raft(RaftState):
         if self.role is _LEADER:
             leader.propose(self, data)
         else:
-            self._forward_to_leader(Entry(0, 0, data=data))
+            self._forward(Entry(0, 0, data=data))
 
     def propose_conf_change(self, change: ConfChange, *, simple: bool = False) -> None:
         """Propose a change of the configuration, in the same way as `propose` proposes data.
@@ -207,12 +208,10 @@ class Raft(RaftState):
         if self.role is _LEADER:
             leader.propose_conf_change(self, kind, data)
         else:
-            self._forward_to_leader(Entry(0, 0, kind, data))
+            self._forward(Entry(0, 0, kind, data))
 
-    def _forward_to_leader(self, entry: Entry) -> None:
-        if self.leader == NONE:
-            raise ProposalDropped(DropReason.NO_LEADER)
-        self.forward((entry,))
+    def _forward(self, entry: Entry) -> None:
+        forwarding.forward_to_leader(self, entry)
         if not self.merging:
             self._flush_due()
 
@@ -376,33 +375,12 @@ class Raft(RaftState):
         """Create the messages that have become due since the last Ready."""
         if self.forwards:
             entries, self.forwards = self.forwards, []
-            self._send_forwards(entries)
+            forwarding.send_forwards(self, entries)
         if self.role is _LEADER:
             if self.reads.round_due:
                 replication.broadcast_heartbeat(self)
             if self.sends_due:
                 replication.send_due(self)
-
-    def _send_forwards(self, entries: list[Entry]) -> None:
-        """Send the proposals to the current leader, in PROPs of at most `message_bytes_max`.
-
-        If no leader is known, the proposals are lost.
-        """
-        if self.leader == NONE:
-            return
-        if self.role is _LEADER:  # This member was elected in the meantime.
-            leader.append_proposals(self, entries)
-            return
-        first, size = 0, 0
-        for at, entry in enumerate(entries):
-            if at > first and size + len(entry.data) > self.config.message_bytes_max:
-                self._send_proposals(entries[first:at])
-                first, size = at, 0
-            size += len(entry.data)
-        self._send_proposals(entries[first:])
-
-    def _send_proposals(self, entries: list[Entry]) -> None:
-        self.send(Message(_PROP, self.leader, self.id, entries=tuple(entries)))
 
     def _new_soft_state(self) -> SoftState | None:
         if self.role is self._handed_role and self.leader == self._handed_leader:

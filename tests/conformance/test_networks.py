@@ -20,8 +20,8 @@ import pytest
 
 from splitbrain import LinkState, LocalMember, Partition, ProxiedProcesses
 from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.systems.member_process import python_env
 from splitbrain.harness.systems.networks.network import NAMESPACES
-from splitbrain.harness.systems.process import python_env
 from splitbrain.harness.systems.python_node import PythonNode
 from splitbrain.nemesis.capabilities import NORMAL
 from splitbrain.nemesis.injection.registry import inject

@@ -6,9 +6,9 @@ from random import Random
 
 from splitbrain.harness.simulation.clock import MachineClock
 from splitbrain.harness.simulation.conditions import Coverage
-from splitbrain.harness.simulation.disk import MachineDisk
 from splitbrain.harness.simulation.invariants import InvariantMonitor
 from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.machine_disk import MachineDisk
 from splitbrain.harness.simulation.member import Member
 
 

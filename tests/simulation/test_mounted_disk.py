@@ -15,11 +15,11 @@ from typing import Protocol
 
 import pytest
 
-from splitbrain.harness.simulation.disk import MachineDisk, SimulatedDisk
 from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.machine_disk import MachineDisk, SimulatedDisk
 from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.systems.member_process import python_env
 from splitbrain.harness.systems.mounted_disk import MountedDisk
-from splitbrain.harness.systems.process import python_env
 from splitbrain.nemesis.capabilities import HEALTHY, DiskState
 from splitbrain.nemesis.linux.journal import Journal, undo_leftovers
 from splitbrain.nemesis.linux.mounts import fuse_missing, mounted_folders
@@ -298,7 +298,7 @@ KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from splitbrain.harness.systems.mounted_disk import MountedDisk
-from splitbrain.harness.systems.process import python_env
+from splitbrain.harness.systems.member_process import python_env
 from splitbrain.nemesis.linux.journal import Journal, undo_leftovers
 
 async def main():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.raft import forwarding
 from splitbrain.node.raft.message import Entry
-from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a forwarded write is lost without an error if another one is forwarded with it",
@@ -15,9 +16,9 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    original = Raft._send_forwards
+    original = forwarding.send_forwards
 
-    def _send_forwards(self: Raft, entries: list[Entry]) -> None:
-        original(self, entries[:1])
+    def send_forwards(raft: RaftState, entries: list[Entry]) -> None:
+        original(raft, entries[:1])
 
-    Raft._send_forwards = _send_forwards  # type: ignore[method-assign]
+    forwarding.send_forwards = send_forwards

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from splitbrain.harness.systems.controlled_process import ControlledProcess
+from splitbrain.harness.systems.command_process import ControlledProcess
 from splitbrain.harness.systems.networks.ruleset import Link
 from splitbrain.harness.systems.networks.slow_links import SetState
 from splitbrain.nemesis.capabilities import LinkState

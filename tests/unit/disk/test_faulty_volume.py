@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.harness.disk.content import SECTOR_BYTES
 from splitbrain.harness.disk.faulty_volume import FaultyVolume
+from splitbrain.harness.disk.simulated_disk import SECTOR_BYTES
 from splitbrain.nemesis.capabilities import DiskState
 
 NAMES = ("a", "b", "c")

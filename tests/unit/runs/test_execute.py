@@ -18,7 +18,8 @@ from splitbrain.harness.cli.terminal_progress import PlainLines
 from splitbrain.harness.clients.completion import Completion
 from splitbrain.harness.drive.load import choose_member
 from splitbrain.harness.judging import judge as judge_module
-from splitbrain.harness.judging.judge import judge, judge_evidence, merged
+from splitbrain.harness.judging.judge import judge, judge_evidence
+from splitbrain.harness.judging.run_verdict import run_verdict
 from splitbrain.harness.runs import execute as execute_module
 from splitbrain.harness.runs.execute import execute, run, run_sync
 from splitbrain.harness.schedule.operation import ScheduledOperation
@@ -317,11 +318,11 @@ def test_a_checker_that_raises_has_not_passed() -> None:
 
 def test_unknown_is_never_a_pass() -> None:
     good, bad, open_ = (Verdict("c", valid) for valid in (True, False, None))
-    assert merged([good, good]) is True
-    assert merged([good, open_]) is None
-    assert merged([good, open_, bad]) is False
-    assert merged([]) is None
-    assert merged([good], error="broke off") is None
+    assert run_verdict([good, good]) is True
+    assert run_verdict([good, open_]) is None
+    assert run_verdict([good, open_, bad]) is False
+    assert run_verdict([]) is None
+    assert run_verdict([good], error="broke off") is None
 
 
 def test_an_operation_for_a_follower_never_goes_to_the_leader() -> None:

@@ -19,7 +19,7 @@ import pytest
 from splitbrain.harness.errors import BadArguments, SystemFailed
 from splitbrain.harness.systems import catalogue, etcd
 from splitbrain.harness.systems.cluster import ProcessCluster
-from splitbrain.harness.systems.process import log_tail, spawn
+from splitbrain.harness.systems.member_process import log_tail, spawn
 from splitbrain.harness.systems.python_node import PythonNode, member_version
 from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.harness.systems.version_text import version_text

@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from splitbrain.harness.errors import SystemFailed
+from splitbrain.harness.systems.member_process import MemberProcess, log_tail, spawn
 from splitbrain.harness.systems.ports import PORT_MIN, Ports
-from splitbrain.harness.systems.process import MemberProcess, log_tail, spawn
 from splitbrain.harness.systems.proxies.socket_owner import End, _owner_by_psutil, owner
 
 SLEEPER = (sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)")
@@ -111,7 +111,7 @@ def test_a_program_that_does_not_exist_is_reported(tmp_path: Path) -> None:
 def test_a_harness_that_is_killed_leaves_no_member_running(tmp_path: Path) -> None:
     code = (
         "import os, sys, time; from pathlib import Path;"
-        "from splitbrain.harness.systems.process import spawn;"
+        "from splitbrain.harness.systems.member_process import spawn;"
         f"p = spawn({SLEEPER!r}, os.environ, Path(sys.argv[1]));"
         "print(p.pid, flush=True); time.sleep(60)"
     )

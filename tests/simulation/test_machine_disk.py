@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import pytest
 
 from splitbrain.harness.schedule.conditions import DiskConditions
-from splitbrain.harness.simulation.disk import MachineDisk, SimulatedDisk
 from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.machine_disk import MachineDisk, SimulatedDisk
 from splitbrain.harness.simulation.process import Process
 from splitbrain.nemesis.capabilities import HEALTHY, DiskState
 from splitbrain.nemesis.fault import DiskArea

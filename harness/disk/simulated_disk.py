@@ -1,7 +1,7 @@
-"""The content of a disk: files and directories, and the part of each that is durable.
+"""A simulated disk: files and directories, and the part of each that is durable.
 
-This module is pure. `harness/simulation/disk.py` adds the time that operations take and the view of
-a process; `fuse_operations.py` makes a file system of it that any process can use.
+This module is pure. `harness/simulation/machine_disk.py` adds the time that operations take and the
+view of a process. `fuse_operations.py` makes a file system of it that any process can use.
 
 A file consists of its page cache, which every process reads, its content at the last sync,
 and the writes since then. After a power loss, each sector contains its version at the last

@@ -1,8 +1,8 @@
 """The disk of a machine, and the view that one process has of it (`splitbrain.node.world.Disk`).
 
 A process that crashes loses nothing that it wrote, because the page cache belongs to the
-machine. A power loss (`MachineDisk.lose_power`) loses data; `harness/disk/content.py` describes
-what remains.
+machine. A power loss (`MachineDisk.lose_power`) loses data;
+`harness/disk/simulated_disk.py` describes the data that remains.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import TypeVar
 
-from splitbrain.harness.disk.content import (
+from splitbrain.harness.disk.simulated_disk import (
     Inode,
     Volume,
     drop_entry,

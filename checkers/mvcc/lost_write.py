@@ -1,0 +1,55 @@
+"""Decides whether an acknowledged write was lost, from its revision and the change log.
+
+A write that was acknowledged at a revision is lost in two cases: the members end before this
+revision, or the change log contains changes of another operation at this revision. If the change
+log contains changes of the write itself that are not the expected ones, the write is not lost, but
+has a wrong effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from splitbrain.checkers import wording
+from splitbrain.checkers.model.sequential_store import Made, changes_of
+from splitbrain.checkers.mvcc.change_match import is_part, named_by, same_keys_and_values
+from splitbrain.histories.history import Operation
+from splitbrain.histories.member_state import Change
+
+LOST_WRITE: Literal["lost write"] = "lost write"
+WRONG_EFFECT: Literal["wrong effect"] = "wrong effect"
+
+
+def lost_at_the_end(write: Operation, revision: int, last: int) -> str:
+    """Explain that the members' last revision is `last`, and `write` was acknowledged after it.
+
+    `revision` is the revision of the acknowledgement.
+    """
+    return (
+        f"{wording.operation(write)} was acknowledged at revision {revision} at "
+        f"{wording.seconds(write.ret or 0)}; the members are at revision {last} at the end"
+    )
+
+
+def lost_or_wrong(
+    write: Operation, revision: int, expected: Made, logged: Sequence[Change]
+) -> tuple[Literal["lost write", "wrong effect"], str]:
+    """Return the kind of the anomaly and its explanation, if `logged` differs from `expected`.
+
+    `expected` are the changes that `write` should have made at `revision`, where it was
+    acknowledged. `logged` are the changes that the change log contains at this revision.
+    """
+    own = same_keys_and_values(expected, logged) or is_part(expected, logged)
+    if own or named_by(write, logged):
+        kind: Literal["lost write", "wrong effect"] = WRONG_EFFECT
+        but = "the change log contains"
+    else:
+        kind, but = LOST_WRITE, "at that revision the change log contains"
+    should = changes_of(revision, expected)
+    because = (
+        f"{wording.operation(write)} was acknowledged at revision {revision} and should have "
+        f"made {wording.changes(should)}; {but} {wording.changes(logged)}"
+        f"{wording.hidden_difference(logged, should)}"
+    )
+    return kind, because
