@@ -26,6 +26,10 @@ from splitbrain.harness.report.checker_counts import count_tables, single_counts
 from splitbrain.harness.report.value_text import clean, clip
 
 TEMPLATES = Path(__file__).parent / "templates"
+CARTESIAN = Path(__file__).parent / "plotly_js" / "plotly-cartesian.min.js"
+"""plotly.js without maps, 3D and WebGL, which is a third of the size of the whole library. It is
+the file of the npm package plotly.js-cartesian-dist-min, in the version of plotly.js that the
+Python package plotly contains."""
 
 COUNT_CHARACTERS_MAX = 120
 NO_VALUE = "–"  # noqa: RUF001 (a dash)
@@ -39,12 +43,13 @@ def render_figures(template: str, figures: dict[str, go.Figure], **values: Any) 
     """
     script = (TEMPLATES / "report.js").read_text()
     uses_webgl = any(trace.type == "scattergl" for f in figures.values() for trace in f.data)
+    library = plotly_js(whole=uses_webgl)
     return (
         environment()
         .get_template(template)
         .render(
-            policy=_policy([_plotly_js(), script], eval_needed=uses_webgl),
-            plotly_js=Markup(_plotly_js()),
+            policy=_policy([library, script], eval_needed=uses_webgl),
+            plotly_js=Markup(library),
             report_js=Markup(script),
             figures={name: embedded(figure.to_json()) for name, figure in figures.items()},
             **values,
@@ -113,8 +118,9 @@ def to_json(value: Any, indent: int = 0) -> str:
 
 
 @cache
-def _plotly_js() -> str:
-    return str(get_plotlyjs())
+def plotly_js(*, whole: bool) -> str:
+    """Return the source of plotly.js: the whole library, or its part for Cartesian charts."""
+    return str(get_plotlyjs()) if whole else CARTESIAN.read_text()
 
 
 def _policy(scripts: Sequence[str], *, eval_needed: bool) -> str:

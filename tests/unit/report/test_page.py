@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from plotly.offline import get_plotlyjs
+from plotly.offline import get_plotlyjs_version
 
 from splitbrain.checkers.verdict import Anomaly
-from splitbrain.harness.report.html import render_figures
+from splitbrain.harness.report.html import plotly_js, render_figures
 from splitbrain.harness.report.write import write_report
 from tests.unit.report.synthetic_run import SyntheticRun, write_run
 
@@ -84,9 +84,22 @@ def test_a_page_loads_nothing_and_runs_two_scripts_of_ours_alone(tmp_path: Path)
     assert "default-src 'none'" in unescape(text)
     run = [script for script in page.scripts if not script.startswith(("{", "["))]
     assert len(run) == 2
-    assert run[0] == get_plotlyjs()
-    ours = text.replace(get_plotlyjs(), "")
+    library = plotly_js(whole=False)
+    assert run[0] == library
+    ours = text.replace(library, "")
     assert re.findall(r"https?://(?!127\.0\.0\.1)[^\s\"<]+", ours) == []
+
+
+def test_the_part_of_plotly_js_has_the_version_of_the_package_plotly() -> None:
+    head = plotly_js(whole=False)[:200]
+    assert f"* plotly.js (cartesian - minified) v{get_plotlyjs_version()}\n" in head
+
+
+def test_a_report_without_webgl_contains_only_the_part_for_cartesian_charts(
+    tmp_path: Path,
+) -> None:
+    text = report_of(tmp_path, SyntheticRun(valid=True))
+    assert len(text) < len(plotly_js(whole=False)) + 200_000
 
 
 def test_many_anomalies_of_one_kind_do_not_hide_another(tmp_path: Path) -> None:
