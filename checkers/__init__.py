@@ -1,1 +1,1 @@
-"""Checkers: pure functions from the evidence of a run to a verdict."""
+"""Contains the checkers: pure functions from the evidence of a run to a verdict."""

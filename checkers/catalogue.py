@@ -1,4 +1,4 @@
-"""All checkers by name, in the order of the report."""
+"""Lists all checkers by name, in the order of the report, and runs them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ CHECKERS: Mapping[str, Checker] = {
 
 
 def describe(name: str) -> str:
-    """Return the first line of the checker's docstring."""
+    """Return the first line of the docstring of the checker `name`, as its description."""
     return (CHECKERS[name].__doc__ or "").strip().partition("\n")[0]
 
 

@@ -61,7 +61,7 @@ class Evidence:
     """The interval in s at which a leader records the remaining time of each lease that is longer
     than the interval. 0: the store makes no such records, or the interval is unknown."""
     lease_checkpoints_persist: bool = False
-    """Whether these records survive a restart of the member."""
+    """True if these records survive a restart of the member."""
     settings: Mapping[str, int | bool] = field(default_factory=dict)
     """The members' settings in the schedule, such as `backend_quota_bytes`."""
     log: Sequence[ForeignOperation] = ()

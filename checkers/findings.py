@@ -1,4 +1,4 @@
-"""The anomalies that a checker has found so far, and the reasons why it could not decide."""
+"""Collects the anomalies that a checker finds, and the reasons why it cannot decide."""
 
 from __future__ import annotations
 
@@ -40,14 +40,18 @@ class Findings:
 
     @property
     def valid(self) -> bool | None:
-        """False if there is an anomaly, else None if `unknown` has a reason, else True."""
+        """Return False if there is an anomaly, else None if `unknown` has a reason, else True."""
         return merge((not self.count, None if self.unknown else True))
 
     def add(
         self, kind: str, because: str, *ops: Operation | ServiceOperation,
         members: tuple[str, ...] = (), revision: int = 0, facts: Mapping[str, Any] = NO_FACTS,
     ) -> None:
-        """Add an anomaly that the operations `ops` show; `facts` are added to its detail."""
+        """Add an anomaly that the operations `ops` show.
+
+        `because` is a sentence with the decisive values. `facts` are added to the detail of the
+        anomaly.
+        """
         self.count += 1
         self.by_kind[kind] = self.by_kind.get(kind, 0) + 1
         if self.by_kind[kind] <= ANOMALIES_MAX:

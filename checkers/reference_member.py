@@ -1,4 +1,4 @@
-"""The member whose change log is the reference for a run."""
+"""Selects the member whose change log is the reference for a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verdicts and anomalies, which all checkers return."""
+"""Defines verdicts and anomalies, which all checkers return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The error of the readers of histories and of the files of a run."""
+"""Defines the error that the readers of histories and of the files of a run raise."""
 
 from __future__ import annotations
 

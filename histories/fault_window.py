@@ -1,4 +1,4 @@
-"""Windows of time in which faults were in force, from the events of the nemesis."""
+"""Finds the windows of time in which faults were in force, from the events of the nemesis."""
 
 from __future__ import annotations
 

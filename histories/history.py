@@ -36,7 +36,10 @@ class History:
 
     @property
     def end_ns(self) -> int:
-        """The last time in any operation or fault, in ns since the start of the run; 0 if empty."""
+        """Return the last time in any operation or fault, in ns since the start of the run.
+
+        Returns 0 for an empty history.
+        """
         times = [op.call if op.ended is None else op.ended for op in self.operations]
         times += [op.call if op.ended is None else op.ended for op in self.services]
         times += [fault.begin if fault.end is None else fault.end for fault in self.faults]

@@ -25,7 +25,10 @@ import msgspec
 class _Value(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True
 ):
-    """A part of a request or answer. A field of an unknown name is an error."""
+    """The base class of requests, answers and their parts.
+
+    The decoder refuses a field of an unknown name.
+    """
 
 
 class Header(_Value, frozen=True):
@@ -110,7 +113,7 @@ class Range(_Value, frozen=True, tag_field="op", tag="range"):
 class Delete(
     _Value, frozen=True, tag_field="op", tag="delete"
 ):
-    """A delete of one key, or of an interval as in `Range`."""
+    """Deletes one key, or the keys of an interval that is given as in `Range`."""
 
     key: str
     range_end: str = ""

@@ -11,7 +11,7 @@ from splitbrain.histories.kv import Header
 
 
 class Alarm(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """An alarm that the member with the id `member` has raised. `kind` is etcd's name of it."""
+    """An alarm of the member with the id `member`. `kind` is etcd's name, such as NOSPACE."""
 
     member: int
     kind: str
@@ -34,13 +34,13 @@ class AlarmDisarm(
 class Defragment(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="defragment"
 ):
-    """Rewrites the backend of the member that receives it without its free pages."""
+    """Rewrites the backend of the member that receives the request, without free pages."""
 
 
 class MemberSize(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="member_size"
 ):
-    """Asks the member that receives it for the size of its backend."""
+    """Asks the member that receives the request for the size of its backend."""
 
 
 MaintenanceRequest = AlarmList | AlarmDisarm | Defragment | MemberSize

@@ -1,4 +1,4 @@
-"""Operations of the key-value service, and how events pair up to operations."""
+"""Defines operations of the key-value service, and pairs events to operations."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ STEPS = (
 
 
 class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One step of one entry at one member."""
+    """One step of the write path: one member completed the step for one entry."""
 
     member: str
     step: str

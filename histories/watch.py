@@ -261,7 +261,7 @@ def _lines(path: Path) -> Iterator[Line]:
 
 
 def collect(lines: Iterable[Line]) -> tuple[WatchStream, ...]:
-    """Sort lines into streams. Raises HistoryError for a line of a stream that is not open."""
+    """Collect the lines of each stream. Raises HistoryError if a line's stream is not open."""
     streams: dict[int, WatchStream] = {}
     for line in lines:
         if isinstance(line, Opened):

@@ -1,4 +1,4 @@
-"""`python -m splitbrain` runs the command line, as the script `splitbrain` does."""
+"""Runs the command line, as the script `splitbrain` does."""
 
 from __future__ import annotations
 

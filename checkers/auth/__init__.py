@@ -1,1 +1,1 @@
-"""Users, roles and permissions, and the answers that they allow."""
+"""Judges the auth service: users, roles and permissions, and the answers that they allow."""

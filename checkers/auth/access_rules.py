@@ -1,4 +1,4 @@
-"""The rules of the checker `auth` about requests for keys, and about administrators."""
+"""Judges requests for keys, and requests of administrators, for the checker `auth`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def sender(state: AuthState, op: Operation | ServiceOperation) -> Sender | None:
 
 
 def check_access(state: AuthState, op: Operation, found: Findings) -> bool:
-    """Judge the answer to a request for keys.
+    """Check whether a request for keys was rightly permitted, or rightly refused.
 
     Returns False if the answer cannot be judged: `op` has no answer or is a compaction, or its
     sender is unknown.

@@ -1,4 +1,4 @@
-"""The rules of the checker `auth` about the answers of the auth service itself."""
+"""Judges the answers of the auth service itself, for the checker `auth`."""
 
 from __future__ import annotations
 
@@ -113,7 +113,10 @@ def _root_exists(state: AuthState) -> Iterator[Condition]:
 
 
 def check_conditions(state: AuthState, op: ServiceOperation, found: Findings) -> None:
-    """Check that a request succeeds if and only if its conditions are met."""
+    """Check that a request of the auth service succeeds if and only if its conditions are met.
+
+    An example of a condition is that a user exists.
+    """
     if op.ret is None:
         return
     for one in conditions(state, op):

@@ -28,7 +28,10 @@ class Access(NamedTuple):
 
 
 def accesses(request: Request) -> Iterator[Access]:
-    """Yield every access that `request` needs: in a transaction, those of both branches."""
+    """Yield every access, to read or to write keys, that `request` needs.
+
+    A transaction needs the accesses of both branches.
+    """
     match request:
         case Range(key=key, range_end=end):
             yield Access("READ", (key, end))
@@ -102,7 +105,7 @@ class Period:
         ]
 
     def may_access(self, user: str, access: Access) -> bool:
-        """Return whether the user may have had the permission at some time of the period."""
+        """Return whether `user` may have been permitted `access` at some time of the period."""
         if not self.may_exist(user):
             return False
         roles = self.possible_roles(user)
@@ -117,7 +120,7 @@ class Period:
         )
 
     def surely_may_access(self, user: str, access: Access) -> bool:
-        """Return whether the user certainly had the permission during the whole period."""
+        """Return whether `user` was certainly permitted `access` during the whole period."""
         if self.surely_root(user):
             return True
         roles = [

@@ -32,7 +32,7 @@ class Write(Generic[V]):
 
     @property
     def certain(self) -> bool:
-        """Return whether the write certainly took effect."""
+        """Return whether the write certainly took effect, because it was acknowledged."""
         return self.op is None or self.op.outcome == "ok"
 
 

@@ -1,4 +1,4 @@
-"""The facts that determine who is permitted what, collected from the operations of a history."""
+"""Collects the facts that determine who is permitted what, from the operations of a history."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class AuthState:
     """User → the acknowledged operations that end all of the user's tokens."""
 
     def has_role(self, user: str, role: str) -> Register[bool]:
-        """Return the register that contains whether `user` has `role`."""
+        """Return the values that the fact "`user` has `role`" had during the run."""
         return self.granted[user, role]
 
     def roles_of(self, user: str) -> list[str]:
@@ -60,7 +60,7 @@ class AuthState:
 
 
 def gather(services: Iterable[ServiceOperation]) -> AuthState:
-    """Collect the facts that `services`, in the order of their invocations, change."""
+    """Collect the facts about users and roles from the operations that may change them."""
     state, listed = AuthState(), [op for op in services if isinstance(op.request, _AUTH)]
     for op in listed:
         _declare(state, op)
@@ -78,7 +78,7 @@ _AUTH = AuthChange | Authenticate
 
 
 def _declare(state: AuthState, op: ServiceOperation) -> None:
-    """Create the registers of the users, roles and permissions that `op` names."""
+    """Create the registers of the facts about the users, roles and permissions that `op` names."""
     match op.request:
         case Authenticate(name=user) | UserAdd(name=user) | UserDelete(name=user):
             _user(state, user)

@@ -1,1 +1,1 @@
-"""Leases, locks and elections, judged against the members' change log."""
+"""Judges leases, locks and elections by the members' change log."""

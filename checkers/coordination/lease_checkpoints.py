@@ -38,7 +38,7 @@ WITH_RESTART = frozenset(("kill", "power"))
 
 @dataclass(frozen=True, slots=True)
 class LatestEnd:
-    """The latest end of a lease, and the reason in words."""
+    """The latest time at which a lease can have ended, and the reason in words."""
 
     end: int
     because: str

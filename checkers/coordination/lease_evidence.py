@@ -56,17 +56,17 @@ class LeaseEvidence:
 
     @cached_property
     def keys(self) -> LeaseKeys:
-        """The keys of the leases. Empty without a change log."""
+        """Return the keys of each lease, from the change log. Empty if no change log is known."""
         return find_keys(self.history, self.changes or (), self.clock)
 
     @cached_property
     def elections(self) -> tuple[LeaderChange, ...]:
-        """The elections that the terms in the answers show."""
+        """Return the elections of Raft leaders that the terms in the answers show."""
         return leader_changes(self.history)
 
     @cached_property
     def queues(self) -> set[str]:
-        """The names of locks and elections."""
+        """Return the names of the locks and elections in the history."""
         return queue_names(self.history)
 
     def faults_between(self, begin: int, end: int) -> list[FaultWindow]:

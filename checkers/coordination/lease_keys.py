@@ -1,4 +1,4 @@
-"""The keys of each lease, as the members' change log shows them."""
+"""Finds the keys of each lease in the members' change log."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class LeaseKeys:
-    """The keys of all leases, and the ends of leases."""
+    """The keys that were attached to each lease, and the ends of leases, from the change log."""
 
     attachments: tuple[Attachment, ...]
     ends: dict[int, tuple[int, list[str]]]
     """For each lease that ended with keys: the revision and the keys."""
 
     def of(self, lease: int) -> list[Attachment]:
-        """Return the attachments of keys to `lease`."""
+        """Return the keys that were attached to the lease with the id `lease`, and when."""
         return [one for one in self.attachments if one.lease == lease]
 
 

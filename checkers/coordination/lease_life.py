@@ -1,4 +1,4 @@
-"""The rules of the checker `lease` about the end of leases."""
+"""Judges the ends of leases, for the checker `lease`."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def check_granted_again(given: LeaseEvidence, lease: Lease, found: Findings) -> 
 def check_revoked(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
     """Check that an acknowledged revocation ends the lease.
 
-    After it, no key is attached to the lease, and no keep-alive succeeds.
+    After the revocation, no key is attached to the lease, and no keep-alive succeeds.
     """
     acknowledged = [op for op in lease.revokes if isinstance(op.result, LeaseRevokeResult)]
     if not acknowledged:

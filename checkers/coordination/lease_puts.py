@@ -1,4 +1,4 @@
-"""The rule of the checker `lease` that a put attaches its key only to an existing lease."""
+"""Checks that a put attaches its key only to an existing lease, for the checker `lease`."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def check_puts(given: LeaseEvidence, found: Findings) -> None:
 
 
 def _puts(given: LeaseEvidence) -> Iterator[_LeasePut]:
-    """Yield all puts with a lease: those that were answered, and others in the change log."""
+    """Yield each put with a lease that took effect, as its answer or the change log shows."""
     known: set[tuple[int, str]] = set()
     for op in given.history.operations:
         if op.result is not None:

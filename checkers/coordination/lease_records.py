@@ -1,4 +1,4 @@
-"""The leases of a history: who granted, renewed, revoked and queried each of them."""
+"""Collects the leases of a history: who granted, renewed, revoked and queried each of them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Lease:
 
     @property
     def only_granted(self) -> bool:
-        """Return whether no operation but grants used the lease."""
+        """Return whether the lease was granted, but never renewed, revoked or queried."""
         return not self.queries and not self.revokes and len(self.tries) == len(self.grants)
 
     @property
@@ -92,7 +92,7 @@ class Leases:
 
     by_id: dict[int, Lease]
     some_id_unknown: bool
-    """Whether the store may have granted a lease whose id no answer shows."""
+    """True if the store may have granted a lease whose id no answer shows."""
 
     def may_exist(self, number: int, until: int | None) -> bool:
         """Return whether the lease with the id `number` may have been granted by the time `until`.

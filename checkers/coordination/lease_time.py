@@ -1,4 +1,4 @@
-"""The rules of the checker `lease` about the answers to time-to-live requests."""
+"""Judges the answers to time-to-live requests, for the checker `lease`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def check_answers(given: LeaseEvidence, lease: Lease, found: Findings) -> None:
 
 
 def _check_granted(lease: Lease, found: Findings) -> None:
-    """Check that each answer shows the granted time to live of the answer to the grant."""
+    """Check that each answer shows the time to live for which the lease was granted."""
     grant = lease.granted
     if grant is None or not isinstance(grant.operation.result, LeaseGrantResult):
         return
@@ -140,9 +140,9 @@ def _check_keys(
 
 
 def _possible_keys(given: LeaseEvidence, lease: Lease) -> set[str]:
-    """Return the keys that were attached to `lease` at some time.
+    """Return the keys that were attached to `lease` at some time, from the change log.
 
-    Without a change log, return the keys that may have been attached.
+    Without a change log, return the keys that puts in the history may have attached to the lease.
     """
     if given.changes is not None:
         return {one.key for one in given.keys.of(lease.id)}

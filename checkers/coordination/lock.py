@@ -140,7 +140,7 @@ def check_fencing(evidence: Evidence) -> Verdict:
 
 
 def _held(history: History) -> list[Held]:
-    """Return the locks that were granted and released, in the order in which they were granted."""
+    """Return the locks that clients got and later released, in the order in which they got them."""
     releases: dict[str | int, ServiceOperation] = {}
     for op in history.services:
         if isinstance(op.request, Unlock):
@@ -237,7 +237,10 @@ def _unlocks_in_vain(
 
 
 def has_fenced_writes(history: History) -> bool:
-    """Return whether the history contains a write that is fenced by a lock."""
+    """Return whether the history contains a write that is fenced by a lock.
+
+    The transaction of such a write has the condition that the lock's key exists.
+    """
     names = {op.request.name for op in history.services if isinstance(op.request, Lock)}
     return bool(names and _fences(history.operations, names))
 

@@ -19,7 +19,7 @@ from splitbrain.histories.member_state import Change
 
 @dataclass(slots=True)
 class Turn:
-    """One key in the queue, from its creation to its deletion. All numbers are revisions."""
+    """One key in the queue of a lock or an election. All numbers are revisions."""
 
     name: str
     """The name of the lock or election."""

@@ -1,4 +1,4 @@
-"""The checkers for runs with a user's client, by name. Such a run has a log with plain values."""
+"""Lists the checkers for runs with a user's client. The log of such a run has plain values."""
 
 from __future__ import annotations
 

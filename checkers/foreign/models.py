@@ -124,7 +124,7 @@ def model_of(logged: Logged) -> str:
 
 
 def model_of_micro(names: Sequence[str]) -> str:
-    """Return the name of the transaction model with the micro-operations `names`, or ""."""
+    """Return the name of the model whose transactions have the micro-operations `names`, or ""."""
     for name, known in TRANSACTION_MODELS.items():
         if names and set(known).issuperset(names):
             return name

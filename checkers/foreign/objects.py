@@ -316,7 +316,10 @@ def check_sets(
 
 
 def _set_history(logged: Logged) -> History:
-    """Convert the log to a history of keys. An element is a key, and a read is a range."""
+    """Convert the log of a set to a history of a key-value store.
+
+    An element becomes a key, and a read becomes a range.
+    """
     return History((), tuple(_set_operation(op) for op in logged), ())
 
 

@@ -1,1 +1,1 @@
-"""The limits of a store: the space quota, the sizes of requests, and automatic compaction."""
+"""Judges the limits of a store: space quota, sizes of requests, automatic compaction."""

@@ -1,4 +1,4 @@
-"""The rules of the checker `limits` about automatic compaction."""
+"""Judges automatic compaction, for the checker `limits`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ def _highest(pairs: Iterator[tuple[int, int]]) -> tuple[list[int], list[int]]:
 
 
 def check_retention(limits: Limits, history: History, found: Findings) -> int:
-    """Judge reads at past revisions. Returns the number of reads that were judged."""
+    """Check that automatic compaction keeps and removes the right revisions.
+
+    Judges the reads at past revisions, and returns their number.
+    """
     if not limits.keep_revisions and not limits.keep_ns:
         return 0
     revisions = Revisions(history)

@@ -1,4 +1,4 @@
-"""The limits that the members of a run have."""
+"""Reads the limits of the members of a run from the members' settings."""
 
 from __future__ import annotations
 

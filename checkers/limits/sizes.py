@@ -1,4 +1,4 @@
-"""The rules of the checker `limits` about the size of requests."""
+"""Judges the sizes of requests, for the checker `limits`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of the checker `limits` about the space quota and its alarm."""
+"""Judges the space quota and its alarm, for the checker `limits`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Linearizability of each key as a register, by values alone."""
+"""Checks that each key is a linearizable register, by values alone."""

@@ -23,13 +23,16 @@ from splitbrain.checkers.porcupine.unique_values_with_deletes import decide_with
 
 
 class Read(NamedTuple):
-    """A read. Its output is the value, or None for an absent key."""
+    """A read of the register `key`. The output is the value, or None for an absent key."""
 
     key: str
 
 
 class Write(NamedTuple):
-    """A put, or a delete if `value` is None. Its output is a `Before`."""
+    """A put of `value` to the register `key`, or a delete if `value` is None.
+
+    The output, a `Before`, contains what the answer shows about the value before the write.
+    """
 
     key: str
     value: str | None
@@ -38,7 +41,8 @@ class Write(NamedTuple):
 class Swap(NamedTuple):
     """A compare-and-swap: put `value` if the register has the value `expected`.
 
-    If `negated`, put `value` if the register has any other value. The output is a `Before`.
+    If `negated`, put `value` if the register has any other value. The output, a `Before`, contains
+    what the answer shows about the value before.
     """
 
     key: str
@@ -158,7 +162,7 @@ def _shows_presence(op: Op) -> bool:
 def _with_presence(
     operations: Sequence[Op], order: Sequence[int], calls: Sequence[float], rets: Sequence[float]
 ) -> list[int] | None:
-    """Change `order` so that each delete whose answer shows an existing key finds the key.
+    """Change the linearization `order` so that each delete finds a key if its answer says so.
 
     Returns None if no such order was found.
     """
@@ -198,11 +202,10 @@ def _all_written(operations: Sequence[Op]) -> bool:
 
 
 def _effect(op: Op) -> tuple[Any, Any] | None:
-    """Return the register's value just before an operation, and the value that the operation wrote.
+    """Return the register's value just before an operation, and the value that it wrote.
 
-    The first value is NOTHING if the operation can have taken effect at any value. The second is
-    NOTHING if the operation wrote nothing. Returns None if the values depend on the order of the
-    operations.
+    The first value is NOTHING if it is not known. The second is NOTHING if the operation wrote
+    nothing. Returns None if the values depend on the order of the operations.
     """
     given, output = op.input, op.output
     known = output is not None and isinstance(output, Before) and output.known

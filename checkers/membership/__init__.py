@@ -1,1 +1,1 @@
-"""The lists of the members of a cluster."""
+"""Judges the lists of the members of a cluster."""

@@ -58,7 +58,7 @@ def _judge_list(op: ServiceOperation, result: MemberListResult, findings: Findin
 
 
 def _judge_id(member: int, reads: Sequence[_Read], findings: Findings) -> None:
-    """Find the reads that list `member`, although an earlier read shows that it was removed."""
+    """Report a read that lists the id `member`, although an earlier read shows its removal."""
     listed = [one for one in reads if member in one.ids]
     first = min(listed, key=lambda one: one.ret)
     later = [one for one in reads if member not in one.ids and one.call > first.ret]

@@ -1,1 +1,1 @@
-"""The smallest part of a history that still shows an anomaly."""
+"""Finds the smallest part of a history that still shows an anomaly."""

@@ -1,4 +1,4 @@
-"""Delta debugging: the smallest part of a list that still fails.
+"""Finds the smallest part of a list that still fails, by delta debugging.
 
 Source: Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input" (2002).
 """

@@ -1,4 +1,4 @@
-"""The smallest part of a recorded history in which a checker still finds an anomaly."""
+"""Finds the smallest part of a recorded history in which a checker still finds an anomaly."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ that contains no other weakened operations than the selected ones."""
 
 @dataclass(frozen=True, slots=True)
 class NoOrder:
-    """Explains why operations are not linearizable."""
+    """An explanation why operations are not linearizable."""
 
     shown: tuple[Op, ...]
     """The needed operations and their supporting operations, in the order of their calls."""
@@ -62,7 +62,7 @@ class NoOrder:
     """The needed operation whose answer does not fit the others. None if it was not found in
     time."""
     is_first: bool
-    """Whether all operations that returned before `blamed` are linearizable together."""
+    """True if all operations that returned before `blamed` are linearizable together."""
     state: str
     """The state after `order`, as text."""
 
@@ -99,7 +99,7 @@ class _Explanation:
         )
 
     def explain(self) -> NoOrder:
-        """Return the explanation, as small as it could be made until the deadline."""
+        """Return the smallest explanation that was found until the deadline."""
         history = self._history
         prefix = history.shortest_prefix(self._is_illegal, self._deadline)
         needed = history.needed(prefix, self._is_illegal, self._deadline)

@@ -1,1 +1,1 @@
-"""A sequential store that computes the answer and the changes of each request."""
+"""Computes the answer and the changes of each request, as a sequential store does."""

@@ -132,7 +132,10 @@ def _present(
 
 
 class Evaluation:
-    """The result of `evaluate`, with its `changes` in the form of a change log."""
+    """The right answer of `store` to `request`, and the changes of the request.
+
+    The changes are entries of a change log.
+    """
 
     def __init__(self, store: SequentialStore, request: Request) -> None:
         self.result, made = evaluate(store, request)
@@ -148,7 +151,10 @@ def _put(store: SequentialStore, request: Put, header: Header) -> tuple[Result, 
 
 
 def _after_put(before: KeyValue | None, request: Put, revision: int) -> KeyValue:
-    """Return the key-value that `request` makes at `revision` from the key-value `before`."""
+    """Return the key-value after the put `request` at `revision`.
+
+    `before` is the key-value of the key before the put, or None if the key was absent.
+    """
     if before is None:
         return KeyValue(request.key, request.value, revision, revision, 1, request.lease)
     return KeyValue(
@@ -248,7 +254,7 @@ def _without_value(kv: KeyValue) -> KeyValue:
 
 
 class _Transaction:
-    """The evaluation of one transaction: the store, and the writes of the transaction so far."""
+    """The evaluation of one transaction: the store before it, and its writes so far."""
 
     def __init__(self, store: SequentialStore) -> None:
         self.made: list[KeyValue | str] = []
@@ -259,7 +265,7 @@ class _Transaction:
         self._held: dict[int, bool] = {}
 
     def run(self, txn: Txn, given: Result | None) -> TxnResult:
-        """Return the answer to `txn`. `given` is the observed answer."""
+        """Return the answer of the store to `txn`. `given` is the observed answer, or None."""
         return self._txn(txn, self._compare_all(txn), given)
 
     def _compare_all(self, txn: Txn) -> bool:

@@ -21,7 +21,7 @@ def name_of(key: str) -> str:
 
 
 def key_of(name: str) -> str:
-    """Return the key with `name_of(key) == name`."""
+    """Return the key for which `name_of` returned `name`."""
     if name.isascii():
         return name
     return name.encode("latin-1").decode("utf-8", "surrogateescape")
@@ -34,7 +34,7 @@ class KeyOrder:
         self._few: list[str] | None = []
         self._many = SortedList()
         self._non_ascii = False
-        """Whether a non-ASCII key was ever added. If not, every non-ASCII bound is above all keys,
+        """True if a non-ASCII key was ever added. If not, every non-ASCII bound is above all keys,
         and bounds need no conversion."""
 
     def add(self, key: str) -> None:

@@ -90,9 +90,11 @@ def _transaction_paths(txn: Txn) -> list[Path] | None:
 def _branch_paths(
     tests: tuple[Test, ...], branch: Sequence[Put | Range | Delete | Txn]
 ) -> list[Path] | None:
-    """Return the paths through `branch`, one for each combination of paths of nested transactions.
+    """Return the paths through `branch`, the operations of one branch of a transaction.
 
-    The condition of each path begins with `tests`.
+    A path is a list of writes with the condition under which they are made. There is one path for
+    each combination of paths of the nested transactions. The condition of each path begins with
+    `tests`. Returns None if there are more than PATHS_MAX paths.
     """
     begun: list[tuple[Writes, tuple[Test, ...], tuple[int, ...]]] = [((), tests, ())]
     for one in branch:

@@ -1,4 +1,4 @@
-"""The parts of a request, and how recent its answer must be."""
+"""Finds the parts of a request, and decides how recent its answer must be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sequential v3 key-value store: its keys and leases at one revision.
+"""Contains a sequential v3 key-value store: its keys and leases at one revision.
 
 `model/evaluation.py` computes the answer to a request, and its changes.
 """
@@ -18,7 +18,7 @@ Made = Sequence[KeyValue | str]
 
 
 def text_order(text: str) -> bytes:
-    """Return the bytes of `text`. Keys and values are compared by their bytes."""
+    """Return the bytes of `text`, by which keys and values are compared."""
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -78,11 +78,14 @@ class SequentialStore:
         self._journal: list[tuple[str, KeyValue | None]] | None = None
 
     def apply(self, revision: int, changes: Iterable[Change]) -> None:
-        """Advance to `revision` and make `changes`."""
+        """Set the revision of the store to `revision`, and apply `changes`, change log entries."""
         self.write(revision, made_by(revision, changes))
 
     def write(self, revision: int, made: Made) -> None:
-        """Advance to `revision` and make the changes `made`."""
+        """Set the revision of the store to `revision`, and apply the changes `made`.
+
+        `made` contains the new key-value for each put, and the key for each delete.
+        """
         self.revision = revision
         for one in made:
             if isinstance(one, str):
@@ -116,7 +119,10 @@ class SequentialStore:
     # --- back to an earlier state
 
     def mark(self) -> tuple[int, int]:
-        """Return a mark for `undo`. From the first mark on, a journal records all writes."""
+        """Return a mark of the present state, to which `undo` can return.
+
+        From the first mark on, a journal records all writes.
+        """
         if self._journal is None:
             self._journal = []
         return self.revision, len(self._journal)
@@ -176,7 +182,7 @@ class SequentialStore:
             holdings.append(held)
 
     def past(self, begin: str, end: str, revision: int) -> list[KeyValue]:
-        """Return the key-values in the interval at `revision`.
+        """Return the key-values in the interval from `begin` to `end` at a past revision.
 
         Raises NoPastError if the store was created without `past`.
         """

@@ -194,7 +194,7 @@ def wrong_header(result: Result, before: int, after: int) -> str:
 
 
 def has_inner_headers(result: Result) -> bool:
-    """Return whether the header of a response inside a transaction has a revision."""
+    """Return whether a response inside a transaction's answer has a revision in its header."""
     if type(result) is not TxnResult:
         return False
     for one in result.responses:

@@ -1,4 +1,4 @@
-"""The change log of the cluster, joined from the change logs of its members."""
+"""Joins the change logs of the members to one change log of the cluster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ChangeLog:
     last: int
     changes: Mapping[int, Sequence[Change]]
     final: bool = True
-    """Whether no revision above `last` can have been committed. If so, an acknowledged write with
+    """True if no revision above `last` can have been committed. If so, an acknowledged write with
     a revision above `last` is lost."""
 
     def covers(self, revision: int) -> bool:

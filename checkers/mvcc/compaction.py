@@ -175,9 +175,9 @@ class Compactions:
     # --- rules 3 and 4
 
     def seen_by_refused(self) -> list[tuple[Operation, int]]:
-        """Return pairs (operation, revision) for operations refused because of a compaction.
+        """Return pairs (operation, revision) for operations that were refused as compacted.
 
-        The revision is the lowest one that the operation can have seen (rule 3).
+        The revision is the lowest one that the operation can have seen, by rule 3 of this module.
         """
         seen = []
         for op in self._refused:

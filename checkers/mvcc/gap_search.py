@@ -196,9 +196,9 @@ class GapSearch:
         return options
 
     def _may_change(self, revision: int, options: Sequence[_Option]) -> Iterable[str]:
-        """Yield the keys that the gap `revision` may change, with any of its candidates.
+        """Yield the keys that `revision`, a revision without a known writer, may have changed.
 
-        The result does not depend on the candidates that are chosen for earlier gaps.
+        The result covers all candidates for its writer, and all choices for earlier revisions.
         """
         if self._hints.shown[revision]:
             for option in options:
@@ -330,14 +330,20 @@ class GapSearch:
         return gaps
 
     def _reads(self, request: Request) -> Gaps:
-        """Return the gaps whose chosen writers influence the comparisons of `request`."""
+        """Return the gaps whose chosen writers influence the comparisons of `request`.
+
+        A gap is a revision without a known writer.
+        """
         gaps = 0
         for compare in compares(request):
             gaps |= self._of_interval(compare.key, compare.range_end)
         return gaps
 
     def _writes(self, request: Request) -> Gaps:
-        """Return the gaps whose chosen writers influence the key-values that `request` replaces."""
+        """Return the gaps whose chosen writers influence the key-values that `request` replaces.
+
+        A gap is a revision without a known writer.
+        """
         gaps = 0
         for part in parts(request):
             end = part.range_end if isinstance(part, Delete) else ""
@@ -345,7 +351,10 @@ class GapSearch:
         return gaps
 
     def concerned(self, request: Request) -> Gaps:
-        """Return the gaps whose chosen writers influence the answer to `request`."""
+        """Return the gaps whose chosen writers influence the answer to `request`.
+
+        A gap is a revision without a known writer.
+        """
         gaps = self._reads(request) | self._writes(request)
         for one in ranges(request):
             if one is not request and one.revision > 0:
@@ -354,14 +363,20 @@ class GapSearch:
         return gaps
 
     def keys_concerned(self, keys: Iterable[str]) -> Gaps:
-        """Return the gaps whose chosen writers influence the key-values of `keys`."""
+        """Return the gaps whose chosen writers influence the key-values of `keys`.
+
+        A gap is a revision without a known writer.
+        """
         gaps = 0
         for key in keys:
             gaps |= self._taint.get(key, 0)
         return gaps
 
     def gaps_before(self, revision: int) -> Gaps:
-        """Return the gaps before `revision` for which the search has chosen a writer."""
+        """Return the gaps before `revision` for which the search has chosen a writer.
+
+        A gap is a revision without a known writer.
+        """
         return sum(choice.gap for choice in self._choices if choice.revision < revision)
 
     def shown(self, revision: int) -> Sequence[KeyValue]:
@@ -421,9 +436,10 @@ class GapSearch:
     # --- back
 
     def back(self, conflict: Conflict) -> int | None:
-        """Undo everything up to the last gap that can have caused `conflict`, and return that gap.
+        """Undo all choices up to the last gap that can have caused `conflict`, and return that gap.
 
-        Returns None if no gap can have caused the conflict.
+        A gap is a revision without a known writer. Returns None if no gap can have caused the
+        conflict.
         """
         if self.deepest is None or conflict.revision >= self.deepest.revision:
             self.deepest = conflict

@@ -112,7 +112,7 @@ class Makers:
             op = None if taker == start else previous
 
     def withdraw(self, revision: int) -> None:
-        """Remove the demand for `revision`."""
+        """Stop demanding a writer for `revision`, and release the operation that was assigned."""
         self.demands.pop(revision, None)
         op = self.of.pop(revision, None)
         self._exhausted.clear()
@@ -121,7 +121,7 @@ class Makers:
             self._era += 1
 
     def withdraw_from(self, revision: int) -> None:
-        """Remove the demands for `revision` and all later revisions.
+        """Stop demanding writers for `revision` and all later revisions.
 
         The demands must have been made in the order of the revisions.
         """

@@ -381,10 +381,7 @@ class Replay:
             self._search.fixed(op)
 
     def _of_the_future(self, op: Operation, now: int) -> bool:
-        """Report `op` and return True if it reads a revision after `now`.
-
-        `now` is the revision of the answer.
-        """
+        """Report `op` and return True if `op` reads a revision after `now`, that of its answer."""
         request = op.request
         if type(request) is Range:
             later = request.revision
@@ -437,7 +434,7 @@ class Replay:
             self._findings.add(kind, because, op, revision=revision)
 
     def _no_choice_fits(self, conflict: Conflict) -> None:
-        """Report that every choice of writers for the gaps contradicts an answer."""
+        """Report that an answer contradicts every possible choice of writers."""
         assert self._search is not None
         shown = self._search.shown(conflict.revision)
         if shown and conflict.op is None:

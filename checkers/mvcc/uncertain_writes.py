@@ -129,7 +129,7 @@ class _Paths:
         self._found.append((op, path))
 
     def sequences(self) -> Sequence[WriteSequence]:
-        """Return the paths, grouped by their writes."""
+        """Return the paths, grouped by the list of their writes."""
         if self._found:
             by_writes: dict[Writes, list[tuple[Operation, Condition]]] = {}
             for op, path in self._found:
@@ -188,9 +188,10 @@ class UncertainWrites:
                 yield pool
 
     def _naming(self, changes: Sequence[Change]) -> Sequence[WriteSequence]:
-        """Return the write sequences that contain the first put of `changes`.
+        """Return the writes without an answer that contain the first put of `changes`.
 
-        If `changes` contains no put, the sequences are those that delete the first key.
+        If `changes` contains no put, they are those that delete its first key. The writes are
+        grouped by the list of their puts and deletes.
         """
         for change in changes:
             if change.kind == "put":

@@ -14,7 +14,7 @@ from splitbrain.histories.member_state import Change
 
 
 class UnexplainedRevisions:
-    """Reports revisions without a possible writer, with the operation that explains them best."""
+    """Reports revisions that no operation can have made, with the most likely cause."""
 
     def __init__(
         self, operations: Sequence[Operation], answers: Answers, findings: Findings

@@ -1,1 +1,1 @@
-"""Objects that a client keeps in the store: sets, counters, unique ids and queues."""
+"""Judges objects that clients keep in the store: sets, counters, unique ids and queues."""

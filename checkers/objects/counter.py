@@ -63,7 +63,7 @@ class _Counter:
     """The increments and reads of one counter up to one event of the history."""
 
     decreases: bool = False
-    """Whether the history contains a decrease of this counter."""
+    """True if the history contains a decrease of this counter."""
     sure_up: int = 0
     """The sum of the positive amounts that were acknowledged."""
     possible_up: int = 0

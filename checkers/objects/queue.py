@@ -66,7 +66,7 @@ class _Element:
     """The first read without the element since the element was last seen, although no operation
     can have taken it."""
     covered: bool = False
-    """Whether the interval of a read that was invoked after the acknowledgement contains the
+    """True if the interval of a read that was invoked after the acknowledgement contains the
     element."""
 
 
@@ -107,12 +107,12 @@ class _Sweep:
         self._unnamed = 0
         """The number of elements that may have been taken by operations that name no element."""
         self._drained = False
-        """Whether an operation may have taken all elements at any time."""
+        """True if an operation may have taken all elements at any time."""
         self._reads = self._dequeued = 0
         self._operations = history.operations
 
     def run(self) -> None:
-        """Judge all reads and dequeues."""
+        """Judge all reads and dequeues of the history, in the order of their events."""
         # Several operations may have the same event: a drain is recorded as several dequeues.
         by_event: dict[int, list[Operation]] = {}
         for op in self._operations:

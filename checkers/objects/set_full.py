@@ -46,7 +46,7 @@ class _Element:
     missing_from: Operation | None = None
     """The first read without the element since the last read that showed it."""
     shown: bool = False
-    """Whether a read that was invoked after the element became known shows the element."""
+    """True if a read that was invoked after the element became known shows the element."""
 
 
 def check_set_full(evidence: Evidence) -> Verdict:

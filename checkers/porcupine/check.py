@@ -183,7 +183,10 @@ class _Part(Generic[S, I, O]):
         return self.result
 
     def advance(self, nodes: int) -> int:
-        """Continue the search by at most `nodes` configurations. Return how many were visited."""
+        """Continue the search by at most `nodes` configurations, and return how many were visited.
+
+        A configuration is the set of operations that are linearized so far, with the state.
+        """
         search = self._started()
         before = search.visited
         search.advance(nodes, time.monotonic() + _SLICE_S)
@@ -197,7 +200,7 @@ class _Part(Generic[S, I, O]):
         return 0 if self.search is None else self.search.held_bytes
 
     def info(self) -> PartitionInfo[I, O]:
-        """Return the result, with the longest partial linearizations."""
+        """Return the result for this partition, with the longest partial linearizations."""
         if self._decision is not None and self._decision.legal:
             partials: list[tuple[int, ...]] = [tuple(self._decision.order())]
         else:

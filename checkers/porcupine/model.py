@@ -1,4 +1,4 @@
-"""The input of the checker: a sequential model, and the observed operations."""
+"""Defines the input of the checker: a sequential model, and the observed operations."""
 
 from __future__ import annotations
 

@@ -190,8 +190,9 @@ class Search(Generic[S, I, O]):
     def advance(self, nodes: int, until: float = math.inf) -> bool | None:
         """Visit about `nodes` more configurations, at least one. Returns `found`.
 
-        `found` is None if the search has not decided yet. The method stops early at `until`, a
-        time of `time.monotonic`.
+        A configuration is the set of operations that are linearized so far, with the state. `found`
+        is None if the search has not decided yet. The method stops early at `until`, a time of
+        `time.monotonic`.
         """
         transitions = self._transitions
         pause = transitions.computed + _TRANSITIONS_MAX

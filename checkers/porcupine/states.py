@@ -33,7 +33,7 @@ class Kind(Generic[I, O]):
         self.touches = EVERYTHING
         self.row: dict[int, int] = {}
         self.common = False
-        """Whether there are several operations of this kind."""
+        """True if there are several operations of this kind."""
 
 
 class Transitions(Generic[S, I, O]):
@@ -60,7 +60,7 @@ class Transitions(Generic[S, I, O]):
 
     @property
     def held_bytes(self) -> int:
-        """An estimate of the memory in bytes, without the objects to which the states refer."""
+        """Return an estimate of the memory in bytes, without the objects to which states refer."""
         return self._states_bytes + self.computed * _ROW_ENTRY_BYTES
 
     def forget(self) -> None:

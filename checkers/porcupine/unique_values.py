@@ -23,7 +23,7 @@ from splitbrain.checkers.porcupine.blocks import ILLEGAL, Block, Decision, decid
 
 
 class _Nothing:
-    """The type of NOTHING, which means that there is no value, while None is a value."""
+    """The type of the constant NOTHING, which means "no value". None, in contrast, is a value."""
 
 
 NOTHING = _Nothing()

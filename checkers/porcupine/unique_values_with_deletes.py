@@ -198,7 +198,7 @@ def _last_before(times: list[float], time: float, strictly: bool) -> int:
 
 
 class _Plan:
-    """The greedy algorithm: places the pieces in the order of their deadlines."""
+    """Orders the blocks, the deletes and the reads of the empty register by their deadlines."""
 
     def __init__(self, found: _Pieces, calls: Sequence[float]) -> None:
         everything = [*found.blocks, *found.deletes, *found.observers]
@@ -233,7 +233,7 @@ class _Plan:
         self._order: list[int] = []
 
     def order(self) -> list[int] | None:
-        """Return an order of all pieces, or None if the greedy algorithm finds none."""
+        """Return an order of all operations, or None if the greedy algorithm finds none."""
         place = 0
         while place < len(self._urgent):
             piece = self._urgent[place]

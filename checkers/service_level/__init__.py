@@ -1,1 +1,1 @@
-"""Latency, availability and recovery: statistics, bounds and budgets."""
+"""Judges latency, availability and recovery: statistics, bounds and budgets."""

@@ -1,4 +1,4 @@
-"""Periods of a run: with and without faults, and those in which the harness was stalled."""
+"""Finds periods of a run: with and without faults, and those with a stalled harness."""
 
 from __future__ import annotations
 

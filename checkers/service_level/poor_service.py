@@ -41,7 +41,7 @@ class Quality(NamedTuple):
 
     @property
     def slow(self) -> list[Attempt]:
-        """The served attempts that took longer than SLOW_NS."""
+        """Return the served attempts that took longer than SLOW_NS."""
         return [one for one in self.attempts if one.served and one.end - one.begin > SLOW_NS]
 
 

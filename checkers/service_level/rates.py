@@ -1,4 +1,4 @@
-"""Rates and times of a history: latencies, shares of answered operations, recovery times."""
+"""Computes latencies, shares of answered operations, and recovery times of a history."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Recovery:
 
 
 def recoveries(history: History) -> list[Recovery]:
-    """Return one recovery for each time at which the last active fault was healed.
+    """Return the recoveries from faults, one for each time when the last active fault was healed.
 
     A recovery ends at the next answer to a write or to a linearizable read.
     """

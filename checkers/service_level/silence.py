@@ -25,7 +25,7 @@ class Silence(NamedTuple):
     end: int
     attempts: Sequence[Attempt]
     is_last: bool
-    """Whether no attempt was served after it in the same period without faults."""
+    """True if no attempt was served after it in the same period without faults."""
 
 
 def silences(

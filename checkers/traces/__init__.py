@@ -1,1 +1,1 @@
-"""The members' traces: the write path, and Raft's election safety."""
+"""Judges the members' traces: the write path, and Raft's election safety."""

@@ -140,7 +140,7 @@ def weakest(models: Iterable[str]) -> tuple[str, ...]:
 
 
 def forbids(model: str, anomaly: str) -> bool:
-    """Return whether `anomaly` contradicts `model`."""
+    """Return whether the consistency model `model` forbids the anomaly `anomaly`."""
     return model in contradicted((anomaly,))
 
 

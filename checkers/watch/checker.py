@@ -162,7 +162,11 @@ def _compactions(operations: Sequence[Operation], members: Sequence[MemberState]
 
 
 def _times(writers: dict[int, Operation]) -> Times:
-    """Return the earliest possible times of revisions, as a step function."""
+    """Return the earliest time at which each revision can exist.
+
+    `writers` contains the acknowledged write of each revision. A revision exists only after all
+    earlier writes were invoked.
+    """
     revisions: list[int] = []
     calls: list[int] = []
     named: list[Operation] = []

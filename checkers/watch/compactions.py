@@ -1,4 +1,4 @@
-"""The compactions of a run, and the earliest times at which its revisions can exist."""
+"""Finds the compactions of a run, and the earliest times at which revisions can exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that describe a watch and its events, for anomalies."""
+"""Describes watches and their events, for the sentences of anomalies."""
 
 from __future__ import annotations
 

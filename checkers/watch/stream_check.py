@@ -63,7 +63,7 @@ class StreamCheck:
         self.events = 0
         self.progress = 0
         self._false_progress = False
-        """Whether a progress notification was false. If so, no notification is relied on."""
+        """True if a progress notification was false. If so, no notification is relied on."""
         self.unlogged = 0
         """The number of events of revisions that are in no member's change log."""
 

@@ -1,4 +1,4 @@
-"""Tests the table of etcd's known bugs (`finds.toml`): one row finds its bug, all are valid."""
+"""Tests the rows of `finds.toml`: their options are valid, and one row finds its bug."""
 
 from __future__ import annotations
 

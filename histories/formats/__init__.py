@@ -1,1 +1,1 @@
-"""Readers of histories in the formats of other tools, and of files of transactions."""
+"""Reads histories in the formats of other tools, and files of transactions."""

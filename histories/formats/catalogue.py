@@ -1,4 +1,4 @@
-"""The formats of histories by name. A file's format is detected from its content."""
+"""Lists the formats of histories by name, and detects the format of a file."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Format:
 
     description: str
     recognises: Callable[[str], bool]
-    """Whether a file has the format. The argument is the beginning of the file, up to the end
-    of a line if there is one."""
+    """Returns whether a file has the format. The argument is the beginning of the file, up to the
+    end of a line if there is one."""
     read: Callable[[Path], list[ForeignOperation]]
     events: Callable[[Path], Iterator[ForeignEvent]] | None = None
     """Reads the events one by one. None if the format cannot contain transactions."""

@@ -160,7 +160,7 @@ def _other(value: Any) -> str:
 
 
 def _float(value: float) -> str:
-    """Return a float of JSON as the integer to which it is equal, if there is one."""
+    """Return the text of a float of JSON: that of the equal integer, if there is one."""
     if type(value) is not Float and value.is_integer():
         return str(int(value))
     return repr(value + 0.0)

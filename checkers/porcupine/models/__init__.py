@@ -1,1 +1,1 @@
-"""Ready-made models: `register`, `key_value`, `sets`, `counter` and `mutex`."""
+"""Contains ready-made models: `register`, `key_value`, `sets`, `counter` and `mutex`."""

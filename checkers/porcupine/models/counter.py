@@ -1,4 +1,4 @@
-"""A counter with the operations add and read."""
+"""Models a counter with the operations add and read."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Remove(NamedTuple):
 
 
 class Contains(NamedTuple):
-    """Look for an element. The output is whether the element is present."""
+    """Look for an element. The output is True if the element is present."""
 
     key: Hashable
 
