@@ -1,1 +1,1 @@
-"""The harness: draws, executes, judges, shrinks and reports runs against a store."""
+"""The harness: draws, executes, judges, shrinks and reports runs of a store under test."""

@@ -1,10 +1,13 @@
-"""The harness's errors. A message says what was given, what was expected, and what to do."""
+"""Defines the errors that any room may raise.
+
+A message says what was given, what was expected, and what to do.
+"""
 
 from __future__ import annotations
 
 
 class SplitbrainError(Exception):
-    """Any error that the harness raises on purpose. It is shown without a traceback."""
+    """An error that the harness raises on purpose. The user sees it without a traceback."""
 
 
 class BadArguments(SplitbrainError):

@@ -1,4 +1,4 @@
-"""Exit codes of the commands, as in Jepsen."""
+"""Defines the exit codes of the commands, as in Jepsen."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ EXIT_FAILED = 255
 
 
 def exit_code_of(valid: bool | None, error: str = "") -> int:
-    """The exit code for the verdict `valid` of a run or a history.
+    """Return the exit code for the verdict `valid` of a run or a history.
 
-    `error` is the failure of the harness or the system; "" if neither failed. A failed run has the
-    exit code 255, unless an anomaly was found before: then it has the exit code of an invalid run.
+    `error` describes the failure of the harness or the system under test; "" if neither failed. If
+    one failed, the exit code is 255. Exception: if an anomaly was found before, the exit code is
+    that of an invalid run.
     """
     if valid is False:
         return EXIT_INVALID

@@ -1,4 +1,4 @@
-"""Loads a user's classes: from a dotted path, or from an entry point of an installed package.
+"""Loads a user's classes, from a dotted path or from an entry point of an installed package.
 
 If the import of a user's module fails, the error is one line that names the place in that module,
 because a traceback would mostly show this project's code.
@@ -19,26 +19,30 @@ from splitbrain.harness.errors import BadArguments
 
 
 def entry_points_of(group: str) -> dict[str, EntryPoint]:
-    """The entry points of `group`, by name, of all installed packages. Imports nothing."""
+    """Return the entry points of `group` in all installed packages, by name. Imports nothing."""
     return dict(_entry_points(group, tuple(sys.path)))
 
 
 @functools.cache
 def _entry_points(group: str, _path: tuple[str, ...]) -> dict[str, EntryPoint]:
-    """The result depends on `sys.path`, on which the packages are searched in all their files."""
+    """Return the entry points of `group`, by name.
+
+    The result is cached for each `_path`, the value of `sys.path`, because it depends on that path.
+    All directories of the path are searched for installed packages.
+    """
     points = sorted(entry_points(group=group), key=lambda point: point.name)
     return {point.name: point for point in points}
 
 
 def origin_of(point: EntryPoint) -> str:
-    """The description of an entry point in a list of available names."""
+    """Return the description of an entry point, as a list of available names shows it."""
     return f"{point.value}, of an installed package"
 
 
 def load_entry_point(point: EntryPoint, what: str) -> Any:
-    """The object that the entry point `point` names. Raises BadArguments if the import fails.
+    """Load the object that the entry point `point` names. Raises BadArguments if the import fails.
 
-    The error message contains `what`, the kind of the object, for example "workload".
+    `what` is the kind of the object for the error message, for example "workload".
     """
     try:
         return point.load()
@@ -49,10 +53,10 @@ def load_entry_point(point: EntryPoint, what: str) -> Any:
 
 
 def load_path(path: str, what: str) -> Any:
-    """The object at `path`, which has the form `package.module:Name`.
+    """Load the object at `path`, which has the form `package.module:Name`.
 
     The module may also be in the working directory. Raises BadArguments if the module cannot be
-    imported or has no such object.
+    imported or has no such object. `what` is the kind of the object for the error message.
     """
     module_name, _, name = path.partition(":")
     if not module_name or not name:
@@ -76,9 +80,10 @@ def _import(module_name: str, path: str, what: str) -> ModuleType:
 
 
 def _reason(problem: Exception) -> str:
-    """The error, and the line of the user's code that raised it."""
+    """Return the text of an error, with the line of the user's code that raised it."""
     if isinstance(problem, SyntaxError):
-        return f"{type(problem).__name__}: {problem}"  # its text contains the line
+        # The text of a SyntaxError contains the line already.
+        return f"{type(problem).__name__}: {problem}"
     frames = [frame for frame in traceback.extract_tb(problem.__traceback__)
               if "importlib" not in frame.filename]
     last = frames[-1] if frames else None

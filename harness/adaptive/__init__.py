@@ -1,1 +1,1 @@
-"""The choice of the next run by the conditions that earlier runs reached."""
+"""Chooses each run of a campaign by what the earlier runs reached."""

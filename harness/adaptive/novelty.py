@@ -1,8 +1,9 @@
 """Counts what a run reached that no earlier run of its campaign reached.
 
-Three things are counted: conditions, pairs of conditions that one run reached, and the order in
-which a run first reached the two conditions of a pair. Source: Meng et al., "Greybox Fuzzing of
-Distributed Systems" (Mallory), CCS 2023, which guides faults by the orders of observed events.
+A condition is a situation that the simulation counts, such as an election. Three things are
+counted: conditions, pairs of conditions that one run reached, and the order in which a run first
+reached the two conditions of a pair. Source: Meng et al., "Greybox Fuzzing of Distributed Systems"
+(Mallory), CCS 2023, which guides faults by the orders of observed events.
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ ORDER_WEIGHT = 1
 
 
 class Novelty(NamedTuple):
-    """How many conditions, pairs and orders a run reached first in its campaign."""
+    """The number of conditions, pairs and orders that a run was the first to reach.
+
+    A condition is a situation such as an election. A pair is two conditions in one run. An order
+    says which condition of a pair was reached first.
+    """
 
     conditions: int = 0
     pairs: int = 0
@@ -25,6 +30,7 @@ class Novelty(NamedTuple):
 
     @property
     def score(self) -> int:
+        """The weighted sum of the three numbers."""
         return (
             CONDITION_WEIGHT * self.conditions + PAIR_WEIGHT * self.pairs
             + ORDER_WEIGHT * self.orders
@@ -32,17 +38,17 @@ class Novelty(NamedTuple):
 
 
 class Reached:
-    """All conditions, pairs and orders that the runs of a campaign have reached."""
+    """All conditions, pairs and orders (see `Novelty`) that the runs of a campaign have reached."""
 
     def __init__(self) -> None:
         self._conditions: set[str] = set()
         self._orders: set[tuple[str, str]] = set()
 
     def add(self, first_reached_s: Mapping[str, float]) -> Novelty:
-        """Add a run, and return what it reached first.
+        """Add a run, and return what it was the first to reach.
 
-        `first_reached_s` maps each condition to the time at which the run first reached it. For
-        equal times, the order of the mapping counts.
+        `first_reached_s` maps each condition, a situation such as an election, to the time at which
+        the run first reached it. Conditions with equal times are in the order of the mapping.
         """
         ordered = sorted(first_reached_s, key=lambda name: first_reached_s[name])
         conditions = set(ordered) - self._conditions
@@ -54,5 +60,6 @@ class Reached:
 
     @property
     def total(self) -> Novelty:
+        """The number of conditions, pairs and orders that the campaign has reached."""
         both = sum(1 for one, other in self._orders if one < other and (other, one) in self._orders)
         return Novelty(len(self._conditions), len(self._orders) - both, len(self._orders))

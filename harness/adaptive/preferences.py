@@ -1,9 +1,9 @@
-"""Chooses what a campaign tries next by the success of earlier choices (Thompson sampling).
+"""Learns which choices of a campaign succeed, and prefers these (Thompson sampling).
 
 Each choice has a Beta distribution of its rate of success. To decide between choices, a rate is
-drawn from each distribution, and the highest rate wins. Choices that were tried seldom have a wide
-distribution, so they are tried as well. Source: Thompson, Biometrika 1933; Chapelle and Li, "An
-Empirical Evaluation of Thompson Sampling", NeurIPS 2011.
+drawn from each distribution, and the choice with the highest rate is taken. A choice that was
+rarely tried has a wide distribution, so it is tried from time to time, too. Source: Thompson,
+Biometrika 1933; Chapelle and Li, "An Empirical Evaluation of Thompson Sampling", NeurIPS 2011.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator
 from random import Random
 
 KEPT = 0.98
-"""After each run, all earlier successes and failures are multiplied by this factor, because a
-choice that reached much at the beginning of a campaign may reach nothing new later."""
+"""After each run, all earlier counts are multiplied by this factor, because a choice that was
+successful at the beginning of a campaign may reach nothing new later."""
 
 
 class Preferences:
-    """The successes and failures of each choice. A choice is identified by its text."""
+    """The number of successes and failures of each choice. A choice is identified by a text."""
 
     def __init__(self) -> None:
         self._successes: dict[str, float] = {}
@@ -30,11 +30,14 @@ class Preferences:
         )
 
     def best(self, choices: Iterable[str], random: Random) -> str:
-        """The choice with the highest drawn rate."""
+        """Return one of `choices`, at random, with a preference for those that were successful.
+
+        A rate of success is drawn for each of them, and the one with the highest rate is returned.
+        """
         return max(choices, key=lambda choice: self.draw(choice, random))
 
     def add(self, choices: Iterable[str], *, success: bool) -> None:
-        """Add the result of a run for which `choices` were made."""
+        """Count a success or a failure for each of `choices`, which were made for one run."""
         for counts in (self._successes, self._failures):
             for choice in counts:
                 counts[choice] *= KEPT
@@ -43,7 +46,10 @@ class Preferences:
             counts[choice] = counts.get(choice, 0.0) + 1
 
     def rates(self) -> Iterator[tuple[float, float, str]]:
-        """The expected rate of success, the number of runs that count, and each choice."""
+        """Yield for each choice its expected rate of success, its number of runs, and its text.
+
+        Earlier runs count less than one run each.
+        """
         for choice in sorted({*self._successes, *self._failures}):
             success, failure = self._successes.get(choice, 0.0), self._failures.get(choice, 0.0)
             yield (1 + success) / (2 + success + failure), success + failure, choice

@@ -28,11 +28,11 @@ Find = tuple[Attempt, SeedResult]
 def adaptive_campaign(
     scheduler: AdaptiveScheduler, runs: int | None = None, workers: int = 1
 ) -> Iterator[Find]:
-    """Simulate the attempts of `scheduler`, and yield them with their results as they end.
+    """Simulate the runs that `scheduler` chooses, and yield each with its result when it ends.
 
     If `runs` is None, the campaign has no end. With several workers, the scheduler chooses a run
-    before the results of the runs in progress are known, so that the campaign depends on the order
-    in which runs end.
+    before the results of the runs in progress are known. The campaign then depends on the order in
+    which runs end.
     """
     numbers = range(runs) if runs is not None else count()
     if workers == 1:
@@ -52,7 +52,7 @@ def _on_workers(
     with worker_pool(workers) as pool:
 
         def start() -> int:
-            """Start the next run. Returns the number of runs that were started, 0 or 1."""
+            """Start the next run. Return the number of runs that were started, 0 or 1."""
             if next(numbers, None) is None:
                 return 0
             attempt = scheduler.attempt()

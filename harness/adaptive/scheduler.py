@@ -1,13 +1,13 @@
 """Chooses each run of an adaptive campaign by what the earlier runs reached.
 
 A run is either drawn from a seed that was not used before, or it is a changed copy of a schedule of
-the corpus. The corpus contains the schedules that reached more than others did. Thompson sampling
-(`splitbrain.harness.adaptive.preferences`) chooses between the two, and chooses the configuration
-of a drawn run, or the schedule and the kind of change. A run is a success if the novelty that it
-reached (`splitbrain.harness.adaptive.novelty`), divided by its cost, is above the median of the
-last runs.
+the corpus. The corpus contains the schedules that reached more new situations than others. Thompson
+sampling (`splitbrain.harness.adaptive.preferences`) makes the choices: between the two kinds of
+runs; of the configuration of a drawn run; of the schedule and the kind of change of a changed one.
+A run is a success if the novelty that it reached (`splitbrain.harness.adaptive.novelty`), divided
+by its cost, is not below the median of the last runs.
 
-The scheduler is pure. The seed and the results determine all attempts, so that a campaign with one
+The scheduler is pure. The seed and the results determine all choices, so that a campaign with one
 worker is repeatable. Sources: Meng et al., "Greybox Fuzzing of Distributed Systems" (Mallory), CCS
 2023; Böhme et al., "Coverage-based Greybox Fuzzing as Markov Chain", CCS 2016.
 """
@@ -40,12 +40,13 @@ from splitbrain.histories.random_stream import stream
 DRAWN = "a schedule drawn from a seed"
 CHANGED = "a changed schedule of the corpus"
 CANDIDATES = 24
-"""The number of drawn seeds of which the most promising one is run. Because seeds are drawn as in a
-campaign that is not adaptive, the runs remain as varied as in such a campaign."""
+"""To draw a run, this many seeds are drawn, and the one with the most promising configuration is
+run. The seeds are drawn as in other campaigns, so that the runs remain as varied as there."""
 CORPUS_MAX = 64
 MEDIAN_RUNS = 31
 EVENTS_MIN = 5_000
-"""The cost of a run is the number of its events plus this number, for its start and its judging."""
+"""The cost of a run is the number of its event-loop callbacks, plus this number for its start and
+its judging."""
 RATE_MIN = 0.001
 PREFERRED_SHOWN = 8
 
@@ -55,18 +56,18 @@ class Attempt:
     """A run that the scheduler has chosen."""
 
     number: int
-    """Runs are numbered from 1."""
+    """The number of the run, from 1."""
     schedule: Schedule
     choices: tuple[str, ...]
-    """What was chosen, as texts."""
+    """The choices that led to this run, as texts. Its result counts for each of them."""
     parent: int = 0
-    """The number of the run whose schedule was changed; 0 if the schedule was drawn."""
+    """The number of the run whose schedule was changed; 0 if the schedule was drawn from a seed."""
 
 
 class AdaptiveScheduler:
-    """Chooses the runs of a campaign. `add` must be called with the result of each attempt.
+    """Chooses the runs of a campaign. `add` must be called with the result of each run.
 
-    Options in `given` are not drawn.
+    All runs have the options in `given`. The other options are drawn.
     """
 
     def __init__(self, seed: int, given: Mapping[str, Any]) -> None:
@@ -81,7 +82,7 @@ class AdaptiveScheduler:
         self.preferences = Preferences()
 
     def attempt(self) -> Attempt:
-        """Choose the next run."""
+        """Choose the next run: a new seed, or a changed schedule of the corpus."""
         self._number += 1
         origin = self.preferences.best((DRAWN, CHANGED), self._random)
         if self._corpus and origin == CHANGED:
@@ -91,22 +92,25 @@ class AdaptiveScheduler:
         return self._drawn()
 
     def add(self, attempt: Attempt, result: SeedResult) -> Novelty:
-        """Add the result of `attempt`, and return what the run reached first."""
+        """Learn from the result of `attempt`. Return what the run was the first to reach.
+
+        The schedule is added to the corpus if the run was a success and valid.
+        """
         self._ended += 1
         novelty = self._reached.add(result.first_reached_s)
         gain = novelty.score / (EVENTS_MIN + result.events)
-        # A run without a verdict proves nothing, whatever it reached.
+        # A run with an unknown verdict is no success, whatever it reached.
         self._gains.append(gain)
         success = result.valid is not None and gain > 0 and gain >= median(self._gains)
         self.preferences.add(attempt.choices, success=success)
-        # Changes of an invalid schedule would find the same bug again.
+        # Changed copies of an invalid schedule would find the same bug again.
         if success and result.valid:
             self._corpus[attempt.number] = attempt.schedule
             self._limit_corpus()
         return novelty
 
     def _drawn(self) -> Attempt:
-        """Draw several seeds, and choose the one with the most promising configuration."""
+        """Draw several seeds, and return the run with the most promising configuration."""
         seeds = range(self._next_seed, self._next_seed + CANDIDATES)
         self._next_seed += CANDIDATES
         choices = {seed: configuration(seed, self._given) for seed in seeds}
@@ -124,7 +128,11 @@ class AdaptiveScheduler:
         )
 
     def _changed(self) -> Attempt | None:
-        """Change a schedule of the corpus; None if the chosen change is impossible."""
+        """Return a run with a changed schedule of the corpus.
+
+        Returns None if the chosen change is impossible, or if correct members could fail under the
+        result.
+        """
         random = self._random
         parent = self._chosen_parent()
         schedule = self._corpus[parent]
@@ -146,7 +154,10 @@ class AdaptiveScheduler:
         return names[self.preferences.best(names, self._random)]
 
     def _limit_corpus(self) -> None:
-        """Remove the schedule with the least expected success if the corpus is too large."""
+        """Remove one schedule if the corpus is too large.
+
+        The schedule with the lowest expected rate of success is removed.
+        """
         if len(self._corpus) <= CORPUS_MAX:
             return
         rates = {choice: rate for rate, _, choice in self.preferences.rates()}
@@ -154,7 +165,7 @@ class AdaptiveScheduler:
         del self._corpus[worst]
 
     def lines(self) -> Iterator[str]:
-        """What the campaign reached and prefers, as lines of text."""
+        """Yield lines of text: what the campaign has reached, and which choices it prefers."""
         total = self._reached.total
         yield (
             f"{self._ended:,} runs reached {total.conditions} of {len(CONDITIONS)} conditions, "
@@ -171,7 +182,10 @@ class AdaptiveScheduler:
 
 
 def _log_odds(rate: float) -> float:
-    """The logarithm of the odds of `rate`. Odds of independent choices multiply."""
+    """Return the logarithm of the odds of `rate`.
+
+    The odds of independent choices multiply, so their logarithms can be added.
+    """
     return log((rate + RATE_MIN) / (1 - rate + RATE_MIN))
 
 
@@ -180,10 +194,10 @@ def _parent_choice(number: int) -> str:
 
 
 def configuration(seed: int, given: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
-    """The choices that describe the configuration of the schedule that `seed` draws, by group.
+    """Return the choices that describe the schedule that `seed` draws, in groups.
 
-    The groups are the kinds of faults, their number, the workload, the number of members and
-    whether rare conditions are made frequent.
+    Each choice is a text. The groups are: the kinds of faults, the number of these kinds, the
+    workload, the number of members, and whether rare conditions inside the members are frequent.
     """
     options = draw_options(seed, given)
     kinds: Collection[str] = options["nemesis"]

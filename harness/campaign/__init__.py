@@ -1,1 +1,1 @@
-"""Recorded campaigns: their plans, the jobs of their workers, and the log of their runs."""
+"""Runs campaigns that are recorded: plans their runs, gives them to workers, and logs results."""

@@ -1,4 +1,4 @@
-"""The jobs of an adaptive campaign that is recorded."""
+"""Chooses the jobs of a recorded campaign that is adaptive. A job is one run for a worker."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from splitbrain.harness.store.campaign_folder import (
 class AdaptiveJobs:
     """The jobs of a campaign whose runs an `AdaptiveScheduler` chooses.
 
-    If the campaign was interrupted, the scheduler first receives the results in the log again. It
-    makes the same choices from the same results, so it then has the state that it had before. The
-    first jobs are the runs that the log contains without an end.
+    If the campaign was interrupted, the scheduler first receives the results in the log once more.
+    It makes the same choices from the same results, and so gets the state that it had before. The
+    first jobs are then the runs that had begun but have no end in the log.
     """
 
     def __init__(self, record: CampaignRecord, folder: CampaignFolder, store: Path) -> None:
@@ -33,6 +33,7 @@ class AdaptiveJobs:
         self._replay(folder)
 
     def next(self) -> Job | None:
+        """Return the next run as a job."""
         attempt = self._missing.popleft() if self._missing else self._attempt()
         file = self._folder.failed / f"{attempt.number}{SUFFIX}"
         return Job(
@@ -42,6 +43,7 @@ class AdaptiveJobs:
         )
 
     def add(self, job: Job, ended: Ended) -> None:
+        """Give the result of a run to the scheduler."""
         self._add(ended)
 
     def _attempt(self) -> Attempt:
@@ -67,7 +69,7 @@ class AdaptiveJobs:
 
 
 def result_of(ended: Ended) -> SeedResult:
-    """The result of a logged run, in the form that the scheduler takes."""
+    """Convert the result of a logged run to the form that the scheduler takes."""
     row = ended.row
     return SeedResult(
         seed=row.seed or 0, valid=row.valid, digest="", simulated_s=0.0, wall_s=ended.wall_s,

@@ -1,11 +1,12 @@
-"""Covering arrays: few configurations in which every combination of `strength` values occurs.
+"""Computes covering arrays: few configurations in which every combination of values occurs.
 
-An axis is a property of runs, such as the workload, with the values that a campaign tries. The
-product of all axes has too many configurations for a campaign, and most bugs need only two or three
-values together. Source: Kuhn, Wallace, Gallo, "Software Fault Interactions and Implications for
-Software Testing", IEEE TSE 2004.
+An axis is a property of runs, such as the workload, with the values that a campaign tries.
+Combinations are those of the values of any two axes (or `strength` axes). The product of all axes
+would have too many configurations for a campaign, and most bugs need only two or three values
+together. Source: Kuhn, Wallace, Gallo, "Software Fault Interactions and Implications for Software
+Testing", IEEE TSE 2004.
 
-The kinds of faults are two axes. Each pair of kinds therefore occurs in a run, and no run has more
+The kinds of faults are two axes. Therefore each pair of kinds occurs in a run, and no run has more
 than two kinds. With more kinds, the cluster would be down most of the time.
 """
 
@@ -30,12 +31,12 @@ SYSTEM, WORKLOAD, FAULT, SECOND_FAULT, MEMBERS = (
     "system", "workload", "fault", "second fault", "members"
 )
 NEEDS_OTHERS = frozenset(LINK_KINDS)
-"""Kinds of faults that a cluster of one member cannot have."""
+"""Kinds of faults that are impossible in a cluster of one member."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Configuration:
-    """One row of a covering array: a value for each axis."""
+    """A row of a covering array: one value for each axis."""
 
     system: str
     workload: str
@@ -52,9 +53,9 @@ class Configuration:
 
 
 def covering_array(axes: Axes, salt: str = "") -> tuple[Configuration, ...]:
-    """Configurations in which every possible combination of `axes.strength` values occurs.
+    """Return configurations in which every possible combination of `axes.strength` values occurs.
 
-    Another `salt` gives another array.
+    Another `salt` gives another array with this property.
     """
     factors = _factors(axes)
     rows = covertable.make(
@@ -65,7 +66,7 @@ def covering_array(axes: Axes, salt: str = "") -> tuple[Configuration, ...]:
 
 
 def possible(row: Mapping[str, Any]) -> bool:
-    """Whether a run can have the values of `row`, which may lack some axes."""
+    """Return whether a run can have the values of `row`. Some axes may be missing in `row`."""
     first, second = row.get(FAULT), row.get(SECOND_FAULT)
     if first is not None and second is not None and not _in_order(first, second):
         return False
@@ -82,6 +83,7 @@ def possible(row: Mapping[str, Any]) -> bool:
 
 @cache
 def supports(system: str, kind: str) -> bool:
+    """Return whether the system `system` supports faults of the kind `kind`."""
     return kind in capabilities_of(Options(system=system))
 
 
@@ -95,7 +97,7 @@ def _factors(axes: Axes) -> dict[str, list[Any]]:
 
 
 def _constraints(factors: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
-    """The constraints of pairs of axes, in the form that covertable takes."""
+    """Yield the constraints of pairs of axes, in the form that the library covertable takes."""
     for names in (
         (FAULT, SECOND_FAULT), (SYSTEM, FAULT), (SYSTEM, SECOND_FAULT), (MEMBERS, FAULT),
         (MEMBERS, SECOND_FAULT),
@@ -107,7 +109,10 @@ def _constraints(factors: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _in_order(first: str, second: str) -> bool:
-    """Whether a pair of kinds is in its normal order: sorted, with NO_FAULT last."""
+    """Return whether a pair of kinds is in its normal order: sorted, with NO_FAULT last.
+
+    Only one order of each pair is tried.
+    """
     return second == NO_FAULT or NO_FAULT != first < second
 
 
@@ -117,7 +122,7 @@ def _configuration(row: Mapping[str, Any]) -> Configuration:
 
 
 def check_axes(axes: Axes) -> None:
-    """Raise BadArguments for an unknown name or an impossible number."""
+    """Raise BadArguments if an axis contains an unknown name or an impossible number."""
     for kind in axes.kinds:
         if kind not in KINDS:
             raise BadArguments(f"{kind!r} is not a kind of fault; see `splitbrain list nemeses`")

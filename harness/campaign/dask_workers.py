@@ -1,11 +1,11 @@
-"""Gives jobs to the workers of a Dask cluster, and returns each outcome once.
+"""Gives jobs to the workers of a Dask cluster, and yields the outcome of each job once.
 
-If a worker dies, Dask gives its run to another worker. A result that was lost with its worker is
-computed again. Each thread of a worker has its own `RunProcess`, so that the threads do not share
-the state of a simulation or a planted bug.
+A job is one run of a campaign. If a worker dies, Dask gives its job to another worker. A result
+that was lost with its worker is computed again. Each thread of a worker has its own `RunProcess`,
+so that the threads do not share the state of a simulation or a planted bug.
 
 A worker draws the schedule of a run from the seed. A worker with another version of the code could
-draw another schedule. Therefore it refuses the runs of the campaign.
+draw another schedule, so such a worker refuses the runs of the campaign.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def in_dask(
     """Run the jobs on the cluster at `address`, and yield each outcome when it arrives.
 
     With the address `local`, a cluster of `workers` processes is started on this machine. With
-    `fetch`, the folders of failed runs of real processes are copied from the workers into `store`.
+    `fetch`, the workers send the folders of runs of real processes that are not valid, and these
+    are unpacked into `store`.
     """
     with connected(address, workers) as client:
         running = _Running(client, store, fetch=fetch)
@@ -65,7 +66,10 @@ def in_dask(
 
 @contextmanager
 def connected(address: str, workers: int) -> Iterator[Client]:
-    """A client of the cluster. Raises BadArguments if there is none at the address."""
+    """Connect to the cluster at `address`, and disconnect at the end of the context.
+
+    Raises BadArguments if there is no cluster at the address.
+    """
     if address == LOCAL:
         with local_cluster(workers) as cluster, _client(cluster.scheduler_address) as client:
             yield client
@@ -83,7 +87,10 @@ def connected(address: str, workers: int) -> Iterator[Client]:
 
 @contextmanager
 def local_cluster(workers: int) -> Iterator[LocalCluster]:
-    """A cluster of `workers` processes with one thread each. It listens on loopback only."""
+    """Start a cluster on this machine, and stop it at the end of the context.
+
+    The cluster has `workers` processes with one thread each, and listens on loopback only.
+    """
     settings = {
         "distributed.scheduler.allowed-failures": DEATHS_MAX - 1,
         # By default, each process of the cluster samples its own stack a hundred times a second
@@ -133,12 +140,12 @@ class _Running:
         self._worker_seen = time.monotonic()
 
     def fill(self, next_job: NextJob) -> bool:
-        """Submit enough jobs for all workers. Returns whether any job has no outcome yet."""
+        """Submit enough jobs for all workers. Return whether any job has no outcome yet."""
         while len(self._jobs) < QUEUED_PER_WORKER * self._thread_count():
             job = next_job()
             if job is None:
                 break
-            # The store of this machine does not exist on another one.
+            # The store of this machine does not exist on other machines.
             self._submit(msgspec.structs.replace(job, store="", fetch=self._fetch))
         return bool(self._jobs)
 
@@ -166,7 +173,7 @@ class _Running:
 
     def cancel(self) -> None:
         """Cancel the jobs that have not begun."""
-        with suppress(Exception):  # the scheduler may be gone
+        with suppress(Exception):  # The scheduler may have ended.
             self._client.cancel(list(self._jobs))
 
     def _submit(self, job: Job) -> None:
@@ -182,8 +189,9 @@ class _Running:
         self._completed.add(future)
 
     def _outcome(self, future: Future, job: Job) -> Outcome | None:
-        """The outcome of a job; None if the job must be submitted again."""
-        if future.status in ("cancelled", "lost"):  # for example, the scheduler was restarted
+        """Return the outcome of `job`; None if the job must be submitted again."""
+        # A future is cancelled or lost if the scheduler was restarted, for example.
+        if future.status in ("cancelled", "lost"):
             return None
         try:
             return future.result()  # type: ignore[no-any-return]
@@ -206,7 +214,10 @@ class _Running:
             ) from problem
 
     def _with_folder(self, job: Job, outcome: Outcome) -> Outcome:
-        """Unpack the folder in `outcome` into the store. Returns the outcome without it."""
+        """Unpack the folder in `outcome` into the store.
+
+        Returns the outcome without the archive of the folder.
+        """
         if outcome.archive is None:
             return outcome
         store = self._store.absolute()
@@ -218,7 +229,10 @@ class _Running:
         return msgspec.structs.replace(outcome, ended=ended, archive=None)
 
     def _thread_count(self) -> int:
-        """The threads of all workers, at least one. Workers come and go."""
+        """Return the number of threads of all workers, at least 1.
+
+        The number changes, because workers join and leave the cluster.
+        """
         if time.monotonic() - self._threads_read > WORKERS_READ_AGAIN_S:
             try:
                 self._threads = sum(self._client.nthreads().values())
@@ -240,7 +254,8 @@ def _scheduler_lost(problem: Exception) -> SystemFailed:
 def run_on_worker(job: Job, digest: str) -> Outcome:
     """Execute the run of `job` on a worker, in the `RunProcess` of the calling thread.
 
-    Raises SystemFailed if the worker's code is not that of `digest`, and RunProcessDied.
+    `digest` identifies the sources of the campaign. Raises SystemFailed if the worker has other
+    sources, and RunProcessDied if the process died during the run.
     """
     if source_digest() != digest:
         raise SystemFailed(

@@ -1,7 +1,7 @@
-"""One run of a campaign, which a worker executes: this process, another one, or another machine.
+"""Defines a job (one run of a campaign, for a worker), and executes it.
 
-A job and its outcome are values. A worker needs only the job, so a run whose worker died can be
-given to any other worker.
+A worker is this process, another process, or another machine. A job and its outcome are values. A
+worker needs only the job, so if a worker dies, any other worker can execute its job.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from splitbrain.nemesis.nemesis import name_of
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A run of a campaign that a worker has to execute.
+    """A run of a campaign, as a worker receives it.
 
     The schedule is drawn from `seed` and `given`, unless `schedule` contains it.
     """
@@ -42,14 +42,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     given: dict[str, Any]
     schedule: Schedule | None = None
     reproduce: str = ""
-    """The command that repeats the run. Empty: the command with the seed and the options."""
+    """The command that repeats the run. If it is "", the command consists of the seed and the
+    options."""
     store: str = ""
-    """The store for the folders of real processes; "" if folders are not kept."""
+    """The store for the folders of runs of real processes; "" if the folders are not kept."""
     keep_valid: bool = False
     """Whether the folder of a valid run is kept."""
     fetch: bool = False
-    """Whether the outcome contains the folder of real processes, as an archive. The folder of a
-    valid run is left out unless `keep_valid`. For workers that do not share a file system."""
+    """Whether the outcome contains the folder of a run of real processes, as an archive, for
+    workers that do not share a file system. The folder of a valid run is left out unless
+    `keep_valid`."""
 
     @property
     def mutant(self) -> str:
@@ -58,7 +60,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """Identifies the run in the database if its folder is not kept."""
+        """The identity of the run in the database if its folder is not kept."""
         return f"{self.campaign}#{self.number}"
 
     @property
@@ -68,16 +70,19 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a worker returns. `failed` is the schedule of a simulated run that was not valid."""
+    """The result of a job, as a worker returns it.
+
+    `failed` is the schedule of the run if it was simulated and is not valid; otherwise None.
+    """
 
     ended: Ended
     failed: Schedule | None = None
     archive: bytes | None = None
-    """The folder of the run as an archive, if the job has asked for it."""
+    """The folder of the run as an archive, if the job asks for it; otherwise None."""
 
 
 def schedule_of(job: Job) -> Schedule:
-    """The schedule of `job`. The same job gives the same schedule in every process."""
+    """Return the schedule of `job`. The same job gives the same schedule in every process."""
     if job.schedule is not None:
         return job.schedule
     if job.given.get("system") == SIMULATED:
@@ -86,7 +91,10 @@ def schedule_of(job: Job) -> Schedule:
 
 
 def run_job(job: Job) -> Outcome:
-    """Execute the run of `job` and judge it. The outcome contains errors of harness and system."""
+    """Execute the run of `job`, and judge it.
+
+    If the harness or the system under test fails, the outcome contains the error.
+    """
     began = time.perf_counter()
     schedule = schedule_of(job)
     outcome = _simulated(job, schedule) if job.simulated else _real(job, schedule)
@@ -97,7 +105,10 @@ def run_job(job: Job) -> Outcome:
 
 
 def lost(job: Job, because: str) -> Outcome:
-    """The outcome of a run whose workers died: unknown."""
+    """Return the outcome of a run that was never completed, because its workers died.
+
+    Its verdict is unknown, for the reason `because`.
+    """
     schedule = schedule_of(job)
     options = schedule.options
     row = RunRow(
@@ -137,7 +148,10 @@ def _real(job: Job, schedule: Schedule) -> Outcome:
 
 
 def _in_store(job: Job, schedule: Schedule) -> Outcome:
-    """Run real processes in the store. The folder is removed if the run is valid."""
+    """Run real processes in the store.
+
+    The folder of a valid run is removed unless `keep_valid` is set.
+    """
     result = _executed(schedule, Path(job.store))
     row = row_of_folder(Path(job.store).absolute(), result.folder)
     if result.valid and not job.keep_valid:

@@ -1,8 +1,9 @@
-"""Determines the runs of a campaign by their numbers: first the saved runs, then covering arrays.
+"""Determines each run of a campaign by its number: first saved runs, then covering arrays.
 
-The number of a run and the record of its campaign determine the run. An interrupted campaign
+The record of a campaign and the number of a run determine the run. An interrupted campaign
 therefore continues with the numbers that are not in its log. The runs after the saved ones are
-divided into rounds. Each round is another covering array, and each run has a new seed.
+divided into rounds. Each round is another covering array: a set of configurations in which every
+combination of two values occurs. Each run has a new seed.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from splitbrain.harness.store.campaign_folder import CampaignRecord
 
 
 def planned(record: CampaignRecord, store: Path, *, keep_valid: bool = False) -> Iterator[Job]:
-    """The jobs of a campaign without end, in the order of their numbers.
+    """Yield the jobs of a campaign in the order of their numbers, without end.
 
-    `store` is the folder for runs of real processes. Raises BadArguments if a saved run of the
-    campaign does not exist any more.
+    A job is one run for a worker. `store` is the folder for runs of real processes. Raises
+    BadArguments if a saved run of the campaign does not exist any more.
     """
     numbers = count(1)
     saved = {one.name: one for one in read_corpus(Path(record.corpus))} if record.corpus else {}
@@ -44,14 +45,15 @@ def planned(record: CampaignRecord, store: Path, *, keep_valid: bool = False) ->
 
 
 def round_size(record: CampaignRecord) -> int:
-    """The number of runs of the first covering array."""
+    """Return the number of runs of the first round, which is the first covering array."""
     return len(covering_array(record.axes, _salt(record, 0)))
 
 
 def fitting(corpus: Path, record: CampaignRecord) -> tuple[str, ...]:
-    """The names of the saved runs in `corpus` that the systems and workloads of `record` include.
+    """Return the names of the saved runs in `corpus` that belong to the campaign `record`.
 
-    Runs with a planted bug are left out unless the campaign has this bug.
+    These are the runs whose system and workload are among those of the campaign. Runs with a
+    planted bug are left out unless the campaign has this bug.
     """
     mutant = record.given.get("mutant", "")
     return tuple(
@@ -63,7 +65,7 @@ def fitting(corpus: Path, record: CampaignRecord) -> tuple[str, ...]:
 
 
 def _configurations(record: CampaignRecord) -> Iterator[tuple[int, Configuration]]:
-    """The rows of all rounds, each with the number of its round, from 0."""
+    """Yield the configurations of all rounds, numbered from 0."""
     places = count()
     for turn in count():
         for row in covering_array(record.axes, _salt(record, turn)):

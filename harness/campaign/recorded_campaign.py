@@ -1,4 +1,4 @@
-"""A campaign that is recorded: its runs, budgets, interruptions and groups of failures.
+"""Runs a campaign that is recorded: budgets, interruptions and groups of failures.
 
 Each run is logged when it begins and when it ends (`splitbrain.harness.store.campaign_folder`), and
 is added to the database of runs. After an interruption, or if the process was killed, the campaign
@@ -31,29 +31,29 @@ from splitbrain.harness.store.database.database import add_runs, open_database
 from splitbrain.harness.store.groups import Group, Groups
 
 SCHEDULES_PER_SIGNATURE_MAX = 3
-"""How many failing schedules are kept of each signature. The other runs can be repeated by their
-seeds."""
+"""The maximal number of failing schedules that are kept of each signature. The other runs can be
+repeated from their seeds."""
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits that end a campaign. A limit of None never ends it."""
+    """The limits that end a campaign. A limit of None does not end it."""
 
     runs: int | None = None
-    """When the campaign has had this many runs, with those before an interruption."""
+    """The number of runs of the campaign, including those before an interruption."""
     seconds: float | None = None
     finds: int | None = None
-    """When it has found failures of this many groups that are not accepted."""
+    """The number of groups of failures that are not accepted."""
 
 
 class JobSource(Protocol):
-    """Chooses the runs of a campaign."""
+    """Chooses the runs of a campaign, as jobs for workers."""
 
     def next(self) -> Job | None:
-        """The next run; None if there is none."""
+        """Return the next run as a job; None if there is none."""
         ...
 
     def add(self, job: Job, ended: Ended) -> None:
-        """Called with the result of each run, in the order of the log."""
+        """Receive the result of a run. Results are passed in the order of the log."""
         ...
 
 
@@ -63,11 +63,11 @@ Execute = Callable[[NextJob], Generator[Finished, None, None]]
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """One more run has ended."""
+    """The news that one more run has ended."""
 
     ended: Ended
     new_group: Group | None
-    """The group of its failure, if no earlier run belongs to it."""
+    """The group of its failure if the group is new; otherwise None."""
 
 
 class RecordedCampaign:
@@ -88,14 +88,15 @@ class RecordedCampaign:
 
     @property
     def new_finds(self) -> list[Group]:
-        """The groups that the campaign found and that are not accepted."""
+        """The groups of failures that this campaign found and that are not accepted."""
         found = [one for one in self.groups.all() if one.name in self.found]
         return [one for one in found if not one.known()]
 
     def run(self, budget: Budget, execute: Execute) -> Iterator[Progressed]:
         """Run until `budget` is used, and yield each run when it has ended and was logged.
 
-        No run is begun after the budget is used. Runs in progress are ended and logged.
+        `execute` runs jobs on workers. After the budget is used, no new run begins, and the runs in
+        progress are completed and logged.
         """
         deadline = None if budget.seconds is None else time.monotonic() + budget.seconds
         with (
@@ -135,7 +136,10 @@ class RecordedCampaign:
         return Progressed(ended, new)
 
     def _with_schedule(self, outcome: Outcome) -> Ended:
-        """Write the schedule of a failed run, unless enough are kept, and return the run."""
+        """Write the schedule of a failed run to a file, unless enough are kept.
+
+        Returns the line of the log for the end of the run.
+        """
         ended = outcome.ended
         signature = ended.signature.text if ended.signature else ""
         if outcome.failed is None or self._kept.get(signature, 0) >= SCHEDULES_PER_SIGNATURE_MAX:
@@ -158,13 +162,14 @@ class RecordedCampaign:
 
 
 class PlannedJobs:
-    """The jobs of a plan, without those that have ended."""
+    """The jobs of a plan (`plan.py`), without those that have ended."""
 
     def __init__(self, jobs: Iterator[Job], done: set[int]) -> None:
         self._jobs, self._done = jobs, done
 
     def next(self) -> Job | None:
+        """Return the next job of the plan that has not ended."""
         return next((job for job in self._jobs if job.number not in self._done), None)
 
     def add(self, job: Job, ended: Ended) -> None:
-        """Do nothing: a plan does not depend on results."""
+        """Do nothing, because a plan does not depend on results."""

@@ -11,7 +11,10 @@ BYTES_MAX = 256 * 1024 * 1024
 
 
 def pack(folder: Path) -> bytes | None:
-    """Pack `folder` under the path TEST/RUN. Returns None if the archive is too large."""
+    """Pack the folder of a run, whose path is TEST/RUN in the archive.
+
+    Returns None if the archive would be too large.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as archive:
         for path in sorted(folder.rglob("*")):
@@ -23,7 +26,7 @@ def pack(folder: Path) -> bytes | None:
 
 
 def unpack(archive: bytes, store: Path) -> Path:
-    """Unpack the folder of a run into `store`, and return it. Nothing else is written."""
+    """Unpack the folder of a run into `store`, and return its path. No other file is written."""
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as packed:
         members = packed.getmembers()
         packed.extractall(store, members, filter="data")

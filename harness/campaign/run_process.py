@@ -1,11 +1,11 @@
-"""A process that executes the runs of a campaign, one after another, in its main thread.
+"""Executes the runs of a campaign in a separate process, one after another, in its main thread.
 
-A worker of Dask executes its jobs in threads. A run needs a process, because members can only be
-driven from a main thread, a planted bug cannot be removed from a process, and a run can kill its
-process. Therefore each thread of a worker gives its jobs to a `RunProcess`.
+A worker of Dask executes its jobs in threads. But a run needs a process: members can be driven only
+from a main thread, a planted bug cannot be removed from a process, and a run can kill its process.
+Therefore each thread of a worker gives its jobs to a `RunProcess`.
 
 The two processes are connected by a socket. If the parent dies, even by SIGKILL, the socket is
-closed, and the process ends its run, removes the folder, and ends.
+closed. The process then stops its run, removes the folder of the run, and ends.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class RunProcessDied(SplitbrainError):
 
 
 class RunProcess:
-    """A process that executes runs. It can be used by one thread at a time."""
+    """A process that executes runs. Only one thread may use it at a time."""
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
@@ -48,7 +48,10 @@ class RunProcess:
         return self._child.pid
 
     def run(self, job: Job) -> Outcome:
-        """Execute the run of `job`. Raises RunProcessDied or SystemFailed."""
+        """Execute the run of `job` in the process, and return its outcome.
+
+        Raises RunProcessDied if the process dies, and SystemFailed if the run raises an exception.
+        """
         try:
             self._connection.send(job)
             reply = self._connection.recv()
@@ -66,7 +69,7 @@ class RunProcess:
 
 
 def serve(connection: Connection[Outcome | str, Job]) -> None:
-    """Execute the jobs that arrive, until the connection is closed."""
+    """Execute the jobs that arrive on `connection`, until it is closed."""
     jobs: SimpleQueue[Job] = SimpleQueue()
     threading.Thread(target=_read, args=(connection, jobs), daemon=True).start()
     while True:
@@ -80,7 +83,10 @@ def serve(connection: Connection[Outcome | str, Job]) -> None:
 
 
 def _read(connection: Connection[Outcome | str, Job], jobs: SimpleQueue[Job]) -> None:
-    """Read jobs. At the end of the connection, SIGTERM ends the run in progress."""
+    """Read the jobs from `connection`, and put them into the queue `jobs`.
+
+    When the connection is closed, SIGTERM ends the run in progress.
+    """
     try:
         while True:
             jobs.put(connection.recv())

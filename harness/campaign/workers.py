@@ -1,7 +1,7 @@
-"""Gives jobs to workers, and returns each outcome once.
+"""Gives jobs to worker processes, and yields the outcome of each job once.
 
-If a worker dies, its run is given to another one. A run whose workers died `DEATHS_MAX` times has
-the outcome unknown, so that one run cannot stop a campaign.
+A job is one run of a campaign. If a worker dies, its job is given to another one. If workers died
+`DEATHS_MAX` times during a job, its outcome is unknown, so that one run cannot stop a campaign.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from splitbrain.harness.seeds.seed_runs import prepare_worker
 
 DEATHS_MAX = 3
 QUEUED_PER_WORKER = 2
-"""Jobs that are given to the pool for each worker, so that no worker waits for the next one."""
+"""The number of jobs that are given to the pool for each worker, so that no worker waits for its
+next job."""
 TERMINATED_WITHIN_S = 30
 PRELOADED = (
     "splitbrain.harness.campaign.job", "splitbrain.harness.simulation.run",
     "splitbrain.checkers.catalogue",
 )
-"""Modules that are imported once by the fork server, not by each worker."""
+"""The fork server imports these modules once, so that the workers do not import them again."""
 
 NextJob = Callable[[], Job | None]
-"""Returns the next job, or None if there is none at this time."""
+"""A function that returns the next job, or None if there is none at this time."""
 Finished = tuple[Job, Outcome]
 
 
 def in_this_process(next_job: NextJob) -> Generator[Finished, None, None]:
-    """Run the jobs one after the other. All jobs must have the same planted bug."""
+    """Run the jobs one after another in this process. All jobs must have the same planted bug."""
     while (job := next_job()) is not None:
         yield job, run_job(job)
 
@@ -43,8 +44,8 @@ def in_processes(
 ) -> Generator[Finished, None, None]:
     """Run the jobs in `workers` processes, and yield each outcome when it arrives.
 
-    `next_job` is called again after each outcome was handled. All jobs must have the same planted
-    bug, because it cannot be removed from a process.
+    `next_job` is called again after the caller has handled an outcome. All jobs must have the same
+    planted bug, because a planted bug cannot be removed from a process. `run` executes one job.
     """
     deaths: Counter[int] = Counter()
     again: list[Job] = []
@@ -66,7 +67,7 @@ def in_processes(
 
 
 class _WorkerDied(Exception):
-    """A worker process died. One of `jobs` was its job."""
+    """A worker process died. It was executing one of `jobs`, but it is not known which one."""
 
     def __init__(self, jobs: list[Job]) -> None:
         self.jobs = jobs
@@ -84,7 +85,7 @@ def _until_broken(
 ) -> Generator[Finished, None, None]:
     """Run jobs until there are none. Raises _WorkerDied if a worker dies.
 
-    The jobs in `again` are run first, one at a time, so that another death of a worker shows which
+    The jobs in `again` are run first, one at a time, so that the next death of a worker shows which
     job causes it. After the exception, `again` contains the jobs without an outcome.
     """
     running: dict[Future[Outcome], Job] = {}
@@ -96,7 +97,7 @@ def _until_broken(
                 if job is None:
                     break
                 if not again:
-                    again.append(job)  # until it was submitted, which can fail
+                    again.append(job)  # until the job was submitted, which can fail
                 running[pool.submit(run, job)] = job
                 del again[0]
             if not running:

@@ -1,1 +1,1 @@
-"""Draws the schedule of a run from its options and a seed."""
+"""Draws the schedule of a run from its options and a seed, and changes schedules at random."""

@@ -48,15 +48,16 @@ from splitbrain.nemesis.moment_drawing import aimed
 from splitbrain.nemesis.tempo import tempo_for
 
 NODES_DRAWN = (1, 3, 3, 3, 5)
-"""The number of members is drawn from these if the options do not give it."""
+"""If the options do not contain the number of members, one of these is drawn."""
 
 
 def draw_schedule(options: Options) -> Schedule:
-    """The schedule that `options` and their seed determine. If they have no seed, a seed is drawn.
+    """Draw the schedule that `options` and their seed determine.
 
-    If the options name known bugs, the triggers of those that the tested version has are not drawn.
-    Raises BadArguments for an unknown workload, system or kind of fault, and for a kind of fault
-    that the system does not support.
+    If the options contain no seed, a random seed is drawn. If they name known bugs of the tested
+    store, and the tested version has such a bug, the triggers of that bug are not drawn. Raises
+    BadArguments for an unknown workload, system or kind of fault, and for a kind of fault that the
+    system does not support.
     """
     options = msgspec.structs.replace(options, seed=seed_or_drawn(options.seed))
     drawn = without_triggers(options)
@@ -66,7 +67,7 @@ def draw_schedule(options: Options) -> Schedule:
 
 
 def without_triggers(options: Options) -> Options:
-    """`options`, changed such that no trigger of the known bugs that they name is drawn.
+    """Return `options`, changed so that the run does not trigger the known bugs that they name.
 
     Raises BadArguments if they ask for such a trigger with a workload option.
     """
@@ -82,7 +83,7 @@ def without_triggers(options: Options) -> Options:
 
 
 def is_drawn(schedule: Schedule) -> bool:
-    """Whether `schedule` is exactly what `draw_schedule` draws from its options and seed."""
+    """Return whether `draw_schedule` draws exactly `schedule` from its options and seed."""
     try:
         return draw_schedule(schedule.options) == schedule
     except SplitbrainError:
@@ -90,16 +91,20 @@ def is_drawn(schedule: Schedule) -> bool:
 
 
 def draw_swarm_schedule(seed: int, given: Mapping[str, Any]) -> Schedule:
-    """The schedule of one seed of a campaign. The options in `given` are not drawn."""
+    """Draw the schedule of one seed of a campaign of simulated runs.
+
+    All runs have the options in `given`. The seed determines the other options, too.
+    """
     return draw_schedule(read_options(draw_options(seed, given)))
 
 
 def draw_for(
     options: Options, workload: Workload, capabilities: Collection[str] = tuple(KINDS)
 ) -> Schedule:
-    """The schedule of `workload`, for a system that supports the kinds of faults `capabilities`.
+    """Draw a schedule of `workload` for a system that supports only some kinds of faults.
 
-    Raises BadArguments if the options ask for another kind of fault.
+    `capabilities` are the kinds that it supports. Raises BadArguments if the options ask for
+    another kind.
     """
     options = msgspec.structs.replace(options, seed=seed_or_drawn(options.seed))
     seed = options.seed
@@ -146,7 +151,10 @@ def draw_for(
 
 
 def member_settings(workload: Workload, system: str) -> Mapping[str, int | bool]:
-    """The settings of members that `workload` needs, without those that `system` does not have."""
+    """Return the settings of members that `workload` needs.
+
+    Settings that `system` does not have are left out.
+    """
     own: Callable[[], Mapping[str, int]] | None = getattr(workload, "member_settings", None)
     settings: Mapping[str, int | bool] = {} if own is None else own()
     if system == SIMULATED:
@@ -163,11 +171,12 @@ def _count_of_members(options: Options) -> int:
 def _operations(
     options: Options, seed: int, client: int, members: int, workload: Workload
 ) -> Iterator[ScheduledOperation]:
-    """The operations of one client that begin within the time limit if each is answered at once.
+    """Yield the operations of one client that begin within the time limit.
 
-    The times between operations have an exponential distribution, so that the operations of all
-    clients together form a Poisson process with `rate` operations per second. Requests of many
-    independent users also form a Poisson process.
+    The times assume that each operation is answered at once. The times between operations have an
+    exponential distribution, so that the operations of all clients together form a Poisson process
+    with `rate` operations per second. Requests of many independent users also form a Poisson
+    process.
     """
     drafts = workload.operations(stream(seed, "client", client), client)
     pace = stream(seed, "pace", client)

@@ -1,7 +1,7 @@
-"""Changes a schedule at random: the mutations of an adaptive campaign.
+"""Changes a schedule at random. An adaptive campaign makes new schedules in this way.
 
-Each mutation takes a schedule and a `Source`, and returns a changed schedule, or None if it cannot
-change this schedule. The module is pure: the same arguments give the same schedule.
+Each mutation takes a schedule and a `Source`, and returns a changed schedule, or None if the change
+is impossible. The module is pure: the same arguments give the same schedule.
 """
 
 from __future__ import annotations
@@ -36,16 +36,17 @@ FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """The factors by which the duration of a moved fault changes."""
 HOLD_MS_MIN = 10
 SPLICED_WORKLOADS = ("kv", "register", "set", "watch")
-"""Workloads whose operations may be taken from several schedules, because no operation depends on
-the one before it. A list of the workload append does."""
+"""The workloads in which operations of two schedules can be combined, because no operation depends
+on the one before it. In the workload append, an operation depends on earlier ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The arguments of a mutation besides the schedule: what it draws from.
+    """The arguments of a mutation, in addition to the schedule.
 
-    `kinds` are the kinds of faults that may be added. If `swarm` is False, network, disks and
-    settings are not changed. `other` is another schedule of the campaign.
+    `random` makes the random choices. `kinds` are the kinds of faults that may be added. If `swarm`
+    is False, network, disks and settings are not changed. `other` is another schedule of the
+    campaign.
     """
 
     random: Random
@@ -82,7 +83,7 @@ def remove_faults(schedule: Schedule, source: Source) -> Schedule | None:
 
 
 def move_faults(schedule: Schedule, source: Source) -> Schedule | None:
-    """Change the beginning and the duration of some faults. At least one is moved."""
+    """Change the beginning and the duration of at least one fault."""
     faults = list(schedule.faults)
     free = [
         place for place, one in enumerate(faults)
@@ -102,12 +103,15 @@ def _moved(one: ScheduledFault, limit_ms: int, random: Random) -> ScheduledFault
 
 
 def change_seed(schedule: Schedule, source: Source) -> Schedule | None:
-    """Keep operations and faults, and change what is drawn during the run, such as delays."""
+    """Change the seed of the schedule, which determines delays and other random values of the run.
+
+    Operations and faults remain.
+    """
     return with_seed(schedule, source.random.getrandbits(SEED_BITS))
 
 
 def change_conditions(schedule: Schedule, source: Source) -> Schedule | None:
-    """Draw the settings, the network, the disks or the rare conditions anew."""
+    """Draw new settings, a new network, new disks, or new rare conditions inside the members."""
     drawn = draw_environment(source.random.getrandbits(SEED_BITS))
     name = source.random.choice(("settings", "network", "disk", "deposed_longer_by", "buggify"))
     value: Any = not schedule.buggify if name == "buggify" else getattr(drawn, name)
@@ -119,7 +123,10 @@ def change_conditions(schedule: Schedule, source: Source) -> Schedule | None:
 
 
 def splice_faults(schedule: Schedule, source: Source) -> Schedule | None:
-    """Take the later faults from the other schedule."""
+    """Replace the faults after a random time by the later faults of `source.other`.
+
+    Returns None if `source.other` has no faults that fit.
+    """
     cut_ms = _cut_ms(schedule, source.random)
     later = [
         one for one in source.other.faults
@@ -135,10 +142,11 @@ def splice_faults(schedule: Schedule, source: Source) -> Schedule | None:
 
 
 def splice_operations(schedule: Schedule, source: Source) -> Schedule | None:
-    """Take the later operations from the other schedule, which must have the same workload.
+    """Replace the operations after a random time by the later operations of `source.other`.
 
-    Operations that write a value of an earlier operation are left out, because each value must be
-    written once.
+    Both schedules must have the same workload. Operations that write a value of an earlier
+    operation are left out, because each value must be written only once. Returns None if no
+    operation fits.
     """
     workload = schedule.options.workload
     if workload not in SPLICED_WORKLOADS or source.other.options.workload != workload:
@@ -159,13 +167,13 @@ def splice_operations(schedule: Schedule, source: Source) -> Schedule | None:
     ]
     if not later:
         return None
-    # The keys of `later` are no numbers of `schedule`, so no fault refers to them.
+    # The keys of `later` are not numbers of operations in `schedule`, so no fault refers to them.
     first = schedule.size[1] + 1
     return with_operations(schedule, {**kept, **dict(enumerate(later, start=first))})
 
 
 def _values(one: TimedOperation) -> set[str]:
-    """The values that an operation writes."""
+    """Return the values that an operation writes."""
     request = one.operation.request
     if not isinstance(request, Put | Txn):
         return set()
@@ -190,4 +198,4 @@ MUTATIONS: Mapping[str, Mutation] = {
     "faults spliced": splice_faults,
     "operations spliced": splice_operations,
 }
-"""The mutations by their names in the output of a campaign."""
+"""The mutations, by the names that the output of a campaign shows."""

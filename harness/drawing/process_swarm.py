@@ -1,7 +1,7 @@
-"""Draws the options of runs of real etcd for a hunt.
+"""Draws the options of runs of real etcd, for a hunt.
 
-A run could avoid the triggers of some known bugs. Each run draws the trigger of at most one of
-them. The cause of an anomaly is therefore known, and a frequent bug does not hide the others.
+Each run may trigger at most one of those known bugs whose trigger a run can avoid. Therefore the
+cause of an anomaly is known, and a frequent bug does not hide the others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ KINDS = (
     "cpu", "power", "syscall", "clock",
 )
 NO_TRIGGER_SHARE = 0.3
-"""The share of runs in which no trigger of an avoidable bug is drawn."""
+"""The share of runs that trigger none of the known bugs that can be avoided."""
 WORKLOAD_OPTIONS: Mapping[str, Mapping[str, Sequence[int]]] = {
     "watch": {
         "slow_percent": (0, 20, 80), "watches": (8, 64), "watchers": (8, 24, 60),
@@ -48,10 +48,10 @@ def draw_process_options(
     seed: int, given: Mapping[str, Any], bugs: Sequence[KnownBug], version: Version,
     kinds: Sequence[str],
 ) -> tuple[dict[str, Any], str]:
-    """The options of the run with `seed`, and the bug whose trigger is drawn ("": none).
+    """Draw the options of the run with `seed`, and a known bug that the run may trigger ("": none).
 
-    Options in `given` are not drawn. `bugs` are the known bugs of the tested `version`. `kinds` are
-    the kinds of faults that this machine can inject.
+    The options in `given` are not drawn. `bugs` are the known bugs of the tested `version`. `kinds`
+    are the kinds of faults that this machine can inject.
     """
     random = stream(seed, "hunt", "options")
     possible = [
@@ -77,7 +77,7 @@ def draw_process_options(
 
 
 def _general(random: Random, kinds: Sequence[str], version: Version) -> dict[str, Any]:
-    """Options that do not depend on a bug."""
+    """Draw the options that do not depend on a known bug."""
     count = random.choice((0, 1, 1, 2, 3))
     nemesis = list(dict.fromkeys(random.choice(KINDS) for _ in range(count)))
     flags = list(random.choice(FLAGS))
@@ -108,7 +108,10 @@ def _fits(avoidance: Avoidance, workload: str) -> bool:
 def _with_trigger(
     random: Random, bug: KnownBug, workload: str, drawn: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Options under which the trigger of `bug` is drawn, as its avoidance describes it."""
+    """Return the options that must change so that the run can trigger `bug`.
+
+    `drawn` are the options so far. `workload` is the workload that the user gives; "" if none.
+    """
     one = random.choice([one for one in bug.avoid if _fits(one, workload)])
     changed: dict[str, Any] = {}
     if one.workloads and not workload:

@@ -1,4 +1,4 @@
-"""Draws the seed of a run if the user gives none."""
+"""Draws a random seed for a run if the user gives none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SEED_BITS = 32
 
 
 def seed_or_drawn(given: int | None) -> int:
-    """`given`; if that is None, a random seed from the operating system.
+    """Return `given`, or a random seed from the operating system if `given` is None.
 
     Raises BadArguments if `given` is not an integer of 64 bits.
     """

@@ -1,8 +1,9 @@
-"""Swarm testing: each seed draws the kinds of faults, settings and conditions that its run uses.
+"""Draws the options of simulated runs by swarm testing: each seed selects a few kinds of faults.
 
-Many runs that each use a few kinds find more bugs than the same number of runs that use all kinds,
-because one kind of fault can hide the bugs that another kind reveals. Source: Groce et al., "Swarm
-Testing", ISSTA 2012.
+The seed also selects settings of the members and conditions of network and disks. Many runs that
+each use a few kinds find more bugs than the same number of runs that use all kinds, because one
+kind of fault can hide the bugs that another kind reveals. Source: Groce et al., "Swarm Testing",
+ISSTA 2012.
 """
 
 from __future__ import annotations
@@ -30,44 +31,48 @@ KIND_WEIGHTS: Mapping[str, int] = {
 }
 """The weights with which the kinds of faults are drawn for a run."""
 STORAGE_RUNS_PERCENT = 12
-"""How many runs have storage faults as well. They have no weight, because they must be rare: while
-a member recovers its data from its peers, it does little that another fault could show to be
-wrong."""
+"""The percentage of runs that have storage faults in addition. These have no weight, because they
+must be rare: while a member recovers its data from its peers, it does little that another fault
+could show to be wrong."""
 LINK_RUNS_PERCENT = 12
-"""How many runs also have one of `LINK_FAULTS`, which change single frames and connections."""
+"""The percentage of runs that have one of `LINK_FAULTS` in addition, which change single frames and
+connections."""
 LINK_FAULTS = ("loss", "corruption", "half_open", "half_open", "slow_receiver")
 MEMBERS_RUNS_PERCENT = 15
-"""How many runs change the members of the cluster as well. Such a run has no storage faults,
-because a cluster from which a member is removed survives fewer of them."""
+"""The percentage of runs that change the members of the cluster in addition. Such a run has no
+storage faults, because a cluster from which a member is removed survives fewer of them."""
 MEMBERS_KINDS = (
     ("members",), ("members", "transfer"), ("transfer",), ("members", "joint"),
     ("joint", "transfer"),
 )
 MEMBER_LISTS_PERCENT = 25
-"""How many of the runs that change the members have the workload that reads the member list."""
+"""The percentage, among the runs that change the members, of runs with the workload that reads the
+member list."""
 OF_PROCESSES = ("kill", "pause", "partition", "latency", "power", "step")
-"""The kinds that processes support. `power` is among them, because a SIGKILL of a member that
-runs with `--hold-unsynced` loses unsynced writes as a power loss does."""
+"""The kinds of faults that real processes support. `power` is among them, because a SIGKILL of a
+member that runs with `--hold-unsynced` loses unsynced writes as a power loss does."""
 KINDS_AT_ONCE = (1, 2, 2, 3, 3, 4)
 """The number of kinds of faults in a run. With more kinds, the cluster is down most of the time,
 and a run without answers finds no bug."""
 ELECTIONS = ((10, 100), (10, 100), (20, 200), (30, 300), (100, 1000))
-"""Heartbeat and election timeout in ms. Short timeouts give a short run many leaders."""
+"""Pairs of heartbeat interval and election timeout in ms. With short timeouts, even a short run has
+many leaders."""
 WORKLOADS = ("kv", "kv", "kv", "kv", "register", "watch", "set", "watch", "watch", "append")
 COORDINATION_RUNS_PERCENT = 20
-"""How many runs have a workload of leases, locks or elections instead of the drawn one."""
+"""The percentage of runs whose drawn workload is replaced by one of leases, locks or elections."""
 COORDINATION = ("lease", "lease", "lease", "lock", "election")
 SERVICES_RUNS_PERCENT = 20
-"""How many runs have one of these workloads instead of the drawn one. Bugs of authentication and
-limits show under no other workload, and most other bugs show under these as well."""
+"""The percentage of runs whose drawn workload is replaced by one of `SERVICES`. Bugs of
+authentication and limits show under no other workload, and most other bugs show under these as
+well."""
 SERVICES = ("auth", "auth", "limits", "limits", "kubernetes")
 CHECKPOINT_INTERVALS_S = (1, 2, 300)
 """The intervals at which leaders record the remaining times of leases, in s."""
 TURN_TIMEOUT_MS = 2000
-"""The least timeout of requests if clients wait for their turn, which takes several rounds."""
+"""The minimal timeout of requests in workloads in which clients wait for their turn."""
 KV_OPTIONS: Mapping[str, tuple[int, ...]] = {
-    # With many long values, a write to the log can be torn within one record, and segments fill
-    # up quickly.
+    # With many long values, a crash can tear a write to the log within one record, and segments
+    # fill up quickly.
     "long_percent": (0, 10, 60, 60),
     "many_percent": (0, 0, 1, 8),
     "large_percent": (0, 0, 0, 3),
@@ -88,22 +93,23 @@ AUTH_OPTIONS: Mapping[str, tuple[int, ...]] = {"jwt": (0, 0, 1)}
 DRAWN_OPTIONS: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "kv": KV_OPTIONS, "limits": LIMITS_OPTIONS, "auth": AUTH_OPTIONS,
 }
-"""Workload → its options that are drawn."""
+"""For each workload, the options that are drawn."""
 BOUND_SHARES = (0.0, 0.0, 0.3, 0.6, 1.0)
 """The share of clients that are bound to one member."""
 NODES = (1, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5)
 """The number of members. In a cluster of one member, no other member hides the effects of disk
 faults. In a cluster of five, two members can fail. In a cluster of four, half is not a majority."""
 HOLDS_IN_ELECTIONS = (1.5, 3.0, 6.0)
-"""The least duration of a fault, in election timeouts."""
+"""The minimal duration of a fault, in election timeouts."""
 USED_PERCENT: Mapping[str, int] = {"wal_segment_bytes": 65, "check_quorum": 55}
-"""The percentage of runs that use a drawn value for a setting. Others: `USED_PERCENT_DEFAULT`."""
+"""The percentage of runs that use a drawn value for this setting. For other settings, it is
+`USED_PERCENT_DEFAULT`."""
 USED_PERCENT_DEFAULT = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """The fields of a schedule that describe the members' settings and simulated machines."""
+    """The fields of a schedule that describe the members' settings and the simulated machines."""
 
     settings: Mapping[str, int | bool]
     network: NetworkConditions = IDEAL_NETWORK
@@ -113,6 +119,7 @@ class Environment:
 
 
 def draw_environment(seed: int) -> Environment:
+    """Draw the settings of the members, and the conditions of network and disks."""
     random = stream(seed, "swarm", "surroundings")
     settings = _settings(random)
     network, disk, deposed_longer_by = _conditions(random)
@@ -144,7 +151,7 @@ def _settings(random: Random) -> dict[str, int | bool]:
         "request_timeout_ms": (300, 1000),
     }
     for name, values in choices.items():
-        # Both values are always drawn, so that the later draws do not depend on `used`.
+        # Both values are drawn in any case, so that later random values do not depend on `used`.
         used = random.random() * 100 < USED_PERCENT.get(name, USED_PERCENT_DEFAULT)
         value = random.choice(values)
         if used:
@@ -153,13 +160,13 @@ def _settings(random: Random) -> dict[str, int | bool]:
 
 
 def draw_lease_settings(seed: int) -> dict[str, int | bool]:
-    """The settings of the members that concern leases."""
+    """Draw the settings of the members that concern leases."""
     interval_s = stream(seed, "swarm", "lease checkpoints").choice(CHECKPOINT_INTERVALS_S)
     return {"lease_checkpoint_interval_s": interval_s}
 
 
 def _conditions(random: Random) -> tuple[NetworkConditions, DiskConditions, int]:
-    """The conditions of network and disks, and `Schedule.deposed_longer_by`."""
+    """Draw the conditions of network and disks, and `Schedule.deposed_longer_by`."""
     delay_us = random.choice(((80, 120), (80, 120), (500, 1500), (5_000, 10_000)))
     slow_percent = random.choice((0.0, 0.02, 0.02, 1.0))
     loose = random.random() < 0.4
@@ -182,11 +189,10 @@ def _conditions(random: Random) -> tuple[NetworkConditions, DiskConditions, int]
 
 
 def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of the run with `seed` in a campaign.
+    """Draw the options of the run with `seed` in a campaign of simulated runs.
 
-    Options in `given` have the given values. The options that a campaign varies, such as the
-    workload, are otherwise drawn from `seed`. If `given["swarm"]` is False, only those kinds of
-    faults are drawn that systems of real processes support too.
+    The options in `given` are not drawn. If `given["swarm"]` is False, only those kinds of faults
+    are drawn that real processes support, too.
     """
     random = stream(seed, "swarm", "options")
     heartbeat_ms, election_ms = random.choice(ELECTIONS)
@@ -244,7 +250,7 @@ def _changes_of_members(random: Random) -> tuple[str, ...]:
 
 
 def _kinds(random: Random, among: Collection[str]) -> tuple[str, ...]:
-    """The kinds of faults of a run, in the order of the catalogue."""
+    """Draw the kinds of faults of a run, and return them in the order of the catalogue."""
     left = [kind for kind in KIND_WEIGHTS if kind in among]
     drawn: list[str] = []
     for _ in range(random.choice(KINDS_AT_ONCE)):

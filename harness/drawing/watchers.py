@@ -13,20 +13,20 @@ from splitbrain.histories.random_stream import stream
 from splitbrain.histories.watch import WatchRequest
 
 HOLD_MEAN_S = 1.5
-"""The mean time for which a watcher keeps a stream before it opens the next one, unless the
-workload has a method `hold_mean_s`."""
+"""The mean time in s for which a watcher keeps a stream open before it opens the next one. A
+workload can change it by a method `hold_mean_s`."""
 STREAMS_MIN = 8
 DISTANCE_MAX = 300
 FUTURE_DISTANCE_MAX = 50
 ASK_PROGRESS_SHARE = 0.5
 ASK_FROM_NOW_SHARE = 0.25
-"""The share of streams that ask for progress and begin at their creation. The checker `watch`
+"""The share of streams that ask for progress and start at the present revision. The checker `watch`
 requires an answer only on such a stream."""
 PAUSES_US = (2_000, 20_000, 200_000)
-"""The pauses of a watcher that reads slowly, after each answer."""
+"""The lengths of the pause after each answer, for a watcher that reads slowly."""
 SLOW_HOLD = 3
-"""A watcher that reads slowly keeps a stream this many times as long, so that it still receives the
-events that have waited for it."""
+"""A watcher that reads slowly keeps a stream open for this many times as long, so that it still
+receives the events that have waited for it."""
 
 STARTS: tuple[tuple[Start, int], ...] = (
     ("resume", 50), ("now", 10), ("past", 20), ("future", 12), ("first", 8), ("compacted", 12)
@@ -36,32 +36,35 @@ STARTS: tuple[tuple[Start, int], ...] = (
 
 @runtime_checkable
 class WatchingWorkload(Protocol):
-    """A workload that has watchers besides its clients."""
+    """A workload that has watchers in addition to its clients."""
 
     checkers: ClassVar[Sequence[str]]
     watchers: int
     """The number of watchers."""
 
     def watch(self, random: Random, watcher: int) -> WatchRequest:
-        """The request of watcher number `watcher`, with `start_revision` 0.
+        """Draw the request of watcher number `watcher`, with `start_revision` 0.
 
-        If the request has `ask_progress`, some of the watcher's streams ask for progress.
+        If the request has `ask_progress`, some of the streams of the watcher ask for progress.
         """
         ...
 
 
 @runtime_checkable
 class SharingWorkload(WatchingWorkload, Protocol):
-    """A workload of which some watchers have several watches on one connection."""
+    """A workload with watchers that have several watches on one connection."""
 
     def other_watches(self, random: Random, watcher: int) -> Sequence[WatchRequest]:
-        """The requests of watcher number `watcher` besides that of `watch`, in the same form."""
+        """Draw the further requests of watcher number `watcher`, in addition to that of `watch`.
+
+        They have the same form as the request of `watch`.
+        """
         ...
 
 
 @runtime_checkable
 class SlowWorkload(WatchingWorkload, Protocol):
-    """A workload of which some watchers read slowly."""
+    """A workload with watchers that read their answers slowly."""
 
     slow_percent: int
     """The percentage of watchers that read slowly."""
@@ -72,16 +75,16 @@ class HoldingWorkload(WatchingWorkload, Protocol):
     """A workload that decides how long its watchers keep their streams."""
 
     def hold_mean_s(self, watcher: int) -> float:
-        """The mean time in s for which watcher number `watcher` keeps a stream."""
+        """Return the mean time in s for which watcher number `watcher` keeps a stream open."""
         ...
 
 
 def draw_watchers(
     seed: int, workload: object, members: int, time_limit_ms: int, bound_share: float = 0.0
 ) -> tuple[ScheduledWatcher, ...]:
-    """The watchers of `workload`; () for a workload without watchers.
+    """Draw the watchers of `workload`. Returns () for a workload without watchers.
 
-    `bound_share` of the watchers open all their streams at one member.
+    A share `bound_share` of the watchers open all their streams at one member.
     """
     if not isinstance(workload, WatchingWorkload):
         return ()
@@ -115,8 +118,9 @@ def draw_watchers(
 def draw_bound(random: Random, members: int, bound_share: float) -> int | None:
     """Draw the index of the member to which a client sends all its operations, or None.
 
-    None means that the client calls all members. If a member is cut off, every client that calls
-    all members soon waits for its answer. A client that is bound to another member continues.
+    None means that the client sends operations to all members. If a member is cut off, every such
+    client soon waits for an answer of that member. A client that is bound to another member
+    continues.
     """
     bound, member = random.random() < bound_share, random.randrange(members)
     return member if bound else None
@@ -129,7 +133,10 @@ def _plain(request: WatchRequest) -> WatchRequest:
 def _with_pauses(
     random: Random, streams: Sequence[ScheduledStream], slow_percent: int
 ) -> Iterator[ScheduledStream]:
-    """The streams of a watcher that reads slowly with the probability `slow_percent`."""
+    """Yield the streams of a watcher, with pauses if the watcher reads slowly.
+
+    It reads slowly with a probability of `slow_percent`.
+    """
     slow = random.random() * 100 < slow_percent
     for one in streams:
         pause_us = random.choice(PAUSES_US)

@@ -1,1 +1,1 @@
-"""Groups of failures, the corpus of saved runs, and the commit that caused a failure."""
+"""Puts failures into groups, saves failing runs, and finds the commit that caused a failure."""

@@ -1,6 +1,7 @@
 """Finds the commit that made a schedule fail, by `git bisect` in a temporary work tree.
 
-The user's work tree is not touched: every commit is checked out into a temporary one.
+The user's own work tree stays unchanged, because every commit is checked out into the temporary
+one.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ from splitbrain.harness.errors import BadArguments, SplitbrainError
 from splitbrain.harness.exit_codes import EXIT_INVALID, EXIT_VALID
 
 State = Literal["good", "bad", "skip"]
-"""The state of a commit: good (its run is valid), bad (invalid), or skipped (neither can be
-decided)."""
+"""The state of a commit: good if its run is valid, bad if its run is invalid, skipped if neither is
+known."""
 Judge = Callable[[Path], State]
-"""Judges the commit that is checked out in a folder."""
+"""A function that judges the commit that is checked out in a folder."""
 FIRST_BAD = re.compile(r"^([0-9a-f]{7,64}) is the first (?:bad|'?bad'?) commit", re.MULTILINE)
 ONLY_SKIPPED = "only 'skip'ped commits left"
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """A commit that was judged."""
+    """A commit that was judged, and its state."""
 
     commit: str
     subject: str
@@ -38,11 +39,11 @@ class Tried(msgspec.Struct, frozen=True):
 
 
 class GitFailed(SplitbrainError):
-    """A git command failed."""
+    """A git command failed. The message contains its output."""
 
 
 def bisect(repository: Path, good: str, bad: str, judge: Judge) -> Iterator[Tried]:
-    """Judge commits between `good` and `bad`, and yield each.
+    """Judge commits between `good` and `bad` until the first bad one is found, and yield each.
 
     The last one that is yielded with the state "bad" is the first bad commit. Raises BadArguments
     if a commit does not exist, if `good` is not good or `bad` is not bad, or if only commits are
@@ -71,10 +72,11 @@ def bisect(repository: Path, good: str, bad: str, judge: Judge) -> Iterator[Trie
 
 
 def replay_judge(schedule: Path, times: int, build: str = "", timeout_s: float = 600.0) -> Judge:
-    """A judge that replays `schedule` with the sources of the commit, up to `times` times.
+    """Make a judge that replays `schedule` with the sources of the commit, at most `times` times.
 
     The commit's folder comes first in the module path, so that both this project's own store and a
-    user's system are those of the commit. `build` is a shell command that is run there before.
+    user's system are those of the commit. `build` is a shell command that the judge runs in the
+    folder before the replay.
     """
     schedule = schedule.absolute()
 
@@ -128,7 +130,10 @@ def _commit(repository: Path, name: str) -> str:
 
 
 def _git(folder: Path, *words: str, accept: tuple[int, ...] = (0,)) -> str:
-    """The output of a git command. Raises GitFailed for an exit code that is not in `accept`."""
+    """Run a git command in `folder`, and return its output.
+
+    Raises GitFailed if the exit code is not in `accept`.
+    """
     done = subprocess.run(
         ["git", *words], cwd=folder, capture_output=True, text=True, check=False,
         env={**os.environ, "LC_ALL": "C"},

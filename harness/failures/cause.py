@@ -1,4 +1,4 @@
-"""Finds the causes of a run's anomalies: known bugs of the tested store, or kinds of anomalies."""
+"""Attributes a run's anomalies to causes: known bugs of the tested store, or kinds of anomalies."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from splitbrain.checkers.verdict import Anomaly, Verdict
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """What made a run invalid. Runs with the same `name` are finds of the same bug."""
+    """What made a run invalid. Runs with the same `name` are assumed to show the same bug."""
 
     name: str
     because: str
-    """The text of the first anomaly that shows it."""
+    """The text of the first anomaly that shows the cause."""
     named: bool
-    """Whether the cause is a known bug; otherwise `name` is a checker and a kind of anomaly."""
+    """Whether `name` is that of a known bug. If not, it consists of a checker and a kind of
+    anomaly."""
 
 
 def causes_of(verdicts: Sequence[Verdict], trigger: str = "") -> tuple[Cause, ...]:
-    """The causes of a run, each once.
+    """Return the causes of an invalid run, each once.
 
-    `trigger` is a known bug without a signature, if the run has drawn the trigger of exactly one
-    such bug. Anomalies that no signature explains are then attributed to it. Without `trigger`, the
-    cause of such anomalies is their checker with the kind of the first one, because one bug often
-    makes several kinds of anomalies.
+    A known bug can have a signature, which selects the anomalies that show the bug. `trigger` is a
+    known bug without a signature, if the run drew the trigger of exactly one such bug. Anomalies
+    that no signature selects are then attributed to that bug. Without `trigger`, their cause is
+    named after their checker and the kind of the first one, because one bug often makes several
+    kinds of anomalies.
     """
     causes: dict[str, Cause] = {}
     for one in _all(verdicts, trigger):

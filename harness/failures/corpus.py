@@ -1,6 +1,7 @@
-"""The corpus: saved runs that found a bug. Tests repeat them before they draw new seeds.
+"""Reads and writes the corpus: saved runs that found a bug.
 
-The corpus is a folder. Each of its files is a saved run:
+Tests repeat these runs before they draw new seeds. The corpus is a folder. Each of its files is a
+saved run:
 
 - `NAME.json` contains `seed` (a number), `why` (a sentence), and options of a run, for example
   `{"seed": 42, "workload": "kv", "nemesis": ["kill"], "why": "a put was answered twice"}`.
@@ -35,7 +36,7 @@ SCHEDULE_OPERATIONS_MAX = 2_000
 
 @dataclass(frozen=True, slots=True)
 class SavedRun:
-    """One file of the corpus."""
+    """A saved run, which is one file of the corpus."""
 
     name: str
     seed: int
@@ -45,7 +46,7 @@ class SavedRun:
     """The saved schedule; None if the schedule must be drawn from `seed` and `options`."""
 
     def fits(self, options: Mapping[str, Any]) -> bool:
-        """Whether the run has the system and the workload that `options` name."""
+        """Return whether the run has the system and the workload that `options` contain."""
         return all(
             self.options.get(name, options[name]) == options[name]
             for name in ("system", "workload") if name in options
@@ -53,16 +54,17 @@ class SavedRun:
 
 
 def read_corpus(folder: Path) -> list[SavedRun]:
-    """The saved runs of `folder` in the order of their names; [] if there is no such folder.
+    """Return the saved runs in `folder`, in the order of their names.
 
-    Raises BadArguments for a file that is not a saved run. The error names the file and the field.
+    Returns [] if there is no such folder. Raises BadArguments for a file that is not a saved run;
+    the error names the file and the field.
     """
     files = [*folder.glob("*.json"), *folder.glob(f"*{SUFFIX}")]
     return [read_saved_run(path) for path in sorted(files)]
 
 
 def read_saved_run(path: Path) -> SavedRun:
-    """The saved run in the file `path`. Raises BadArguments if it is not one."""
+    """Read the saved run in the file `path`. Raises BadArguments if the file is not one."""
     if path.suffix == SUFFIX:
         schedule = read_schedule(path)
         options = _given(schedule.options)
@@ -104,10 +106,10 @@ def _of_repro(path: Path) -> SavedRun:
 
 
 def _given(options: Options) -> dict[str, Any]:
-    """The options that determine a run, including those with the default value.
+    """Return the options that determine a run, including those with the default value.
 
-    If an option with the default value were left out, a repetition could take another value from
-    `[tool.splitbrain]`, the test or the planted bug.
+    Without the defaults, a repetition could take another value from `[tool.splitbrain]`, the test
+    or the planted bug.
     """
     return {
         name: msgspec.to_builtins(getattr(options, name)) for name in options.__struct_fields__
@@ -118,10 +120,10 @@ def _given(options: Options) -> dict[str, Any]:
 def add_to_corpus(schedule: Schedule, folder: Path, name: str, why: str) -> list[Path]:
     """Save the run of `schedule` in `folder`, and return the paths of the written files.
 
-    - A schedule that was not drawn is saved in `NAME.schedule`.
-    - For a schedule that was drawn, the options and the seed are saved in `NAME.json`. If it is
-      simulated and has at most `SCHEDULE_OPERATIONS_MAX` operations, it is also saved in
-      `NAME.schedule`, because a later version may draw another schedule from the same seed.
+    - If the schedule was not drawn from a seed, it is saved in `NAME.schedule`.
+    - If it was drawn, its options and its seed are saved in `NAME.json`. If it is simulated and has
+      at most `SCHEDULE_OPERATIONS_MAX` operations, it is also saved in `NAME.schedule`, because a
+      later version may draw another schedule from the same seed.
 
     Raises BadArguments if one of the files exists already.
     """

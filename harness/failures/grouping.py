@@ -1,4 +1,4 @@
-"""Puts failures into groups, and shrinks each group once."""
+"""Puts failures that probably have the same cause into a group, and shrinks one of each group."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ class Shrunk(msgspec.Struct, frozen=True):
 
 
 def grouped(groups: Groups, ended: Ended, failing: str = "") -> tuple[Ended, Group | None]:
-    """Find the group of a failure. Returns `ended` with its name, and the group if it is new.
+    """Put a failed run into the group with its signature. A new group is made if there is none.
 
-    `failing` is the file of the run's schedule, relative to the store.
+    Returns `ended` with the name of the group, and the group if it is new, otherwise None. A run
+    without a signature is returned unchanged. `failing` is the file of the run's schedule, relative
+    to the store.
     """
     if ended.signature is None:
         return ended, None
@@ -51,7 +53,7 @@ def grouped(groups: Groups, ended: Ended, failing: str = "") -> tuple[Ended, Gro
 
 
 def unshrunk(groups: Groups, store: Path) -> Iterator[Group]:
-    """The groups that can be shrunk and have not been shrunk yet."""
+    """Yield the groups that have a failing schedule and were not shrunk yet."""
     for group in groups.all():
         if group.shape is None and group.failing and (store / group.failing).is_file():
             yield group
@@ -63,8 +65,9 @@ def shrink_group(
 ) -> tuple[Group, str]:
     """Shrink the failing schedule of `group`, and join it with the group of the shrunk run.
 
-    Returns the resulting group, and the name of the group that was joined to it, or "". The older
-    of two groups keeps its name. A group whose schedule does not fail any more is not changed.
+    Returns the resulting group, and the name of the group that was joined into it, or "". If two
+    groups are joined, the older one keeps its name. A group whose schedule does not fail any more
+    is not changed. `shrink_schedule` replaces `shrunk_by` in tests.
     """
     schedule = read_schedule(store / group.failing)
     if schedule.system != SIMULATED:
@@ -89,7 +92,10 @@ def shrink_group(
 
 
 def _joined(groups: Groups, older: Group, newer: Group) -> Group:
-    """Join two groups; of two shrunk schedules, the smaller one is kept."""
+    """Join `newer` into `older`, and return the result.
+
+    If both have a shrunk schedule, the smaller one is kept.
+    """
     if older.shape is not None and newer.shape is not None and _size(newer) < _size(older):
         groups.schedule_file(newer).replace(groups.schedule_file(older))
         older = msgspec.structs.replace(older, shape=newer.shape)
@@ -102,7 +108,11 @@ def _size(group: Group) -> tuple[int, int]:
 
 
 def shrunk_by(schedule: Schedule, checker: str, budget_s: float) -> Shrunk:
-    """Shrink `schedule`, and run the result once more. Raises BadArguments if it does not fail."""
+    """Shrink `schedule`, and simulate the result once more.
+
+    Raises BadArguments if `checker` does not find the run of `schedule` invalid, or if the shrunk
+    schedule does not fail.
+    """
     found = shrink(schedule, checker, budget_s)
     with temporary_run_folder() as folder:
         result = execute_simulated(found.schedule, folder)
@@ -113,6 +123,7 @@ def shrunk_by(schedule: Schedule, checker: str, budget_s: float) -> Shrunk:
 
 
 def shape_of(schedule: Schedule, *, minimal: bool) -> Shape:
+    """Describe `schedule` by its workload, members, faults and operations."""
     return Shape(
         workload=schedule.options.workload, members=len(schedule.members),
         faults=tuple(name_of(one.fault) for one in schedule.faults),

@@ -1,4 +1,4 @@
-"""Runs real etcd again and again, each time with other options, and collects what it finds."""
+"""Runs real etcd again and again with random options, and collects the causes of invalid runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from splitbrain.nemesis.catalogue import KINDS as FAULT_KINDS
 
 
 class HuntedRun(msgspec.Struct, frozen=True):
-    """One run of a hunt."""
+    """A run of a hunt, with the causes of its anomalies."""
 
     seed: int
     options: Options
@@ -31,16 +31,16 @@ class HuntedRun(msgspec.Struct, frozen=True):
     new: tuple[Cause, ...]
     """The causes that no earlier run of the hunt has shown."""
     seconds: float
-    """From the beginning of the hunt to the end of this run."""
+    """The time from the beginning of the hunt to the end of this run."""
     folder: Path
-    """The folder of the run, which is kept if the run shows a new cause."""
+    """The folder of the run. It is kept only if the run shows a new cause."""
     reproduce: str = ""
     error: str = ""
-    """Why the run failed; "" if it did not."""
+    """The reason why the run failed; "" if it did not fail."""
 
 
 def hunt_processes(first: int, given: Mapping[str, Any], budget_s: float) -> Iterator[HuntedRun]:
-    """Run the seeds from `first` on, until `budget_s` seconds are over. Yields each run.
+    """Run the seeds from `first` on, until `budget_s` seconds are over, and yield each run.
 
     Raises BadArguments if the options are impossible, or if there is no etcd.
     """

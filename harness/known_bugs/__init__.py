@@ -1,1 +1,1 @@
-"""The known bugs of stores: the triggers that a run avoids, and the anomalies that it excuses."""
+"""Lists the known bugs of tested stores, avoids their triggers, and excuses their anomalies."""

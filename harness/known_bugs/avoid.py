@@ -1,4 +1,4 @@
-"""Keeps a run from drawing the triggers of known bugs."""
+"""Changes the options of a run so that it does not trigger known bugs of the tested store."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from splitbrain.harness.known_bugs.known_bug import Avoidance, KnownBug
 def workload_options_without(
     bugs: Sequence[KnownBug], workload: str, options: Mapping[str, Any], faults: Sequence[str]
 ) -> dict[str, Any]:
-    """The options of `workload`, changed so that no trigger of `bugs` is drawn.
+    """Return the options of `workload`, changed so that no trigger of `bugs` is drawn.
 
-    `faults` are the kinds of faults that are drawn. Raises BadArguments if `options` contains
-    another value for an option that must change.
+    `faults` are the kinds of faults that the run can draw. Raises BadArguments if `options`
+    contains another value for an option that must change.
     """
     changed = dict(options)
     for bug in bugs:
@@ -36,7 +36,11 @@ def workload_options_without(
 def faults_without(
     bugs: Sequence[KnownBug], workload: str, members: int, faults: Sequence[str]
 ) -> tuple[str, ...]:
-    """The kinds `faults` without those that trigger one of `bugs` in a cluster of `members`."""
+    """Return the kinds `faults` without those that trigger one of `bugs`.
+
+    Some kinds trigger a bug only in clusters of a limited size; `members` is the size of the run's
+    cluster.
+    """
     gone = {
         kind
         for bug in bugs

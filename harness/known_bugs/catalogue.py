@@ -1,4 +1,4 @@
-"""The known bugs by id, and those of a tested version that the option `known` names."""
+"""Reads the lists of known bugs, and selects those that a run excuses."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ OTHER = "other "
 
 @functools.cache
 def known_bugs() -> Mapping[str, KnownBug]:
-    """Id → bug, of all stores."""
+    """Return the known bugs of all stores, by id."""
     return {bug.id: bug for store in FILES for bug in _bugs_of(store)}
 
 
 @functools.cache
 def _bugs_of(store: str) -> Sequence[KnownBug]:
-    """The known bugs of `store`, in the order of their ids."""
+    """Return the known bugs of `store`, in the order of their ids."""
     text = resources.files(__package__).joinpath(FILES[store]).read_text()
     bugs = msgspec.convert(tomllib.loads(text)["bug"], tuple[KnownBug, ...])
     return sorted(bugs, key=lambda bug: bug.id)
 
 
 def check_ids(ids: Sequence[str]) -> None:
-    """Raise BadArguments for an id that is in no list."""
+    """Raise BadArguments if an id in `ids` is not that of a known bug."""
     for one in ids:
         if one != ALL and one not in known_bugs():
             near = difflib.get_close_matches(one, known_bugs(), n=1)
@@ -47,12 +47,11 @@ def check_ids(ids: Sequence[str]) -> None:
 
 
 def excused_bugs(ids: Sequence[str], versions: Mapping[str, str]) -> tuple[KnownBug, ...]:
-    """The bugs that `ids` names and the tested version has.
+    """Return the bugs that are in `ids` and that the tested version has.
 
-    `versions` are those of the run: the tested store, and its version; also that of a second
-    program, if the run has one. With the id `all`, these are
-    all listed bugs of the version. A store without a list, or a version that cannot be read, has no
-    known bugs.
+    The id `all` stands for all listed bugs of that version. `versions` are the versions in the
+    record of a run: that of the tested store, and that of a second program if the run has one. A
+    store without a list, or a version that cannot be read, has no known bugs.
     """
     return tuple(
         bug

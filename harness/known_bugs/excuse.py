@@ -1,4 +1,4 @@
-"""Separates the anomalies that show a known bug from the others."""
+"""Separates the anomalies that show a known bug from the other anomalies of a verdict."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from splitbrain.checkers.verdict import Anomaly, Verdict, by_kind
 from splitbrain.harness.known_bugs.known_bug import KnownBug
 
 KNOWN_BUGS = "known bugs"
-"""The name of the count of anomalies for each known bug, in a verdict."""
+"""The name of the entry in `Verdict.counts` that counts the anomalies of each known bug."""
 NOT_ALL_COMPARED = (
     "only the first anomalies of each kind were compared with the known bugs: "
     "there are {count}, of which {kept} are kept"
@@ -19,10 +19,10 @@ NOT_ALL_COMPARED = (
 
 
 def excused(verdict: Verdict, bugs: Sequence[KnownBug]) -> Verdict:
-    """`verdict`, in which the anomalies that show one of `bugs` are moved to `known`.
+    """Return `verdict` with the anomalies that show one of `bugs` moved to the field `known`.
 
-    If another anomaly is left, the verdict stays invalid. If none is left, it becomes valid, or
-    unknown where the checker did not keep all anomalies or did not decide everything.
+    If other anomalies are left, the verdict stays invalid. If none is left, it becomes valid. It
+    becomes unknown instead if the checker did not keep all anomalies, or did not decide everything.
     """
     if verdict.valid is not False or not any(bug.signature for bug in bugs):
         return verdict

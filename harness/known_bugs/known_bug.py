@@ -1,4 +1,4 @@
-"""A known bug of a store: its versions, its trigger, and the anomalies that show it."""
+"""Defines a known bug of a store: its versions, its trigger, and the anomalies that show it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ _CONDITION = re.compile(r"(>=|<)(\d+\.\d+\.\d+)")
 class Avoidance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a run must not draw: kinds of faults, and operations that workload options control.
 
-    It applies to the workloads `workloads` (empty: all), to clusters of at most `members_max`
-    members (0: any number), and if one of the kinds `with_faults` is drawn (empty: always).
+    The avoidance applies to runs that meet three conditions. The workload is one of `workloads`
+    (empty: any). The cluster has at most `members_max` members (0: any number). A kind in
+    `with_faults` is drawn (empty: whatever is drawn).
     """
 
     workloads: tuple[str, ...] = ()
@@ -30,7 +31,7 @@ class Avoidance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The anomalies that show a bug.
+    """Selects the anomalies that show a bug.
 
     An anomaly matches if `checker` and `kind` are its checker and kind, if its detail contains all
     of `detail`, and if the regular expression `because` matches a part of its text.
@@ -50,7 +51,7 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KnownBug(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One bug of a store; `etcd.toml` describes the fields."""
+    """One bug of a store. The comments in `etcd.toml` describe the fields."""
 
     id: str
     title: str
@@ -61,7 +62,7 @@ class KnownBug(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature: tuple[Signature, ...] = ()
 
     def affects(self, version: Version) -> bool:
-        """Whether a release with this version has the bug."""
+        """Return whether a release with this version has the bug."""
         return any(
             all(_holds(condition, version) for condition in _CONDITION.findall(alternative))
             for alternative in self.affected
@@ -76,7 +77,7 @@ def _holds(condition: tuple[str, str], version: Version) -> bool:
 
 
 def parse_version(text: str) -> Version | None:
-    """The version in a text such as `3.5.1` or `3.6.0-rc.0`; None if there is none.
+    """Return the version in a text such as `3.5.1` or `3.6.0-rc.0`; None if there is none.
 
     A pre-release counts as the release that it precedes.
     """

@@ -271,7 +271,7 @@ async def _drive(
 
 @contextlib.contextmanager
 def _signals(drive: Drive, progress: Progress) -> Iterator[None]:
-    """A context in which signals end the run.
+    """Let signals end the run while the context is open.
 
     The first Ctrl-C ends the load early. A second Ctrl-C, or SIGTERM, cancels the run. The context
     does nothing outside the main thread.

@@ -11,7 +11,7 @@ SAFE_PATH = "PYTHONSAFEPATH"
 
 @contextmanager
 def safe_path() -> Iterator[None]:
-    """A context in which new Python processes do not search the working directory for modules.
+    """Keep the working directory out of the module path of processes that the context starts.
 
     multiprocessing starts its servers and workers with `python -c`. Without this context, these
     processes would import a user's `struct.py` in place of the module of the standard library.

@@ -1,1 +1,1 @@
-"""Many simulated runs, one for each seed, on several cores."""
+"""Simulates many seeds on several cores, and summarizes the results."""

@@ -1,8 +1,8 @@
 """Selects the conditions that show how near the runs of a hunt came to a planted bug.
 
-A condition is a situation that simulated runs count, such as an election or a full queue
-(`splitbrain.harness.simulation.conditions`). A hunt that does not find the bug prints how often
-each selected condition occurred.
+A condition is a situation that the simulation counts, such as an election or a full queue
+(`splitbrain.harness.simulation.conditions`). If a hunt does not find the planted bug, it prints how
+often its runs reached each selected condition.
 """
 
 from __future__ import annotations
@@ -38,21 +38,22 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "server": (*CLIENTS, *ELECTIONS, *STORES),
     "storage": (*DISKS, *RESTARTS, *LOGS),
 }
-"""For each part of the member in which bugs are planted: the conditions that concern that part."""
+"""For each part of the member in which bugs are planted, the conditions that concern that part."""
 NEAR_MIN = 3
 STEM_LETTERS = 5
-"""Words with the same first letters count as the same word: snapshot, snapshots."""
+"""Words with the same first letters, such as snapshot and snapshots, count as the same word."""
 SHORT_WORD_LETTERS = 4
 """Words with fewer letters are ignored."""
 COMMON_STEMS = frozenset(("membe", "befor", "after", "entri", "entry", "other", "store", "again"))
 
 
 def near_conditions(name: str) -> tuple[str, ...]:
-    """Select the conditions that are related to the planted bug `name`.
+    """Return the conditions that are related to the planted bug `name`.
 
-    Candidates are the conditions of the part of the member that contains the bug, and `BUGGIFIED`.
-    A candidate is selected if its text shares a word with the description of the bug. If fewer than
-    `NEAR_MIN` are selected, all conditions of that part are returned instead.
+    A condition is a situation that the simulation counts, such as an election. Candidates are the
+    conditions of the part of the member that contains the bug, and `BUGGIFIED`. A candidate is
+    selected if its text shares a word with the description of the bug. If fewer than `NEAR_MIN` are
+    selected, all conditions of that part are returned instead.
     """
     of_part = (*GROUPS.get(room_of(name), CONDITIONS), *BUGGIFIED)
     described = _stems(f"{name.replace('_', ' ')} {mutant(name).what}")
@@ -63,7 +64,8 @@ def near_conditions(name: str) -> tuple[str, ...]:
 def near_lines(name: str, counts: Mapping[str, int]) -> Iterator[str]:
     """Yield lines of text that show how often the runs reached each of the `near_conditions`.
 
-    `counts` maps each condition to the number of its occurrences.
+    `counts` maps each condition, a situation such as an election, to the number of its occurrences.
+    `name` is the planted bug.
     """
     near = near_conditions(name)
     reached = sum(1 for one in near if counts.get(one))

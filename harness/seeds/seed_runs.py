@@ -23,7 +23,7 @@ from splitbrain.harness.store.temporary import in_use, temporary_run_folder
 
 
 class SeedResult(msgspec.Struct, frozen=True):
-    """The result of one seed."""
+    """The result of the simulated run of one seed."""
 
     seed: int
     valid: bool | None
@@ -35,19 +35,21 @@ class SeedResult(msgspec.Struct, frozen=True):
     because: str = ""
     """The first anomaly of each checker, or the reason why the verdict is unknown."""
     conditions: dict[str, int] = {}
-    """How often each condition in `splitbrain.harness.simulation.conditions` was reached."""
+    """How often each condition was reached. A condition is a situation in
+    `splitbrain.harness.simulation.conditions`, such as an election."""
     first_reached_s: dict[str, float] = {}
-    """The virtual time at which each reached condition was first reached, in this order."""
+    """For each condition that was reached, the virtual time of the first time, in the order of
+    these times."""
     operations: dict[str, int] = {}
     """The number of operations by outcome."""
     events: int = 0
-    """The number of callbacks that the simulation ran, a measure of its cost."""
+    """The number of event-loop callbacks that the simulation ran, which measures its cost."""
     reproduce: str = ""
-    """The command that repeats the run. Empty: `splitbrain sim` with the seed."""
+    """The command that repeats the run. If it is "", that is `splitbrain sim` with the seed."""
 
 
 def run_seed(seed: int, given: Mapping[str, Any]) -> SeedResult:
-    """Draw and simulate the run of `seed`. Options in `given` have the given values."""
+    """Draw and simulate the run of `seed`. The options in `given` replace drawn ones."""
     return run_schedule(draw_swarm_schedule(seed, given))
 
 
@@ -79,7 +81,7 @@ def campaign(
     """Simulate a run for each of `seeds`, and yield the results in the order in which runs end.
 
     `workers` is the number of processes. With one worker, the results are in the order of `seeds`.
-    Options in `given` have the given values, and the seed determines all others.
+    The options in `given` are the same in all runs; the seed determines the others.
     """
     if workers == 1:
         for seed in seeds:
@@ -91,9 +93,9 @@ def campaign(
 
 @contextmanager
 def worker_pool(workers: int) -> Iterator[Pool]:
-    """A pool of `workers` processes that simulate runs."""
+    """Start `workers` processes that can simulate runs, and end them at the end of the context."""
     context = multiprocessing.get_context("forkserver")
-    # Modules are imported once by the server, not by each worker.
+    # The fork server imports the modules once, so that the workers do not import them again.
     context.set_forkserver_preload([
         "splitbrain.harness.seeds.seed_runs", "splitbrain.harness.simulation.run",
         "splitbrain.checkers.catalogue",
@@ -113,7 +115,7 @@ def prepare_worker() -> None:
 
 
 def remove_folders_and_exit(number: int, _frame: FrameType | None) -> None:
-    """A signal handler that ends this process and removes the folder of its run."""
+    """Remove the folder of the run, and end this process. It is a signal handler."""
     # An exception is not enough: during garbage collection it is ignored, and the worker would
     # continue.
     for folder in in_use:
@@ -130,11 +132,11 @@ def hunt(
     budget_s: float,
     on_result: Callable[[SeedResult], None] = lambda _: None,
 ) -> tuple[SeedResult | None, int, float]:
-    """Take results of `results` until one is invalid.
+    """Take results from `results` until one of them is invalid.
 
-    The search also ends after `budget_s` seconds of wall time. `on_result` is called with each
-    result. Returns the invalid result (None if no run was invalid), the number of results taken,
-    and the wall time in s.
+    The search also ends after `budget_s` seconds of wall-clock time. `on_result` is called with
+    each result. Returns the invalid result (None if no run was invalid), the number of results
+    taken, and the wall-clock time in s.
     """
     began = time.monotonic()
     tried = 0

@@ -1,4 +1,4 @@
-"""The summary of a campaign, as lines of text."""
+"""Summarizes a campaign of simulated runs as lines of text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHOWN_MAX = 10
 
 
 class Summary:
-    """The totals of a campaign. `add` adds the result of one seed."""
+    """The totals of a campaign. `add` adds the result of one run."""
 
     def __init__(self) -> None:
         self.runs = 0
@@ -28,6 +28,7 @@ class Summary:
         self.operations: Counter[str] = Counter()
 
     def add(self, result: SeedResult) -> None:
+        """Add the result of one run to the totals."""
         self.runs += 1
         self.simulated_s += result.simulated_s
         self.wall_s += result.wall_s
@@ -68,7 +69,10 @@ class Summary:
 
 
 def result_lines(one: SeedResult, given: Mapping[str, Any]) -> Iterator[str]:
-    """Two lines: the anomaly of a run that is not valid, and the command that repeats it."""
+    """Yield two lines about a run that is not valid.
+
+    The first line contains its anomaly, and the second one the command that repeats the run.
+    """
     word = "INVALID" if one.valid is False else "unknown"
     yield f"  {word} seed {one.seed} by {', '.join(one.found_by) or '-'}: {one.because}"
     yield f"    {one.reproduce or sim_line(one.seed, given)}"

@@ -18,10 +18,9 @@ from splitbrain.histories.history import History
 
 @contextmanager
 def temporary_run(schedule: Schedule, checker: str = "") -> Iterator[RunResult]:
-    """A context with the result of a simulation of `schedule`.
+    """Simulate `schedule`, and yield the result. The folder of the run is removed afterwards.
 
-    The folder of the run exists only within the context. If `checker` is not empty, only this
-    checker and the invariants judge the run.
+    If `checker` is not empty, only this checker and the invariants judge the run.
     """
     with temporary_run_folder() as folder:
         yield execute_simulated(schedule, folder, checker=checker)

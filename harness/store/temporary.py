@@ -18,7 +18,7 @@ in_use: list[Path] = []
 
 @contextmanager
 def temporary_run_folder() -> Iterator[RunFolder]:
-    """A context with a new folder for a run, which is removed at the end of the context.
+    """Make a new folder for a run, and remove it at the end of the context.
 
     The folder is in memory (/dev/shm) if the machine has that file system and TMPDIR is not set.
     """

@@ -1,1 +1,1 @@
-"""Generators of histories from a model of the store: valid ones of any size, and corrupted ones."""
+"""Generates histories from a model of the store: valid ones of any size, and corrupted ones."""

@@ -1,10 +1,10 @@
 """Generates valid histories of transactions over lists or registers, of any size.
 
 The generator simulates clients in virtual time against one serializable store. Each transaction
-takes effect at one moment between its invocation and its answer. An uncertain transaction takes
-effect at a moment after its invocation, or never. A failed transaction never takes effect. A few
-keys are in use at a time. Each key is replaced by a new one after `WRITES_PER_KEY_MAX` writes, so
-that lists stay short. The same arguments give the same history.
+takes effect at one moment between its invocation and its answer. A transaction with the outcome
+`info` takes effect at a moment after its invocation, or never. A failed transaction never takes
+effect. A few keys are in use at a time. Each key is replaced by a new key after
+`WRITES_PER_KEY_MAX` writes, so that lists stay short. The same arguments give the same history.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TRANSACTIONS: Mapping[str, str] = {
     "append": "transactions that read lists and append to them",
     "wr": "transactions that read and write registers",
 }
-"""The workloads of transactions by the name that `splitbrain generate --workload` takes."""
+"""The workloads of transactions, by the name that `splitbrain generate --workload` takes."""
 
 Fate = Literal["ok", "fail", "info"]
 
@@ -37,7 +37,7 @@ def generate_append(
     seed: int = 0,
     registers: bool = False,
 ) -> list[Transaction]:
-    """Generate a strictly serializable history of transactions over lists.
+    """Generate a strictly serializable history of transactions over lists, or over registers.
 
     Returns the transactions in the order of their invocations. `transactions` is the number of
     transactions, and `clients` the number of clients that execute them. With `registers`, the
@@ -61,7 +61,7 @@ class _Call:
         self.process = process
         self.fate: Fate = "ok"
         self.shape: list[tuple[int, int]] = []
-        """The micro-operations: each a key and the element to write, or 0 for a read."""
+        """For each micro-operation: its key, and the element that it writes, or 0 for a read."""
         self.operations: tuple[MicroOperation, ...] | None = None
         self.invoked = self.ns = 0
         self.ended: int | None = None

@@ -1,7 +1,7 @@
-"""Known ways to corrupt a valid history of transactions over lists.
+"""Corrupts valid histories of transactions over lists, in ways that a checker must find.
 
-A corruption is applied once. It imitates a bug of a store and produces one anomaly, which has
-the name that Adya or Elle gives it.
+A corruption is applied once. It imitates a bug of a store and produces one anomaly, which has the
+name that Adya or Elle gives it.
 """
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ from splitbrain.histories.random_stream import stream
 from splitbrain.histories.transaction import Append, Key, MicroOperation, Read, Transaction
 
 Corrupt = Callable[[list[Transaction], Random], bool]
-"""Corrupts a history over lists in place; returns False if that is not possible anywhere."""
+"""A function that corrupts a history over lists in place. It returns False if there is no suitable
+place."""
 
 
 def corrupt_append(
     transactions: list[Transaction], kind: str, seed: int = 0
 ) -> list[Transaction] | None:
-    """A copy of `transactions` over lists with the corruption `kind` of `APPEND_CORRUPTIONS`.
+    """Return a copy of `transactions` over lists with the corruption `kind`.
 
-    Returns None if the corruption is not possible anywhere.
+    `kind` is a name in `APPEND_CORRUPTIONS`. Returns None if the history has no suitable place.
     """
     corrupted = list(transactions)
     corrupt = APPEND_CORRUPTIONS[kind][1]
-    # The label "spoil" must stay, because another label would change every draw.
+    # The label "spoil" is an old name. It must stay, because another label would change every
+    # random value.
     return corrupted if corrupt(corrupted, stream(seed, "spoil", kind)) else None
 
 
@@ -77,9 +79,10 @@ def _after(transactions: list[Transaction]) -> int:
 def _reads(
     transactions: list[Transaction], elements_min: int
 ) -> list[tuple[int, int, Key, tuple[Any, ...]]]:
-    """The reads of at least `elements_min` elements, in transactions that use the key only once.
+    """Return the reads of at least `elements_min` elements, as candidates for a corruption.
 
-    Each read is (position of the transaction, position of the micro-operation, key, elements).
+    A read is left out if its transaction uses the key again. Each read is a tuple: the index of the
+    transaction, the index of the micro-operation in the transaction, the key, and the elements.
     """
     found = []
     for place, one in enumerate(transactions):
@@ -111,7 +114,10 @@ def _writers(transactions: list[Transaction]) -> dict[tuple[Key, Any], int]:
 
 
 def _stale_read(transactions: list[Transaction], random: Random) -> bool:
-    """A read lacks the elements of a transaction that ended before the read began."""
+    """Let a read miss elements of a transaction that ended before the read began.
+
+    Returns False if there is no such read.
+    """
     writers = _writers(transactions)
     reads = _reads(transactions, 1)
     random.shuffle(reads)
@@ -127,7 +133,10 @@ def _stale_read(transactions: list[Transaction], random: Random) -> bool:
 
 
 def _aborted_read(transactions: list[Transaction], random: Random) -> bool:
-    """The outcome of a transaction whose append was read becomes `fail`."""
+    """Change the outcome of a transaction to `fail` although another one has read its append.
+
+    Returns False if there is no such transaction.
+    """
     writers = _writers(transactions)
     reads = _reads(transactions, 1)
     random.shuffle(reads)
@@ -141,7 +150,10 @@ def _aborted_read(transactions: list[Transaction], random: Random) -> bool:
 
 
 def _intermediate_read(transactions: list[Transaction], random: Random) -> bool:
-    """A read ends between two elements that one transaction appended."""
+    """Let a read end between two elements that one transaction appended.
+
+    Returns False if there is no such read.
+    """
     writers = _writers(transactions)
     reads = _reads(transactions, 2)
     random.shuffle(reads)
@@ -236,7 +248,6 @@ APPEND_CORRUPTIONS: Mapping[str, tuple[str, Corrupt, str]] = {
         "garbage-read",
     ),
 }
-"""For each name: a description, the function, and the anomaly that a checker must report.
-
-The checker may report a more serious anomaly instead.
+"""For each name of a corruption: its description, its function, and the kind of anomaly that a
+checker must report. The checker may report a more serious kind instead.
 """

@@ -1,4 +1,4 @@
-"""One operation of a simulated client that has not been answered yet."""
+"""Defines an operation of a simulated client that has not been answered yet."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ Fate = Literal["ok", "fail", "info"]
 
 @dataclass(slots=True)
 class Call:
-    """A pending operation and its drawn outcome, `fate`.
+    """A pending operation of a simulated client.
 
-    `floor` is the highest revision in any answer before the invocation. `compacted` is the highest
-    revision of any compaction that was acknowledged before the invocation. `result` and `error`
-    are set when the operation takes effect.
+    `fate` is its outcome, which is drawn at its invocation. `floor` is the highest revision in any
+    answer before the invocation. `compacted` is the highest revision of any compaction that was
+    acknowledged before the invocation. `result` and `error` are set when the operation takes
+    effect.
     """
 
     process: int

@@ -1,6 +1,6 @@
-"""Generates runs with leases, locks and elections, valid or with one planted bug.
+"""Generates runs with leases, locks and elections, which are valid or show one planted bug.
 
-The generator simulates clients in virtual time against the model in
+The generator simulates clients in virtual time against the model of a store in
 `splitbrain.harness.synthetic.coordination_store`. A client may pause for longer than the time to
 live of its lease. The same arguments give the same run.
 """
@@ -38,10 +38,11 @@ from splitbrain.histories.service import AnyRequest, AnyResult
 MS = 1_000_000
 EXPIRY_CHECK_NS = 500 * MS
 NEVER_GRANTED = 500_000
-"""A lease id of a client plus this number is the id of no lease."""
+"""The sum of this number and the id of any lease of a client is an id that no lease has."""
 
 Client = Generator[tuple[int, AnyRequest], AnyResult | None, None]
-"""Yields (ns to wait, request) and receives the answer, or None if the request failed."""
+"""A generator that simulates a client. It yields pairs (time to wait in ns, request), and receives
+the answer, or None if the request failed."""
 
 
 # --- clients ----------------------------------------------------------------------------
@@ -58,7 +59,8 @@ def _lease_client(random: Random, client: int, ttl: int) -> Client:
             count += 1
             key, kind = f"l{random.randrange(12):03d}", random.random()
             if random.random() < 0.05:
-                key = f"l1{client:02d}{random.randrange(3)}"  # written seldom, so attached for long
+                # This key is rarely written, so it is attached to its lease for a long time.
+                key = f"l1{client:02d}{random.randrange(3)}"
             used = lease if kind < 0.9 or lease % 1_000_000 == 1 else lease - 1
             if random.random() < 0.02:
                 used = lease + NEVER_GRANTED
@@ -130,8 +132,8 @@ CLIENTS: Mapping[str, Callable[[Random, int, float, int], Client]] = {
     "lock": lambda random, client, pauses, ttl: _lock_client(random, client, pauses),
     "election": lambda random, client, pauses, ttl: _election_client(random, client, pauses),
 }
-"""The clients by workload. Arguments: random stream, client number, share of pauses, and the time
-to live of a lease in s."""
+"""For each workload, the function that makes a client. Its arguments are a random stream, the
+number of the client, the share of pauses, and the time to live of a lease in s."""
 
 
 # --- the run ----------------------------------------------------------------------------
@@ -139,7 +141,7 @@ to live of a lease in s."""
 
 @dataclass(slots=True)
 class _Run:
-    """The queue of steps in virtual time, and the events that were recorded."""
+    """A generated run: the queue of steps in virtual time, and the events recorded so far."""
 
     store: CoordinationStore
     random: Random
@@ -148,10 +150,11 @@ class _Run:
     queue: list[tuple[int, int, Callable[[], None]]] = field(default_factory=list)
     queued: list[tuple[int, Lock | Campaign, AnyResult]] = field(default_factory=list)
     steps: int = 0
-    """The number of steps and events so far. It orders steps and events of equal times."""
+    """The number of steps and events so far. Steps and events of the same time are in the order of
+    this number."""
     until: int = 0
     leader_change_s: int = 0
-    """The mean time between two leader changes; 0: the leader never changes."""
+    """The mean time in s between two changes of the leader; 0: the leader never changes."""
 
     def schedule(self, at: int, step: Callable[[], None]) -> None:
         self.steps += 1
@@ -182,11 +185,15 @@ class _Run:
         self.store.expire()
         if self.store.now < self.until + 10 * S:
             self.schedule(self.store.now + EXPIRY_CHECK_NS, self._expire)
-        if self.store.now % S == 0:  # a read of all keys shows when revisions were written
+        # A read of all keys shows to the checkers when revisions were written.
+        if self.store.now % S == 0:
             self._send(len(self.clients), Range("\0", "\x7f"))
 
     def _resume(self, client: int, answer: AnyResult | None) -> None:
-        """Pass the answer to the client (None starts it), and schedule its next request."""
+        """Pass `answer` to the client, and schedule its next request.
+
+        None stands for a failed request; it is also what starts the client.
+        """
         wait, request = self.clients[client].send(answer)
         if self.store.now + wait < self.until:
             self.schedule(self.store.now + wait, lambda: self._send(client, request))
@@ -250,13 +257,13 @@ def generate_coordination(
 ) -> Evidence | None:
     """Generate a run of the workload `lease`, `lock` or `election`.
 
-    The run lasts `seconds` of virtual time. `pauses` is the probability that a client that has a
-    lock, or is leader, pauses before an operation for longer than the time to live of its lease.
-    `corrupt` is the name of a planted bug in `COORDINATION_CORRUPTIONS`, or "" for none. Returns
-    None if the run had no occasion for the planted bug. `leader_change_s` is the mean time between
-    leader changes (0: none). `checkpoint_s` is the interval at which the leader records the
-    remaining time of leases (0: never). The leases of the workload `lease` live `ttl` to `ttl` + 2
-    seconds.
+    The run lasts `seconds` of virtual time. `pauses` is the probability that a client pauses for
+    longer than the time to live of its lease, before an operation in which it relies on a lock or
+    on being leader. `corrupt` is the name of a planted bug in `COORDINATION_CORRUPTIONS`, or "" for
+    none. Returns None if the planted bug never had an occasion to show. `leader_change_s` is the
+    mean time between changes of the leader (0: none). `checkpoint_s` is the interval at which the
+    leader records the remaining time of leases (0: never). The leases of the workload `lease` have
+    a time to live of `ttl` to `ttl` + 2 seconds.
     """
     random = stream(seed, "synthetic", workload)
     store = CoordinationStore(

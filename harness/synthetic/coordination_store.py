@@ -1,7 +1,7 @@
 """A model of a v3 store with leases, locks and elections, which can have one planted bug.
 
-Leases end by the store's clock. Locks and elections follow etcd's recipe
-(`splitbrain.checkers.coordination.wait_queue`).
+The model is sequential: it answers one request at a time. Leases end by the store's clock. Locks
+and elections follow etcd's recipe (`splitbrain.checkers.coordination.wait_queue`).
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ from splitbrain.histories.service import AnyRequest, AnyResult
 
 S = 1_000_000_000
 ELECTION_NS = S // 2
-"""A new leader extends each lease by this time in addition."""
+"""A new leader extends each lease by this additional time."""
 SETTLED_NS = 7 * S
-"""A bug about the keys of a lease happens only with keys that were attached or detached this long
-ago, because later changes may be unknown to the member that answers."""
+"""A bug about the keys of a lease affects only keys that were attached or detached at least this
+time ago, because the member that answers may not know later changes."""
 
 COORDINATION_CORRUPTIONS: Mapping[str, tuple[str, str, str]] = {
     "lease-outlives-revocation": (
@@ -95,20 +95,20 @@ COORDINATION_CORRUPTIONS: Mapping[str, tuple[str, str, str]] = {
     "election-resigns-in-vain": (
         "election", "a leader that resigned remains leader", "resigned without effect"),
 }
-"""The planted bugs. For each name: the workload, a description, and the anomaly that a checker
-must report."""
+"""The planted bugs. For each name: the workload, a description, and the kind of anomaly that a
+checker must report."""
 
 
 class RefusedError(Exception):
-    """The error with which the store answers a request."""
+    """The store refuses a request. The message is the error that the client receives."""
 
 
 @dataclass(slots=True)
 class Lease:
-    """A lease: its time to live in s, and the time of its end in ns.
+    """A lease with a time to live of `ttl` s, which ends at the time `until` in ns.
 
-    `recorded` is the remaining time in s that the leader recorded last, or None. The next record is
-    due at `record_at`, in ns.
+    `recorded` is the remaining time in s that the leader recorded last, or None. `record_at` is the
+    time in ns of the next record, or None.
     """
 
     ttl: int
@@ -121,14 +121,14 @@ class Lease:
 class CoordinationStore:
     """The sequential store. `now` is the time of its clock, in ns.
 
-    `bug` is a name in `COORDINATION_CORRUPTIONS`, or "". From `bug_from_ns` on, the bug happens
-    whenever it is possible.
+    `bug` is a name in `COORDINATION_CORRUPTIONS`, or "". From the time `bug_from_ns` on, the store
+    shows the bug whenever it can.
     """
 
     bug: str = ""
     bug_from_ns: int = 0
     checkpoint_s: int = 0
-    """The interval at which the leader records the remaining time of leases; 0: never."""
+    """The interval in s at which the leader records the remaining time of leases; 0: never."""
     term: int = 2
     revision: int = 1
     now: int = 0
@@ -138,11 +138,14 @@ class CoordinationStore:
     immortal: dict[int, None] = field(default_factory=dict)
     ended: dict[int, None] = field(default_factory=dict)
     attached_at: dict[str, int] = field(default_factory=dict)
-    """When the lease of each key changed last."""
+    """For each key, the time in ns at which it was last attached to a lease, or detached."""
     bug_done: bool = False
 
     def has_bug(self, bug: str) -> bool:
-        """Whether `bug` is planted and happens now. If so, sets `bug_done`."""
+        """Return whether the store must now behave as `bug` describes.
+
+        This is the case if `bug` is planted and its time has come. `bug_done` is then set.
+        """
         if self.bug != bug or self.now < self.bug_from_ns:
             return False
         self.bug_done = True
@@ -175,7 +178,11 @@ class CoordinationStore:
         return [key for key, kv in self.kvs.items() if kv.lease == lease]
 
     def change_leader(self) -> None:
-        """A new leader extends each lease by the time that was recorded, or by the whole time."""
+        """Elect a new leader, which restarts the time of each lease.
+
+        A lease gets the remaining time that was recorded, or its whole time to live if none was
+        recorded.
+        """
         self.term += 1
         for lease in self.leases.values():
             left = lease.ttl if lease.recorded is None else lease.recorded
@@ -212,7 +219,7 @@ class CoordinationStore:
         self.delete(self.keys_of(number))
 
     def oldest_key(self, name: str) -> KeyValue | None:
-        """The key that holds the lock or election `name`, or None."""
+        """Return the key that holds the lock or election `name`; None if nobody does."""
         queue = [kv for key, kv in self.kvs.items() if key.rpartition("/")[0] == name]
         return min(queue, key=lambda kv: kv.create_revision, default=None)
 
@@ -222,7 +229,7 @@ class CoordinationStore:
     # --- requests ---------------------------------------------------------------------
 
     def answer(self, request: AnyRequest) -> AnyResult:
-        """Answer `request`. Raises RefusedError if the store refuses it.
+        """Answer `request`. Raises RefusedError if the store refuses the request.
 
         A `Lock` or `Campaign` only joins a queue. Its answer must not reach the client before
         `is_granted` returns True.
@@ -370,10 +377,10 @@ class CoordinationStore:
         raise AssertionError(request)
 
     def is_granted(self, request: Lock | Campaign) -> bool:
-        """Whether the lock or campaign `request`, which has joined its queue, gets its answer now.
+        """Return whether the lock or campaign `request` is granted now.
 
-        A correct store answers the first request of a queue. Raises RefusedError if the key of
-        `request` is deleted.
+        `request` has joined its queue before. A correct store grants the first request of a queue.
+        Raises RefusedError if the key of `request` is deleted.
         """
         key = f"{request.name}/{request.lease:x}"
         kind = "lock" if isinstance(request, Lock) else "election"

@@ -1,4 +1,4 @@
-"""Known ways to corrupt a valid history.
+"""Corrupts valid histories of a key-value store, in ways that a checker must find.
 
 A corruption is applied once, at the first place where a checker can find it. It imitates a bug of a
 store by changing one effect, one answer, the change log or one member's state. The resulting
@@ -49,8 +49,8 @@ class Corruption:
     - `compaction` makes the store answer a read below the compacted revision.
     - `refused` makes the store execute the first operation of a transaction that it refuses.
 
-    A function returns None if the corruption is not possible with its arguments. `members_min` is
-    the number of members' states that a checker needs to find the corruption.
+    The functions in the first four fields return None if they cannot corrupt their arguments.
+    `members_min` is the number of members' states that a checker needs to find the corruption.
     """
 
     description: str
@@ -67,7 +67,8 @@ class Corruption:
 class Corruptor:
     """Applies `corruption` once, after `after` operations have been invoked.
 
-    The argument `number` of its methods is the number of operations invoked so far.
+    The simulation calls the methods for every operation. Their argument `number` is the number of
+    operations invoked so far.
     """
 
     corruption: Corruption
@@ -78,7 +79,7 @@ class Corruptor:
         return self.done or number < self.after
 
     def answer(self, store: RecordedStore, call: Call, result: Result, number: int) -> Result:
-        """The answer of `call`: `result`, or a corrupted one."""
+        """Return the answer of `call`: `result`, or a corrupted copy of it."""
         if self.corruption.answer is None or self._is_idle(number):
             return result
         corrupted = self.corruption.answer(store, call, result)
@@ -86,7 +87,7 @@ class Corruptor:
         return result if corrupted is None else corrupted
 
     def effect(self, store: RecordedStore, call: Call, changes: Made, number: int) -> Made:
-        """The changes that `call` makes: `changes`, or corrupted ones."""
+        """Return the changes that `call` makes in the store: `changes`, or corrupted ones."""
         if self.corruption.effect is None or self._is_idle(number):
             return changes
         if call.fate != "ok" or not changes:
@@ -96,9 +97,9 @@ class Corruptor:
         return changes if corrupted is None else corrupted
 
     def before(self, store: RecordedStore, call: Call, number: int) -> bool:
-        """Execute `call` before it is invoked, if the corruption requires this.
+        """Let `call` take effect before it is invoked, if the corruption requires this.
 
-        Returns whether `call` was executed.
+        Returns whether `call` took effect.
         """
         if self.corruption.before is None or self._is_idle(number) or call.fate != "ok":
             return False
@@ -109,7 +110,7 @@ class Corruptor:
         return True
 
     def states(self, members: list[MemberState]) -> list[MemberState]:
-        """The states of the members at the end of the run: `members`, or corrupted ones."""
+        """Return the states of the members at the end of the run: `members`, or corrupted ones."""
         if self.corruption.states is None or not any(member.changes for member in members):
             return members
         corrupted = self.corruption.states(members)
@@ -117,7 +118,10 @@ class Corruptor:
         return members if corrupted is None else corrupted
 
     def refused(self, store: RecordedStore, call: Call, number: int) -> Made:
-        """Return the changes that the store makes although it refuses the operation `call`."""
+        """Return the changes that a corrupted store makes although it refuses the operation `call`.
+
+        A correct store makes none.
+        """
         request = call.request
         if not self.corruption.refused or self._is_idle(number) or not isinstance(request, Txn):
             return ()
@@ -128,7 +132,10 @@ class Corruptor:
         return evaluate(store, put)[1]
 
     def ignores_compaction(self, call: Call, number: int) -> bool:
-        """Whether the store answers the read `call` although its revision is compacted."""
+        """Return whether the store answers the read `call` although its revision is compacted.
+
+        This is itself a corruption.
+        """
         if not self.corruption.compaction or self._is_idle(number) or call.fate != "ok":
             return False
         request = call.request
@@ -299,7 +306,7 @@ def _hash_mismatch(members: list[MemberState]) -> list[MemberState] | None:
 
 
 def _first_put(changes: Sequence[Change]) -> int | None:
-    """The position of the first put in the second half of the log."""
+    """Return the index of the first put in the second half of the log; None if there is none."""
     places = range(len(changes) // 2, len(changes))
     return next((place for place in places if changes[place].kind == "put"), None)
 
@@ -375,4 +382,4 @@ CORRUPTIONS: Mapping[str, Corruption] = {
         "one member has a different HashKV", states=_hash_mismatch, members_min=2,
     ),
 }
-"""The corruptions by the name that `splitbrain generate --corrupt` takes."""
+"""The corruptions, by the name that `splitbrain generate --corrupt` takes."""

@@ -21,12 +21,12 @@ from splitbrain.histories.sidecar import write_members
 
 
 class CannotCorruptError(Exception):
-    """The history has no place where the requested corruption is possible."""
+    """The history has no place at which the requested corruption is possible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Synthetic:
-    """The events of a history in order, and the members' states at its end."""
+    """The events of a generated history in order, and the members' states at its end."""
 
     events: tuple[Event, ...]
     members: tuple[MemberState, ...]
@@ -34,7 +34,7 @@ class Synthetic:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The arguments of a generated history.
+    """The arguments that determine a generated history.
 
     `uncertain` is the share of operations that end in `info`, and `failing` the share of those that
     end in `fail`. `members` is the number of members whose states are generated. `corrupt` is a
@@ -52,7 +52,7 @@ class Recipe:
     corrupt: str = ""
 
     def make(self, emit: Callable[[Event], object]) -> list[MemberState]:
-        """Generate the history, and pass each event to `emit`. Returns the members' states.
+        """Generate the history, and pass each event to `emit`. Return the members' states.
 
         Raises CannotCorruptError if the corruption is not possible anywhere.
         """
@@ -123,9 +123,9 @@ def generate(
 
 
 def generate_file(path: Path, recipe: Recipe) -> None:
-    """Generate the history of `recipe` and write it to `path` event by event.
+    """Generate the history of `recipe`, and write it to `path` event by event.
 
-    The members' states are written to the sidecar file of `path`.
+    The members' states are written to a second file, the sidecar file of `path`.
     """
     encode = msgspec.json.Encoder().encode
     with path.open("wb", buffering=1 << 20) as out:

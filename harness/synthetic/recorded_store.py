@@ -7,14 +7,17 @@ from splitbrain.histories.member_state import Change
 
 
 class RecordedStore(SequentialStore):
-    """A sequential store with all its versions, and `changes`, its change log from revision 2."""
+    """A sequential store that keeps all versions of its keys.
+
+    `changes` is its change log, from revision 2 on.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.changes: list[Change] = []
 
     def commit(self, changes: Made) -> None:
-        """Write `changes` at the next revision, and append it to the change log."""
+        """Write `changes` at the next revision, and append them to the change log."""
         revision = self.revision + 1
         self.write(revision, changes)
         self.changes.extend(changes_of(revision, changes))

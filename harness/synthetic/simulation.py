@@ -1,8 +1,8 @@
 """Simulates clients in virtual time against one sequential store.
 
-Each operation takes effect at one moment between its invocation and its answer. An uncertain
-operation takes effect at a moment after its invocation, or never. Serializable reads return
-an earlier revision of the store. The same arguments give the same history.
+Each operation takes effect at one moment between its invocation and its answer. An operation with
+the outcome `info` takes effect at a moment after its invocation, or never. Serializable reads
+return an earlier revision of the store. The same arguments give the same history.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ NULL = msgspec.Raw(b"null")
 class Simulation:
     """A queue of steps in virtual time. Each event of the history is passed to `emit`.
 
-    The steps are: a client invokes an operation, the operation takes effect, the operation returns,
-    and a lease ends.
+    There are four kinds of steps: a client invokes an operation, the operation takes effect, the
+    operation returns, or a lease ends.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Simulation:
         self._schedule(ended, "return", call)
 
     def _invoke_late(self, now: int, call: Call) -> None:
-        """Invoke an operation that has already taken effect.
+        """Record the invocation of an operation that has already taken effect, as a corruption.
 
         The invocation is postponed until a client has seen the effect.
         """
@@ -191,7 +191,7 @@ class Simulation:
         return changes
 
     def _refusal(self, request: Request, call: Call) -> str:
-        """The error if the store refuses `request`, or ""."""
+        """Return the error with which the store refuses `request`; "" if it accepts the request."""
         if isinstance(request, Txn):
             return REFUSALS[refusal_of(self.store, request)]
         if not isinstance(request, Range | Compact) or not request.revision:
@@ -250,11 +250,11 @@ class Simulation:
 
 
 def _idle(process: int, client: int) -> Call:
-    """The call of a client that has not drawn its next operation yet."""
+    """Return a placeholder for a client that has not drawn its next operation yet."""
     return Call(process=process, client=client, request=Range(""), f="", fate="ok")
 
 
 def with_revision(result: Result, revision: int, call: Call) -> Result:
-    """`result` with a header of `revision` and of the member that `call` was sent to."""
+    """Return `result` with a header of `revision`, from the member that received `call`."""
     header = Header(revision=revision, member_id=call.client % 3 + 1)
     return msgspec.structs.replace(result, header=header)

@@ -12,8 +12,8 @@ from splitbrain.histories.trace import TraceEvent
 def traces_of(history: History, members: Sequence[str]) -> dict[str, list[TraceEvent]]:
     """Generate a trace for each of `members`, the first of which is the leader.
 
-    The traces contain the steps of each acknowledged write of `history`. These steps begin at the
-    invocation of the write or later. Other writes have no steps in the traces.
+    The traces contain the steps of each acknowledged write of `history`, in the order of revisions.
+    The steps of a write come after its invocation. Other operations have no steps in the traces.
     """
     traces: dict[str, list[TraceEvent]] = {name: [] for name in members}
     leader, *followers = members

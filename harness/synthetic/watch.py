@@ -1,10 +1,10 @@
 """Generates valid runs with watchers, of any size, from a model of the store.
 
-Writers make one revision in each millisecond (puts, deletes and transactions of several keys),
-and compact from time to time. Each watcher watches its interval through a sequence of streams,
-each at a random member. Every third watcher has three watches on one connection. A stream starts
-at the present revision, a past one, a future one or a compacted one, or at the revision where the
-last stream ended. The same arguments give the same run.
+Clients write one revision in each millisecond (puts, deletes and transactions of several keys), and
+compact from time to time. Each watcher watches an interval of keys through a sequence of streams,
+each of which is open at a random member. Every third watcher has three watches on one connection. A
+stream starts at the present revision, at a past, future or compacted one, or at the revision where
+the previous stream ended. The same arguments give the same run.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ WATCHES = 3
 
 @dataclass(frozen=True, slots=True)
 class WatchedRun:
-    """A generated run: its history, its members' states, and the lines of its watches in order."""
+    """A generated run: its history, its members' final states, and its watch streams as lines."""
 
     history: Synthetic
     lines: tuple[Line, ...]
@@ -70,7 +70,7 @@ class WatchedRun:
 
 
 class _Writers:
-    """Writes one revision after another, each by one operation, and records the operations."""
+    """Writes one revision after another, each by one operation, and records these operations."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -137,7 +137,7 @@ class _Writers:
 
 
 class _Watchers:
-    """Simulates watchers of the writers' change log, and records the lines of their streams."""
+    """Simulates watchers of the changes that were written, and records their streams."""
 
     def __init__(self, random: Random, writers: _Writers) -> None:
         self._random = random
@@ -149,7 +149,7 @@ class _Watchers:
         self._time = 0
 
     def _write(self, line: Line) -> None:
-        """Append `line`, with a later time than the line before it in its stream."""
+        """Record `line`, at a later time than the previous line of its stream."""
         self._time = max(self._time + 1, line.time)
         self.lines.append(msgspec.structs.replace(line, time=self._time))
 
@@ -175,7 +175,7 @@ class _Watchers:
             now = until
 
     def _compacted(self, now: int) -> int:
-        """The revision to which a store at revision `now` is compacted."""
+        """Return the revision to which the store is compacted when its revision is `now`."""
         return max((to for at, to in self._writers.compacted if at <= now), default=0)
 
     def _draw_start(self, now: int, resume: int) -> int:
@@ -191,7 +191,7 @@ class _Watchers:
         return max(1, now - self._random.randrange(300))
 
     def _stream(self, opened: Opened, now: int, until: int) -> int:
-        """Write the stream `opened`, which is open from the store's revision `now` to `until`.
+        """Record the stream `opened`, which is open from the store's revision `now` to `until`.
 
         Returns the revision at which the watcher resumes.
         """
@@ -282,7 +282,7 @@ def _draw_request(random: Random) -> WatchRequest:
 
 
 def generate_watched(writes: int = 1000, watchers: int = 10, seed: int = 0) -> WatchedRun:
-    """A valid run of `writes` revisions and `watchers` watchers.
+    """Generate a valid run of `writes` revisions and `watchers` watchers.
 
     On average, an event is sent to about half of the watchers.
     """

@@ -1,4 +1,4 @@
-"""Known ways to corrupt a valid run with watchers.
+"""Corrupts valid runs with watchers, in ways that a checker must find.
 
 A corruption is applied once. It imitates a bug of a store's watches.
 """
@@ -32,16 +32,18 @@ from splitbrain.histories.watch import (
 
 Lines = list[Line]
 Corrupt = Callable[[WatchedRun, Lines, Random], bool]
-"""Corrupts the lines in place; returns False if that is not possible anywhere."""
+"""A function that corrupts the lines of a run in place. It returns False if there is no suitable
+place."""
 
 
 def corrupt_watched(run: WatchedRun, kind: str, seed: int = 0) -> WatchedRun | None:
-    """A copy of `run` with the corruption `kind` of `WATCH_CORRUPTIONS`.
+    """Return a copy of `run` with the corruption `kind`.
 
-    Returns None if the corruption is not possible anywhere.
+    `kind` is a name in `WATCH_CORRUPTIONS`. Returns None if the run has no suitable place.
     """
     lines = list(run.lines)
-    # The label "spoil" must stay, because another label would change every draw.
+    # The label "spoil" is an old name. It must stay, because another label would change every
+    # random value.
     if not WATCH_CORRUPTIONS[kind][1](run, lines, stream(seed, "spoil", kind)):
         return None
     return replace(run, lines=tuple(lines))
@@ -50,13 +52,13 @@ def corrupt_watched(run: WatchedRun, kind: str, seed: int = 0) -> WatchedRun | N
 def _pick(
     lines: Lines, random: Random, fits: Callable[[int, Line], bool]
 ) -> int | None:
-    """The position of a random line that `fits`, or None."""
+    """Return the index of a random line for which `fits` is True; None if there is none."""
     places = [place for place, line in enumerate(lines) if fits(place, line)]
     return random.choice(places) if places else None
 
 
 def _last_events(lines: Lines) -> dict[int, int]:
-    """The position of the last answer with events of each stream."""
+    """Return for each stream the index of its last answer that contains events."""
     return {line.stream: place for place, line in enumerate(lines) if isinstance(line, Events)}
 
 
@@ -214,7 +216,7 @@ def _leak(
 ) -> bool:
     """Insert an answer with a change that its stream must not contain.
 
-    `fits(request, change)` returns whether `change` must not be in a stream with `request`. The
+    `fits(request, change)` says whether a stream with `request` must not contain `change`. The
     change has the same revision as the answer before which it is inserted. Returns False if there
     is no such change.
     """
@@ -298,7 +300,7 @@ def _missed_compaction(run: WatchedRun, lines: Lines, random: Random) -> bool:
 
 
 def _compaction_answers(run: WatchedRun) -> dict[int, int]:
-    """The store revision in the answer to each compaction, by compacted revision."""
+    """Return the store revision in the answer to each compaction, by compacted revision."""
     return {
         op.request.revision: op.result.header.revision
         for op in History.of(run.history.events).operations
@@ -361,4 +363,5 @@ WATCH_CORRUPTIONS: Mapping[str, tuple[str, Corrupt, str]] = {
         "a watch is cancelled although its events are not compacted", _false_cancel, "false cancel",
     ),
 }
-"""For each name: a description, the function, and the anomaly that a checker must report."""
+"""For each name of a corruption: its description, its function, and the kind of anomaly that a
+checker must report."""

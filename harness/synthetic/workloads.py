@@ -1,4 +1,4 @@
-"""The workloads of generated histories: each draws the requests of the clients."""
+"""Draws the requests of clients in generated histories, for each workload."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from random import Random
 from splitbrain.histories.kv import Compact, Compare, Delete, Put, Range, Request, Txn
 
 Draw = Callable[[Random, int, int], Request]
-"""Draws the next request. Arguments: random stream, number of the operation, store revision."""
+"""A function that draws the next request. Its arguments are a random stream, the number of the
+operation, and the revision of the store."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyntheticWorkload:
-    """A workload of a generated history.
+    """A workload of a generated history. `draw` draws the requests of its clients.
 
     With `adds`, writes are recorded with the function `add`, which the checkers of sets require.
-    With `leases`, leases end from time to time.
+    With `leases`, leases end from time to time, which deletes their keys.
     """
 
     description: str
@@ -27,7 +28,7 @@ class SyntheticWorkload:
 
 
 def draw_kv(random: Random, number: int, revision: int, keys: int = 12) -> Request:
-    """Like the workload `kv`: every request of the key-value service except compaction."""
+    """Draw a request as the workload `kv` does: any request of etcd's KV service but compaction."""
     key = f"k{random.randrange(keys):03d}"
     first = random.randrange(keys)
     low, high = f"k{first:03d}", f"k{first + 1 + random.randrange(4):03d}"
@@ -71,7 +72,10 @@ def _draw_txn(random: Random, number: int, key: str, low: str, high: str) -> Txn
 
 
 def draw_aged(random: Random, number: int, revision: int) -> Request:
-    """Like `kv`, with compactions, reads of possibly compacted revisions, and puts with leases."""
+    """Draw a request as `draw_kv` does, with three kinds more.
+
+    These are compactions, reads of revisions that may be compacted, and puts with leases.
+    """
     kind = random.random()
     if kind < 0.005:
         return Compact(max(1, revision - random.randrange(10, 60)))
@@ -83,7 +87,7 @@ def draw_aged(random: Random, number: int, revision: int) -> Request:
 
 
 def draw_mixed(random: Random, number: int, revision: int, keys: int = 12) -> Request:
-    """Like the workload `kv`, with additional requests that clients send rarely.
+    """Draw a request as the workload `kv` does, with requests that clients send rarely.
 
     These are transactions that read at a revision, only read, put many keys, put a large value or
     are refused, and bursts of compactions.
@@ -116,9 +120,9 @@ def draw_mixed(random: Random, number: int, revision: int, keys: int = 12) -> Re
 
 
 def draw_register(random: Random, number: int, revision: int) -> Request:
-    """Like the workload `register`: put, get and compare-and-swap of a few keys.
+    """Draw a request as the workload `register` does: put, get or compare-and-swap of a few keys.
 
-    The keys are replaced after every 2000 operations.
+    The keys are replaced after every 2,000 operations.
     """
     key = f"r{number // 2000}.{random.randrange(5)}"
     kind = random.random()
@@ -131,7 +135,7 @@ def draw_register(random: Random, number: int, revision: int) -> Request:
 
 
 def draw_set(random: Random, number: int, revision: int) -> Request:
-    """Like the workload `set`: adds of unique elements, and a few reads."""
+    """Draw a request as the workload `set` does: adds of unique elements, and a few reads."""
     client = number % 10
     if random.random() < 0.15:
         return Range(f"set/{client}/", f"set/{client}0", limit=10)
@@ -157,4 +161,4 @@ WORKLOADS: Mapping[str, SyntheticWorkload] = {
     ),
     "set": SyntheticWorkload("adds of unique elements, and a few reads", draw_set, adds=True),
 }
-"""The workloads by the name that `splitbrain generate --workload` takes."""
+"""The workloads, by the name that `splitbrain generate --workload` takes."""

@@ -100,10 +100,10 @@ class Cluster:
 
 @contextlib.contextmanager
 def open_cluster(options: Options) -> Iterator[Cluster]:
-    """A context with the started cluster that `options` describe.
+    """Start the cluster that `options` describe, and stop it at the end of the context.
 
-    The cluster gets a new folder in the store, and is stopped at the end of the context. Raises
-    BadArguments if the options are wrong, and SystemFailed if the cluster cannot be started.
+    The cluster gets a new folder in the store. Raises BadArguments if the options are wrong, and
+    SystemFailed if the cluster cannot be started.
     """
     schedule = draw_schedule(options)
     folder = open_folder(schedule)

@@ -38,7 +38,7 @@ class DatabaseFailed(SplitbrainError):
 
 @contextmanager
 def open_database(store: Path) -> Iterator[sqlite3.Connection]:
-    """A context with a connection to the database of `store`. Raises DatabaseFailed.
+    """Open the database of `store`, and close it at the end of the context. Raises DatabaseFailed.
 
     If there is no database, or if it has another version, it is first built from the folders.
     """
