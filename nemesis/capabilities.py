@@ -135,7 +135,7 @@ class DiskState(msgspec.Struct, frozen=True):
 
     @property
     def loses_data(self) -> bool:
-        """Whether the disk can lose or change data that it reports as durable."""
+        """Return whether the disk can lose or change data that it reports as durable."""
         return bool(self.lying or self.misdirect_percent or self.torn_percent)
 
 
@@ -291,7 +291,7 @@ class LogBlockable(Protocol):
         ...
 
     def waits_for_log(self, member: MemberName) -> bool:
-        """Whether a thread of the member waits because it cannot write into its pipe."""
+        """Return whether a thread of the member waits because it cannot write into its pipe."""
         ...
 
 
@@ -299,7 +299,7 @@ class Serving(Protocol):
     """A system that knows whether its members serve."""
 
     async def serves(self, member: MemberName) -> bool:
-        """Whether the member answers and knows a leader."""
+        """Return whether the member answers and knows a leader."""
         ...
 
 

@@ -68,14 +68,14 @@ class FaultKind:
 
     @property
     def common(self) -> bool:
-        """Whether "all" includes the kind: every store that runs as processes supports it."""
+        """Return whether "all" includes the kind: every store that runs as processes supports it."""
         return not (
             self.needs_failpoints or self.processes_only or self.requires or self.named_only
         )
 
     @property
     def protocols(self) -> str:
-        """The names of the protocols of which the system must have one."""
+        """Return the names of the protocols of which the system must have one."""
         needs = self.needs if isinstance(self.needs, tuple) else (self.needs,)
         return " or ".join(protocol.__name__ for protocol in needs)
 

@@ -465,7 +465,7 @@ LinkFault = Partition | Latency | PacketLoss | Corruption | HalfOpen | SlowRecei
 
 
 def reaches_clients(fault: object) -> bool:
-    """Whether `fault` affects links between members and clients."""
+    """Return whether `fault` affects links between members and clients."""
     return isinstance(fault, Partition) and (
         fault.shape == "clients" if not fault.links
         else any(CLIENTS in link for link in fault.links)
@@ -473,7 +473,7 @@ def reaches_clients(fault: object) -> bool:
 
 
 def loses_data(fault: object) -> bool:
-    """Whether `fault` makes disks lose or change data that they have reported as durable."""
+    """Return whether `fault` makes disks lose or change data that they have reported as durable."""
     if isinstance(fault, DiskFault):
         return bool(fault.lying or fault.misdirect_percent or fault.torn_percent)
     return isinstance(fault, BitRot | LostSectors)

@@ -40,7 +40,7 @@ def choose_targets(
 
 
 def needs_leader(target: Target) -> bool:
-    """Whether the choice depends on which member is leader."""
+    """Return whether the choice depends on which member is leader."""
     return target in ("leader", "follower")
 
 

@@ -32,7 +32,7 @@ METHODS = ("inject", "heal")
 
 
 def is_user_kind(name: str) -> bool:
-    """Whether the name of a kind of faults is a dotted path."""
+    """Return whether the name of a kind of faults is a dotted path."""
     return ":" in name
 
 

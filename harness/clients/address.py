@@ -26,7 +26,7 @@ class Address(msgspec.Struct, frozen=True):
 
     @property
     def port(self) -> int:
-        """The port of `client_url`; 0 if it has none."""
+        """Return the port of `client_url`; 0 if it has none."""
         return self._parts.port or 0
 
     @property

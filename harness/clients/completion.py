@@ -23,7 +23,7 @@ class Completion:
 
 
 def completion_of_answer(request: AnyRequest, status: int, body: bytes) -> Completion:
-    """The completion of a request that was answered with an HTTP status and a body."""
+    """Return the completion of a request that was answered with an HTTP status and a body."""
     if status != 200:
         outcome, text = of_status(request, status, decode_error(body))
         return Completion(outcome, None, text)
@@ -36,6 +36,6 @@ def completion_of_answer(request: AnyRequest, status: int, body: bytes) -> Compl
 
 
 def completion_of_exception(request: AnyRequest, error: OSError) -> Completion:
-    """The completion of a request that ended with an error of the connection or a timeout."""
+    """Return the completion of a request that ended with an error of the connection or a timeout."""
     outcome, text = of_exception(request, error)
     return Completion(outcome, None, text)

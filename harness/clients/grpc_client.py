@@ -81,7 +81,7 @@ class GrpcClient:
             await connection.close()
 
     async def status(self, url: str) -> Status | None:
-        """The member's status; None if the member does not answer."""
+        """Return the member's status, or None if the member does not answer."""
         try:
             connection = self._connection(url)
             answer = await connection.unary(grpc_codec.STATUS_PATH, b"", STATUS_TIMEOUT_S)

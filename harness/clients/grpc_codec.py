@@ -45,7 +45,7 @@ class UndecodableAnswer(ValueError):
 
 
 def encode(request: AnyRequest) -> tuple[str, bytes]:
-    """The path of the method for `request`, and its message."""
+    """Return the path of the method for `request`, and its message."""
     if isinstance(request, Put):
         message = _put_message(
             key=to_bytes(request.key), value=to_bytes(request.value), lease=request.lease,
@@ -61,7 +61,7 @@ def encode(request: AnyRequest) -> tuple[str, bytes]:
 
 
 def decode(request: AnyRequest, data: bytes) -> AnyResult:
-    """The result in the answer to `request`. Raises UndecodableAnswer."""
+    """Return the result in the answer to `request`. Raises UndecodableAnswer."""
     if isinstance(request, ServiceRequest):
         wire = _decode(service_codec.PATHS[type(request)], service_codec.answer_type(request), data)
         return service_codec.service_result(request, wire)
@@ -70,7 +70,7 @@ def decode(request: AnyRequest, data: bytes) -> AnyResult:
 
 
 def encode_watches(requests: Iterable[WatchRequest]) -> list[bytes]:
-    """The messages that open the watches `requests`, as `watch_codec.encode_watches` describes."""
+    """Return the messages that open the watches `requests`, as `watch_codec.encode_watches` describes."""
     listed = list(requests)
     return [_message(WATCH, one) for one in (*first_messages(listed), *later_messages(listed))]
 

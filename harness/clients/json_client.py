@@ -75,7 +75,7 @@ class GatewayClient:
         return watch(url, requests, small_buffers=small_buffers, tls=self._tls)
 
     async def status(self, url: str) -> Status | None:
-        """The member's status; None if the member does not answer."""
+        """Return the member's status, or None if the member does not answer."""
         member = self._member(url)
         try:
             connection = await self._connection(member)

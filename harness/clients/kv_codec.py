@@ -64,7 +64,7 @@ COMPARE_RESULTS = {"=": "EQUAL", "!=": "NOT_EQUAL", "<": "LESS", ">": "GREATER"}
 
 
 def encode_request(request: Request) -> tuple[str, bytes]:
-    """The gateway's path for `request`, and its JSON body."""
+    """Return the gateway's path for `request`, and its JSON body."""
     match request:
         case Put(lease=0, prev_kv=False, ignore_lease=False, ignore_value=False):
             body = b'{"key":"%b","value":"%b"}' % (_b64(request.key), _b64(request.value))
@@ -81,7 +81,7 @@ def _b64(text: str) -> bytes:
 
 
 def wire_form(request: Request) -> tuple[str, dict[str, Any]]:
-    """The gateway's path for `request`, and the fields of its message.
+    """Return the gateway's path for `request`, and the fields of its message.
 
     Bytes are bytes, 64-bit integers are strings, and enums are names.
     """
@@ -121,7 +121,7 @@ def wire_form(request: Request) -> tuple[str, dict[str, Any]]:
 
 
 def _sorting(request: Range) -> dict[str, str]:
-    """The fields `sort_target` and `sort_order` for `request`; {} if it asks for no order.
+    """Return the fields `sort_target` and `sort_order` for `request`; {} if it asks for no order.
 
     If a request contains only `sort_target`, etcd applies the limit before it sorts. Therefore
     `sort_order` is always sent too.
@@ -197,7 +197,7 @@ KvAnswer = PutAnswer | RangeAnswer | DeleteAnswer | TxnAnswer | CompactAnswer
 
 
 def result_of(wire: KvAnswer) -> Result:
-    """The result in an answer. Raises msgspec.ValidationError for an impossible answer."""
+    """Return the result in an answer. Raises msgspec.ValidationError for an impossible answer."""
     match wire:
         case PutAnswer():
             return _put(wire)
@@ -212,7 +212,7 @@ def result_of(wire: KvAnswer) -> Result:
 
 
 def decode_error(body: bytes) -> str:
-    """The message in an answer whose status is not 200; the body's text if it is not JSON."""
+    """Return the message in an answer whose status is not 200; the body's text if it is not JSON."""
     try:
         error = _error_decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):

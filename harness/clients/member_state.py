@@ -72,7 +72,7 @@ async def member_state(
 
 
 async def _listed(session: aiohttp.ClientSession, url: str) -> tuple[ListedMember, ...]:
-    """The member list as the member knows it; empty if the store does not answer the request."""
+    """Return the member list as the member knows it; empty if the store does not answer the request."""
     try:
         requests = AdministratorSession(session, Administrator())
         listed = await list_members(requests, url, linearizable=False)

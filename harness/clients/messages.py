@@ -23,12 +23,12 @@ PEER_HASH_KV_PATH = "/members/hashkv"
 
 
 def to_bytes(text: str) -> bytes:
-    """The bytes that a store keeps for a key or value of a history."""
+    """Return the bytes that a store keeps for a key or value of a history."""
     return text.encode("utf-8")
 
 
 def to_text(data: bytes) -> str:
-    """The text that a history records for a key or value of a store.
+    """Return the text that a history records for a key or value of a store.
 
     The harness writes only text, so bytes that are not UTF-8 come from a store that corrupts
     values. Each such byte is written as `\\xff` or the like.

@@ -128,19 +128,19 @@ UNKNOWN = Row("", "info", "in no table, so it may have taken effect")
 
 
 def of_status(request: AnyRequest, status: int, message: str) -> tuple[Certainty, str]:
-    """The outcome of an answer whose status is not 200, and the text to record."""
+    """Return the outcome of an answer whose status is not 200, and the text to record."""
     text = f"{status} {message}".rstrip()
     return _unless_read(request, _row(status, message).outcome), text
 
 
 def of_code(request: AnyRequest, error: RpcError) -> tuple[Certainty, str]:
-    """The outcome of a call that gRPC answered with an error, and the text to record."""
+    """Return the outcome of a call that gRPC answered with an error, and the text to record."""
     text = f"{error.code.name} {error.message}".rstrip()
     return _unless_read(request, _row(error.http_status, error.message).outcome), text
 
 
 def of_exception(request: AnyRequest, error: BaseException) -> tuple[Certainty, str]:
-    """The outcome of a request whose client raised `error`, and the text to record."""
+    """Return the outcome of a request whose client raised `error`, and the text to record."""
     for kind, row in EXCEPTIONS:
         if isinstance(error, kind):
             details = str(error)

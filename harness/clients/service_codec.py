@@ -124,14 +124,14 @@ PATHS: Mapping[type, str] = {
 
 
 def encode_any(request: AnyRequest) -> tuple[str, bytes]:
-    """The gateway's path for `request`, and its JSON body."""
+    """Return the gateway's path for `request`, and its JSON body."""
     if isinstance(request, ServiceRequest):
         return PATHS[type(request)], msgspec.json.encode(wire_form(request))
     return kv_codec.encode_request(request)
 
 
 def decode_any(request: AnyRequest, body: bytes) -> AnyResult:
-    """The result in an answer of status 200 to `request`. Raises msgspec.MsgspecError."""
+    """Return the result in an answer of status 200 to `request`. Raises msgspec.MsgspecError."""
     if isinstance(request, MemberSize):
         return service_result(request, _size_decoder.decode(body))
     if isinstance(request, ServiceRequest):
@@ -146,7 +146,7 @@ def decode_any(request: AnyRequest, body: bytes) -> AnyResult:
 
 
 def wire_form(request: ServiceRequest) -> dict[str, Any]:
-    """The fields of the message of `request`, in the form of `kv_codec.wire_form`."""
+    """Return the fields of the message of `request`, in the form of `kv_codec.wire_form`."""
     match request:
         case LeaseGrant():
             return {"ID": str(request.id), "TTL": str(request.ttl)}
@@ -222,14 +222,14 @@ _size_decoder = msgspec.json.Decoder(MemberSizeAnswer, strict=False)
 
 
 def answer_type(request: ServiceRequest) -> type:
-    """The struct that contains the fields of the answer to `request`."""
+    """Return the struct that contains the fields of the answer to `request`."""
     return MemberSizeAnswer if isinstance(request, MemberSize) else ServiceAnswer
 
 
 def service_result(
     request: ServiceRequest, wire: ServiceAnswer | MemberSizeAnswer
 ) -> ServiceResult:
-    """The result in the answer to `request`, which has the type `answer_type(request)`."""
+    """Return the result in the answer to `request`, which has the type `answer_type(request)`."""
     if isinstance(wire, MemberSizeAnswer):
         return MemberSizeResult(history_header(wire.header), wire.db_size, wire.db_size_in_use)
     return _RESULTS[type(request)](wire)

@@ -19,13 +19,13 @@ class ClientTls:
 
     @cached_property
     def context(self) -> ssl.SSLContext:
-        """The context of connections to the members."""
+        """Return the context of connections to the members."""
         context = ssl.create_default_context(cafile=str(self.authority))
         context.load_cert_chain(self.cert, self.key)
         return context
 
     def credentials(self) -> Any:
-        """The credentials of gRPC's connections to the members."""
+        """Return the credentials of gRPC's connections to the members."""
         from splitbrain.harness.clients.grpc_library import grpc  # most runs do not need it
 
         return grpc.ssl_channel_credentials(

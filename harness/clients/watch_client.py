@@ -64,7 +64,7 @@ async def watch(
 
 
 def _small_socket(address: Any) -> socket.socket:
-    """A socket with a small receive buffer, for one result of `getaddrinfo`."""
+    """Return a socket with a small receive buffer, for one result of `getaddrinfo`."""
     made = socket.socket(*address[:3])
     made.setblocking(False)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES_SMALL)

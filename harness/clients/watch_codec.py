@@ -52,13 +52,13 @@ class WatchAnswer(msgspec.Struct, frozen=True):
 
 
 def encode_watches(requests: Sequence[WatchRequest]) -> bytes:
-    """The body of the POST that opens the watches `requests`."""
+    """Return the body of the POST that opens the watches `requests`."""
     messages = (*first_messages(requests), *later_messages(requests))
     return b"".join(map(msgspec.json.encode, messages))
 
 
 def first_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
-    """The messages that are sent when the connection opens, in the form of `kv_codec.wire_form`.
+    """Return the messages that are sent when the connection opens, in the form of `kv_codec.wire_form`.
 
     They create the watches, in their order, except those with `later_us`. If one of them has
     `ask_progress`, a progress request follows the last of them.
@@ -71,7 +71,7 @@ def first_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
 
 
 def later_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
-    """The messages that cancel the watches with `cancel`, and create those with `later_us`.
+    """Return the messages that cancel the watches with `cancel`, and create those with `later_us`.
 
     There are none if no watch has `later_us`.
     """
@@ -85,7 +85,7 @@ def later_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
 
 
 def create_fields(request: WatchRequest) -> dict[str, Any]:
-    """The fields of the message that creates a watch, in the form of `kv_codec.wire_form`."""
+    """Return the fields of the message that creates a watch, in the form of `kv_codec.wire_form`."""
     filters = [name for name, is_set in
                (("NOPUT", request.no_put), ("NODELETE", request.no_delete)) if is_set]
     create: dict[str, Any] = {
@@ -115,7 +115,7 @@ class WatchPlaces:
         self._cancelled: set[int] = set()
 
     def of(self, answer: WatchAnswer) -> Sequence[int]:
-        """The indexes of the requests to which `answer` belongs; () if it belongs to none."""
+        """Return the indexes of the requests to which `answer` belongs; () if it belongs to none."""
         if answer.created:
             place = self._created
             self._created += 1
@@ -133,7 +133,7 @@ class WatchPlaces:
         return (place,) if place >= 0 else ()
 
     def is_cancelled_again(self, answer: WatchAnswer) -> bool:
-        """Whether `answer` confirms the cancellation of a watch that was cancelled before.
+        """Return whether `answer` confirms the cancellation of a watch that was cancelled before.
 
         etcd confirms the request to cancel a watch that a compaction has cancelled.
         """
@@ -157,7 +157,7 @@ def decode_line(line: bytes) -> WatchAnswer:
 
 
 def answer_of(result: WatchResult) -> WatchAnswer:
-    """The answer in one response of a stream."""
+    """Return the answer in one response of a stream."""
     events = result.events
     previous: tuple[KeyValue | None, ...] = ()
     if any(event.prev_kv is not None for event in events):

@@ -49,7 +49,7 @@ class FaultyVolume:
     # --- reading -------------------------------------------------------------------------
 
     def at(self, path: str) -> Inode | Volume:
-        """The file or directory at `path`. Raises FileNotFoundError."""
+        """Return the file or directory at `path`. Raises FileNotFoundError."""
         with self._lock:
             self._check_power()
             found = self._root.at(path)

@@ -59,7 +59,7 @@ class Inode:
 
     @property
     def unsynced_bytes(self) -> int:
-        """The number of bytes that a power loss could lose. Dropped data counts as one byte."""
+        """Return the number of bytes that a power loss could lose. Dropped data counts as one byte."""
         return sum(len(data) for _, data in self.writes) + self.dropped
 
     def read(self) -> bytes:
@@ -191,7 +191,7 @@ def _sectors_of(offset: int, size: int) -> range:
 def _sectors_before(
     content: bytearray, writes: Sequence[tuple[int, bytes]]
 ) -> dict[int, bytes]:
-    """The sectors that `writes` change, with their contents before that."""
+    """Return the sectors that `writes` change, with their contents before that."""
     return {
         sector: bytes(
             content[sector * SECTOR_BYTES : (sector + 1) * SECTOR_BYTES]
@@ -203,7 +203,7 @@ def _sectors_before(
 def _kept(
     offset: int, data: bytes, lost: Callable[[int], bool]
 ) -> list[tuple[int, bytes]]:
-    """The parts of a write that are outside the lost sectors."""
+    """Return the parts of a write that are outside the lost sectors."""
     kept = []
     for sector in _sectors_of(offset, len(data)):
         begin = max(sector * SECTOR_BYTES, offset)
@@ -244,7 +244,7 @@ class Volume:
         self._changes.clear()
 
     def unsynced_below(self) -> int:
-        """The number of changes in this tree that a power loss could undo."""
+        """Return the number of changes in this tree that a power loss could undo."""
         below = (one for one in self.entries.values() if isinstance(one, Volume))
         return len(self._changes) + sum(one.unsynced_below() for one in below)
 
@@ -257,7 +257,7 @@ class Volume:
             self.entries[name].lose_power(random)
 
     def at(self, path: str) -> Any:
-        """The entry at `path`, or None."""
+        """Return the entry at `path`, or None."""
         found: Any = self
         for part in parts(path):
             if not isinstance(found, Volume):
@@ -266,7 +266,7 @@ class Volume:
         return found
 
     def directory(self, path: str) -> Volume:
-        """The directory at `path`. Raises FileNotFoundError."""
+        """Return the directory at `path`. Raises FileNotFoundError."""
         found = self.at(path)
         if not isinstance(found, Volume):
             raise FileNotFoundError(f"no directory {path}")
@@ -285,7 +285,7 @@ class Volume:
 
 
 def put_entry(name: str, entry: object) -> Change:
-    """The change that adds `entry` to a directory as `name`, in place of an entry of that name."""
+    """Return the change that adds `entry` to a directory as `name`, in place of an entry of that name."""
     def change(entries: Entries) -> None:
         entries[name] = entry
 
@@ -293,7 +293,7 @@ def put_entry(name: str, entry: object) -> Change:
 
 
 def move_entry(old: str, new: str) -> Change:
-    """The change that renames the entry `old` of a directory to `new`."""
+    """Return the change that renames the entry `old` of a directory to `new`."""
     def change(entries: Entries) -> None:
         entries[new] = entries.pop(old)
 
@@ -301,7 +301,7 @@ def move_entry(old: str, new: str) -> Change:
 
 
 def drop_entry(name: str) -> Change:
-    """The change that removes the entry `name` from a directory, if there is one."""
+    """Return the change that removes the entry `name` from a directory, if there is one."""
     def change(entries: Entries) -> None:
         entries.pop(name, None)
 

@@ -63,14 +63,14 @@ class ChangeArchive:
             self._archived[state.member] = state
 
     def covers(self, revision: int) -> bool:
-        """Whether some member's archived changes are complete from revision 1 to `revision`."""
+        """Return whether some member's archived changes are complete from revision 1 to `revision`."""
         return any(
             state.first_revision <= 1 and state.revision >= revision
             for state in self._archived.values()
         )
 
     def is_far_ahead(self, revision: int) -> bool:
-        """Whether `revision` is so far in the future that the store must refuse to compact to it.
+        """Return whether `revision` is so far in the future that the store must refuse to compact to it.
 
         Returns False as long as no member was read.
         """
@@ -86,7 +86,7 @@ class ChangeArchive:
         return None if state.error is not None else state
 
     def with_archived_changes(self, states: Sequence[MemberState]) -> tuple[MemberState, ...]:
-        """The final `states`, each with the archived changes in front of its own changes."""
+        """Return the final `states`, each with the archived changes in front of its own changes."""
         return tuple(
             state if state.error is not None else self._with_archived(state) for state in states
         )

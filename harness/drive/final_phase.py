@@ -38,7 +38,7 @@ GATHER_PAUSE_S = 0.5
 
 
 def agree(statuses: Sequence[Status | None]) -> bool:
-    """Whether every member answered, with the same leader, applied index and revision."""
+    """Return whether every member answered, with the same leader, applied index and revision."""
     known = [one for one in statuses if one is not None]
     if len(known) < len(statuses) or not known:
         return False

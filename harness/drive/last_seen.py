@@ -57,12 +57,12 @@ ABSENT = Seen()
 
 
 def revision_back(seen: int, back: int) -> int:
-    """The revision that is `back` revisions before `seen`, at least 1."""
+    """Return the revision that is `back` revisions before `seen`, at least 1."""
     return max(1, seen - back)
 
 
 def with_bounds(request: Range, revision: int) -> Range:
-    """A copy of `request` in which each bound of the revisions that is not 0 is `revision`."""
+    """Return a copy of `request` in which each bound of the revisions that is not 0 is `revision`."""
     bounds = {
         name: revision for name in ("min_mod", "max_mod", "min_create", "max_create")
         if getattr(request, name)
@@ -71,7 +71,7 @@ def with_bounds(request: Range, revision: int) -> Range:
 
 
 def with_revisions(request: Txn, ranges_back: Sequence[tuple[int, int]], seen: int) -> Txn:
-    """A copy of the transaction `request` in which ranges read at revisions.
+    """Return a copy of the transaction `request` in which ranges read at revisions.
 
     Each pair in `ranges_back` contains the position of a range, and the number of revisions by
     which its revision is lower than `seen`, the highest revision that the client has seen. Other
@@ -96,7 +96,7 @@ def with_revisions(request: Txn, ranges_back: Sequence[tuple[int, int]], seen: i
 
 
 def next_page(request: Range, result: RangeResult) -> Range | None:
-    """The range that continues `request` at the same revision; None if no key was left out."""
+    """Return the range that continues `request` at the same revision, or None if no key was left out."""
     if not result.more or not result.kvs:
         return None
     return msgspec.structs.replace(
@@ -127,7 +127,7 @@ class LastSeen:
         """The create revision of each key that won an election."""
 
     def request(self, scheduled: ScheduledOperation) -> AnyRequest:
-        """The request to send now for the operation `scheduled`."""
+        """Return the request to send now for the operation `scheduled`."""
         token = self.logins.token(scheduled.user) if scheduled.user else ""
         return with_token(self._completed(scheduled), token)
 
@@ -159,7 +159,7 @@ class LastSeen:
 
     @staticmethod
     def look(scheduled: ScheduledOperation) -> Txn | None:
-        """The read that the client sends before `scheduled`; None if no read is needed."""
+        """Return the read that the client sends before `scheduled`, or None if no read is needed."""
         if not scheduled.append_to_seen or not isinstance(scheduled.request, Txn):
             return None
         keys = dict.fromkeys(one.key for one in scheduled.request.compare)

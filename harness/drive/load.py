@@ -31,7 +31,7 @@ class Client(Protocol):
     async def call(self, url: str, request: AnyRequest) -> Completion: ...
 
     async def status(self, url: str) -> Status | None:
-        """The member's status; None if it does not answer."""
+        """Return the member's status, or None if it does not answer."""
         ...
 
 
@@ -123,7 +123,7 @@ class Load(ClientLoops):
 
 
 def choose_member(scheduled: ScheduledOperation, members: Sequence[str], leader: str | None) -> str:
-    """The member to which an operation is sent. `leader` is the present leader, None if unknown."""
+    """Return the member to which an operation is sent. `leader` is the present leader, None if unknown."""
     if scheduled.to_follower and leader is not None and len(members) > 1:
         followers = [member for member in members if member != leader]
         return followers[scheduled.member % len(followers)]

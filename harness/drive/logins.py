@@ -21,11 +21,11 @@ class Logins:
         self._tokens: dict[str, str] = {}
 
     def lacks(self, user: str) -> bool:
-        """Whether the client must log in before it sends a request of `user`."""
+        """Return whether the client must log in before it sends a request of `user`."""
         return bool(user) and self._enabled and user not in self._tokens
 
     def token(self, user: str) -> str:
-        """The token to send with a request of `user`; "" for none."""
+        """Return the token to send with a request of `user`; "" for none."""
         return self._tokens.get(user, "")
 
     def learn(self, user: str, token: str) -> None:

@@ -183,7 +183,7 @@ class Drive:
             await asyncio.sleep(CRASH_POLL_S)
 
     def _running(self) -> tuple[str, ...]:
-        """The members that have not crashed, or run again after a crash."""
+        """Return the members that have not crashed, or run again after a crash."""
         crashed = {crash.member for crash in self._crashes}
         return tuple(
             member for member in self._schedule.members
@@ -353,7 +353,7 @@ class Drive:
         return self._schedule.members
 
     def _next_process(self) -> int:
-        """A process number that no client of the load has used, for the operations at the end.
+        """Return a process number that no client of the load has used, for the operations at the end.
 
         A client's first process number is the number of the client. After each `info`, the client's
         process number increases by the number of clients.
@@ -479,7 +479,7 @@ async def _cancel_and_wait(task: asyncio.Task[None]) -> None:
 
 
 def _error_text(problem: BaseException) -> str:
-    """The text of `problem` for the record of the run.
+    """Return the text of `problem` for the record of the run.
 
     For an exception that is not an error of this project, the text also contains its type and the
     source line that raised it.

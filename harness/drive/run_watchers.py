@@ -74,7 +74,7 @@ class RunWatchers:
         return ArchivingClient(client, self._archive, self._compactions) if compacts else client
 
     def with_archived_changes(self, states: Sequence[MemberState]) -> tuple[MemberState, ...]:
-        """The members' `states`, with the changes that were archived before a compaction."""
+        """Return the members' `states`, with the changes that were archived before a compaction."""
         return self._archive.with_archived_changes(states)
 
     async def finish(self, states: Sequence[MemberState], agreed_revision: int | None) -> None:

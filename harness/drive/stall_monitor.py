@@ -43,5 +43,5 @@ class StallMonitor:
             self.stalls[-1] = Stall(self.stalls[-1].begin, came_ns)
 
     def unstalled_ns(self) -> int:
-        """The present time, less the time of all stalls."""
+        """Return the present time, less the time of all stalls."""
         return self._now_ns() - sum(one.end - one.begin for one in self.stalls)

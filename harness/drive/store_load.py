@@ -43,7 +43,7 @@ class Connections:
         self._sessions: dict[int, tuple[str, Session]] = {}
 
     def member_of(self, process: int) -> str | None:
-        """The member that the process is connected to; None without a connection."""
+        """Return the member that the process is connected to; None without a connection."""
         found = self._sessions.get(process)
         return found[0] if found else None
 

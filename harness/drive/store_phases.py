@@ -141,7 +141,7 @@ class StoreDrive(Drive):
 
 
 async def is_healthy(system: HasHealth, member: str) -> bool:
-    """Whether `member` is healthy. An error of the check means that it is not."""
+    """Return whether `member` is healthy. An error of the check means that it is not."""
     try:
         answer = system.healthy(member)
         return bool(await answer if inspect.isawaitable(answer) else answer)

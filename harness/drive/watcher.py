@@ -61,7 +61,7 @@ class _Watch:
         self._sent = request
 
     def resumed(self, start: int | None, *, ask_progress: bool, keeping: bool) -> WatchRequest:
-        """The request that opens this watch on the next stream.
+        """Return the request that opens this watch on the next stream.
 
         It begins at revision `start`, or, if this is None, after the last event received. With
         `keeping`, the client opens the watch at once and does not cancel it later.
@@ -80,7 +80,7 @@ class _Watch:
         self._start = 0
 
     def received(self, changes: Sequence[Change]) -> bool:
-        """Whether a stream is open and has received all of `changes` that match its request."""
+        """Return whether a stream is open and has received all of `changes` that match its request."""
         if not self._start:
             return False
         request = self.request
@@ -173,7 +173,7 @@ class Watcher:
             self._hold.reschedule(now_s if self._cancelled or self._slow else None)
 
     def received(self, changes: Sequence[Change]) -> bool:
-        """Whether each watch is open and has received all of `changes` that match its request."""
+        """Return whether each watch is open and has received all of `changes` that match its request."""
         return all(watch.received(changes) for watch in self._watches)
 
     async def _run_connection(self, scheduled: ScheduledStream) -> bool:
@@ -231,7 +231,7 @@ class Watcher:
         return len(self._watches) - len(self._cancelled)
 
     def _start_of(self, scheduled: ScheduledStream) -> int | None:
-        """The revision at which the watches start; None: each where it stopped."""
+        """Return the revision at which the watches start; None: each where it stopped."""
         start = "resume" if self._keeping else scheduled.start
         match start:
             case "resume":

@@ -37,17 +37,17 @@ def _modules() -> Mapping[str, str]:
 
 
 def names() -> tuple[str, ...]:
-    """The names of all mutants, sorted."""
+    """Return the names of all mutants, sorted."""
     return tuple(_modules())
 
 
 def names_in_processes() -> tuple[str, ...]:
-    """The mutants that a run of real processes finds in reasonable time."""
+    """Return the mutants that a run of real processes finds in reasonable time."""
     return tuple(name for name in names() if mutant(name).run)
 
 
 def names_in_simulation() -> tuple[str, ...]:
-    """The mutants that simulation can find."""
+    """Return the mutants that simulation can find."""
     return tuple(name for name in names() if mutant(name).simulated)
 
 
@@ -57,19 +57,19 @@ def mutants() -> dict[str, str]:
 
 
 def mutant(name: str) -> Mutant:
-    """The mutant `name`. Raises BadArguments if it does not exist."""
+    """Return the mutant `name`. Raises BadArguments if it does not exist."""
     found = _module(name).MUTANT
     assert isinstance(found, Mutant)
     return found
 
 
 def room_of(name: str) -> str:
-    """The part of the member in which the bug `name` is planted, such as "raft"."""
+    """Return the part of the member in which the bug `name` is planted, such as "raft"."""
     return str(_module(name).__name__).split(".")[-2]
 
 
 def mutant_command(name: str) -> tuple[str, ...]:
-    """The command that starts a member with the bug `name`.
+    """Return the command that starts a member with the bug `name`.
 
     It replaces `python -m splitbrain.node`. Raises BadArguments if there is no such mutant.
     """

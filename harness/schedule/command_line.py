@@ -20,7 +20,7 @@ NOT_OF_THE_RUN = ("seed", "store", "name", "keep_data")
 
 
 def run_line(options: Options, seed: int) -> str:
-    """The command line `splitbrain run …` that repeats a run.
+    """Return the command line `splitbrain run …` that repeats a run.
 
     The line contains the seed, and each option whose value is not the default. It also contains an
     option with the default value if the planted bug or the nearest pyproject.toml would otherwise
@@ -39,7 +39,7 @@ def run_line(options: Options, seed: int) -> str:
 
 
 def sim_line(seed: int, given: Mapping[str, Any]) -> str:
-    """The command line `splitbrain sim …` for one seed of a campaign with the options `given`."""
+    """Return the command line `splitbrain sim …` for one seed of a campaign with the options `given`."""
     words = ["splitbrain", "sim"]
     for name, value in given.items():
         if name != "system" and name not in NOT_OF_THE_RUN:
@@ -48,7 +48,7 @@ def sim_line(seed: int, given: Mapping[str, Any]) -> str:
 
 
 def option_words(name: str, value: object) -> list[str]:
-    """The words for one option of a run, as a user types them."""
+    """Return the words for one option of a run, as a user types them."""
     flag = "--" + flag_of(name)
     if name in SWITCHES:
         return [flag if value else f"--no-{flag_of(name)}"]

@@ -12,7 +12,7 @@ from splitbrain.nemesis.fault import Fault, MemberName, Partition
 
 
 def with_leader(schedule: Schedule, leader: MemberName | None) -> Schedule:
-    """A copy of `schedule` in which `leader` and the expected leader have exchanged their roles.
+    """Return a copy of `schedule` in which `leader` and the expected leader have exchanged their roles.
 
     The operations and faults of each of the two members become those of the other. The copy expects
     `leader` to lead.

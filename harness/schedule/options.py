@@ -46,7 +46,7 @@ the client."""
 
 
 def flag_of(name: str) -> str:
-    """The name of an option as a user types it: `time-limit` for `time_limit_s`."""
+    """Return the name of an option as a user types it: `time-limit` for `time_limit_s`."""
     if name == "carrier":
         return "client"
     return FLAGS.get(name) or REPEATED.get(name) or name.replace("_", "-")
@@ -150,7 +150,7 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     """The name of the test in the store. Empty: `<system>-<workload>`."""
 
     def test_name(self) -> str:
-        """The name of the test's folder in the store."""
+        """Return the name of the test's folder in the store."""
         plain = self.name or f"{_short(self.system)}-{_short(self.workload)}"
         return "".join(c if c.isalnum() or c in "-_.,[]" else "_" for c in plain) or "run"
 
@@ -163,7 +163,7 @@ def _short(name: str) -> str:
 
 
 def read_options(given: Mapping[str, Any], folder: Path | None = None) -> Options:
-    """The options of a run, merged from four layers and checked.
+    """Return the options of a run, merged from four layers and checked.
 
     The layers are the defaults, the nearest pyproject.toml at or above `folder`, the options that
     the planted bug needs, and `given`. A later layer replaces values of an earlier one. If `folder`
@@ -211,7 +211,7 @@ def _wrong_type(problem: msgspec.ValidationError) -> str:
 
 
 def project_options(folder: Path) -> dict[str, Any]:
-    """The table `[tool.splitbrain]` in the nearest pyproject.toml at or above `folder`.
+    """Return the table `[tool.splitbrain]` in the nearest pyproject.toml at or above `folder`.
 
     Returns {} if there is no such file or table. Raises BadArguments for a file that cannot be
     read.
@@ -237,7 +237,7 @@ def project_options(folder: Path) -> dict[str, Any]:
 
 
 def parse_list(name: str, value: object) -> list[Any]:
-    """The list that `value` represents for the option `name`. Raises BadArguments.
+    """Return the list that `value` represents for the option `name`. Raises BadArguments.
 
     Examples: "kill,pause", "all" or "none" for `nemesis`; "1,3,5" or 3 for `nodes`; "cas,revoke"
     for `allow_unanswered`; "etcd-18667" or "all" for `known`.
@@ -404,6 +404,6 @@ def _positive(options: Options, name: str) -> None:
 
 
 def _given(options: Options, name: str) -> str:
-    """The option `name` with its value, as a user types them."""
+    """Return the option `name` with its value, as a user types them."""
     value = getattr(options, name)
     return f"--{flag_of(name)} " + (f"{value:g}" if isinstance(value, float) else f"{value}")

@@ -110,7 +110,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def size(self) -> tuple[int, int]:
-        """A pair: the number of faults, and the number of operations."""
+        """Return a pair: the number of faults, and the number of operations."""
         return len(self.faults), sum(len(one.operations) for one in self.clients)
 
     def operation_numbers(self) -> tuple[tuple[int, ...], ...]:
@@ -132,14 +132,14 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def default_settings(system: str) -> Mapping[str, int | bool]:
-    """The members' settings in a schedule that does not mention any."""
+    """Return the members' settings in a schedule that does not mention any."""
     return SIMULATED_SETTINGS if system == SIMULATED else {}
 
 
 def needed_settings(
     faults: Iterable[ScheduledFault], system: str
 ) -> Mapping[str, int | bool]:
-    """The settings without which members of `system` cannot survive `faults`.
+    """Return the settings without which members of `system` cannot survive `faults`.
 
     Members of this project need a seal if data is lost. A login must cost little CPU time, so that
     the end of a fault does not wait for it.
@@ -154,18 +154,18 @@ def needed_settings(
 
 
 def plain_settings(schedule: Schedule) -> dict[str, int | bool]:
-    """The default settings of the schedule's system, and those that its faults need."""
+    """Return the default settings of the schedule's system, and those that its faults need."""
     needed = needed_settings(schedule.faults, schedule.system)
     return {**default_settings(schedule.system), **needed}
 
 
 def has_plain_environment(schedule: Schedule) -> bool:
-    """Whether settings, network and disks have their default values, and `buggify` is False."""
+    """Return whether settings, network and disks have their default values, and `buggify` is False."""
     return with_plain_environment(schedule) == schedule
 
 
 def with_plain_environment(schedule: Schedule) -> Schedule:
-    """The same members, operations and faults with default settings, network and disks."""
+    """Return the same members, operations and faults with default settings, network and disks."""
     return replace(
         schedule, settings=plain_settings(schedule), network=IDEAL_NETWORK,
         disk=IDEAL_DISK, deposed_longer_by=0, buggify=False,
@@ -173,7 +173,7 @@ def with_plain_environment(schedule: Schedule) -> Schedule:
 
 
 def fixed_options(schedule: Schedule) -> Options:
-    """The options of `schedule`, changed so that they agree with its other fields.
+    """Return the options of `schedule`, changed so that they agree with its other fields.
 
     `store`, `name` and the options that only guide the drawing get their default values. An option
     that repeats a field of the schedule, such as the seed, gets the value of this field. The number
@@ -190,14 +190,14 @@ def fixed_options(schedule: Schedule) -> Options:
 
 
 def fixed(schedule: Schedule) -> Schedule:
-    """The same schedule with `fixed_options`."""
+    """Return the same schedule with `fixed_options`."""
     return replace(schedule, options=fixed_options(schedule))
 
 
 def clients_of(
     operations: Iterable[TimedOperation], clients: int = 1
 ) -> tuple[ClientOperations, ...]:
-    """The timed `operations`, divided by client. The result has at least `clients` clients."""
+    """Return the timed `operations`, divided by client. The result has at least `clients` clients."""
     own: dict[int, list[ScheduledOperation]] = {client: [] for client in range(clients)}
     last_us: dict[int, int] = {}
     for one in sorted(operations, key=lambda timed: timed.at_us):
@@ -209,7 +209,7 @@ def clients_of(
 
 
 def with_operations(schedule: Schedule, operations: Mapping[int, TimedOperation]) -> Schedule:
-    """A copy of `schedule` that contains only `operations`.
+    """Return a copy of `schedule` that contains only `operations`.
 
     The keys of `operations` are the numbers that the operations have in `schedule`. The operations
     are then numbered anew, and clients without operations are removed. A fault at a step of an
@@ -238,22 +238,22 @@ def _renumbered(
 
 
 def with_changes(schedule: Schedule, **changed: Any) -> Schedule:
-    """The same schedule with the fields in `changed`, and options that agree with them."""
+    """Return the same schedule with the fields in `changed`, and options that agree with them."""
     return fixed(replace(schedule, **changed))
 
 
 def with_seed(schedule: Schedule, seed: int) -> Schedule:
-    """The same operations and faults with another seed for what is drawn during the run."""
+    """Return the same operations and faults with another seed for what is drawn during the run."""
     return with_changes(schedule, seed=seed, member_seeds=member_seeds(seed, schedule.members))
 
 
 def member_seeds(seed: int, members: Iterable[str]) -> tuple[int, ...]:
-    """The seed of each member, from the seed of the run."""
+    """Return the seed of each member, from the seed of the run."""
     return tuple(subseed(seed, "member", name) >> 1 for name in members)
 
 
 def describe(schedule: Schedule) -> str:
-    """The size of a schedule in one line: `3 members, 1 fault, 2 operations, 0.5 s`."""
+    """Return the size of a schedule in one line: `3 members, 1 fault, 2 operations, 0.5 s`."""
     faults, operations = schedule.size
     counts = (
         (len(schedule.members), "member"), (faults, "fault"), (operations, "operation"),

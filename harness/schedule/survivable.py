@@ -13,7 +13,7 @@ from splitbrain.nemesis.fault import BitRot, DiskFault, LostSectors, loses_data
 
 
 def is_survivable(schedule: Schedule) -> bool:
-    """Whether storage faults hit at most a minority, one area of each disk, and sealed logs."""
+    """Return whether storage faults hit at most a minority, one area of each disk, and sealed logs."""
     areas: dict[str, set[str]] = defaultdict(set)
     for one in schedule.faults:
         fault = one.fault

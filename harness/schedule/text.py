@@ -82,7 +82,7 @@ def write_schedule(schedule: Schedule, path: Path, comment: str = "") -> None:
 
 
 def as_text(schedule: Schedule) -> str:
-    """The statements of `schedule`, one on each line. `parse_schedule` reads them."""
+    """Return the statements of `schedule`, one on each line. `parse_schedule` reads them."""
     return "\n".join(_lines(schedule)) + "\n"
 
 
@@ -174,7 +174,7 @@ def _fault_line(scheduled: ScheduledFault) -> str:
 
 
 def _changed(value: Any) -> dict[str, Any]:
-    """The fields of a struct that differ from their defaults."""
+    """Return the fields of a struct that differ from their defaults."""
     plain = type(value)()
     return {
         name: getattr(value, name) for name in value.__struct_fields__
@@ -206,7 +206,7 @@ _MEMBERS = re.compile(r"members (?P<names>[\w ]+?)(?:, led by (?P<leader>\w+))?"
 
 
 def read_schedule(path: Path) -> Schedule:
-    """The schedule in the file `path`.
+    """Return the schedule in the file `path`.
 
     Raises BadArguments if the file cannot be read, or if its text is not a schedule.
     """
@@ -217,7 +217,7 @@ def read_schedule(path: Path) -> Schedule:
 
 
 def parse_schedule(text: str, name: str = "the schedule") -> Schedule:
-    """The schedule that `text` describes. `name` is the name of the text in error messages.
+    """Return the schedule that `text` describes. `name` is the name of the text in error messages.
 
     Raises BadArguments if the text is not a schedule. The error quotes the wrong line and says what
     was expected.

@@ -83,7 +83,7 @@ class StoredBackend(Committed):
     def _changed_since(
         self, before: Committed
     ) -> list[tuple[Place, bytes | None, bytes | None]]:
-        """The places at which the content differs from `before`, with both values, in order."""
+        """Return the places at which the content differs from `before`, with both values, in order."""
         return [
             ((bucket, key), earlier.get(key), pairs.get(key))
             for bucket, pairs in self.buckets.items()

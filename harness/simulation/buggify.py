@@ -61,7 +61,7 @@ class Buggify:
         self._reached = reached
 
     def fires(self, point: str) -> bool:
-        """Whether the rare condition occurs at this visit of `point`."""
+        """Return whether the rare condition occurs at this visit of `point`."""
         if not self.on:
             return False
         if point not in self._points:

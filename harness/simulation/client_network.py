@@ -62,7 +62,7 @@ class ClientNetwork:
         return self._machines[url]
 
     def listener(self, url: str) -> ClientListener | None:
-        """The listener at `url`; None if no process listens. A paused process still listens."""
+        """Return the listener at `url`, or None if no process listens. A paused process still listens."""
         listener = self._listeners.get(url)
         return None if listener is None or listener.process.ended else listener
 

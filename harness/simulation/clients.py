@@ -57,7 +57,7 @@ class SimulatedClient:
         self._timeout_s = timeout_ms / 1000
 
     async def status(self, url: str) -> Status | None:
-        """The member's status; None if the member does not answer."""
+        """Return the member's status, or None if the member does not answer."""
 
         async def serve(api: Api) -> bytes:
             return json_codec.encode_response(await api.methods[STATUS_PATH](StatusRequest()))

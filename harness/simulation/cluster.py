@@ -95,7 +95,7 @@ class SimulatedCluster:
         )
 
     def _new_disk(self, name: str, schedule: Schedule, number: int = 1) -> MachineDisk:
-        """An empty disk. `number` counts the disks of the machine."""
+        """Return an empty disk. `number` counts the disks of the machine."""
         random = stream(schedule.seed, "disk", name, *([number] if number > 1 else []))
         disk = MachineDisk(self.loop, random, self.coverage.reached, schedule.disk)
         disk.remembers = any(isinstance(one.fault, LostSectors) for one in schedule.faults)
@@ -127,7 +127,7 @@ class SimulatedCluster:
 
     @property
     def has_adverse_conditions(self) -> bool:
-        """Whether network, disks or members behave worse than ideal ones.
+        """Return whether network, disks or members behave worse than ideal ones.
 
         Under adverse conditions the cluster is not required to recover.
         """

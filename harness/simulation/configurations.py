@@ -78,7 +78,7 @@ def expected_of(conf_state: ConfState) -> Expected:
 
 
 def after(before: Expected, change: ConfChange) -> Expected:
-    """The configuration after a change that is possible in the configuration `before`."""
+    """Return the configuration after a change that is possible in the configuration `before`."""
     if not change.changes and change.transition is Transition.AUTO:
         return Expected(before.voters, learners=before.learners | before.learners_next)
     joint = len(change.changes) > 1 or change.transition is not Transition.AUTO
@@ -98,7 +98,7 @@ def after(before: Expected, change: ConfChange) -> Expected:
 
 
 def too_short(learner: int, leader: int) -> bool:
-    """Whether a learner with `learner` entries must not be promoted by a leader with `leader`."""
+    """Return whether a learner with `learner` entries must not be promoted by a leader with `leader`."""
     return (learner + APPENDED_MEANWHILE_MAX) * 100 < READY_PERCENT * leader
 
 
@@ -377,7 +377,7 @@ class ConfigurationMonitor:
 
     @staticmethod
     def _stays_joint(raft: Raft) -> bool:
-        """Whether a leader ought to leave a joint configuration, and has not proposed that."""
+        """Return whether a leader ought to leave a joint configuration, and has not proposed that."""
         log = raft.log
         is_due = raft.conf_state.auto_leave and log.applied >= raft.configurations[-1][0]
         if raft.role is not Role.LEADER or raft.transferee or not is_due:

@@ -48,7 +48,7 @@ class DiallingEnd(Protocol):
 
     @property
     def unanswered(self) -> bool:
-        """Whether a machine that does not know the connection cannot answer with a reset."""
+        """Return whether a machine that does not know the connection cannot answer with a reset."""
 
     def lost(self, connection: Connection) -> None:
         """Called after the connection broke."""
@@ -86,7 +86,7 @@ class Link:
         return self.state.black_hole or not self.state.open
 
     def transit_ns(self, size: int) -> int:
-        """The delay of `size` bytes that are sent now, independent of other frames."""
+        """Return the delay of `size` bytes that are sent now, independent of other frames."""
         random, conditions, state = self._random, self.conditions, self.state
         least, mean = conditions.delay_us
         # The product of two draws is cheap and bounded by `DELAYS_IN_MEANS_MAX`.
@@ -98,7 +98,7 @@ class Link:
         return delay_ns if state is NORMAL else delay_ns + self._added_ns(state, size)
 
     def _added_ns(self, state: LinkState, size: int) -> int:
-        """The part of the delay that a fault adds."""
+        """Return the part of the delay that a fault adds."""
         added_ns = 0
         if state.delay_ms or state.jitter_ms:
             jitter_ms = (self._random.random() * 2 - 1) * state.jitter_ms
@@ -308,12 +308,12 @@ class Connection:
 
     @property
     def half_open(self) -> bool:
-        """Whether the listening end is gone and the dialling end has not noticed."""
+        """Return whether the listening end is gone and the dialling end has not noticed."""
         return not self.broken and self._receive is None
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether the dialling end is gone, and everything that it sent has arrived."""
+        """Return whether the dialling end is gone, and everything that it sent has arrived."""
         return not self.broken and self.dialler is None and not self.queued_bytes
 
     def _detach(self) -> None:

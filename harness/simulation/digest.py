@@ -15,7 +15,7 @@ from splitbrain.harness.store.run_folder import RunFolder
 
 
 def digest(folder: Path, members: Sequence[str]) -> str:
-    """The digest of the run in `folder`, as 64 hexadecimal digits."""
+    """Return the digest of the run in `folder`, as 64 hexadecimal digits."""
     found = hashlib.sha256()
     for path in digested(folder, members):
         found.update(str(path.relative_to(folder)).encode() + b"\0")
@@ -25,7 +25,7 @@ def digest(folder: Path, members: Sequence[str]) -> str:
 
 
 def digested(folder: Path, members: Sequence[str]) -> list[Path]:
-    """The files that the digest covers, in order."""
+    """Return the files that the digest covers, in order."""
     files = RunFolder(folder)
     of_members = (files.member(member) for member in members)
     return [

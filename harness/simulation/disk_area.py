@@ -12,7 +12,7 @@ _AREAS: tuple[tuple[str, DiskArea], ...] = (
 
 
 def area_of(path: str) -> DiskArea | None:
-    """The area that contains `path`; None if it belongs to no area."""
+    """Return the area that contains `path`, or None if it belongs to no area."""
     for begin, area in _AREAS:
         if path == begin or path.startswith((f"{begin}/", f"{begin}.")):
             return area
@@ -20,5 +20,5 @@ def area_of(path: str) -> DiskArea | None:
 
 
 def is_in_area(path: str, area: DiskArea) -> bool:
-    """Whether `area` contains `path`. The whole disk, "", contains every path."""
+    """Return whether `area` contains `path`. The whole disk, "", contains every path."""
     return not area or area_of(path) == area

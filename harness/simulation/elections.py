@@ -73,11 +73,11 @@ class _Observed:
         """The tick after which each member last responded to this leader."""
 
     def certain_ns(self) -> int:
-        """A duration that is certainly shorter than the election timeout."""
+        """Return a duration that is certainly shorter than the election timeout."""
         return max(self.raft.config.election_ticks - SLACK_TICKS, 0) * self.tick_ns
 
     def is_recent(self, passed_ns: int) -> bool:
-        """Whether `passed_ns` is certainly shorter than the election timeout, by its own clock."""
+        """Return whether `passed_ns` is certainly shorter than the election timeout, by its own clock."""
         return passed_ns * (1_000_000 + self.member.clock.fastest_ppm) < (
             self.certain_ns() * 1_000_000
         )
@@ -180,7 +180,7 @@ class ElectionMonitor:
             self.led_until_ns = self._loop.now_ns
 
     def leader(self) -> tuple[str, int] | None:
-        """The running leader of the highest term, and since when it has led."""
+        """Return the running leader of the highest term, and since when it has led."""
         leaders = [
             (member.server.raft.term, name)
             for name, member in self._members.items()
@@ -267,7 +267,7 @@ class ElectionMonitor:
             )
 
     def _reachable_since(self, one: _Observed, term: int) -> tuple[str, int] | None:
-        """The leader that `one` must have heard from within its election timeout.
+        """Return the leader that `one` must have heard from within its election timeout.
 
         Returns the leader, and since when nothing has disturbed the two members and the link from
         the leader. None if there is no such leader."""
@@ -339,7 +339,7 @@ class ElectionMonitor:
 
 
 def _is_majority(members: Set[int], raft: Raft) -> bool:
-    """Whether `members` are a majority of the voters, and of the outgoing ones, if there are any.
+    """Return whether `members` are a majority of the voters, and of the outgoing ones, if there are any.
 
     Not by `splitbrain.node.raft.quorum`, whose mistakes these rules should find.
     """

@@ -117,7 +117,7 @@ class Health:
         return _latest(*alone, *(self.pair_since(a, b) for a, b in combinations(names, 2)))
 
     def calm_around(self, leader: str, member: str) -> Calm | None:
-        """The healthiest majority that contains `leader` and `member`; None if there is none.
+        """Return the healthiest majority that contains `leader` and `member`, or None if there is none.
 
         Only the links between the leader and the other members matter.
         """

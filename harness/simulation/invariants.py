@@ -408,7 +408,7 @@ class InvariantMonitor:
             self.violated(f"after entry {applied}, {process.name} has {difference(state, known)}")
 
     def last_committed(self) -> int:
-        """The largest index that any member has committed."""
+        """Return the largest index that any member has committed."""
         return self._last_committed
 
     def violated(self, what: str) -> None:

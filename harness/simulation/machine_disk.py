@@ -131,7 +131,7 @@ class MachineDisk:
         return ", ".join(places)
 
     def lies(self, path: str) -> bool:
-        """Whether a sync of `path` makes nothing durable now."""
+        """Return whether a sync of `path` makes nothing durable now."""
         if not (self.state.lying and is_in_area(path, self.state.area)):
             return False
         self.effects += 1
@@ -139,7 +139,7 @@ class MachineDisk:
         return True
 
     def misdirected(self, path: str, offset: int, size: int) -> int:
-        """The offset at which a write takes effect, which is sometimes a wrong one."""
+        """Return the offset at which a write takes effect, which is sometimes a wrong one."""
         if not (is_in_area(path, self.state.area) and self.happens(self.state.misdirect_percent)):
             return offset
         self.effects += 1
@@ -147,7 +147,7 @@ class MachineDisk:
         return self.random.randrange(0, max(offset + size, 4096), 512)
 
     def torn(self, path: str) -> Callable[[int], bool] | None:
-        """The sectors of a write that never become durable; None if the write is not torn."""
+        """Return the sectors of a write that never become durable, or None if the write is not torn."""
         if not (is_in_area(path, self.state.area) and self.happens(self.state.torn_percent)):
             return None
         self.effects += 1

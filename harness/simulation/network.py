@@ -81,7 +81,7 @@ class Dialler:
         return True
 
     def _limit_bytes(self, connection: Connection) -> int:
-        """The size of the queue beyond which frames are refused."""
+        """Return the size of the queue beyond which frames are refused."""
         limit = connection.link.state.buffer_bytes_max
         if limit and connection.queued_bytes > limit:
             connection.link.effects += 1
@@ -93,12 +93,12 @@ class Dialler:
 
     @property
     def cut_off(self) -> bool:
-        """Whether frames do not pass in one of the two directions."""
+        """Return whether frames do not pass in one of the two directions."""
         return self._out.held or self._back.held
 
     @property
     def unanswered(self) -> bool:
-        """Whether a machine that does not know a connection cannot answer with a reset."""
+        """Return whether a machine that does not know a connection cannot answer with a reset."""
         return self.cut_off or self._back.state.half_open
 
     def finish(self) -> None:
@@ -266,7 +266,7 @@ class Network:
                 connection.reset()
 
     def _lost_by(self, machine: Machine, back: Link) -> list[Connection]:
-        """The connections over `back` whose listening end `machine` has lost."""
+        """Return the connections over `back` whose listening end `machine` has lost."""
         return [
             connection for other in self._machines.values() if other is not machine
             for connection in other.connections

@@ -11,7 +11,7 @@ from splitbrain.node.server import Server
 
 
 def values_of(raft: Raft) -> tuple[int, int, Role, int, int, int, int]:
-    """The values whose changes are observed."""
+    """Return the values whose changes are observed."""
     log = raft.log
     return (
         raft.term, raft.vote, raft.role, log.committed, log.last_index, log.last_term,
@@ -65,7 +65,7 @@ class ObservedRaft:
             self.synced_state = storage.hard_state
 
     def durable_index(self) -> int:
-        """The index up to which the log is durable, as the disk reports it.
+        """Return the index up to which the log is durable, as the disk reports it.
 
         If the disk has unsynced data, this is the last index that was observed as synced. If the
         entry at this index has been replaced since, the result is at most the index that Raft
@@ -79,7 +79,7 @@ class ObservedRaft:
         return min(self.synced, log.durable)
 
     def voted_for(self, leader: Raft) -> bool:
-        """Whether a vote for `leader`, or a later term, is durable on this member."""
+        """Return whether a vote for `leader`, or a later term, is durable on this member."""
         storage = self.server.storage
         known = [] if storage.unsynced_bytes else [storage.hard_state]
         if self.synced_state is not None:
@@ -91,7 +91,7 @@ class ObservedRaft:
 
 
 def is_quorum(members: Set[MemberId], conf_state: ConfState) -> bool:
-    """Whether `members` are a majority of the voters, and of the outgoing ones, if there are any.
+    """Return whether `members` are a majority of the voters, and of the outgoing ones, if there are any.
 
     Not by `splitbrain.node.raft.quorum`, whose mistakes the invariants should find.
     """

@@ -221,7 +221,7 @@ class RequestMonitor:
             )
 
     def _calm(self, one: Arrived) -> Calm | None:
-        """The healthy majority around the member of `one` and its leader, if there is one."""
+        """Return the healthy majority around the member of `one` and its leader, if there is one."""
         found = self._elections.leader()
         process = self._members[one.member].process
         if found is None or process is None or process.life != one.life:
@@ -238,7 +238,7 @@ class RequestMonitor:
 
 
 def bound_ns(network: NetworkConditions, disk: DiskConditions) -> int:
-    """The longest time in ns that a request takes while nothing disturbs the members.
+    """Return the longest time in ns that a request takes while nothing disturbs the members.
 
     It is the sum of the longest delays of frames and disks under these conditions.
     """

@@ -97,7 +97,7 @@ def _simulate(
 
 
 def member_settings(schedule: Schedule) -> dict[str, object]:
-    """The settings of every simulated member: fields of `splitbrain.node.config.Config`."""
+    """Return the settings of every simulated member: fields of `splitbrain.node.config.Config`."""
     settings: dict[str, object] = dict(schedule.settings)
     if (ttl_ms := schedule.settings.get("jwt_ttl_ms")) is not None:
         del settings["jwt_ttl_ms"]

@@ -149,7 +149,7 @@ class StateRecorder:
             waiting.pop(0).arrived_us = self._cluster.loop.now_ns // 1000
 
     def _text(self, frame: bytes) -> str:
-        """The messages in `frame` as words; "" for a frame that contains none, such as a hello."""
+        """Return the messages in `frame` as words; "" for a frame that contains none, such as a hello."""
         try:
             messages = self._decoder.decode(frame)
         except msgspec.MsgspecError:
@@ -158,7 +158,7 @@ class StateRecorder:
 
 
 def message_text(one: Message) -> str:
-    """A message in short words, such as `append 7 to 9, term 2, commit 6`."""
+    """Return a message in short words, such as `append 7 to 9, term 2, commit 6`."""
     words = [one.type.name.lower().replace("_", " ")]
     if one.type is MessageType.APP:
         entries = one.entries

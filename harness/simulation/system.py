@@ -71,7 +71,7 @@ class SimulatedSystem(SimulatedMembership):
             )
 
     async def _wait_for_leader(self) -> bool:
-        """Whether the members agree on a leader within `START_TIMEOUT_S`."""
+        """Return whether the members agree on a leader within `START_TIMEOUT_S`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + START_TIMEOUT_S
         while not self._agree_on_leader():

@@ -38,7 +38,7 @@ def systems() -> dict[str, str]:
 
 
 def load_system(name: str) -> Any:
-    """The class or function that makes the system `name`, which is not a built-in one.
+    """Return the class or function that makes the system `name`, which is not a built-in one.
 
     `name` is a dotted path or the name of an entry point. Raises BadArguments if it cannot be
     found or loaded.

@@ -45,7 +45,7 @@ class ClusterCertificates:
         """A certificate of another authority, which the members must refuse."""
 
     def flags(self) -> tuple[str, ...]:
-        """The flags, common to etcd and this project's member, of a member with TLS."""
+        """Return the flags, common to etcd and this project's member, of a member with TLS."""
         authority, cert, key = str(self.authority), str(self.member.cert), str(self.member.key)
         return (
             "--client-cert-auth", "--trusted-ca-file", authority,

@@ -97,11 +97,11 @@ class ProcessCluster(
 
     @abstractmethod
     def command(self, place: Place, initial_cluster: str) -> Sequence[str]:
-        """The command line of one member. Raises SystemFailed if its program does not exist."""
+        """Return the command line of one member. Raises SystemFailed if its program does not exist."""
 
     @abstractmethod
     def environment(self) -> dict[str, str]:
-        """The environment of each member's process."""
+        """Return the environment of each member's process."""
 
     @abstractmethod
     def versions(self) -> Mapping[str, str]: ...
@@ -169,7 +169,7 @@ class ProcessCluster(
 
     @property
     def tls(self) -> ClientTls | None:
-        """The certificates of the cluster's clients. None: the members have no TLS."""
+        """Return the certificates of the cluster's clients. None: the members have no TLS."""
         return self.encryption.client
 
     async def probe_tls(self) -> Sequence[TlsProbe]:
@@ -295,7 +295,7 @@ class ProcessCluster(
             await process.pause()
 
     def is_stopped(self, member: MemberName) -> bool:
-        """Whether the process was stopped by something other than `pause`, such as a failpoint."""
+        """Return whether the process was stopped by something other than `pause`, such as a failpoint."""
         process = self._process(member)
         stopped = process is not None and process.alive() and process.is_stopped()
         return stopped and member not in self._paused
@@ -381,12 +381,12 @@ class ProcessCluster(
         )
 
     def pid(self, member: MemberName) -> int | None:
-        """The process id of a member; None if it does not run."""
+        """Return the process id of a member, or None if it does not run."""
         process = self._process(member)
         return process.pid if process is not None and process.alive() else None
 
     async def leader(self) -> MemberName | None:
-        """The leader of the highest term that a member reports at this time.
+        """Return the leader of the highest term that a member reports at this time.
 
         Returns None if no member reports a leader. Also returns None if the reported leader is
         paused or does not run, because its followers may not have noticed this yet.
@@ -418,7 +418,7 @@ class ProcessCluster(
         return MemberFiles(self.settings.folder / member).data
 
     def files(self, member: MemberName, area: DiskArea, pattern: str = "") -> Sequence[Path]:
-        """The existing files of the member in `area`. If `pattern` is given, those that match it.
+        """Return the existing files of the member in `area`. If `pattern` is given, those that match it.
 
         Raises FaultError if the system has no such area.
         """
@@ -432,7 +432,7 @@ class ProcessCluster(
         return sorted(path for path in found if path.is_file())
 
     async def _statuses(self) -> dict[MemberName, Status]:
-        """The statuses of the members that answer within a second, read concurrently."""
+        """Return the statuses of the members that answer within a second, read concurrently."""
         names = [name for name in self.members if self._can_answer(name)]
         answers = await asyncio.gather(*(self._status(name) for name in names))
         found = {name: one for name, one in zip(names, answers, strict=True) if one is not None}

@@ -43,7 +43,7 @@ class Counters:
             _COUNTER.pack_into(self._memory, slot * _COUNTER.size, self.value(slot) + number)
 
     def value(self, slot: int) -> int:
-        """The counter at `slot`; 0 from COUNTERS_MAX on."""
+        """Return the counter at `slot`; 0 from COUNTERS_MAX on."""
         if slot >= COUNTERS_MAX:
             return 0
         return int(_COUNTER.unpack_from(self._memory, slot * _COUNTER.size)[0])

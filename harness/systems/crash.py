@@ -50,12 +50,12 @@ class Crash(msgspec.Struct, frozen=True):
 
     @property
     def port_lost(self) -> bool:
-        """Whether the member could not bind, because another program took its port."""
+        """Return whether the member could not bind, because another program took its port."""
         return any(words in line.lower() for line in self.log_tail for words in PORT_LOST)
 
 
 def crash_of(member: MemberName, exit_code: int | None, log: Path, log_begin: int = 0) -> Crash:
-    """The crash of a process with `exit_code`, whose output begins at byte `log_begin` of `log`."""
+    """Return the crash of a process with `exit_code`, whose output begins at byte `log_begin` of `log`."""
     lines = _last_lines(log, log_begin)
     return Crash(
         member,
@@ -103,12 +103,12 @@ class CrashLog:
         )
 
     def all(self) -> Sequence[Crash]:
-        """The crashes, in the order in which they were noticed."""
+        """Return the crashes, in the order in which they were noticed."""
         return tuple(self._crashes.values())
 
 
 def log_bytes(log: Path) -> int:
-    """The length of a log; 0 if it does not exist."""
+    """Return the length of a log; 0 if it does not exist."""
     return log.stat().st_size if log.exists() else 0
 
 
@@ -123,7 +123,7 @@ def ending(exit_code: int | None) -> str:
 
 
 def first_panic_lines(lines: list[str]) -> tuple[str, ...]:
-    """The first lines of the last panic in `lines`; () if there is none.
+    """Return the first lines of the last panic in `lines`; () if there is none.
 
     Consecutive lines that all look like the beginning of a panic are one panic, because Go prints a
     line for each panic that a deferred function raised again.

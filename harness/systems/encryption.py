@@ -37,11 +37,11 @@ class Encryption:
 
     @property
     def client(self) -> ClientTls | None:
-        """The certificates of the cluster's clients; None without TLS."""
+        """Return the certificates of the cluster's clients; None without TLS."""
         return None if self.certificates is None else self.certificates.client
 
     def flags(self) -> tuple[str, ...]:
-        """The members' flags about TLS."""
+        """Return the members' flags about TLS."""
         return () if self.certificates is None else self.certificates.flags()
 
     async def probe(self, places: Iterable[Place]) -> tuple[TlsProbe, ...]:

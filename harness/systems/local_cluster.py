@@ -92,7 +92,7 @@ def _certificates(folder: Path) -> ClusterCertificates:
 
 
 def _identity(client: ClientTls) -> str:
-    """The options of etcdctl for a client's certificate."""
+    """Return the options of etcdctl for a client's certificate."""
     return f"--cacert={client.authority} --cert={client.cert} --key={client.key}"
 
 
@@ -138,7 +138,7 @@ def _wait_until_started(
 
 
 def _is_healthy(url: str, client: ClientTls | None) -> bool:
-    """Whether the member at `url` serves clients and knows a leader.
+    """Return whether the member at `url` serves clients and knows a leader.
 
     If a flag of the user gives the members other certificates, their health cannot be read, and it
     suffices that the member accepts connections.

@@ -127,11 +127,11 @@ class LocalProcesses(MemberProcesses[LocalMember]):
         self._user = self.user if self.user and os.geteuid() == 0 else None
 
     def environment(self, member: LocalMember) -> Mapping[str, str]:
-        """The environment variables of the member's processes."""
+        """Return the environment variables of the member's processes."""
         return dict(os.environ)
 
     def pids(self, member: MemberName) -> tuple[int, ...]:
-        """The process ids of the member's running processes, without their descendants."""
+        """Return the process ids of the member's running processes, without their descendants."""
         return tuple(
             tree.process.pid for tree in self._running(member) if isinstance(tree, LocalTree)
         )
@@ -223,7 +223,7 @@ class ProxiedProcesses(LinkedProcesses):
 
 
 def _special_files(folder: str, names: list[str]) -> set[str]:
-    """The names of sockets, pipes and devices, which cannot be copied."""
+    """Return the names of sockets, pipes and devices, which cannot be copied."""
     modes = {name: (Path(folder) / name).lstat().st_mode for name in names}
     copied = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
     return {name for name, mode in modes.items() if not any(one(mode) for one in copied)}

@@ -30,7 +30,7 @@ class MemberDisks:
         await disk.mount()
 
     def of(self, member: MemberName) -> MountedDisk:
-        """The disk of the member. Raises SystemFailed if the cluster runs without such disks."""
+        """Return the disk of the member. Raises SystemFailed if the cluster runs without such disks."""
         if member not in self._disks:
             raise SystemFailed(
                 f"the disk of {member} cannot fail: the cluster was started without mounted disks "

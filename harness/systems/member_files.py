@@ -24,15 +24,15 @@ class MemberFiles:
 
     @property
     def trace(self) -> Path:
-        """The write-path trace, if the member writes one."""
+        """Return the write-path trace, if the member writes one."""
         return self.folder / TRACE
 
     @property
     def data(self) -> Path:
-        """The member's own data folder."""
+        """Return the member's own data folder."""
         return self.folder / DATA
 
     @property
     def state(self) -> Path:
-        """The member's final state, which the harness gathers."""
+        """Return the member's final state, which the harness gathers."""
         return self.folder / STATE

@@ -21,7 +21,7 @@ class MemberLogs:
             self._pipes[member] = LogPipe(path)
 
     def output(self, member: MemberName) -> int | None:
-        """The file descriptor for the member's output; None if it writes the file itself."""
+        """Return the file descriptor for the member's output, or None if it writes the file itself."""
         pipe = self._pipes.get(member)
         return None if pipe is None else pipe.write_end
 
@@ -31,7 +31,7 @@ class MemberLogs:
             self._pipes[member].drain()
 
     def pipe_of(self, member: MemberName) -> LogPipe:
-        """The pipe of the member. Raises FaultError if the cluster was started without pipes."""
+        """Return the pipe of the member. Raises FaultError if the cluster was started without pipes."""
         if member not in self._pipes:
             raise FaultError(f"the log of {member} is not a pipe, so it cannot be blocked")
         return self._pipes[member]
@@ -65,7 +65,7 @@ class LogFaults:
 
 
 def _waiting_point(task: Path) -> str:
-    """The function of the kernel in which a thread waits; "" if it runs or has ended."""
+    """Return the function of the kernel in which a thread waits; "" if it runs or has ended."""
     try:
         return (task / "wchan").read_text()
     except OSError:

@@ -57,11 +57,11 @@ class MemberProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code: None while the process runs, -9 after a SIGKILL."""
+        """Return the exit code: None while the process runs, -9 after a SIGKILL."""
         return self._child.poll()
 
     def alive(self) -> bool:
-        """Whether the process runs. A process stopped by SIGSTOP runs."""
+        """Return whether the process runs. A process stopped by SIGSTOP runs."""
         return self.exit_code is None
 
     def signal(self, number: signal.Signals) -> None:
@@ -93,7 +93,7 @@ class MemberProcess:
         self.signal(signal.SIGCONT)
 
     def is_stopped(self) -> bool:
-        """Whether every thread of the process has stopped after a SIGSTOP.
+        """Return whether every thread of the process has stopped after a SIGSTOP.
 
         A thread stops when it next leaves the kernel, so a thread that waits for a disk stops
         later.
@@ -242,7 +242,7 @@ def python_env() -> dict[str, str]:
 
 
 def log_tail(log: Path) -> str:
-    """The last lines of a log for an error message, each indented by two spaces.
+    """Return the last lines of a log for an error message, each indented by two spaces.
 
     The text has at most LOG_TAIL_LINES_MAX lines and LOG_TAIL_BYTES_MAX bytes. If there is no log,
     or the log is empty, the text is a note about that.

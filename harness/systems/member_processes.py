@@ -54,10 +54,10 @@ class ProcessTree(Protocol):
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code: None while the process runs, -9 after a SIGKILL."""
+        """Return the exit code: None while the process runs, -9 after a SIGKILL."""
 
     def alive(self) -> bool:
-        """Whether the process runs. A process stopped by SIGSTOP runs."""
+        """Return whether the process runs. A process stopped by SIGSTOP runs."""
 
     async def kill(self) -> None:
         """Send SIGKILL, and wait until the process has ended."""
@@ -109,15 +109,15 @@ class MemberProcesses(ABC, Generic[M]):
 
     @abstractmethod
     def command(self, member: M) -> Sequence[str]:
-        """The command line of `member`."""
+        """Return the command line of `member`."""
 
     def commands(self, member: M) -> Mapping[str, Sequence[str]]:
-        """The command lines of all processes of `member`, by a name for each process."""
+        """Return the command lines of all processes of `member`, by a name for each process."""
         return {"": self.command(member)}
 
     @abstractmethod
     def environment(self, member: M) -> Mapping[str, str]:
-        """The environment variables of the member's processes."""
+        """Return the environment variables of the member's processes."""
 
     def prepare(self, member: M) -> Awaitable[None] | None:
         """Write the files that `member` needs, before its first start."""
@@ -128,7 +128,7 @@ class MemberProcesses(ABC, Generic[M]):
         return None
 
     def healthy(self, member: MemberName) -> Awaitable[bool] | bool:
-        """Whether the member serves. By default: whether its first port accepts connections."""
+        """Return whether the member serves. By default: whether its first port accepts connections."""
         place = self.places[member]
         return _accepts(place.host, place.ports[self.ports[0]])
 
@@ -141,17 +141,17 @@ class MemberProcesses(ABC, Generic[M]):
         return None
 
     def versions(self) -> Mapping[str, str]:
-        """The version that `version_command` printed when it was first called."""
+        """Return the version that `version_command` printed when it was first called."""
         if self.version_command and not self._version:
             self._version = _first_line(self.version_command)
         return {self._shown_name(): self._version} if self._version else {}
 
     def leads(self, member: MemberName) -> Awaitable[bool] | bool:
-        """Whether the member is the leader or primary, so that faults can hit it."""
+        """Return whether the member is the leader or primary, so that faults can hit it."""
         return False
 
     async def leader(self) -> MemberName | None:
-        """The first member that runs and for which `leads` returns True; None if there is none.
+        """Return the first member that runs and for which `leads` returns True, or None if there is none.
 
         A member for which `leads` raises or takes longer than HEALTH_TIMEOUT_S does not lead.
         """
@@ -212,7 +212,7 @@ class MemberProcesses(ABC, Generic[M]):
         await _awaited(self.prepare(place))
 
     def _owners(self) -> Mapping[MemberName, tuple[int, ...]]:
-        """The process ids of the members, as far as they are processes of this machine."""
+        """Return the process ids of the members, as far as they are processes of this machine."""
         return {}
 
     async def _close(self) -> None:
@@ -248,7 +248,7 @@ class MemberProcesses(ABC, Generic[M]):
             await asyncio.sleep(POLL_S)
 
     async def is_healthy(self, member: MemberName) -> bool:
-        """Whether the member runs and `healthy` returns True within HEALTH_TIMEOUT_S."""
+        """Return whether the member runs and `healthy` returns True within HEALTH_TIMEOUT_S."""
         return await self._running_and(self.healthy, member)
 
     async def _running_and(
@@ -318,7 +318,7 @@ class MemberProcesses(ABC, Generic[M]):
         return Address(member, f"{place.host}:{first}", ports=place.ports)
 
     def alive(self, member: MemberName) -> bool:
-        """Whether all processes of the member run. A paused process runs."""
+        """Return whether all processes of the member run. A paused process runs."""
         own = self._processes.get(member, {})
         return bool(own) and all(process.alive() for process in own.values())
 
@@ -359,14 +359,14 @@ async def _awaited(answer: Any) -> None:
 
 
 async def _accepts(host: str, port: int) -> bool:
-    """Whether a process accepts connections at this address."""
+    """Return whether a process accepts connections at this address."""
     _, writer = await asyncio.open_connection(host, port)
     writer.close()
     return True
 
 
 def _first_line(command: Sequence[str]) -> str:
-    """The first line that `command` prints. Raises SystemFailed if it cannot be started."""
+    """Return the first line that `command` prints. Raises SystemFailed if it cannot be started."""
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -51,7 +51,7 @@ class ProcessMembership(ABC):
         return AdministratorSession(self._require_session(), self.administrator)
 
     def cluster_state(self, member: MemberName) -> str:
-        """The value of the flag --initial-cluster-state for the next start of the member."""
+        """Return the value of the flag --initial-cluster-state for the next start of the member."""
         return "existing" if member in self._joining else "new"
 
     async def list_members(

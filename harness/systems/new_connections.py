@@ -17,7 +17,7 @@ class NewConnections:
         self._count = 0
 
     def count(self, ports: Collection[int]) -> int:
-        """The number of connections to `ports` that have appeared since the first call."""
+        """Return the number of connections to `ports` that have appeared since the first call."""
         now = frozenset(_established(ports))
         if self._present is not None:
             self._count += len(now - self._present)

@@ -60,7 +60,7 @@ class Ports:
 
 
 def _candidates() -> range:
-    """The ports below or above the kernel's range, or all ports if too few are outside it."""
+    """Return the ports below or above the kernel's range, or all ports if too few are outside it."""
     try:
         low, high = (int(word) for word in _KERNEL_RANGE.read_text().split())
     except (OSError, ValueError):

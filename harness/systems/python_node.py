@@ -114,7 +114,7 @@ class PythonNode(ProcessCluster):
 
 
 def member_version() -> str:
-    """The version of the package that the members are part of."""
+    """Return the version of the package that the members are part of."""
     try:
         return version("splitbrain")
     except PackageNotFoundError:
@@ -126,7 +126,7 @@ def member_version_text() -> str:
 
 
 def etcd_flags(settings: ClusterSettings, place: Place, initial_cluster: str) -> tuple[str, ...]:
-    """The flags that members of etcd (since 3.5) and of this project share."""
+    """Return the flags that members of etcd (since 3.5) and of this project share."""
     progress = settings.watch_progress_ms
     return (
         "--name", place.name,

@@ -34,7 +34,7 @@ _POLL_S = 0.05
 
 
 def restore_program(binary: Path) -> Path:
-    """The program that restores snapshots, which is in the folder of the etcd binary.
+    """Return the program that restores snapshots, which is in the folder of the etcd binary.
 
     Raises FaultError if there is none.
     """
@@ -64,7 +64,7 @@ class SnapshotRestoration(ABC):
 
     @abstractmethod
     def is_changing_members(self) -> bool:
-        """Whether a member was removed, or was added while the cluster ran."""
+        """Return whether a member was removed, or was added while the cluster ran."""
 
     @abstractmethod
     def _require_session(self) -> aiohttp.ClientSession: ...
@@ -108,7 +108,7 @@ class SnapshotRestoration(ABC):
 
 
 async def _agree(session: aiohttp.ClientSession, urls: Sequence[str]) -> bool:
-    """Whether all members know one leader and have applied all of its entries."""
+    """Return whether all members know one leader and have applied all of its entries."""
     try:
         found = [await status(session, url) for url in urls]
     except (aiohttp.ClientError, OSError, TimeoutError, SystemFailed):

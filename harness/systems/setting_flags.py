@@ -56,7 +56,7 @@ SETTING_FLAGS: Mapping[str, Mapping[str, Flags]] = {
 
 
 def setting_flags(schedule: Schedule) -> tuple[str, ...]:
-    """The members' command-line flags for the schedule's settings.
+    """Return the members' command-line flags for the schedule's settings.
 
     Raises BadArguments for a setting that the system's members have no flag for.
     """

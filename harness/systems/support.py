@@ -148,7 +148,7 @@ def _refuse_unsupported_step(schedule: Schedule, fault: AtStep) -> None:
 
 
 def adapted(schedule: Schedule, system: str, etcd_binary: str = "") -> Schedule:
-    """A schedule for `system` that differs from `schedule` only where the system requires it.
+    """Return a schedule for `system` that differs from `schedule` only where the system requires it.
 
     On `python_node`, a power loss becomes a SIGKILL of a member that runs with `--hold-unsynced`.
     Such a member keeps unsynced writes in its memory, so they are lost with the process. Raises

@@ -66,7 +66,7 @@ class Encrypted(Protocol):
 
     @property
     def tls(self) -> ClientTls | None:
-        """The certificates of its clients, valid after `start`. None: the members have no TLS."""
+        """Return the certificates of its clients, valid after `start`. None: the members have no TLS."""
         ...
 
     async def probe_tls(self) -> Sequence[TlsProbe]:
@@ -75,7 +75,7 @@ class Encrypted(Protocol):
 
 
 def tls_of(system: object) -> ClientTls | None:
-    """The certificates of the system's clients; None if its members have no TLS."""
+    """Return the certificates of the system's clients, or None if its members have no TLS."""
     return system.tls if isinstance(system, Encrypted) else None
 
 
@@ -85,7 +85,7 @@ class AdverseConditions(Protocol):
 
     @property
     def has_adverse_conditions(self) -> bool:
-        """Whether links lose or delay frames, or rare conditions are made likely."""
+        """Return whether links lose or delay frames, or rare conditions are made likely."""
         ...
 
     def end_adverse_conditions(self) -> None:
@@ -102,7 +102,7 @@ class ServingMembers(Protocol):
     """
 
     def serving_members(self) -> Sequence[MemberName]:
-        """The members that serve. It is called once, at the end of a run."""
+        """Return the members that serve. It is called once, at the end of a run."""
         ...
 
 
@@ -111,7 +111,7 @@ class HasHealth(Protocol):
     """A system that can tell whether a member serves."""
 
     def healthy(self, member: MemberName) -> Awaitable[bool] | bool:
-        """Whether the member serves. It may raise, which means that it does not."""
+        """Return whether the member serves. It may raise, which means that it does not."""
         ...
 
 
@@ -124,7 +124,7 @@ class AnySystem(Protocol):
 
     @property
     def members(self) -> Sequence[MemberName]:
-        """The names of the members in a fixed order, which are known before `start`."""
+        """Return the names of the members in a fixed order, which are known before `start`."""
         ...
 
     async def start(self) -> None:
@@ -136,7 +136,7 @@ class AnySystem(Protocol):
         ...
 
     def address(self, member: MemberName) -> Address:
-        """The URLs of a member, valid after `start`."""
+        """Return the URLs of a member, valid after `start`."""
         ...
 
 
@@ -146,11 +146,11 @@ class System(AnySystem, Protocol):
     name: str
 
     def alive(self, member: MemberName) -> bool:
-        """Whether the member's process runs. A paused process runs."""
+        """Return whether the member's process runs. A paused process runs."""
         ...
 
     async def leader(self) -> MemberName | None:
-        """The leader of the highest term that a member reports at this time, or None."""
+        """Return the leader of the highest term that a member reports at this time, or None."""
         ...
 
     async def state(self, member: MemberName, at_revision: int | None = None) -> MemberState:
@@ -161,17 +161,17 @@ class System(AnySystem, Protocol):
         ...
 
     def log_path(self, member: MemberName) -> Path:
-        """The file with the member's output; it need not exist."""
+        """Return the file with the member's output; it need not exist."""
         ...
 
     def trace_path(self, member: MemberName) -> Path | None:
-        """The member's write-path trace; None if the system writes no trace."""
+        """Return the member's write-path trace, or None if the system writes no trace."""
         ...
 
     def data_path(self, member: MemberName) -> Path:
-        """The folder with the member's data; it need not exist."""
+        """Return the folder with the member's data; it need not exist."""
         ...
 
     def versions(self) -> Mapping[str, str]:
-        """The data needed to repeat the run, for example the version and path of the binary."""
+        """Return the data needed to repeat the run, for example the version and path of the binary."""
         ...

@@ -17,7 +17,7 @@ class Versioned(Protocol):
 
 
 def version_text(system: System) -> str:
-    """A line that names the tested version, for example `etcd 3.5.16, /usr/bin/etcd (from PATH)`.
+    """Return a line that names the tested version, for example `etcd 3.5.16, /usr/bin/etcd (from PATH)`.
 
     The line is the result of the system's method `version_text`. If the system has no such method,
     the line is made from the result of `versions()`.

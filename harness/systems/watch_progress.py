@@ -15,7 +15,7 @@ FLAGS = (
 def watch_progress_ms(
     system: str, member_flags: Sequence[str], versions: Mapping[str, str]
 ) -> int:
-    """The interval in ms in a run with watchers, or 0 if it is unknown.
+    """Return the interval in ms in a run with watchers, or 0 if it is unknown.
 
     It is unknown for the user's own systems, for etcd 3.4, which has no flag for it, and if the
     user gave the members a flag.

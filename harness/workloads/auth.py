@@ -104,7 +104,7 @@ class Auth:
                 yield self._use(random, client, values)
 
     def member_settings(self) -> Mapping[str, int]:
-        """A login costs little CPU time."""
+        """Return a login costs little CPU time."""
         settings = {"password_cost_log2": PASSWORD_COST_LOG2_LEAST}
         return {**settings, "jwt_ttl_ms": JWT_TTL_MS} if self.jwt else settings
 
@@ -213,7 +213,7 @@ class Auth:
         return self._operation(random, values, user, password)
 
     def _user(self, random: Random, client: int) -> str:
-        """The user as whom the client sends its next operation; "" for none."""
+        """Return the user as whom the client sends its next operation; "" for none."""
         draw = random.random()
         if draw < ANONYMOUS_SHARE:
             return ""
@@ -224,7 +224,7 @@ class Auth:
         return USERS[client % len(USERS)]
 
     def _trespass(self, random: Random, client: int) -> Draft:
-        """A request that only an administrator may send, or a query of the user's own roles."""
+        """Return a request that only an administrator may send, or a query of the user's own roles."""
         user = USERS[client % len(USERS)]
         request = random.choice((
             UserGrantRole(user, random.choice(ROLES)), RoleAdd(random.choice(ROLES)), UserGet(user),

@@ -27,7 +27,7 @@ FINAL_KEY = "splitbrain-final"
 
 
 def final_write(workload: Workload, value: str) -> Draft | None:
-    """The write of the unique `value` to one member; None if the workload sends no such write.
+    """Return the write of the unique `value` to one member, or None if the workload sends no such write.
 
     A workload whose store does not serve a put of any key defines its own `final_write(value)`.
     """
@@ -36,25 +36,25 @@ def final_write(workload: Workload, value: str) -> Draft | None:
 
 
 def set_up_operations(workload: Workload, random: Random) -> Sequence[Draft]:
-    """The operations of `workload` that are sent before the load, each until it succeeds."""
+    """Return the operations of `workload` that are sent before the load, each until it succeeds."""
     own: Callable[[Random], Sequence[Draft]] | None = getattr(workload, "set_up_operations", None)
     return () if own is None else own(random)
 
 
 def quiet_operations(workload: Workload) -> Sequence[Draft]:
-    """The operations of `workload` that are sent before the final writes, until they succeed."""
+    """Return the operations of `workload` that are sent before the final writes, until they succeed."""
     own: Callable[[], Sequence[Draft]] | None = getattr(workload, "quiet_operations", None)
     return () if own is None else own()
 
 
 def administrator(workload: Workload) -> tuple[str, str]:
-    """The name and the password of an administrator, both "" if the workload has none."""
+    """Return the name and the password of an administrator, both "" if the workload has none."""
     own: Callable[[], tuple[str, str]] | None = getattr(workload, "administrator", None)
     return ("", "") if own is None else own()
 
 
 def final_reads(workload: Workload, clients: int) -> Sequence[Draft]:
-    """The final reads of `workload`, and a read of `FINAL_KEY` if none of them is linearizable."""
+    """Return the final reads of `workload`, and a read of `FINAL_KEY` if none of them is linearizable."""
     drafts = tuple(workload.final_operations(clients))
     if any(isinstance(one.request, Range) and must_be_recent(one.request) for one in drafts):
         return drafts

@@ -84,7 +84,7 @@ class Kubernetes:
         return WatchRequest(prefix, _end(prefix), prev_kv=True, progress_notify=True)
 
     def hold_mean_s(self, watcher: int) -> float:
-        """The mean time in s for which a watcher keeps a stream."""
+        """Return the mean time in s for which a watcher keeps a stream."""
         return HOLD_MEAN_S
 
     def _use(self, random: Random, client: int, values: UniqueValues) -> Iterator[Draft]:
@@ -136,5 +136,5 @@ def remove(key: str) -> Txn:
 
 
 def _end(prefix: str) -> str:
-    """The end of the interval of all keys that begin with `prefix`, which ends with "/"."""
+    """Return the end of the interval of all keys that begin with `prefix`, which ends with "/"."""
     return prefix[:-1] + "0"

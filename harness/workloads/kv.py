@@ -205,7 +205,7 @@ class KV:
         )
 
     def _compact(self, random: Random) -> Draft:
-        """A compaction at the newest revision that the client has seen, or shortly before it.
+        """Return a compaction at the newest revision that the client has seen, or shortly before it.
 
         A few are at a future revision, which the store must refuse.
         """
@@ -288,7 +288,7 @@ class KV:
         return tuple(branch)
 
     def _read_txn(self, random: Random, values: UniqueValues) -> Draft:
-        """A transaction that only reads.
+        """Return a transaction that only reads.
 
         If one of its ranges is linearizable, the whole transaction must be linearizable. If all
         ranges are serializable, the member answers from its own state.
@@ -321,7 +321,7 @@ class KV:
         )
 
     def _refused_txn(self, random: Random, values: UniqueValues) -> Draft:
-        """A transaction of puts and deletes, and of one operation that the store refuses.
+        """Return a transaction of puts and deletes, and of one operation that the store refuses.
 
         That operation is a put with a lease that does not exist, or a range at a compacted or
         future revision.
@@ -358,7 +358,7 @@ class KV:
         )
 
     def _large(self, random: Random, values: UniqueValues) -> Draft:
-        """A put of a large value, alone or between small ones, or a read of one."""
+        """Return a put of a large value, alone or between small ones, or a read of one."""
         kind = random.random()
         key = f"large/{random.randrange(LARGE_KEYS)}"
         if kind < 0.4:

@@ -84,7 +84,7 @@ class Lease:
     def _use(
         self, random: Random, lease: int, earlier: int, kept_alive: bool, values: UniqueValues
     ) -> Draft:
-        """An operation of a client that has used `earlier` leases before this one."""
+        """Return an operation of a client that has used `earlier` leases before this one."""
         if random.random() < SHARED_SHARE:
             return Draft("grant_again", LeaseGrant(SHARED_ID, SHARED_TTL_S))
         key = f"l{random.randrange(self.keys):03d}"

@@ -97,7 +97,7 @@ class Limits:
             yield from self._clean()
 
     def final_write(self, value: str) -> Draft:
-        """A write that needs no space: a delete."""
+        """Return a write that needs no space: a delete."""
         return Draft(FINAL_WRITE, Delete(FINAL_KEY))
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
@@ -140,7 +140,7 @@ class Limits:
         return Draft("get_past", Range(key), revision_back=back)
 
     def _txn(self, random: Random, values: UniqueValues) -> Draft:
-        """A transaction of a few puts, or of about as many deletes and puts as the limit permits.
+        """Return a transaction of a few puts, or of about as many deletes and puts as the limit permits.
         """
         count = 1 + random.randrange(3)
         if random.random() < 0.25:

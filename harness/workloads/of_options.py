@@ -11,7 +11,7 @@ from splitbrain.harness.workloads.workload import Workload
 
 
 def workload_of(options: Options) -> Workload | StoreWorkload:
-    """The workload that `options` name. It is a `StoreWorkload` if they also name a client.
+    """Return the workload that `options` name. It is a `StoreWorkload` if they also name a client.
 
     Raises BadArguments.
     """

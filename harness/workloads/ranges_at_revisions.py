@@ -46,7 +46,7 @@ def draw_refused_back(random: Random) -> int:
 
 
 def with_ranges_back(draft: Draft, draw: Callable[[Range], int | None]) -> Draft:
-    """A copy of the transaction `draft` in which ranges read at revisions.
+    """Return a copy of the transaction `draft` in which ranges read at revisions.
 
     `draw` is called with each range. It returns the distance of the revision (as in `draw_back`),
     or None for a range that reads at the present revision.

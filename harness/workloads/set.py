@@ -59,5 +59,5 @@ class Set:
 
 
 def _interval(client: int) -> tuple[str, str]:
-    """The interval of all keys that begin with `set/<client>/`: its first key and its end."""
+    """Return the interval of all keys that begin with `set/<client>/`: its first key and its end."""
     return f"set/{client}/", f"set/{client}0"

@@ -141,7 +141,7 @@ class Watch:
         return tuple(_with_turns(random, others))
 
     def hold_mean_s(self, watcher: int) -> float:
-        """The mean time in s for which a watcher keeps a stream."""
+        """Return the mean time in s for which a watcher keeps a stream."""
         hold_s = self.hold_ms / 1000
         return hold_s * IDLE_HOLD if self._is_idle(watcher) else hold_s
 
@@ -175,13 +175,13 @@ class Watch:
         return self._several(random, values)
 
     def _interval(self, random: Random, key: str) -> Draft:
-        """A read of all keys from `key` on: with a limit, as a count, or complete."""
+        """Return a read of all keys from `key` on: with a limit, as a count, or complete."""
         draw = random.random()
         limit = 1 + random.randrange(3) if draw < 0.3 else 0
         return Draft("range", Range(key, "l", limit=limit, count_only=draw > 0.7))
 
     def _past(self, random: Random, key: str) -> Draft:
-        """A read of a past revision, about as old as the revisions that are compacted."""
+        """Return a read of a past revision, about as old as the revisions that are compacted."""
         end = "l" if random.random() < 0.3 else ""
         return Draft(
             "get", Range(key, end, serializable=random.random() < 0.5),
@@ -189,7 +189,7 @@ class Watch:
         )
 
     def _several(self, random: Random, values: UniqueValues) -> Draft:
-        """A transaction that puts or deletes two to four keys at one revision."""
+        """Return a transaction that puts or deletes two to four keys at one revision."""
         numbers = random.sample(range(self.keys), min(self.keys, random.randrange(2, 5)))
         writes: list[Put | Delete] = []
         for number in numbers:

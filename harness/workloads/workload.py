@@ -104,7 +104,7 @@ class UniqueValues:
         self._count = 0
 
     def take(self, length: int = 0) -> str:
-        """The next value, padded to at least `length` characters."""
+        """Return the next value, padded to at least `length` characters."""
         self._count += 1
         return f"{self._client}.{self._count}".ljust(length, "~")
 

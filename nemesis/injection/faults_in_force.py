@@ -113,7 +113,7 @@ class FaultsInForce:
 
     @property
     def needs_restoration(self) -> bool:
-        """Whether `restore_all` has something to do."""
+        """Return whether `restore_all` has something to do."""
         return bool(self._restorations)
 
     async def restore_all(self) -> None:
@@ -133,11 +133,11 @@ class FaultsInForce:
                 raise result
 
     def is_killed(self, member: MemberName) -> bool:
-        """Whether a fault in force keeps `member` killed. Such a member must not be started."""
+        """Return whether a fault in force keeps `member` killed. Such a member must not be started."""
         return self._required(member) == "killed"
 
     def is_paused(self, member: MemberName) -> bool:
-        """Whether a fault in force pauses `member`. Such a member must not be resumed."""
+        """Return whether a fault in force pauses `member`. Such a member must not be resumed."""
         return self._required(member) == "paused"
 
     def after_restart(self, hook: OnRestart) -> Callable[[], None]:

@@ -54,7 +54,7 @@ class Places:
 
     @property
     def settled(self) -> bool:
-        """Whether each place is known to have a voter that serves."""
+        """Return whether each place is known to have a voter that serves."""
         return not self._open
 
     def begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -265,7 +265,7 @@ class JointChanges:
 
     @property
     def settled(self) -> bool:
-        """Whether all members are known to be voters again."""
+        """Return whether all members are known to be voters again."""
         return not self._members
 
     async def demote(self, members: tuple[MemberName, ...], *, explicit: bool) -> None:

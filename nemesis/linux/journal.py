@@ -33,7 +33,7 @@ class Identity(msgspec.Struct, frozen=True):
     started: int
 
     def exists(self) -> bool:
-        """Whether the process still runs."""
+        """Return whether the process still runs."""
         return started(self.pid) == self.started
 
 

@@ -41,7 +41,7 @@ async def stopped(pid: int, may_resume: Callable[[], bool]) -> AsyncIterator[Non
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether all threads of `pid` are stopped by a signal or by a tracer, or have ended."""
+    """Return whether all threads of `pid` are stopped by a signal or by a tracer, or have ended."""
     states = []
     for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
         with contextlib.suppress(OSError):  # the thread has just ended

@@ -96,12 +96,12 @@ class Strace:
 
     @property
     def message(self) -> str:
-        """The beginning of strace's output, for error messages."""
+        """Return the beginning of strace's output, for error messages."""
         return self.output.strip()[:300] or "it printed nothing"
 
     @property
     def ended(self) -> bool:
-        """Whether strace has ended, as it does when the traced process ends."""
+        """Return whether strace has ended, as it does when the traced process ends."""
         return self._pump.done() or self._child.poll() is not None
 
     async def changed(self) -> None:
@@ -173,7 +173,7 @@ def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
 
 
 def is_dying(pid: int) -> bool:
-    """Whether `pid` has a pending SIGKILL or has ended."""
+    """Return whether `pid` has a pending SIGKILL or has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -84,7 +84,7 @@ class WallClock:
         raise FaultError(f"a thread of process {self.pid} does not leave the vDSO")
 
     def _is_thread_in_changes(self) -> bool:
-        """Whether a thread will continue inside the bytes that are replaced."""
+        """Return whether a thread will continue inside the bytes that are replaced."""
         return any(
             one.address < pointer < one.address + JUMP_BYTES
             for pointer in instruction_pointers(self.pid) for one in self.changes

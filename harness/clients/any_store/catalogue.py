@@ -23,7 +23,7 @@ PARTS = ("open", "invoke", "close")
 
 
 def clients() -> dict[str, str]:
-    """The clients that installed packages offer: name → description. Imports no package."""
+    """Return the clients that installed packages offer: name → description. Imports no package."""
     return {name: origin_of(point) for name, point in entry_points_of(ENTRY_POINTS).items()}
 
 

@@ -24,7 +24,7 @@ class Outcome:
 
 
 def of_answer(f: str, argument: Any, answer: Any) -> Outcome:
-    """The outcome of a call that returned `answer`. `argument` is the value of the invocation.
+    """Return the outcome of a call that returned `answer`. `argument` is the value of the invocation.
 
     A compare-and-set that returned False is `fail`. If a function without an answer, such as write,
     returned None, the value of the outcome is `argument`, as in Jepsen.
@@ -41,7 +41,7 @@ ANSWERED = frozenset(("read", "dequeue", "generate", "drain", "get"))
 def of_error(
     error: BaseException, definite: Sequence[DefiniteError], *, only_reads: bool
 ) -> Outcome:
-    """The outcome of a call that raised `error`. `definite` are the client's definite exceptions.
+    """Return the outcome of a call that raised `error`. `definite` are the client's definite exceptions.
 
     `only_reads` is True if the operation changes nothing. It is then `fail` after every exception.
     """
@@ -59,7 +59,7 @@ def _matches(error: BaseException, definite: DefiniteError) -> bool:
 
 
 def _text(error: BaseException) -> str:
-    """The error in one line, with its type unless it is `Definite`."""
+    """Return the error in one line, with its type unless it is `Definite`."""
     details = " ".join(str(error).split())[:500]
     if isinstance(error, Definite):
         return details or "did not happen"

@@ -84,7 +84,7 @@ class StoreClient:
 
 
 def missing_functions(client: Any, wanted: Collection[str]) -> list[str]:
-    """The functions in `wanted` that the class `client` does not implement.
+    """Return the functions in `wanted` that the class `client` does not implement.
 
     A class lists its functions in the attribute `functions`. A subclass of `StoreClient` may
     instead have a method for each function. The result is empty for any other class.

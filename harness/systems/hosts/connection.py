@@ -140,7 +140,7 @@ class HostConnection:
             await asyncio.sleep(SIGN_OF_LIFE_S)
 
     def _guarding(self) -> str:
-        """The command of the guard. The processes of a run have their pids in files.
+        """Return the command of the guard. The processes of a run have their pids in files.
 
         The loop ends when the input ends, or when it is silent for too long.
         """
@@ -161,7 +161,7 @@ class HostConnection:
 
 
 def _asyncssh() -> Any:
-    """The module asyncssh, which only hosts need. Raises SystemFailed if it is not installed."""
+    """Return the module asyncssh, which only hosts need. Raises SystemFailed if it is not installed."""
     try:
         import asyncssh
     except ImportError as problem:

@@ -28,7 +28,7 @@ class Host:
 
 
 def hosts_of(options: Mapping[str, int | str]) -> tuple[Host, ...]:
-    """The hosts that the options of a system name.
+    """Return the hosts that the options of a system name.
 
     `hosts` is a list such as `root@10.0.0.1:22,root@10.0.0.2`. `ssh_key`, `known_hosts` and `sudo`
     apply to all of them. Raises BadArguments.

@@ -77,7 +77,7 @@ class HostNetwork:
         """Nothing to do: an address shows which member has sent a packet."""
 
     def of(self, member: MemberName) -> HostConnection:
-        """The host of the member. Raises SystemFailed if the cluster is not started."""
+        """Return the host of the member. Raises SystemFailed if the cluster is not started."""
         if member not in self._connections:
             raise SystemFailed(f"there is no connection to the host of {member}")
         return self._connections[member]

@@ -56,11 +56,11 @@ class RemoteProcesses(MemberProcesses[RemoteMember]):
     # --- defined by the store ------------------------------------------------------------
 
     def hosts(self) -> Sequence[Host]:
-        """The hosts of the members, in order. By default those of `--system-option hosts=…`."""
+        """Return the hosts of the members, in order. By default those of `--system-option hosts=…`."""
         return hosts_of(self.options.system_options)
 
     def files(self, member: RemoteMember) -> Mapping[str, str | bytes | Path]:
-        """The files that are copied into the member's folder before its first start.
+        """Return the files that are copied into the member's folder before its first start.
 
         Path relative to the folder → the content, or the path of a local file or folder.
         """

@@ -43,7 +43,7 @@ class RemoteTree:
         return None
 
     def alive(self) -> bool:
-        """Whether the process runs. It does not if the connection to the host is lost."""
+        """Return whether the process runs. It does not if the connection to the host is lost."""
         return self._process.returncode is None and not self._is_lost()
 
     async def kill(self) -> None:

@@ -38,7 +38,7 @@ class AddressBlock:
 
     @property
     def harness(self) -> str:
-        """The address of the harness, from which clients connect."""
+        """Return the address of the harness, from which clients connect."""
         return f"{self.prefix}.1"
 
     @property
@@ -46,7 +46,7 @@ class AddressBlock:
         return f"{self.prefix}.254"
 
     def member(self, number: int) -> str:
-        """The address of a member, of which the first has the number 1."""
+        """Return the address of a member, of which the first has the number 1."""
         if not 1 <= number <= MEMBERS_MAX:
             raise SystemFailed(f"member number {number}: expected 1 to {MEMBERS_MAX}")
         return f"{self.prefix}.{10 + number}"
@@ -70,7 +70,7 @@ def _lock(prefix: str) -> int | None:
 
 
 def _prefixes_with_a_route() -> set[str]:
-    """The blocks to which this machine has a route already."""
+    """Return the blocks to which this machine has a route already."""
     try:
         lines = _ROUTES.read_text().splitlines()[1:]
     except OSError:

@@ -219,7 +219,7 @@ class Namespaces:
         self._counted_at_s = time.monotonic()
 
     def _streams_of(self, member: MemberName, link: Link) -> tuple[Stream, ...]:
-        """The connections of `member` with the link's target."""
+        """Return the connections of `member` with the link's target."""
         text = self._in_space_of(
             member, ("ss", "-tnHO", "state", "established", "dst", link[1])
         )

@@ -14,14 +14,14 @@ _CHECKSUM_AT = {_TCP: 16, _UDP: 6}
 
 
 def ends(packet: bytes) -> tuple[str, str] | None:
-    """The addresses of source and target; None if the packet is not IPv4."""
+    """Return the addresses of source and target, or None if the packet is not IPv4."""
     if len(packet) < 20 or packet[0] >> 4 != 4:
         return None
     return socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])
 
 
 def with_flipped_bit(packet: bytes, random: Random) -> bytes:
-    """The packet with one bit of its content flipped, and with a checksum that fits.
+    """Return the packet with one bit of its content flipped, and with a checksum that fits.
 
     Headers stay, so that the packet reaches the process. A packet without content, such as a bare
     acknowledgement, is returned as it is.
@@ -45,7 +45,7 @@ def with_flipped_bit(packet: bytes, random: Random) -> bytes:
 
 
 def ones_complement_sum(data: bytes) -> int:
-    """The sum of 16-bit words in ones' complement, as in RFC 1071."""
+    """Return the sum of 16-bit words in ones' complement, as in RFC 1071."""
     if len(data) % 2:
         data += b"\0"
     total = sum(memoryview(data).cast("H"))

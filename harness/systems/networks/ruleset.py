@@ -45,7 +45,7 @@ def ruleset(
     lost_streams: Mapping[Link, Iterable[Stream]],
     table: str = TABLE,
 ) -> str:
-    """The table with the rules of all links in the chains of `hooks`, such as `forward`.
+    """Return the table with the rules of all links in the chains of `hooks`, such as `forward`.
 
     The table replaces an earlier one. Its counters, one for each link, keep their values.
     """
@@ -76,7 +76,7 @@ def ruleset(
 
 
 def streams_in(text: str, link: Link) -> tuple[Stream, ...]:
-    """The connections between the ends of `link` in the output of `ss -tnHO state established`."""
+    """Return the connections between the ends of `link` in the output of `ss -tnHO state established`."""
     ends = [line.split()[2:4] for line in text.splitlines()]
     return tuple(
         Stream(link[0], int(here.rpartition(":")[2]), link[1], int(there.rpartition(":")[2]))
@@ -85,19 +85,19 @@ def streams_in(text: str, link: Link) -> tuple[Stream, ...]:
 
 
 def counter(link: Link) -> str:
-    """The name of the counter of a link."""
+    """Return the name of the counter of a link."""
     return "c_" + "_to_".join(address.replace(".", "_") for address in link)
 
 
 def is_slow(state: LinkState) -> bool:
-    """Whether packets must be delayed or changed, which nftables cannot do."""
+    """Return whether packets must be delayed or changed, which nftables cannot do."""
     return bool(
         state.delay_ms or state.jitter_ms or state.rate_bytes_per_s or state.corrupt_percent
     )
 
 
 def is_broken(link: Link, states: Mapping[Link, LinkState]) -> bool:
-    """Whether the link and its opposite are both closed, so that connections break."""
+    """Return whether the link and its opposite are both closed, so that connections break."""
     back = states.get((link[1], link[0]), NORMAL)
     return not states[link].open and not back.open
 

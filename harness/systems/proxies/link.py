@@ -38,12 +38,12 @@ class Link:
 
     @property
     def held(self) -> bool:
-        """Whether the link passes on no bytes at present."""
+        """Return whether the link passes on no bytes at present."""
         return self.state.black_hole or not self.state.open
 
     @property
     def plain(self) -> bool:
-        """Whether the link passes on bytes immediately."""
+        """Return whether the link passes on bytes immediately."""
         state = self.state
         return not (
             self.held or state.delay_ms or state.jitter_ms or state.rate_bytes_per_s
@@ -51,12 +51,12 @@ class Link:
         )
 
     def piece_bytes_max(self) -> int:
-        """The limit of bytes in one piece; 0 means that there is no limit."""
+        """Return the limit of bytes in one piece; 0 means that there is no limit."""
         rate = self.state.rate_bytes_per_s
         return max(int(rate * SLOW_PIECE_S), 1) if rate else 0
 
     def due_s(self, now_s: float, size: int) -> float:
-        """The time in s, by the caller's clock, at which a chunk of bytes must be delivered.
+        """Return the time in s, by the caller's clock, at which a chunk of bytes must be delivered.
 
         The chunk has `size` bytes and arrives at `now_s`. If the link has a limited rate, the chunk
         waits until the link has passed on all bytes that it accepted before, from any connection.
@@ -72,7 +72,7 @@ class Link:
         return due + max(state.delay_ms + jitter_ms, 0.0) / 1000 + self._resent_s(size)
 
     def _resent_s(self, size: int) -> float:
-        """The delay of a chunk because packets of it are lost and sent again."""
+        """Return the delay of a chunk because packets of it are lost and sent again."""
         if not self.state.lost_percent:
             return 0.0
         late_s, pause_s, size_left = 0.0, RETRANSMIT_S, size
@@ -85,7 +85,7 @@ class Link:
         return late_s
 
     def altered(self, chunk: bytes) -> bytes:
-        """The chunk as it arrives: with one bit flipped, if one of its packets is corrupted."""
+        """Return the chunk as it arrives: with one bit flipped, if one of its packets is corrupted."""
         if not chunk or not self._hits(self.state.corrupt_percent, len(chunk)):
             return chunk
         place = self._random.randrange(len(chunk))
@@ -95,7 +95,7 @@ class Link:
         return bytes(changed)
 
     def _hits(self, percent: float, size: int) -> bool:
-        """Whether an event, which hits each packet with probability `percent`, hits a chunk."""
+        """Return whether an event, which hits each packet with probability `percent`, hits a chunk."""
         if not percent or not size:
             return False
         packets = -(-size // PACKET_BYTES)

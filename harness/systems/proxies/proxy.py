@@ -114,7 +114,7 @@ class Proxies:
         return self._links[key]
 
     def broken(self, one: MemberName, other: MemberName) -> bool:
-        """Whether both links of the pair are closed."""
+        """Return whether both links of the pair are closed."""
         return not (self.link(one, other).state.open or self.link(other, one).state.open)
 
     async def close(self) -> None:

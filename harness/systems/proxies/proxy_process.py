@@ -76,7 +76,7 @@ class ProxyProcess:
         await self._ask(SetLink(source, target, state, slot))
 
     def link_effects(self, source: MemberName, target: MemberName) -> int:
-        """The number of chunks and connections that the faults of the link have changed so far."""
+        """Return the number of chunks and connections that the faults of the link have changed so far."""
         return self._process.counter(self._slots.get((source, target)))
 
     async def stop(self) -> None:

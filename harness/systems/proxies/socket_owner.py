@@ -37,7 +37,7 @@ End = tuple[str, int]
 
 
 def owner(here: End, there: End, pids: Iterable[int]) -> int | None:
-    """The first of `pids` that owns the socket bound to `here` and connected to `there`.
+    """Return the first of `pids` that owns the socket bound to `here` and connected to `there`.
 
     A process also owns the sockets of its descendants. Returns None if no process owns the socket.
     """
@@ -58,7 +58,7 @@ def owner(here: End, there: End, pids: Iterable[int]) -> int | None:
 
 
 def socket_inode(here: End, there: End) -> int | None:
-    """The inode of the TCP socket from `here` to `there`; None if no process has it open.
+    """Return the inode of the TCP socket from `here` to `there`, or None if no process has it open.
 
     Raises OSError if the kernel has no sock_diag.
     """

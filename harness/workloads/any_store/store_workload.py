@@ -22,12 +22,12 @@ READS = frozenset(("read",))
 
 
 def call(f: str, value: Any = None) -> Draft:
-    """The call of the function `f` of a client, with the plain value `value`."""
+    """Return the call of the function `f` of a client, with the plain value `value`."""
     return Draft(f, Call(value))
 
 
 def only_reads(f: str, value: Any) -> bool:
-    """Whether a call changes nothing: a read, or a transaction of reads."""
+    """Return whether a call changes nothing: a read, or a transaction of reads."""
     if f == "txn" and isinstance(value, list | tuple):
         return all(micro[0] == "r" for micro in value)
     return f in READS
@@ -59,7 +59,7 @@ class StoreWorkload(Protocol):
         ...
 
     def final_operations(self, clients: int, /) -> Sequence[Draft]:
-        """The calls at the end of a run, after all faults are healed."""
+        """Return the calls at the end of a run, after all faults are healed."""
         ...
 
 
