@@ -1,1 +1,1 @@
-"""Disks that lose, change or refuse data: their content, and a file system for any process."""
+"""Disks that lose, change or refuse data: their content, and a FUSE file system that serves it."""

@@ -1,8 +1,9 @@
 """Serves one disk as a mounted file system: `python -m splitbrain.harness.disk`.
 
-The arguments are a file descriptor, the mount point, the seed, and the areas of the disk as JSON.
-The harness sends one JSON line for each command over the file descriptor, and waits for its answer.
-The process ends when the harness closes its end, or exits.
+The arguments are the number of an open file descriptor, the mount point, the seed of the random
+draws, and the areas of the disk as JSON. The harness sends one JSON line for each command over the
+file descriptor, and waits for the answer, which is one JSON line. The process ends when the harness
+closes its end of the descriptor, or exits.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from splitbrain.harness.disk.fuse_operations import FuseOperations
 
 
 def main() -> None:
+    """Mount the disk, and serve it and the harness's commands until the process ends."""
     import mfusepy
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness handles a Ctrl-C
@@ -77,7 +79,7 @@ def _execute(volume: FaultyVolume, command: Command) -> str:
 
 
 def _save(volume: FaultyVolume, folder: Path) -> None:
-    """Write the files to a folder outside of the disk. Zeros at the end of a file become a hole."""
+    """Write all files to a folder outside of the disk. Zeros at the end of a file become a hole."""
     for path, inode in volume.all_files():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The commands that the harness sends to the process of a mounted disk, and their answer."""
+"""The commands that the harness sends to the process of a mounted disk, and the answer to one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class SetState(msgspec.Struct, frozen=True, tag_field="do", tag="set_state"):
 
 
 class LosePower(msgspec.Struct, frozen=True, tag_field="do", tag="lose_power"):
-    """Lose what is not durable, and fail each call until `PowerOn`."""
+    """Lose the data that is not durable, and fail each call with EIO until `PowerOn`."""
 
 
 class PowerOn(msgspec.Struct, frozen=True, tag_field="do", tag="power_on"):
@@ -31,7 +31,7 @@ class LoseSectors(msgspec.Struct, frozen=True, tag_field="do", tag="lose_sectors
 
 
 class Save(msgspec.Struct, frozen=True, tag_field="do", tag="save"):
-    """Write all files to a folder outside of the disk."""
+    """Write all files of the disk to a folder outside of it."""
 
     folder: str
 

@@ -1,7 +1,7 @@
-"""The files and directories of one disk under faults, as a file system calls them.
+"""The files and directories of one disk under faults, with the calls of a file system.
 
 The content is that of the simulated disk (`content.py`), in memory. Errors are those of system
-calls. `DiskState` describes the faults; each draw is from the random stream of the disk.
+calls. `DiskState` describes the faults. Random draws come from the random stream of the disk.
 
 A sync of a file also makes all earlier changes of directories durable, as the journal of ext4, XFS
 and Btrfs does. In simulation, each directory must be synced separately, which is stricter.
@@ -35,12 +35,12 @@ Areas = Mapping[DiskArea, Sequence[str]]
 
 
 class FaultyVolume:
-    """A disk. `state` describes its faults. May be called from several threads."""
+    """A disk in memory, whose faults are in `state`. Several threads may call it."""
 
     def __init__(self, random: Random, areas: Areas | None = None) -> None:
         self.state: DiskState = HEALTHY
         self.powered = True
-        """Without power, each call fails with EIO."""
+        """Whether the disk has power. Without power, each call fails with EIO."""
         self._random = random
         self._areas = dict(areas or {})
         self._root = Volume()
@@ -91,7 +91,7 @@ class FaultyVolume:
             inode.resize(size)
 
     def sync(self, path: str) -> None:
-        """Make a file and all earlier changes of directories durable."""
+        """Make the content of a file, and all earlier changes of directories, durable."""
         with self._lock:
             inode = self._file(path)
             covered, slow_s = inode.mark(), self._slow_s()
@@ -164,13 +164,16 @@ class FaultyVolume:
     # --- what the disk does to durable data ------------------------------------------------
 
     def lose_power(self) -> None:
-        """Lose what is not durable. The disk has no power until `powered` is set."""
+        """Lose the data that is not durable. The disk has no power until `powered` is set."""
         with self._lock:
             self._root.lose_power(self._random)
             self.powered = False
 
     def rot(self, area: DiskArea, bits: int) -> str:
-        """Flip bits of one sector of a file in `area`. Returns a text that names the place."""
+        """Flip `bits` bits in one sector of a random file in `area`.
+
+        Returns the file and the offset as text, or `nothing to rot`.
+        """
         with self._lock:
             files = [(path, one) for path, one in self._files(area) if one.cached]
             if not files:
@@ -179,7 +182,10 @@ class FaultyVolume:
             return f"{path} at {inode.rot(self._random, bits)}"
 
     def lose_sectors(self, area: DiskArea, sectors: int) -> str:
-        """Restore earlier content of durable sectors. Returns a text that names the places."""
+        """Restore earlier content of up to `sectors` durable sectors of a random file in `area`.
+
+        Returns the file and the sectors as text, or `no sectors to lose`.
+        """
         with self._lock:
             files = [(path, one) for path, one in self._files(area) if any(one.history or ())]
             if not files:

@@ -1,4 +1,4 @@
-"""A `FaultyVolume` as a FUSE file system, by the callbacks of mfusepy."""
+"""Makes a FUSE file system from a `FaultyVolume`, by the callbacks of mfusepy."""
 
 from __future__ import annotations
 

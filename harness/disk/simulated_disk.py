@@ -1,21 +1,21 @@
 """A simulated disk: files and directories, and the part of each that is durable.
 
 This module is pure. `harness/simulation/machine_disk.py` adds the time that operations take and the
-view of a process. `fuse_operations.py` makes a file system of it that any process can use.
+view of a process. `fuse_operations.py` makes a file system from it, which any process can use.
 
-A file consists of its page cache, which every process reads, its content at the last sync,
-and the writes since then. After a power loss, each sector contains its version at the last
-sync or one of its later versions, independent of the other sectors, because the disk may have
-written them back in any order and at any time. A sector itself is never torn. The size of the
-file is its size at the last sync, or a size that it had since then.
+A file consists of its page cache, which every process reads, its content at the last sync, and the
+writes since then. After a power loss, each sector contains its version at the last sync or one of
+its later versions, independent of the other sectors, because the disk may have written the sectors
+back in any order and at any time. A sector itself is never torn. The size of the file is its size
+at the last sync, or a size that it had since then.
 
-A directory keeps its entries of the last sync, and after a power loss a prefix of the changes
-since then, because file systems journal their changes in order. Changes of different
-directories are not ordered. A file whose entry is lost is lost with all its content.
+A directory keeps its entries of the last sync. Of the changes since then, a power loss keeps the
+first ones, up to a random point, because file systems journal their changes in order. Changes of
+different directories have no common order. A file whose entry is lost is lost with all its content.
 
-Source: Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014, for what
-file systems may do to unsynced writes and directory operations; atomic 512-byte
-sectors as SQLite's and etcd's WAL assume them.
+Source: Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014, for what file systems
+may do to unsynced writes and directory operations; atomic 512-byte sectors as SQLite's and etcd's
+WAL assume them.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from typing import Any
 
 SECTOR_BYTES = 512
 SYNCS_REMEMBERED = 12
-"""The number of syncs whose sectors can be lost afterwards."""
+"""The number of the last syncs whose sectors can be lost after they became durable."""
 ROOT = "."
 
 
 class Inode:
     """A file: its page cache, its durable content, and the writes that are not synced yet.
 
-    A failed sync makes only a part of its data durable. The page cache still contains the rest.
-    However, no later sync makes the rest durable unless it is written again, because Linux has
-    marked the pages as clean (Rebello et al., USENIX ATC 2020).
+    A failed sync makes only a part of its data durable. The page cache still contains the other
+    part, which the sync has dropped. No later sync makes that part durable unless it is written
+    again, because Linux has marked the pages as clean (Rebello et al., USENIX ATC 2020).
     """
 
     __slots__ = ("cached", "dropped", "durable", "history", "size", "sizes", "writes")
@@ -44,32 +44,36 @@ class Inode:
     def __init__(self, *, remembers: bool = False) -> None:
         self.size = 0
         self.cached = bytearray()
-        """The page cache, without trailing zeros: `size` may be larger."""
+        """The page cache, without trailing zeros. It can be shorter than `size`; the missing bytes
+        are zeros."""
         self.durable: tuple[int, bytearray] = (0, bytearray())
-        """Size and content at the last sync. The content has no trailing zeros either."""
+        """The size and the content at the last sync. The content has no trailing zeros either."""
         self.writes: list[tuple[int, bytes]] = []
         self.sizes: list[int] = []
         self.dropped = False
         """Whether a failed sync has dropped data that was not written again since."""
         self.history: deque[dict[int, bytes]] | None = None
-        """With `remembers`, the sectors that each of the last syncs changed, as they were before:
-        their numbers and their earlier contents."""
+        """For each of the last syncs: the sectors that it changed, as number and earlier content.
+        None if the file was created without `remembers`."""
         if remembers:
             self.history = deque(maxlen=SYNCS_REMEMBERED)
 
     @property
     def unsynced_bytes(self) -> int:
-        """Return the number of bytes that a power loss could lose. Dropped data counts as one byte."""
+        """Return the number of bytes that a power loss could lose.
+
+        Dropped data counts as one byte.
+        """
         return sum(len(data) for _, data in self.writes) + self.dropped
 
     def read(self) -> bytes:
         return bytes(self.cached).ljust(self.size, b"\0")
 
     def write(self, offset: int, data: bytes, lost: Callable[[int], bool] | None = None) -> None:
-        """Write to the page cache.
+        """Write `data` at `offset` to the page cache.
 
-        With `lost`, the write is torn: a sector never becomes durable if `lost` returns True for
-        its number.
+        If `lost` is given, the write is torn: a sector never becomes durable if `lost` returns True
+        for its number.
         """
         _overwrite(self.cached, offset, data)
         self.writes += [(offset, bytes(data))] if lost is None else _kept(offset, data, lost)
@@ -78,7 +82,7 @@ class Inode:
 
     def resize(self, size: int) -> None:
         if size < len(self.cached):
-            # The truncated part reads as zeros if the file grows again.
+            # If the file grows again, the truncated part must read as zeros.
             cut = len(self.cached) - size
             self.writes.append((size, bytes(cut)))
             del self.cached[size:]
@@ -86,11 +90,14 @@ class Inode:
         self.sizes.append(size)
 
     def mark(self) -> tuple[int, int]:
-        """Return how many of the pending writes and sizes a sync that begins now covers."""
+        """Return how many pending writes, and how many pending sizes, a sync now covers."""
         return len(self.writes), len(self.sizes)
 
     def sync(self, covered: tuple[int, int]) -> None:
-        """Make the writes that `mark` covered durable. Later writes stay pending."""
+        """Make the writes durable that are `covered`, a result of `mark`.
+
+        Later writes stay pending.
+        """
         size, content = self.durable
         writes, sizes = covered
         if self.history is not None:
@@ -106,7 +113,7 @@ class Inode:
             self.dropped = content.rstrip(b"\0") != self.cached.rstrip(b"\0")
 
     def fail_sync(self, covered: tuple[int, int], random: Random) -> None:
-        """Apply a failed sync: a random part of the sectors that it covered becomes durable.
+        """Apply a failed sync: a random part of the sectors that it covers becomes durable.
 
         The page cache still contains the other sectors. They become durable only if they are
         written again.
@@ -118,7 +125,7 @@ class Inode:
         del self.sizes[: covered[1]]
 
     def lose_power(self, random: Random) -> None:
-        """Replace the page cache by the content that is left after a power loss."""
+        """Replace the page cache by the content that remains after a power loss."""
         size, content = self._torn(self.mark(), random)
         self.size, self.cached = size, content
         self.durable = (size, bytearray(content))
@@ -138,7 +145,7 @@ class Inode:
                 )
         how = random.random()
         for sector, found in sorted(versions.items()):
-            # Sometimes all or no sectors are kept, as on an idle or a busy disk.
+            # Sometimes all sectors or none are kept, as on an idle or on a busy disk.
             kept = len(found) if how < 0.15 else 0 if how < 0.3 else random.randint(0, len(found))
             if kept:
                 _overwrite(content, sector * SECTOR_BYTES, found[kept - 1])
@@ -147,9 +154,10 @@ class Inode:
         return chosen, content[:chosen]
 
     def lose_sectors(self, random: Random, count: int) -> list[int]:
-        """Restore the earlier content of durable sectors. Returns the numbers of the sectors.
+        """Restore the earlier content of up to `count` durable sectors.
 
-        The sectors are taken from one of the last syncs, often from the last one.
+        The sectors are taken at random from one of the last syncs, often from the last one. Returns
+        their numbers.
         """
         changed = [sectors for sectors in self.history or () if sectors]
         if not changed:
@@ -162,7 +170,7 @@ class Inode:
         return lost
 
     def rot(self, random: Random, bits: int = 1) -> int | None:
-        """Flip bits of one sector, in the page cache and on the disk.
+        """Flip `bits` bits of one random sector, in the page cache and on the disk.
 
         Returns the offset of the first changed byte, or None if the file is empty.
         """
@@ -191,7 +199,7 @@ def _sectors_of(offset: int, size: int) -> range:
 def _sectors_before(
     content: bytearray, writes: Sequence[tuple[int, bytes]]
 ) -> dict[int, bytes]:
-    """Return the sectors that `writes` change, with their contents before that."""
+    """Return the sectors that `writes` change, with their contents before these writes."""
     return {
         sector: bytes(
             content[sector * SECTOR_BYTES : (sector + 1) * SECTOR_BYTES]
@@ -203,7 +211,7 @@ def _sectors_before(
 def _kept(
     offset: int, data: bytes, lost: Callable[[int], bool]
 ) -> list[tuple[int, bytes]]:
-    """Return the parts of a write that are outside the lost sectors."""
+    """Return the parts of a write that do not lie in lost sectors, as offsets and data."""
     kept = []
     for sector in _sectors_of(offset, len(data)):
         begin = max(sector * SECTOR_BYTES, offset)
@@ -257,7 +265,7 @@ class Volume:
             self.entries[name].lose_power(random)
 
     def at(self, path: str) -> Any:
-        """Return the entry at `path`, or None."""
+        """Return the entry at `path`, or None if it does not exist."""
         found: Any = self
         for part in parts(path):
             if not isinstance(found, Volume):
@@ -273,7 +281,10 @@ class Volume:
         return found
 
     def files(self, path: str = "") -> list[tuple[str, Inode]]:
-        """All files of this tree with their paths, sorted."""
+        """Return all files of this tree with their paths, sorted by path.
+
+        `path` is put in front of each path; it is the path of this directory.
+        """
         found: list[tuple[str, Inode]] = []
         for name in sorted(self.entries):
             entry = self.entries[name]
@@ -285,7 +296,10 @@ class Volume:
 
 
 def put_entry(name: str, entry: object) -> Change:
-    """Return the change that adds `entry` to a directory as `name`, in place of an entry of that name."""
+    """Return a change that adds `entry` to a directory as `name`.
+
+    It replaces an entry of the same name.
+    """
     def change(entries: Entries) -> None:
         entries[name] = entry
 
@@ -293,7 +307,7 @@ def put_entry(name: str, entry: object) -> Change:
 
 
 def move_entry(old: str, new: str) -> Change:
-    """Return the change that renames the entry `old` of a directory to `new`."""
+    """Return a change that renames the entry `old` of a directory to `new`."""
     def change(entries: Entries) -> None:
         entries[new] = entries.pop(old)
 
@@ -301,7 +315,7 @@ def move_entry(old: str, new: str) -> Change:
 
 
 def drop_entry(name: str) -> Change:
-    """Return the change that removes the entry `name` from a directory, if there is one."""
+    """Return a change that removes the entry `name` from a directory, if it exists there."""
     def change(entries: Entries) -> None:
         entries.pop(name, None)
 

@@ -1,4 +1,4 @@
-"""The simulated world: virtual time, network and disk, in which the code of `node` runs.
+"""Virtual time, network, disks and clocks, in which the code of `node` runs in one process.
 
 The member's code does not know that it is simulated. It calls only the interfaces of
 `splitbrain.node.world`, which this package implements.

@@ -1,7 +1,8 @@
-"""The state that a member has after it has applied an entry.
+"""The state of a member after it has applied an entry, so that members can be compared.
 
-The state is equal on all members that have applied the same entry, because it depends only on the
-entries of the log. Two members that differ can answer the next request differently.
+All members that have applied the same entry must have the same state, because the state depends
+only on the entries of the log. If the states of two members differ, the members can answer the next
+request differently.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ class AppliedState(NamedTuple):
     revision: int
     compacted: int
     leases: tuple[tuple[int, int, int, int], ...]
-    """For each lease: its id, its time to live, its recorded time, and its number of keys."""
+    """For each lease: its id, its time to live and its recorded remaining time (both in seconds),
+    and its number of keys."""
     alarms: tuple[tuple[int, int], ...]
     auth: tuple[bool, int]
     """Whether authentication is enabled, and the auth revision."""
@@ -26,6 +28,7 @@ class AppliedState(NamedTuple):
 
 
 def applied_state(server: Server) -> AppliedState:
+    """Return the present state of the member `server`."""
     store, state = server.store, server._state
     leases = tuple(
         sorted((one.id, one.ttl_s, one.remaining_s, len(one.keys)) for one in store.leases.all())
@@ -42,7 +45,10 @@ def applied_state(server: Server) -> AppliedState:
 
 
 def difference(one: AppliedState, other: AppliedState) -> str:
-    """Describe the first part that differs: `revision 7, and another member had 8`."""
+    """Describe the first field that differs: `revision 7, and another member had 8`.
+
+    Returns "" if the two states are equal.
+    """
     for name, mine, its in zip(AppliedState._fields, one, other, strict=True):
         if mine != its:
             return f"{name} {_shown(mine, its)}, and another member had {_shown(its, mine)}"
@@ -50,7 +56,7 @@ def difference(one: AppliedState, other: AppliedState) -> str:
 
 
 def _shown(part: object, other: object) -> str:
-    """Describe `part`; of a tuple, only the elements that `other` lacks."""
+    """Return `part` as text; of a tuple, only the elements that `other` lacks."""
     if not isinstance(part, tuple) or not isinstance(other, tuple):
         return str(part)
     return str([element for element in part if element not in other])

@@ -19,13 +19,16 @@ from splitbrain.node.storage.write_buffer import Writes
 
 PAGE_BYTES = 4096
 COMMITS_REMEMBERED = 6
-"""The number of commits whose pairs can be lost afterwards."""
+"""The number of the last commits whose pairs the fault `LostSectors` can take back."""
 Place = tuple[bytes, bytes]
-"""Bucket and key of a pair."""
+"""The bucket and the key of a pair."""
 
 
 class FaultyDisk(Protocol):
-    """The faults of the machine's disk that affect the backend's file."""
+    """The faults of the machine's disk that affect the backend's file.
+
+    If `remembers` is True, the backend keeps the content before each of the last commits.
+    """
 
     random: Random
     remembers: bool
@@ -38,9 +41,10 @@ class FaultyDisk(Protocol):
 
 
 class StoredBackend(Committed):
-    """The backend's file on the disk: the committed entries of each bucket.
+    """The backend's file on the disk: the committed pairs of each bucket.
 
-    Faults of the disk affect pairs, as they would affect the pages of LMDB that contain them.
+    Faults of the disk affect single pairs, as they would affect the pages of LMDB that contain
+    them.
     """
 
     def __init__(self, disk: FaultyDisk, path: str) -> None:
@@ -53,14 +57,14 @@ class StoredBackend(Committed):
         self.commits = 0
         self.running_commit: Callable[[], object] | None = None
         self._earlier: deque[Committed] = deque(maxlen=COMMITS_REMEMBERED)
-        """With `remembers`, the content before each of the last commits."""
+        """The content before each of the last commits. It is empty unless the disk `remembers`."""
         self._not_durable: list[Committed] = []
-        """The content before each commit whose sync was a lie."""
+        """The content before each commit whose sync reported success but made nothing durable."""
         self._torn: list[tuple[Place, bytes | None, bytes | None]] = []
-        """What a torn commit did not make durable: place, earlier value, committed value."""
+        """What torn commits did not make durable: place, earlier value, committed value."""
 
     def commit(self, change: Callable[[], None]) -> None:
-        """Execute `change`, which commits a batch, with the faults of the disk."""
+        """Call `change`, which commits a batch, and apply the faults of the disk to the commit."""
         lies, torn = self._disk.lies(self._path), self._disk.torn(self._path)
         astray = self._disk.misdirected(self._path, 1, 0) != 1
         faulty = lies or astray or torn is not None
@@ -83,7 +87,11 @@ class StoredBackend(Committed):
     def _changed_since(
         self, before: Committed
     ) -> list[tuple[Place, bytes | None, bytes | None]]:
-        """Return the places at which the content differs from `before`, with both values, in order."""
+        """Return the places at which the content differs from `before`, in order.
+
+        Each place has its value in `before` and its present value; None means that the key is
+        absent.
+        """
         return [
             ((bucket, key), earlier.get(key), pairs.get(key))
             for bucket, pairs in self.buckets.items()
@@ -93,7 +101,7 @@ class StoredBackend(Committed):
         ]
 
     def _misdirect(self, before: Committed) -> None:
-        """Move a value of the last commit to the place of another pair of its bucket."""
+        """Move one value of the last commit to another key, as a misdirected write does."""
         written = [one for one in self._changed_since(before) if one[2] is not None]
         if not written:
             return
@@ -104,6 +112,7 @@ class StoredBackend(Committed):
             self.put(bucket, key, old)
 
     def lose_power(self, random: Random) -> None:
+        """Lose the running commit or finish it, and lose what torn and unsynced commits wrote."""
         self.stop_at_once(random)
         for (bucket, key), old, new in self._torn:
             if self.buckets[bucket].get(key) == new:
@@ -118,13 +127,17 @@ class StoredBackend(Committed):
         self._not_durable.clear()
 
     def restore(self, earlier: Committed) -> None:
+        """Replace all pairs by those of `earlier`."""
         for bucket, pairs in self.buckets.items():
             pairs.clear()
             pairs.update(earlier.buckets[bucket])
         self.digest = earlier.digest
 
     def lose_pairs(self, random: Random, count: int) -> list[str]:
-        """Restore earlier values of `count` neighbouring pairs. Returns the places."""
+        """Restore the earlier values of `count` neighbouring pairs, which a recent commit changed.
+
+        Returns the places as `bucket/key`. The list is empty if no commit is remembered.
+        """
         if not self._earlier:
             return []
         return self._lose_pairs_since(random.choice(self._earlier), random, count)
@@ -143,7 +156,10 @@ class StoredBackend(Committed):
         return [f"{bucket.decode()}/{key.hex()}" for (bucket, key), _, _ in lost]
 
     def rot(self, random: Random, bits: int) -> list[str]:
-        """Flip bits of one value. Returns the place."""
+        """Flip `bits` bits of one value, chosen at random. Returns its place as `bucket/key`.
+
+        The list that is returned is empty if the backend contains no pairs.
+        """
         places = [(bucket, key) for bucket, pairs in self.buckets.items() for key in pairs]
         if not places:
             return []
@@ -155,10 +171,10 @@ class StoredBackend(Committed):
         return [f"{bucket.decode()}/{key.hex()}"]
 
     def stop_at_once(self, random: Random) -> bool | None:
-        """Handle the end of the process or a power loss.
+        """Decide whether the running commit takes effect when its process or the power ends.
 
-        A running commit takes effect with probability one half. Returns whether it took effect, or
-        None if no commit was running.
+        The commit takes effect with probability one half. Returns whether it took effect, or None
+        if no commit was running.
         """
         work, self.running_commit = self.running_commit, None
         if work is None:
@@ -170,7 +186,10 @@ class StoredBackend(Committed):
 
 
 class SimulatedBackend(MemoryBackend):
-    """The backend as one process sees it. `run` executes each commit after a delay of the disk."""
+    """The backend as one process of a member sees it.
+
+    `run` executes each commit and waits for as long as the disk needs for it.
+    """
 
     def __init__(self, stored: StoredBackend, *, run: Run) -> None:
         super().__init__(run=run)

@@ -1,8 +1,9 @@
 """Makes rare conditions inside the members frequent (FoundationDB's BUGGIFY).
 
-A rare condition is, for example, a full queue or a batch of one entry. The member's code has a
-point for each condition. At this point it asks whether it should behave as if the condition
-occurred. The point has the name of the condition, and is on or off for a whole run.
+A rare condition is, for example, a full queue or a batch of one entry. The member's code calls
+`world.buggify(point)` where such a condition could occur. If the call returns True, the member
+behaves as if the condition had occurred. The argument is the text of the condition. For a whole
+run, a point is on or off: a point that is off never returns True.
 """
 
 from __future__ import annotations
@@ -13,22 +14,23 @@ from random import Random
 from splitbrain.histories.random_stream import stream
 
 POINT_ON_PERCENT = 50
-"""The probability that a point is on in a run with rare conditions."""
+"""In a run with rare conditions, each point is on with this probability."""
 FIRES_PERCENT = (2, 10, 25, 60)
-"""The probabilities that a visit of a point fires. One of them is drawn for each point that is
-on."""
+"""The probability that a point that is on returns True when a member reaches it. One of these
+values is drawn for each such point."""
 LOSSY_FIRES_PERCENT_MAX = 25
 LOSSY = ("a frame finds its queue full", "the inbox is full")
-"""Points that lose messages. They fire in at most `LOSSY_FIRES_PERCENT_MAX` percent of their
-visits, because a cluster that loses more messages makes no progress."""
+"""Points at which the member drops messages. They return True in at most `LOSSY_FIRES_PERCENT_MAX`
+percent of their visits, because a cluster that loses more messages makes no progress."""
 FIRST_VISITS = 6
 FIRST_VISITS_FIRE_PERCENT = 50
-"""Points that are reached rarely, such as member start, fire with at least this probability
-on their first visits."""
+"""On its first `FIRST_VISITS` visits, a point that is on returns True with at least this
+probability. Otherwise a point that is reached rarely, such as the start of a member, would have
+little effect."""
 
 
 class _Point:
-    """A point that is on."""
+    """A point that is on. It returns True for a fraction of its visits, `percent`."""
 
     def __init__(self, random: Random, percent: int) -> None:
         self._random = random
@@ -48,10 +50,10 @@ def _percent(random: Random, point: str) -> int:
 
 
 class Buggify:
-    """Decides at each visit of a point whether the rare condition of the point occurs.
+    """Decides, each time that a member reaches a point, whether its rare condition occurs.
 
     One object decides for all members of a run. If `on` is False, no condition ever occurs.
-    `reached` is called each time that a condition occurs, with "buggify: " and the point's name.
+    `reached` is called with the name of the point each time that a condition occurs.
     """
 
     def __init__(self, seed: int, reached: Callable[[str], None], *, on: bool) -> None:
@@ -61,7 +63,7 @@ class Buggify:
         self._reached = reached
 
     def fires(self, point: str) -> bool:
-        """Return whether the rare condition occurs at this visit of `point`."""
+        """Return whether the rare condition occurs now that a member has reached `point`."""
         if not self.on:
             return False
         if point not in self._points:

@@ -1,4 +1,7 @@
-"""Finds the conditions of `conditions.py` that the answers to clients reach."""
+"""Tells from requests, answers and errors which conditions of `conditions.py` occurred.
+
+For example, a delete that found no key is the condition "a delete found nothing".
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ COMPACTED, FUTURE = str(errors.compacted()), str(errors.future_revision())
 
 
 def conditions_of_answer(request: object, answer: object) -> Iterator[str]:
-    """The conditions that the `answer` of a member to a `request` reaches."""
+    """Yield the conditions that a member's `answer` to `request` shows."""
     match answer:
         case RangeResponse(more=more):
             if isinstance(request, RangeRequest) and request.revision:
@@ -42,7 +45,10 @@ def conditions_of_answer(request: object, answer: object) -> Iterator[str]:
 
 
 def conditions_of_error(error: RpcError) -> Iterator[str]:
-    """The conditions that an error of a member reaches."""
+    """Yield the conditions that an error of a member shows.
+
+    For example, an error can show that a read of a compacted revision was refused.
+    """
     if str(error) == COMPACTED:
         yield "a read of a compacted revision was refused"
     elif str(error) == FUTURE:
@@ -50,7 +56,10 @@ def conditions_of_error(error: RpcError) -> Iterator[str]:
 
 
 def conditions_of_watch_answer(request: WatchRequest, answer: WatchAnswer) -> Iterator[str]:
-    """The conditions that one `answer` of a watch reaches."""
+    """Yield the conditions that one answer of a watch shows.
+
+    For example, an answer can show that a watch began in the past.
+    """
     if answer.created and 0 < request.start_revision <= answer.revision:
         yield "a watch began in the past"
     elif answer.created and request.start_revision > answer.revision:

@@ -15,14 +15,14 @@ from splitbrain.node.api.v3_service import Api
 from splitbrain.node.messages.errors import RpcError
 
 CLIENT = "clients"
-"""The machine on which all clients run. Its links to members are never cut."""
+"""The name of the machine on which all clients run. Its links to members are never cut."""
 
 T = TypeVar("T")
 Serve = Callable[[Api], Awaitable[T]]
 
 
 class OpenExchange(Protocol):
-    """An open connection of a client."""
+    """A connection of a client to a member, or one request on it."""
 
     def member_gone(self) -> None:
         """Called when the member's process ends."""
@@ -30,7 +30,7 @@ class OpenExchange(Protocol):
 
 
 class ClientListener:
-    """A process of a member that serves clients."""
+    """A process of a member that serves clients, and the requests that it works on."""
 
     def __init__(self, process: Process, api: Api) -> None:
         self.process = process
@@ -44,7 +44,7 @@ class ClientListener:
 
 
 class ClientNetwork:
-    """The client URLs, and the process that listens at each."""
+    """The members' client URLs, and the process that listens at each of them."""
 
     def __init__(self, loop: VirtualLoop, network: Network) -> None:
         self.loop = loop
@@ -62,22 +62,25 @@ class ClientNetwork:
         return self._machines[url]
 
     def listener(self, url: str) -> ClientListener | None:
-        """Return the listener at `url`, or None if no process listens. A paused process still listens."""
+        """Return the process that listens at `url`, or None if no process does.
+
+        A process that is paused still listens.
+        """
         listener = self._listeners.get(url)
         return None if listener is None or listener.process.ended else listener
 
     async def ask(self, url: str, serve: Serve[T], timeout_s: float) -> T:
-        """Execute `serve` in the process of the member at `url`, and return its result.
+        """Call `serve` in the process of the member at `url`, and return its result.
 
-        Raises RpcError if the member refuses the request, and OSError if the connection fails or
-        `timeout_s` has passed.
+        The request and the answer take time on the network. Raises RpcError if the member refuses
+        the request, and OSError if the connection fails or `timeout_s` has passed.
         """
         exchange: Exchange[T] = Exchange(self, self._machines[url], url, serve)
         return await exchange.run(timeout_s)
 
 
 class Exchange(Generic[T]):
-    """One request to a member, and its answer."""
+    """One request to a member, from its sending until its answer is back at the client."""
 
     def __init__(
         self, clients: ClientNetwork, machine: Machine, url: str, serve: Serve[T]
@@ -95,6 +98,7 @@ class Exchange(Generic[T]):
         self._task: asyncio.Task[None] | None = None
 
     async def run(self, timeout_s: float) -> T:
+        """Send the request, and return the answer. Raises as `ClientNetwork.ask` does."""
         loop = self._loop
         loop.at_ns(loop.now_ns + self._out.transit_ns(256), None, self._arrive)
         timer = loop.at_ns(loop.now_ns + round(timeout_s * 1e9), None, self._time_out)
@@ -111,7 +115,7 @@ class Exchange(Generic[T]):
         if self._future.done():
             return
         if not self._machine.powered:
-            # No machine refuses the request, so the client waits for its timeout.
+            # A machine without power refuses nothing, so the client waits for its timeout.
             self._reached("a request found a machine without power")
             return
         self._listener = listener = self._clients.listener(self._url)
@@ -140,7 +144,7 @@ class Exchange(Generic[T]):
         self._loop.at_ns(self._loop.now_ns + self._back.transit_ns(256), None, then)
 
     def member_gone(self) -> None:
-        """Handle the end of the member's process.
+        """Fail the request, because the member's process has ended.
 
         The machine resets the connection, unless it has lost power.
         """
@@ -159,7 +163,10 @@ class Exchange(Generic[T]):
             self._future.set_exception(TimeoutError())
 
     def _leave(self) -> None:
-        """The client closes the connection; the member cancels the request when it notices."""
+        """Close the connection at the client.
+
+        The member cancels the request when it notices that.
+        """
         assert self._listener is not None
         self._reached("a client cancelled a request in flight")
         task, listener = self._task, self._listener

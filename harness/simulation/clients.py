@@ -1,8 +1,8 @@
-"""The client of simulated members: the gateway's requests and answers, without sockets.
+"""The client of simulated members, which encodes requests and answers but uses no sockets.
 
-A request is encoded as for a real member and decoded by the member's codec. The handler of the
-request runs in the member's process. A failed request causes the same errors as on a real
-connection (`HttpConnection`). `splitbrain.harness.clients.outcome` converts these errors to the
+A request is encoded as JSON as for a real member, and decoded by the member's codec. The handler of
+the request runs in the member's process. A failed request raises the same errors as on a real
+connection (`HttpConnection`), and `splitbrain.harness.clients.outcome` converts these errors to the
 outcome of the request.
 """
 
@@ -36,7 +36,7 @@ from splitbrain.node.messages.rpc import StatusRequest
 
 
 async def _only_answer(api: Api, path: str, message: object) -> object:
-    """Send the only request of a stream, and return the only answer."""
+    """Send `message` as the only request of a stream to `path`, and return the only answer."""
 
     async def requests() -> AsyncIterator[object]:
         yield message
@@ -46,7 +46,7 @@ async def _only_answer(api: Api, path: str, message: object) -> object:
 
 
 class SimulatedClient:
-    """Implements `splitbrain.harness.drive.load.Client` over the simulated network.
+    """Sends requests to simulated members; implements `splitbrain.harness.drive.load.Client`.
 
     `call` does not raise the errors of the store. Its result contains them as the outcome.
     """

@@ -1,8 +1,8 @@
 """The clocks of a machine, which can drift and jump relative to virtual time.
 
-The monotonic clock drifts, but it never jumps or goes back while the machine is up. The wall
-clock drifts and jumps. Both clocks belong to the machine, so they continue when a member restarts.
-After a power loss the monotonic clock starts at 0.
+The monotonic clock drifts, but it never jumps or goes back while the machine is up. The wall clock
+drifts and jumps. Both clocks belong to the machine, so they continue when a member restarts. After
+a power loss the monotonic clock starts at 0.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from splitbrain.harness.simulation.process import Process
 from splitbrain.node.world import Timer
 
 EPOCH_NS = 1_700_000_000_000_000_000
-"""The time of the wall clock at the start of every run."""
+"""The reading of every wall clock at the start of a run."""
 DRIFT_PPM_MAX = 500_000
 
 
@@ -32,7 +32,7 @@ class MachineClock:
         self._wall_ahead_ns = EPOCH_NS + loop.now_ns - monotonic_ns
         self._drift_ppm = drift_ppm
         self.fastest_ppm = max(drift_ppm, 0)
-        """The highest rate of the clocks so far."""
+        """The highest drift of the clocks so far, in parts per million."""
 
     def monotonic_ns(self) -> int:
         passed_ns = self._loop.now_ns - self._since_ns
@@ -42,10 +42,10 @@ class MachineClock:
         return self.monotonic_ns() + self._wall_ahead_ns
 
     def true_ns(self, own_ns: int) -> int:
-        """Convert `own_ns`, a duration by this machine's clock, to virtual time.
+        """Convert `own_ns`, a duration that this machine's clock measures, to virtual time.
 
-        The method uses the clock's present rate. It rounds up, so that a timer does not fire before
-        its time by this clock.
+        The conversion uses the clock's present rate. It rounds up, so that a timer never fires too
+        early by this machine's clock.
         """
         if not self._drift_ppm:
             return own_ns
@@ -56,7 +56,10 @@ class MachineClock:
         return self._drift_ppm != 0
 
     def drift(self, ppm: int) -> None:
-        """Change the rate of the clocks. Timers that are already set do not move."""
+        """Let the clocks run faster by `ppm` parts per million, or slower if it is negative.
+
+        Timers that are already set do not move.
+        """
         assert abs(ppm) <= DRIFT_PPM_MAX, f"a drift of {ppm} ppm; the limit is {DRIFT_PPM_MAX}"
         self._monotonic_ns = self.monotonic_ns()
         self._since_ns = self._loop.now_ns
@@ -68,7 +71,7 @@ class MachineClock:
         self._wall_ahead_ns += ahead_ns
 
     def reboot(self) -> None:
-        """Restart the monotonic clock. The wall clock continues, because a battery powers it."""
+        """Set the monotonic clock to 0. The wall clock continues, because a battery powers it."""
         wall_ns = self.wall_ns()
         self._monotonic_ns = 0
         self._since_ns = self._loop.now_ns
@@ -76,7 +79,7 @@ class MachineClock:
 
 
 class SimulatedClock:
-    """`splitbrain.node.world.Clock` for one process of a member."""
+    """The clock of one process of a member; implements `splitbrain.node.world.Clock`."""
 
     def __init__(self, loop: VirtualLoop, machine: MachineClock, process: Process) -> None:
         self._loop = loop

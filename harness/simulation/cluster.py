@@ -34,7 +34,10 @@ PEER_PORT = 2380
 
 
 class SimulatedCluster:
-    """The machines of one run. The schedule's seed determines the draws of each machine."""
+    """The machines of one run, which start, pause, kill and stop the members' processes.
+
+    The schedule's seed determines all random draws.
+    """
 
     def __init__(
         self,
@@ -66,7 +69,8 @@ class SimulatedCluster:
         )
         loop.observe = self.invariants
         self._pause_waiters: dict[tuple[str, str], list[asyncio.Future[None]]] = {}
-        """Member and failpoint → futures that are completed when the member pauses there."""
+        """Maps a member and a failpoint to futures. They are completed when the member pauses
+        there."""
         for name in members:
             machine = self.network.add_machine(name, peer_url(name))
             self.clients.add(client_url(name), machine)
@@ -95,7 +99,7 @@ class SimulatedCluster:
         )
 
     def _new_disk(self, name: str, schedule: Schedule, number: int = 1) -> MachineDisk:
-        """Return an empty disk. `number` counts the disks of the machine."""
+        """Return an empty disk for the machine `name`. `number` counts its disks, from 1."""
         random = stream(schedule.seed, "disk", name, *([number] if number > 1 else []))
         disk = MachineDisk(self.loop, random, self.coverage.reached, schedule.disk)
         disk.remembers = any(isinstance(one.fault, LostSectors) for one in schedule.faults)
@@ -103,9 +107,10 @@ class SimulatedCluster:
         return disk
 
     def replace_disk(self, name: str) -> None:
-        """Give the machine an empty disk. The next process joins the running cluster.
+        """Give the machine an empty disk. The next process there joins the running cluster.
 
-        The member must be down, and must be added to the cluster again before it starts.
+        The member must be down. It must have been added to the cluster again before its process
+        starts.
         """
         member = self.members[name]
         assert not member.alive, f"{name} runs"
@@ -113,6 +118,7 @@ class SimulatedCluster:
         member.disk = self._new_disk(name, self._schedule, member.disks)
 
     def config(self, name: str) -> Config:
+        """Return the configuration of the member's process."""
         return checked_config(Config(
             name=name,
             data_dir=name,
@@ -129,7 +135,7 @@ class SimulatedCluster:
     def has_adverse_conditions(self) -> bool:
         """Return whether network, disks or members behave worse than ideal ones.
 
-        Under adverse conditions the cluster is not required to recover.
+        Under such adverse conditions the cluster is not required to recover from faults.
         """
         return (
             self.buggify.on
@@ -139,6 +145,7 @@ class SimulatedCluster:
         )
 
     def end_adverse_conditions(self) -> None:
+        """Make network, disks and members ideal, for the end of the run."""
         self.buggify.on = False
         self.network.make_ideal()
         self.invariants.deposed_longer_by = 0
@@ -149,7 +156,11 @@ class SimulatedCluster:
     # --- processes -------------------------------------------------------------------------
 
     def start(self, name: str) -> None:
-        """Start a process of the member. Does nothing if one exists, or if the place is empty."""
+        """Start a process of the member.
+
+        Does nothing if the member has a process, or if its machine has no place in the cluster
+        because the member was removed.
+        """
         member = self.members[name]
         if member.alive or member.vacant:
             return
@@ -192,7 +203,10 @@ class SimulatedCluster:
         self.requests.began(member)
 
     def _stopped_itself(self, process: Process, code: int, why: str) -> None:
-        """Called when a process ends itself or crashes at a failpoint."""
+        """Record that a process has stopped with exit code `code` for the reason `why`.
+
+        The process has ended itself, or has crashed at a failpoint.
+        """
         member = self.members[process.name]
         if member.process is process and not process.ended:
             member.stop_reason = why
@@ -212,7 +226,7 @@ class SimulatedCluster:
             waiters.remove(future)
 
     def _paused_itself(self, process: Process, failpoint: str) -> None:
-        """Called when a process pauses at a failpoint."""
+        """Record that a process has paused at a failpoint."""
         self.coverage.reached("a member was paused at a step")
         self.elections.interrupted(self.members[process.name])
         for future in self._pause_waiters.get((process.name, failpoint), ()):
@@ -220,7 +234,7 @@ class SimulatedCluster:
                 future.set_result(None)
 
     def kill(self, name: str) -> None:
-        """End the process as SIGKILL does. The data that it wrote stays in the page cache."""
+        """End the member's process as SIGKILL does. The page cache keeps the data that it wrote."""
         member = self.members[name]
         if member.process is not None and not member.process.ended:
             if not self.stopping:
@@ -231,7 +245,7 @@ class SimulatedCluster:
             self.network.process_ended(name)
 
     async def wait_for_sync(self, names: Sequence[str], limit_s: float) -> None:
-        """Wait until the disk of one of the members begins a sync, at most `limit_s`."""
+        """Wait until the disk of one of the members begins a sync, at most `limit_s` seconds."""
         future: asyncio.Future[None] = self.loop.create_future()
         for name in names:
             self.members[name].disk.awaited.append(future)
@@ -240,9 +254,9 @@ class SimulatedCluster:
                 await future
 
     def lose_power(self, names: Sequence[str]) -> None:
-        """Cut the power of the machines at the same moment.
+        """Cut the power of the machines of `names` at the same moment.
 
-        The processes, the page caches, and frames that were not sent yet are lost.
+        The processes, the page caches, and the frames that were not sent yet are lost.
         """
         self.coverage.sometimes("power was lost on several machines at once", len(names) > 1)
         for name in names:

@@ -1,6 +1,6 @@
-"""Records, when a commit index advances, which conditions of `conditions.py` the member is in.
+"""Records which conditions of `conditions.py` occur when a member's commit index advances.
 
-For example: an entry is committed while a follower is far behind, or needs a snapshot.
+For example: an entry is committed while a follower is far behind, or while it needs a snapshot.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from splitbrain.node.raft.ready import Role
 
 LAG_ENTRIES = 50
 
-# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+# Bound to names here, because the look-up of an enum's attribute is slow.
 _LEADER, _FOLLOWER = Role.LEADER, Role.FOLLOWER
 _REPLICATE = ProgressState.REPLICATE
 
 
 def observe_commit(coverage: Coverage, committed_before: int, raft: Raft) -> None:
-    """Record the conditions of a commit of entries after `committed_before` by `raft`."""
+    """Record the conditions that are true of `raft` now.
+
+    `raft` has just raised its commit index from `committed_before`.
+    """
     log, sometimes = raft.log, coverage.sometimes
     if raft.role is not _LEADER:
         sometimes(

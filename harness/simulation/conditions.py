@@ -1,7 +1,8 @@
-"""Conditions that at least some runs of a campaign should reach: `sometimes(…)`.
+"""The list of conditions that some runs of a campaign should reach, and a count of each.
 
-The simulated world and `invariants.py` observe the conditions from outside the members. A
-condition that no run reaches shows what the campaign does not test.
+A condition is a situation such as "a leader was killed". The simulated world and `invariants.py`
+observe the conditions from outside the members. A condition that no run reaches shows what the
+campaign does not test.
 
 Source: Antithesis's `sometimes` assertions; FoundationDB's coverage by TEST macros.
 """
@@ -170,25 +171,27 @@ CONDITIONS: tuple[str, ...] = (
 class Coverage:
     """How often a run reached each condition, and when it first did.
 
-    `now_s` returns the virtual time in s.
+    `now_s` returns the virtual time in seconds.
     """
 
     def __init__(self, now_s: Callable[[], float] = lambda: 0.0) -> None:
         self.counts: dict[str, int] = dict.fromkeys(CONDITIONS, 0)
         self.first_s: dict[str, float] = {}
-        """The virtual time at which each reached condition was first reached, in this order."""
+        """The time at which each condition was first reached, in seconds of virtual time.
+        Conditions that were not reached are missing; the others are in the order of their times."""
         self._now_s = now_s
 
     def reached(self, condition: str) -> None:
-        """Count one occurrence of the condition.
+        """Count one occurrence of `condition`.
 
-        Raises KeyError if the condition is not in CONDITIONS. Every condition must be in this list,
-        from which the summary of a campaign reports those that no run reached.
+        Raises KeyError if the condition is not in CONDITIONS. All conditions must be listed there,
+        because the summary of a campaign reports the conditions of the list that no run reached.
         """
         if not self.counts[condition]:
             self.first_s[condition] = self._now_s()
         self.counts[condition] += 1
 
     def sometimes(self, condition: str, occurred: bool) -> None:
+        """Count an occurrence of `condition` if `occurred` is True."""
         if occurred:
             self.reached(condition)

@@ -1,13 +1,13 @@
-"""Checks the changes of the configuration, and transfers of the leadership, of each member's Raft.
+"""Checks changes of the members' configurations, and transfers of the leadership.
 
     same configuration   after the same entry, all members have the configuration that follows from
                          the changes so far, also after a restart or a snapshot
     same list            the member list of a member agrees with its configuration
-    new ids              the id of a member is never used again
+    new ids              the id of a removed member is never used again
     one at a time        a log contains at most one change that is not committed
     leading voter        a leader is a voter of the configuration that it has applied
-    caught up            a leader promotes a learner only if it has most of the leader's log
-    own configuration    a member campaigns only as a voter, and when it has applied all committed
+    caught up            a leader promotes a learner only if the learner has most of its log
+    own configuration    a member campaigns only if it is a voter and has applied all committed
                          changes
     leaving              a leader leaves a joint configuration that is to end by itself
     removed              a member stops soon after it has applied its own removal
@@ -18,8 +18,8 @@
     uncommitted size     the size that a leader counts as uncommitted is at most that of the
                          proposals that it has not applied
 
-The configurations are computed here, and not by `splitbrain.node.raft.confchange`, whose mistakes
-the rules should find.
+This module computes the expected configurations itself. It does not use
+`splitbrain.node.raft.confchange`, because the rules must also find mistakes in that module.
 
 Source: Raft thesis, chapter 4 and 3.10; etcd-io/raft.
 """
@@ -47,18 +47,19 @@ from splitbrain.node.raft.ready import Role
 from splitbrain.node.server import Server
 
 READY_PERCENT = 90
-"""Source: etcd's readyPercent."""
+"""The part of the leader's log that a learner needs before it is promoted. Source: etcd's
+readyPercent."""
 APPENDED_MEANWHILE_MAX = 8
-"""A leader can append so many entries after it has compared the logs and before it appends the
-promotion."""
+"""The number of entries that a learner may lack in addition. Its leader can append so many between
+the comparison of the logs and the append of the promotion."""
 REMOVED_NS_MAX = 2_500_000_000
-"""A removed member answers its clients for a second before it stops."""
+"""How long a removed member may still run. It answers its clients for a second before it stops."""
 SLACK_TICKS = 2
 _CAMPAIGNING = (Role.PRE_CANDIDATE, Role.CANDIDATE)
 
 
 class Expected(NamedTuple):
-    """A configuration, computed from the changes of a log."""
+    """The configuration that follows from the changes in a log."""
 
     voters: frozenset[int]
     outgoing: frozenset[int] = frozenset()
@@ -71,6 +72,7 @@ class Expected(NamedTuple):
 
 
 def expected_of(conf_state: ConfState) -> Expected:
+    """Return `conf_state` as an `Expected`."""
     return Expected(
         frozenset(conf_state.voters), frozenset(conf_state.voters_outgoing),
         frozenset(conf_state.learners), frozenset(conf_state.learners_next),
@@ -78,7 +80,10 @@ def expected_of(conf_state: ConfState) -> Expected:
 
 
 def after(before: Expected, change: ConfChange) -> Expected:
-    """Return the configuration after a change that is possible in the configuration `before`."""
+    """Return the configuration after `change` is applied to the configuration `before`.
+
+    The change must be a valid one.
+    """
     if not change.changes and change.transition is Transition.AUTO:
         return Expected(before.voters, learners=before.learners | before.learners_next)
     joint = len(change.changes) > 1 or change.transition is not Transition.AUTO
@@ -98,15 +103,18 @@ def after(before: Expected, change: ConfChange) -> Expected:
 
 
 def too_short(learner: int, leader: int) -> bool:
-    """Return whether a learner with `learner` entries must not be promoted by a leader with `leader`."""
+    """Return whether the learner's log is too short for a promotion.
+
+    The arguments are the numbers of entries in the logs of the learner and of the leader.
+    """
     return (learner + APPENDED_MEANWHILE_MAX) * 100 < READY_PERCENT * leader
 
 
 class ConfigurationMonitor:
-    """Observes the configuration and the leadership of every member's Raft.
+    """Checks the configuration and the leadership of every member's Raft after each change.
 
     `observed` contains the last observed Raft of each member. `last_committed` returns the largest
-    index that any member has committed.
+    index that any member has committed. `violated` is called with the text of a violation.
     """
 
     def __init__(
@@ -124,17 +132,18 @@ class ConfigurationMonitor:
         self._violated = violated
         self._last_committed = last_committed
         self._known: dict[int, Expected] = {}
-        """Index of a change → the configuration after it. Index 0: the initial one."""
+        """Maps the index of each change to the configuration after it. Index 0 is the initial
+        one."""
         self._ids: set[int] = set()
-        """The ids of all members so far."""
+        """The ids of all members that were ever in the cluster."""
         self._removed: dict[int, int] = {}
-        """The id of a removed member → the index of its removal."""
+        """Maps the id of each removed member to the index of the entry that removed it."""
         self._reported: set[tuple[str, str]] = set()
         self._contended: set[int] = set()
-        """The terms in which a further change was proposed to the leader."""
+        """The terms in which the monitor has proposed a change to a leader that must refuse it."""
 
     def began(self, member: Member) -> None:
-        """Observe the Raft of a member that has started to serve."""
+        """Observe the Raft of a member whose process has started to serve."""
         server = member.server
         assert server is not None
         raft = server.raft
@@ -147,7 +156,10 @@ class ConfigurationMonitor:
         self._observe_ticks(member.name, server)
 
     def _report(self, rule: str, name: str, what: str) -> None:
-        """Report the first violation of each rule by each member."""
+        """Report a violation of `rule` by the member `name`.
+
+        Later ones of the pair are left out.
+        """
         if (rule, name) not in self._reported:
             self._reported.add((rule, name))
             self._violated(f"{name} {what}")
@@ -221,7 +233,7 @@ class ConfigurationMonitor:
             )
 
     def appended(self, name: str, raft: Raft, entry: Entry) -> None:
-        """Called when a member's log has a new `entry` that changes the configuration."""
+        """Check an entry that changes the configuration and was appended to the member's log."""
         log = raft.log
         first = max(log.compacted_index, self._last_committed()) + 1
         others = [
@@ -239,16 +251,17 @@ class ConfigurationMonitor:
             self._contend(name, raft)
 
     def elected(self, name: str, raft: Raft) -> None:
-        """Called when a member has become leader."""
+        """Propose a change to the new leader `name` if its log has a change that is not applied."""
         log = raft.log
         first = max(log.applied, log.compacted_index) + 1
         if any(e.type is not EntryType.NORMAL for e in log.between(first, log.last_index)):
             self._contend(name, raft)
 
     def _contend(self, name: str, raft: Raft) -> None:
-        """Propose a further change to a leader that has not applied the last one.
+        """Propose a change to a leader that has not applied the last change, once in each term.
 
-        The leader must not append it. The change would have no effect.
+        The leader must not append the proposal. If a leader appends it, the rule "one at a time"
+        reports that. The proposed change has no effect on the configuration.
         """
         if raft.term in self._contended:
             return
@@ -325,7 +338,7 @@ class ConfigurationMonitor:
         def observed_tick() -> None:
             nonlocal transferee, transfer_ticks, joint_ticks, joint_applied, elapsed, removed_ns
             role = raft.role
-            # Another transfer may have begun since the last tick, to the same member again.
+            # The member may have ended its transfer and begun a new one to the same target.
             begun = raft.election_elapsed < elapsed
             same = raft.transferee and raft.transferee == transferee and not begun
             transfer_ticks = transfer_ticks + 1 if same else 0
@@ -377,7 +390,7 @@ class ConfigurationMonitor:
 
     @staticmethod
     def _stays_joint(raft: Raft) -> bool:
-        """Return whether a leader ought to leave a joint configuration, and has not proposed that."""
+        """Return whether a leader should propose to leave its joint configuration but has not."""
         log = raft.log
         is_due = raft.conf_state.auto_leave and log.applied >= raft.configurations[-1][0]
         if raft.role is not Role.LEADER or raft.transferee or not is_due:

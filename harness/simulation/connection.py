@@ -1,12 +1,12 @@
 """One connection over a directed link between two machines.
 
 By default a connection has the semantics of TCP. Its frames arrive complete, in order, and once.
-The operating system retransmits packets that a link loses, so a lost packet is a long delay. A link
-that is held (a black hole, or cut in one direction) keeps the frames and delivers them late, in
-order.
+The operating system retransmits packets that a link loses, so a lost packet only causes a long
+delay. A link that is held (it is a black hole, or is cut in one direction) keeps the frames. When
+the link is restored, it delivers them in order.
 
-With `NetworkConditions.loose` a connection has message semantics: each frame may be lost, arrive
-twice, or overtake other frames. Raft requires no more of a network.
+With `NetworkConditions.loose` a connection has the semantics of messages: each frame may be lost,
+arrive twice, or overtake other frames. Raft requires no more of a network.
 """
 
 from __future__ import annotations
@@ -22,40 +22,42 @@ from splitbrain.nemesis.capabilities import NORMAL, LinkState
 from splitbrain.node import peer_frame
 
 RETRANSMIT_NS = 200_000_000
-"""Source: Linux's TCP_RTO_MIN."""
+"""The time before the first retransmission. Source: Linux's TCP_RTO_MIN."""
 RETRANSMITS_MAX = 4
-"""How often a fault can lose the same frame. Frames that were lost before the fault ended arrive
-after it, and more losses would delay them by more than ten seconds."""
+"""How often a fault can lose the same frame. Each loss doubles the delay, so that more losses would
+delay the frame by more than ten seconds, and until long after the end of the fault."""
 
 DELAYS_IN_MEANS_MAX = 4
-"""The longest random delay of a frame, as a multiple of the mean."""
+"""The longest random delay of a frame, as a multiple of the mean delay."""
 LATE_NS = 100_000_000
-"""A frame that takes longer than this on its way disturbs the link (`health.py`)."""
+"""A frame that is delayed for longer than this counts as a disturbance of its link
+(`health.py`)."""
 
 STRAGGLERS_PERCENT = 30.0
-"""The share of reordered frames, in percent, that are delayed by up to `STRAGGLE_NS_MAX`."""
+"""The percentage of reordered frames that are delayed by up to `STRAGGLE_NS_MAX`."""
 STRAGGLE_NS_MAX = 1_000_000_000
 
 Accept = Callable[[bytes], Callable[[bytes], None]]
 OnFrame = Callable[[str, str, bytes], None]
-"""Called with the names of the sending and the receiving machine, and a frame."""
+"""A function that is called with the name of the sending machine, the name of the receiving
+machine, and a frame."""
 
 
 class DiallingEnd(Protocol):
-    """The end of a connection that dialled."""
+    """The machine that opened a connection, as the connection sees it."""
 
     machine: Machine
 
     @property
     def unanswered(self) -> bool:
-        """Return whether a machine that does not know the connection cannot answer with a reset."""
+        """Return whether resets from machines that do not know the connection are lost."""
 
     def lost(self, connection: Connection) -> None:
-        """Called after the connection broke."""
+        """Handle the end of `connection`, which has broken."""
 
 
 class Link:
-    """One direction between two machines, shared by all connections between them."""
+    """One direction between two machines. All connections between them share it."""
 
     def __init__(
         self,
@@ -66,30 +68,38 @@ class Link:
     ) -> None:
         self.reached = reached
         self.observers: tuple[OnFrame, OnFrame] | None = None
-        """Called with each frame that is sent, and with each that arrives."""
+        """Two functions: the first is called with each frame that is sent, the second with each
+        that arrives."""
         self.state: LinkState = NORMAL
         self.conditions = conditions
         self._loop = loop
         self._random = random
         self._free_at_ns = 0
         self.disturbed_ns = 0
-        """When the link last lost or delayed a frame, or a connection over it began or ended."""
+        """The time at which the last disturbance ends: a lost or late frame, or a connection that
+        begins or ends. In ns of virtual time."""
         self.effects = 0
-        """How many frames and connections states of the link have held back, delayed or broken."""
+        """How many frames and connections the faults of this link have held back, delayed or
+        broken."""
         self.connections = 0
-        """The number of connections over the link, without those that only one end still has."""
+        """The number of connections over this link. Connections of which one end is gone do not
+        count."""
         self.waiting: list[tuple[Connection, bytes]] = []
-        """The frames that are held back, in order."""
+        """The frames that the link holds back, in order, with their connections."""
 
     @property
     def held(self) -> bool:
+        """Return whether the link keeps its frames until its state changes."""
         return self.state.black_hole or not self.state.open
 
     def transit_ns(self, size: int) -> int:
-        """Return the delay of `size` bytes that are sent now, independent of other frames."""
+        """Return the delay of `size` bytes that are sent now.
+
+        It does not depend on other frames.
+        """
         random, conditions, state = self._random, self.conditions, self.state
         least, mean = conditions.delay_us
-        # The product of two draws is cheap and bounded by `DELAYS_IN_MEANS_MAX`.
+        # The product of two draws is cheap to compute and has the bound `DELAYS_IN_MEANS_MAX`.
         delay_ns = int((least + mean * 2 * random.random() * random.random() * 2) * 1000)
         if random.random() * 100 < conditions.slow_percent:
             delay_ns += RETRANSMIT_NS << random.randrange(3)
@@ -98,7 +108,7 @@ class Link:
         return delay_ns if state is NORMAL else delay_ns + self._added_ns(state, size)
 
     def _added_ns(self, state: LinkState, size: int) -> int:
-        """Return the part of the delay that a fault adds."""
+        """Return the part of a frame's delay that the link's fault causes, in ns."""
         added_ns = 0
         if state.delay_ms or state.jitter_ms:
             jitter_ms = (self._random.random() * 2 - 1) * state.jitter_ms
@@ -119,23 +129,26 @@ class Link:
         return added_ns
 
     def disturb(self, for_ns: int = 0) -> None:
-        """Record a disturbance whose effect lasts for `for_ns`."""
+        """Record a disturbance of the link whose effect lasts for `for_ns`."""
         self.disturbed_ns = max(self.disturbed_ns, self._loop.now_ns + for_ns)
 
     def happens(self, percent: float) -> bool:
+        """Draw whether an event with the probability `percent` happens."""
         return percent > 0 and self._random.random() * 100 < percent
 
     def with_flipped_bit(self, frame: bytes) -> bytes:
+        """Return a copy of `frame` in which one random bit is flipped."""
         changed = bytearray(frame)
         changed[self._random.randrange(len(frame))] ^= 1 << self._random.randrange(8)
         return bytes(changed)
 
     def fraction(self) -> float:
+        """Draw a number between 0 and 1."""
         return self._random.random()
 
 
 class Machine:
-    """A machine on the network: whether it has power, and the listener on it."""
+    """A machine on the network: whether it has power, and which process listens on it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -146,7 +159,7 @@ class Machine:
 
 
 class Connection:
-    """Carries frames from the machine that dialled to the machine that listens."""
+    """A connection, which carries frames from the machine that dialled to the one that listens."""
 
     __slots__ = (
         "_last_ns", "_loop", "_receive", "_whole", "broken", "dialler", "link", "listener",
@@ -175,7 +188,7 @@ class Connection:
         link.disturb()
 
     def send(self, frame: bytes) -> None:
-        """Put a frame into the kernel's buffer, and send it."""
+        """Put a frame into the kernel's buffer, and send it over the link."""
         self.queued_bytes += len(frame)
         link = self.link
         if link.observers is not None:
@@ -197,8 +210,8 @@ class Connection:
     def _send_corrupted(self, frame: bytes) -> None:
         """Send a frame of which one bit is flipped on its way.
 
-        Members send a checksum with each frame. If it does not fit the frame, the listening member
-        ends the connection.
+        Members send a checksum with each frame. If the checksum does not match, the listening
+        member closes the connection, so the connection breaks here.
         """
         link = self.link
         link.effects += 1
@@ -213,7 +226,10 @@ class Connection:
             self._loop.at_ns(due_ns, None, self.reset)
 
     def _send_loosely(self, frame: bytes) -> None:
-        """Send with message semantics. No frame overtakes the first, which names the peer."""
+        """Send a frame with the semantics of messages: it can be lost, duplicated or reordered.
+
+        The first frame of a connection is neither lost nor overtaken, because it names the peer.
+        """
         link, conditions, loop = self.link, self.link.conditions, self._loop
         is_first = self._last_ns == 0
         if not is_first and link.happens(max(conditions.loss_percent, link.state.lost_percent)):
@@ -227,7 +243,7 @@ class Connection:
             due_ns = max(due_ns, self._last_ns)
             self._last_ns = due_ns
         elif link.happens(STRAGGLERS_PERCENT):
-            # Later frames do not wait for this one.
+            # This frame arrives late, and the frames that are sent after it do not wait for it.
             due_ns += int(link.fraction() ** 3 * STRAGGLE_NS_MAX)
             link.disturb(due_ns - loop.now_ns)
             link.reached("a frame came long after later ones")
@@ -240,7 +256,10 @@ class Connection:
             loop.at_ns(again_ns, self.listener, self._arrive, frame)
 
     def _arrive(self, frame: bytes) -> None:
-        """Deliver a frame, on behalf of the listening process, unless that has ended."""
+        """Pass a frame that has arrived to the listening process.
+
+        Drop it if that process has ended.
+        """
         self.queued_bytes -= len(frame)
         if self.broken or self._receive is None:
             return
@@ -255,7 +274,10 @@ class Connection:
             self._receive = then
 
     def reset(self) -> None:
-        """Break the connection for both ends. Frames in flight are lost. It may be called twice."""
+        """Break the connection for both ends. Frames in flight are lost.
+
+        A second call has no effect.
+        """
         if self.broken:
             return
         if self.queued_bytes:
@@ -266,35 +288,35 @@ class Connection:
             self._loop.soon(None, dialler.lost, self)
 
     def finish(self) -> None:
-        """The dialling process has ended. It sends no more, but sent frames still arrive."""
+        """Handle the end of the dialling process. Frames that it has sent still arrive."""
         self.dialler = None
         self.end_lost()
         if self.queued_bytes == 0:
             self._detach()
 
     def end_lost(self) -> None:
-        """One end is gone. Until the other end notices, the connection carries nothing."""
+        """Stop counting the connection, of which one end is gone, as a connection of the link."""
         if self._whole:
             self._whole = False
             self.link.connections -= 1
             self.link.disturb()
 
     def vanish(self) -> None:
-        """The listening end is gone, and the dialling end is not notified."""
+        """Remove the listening end without notifying the dialling end."""
         self._receive = None
         self.end_lost()
         self.target.connections.pop(self, None)
         self._loop.at_ns(self._loop.now_ns + RETRANSMIT_NS, None, self._retransmit)
 
     def forget_dialler(self) -> None:
-        """The dialling end is gone, and the listening end is not notified."""
+        """Close the connection at the dialling end without notifying the listening end."""
         self.end_lost()
         dialler, self.dialler = self.dialler, None
         if dialler is not None:
             self._loop.soon(None, dialler.lost, self)
 
     def _retransmit(self) -> None:
-        """Retransmit the data that was not acknowledged.
+        """Retransmit the data that was not acknowledged, again and again, until a reset comes back.
 
         A machine that was restarted does not know the connection and answers with a reset.
         """
@@ -308,12 +330,12 @@ class Connection:
 
     @property
     def half_open(self) -> bool:
-        """Return whether the listening end is gone and the dialling end has not noticed."""
+        """Return whether the listening end is gone and the dialling end has not noticed that."""
         return not self.broken and self._receive is None
 
     @property
     def is_forgotten(self) -> bool:
-        """Return whether the dialling end is gone, and everything that it sent has arrived."""
+        """Return whether the dialling end is gone and everything that it sent has arrived."""
         return not self.broken and self.dialler is None and not self.queued_bytes
 
     def _detach(self) -> None:

@@ -1,8 +1,8 @@
 """The digest of a run: SHA-256 over its history, and the state and trace of every member.
 
-Two runs of the same seed have the same digest, independent of the process, PYTHONHASHSEED and
-the version of CPython. If the digests differ, `first_difference` finds the first event that
-differs.
+Two runs of the same seed have the same digest. It does not depend on the process, on PYTHONHASHSEED
+or on the version of CPython. If the digests of two runs differ, `first_difference` finds the first
+event that differs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def digest(folder: Path, members: Sequence[str]) -> str:
 
 
 def digested(folder: Path, members: Sequence[str]) -> list[Path]:
-    """Return the files that the digest covers, in order."""
+    """Return the files of the run that the digest covers, in order."""
     files = RunFolder(folder)
     of_members = (files.member(member) for member in members)
     return [
@@ -38,10 +38,10 @@ def digested(folder: Path, members: Sequence[str]) -> list[Path]:
 def first_difference(one: Path, other: Path, members: Sequence[str]) -> str | None:
     """Describe the first event, in virtual time, that differs between two runs.
 
-    `one` and `other` are the folders of the runs. The result is a text with the file, the number
-    of the line and both versions of the line. It is None if the files of both runs are equal. The
-    first difference is usually in a trace, because a client observes a step after the member has
-    made it.
+    `one` and `other` are the folders of the runs. The result is a text with the name of the file,
+    the number of the line and both versions of the line. It is None if the files of both runs are
+    equal. The difference is usually in a trace, because a member traces a step before a client can
+    observe it.
     """
     found: list[tuple[int, str]] = []
     for path in digested(one, members):

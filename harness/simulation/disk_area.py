@@ -1,4 +1,4 @@
-"""The areas of a member's disk, to which a storage fault can be limited."""
+"""The areas of a member's disk (WAL, snapshots, backend), to which a fault can be limited."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _AREAS: tuple[tuple[str, DiskArea], ...] = (
 
 
 def area_of(path: str) -> DiskArea | None:
-    """Return the area that contains `path`, or None if it belongs to no area."""
+    """Return the area that contains `path`, or None if the path belongs to no area."""
     for begin, area in _AREAS:
         if path == begin or path.startswith((f"{begin}/", f"{begin}.")):
             return area
@@ -20,5 +20,5 @@ def area_of(path: str) -> DiskArea | None:
 
 
 def is_in_area(path: str, area: DiskArea) -> bool:
-    """Return whether `area` contains `path`. The whole disk, "", contains every path."""
+    """Return whether `area` contains `path`. The area "" is the whole disk."""
     return not area or area_of(path) == area

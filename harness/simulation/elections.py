@@ -2,8 +2,8 @@
 
     timer             a member does not campaign within an election timeout after it has heard from
                       its leader
-    reachable leader  a member does not campaign while a leader, the link from it and both members
-                      have been healthy for an election timeout
+    reachable leader  a member does not campaign while there is a leader, and the leader, the member
+                      and the link between them have been healthy for an election timeout
     pre-vote          a member enters a new term as a candidate only with pre-votes of a majority
     lease             a member that has heard from its leader within an election timeout ignores
                       vote requests; so does a leader
@@ -31,10 +31,11 @@ from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.ready import Role
 
 SLACK_TICKS = 2
-"""The clock of a member and its ticks can differ by a tick at each end of a period."""
+"""The number of ticks by which a member's clock can differ from a count of its ticks: one at each
+end of a period."""
 QUICK_SYNCS = 30
-"""A disk can delay a heartbeat by several syncs. It is too slow to judge a member if so many
-syncs take an election timeout."""
+"""A disk can delay a heartbeat by several syncs. If so many syncs take an election timeout, the
+disk is too slow for the rules, and the member is not judged."""
 
 _FROM_LEADER = frozenset({MessageType.APP, MessageType.HEARTBEAT, MessageType.SNAP})
 _TO_LEADER = frozenset({MessageType.APP_RESP, MessageType.HEARTBEAT_RESP})
@@ -43,7 +44,7 @@ _CAMPAIGNING = (Role.PRE_CANDIDATE, Role.CANDIDATE)
 
 
 class _Observed:
-    """What one process of a member has heard. Times are in ns of virtual time."""
+    """What one process of a member has heard from others. Times are in ns of virtual time."""
 
     __slots__ = (
         "conf_state", "conf_tick", "granted", "heard_from", "heard_ns", "heard_term", "led_tick",
@@ -56,37 +57,42 @@ class _Observed:
         self.raft = raft
         self.tick_ns = tick_ns
         self.heard_ns = -1
-        """When it last processed a message of a leader of its term; -1 if it never did."""
+        """When the member last processed a message of the leader of its term; -1 if it never
+        did."""
         self.heard_from = 0
         self.heard_term = 0
         self.granted: set[int] = set()
-        """The members whose pre-votes it has received as a pre-candidate."""
+        """The members whose pre-votes this member has received as a pre-candidate."""
         self.responded_ns: dict[int, int] = {}
-        """When each member last responded to this leader."""
+        """When each member last responded to this member as leader."""
         self.conf_state = raft.conf_state
         self.conf_tick = 0
-        """The first tick after the configuration last changed, counted by `ticks`."""
+        """The number of the member's tick after which the configuration last changed."""
         self.ticks = 0
         self.led_tick = 0
-        """The tick at which it became leader, counted by `ticks`."""
+        """The number of the tick at which the member became leader."""
         self.responded_tick: dict[int, int] = {}
-        """The tick after which each member last responded to this leader."""
+        """The number of the tick after which each other member last responded to this leader."""
 
     def certain_ns(self) -> int:
-        """Return a duration that is certainly shorter than the election timeout."""
+        """Return a duration in ns that is certainly shorter than the member's election timeout."""
         return max(self.raft.config.election_ticks - SLACK_TICKS, 0) * self.tick_ns
 
     def is_recent(self, passed_ns: int) -> bool:
-        """Return whether `passed_ns` is certainly shorter than the election timeout, by its own clock."""
+        """Return whether `passed_ns` is certainly shorter than the member's election timeout.
+
+        The member's own clock, which can drift, measures the timeout.
+        """
         return passed_ns * (1_000_000 + self.member.clock.fastest_ppm) < (
             self.certain_ns() * 1_000_000
         )
 
     def heard_before_ns(self, now_ns: int, term: int) -> int | None:
-        """How long ago it heard from the leader of its term `term`.
+        """Return how long ago the member heard from the leader of its term `term`, in ns.
 
-        None if that was not recently, or if the leader was of an earlier term. A message of a
-        higher term, such as a late response of another member, leaves it without a leader.
+        Returns None if that was not within an election timeout, or if the leader was of an earlier
+        term. A message of a higher term, such as a late response of another member, leaves the
+        member without a leader.
         """
         passed_ns = now_ns - self.heard_ns
         if self.heard_ns < 0 or self.heard_term != term or not self.is_recent(passed_ns):
@@ -95,7 +101,7 @@ class _Observed:
 
 
 class ElectionMonitor:
-    """Observes the messages and ticks of every member's Raft."""
+    """Checks the elections of a cluster by the messages and the ticks of every member's Raft."""
 
     def __init__(
         self,
@@ -113,12 +119,12 @@ class ElectionMonitor:
         self._violated = violated
         self._names: dict[int, str] = {}
         self._leading_since_ns: dict[str, tuple[int, int]] = {}
-        """Member → its process, and when that became leader."""
+        """Maps each member that leads to its process and the time at which it became leader."""
         self.led_until_ns = 0
-        """When a running member last ceased to lead."""
+        """The time at which a running member last ceased to lead."""
 
     def began(self, member: Member) -> None:
-        """Observe the Raft of a member that has started to serve."""
+        """Observe the Raft of a member whose process has started to serve."""
         server = member.server
         assert server is not None
         raft = server.raft
@@ -146,7 +152,7 @@ class ElectionMonitor:
                 if grant and message.term == term + 1:
                     one.granted.add(message.from_)
                 step(message)
-            # A member to which leadership is transferred campaigns at once, without pre-votes.
+            # A member to which the leadership is transferred campaigns at once, without pre-votes.
             if raft.role is not role and kind is not MessageType.TIMEOUT_NOW:
                 self._role_changed(one, role, term_was=term)
 
@@ -175,12 +181,12 @@ class ElectionMonitor:
         raft.advance = observed_advance  # type: ignore[method-assign]
 
     def interrupted(self, member: Member) -> None:
-        """Called before a member is paused or its process ends."""
+        """Record that a member no longer leads, before it is paused or its process ends."""
         if member.server is not None and member.server.raft.role is Role.LEADER:
             self.led_until_ns = self._loop.now_ns
 
     def leader(self) -> tuple[str, int] | None:
-        """Return the running leader of the highest term, and since when it has led."""
+        """Return the name of the running leader of the highest term, and since when it has led."""
         leaders = [
             (member.server.raft.term, name)
             for name, member in self._members.items()
@@ -197,7 +203,7 @@ class ElectionMonitor:
     # --- messages ---------------------------------------------------------------------------
 
     def _request(self, one: _Observed, message: Message, step: Callable[[Message], None]) -> None:
-        """Process a vote request, and check the rule `lease`."""
+        """Let `step` process a vote request, and check the rule `lease`."""
         raft = one.raft
         role, term = raft.role, raft.term
         heard = one.heard_before_ns(self._loop.now_ns, term)
@@ -269,8 +275,9 @@ class ElectionMonitor:
     def _reachable_since(self, one: _Observed, term: int) -> tuple[str, int] | None:
         """Return the leader that `one` must have heard from within its election timeout.
 
-        Returns the leader, and since when nothing has disturbed the two members and the link from
-        the leader. None if there is no such leader."""
+        The result also contains the time since when nothing has disturbed the two members and the
+        link from the leader. It is None if there is no leader of this kind.
+        """
         found = self.leader()
         timeout_ns = one.raft.config.election_ticks * one.tick_ns
         sync_ms = one.member.disk.conditions.sync_ms
@@ -313,7 +320,7 @@ class ElectionMonitor:
         )
 
     def _check_leading(self, one: _Observed) -> None:
-        """Check that a majority has responded within the last two election timeouts, by ticks.
+        """Check that a majority has responded within the last two election timeouts, in ticks.
 
         A leader checks once in each timeout whether a majority has responded since its last check.
         After a change of the configuration, another majority is necessary, and a new member counts
@@ -339,9 +346,10 @@ class ElectionMonitor:
 
 
 def _is_majority(members: Set[int], raft: Raft) -> bool:
-    """Return whether `members` are a majority of the voters, and of the outgoing ones, if there are any.
+    """Return whether `members` are a majority of the voters, and of any outgoing voters.
 
-    Not by `splitbrain.node.raft.quorum`, whose mistakes these rules should find.
+    The function does not use `splitbrain.node.raft.quorum`, because the rules must also find
+    mistakes in that module.
     """
     return all(
         2 * len(members & {*voters}) > len(voters)

@@ -1,9 +1,9 @@
 """Records since when each member and each link of a simulated cluster has been healthy.
 
 A liveness invariant, such as "a request is answered within its bound", can be required only while
-nothing disturbs the members that it needs. A disturbance is a fault, a frame that is lost or late,
-a connection that breaks or begins, and the start or resumption of a member. The simulation knows
-all disturbances, so a bound is judged exactly for the time since the last one.
+nothing disturbs the members that must answer. A disturbance is a fault, a frame that is lost or
+late, a connection that breaks or begins, and the start or resumption of a member. The simulation
+knows all disturbances, so a bound is judged exactly for the time since the last one.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ HARMLESS = (
     "few compacted changes are removed at once",
     "other tasks run between two entries",
 )
-"""Rare conditions (`buggify.py`) that delay no answer."""
+"""Rare conditions (`buggify.py`) that do not delay any answer."""
 LIMITING = ("tiny appends", "few appends in flight", "few committed entries at once")
-"""Rare conditions that limit the throughput of a member from its start to its end."""
+"""Rare conditions that limit the throughput of a member during its whole life."""
 BRIEF_S = {"a batch waits to be applied": 0.05, "the log is slow to write": 0.02}
-"""The longest delay that a rare condition causes. A rare condition that is neither in `HARMLESS`
-nor in `LIMITING` disturbs for `RARE_S`."""
+"""The longest delay, in seconds, that each of these rare conditions causes. A rare condition that
+is in no list of this module counts as a disturbance of `RARE_S` seconds."""
 RARE_S = 3.0
 
 
 class Calm(NamedTuple):
-    """Members that have been healthy and connected to their leader since the time `since_ns`."""
+    """A majority of members that have been healthy and connected to `leader` since `since_ns`."""
 
     since_ns: int
     leader: str
@@ -49,7 +49,7 @@ class Calm(NamedTuple):
 
 
 class Health:
-    """The disturbances of one run."""
+    """The disturbances of one run, and the time since when each member has been free of them."""
 
     def __init__(
         self, loop: VirtualLoop, members: Mapping[str, Member], network: Network
@@ -60,10 +60,11 @@ class Health:
         self._disturbed_ns: dict[str, int] = {}
         self._limited = False
         self.unsettled: dict[str, None] = {}
-        """The changes of the members that are under way. Majorities are not known meanwhile."""
+        """The changes of the membership that are in progress. Meanwhile it is unknown which members
+        are a majority, so no member counts as healthy."""
 
     def rare_condition(self, name: str) -> None:
-        """Record that a rare condition has occurred in some member."""
+        """Record that the rare condition `name` has occurred in some member."""
         if name in HARMLESS:
             return
         self._limited = self._limited or name in LIMITING
@@ -71,18 +72,18 @@ class Health:
             self.disturb(member, BRIEF_S.get(name, RARE_S))
 
     def rare_conditions_end(self) -> None:
-        """From now on no rare condition occurs, and the load is over."""
+        """Record that from now on no rare condition occurs, and that the load is over."""
         self._limited = False
         for member in self._members:
             self.disturb(member)
 
     def disturb(self, member: str, for_s: float = 0.0) -> None:
-        """Record a disturbance of `member`, which has an effect for `for_s` more seconds."""
+        """Record a disturbance of `member` that has an effect for `for_s` more seconds."""
         until_ns = self._loop.now_ns + round(for_s * 1e9)
         self._disturbed_ns[member] = max(self._disturbed_ns.get(member, 0), until_ns)
 
     def member_since(self, name: str) -> int | None:
-        """Since when the member has been healthy, in ns of virtual time; None if it is not."""
+        """Return since when the member has been healthy, in ns; None if it is not healthy."""
         member = self._members[name]
         if (
             not member.runs
@@ -98,28 +99,34 @@ class Health:
         return self._past(self._disturbed_ns.get(name, 0))
 
     def link_since(self, source: str, target: str) -> int | None:
-        """Since when the link has been connected and healthy; None if it is not."""
+        """Return since when the link has been connected and healthy, in ns; None if it is not."""
         link = self._network.link(source, target)
         if link.state is not NORMAL or not link.connections:
             return None
         return self._past(link.disturbed_ns)
 
     def pair_since(self, one: str, other: str) -> int | None:
-        """Since when both members and both links between them have been healthy."""
+        """Return since when both members and both links between them have been healthy.
+
+        Returns None if one of the four is not healthy.
+        """
         return _latest(
             self.member_since(one), self.member_since(other),
             self.link_since(one, other), self.link_since(other, one),
         )
 
     def all_since(self, names: tuple[str, ...]) -> int | None:
-        """Since when all of `names`, and all links among them, have been healthy."""
+        """Return since when all of `names`, and all links among them, have been healthy.
+
+        Returns None if one of them is not healthy.
+        """
         alone = [self.member_since(name) for name in names]
         return _latest(*alone, *(self.pair_since(a, b) for a, b in combinations(names, 2)))
 
     def calm_around(self, leader: str, member: str) -> Calm | None:
-        """Return the healthiest majority that contains `leader` and `member`, or None if there is none.
+        """Return the majority with `leader` and `member` that has been healthy for longest.
 
-        Only the links between the leader and the other members matter.
+        Returns None if there is none. Links that do not end at the leader do not matter.
         """
         since = {
             other: self.pair_since(leader, other) for other in self._members if other != leader

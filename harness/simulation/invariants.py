@@ -1,7 +1,7 @@
-"""Checks the invariants of Raft after each step of a member, and counts rare conditions.
+"""Checks the invariants of Raft after each step of a member, and counts conditions.
 
-Invariants must always be true. Conditions should be true at some time in a campaign
-(`splitbrain.harness.simulation.conditions`). The invariants are:
+An invariant must be true at all times. A condition (`splitbrain.harness.simulation.conditions`)
+should be true at some time in a campaign. The invariants are:
 
     election safety        a term has at most one leader
     log matching           entries with the same index and term are equal, and so are their
@@ -21,8 +21,8 @@ Invariants must always be true. Conditions should be true at some time in a camp
     configurations         the rules of `splitbrain.harness.simulation.configurations`
     agreement              after all faults are healed, the members agree
 
-These rules detect a bug close to its cause. For example, a lost vote violates a rule at once. It
-makes the contents of two members differ only if several more unlikely events follow.
+These invariants detect a bug close to its cause. For example, a lost vote violates an invariant at
+once. Only if several more unlikely events follow does it make the contents of two members differ.
 
 Source: Raft paper, figures 2 and 3, and 5.4.2; Ongaro's thesis, 3.
 """
@@ -51,16 +51,16 @@ from splitbrain.node.server import Server
 
 VIOLATIONS_MAX = 20
 
-# Bound here because an attribute of an enum class costs a look-up through its metaclass.
+# Bound to a name here, because the look-up of an enum's attribute is slow.
 _LEADER, _FOLLOWER = Role.LEADER, Role.FOLLOWER
 
 
 class InvariantMonitor:
     """Checks the invariants after each step of a member, and collects `violations` as texts.
 
-    Each text begins with the virtual time in s. `deposed_longer_by` is the number of entries by
-    which the monitor makes the log of a deposed leader longer than the log of its successor (0:
-    the monitor does not change the log).
+    Each text begins with the virtual time in seconds. If `deposed_longer_by` is not 0, the monitor
+    appends entries to the log of each deposed leader, so that this log has that many entries more
+    than the log of the new leader.
     """
 
     def __init__(
@@ -82,21 +82,23 @@ class InvariantMonitor:
         self._leaders: dict[int, str] = {}
         self._entries: dict[tuple[int, int], tuple[int | None, bytes]] = {}
         self._committed: dict[int, int] = {}
-        """Index → term of each committed entry, from the member that committed it first."""
+        """Maps the index of each committed entry to its term at the member that committed it
+        first."""
         self._last_committed = 0
         self._committed_by: dict[int, int] = {}
-        """Term → the highest index that a member of that term was the first to commit."""
+        """Maps a term to the highest index that a member in that term was the first to commit."""
         self._states: dict[int, AppliedState] = {}
-        """Index → the state of the member that was first observed after applying the entry."""
+        """Maps an index to the state of the first member that was observed after it had applied the
+        entry."""
         self._former: list[ObservedRaft] = []
-        """Members whose places have other members now."""
+        """Members that were removed, and whose machines now run other members."""
         self._configurations = ConfigurationMonitor(
             loop=loop, members=members, observed=self._seen, violated=self.violated,
             last_committed=self.last_committed,
         )
 
     def synced(self, name: str) -> None:
-        """Called when the disk of member `name` has synced a file."""
+        """Record that the disk of member `name` has synced a file."""
         seen, process = self._seen.get(name), self._members[name].process
         if seen is not None and process is not None and seen.life == process.life:
             seen.note_synced()
@@ -126,8 +128,8 @@ class InvariantMonitor:
         if (former := self._seen.get(process.name)) and former.raft.id != seen.raft.id:
             self._former.append(former)
         self._seen[process.name] = seen
-        # The checker `raft_safety` compares terms and votes with the previous process, because
-        # the trace contains which of them were durable.
+        # No comparison with the previous process of the member is made here. The checker
+        # `raft_safety` does that, because the trace contains which terms and votes were durable.
         self._check_entries(process.name, seen.raft, seen.compacted + 1)
         self._check_acknowledged(process.name, seen)
         committed, seen.committed = seen.committed, seen.compacted
@@ -207,8 +209,8 @@ class InvariantMonitor:
             )
         self._provoke_deposed_leaders(raft)
         self._configurations.elected(name, raft)
-        # A leader that is elected late, by delayed votes, may lack entries committed in later
-        # terms. It will never commit an entry.
+        # A leader that is elected by delayed votes may lack entries that were committed in later
+        # terms. The leader can never commit an entry, so this is no violation.
         earlier_terms = [index for term, index in self._committed_by.items() if term < raft.term]
         last = max(earlier_terms, default=0)
         if last and not self._contains(raft, last, self._committed[last]):
@@ -229,7 +231,7 @@ class InvariantMonitor:
             )
         if log.last_index == seen.last and log.last_term == seen.last_term:
             if log.committed != seen.committed:
-                # The last entry is the same, but entries before it may have been replaced.
+                # The last entry is the same, but earlier entries may have been replaced.
                 self._check_entries(name, raft, max(seen.committed, log.compacted_index) + 1)
             return
         kept = log.term_at(seen.last) if log.last_index >= seen.last else None
@@ -283,12 +285,12 @@ class InvariantMonitor:
         observe_commit(self._coverage, seen.committed, raft)
 
     def _provoke_deposed_leaders(self, raft: Raft) -> None:
-        """Send a read to each running leader of an earlier term, and extend the log of that leader.
+        """Send a read to each deposed leader that still runs as leader, and extend its log.
 
-        This method is called after `raft` was elected or has committed an entry. Each deposed
-        leader gets a read, because its answer would be stale. If `deposed_longer_by` is not 0, its
-        log becomes longer than the log of `raft`. The additional entries are never committed, and
-        must disappear from the log later.
+        The method is called after `raft` was elected or has committed an entry. Each leader of an
+        earlier term gets a read, because its answer would be stale. If `deposed_longer_by` is not
+        0, the log of this leader becomes longer than the log of `raft`. The additional entries are
+        never committed, and must disappear from the log later.
         """
         for name, one in self._seen.items():
             member = self._members[name]
@@ -302,7 +304,10 @@ class InvariantMonitor:
         self._loop.create_task(_read(server), name="read")
 
     def _append_empty_entries(self, raft: Raft, successor: Raft) -> None:
-        """Append empty entries to the log of `raft`. The member processes them at its next tick."""
+        """Append empty entries to the log of `raft`, which was deposed by `successor`.
+
+        The member processes the entries at its next tick.
+        """
         if raft.role is not _LEADER or raft.term >= successor.term:
             return
         last = raft.log.last_index
@@ -315,10 +320,10 @@ class InvariantMonitor:
         )
 
     def _check_quorum(self, name: str, index: int, valid: Sequence[ConfState]) -> None:
-        """Check the first commit of `index`: the entry must be durable on a majority.
+        """Check that the entry `index`, when first committed, is durable on a majority.
 
         `valid` contains the configurations before and after the step, because a step can commit
-        entries and then apply a change of the configuration.
+        entries and then apply a change of the configuration. A majority of one of them is enough.
         """
         term = self._committed.get(index)
         if term is None:
@@ -338,9 +343,9 @@ class InvariantMonitor:
             )
 
     def _check_commit_rule(self, name: str, raft: Raft) -> None:
-        """Check that the last entry that a leader commits by counting is of its own term.
+        """Check that the last entry that a leader has committed by counting is of its own term.
 
-        Source: Raft paper, 5.4.2.
+        A leader counts the followers that store an entry. Source: Raft paper, 5.4.2.
         """
         term = raft.log.term_at(raft.log.committed)
         if term is not None and term != raft.term:
@@ -358,7 +363,7 @@ class InvariantMonitor:
                     self._check_match(name, raft, peer.match, other, one)
 
     def _check_acknowledged(self, name: str, seen: ObservedRaft) -> None:
-        """Check that the log of `name`, which was changed, still contains acknowledged entries."""
+        """Check that the changed log of the member `name` contains all acknowledged entries."""
         for leader, one in self._seen.items():
             if one.raft.role is _LEADER and leader != name:
                 for peer in one.raft.peers:
@@ -391,7 +396,11 @@ class InvariantMonitor:
         return log.compacted_index >= index or log.term_at(index) == term
 
     def _applied(self, process: Process, seen: ObservedRaft, applied: int, revision: int) -> None:
-        """Check the applied index and the revision, which may change without the index."""
+        """Check the member's applied index, and compare its state with that of other members.
+
+        `applied` and `revision` are the present values. The revision may change although the index
+        does not.
+        """
         if applied < seen.applied:
             self.violated(
                 f"{process.name} lowered its applied index from {seen.applied} to {applied}"
@@ -412,14 +421,14 @@ class InvariantMonitor:
         return self._last_committed
 
     def violated(self, what: str) -> None:
-        """Add a violation. Further ones than `VIOLATIONS_MAX` are left out."""
+        """Add a violation with the text `what`. At most `VIOLATIONS_MAX` violations are kept."""
         if len(self.violations) < VIOLATIONS_MAX:
             self.violations.append(f"{self._loop.time():.6f} s: {what}")
 
     # --- members that start and stop ----------------------------------------------------------
 
     def began(self, member: Member) -> None:
-        """Called when `member` has started to serve. Records the conditions reached."""
+        """Observe a member that has started to serve, and record the conditions of its start."""
         server = member.server
         if server is None:
             return
@@ -443,10 +452,10 @@ class InvariantMonitor:
             self._loop.soon(member.process, self._read, server)
 
     def stopped(self, name: str, why: str) -> None:
-        """Check the reason `why` a member has stopped itself.
+        """Check the reason `why` for which the member `name` has stopped itself.
 
-        A member is allowed to stop because of an error of its disk. After its disk has lost durable
-        data, every reason is allowed, because a member stops when it finds that data is missing.
+        A member may stop because of an error of its disk. After its disk has lost durable data,
+        every reason is allowed, because a member stops when it finds that data is missing.
         """
         if "DiskError" not in why and not self._members[name].disk.lost_durable_data:
             self.violated(f"{name} stopped itself: {why}")
@@ -454,9 +463,10 @@ class InvariantMonitor:
     def disagreed(self, waited_ms: int) -> None:
         """Report that the members did not agree within `waited_ms` after all faults were healed.
 
-        They had not applied the same entries, or did not follow the same leader. Two cases are no
-        violation: a member that has stopped because its disk has lost durable data, and such losses
-        on a majority, which can leave no member that may lead.
+        They had not applied the same entries, or did not follow the same leader. There are two
+        cases in which this is no violation. In the first case, a member has stopped because its
+        disk has lost durable data. In the second case, a majority of the disks have lost durable
+        data, so that perhaps no member is allowed to lead.
         """
         damaged = [one for one in self._members.values() if one.disk.lost_durable_data]
         if all(one.alive for one in damaged) and len(damaged) < self._majority:
@@ -465,7 +475,7 @@ class InvariantMonitor:
             )
 
     def down(self, stopped: Member) -> None:
-        """Called when the process of `stopped` is about to end. Records the conditions reached."""
+        """Record the conditions that the end of the process of `stopped` shows, before it ends."""
         sometimes = self._coverage.sometimes
         sometimes("a member was killed while it started", stopped.server is None)
         server = stopped.server
@@ -476,6 +486,9 @@ class InvariantMonitor:
 
 
 async def _read(server: Server) -> None:
-    """A read without a client. `ReadMonitor` checks it."""
+    """Send a linearizable read to `server`, and ignore the answer.
+
+    `ReadMonitor` checks the read.
+    """
     with contextlib.suppress(RpcError):
         await server.linearizable_read()

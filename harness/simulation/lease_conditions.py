@@ -1,6 +1,7 @@
-"""Finds the conditions of `conditions.py` that the leases of a member reach.
+"""Records which conditions of `conditions.py` occur with the leases of a member.
 
-It replaces methods of the member's parts with methods that also record the conditions.
+For this purpose, the module replaces methods of the member's parts by methods that do the same and
+also record the condition.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from splitbrain.node.server import Server
 
 
 def observe_leases(coverage: Coverage, server: Server) -> None:
-    """Record the conditions of the member from now on."""
+    """Record the conditions that occur with the leases of `server` from now on."""
     lessor, service = server.parts.lessor, server.leases
     start, ended = lessor.first_entry_applied, lessor.ended
 

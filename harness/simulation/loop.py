@@ -1,11 +1,12 @@
-"""An asyncio loop of virtual time, without a selector, threads or a real clock.
+"""An asyncio event loop of virtual time, without a selector, threads or a real clock.
 
-Callbacks run one after the other, ordered by time and sequence. Callbacks that are ready run
-first, in the order in which they became ready. When no callback is ready, time jumps to the
-earliest timer; of two timers with the same time, the one that was set first runs first. So
-the same program with the same random draws takes the same steps.
+Callbacks run one after the other. Callbacks that are ready run first, in the order in which they
+became ready. When no callback is ready, time jumps to the earliest timer. If two timers have the
+same time, the one that was set first runs first. So the same program with the same random draws
+takes the same steps.
 
-The following sources of nondeterminism remain in CPython 3.11 to 3.13:
+The following sources of nondeterminism remain in CPython 3.11 to 3.13. Code that runs on this loop
+avoids them:
 
 - `asyncio.wait` and `TaskGroup` keep tasks in sets, which are ordered by address, and a
   TaskGroup cancels its children in that order. Keep tasks in a dict instead, and cancel and
@@ -39,22 +40,28 @@ from splitbrain.harness.errors import SplitbrainError
 from splitbrain.harness.simulation.process import Ended, Process
 
 EVENTS_AT_ONE_MOMENT_MAX = 1_000_000
-"""After this many callbacks at the same virtual time, the run ends with a `Livelock`."""
+"""The loop raises `Livelock` after this number of callbacks at the same virtual time."""
 
 
 class Deadlock(SplitbrainError):
-    """No callback is scheduled, although tasks still wait. The message names the tasks."""
+    """Raised when no callback is scheduled although tasks still wait.
+
+    The message names the tasks.
+    """
 
 
 class Livelock(SplitbrainError):
-    """Time does not advance, because callbacks keep scheduling callbacks at the same time."""
+    """Raised when callbacks schedule callbacks at the same time without an end.
+
+    Virtual time then does not advance.
+    """
 
 
 class _Handle(msgspec.Struct, eq=False):
-    """A callback, the process on whose behalf it runs, and its context.
+    """A callback, the process on whose behalf it runs, and its context variables.
 
-    A callback without a context sets no context variable. This class replaces `asyncio.Handle` and
-    `TimerHandle`, which are slower.
+    A callback whose context is None must not set context variables. This class replaces
+    `asyncio.Handle` and `TimerHandle`, which are slower.
     """
 
     callback: Callable[..., object]
@@ -78,14 +85,14 @@ class _Handle(msgspec.Struct, eq=False):
 
 
 def _nothing() -> None:
-    """Replaces a cancelled callback."""
+    """Do nothing. A handle that is cancelled calls this function in place of its callback."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
     """An asyncio event loop of virtual time.
 
-    `now_ns` is the virtual time since the loop was made. If `observe` is set, it is called after
-    each callback of a process, with that process as its argument.
+    `now_ns` is the virtual time in ns since the loop was created. If `observe` is set, the loop
+    calls it after each callback of a process, with that process as its argument.
 
     Each task has its own context variables, as in asyncio. The callbacks that `at_ns` and `soon`
     schedule run without a context of their own, and must not set context variables.
@@ -97,10 +104,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.events = 0
         """The number of callbacks that have run."""
         self.current: Process | None = None
-        """The process on whose behalf code runs at present; None means the harness."""
+        """The process on whose behalf code runs at present. None: the code belongs to the
+        harness."""
         self.observe: Callable[[Process], None] | None = None
         self.unhandled: list[str] = []
-        """Errors that no code has handled, as a log would show them."""
+        """Errors that no code has handled, as the lines of a log."""
         self._soon: deque[_Handle] = deque()
         self._heap: list[tuple[int, int, _Handle]] = []
         self._sequence = 0
@@ -139,7 +147,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def at_ns(
         self, when_ns: int, process: Process | None, callback: Callable[..., object], *args: Any
     ) -> _Handle:
-        """Call `callback` at `when_ns`, or now if that time is past, on behalf of `process`."""
+        """Call `callback` at the virtual time `when_ns`, or now if that time is past.
+
+        It runs on behalf of `process` (None: the harness).
+        """
         return self._timer(_Handle(callback, args, process), when_ns)
 
     def _timer(self, handle: _Handle, when_ns: int) -> _Handle:
@@ -149,7 +160,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return handle
 
     def soon(self, process: Process | None, callback: Callable[..., object], *args: Any) -> None:
-        """Like `call_soon`, on behalf of `process`."""
+        """Call `callback` as soon as possible, as `call_soon` does, but on behalf of `process`."""
         self._soon.append(_Handle(callback, args, process))
 
     def create_task(
@@ -256,8 +267,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         if str(context.get("message", "")).startswith("Future exception was never retrieved"):
-            # The waiting task was killed, or gave up, at the time of the error. The time of
-            # this report differs between versions of the interpreter.
+            # The task that waited for the error was killed or gave up at the same time. When the
+            # interpreter reports this differs between its versions.
             return
         problem = context.get("exception")
         details = f"{type(problem).__name__}: {problem}" if problem is not None else ""
@@ -281,7 +292,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _end_generator(self, generator: Any) -> None:
         """Close an asynchronous generator that was dropped before its end.
 
-        The present process closes the generator, unless that process is paused or has ended.
+        The process that runs at present closes the generator, unless that process is paused or has
+        ended.
         """
         if self.current is None or self.current.runs:
             self.call_soon(lambda: self.create_task(generator.aclose()))
@@ -289,10 +301,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
     # --- features of a loop that do not exist here -------------------------------------
 
     async def shutdown_asyncgens(self) -> None:
-        """Does nothing, because generators end with their processes."""
+        """Do nothing, because generators end with their processes."""
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """Does nothing, because there is no executor."""
+        """Do nothing, because there is no executor."""
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> NoReturn:  # type: ignore[override]
         raise RuntimeError(

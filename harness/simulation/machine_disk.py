@@ -1,8 +1,8 @@
 """The disk of a machine, and the view that one process has of it (`splitbrain.node.world.Disk`).
 
-A process that crashes loses nothing that it wrote, because the page cache belongs to the
-machine. A power loss (`MachineDisk.lose_power`) loses data;
-`harness/disk/simulated_disk.py` describes the data that remains.
+A process that crashes loses nothing that it wrote, because the page cache belongs to the machine. A
+power loss (`MachineDisk.lose_power`) loses data; `harness/disk/simulated_disk.py` describes the
+data that remains.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ from splitbrain.node.world import DirectoryInUse, DiskError
 T = TypeVar("T")
 
 SYNC_US = (60, 600)
-"""The time of a sync on a healthy disk (least, most), which is typical of an NVMe drive."""
+"""The shortest and the longest time of a sync on a healthy disk. The values are typical of an NVMe
+drive."""
 BACKEND_FILE = "data.mdb"
 
 
 class MachineDisk:
-    """A disk, which outlives processes and power losses. `state` describes its faults."""
+    """A machine's disk, which outlives processes and power losses. `state` describes its faults."""
 
     def __init__(
         self,
@@ -62,18 +63,21 @@ class MachineDisk:
         self.awaited: list[asyncio.Future[None]] = []
         """Futures that are completed when the disk next begins a sync."""
         self.effects = 0
-        """How many reads, writes and syncs a state of the disk has changed."""
+        """How many reads, writes and syncs the faults in `state` have changed so far."""
         self.lost_durable_data = False
         """Whether the disk has ever lost or changed data that it had reported as durable."""
         self.remembers = False
-        """Whether files keep earlier contents of their sectors, which `lose_sectors` restores."""
+        """Whether files keep earlier contents of their sectors, which `lose_sectors` can
+        restore."""
 
     def begins_to_sync(self) -> None:
+        """Complete the futures of those who wait for the beginning of a sync."""
         for future in self.awaited:
             self._loop.soon(None, _complete, future)
         self.awaited.clear()
 
     def lose_power(self) -> None:
+        """Lose all data that is not durable."""
         self.held_by = None
         if any(inode.writes for _, inode in self.volume.files()):
             self.reached("power was lost with unsynced writes in a file")
@@ -82,7 +86,7 @@ class MachineDisk:
         self.volume.lose_power(self.random)
 
     def stop_backends(self) -> None:
-        """Stop the backends after the process that commits to them has ended."""
+        """Interrupt running commits to the backends, because their process has ended."""
         for backend in self.backends:
             took_effect = backend.stop_at_once(self.random)
             if took_effect is not None:
@@ -92,7 +96,10 @@ class MachineDisk:
     # --- faults that lose durable data -----------------------------------------------------
 
     def rot(self, area: DiskArea = "", bits: int = 1) -> str:
-        """Flip bits of one file in `area`. Returns the file and the place, or ""."""
+        """Flip `bits` bits of one file in `area`, chosen at random.
+
+        Returns the file and the offset as text, or "" if the area contains no data.
+        """
         if area == "backend":
             places = [f"{BACKEND} at {place}" for place in self._rot_backend(bits)]
         else:
@@ -109,7 +116,10 @@ class MachineDisk:
         return stored.rot(self.random, bits) if isinstance(stored, StoredBackend) else []
 
     def lose_sectors(self, area: DiskArea, sectors: int) -> str:
-        """Restore earlier content of durable sectors in `area`. Returns the places, or ""."""
+        """Restore earlier content of up to `sectors` durable sectors in `area`.
+
+        Returns the places as text, or "" if no earlier content is remembered.
+        """
         if area == "backend":
             stored = self.volume.at(f"{BACKEND}/{BACKEND_FILE}")
             found = stored.lose_pairs(self.random, sectors) if stored is not None else []
@@ -131,7 +141,7 @@ class MachineDisk:
         return ", ".join(places)
 
     def lies(self, path: str) -> bool:
-        """Return whether a sync of `path` makes nothing durable now."""
+        """Return whether a sync of `path` now reports success but makes nothing durable."""
         if not (self.state.lying and is_in_area(path, self.state.area)):
             return False
         self.effects += 1
@@ -139,7 +149,10 @@ class MachineDisk:
         return True
 
     def misdirected(self, path: str, offset: int, size: int) -> int:
-        """Return the offset at which a write takes effect, which is sometimes a wrong one."""
+        """Return the offset at which a write takes effect.
+
+        It is `offset`, unless the disk misdirects the write to another one.
+        """
         if not (is_in_area(path, self.state.area) and self.happens(self.state.misdirect_percent)):
             return offset
         self.effects += 1
@@ -147,7 +160,10 @@ class MachineDisk:
         return self.random.randrange(0, max(offset + size, 4096), 512)
 
     def torn(self, path: str) -> Callable[[int], bool] | None:
-        """Return the sectors of a write that never become durable, or None if the write is not torn."""
+        """Return which sectors of a write never become durable; None if the write is not torn.
+
+        The result is a function from the number of a sector to a bool.
+        """
         if not (is_in_area(path, self.state.area) and self.happens(self.state.torn_percent)):
             return None
         self.effects += 1
@@ -157,9 +173,11 @@ class MachineDisk:
     # --- faults --------------------------------------------------------------------------
 
     def happens(self, percent: float) -> bool:
+        """Draw whether an event with the probability `percent` happens."""
         return percent > 0 and self.random.random() * 100 < percent
 
     def check_write(self, what: str) -> None:
+        """Raise the OSError with which a write fails, if the disk is full or the draw says so."""
         if self.state.full:
             self.effects += 1
             self.reached("a disk was full")
@@ -170,17 +188,20 @@ class MachineDisk:
             raise DiskError(f"{what}: Input/output error")
 
     def check_read(self, what: str) -> None:
+        """Raise the OSError with which a read fails, if the draw says so."""
         if self.happens(self.state.read_error_percent):
             self.effects += 1
             raise DiskError(f"{what}: Input/output error")
 
     def sync_fails(self) -> bool:
+        """Draw whether a sync fails. A failed one counts as an effect of the fault."""
         fails = self.happens(self.state.sync_error_percent)
         self.effects += fails
         return fails
 
     def sync_ns(self, more_ms: float) -> int:
-        # The square makes most syncs quick and a few slow.
+        """Return how long a sync takes. A fault adds `more_ms` on average."""
+        # The square makes most syncs fast and a few slow.
         least, most = SYNC_US
         pause_us = least + (most - least) * self.random.random() ** 2
         self.effects += self.state.slow_ms > 0
@@ -189,7 +210,7 @@ class MachineDisk:
 
 
 class SimulatedFile:
-    """`splitbrain.node.world.File` for one process."""
+    """One open file of a process; implements `splitbrain.node.world.File`."""
 
     def __init__(self, disk: SimulatedDisk, path: str, inode: Inode) -> None:
         self._disk = disk
@@ -197,10 +218,10 @@ class SimulatedFile:
         self._inode = inode
         self._open = True
         self.unsynced_bytes = inode.unsynced_bytes
-        """The unsynced bytes, including those that earlier processes of the member wrote."""
+        """The number of unsynced bytes of the file, also those that earlier processes wrote."""
         self._lost_bytes = int(inode.dropped)
-        """The bytes that failed syncs dropped. No later sync makes them durable, unless all of
-        them are written again."""
+        """The number of bytes that failed syncs dropped. A later sync does not make them durable,
+        unless all of them are written again."""
 
     def write(self, offset: int, data: bytes) -> None:
         self._disk.check_alive()
@@ -238,7 +259,10 @@ class SimulatedFile:
 
 
 class SimulatedDisk:
-    """`splitbrain.node.world.Disk` for one process of a member, with paths in its data folder."""
+    """The disk as one process of a member uses it; implements `splitbrain.node.world.Disk`.
+
+    Paths are relative to the member's data folder.
+    """
 
     def __init__(self, loop: VirtualLoop, machine: MachineDisk, process: Process) -> None:
         self._loop = loop
@@ -380,7 +404,7 @@ class SimulatedDisk:
         if stored is None:
             stored = StoredBackend(self.machine, f"{path}/{BACKEND_FILE}")
             directory.change(put_entry(BACKEND_FILE, stored))
-            # LmdbBackend makes the names of the file and of its directory durable, too.
+            # LmdbBackend also makes the names of the file and of its directory durable.
             directory.sync()
             self._volume.directory(parent_and_name(path)[0]).sync()
             self.machine.backends.append(stored)
@@ -388,7 +412,7 @@ class SimulatedDisk:
 
 
 class _BackendWorker:
-    """Executes commits, which take the disk's time and fail with its faults."""
+    """Executes commits to the backend, which take the disk's time and fail with its faults."""
 
     def __init__(self, disk: SimulatedDisk, stored: StoredBackend) -> None:
         self._disk = disk

@@ -10,7 +10,10 @@ from splitbrain.node.server import Server
 
 
 class Member:
-    """One machine. Its clock and disk outlive the processes of the member."""
+    """One machine, with its clock and disk, and the present process of its member.
+
+    Clock and disk outlive the process.
+    """
 
     def __init__(self, name: str, clock: MachineClock, disk: MachineDisk) -> None:
         self.name = name
@@ -20,15 +23,16 @@ class Member:
         self.disks = 1
         """The number of disks that the machine has had."""
         self.vacant = False
-        """Whether the member was removed from the cluster, so that no process must start."""
+        """Whether the member was removed from the cluster. While this is True, no process starts
+        here."""
         self.process: Process | None = None
         self.world: SimulatedWorld | None = None
         self.server: Server | None = None
-        """The server of the present process, once it serves."""
+        """The server of the present process; None before it serves."""
         self.trace_lines: list[bytes] = []
         self.log_lines: list[bytes] = []
         self.stop_reason = ""
-        """Why the last process ended, if it ended by itself."""
+        """Why the last process ended, if it ended by itself; otherwise ""."""
 
     @property
     def alive(self) -> bool:

@@ -1,7 +1,7 @@
 """Reads the state of a simulated member through its API: status, HashKV and change log.
 
-The answers pass through the JSON codecs of the member and of the client, as they do when
-the member is a real process.
+The answers pass through the JSON codecs of the member and of the client, as they do when the member
+is a real process.
 """
 
 from __future__ import annotations
@@ -40,7 +40,11 @@ MEMBER_LIST_PATH = "/v3/cluster/member/list"
 async def member_state(
     clients: ClientNetwork, member: str, url: str, at_revision: int | None
 ) -> MemberState:
-    """Read the state; the result has an `error` if the member does not answer."""
+    """Return the state of `member`, which serves at `url`.
+
+    The HashKV is that of `at_revision`, or of the newest revision if it is None. If the member does
+    not answer, the result contains only an `error`.
+    """
 
     async def serve(api: Api) -> MemberState:
         now = decode_status(encode_response(await api.status(StatusRequest())))

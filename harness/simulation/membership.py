@@ -1,7 +1,7 @@
 """Changes of the members of a simulated cluster, and transfers of its leadership.
 
-The requests are those of etcd's Cluster and Maintenance services. Only changes by joint consensus
-are passed to the leader's Raft, because no request of the API makes them.
+The requests are those of etcd's Cluster and Maintenance services. Changes by joint consensus are
+passed directly to the leader's Raft, because the API has no request for them.
 """
 
 from __future__ import annotations
@@ -42,18 +42,21 @@ from splitbrain.node.server import Server
 TIMEOUT_S = 2.0
 POLL_S = 0.02
 SETTLING_S = 3.0
-"""How long the end of a change disturbs the members."""
+"""How many seconds the end of a change disturbs the members (`health.py`)."""
 
 
 class SimulatedMembership:
-    """Implements `Resizable`, `JointlyResizable` and `Transferable` for a simulated cluster."""
+    """Changes the members of a simulated cluster; the part of `SimulatedSystem` for these faults.
+
+    Implements the protocols `Resizable`, `JointlyResizable` and `Transferable`.
+    """
 
     def __init__(self, cluster: SimulatedCluster) -> None:
         self.cluster = cluster
         self.administrator = Administrator()
 
     async def leader(self) -> MemberName | None:
-        """Return the leader of the highest term that a member reports, if it runs."""
+        """Return the leader of the highest term that a member knows; None if it is not up."""
         known = [
             (member.server.raft.term, member.server.raft.leader)
             for member in self.cluster.members.values()
@@ -70,6 +73,7 @@ class SimulatedMembership:
     async def list_members(
         self, at: MemberName, *, linearizable: bool = True
     ) -> Mapping[MemberName, ListedMember]:
+        """Return the members of the cluster as the member `at` lists them, with their ids."""
         request = MemberListRequest(linearizable=linearizable)
         response = await self._call(at, "cluster/member/list", request)
         places = {peer_url(name): name for name in self.cluster.members}
@@ -79,32 +83,45 @@ class SimulatedMembership:
         }
 
     async def add_member(self, at: MemberName, member: MemberName, *, learner: bool) -> None:
+        """Ask the member `at` to add `member` to the cluster, as a learner or as a voter."""
         request = MemberAddRequest(peer_urls=(peer_url(member),), is_learner=learner)
         await self._call(at, "cluster/member/add", request)
         self.cluster.coverage.reached("a learner was added" if learner else "a voter was added")
 
     async def remove_member(self, at: MemberName, listed: ListedMember) -> None:
+        """Ask the member `at` to remove the member `listed` from the cluster."""
         await self._call(at, "cluster/member/remove", MemberRemoveRequest(id=listed.id))
         self.cluster.coverage.reached("a member was removed")
 
     async def promote_member(self, at: MemberName, listed: ListedMember) -> None:
+        """Ask the member `at` to promote the learner `listed` to a voter."""
         await self._call(at, "cluster/member/promote", MemberPromoteRequest(id=listed.id))
         self.cluster.coverage.reached("a learner was promoted")
 
     async def update_member(self, at: MemberName, member: MemberName, listed: ListedMember) -> None:
+        """Ask the member `at` to set the peer URL of the member `listed` to that of `member`."""
         request = MemberUpdateRequest(id=listed.id, peer_urls=(peer_url(member),))
         await self._call(at, "cluster/member/update", request)
 
     async def clear_member(self, member: MemberName) -> None:
+        """Give the machine of the removed `member` an empty disk, and start no process on it."""
         self.cluster.replace_disk(member)
         self.cluster.members[member].vacant = True
 
     async def fill_member(self, member: MemberName, *, start: bool) -> None:
+        """Allow processes on the machine of `member`, which was added again.
+
+        Starts a process now if `start` is True.
+        """
         self.cluster.members[member].vacant = False
         if start:
             self.cluster.start(member)
 
     def membership_changes(self, member: MemberName, *, settled: bool) -> None:
+        """Record a change of the membership at the machine `member`: its begin, or its end.
+
+        `settled` is False at the begin, and True when the change has taken effect.
+        """
         health = self.cluster.health
         if settled:
             health.unsettled.pop(member, None)
@@ -114,10 +131,15 @@ class SimulatedMembership:
             health.disturb(name, SETTLING_S)
 
     def membership_lost(self, member: MemberName, why: str) -> None:
+        """Report that the added `member` did not become part of the cluster, for the reason `why`.
+
+        After a disk has lost durable data, this is no violation.
+        """
         if not any(one.disk.lost_durable_data for one in self.cluster.members.values()):
             self.cluster.invariants.violated(f"the place {member} was changed, and {why}")
 
     async def transfer_leadership(self, member: MemberName) -> None:
+        """Ask the leader to hand its leadership over to `member`. Raises FaultError."""
         target = self.cluster.members[member].server
         leader = await self.leader()
         if target is None or leader is None:
@@ -172,9 +194,10 @@ class SimulatedMembership:
             await asyncio.sleep(POLL_S)
 
     async def _require_leader(self) -> Server:
-        """Return the leader, after a read has confirmed it.
+        """Return the leader's server, after a read has confirmed that it leads.
 
-        Raises FaultError if there is none, or if its log contains changes that it has not applied.
+        Raises FaultError if there is no leader, or if its log contains changes of the configuration
+        that it has not applied.
         """
         name = await self.leader()
         if name is None:

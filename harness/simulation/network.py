@@ -22,12 +22,15 @@ CONNECT_TIMEOUT_NS = 1_000_000_000
 BACKOFF_NS = (50_000_000, 100_000_000, 200_000_000, 400_000_000)
 STALL_NS = 5_000_000_000
 STALL_BYTES = 64 * 1024
-"""As in `splitbrain.node.real.peer_connection`: a connection whose peer does not read is
-replaced by a new one."""
+"""Limits of a peer that does not read, as in `splitbrain.node.real.peer_connection`. A connection
+with more queued bytes for a longer time is replaced by a new one."""
 
 
 class Dialler:
-    """`splitbrain.node.world.PeerLink`: maintains a connection to one peer until closed."""
+    """Keeps a connection to one peer, and dials again when it breaks, until it is closed.
+
+    Implements `splitbrain.node.world.PeerLink`.
+    """
 
     def __init__(
         self,
@@ -73,7 +76,7 @@ class Dialler:
         if connection.half_open and self._back.state.half_open:
             self._back.effects += 1  # nobody receives the frame
         elif connection.half_open and self._target.powered:
-            # The machine is back and does not know this connection.
+            # The machine has restarted, so it does not know this connection.
             self._network.reached("a connection outlived its listener's machine")
             connection.reset()
             return False
@@ -81,7 +84,7 @@ class Dialler:
         return True
 
     def _limit_bytes(self, connection: Connection) -> int:
-        """Return the size of the queue beyond which frames are refused."""
+        """Return the number of queued bytes beyond which `send` refuses frames."""
         limit = connection.link.state.buffer_bytes_max
         if limit and connection.queued_bytes > limit:
             connection.link.effects += 1
@@ -93,12 +96,12 @@ class Dialler:
 
     @property
     def cut_off(self) -> bool:
-        """Return whether frames do not pass in one of the two directions."""
+        """Return whether frames do not pass in at least one of the two directions."""
         return self._out.held or self._back.held
 
     @property
     def unanswered(self) -> bool:
-        """Return whether a machine that does not know a connection cannot answer with a reset."""
+        """Return whether resets from machines that do not know a connection are lost."""
         return self.cut_off or self._back.state.half_open
 
     def finish(self) -> None:
@@ -161,7 +164,7 @@ class Dialler:
         if self._connection is not connection:
             return
         self._connection = None
-        # The listener refused a connection that broke soon after it was established.
+        # The listener refused the connection soon after it was established.
         was_brief = self._loop.now_ns - self._since_ns < CONNECT_TIMEOUT_NS
         self._dial_later(self._failures + 1 if was_brief else 0)
 
@@ -178,7 +181,7 @@ class Dialler:
 
 
 class Network:
-    """All machines and links of a run. Peers are identified by their URL."""
+    """All machines and links of a run. The peer URL of a machine identifies it."""
 
     def __init__(
         self,
@@ -197,7 +200,10 @@ class Network:
         self._observers: tuple[OnFrame, OnFrame] | None = None
 
     def observe_frames(self, sent: OnFrame, arrived: OnFrame) -> None:
-        """Call `sent` and `arrived` for each frame. They must not change the run."""
+        """Call `sent` for each frame that is sent, and `arrived` for each that arrives.
+
+        These functions must not influence the run.
+        """
         self._observers = (sent, arrived)
         for link in self._links.values():
             link.observers = self._observers
@@ -220,13 +226,16 @@ class Network:
         return found
 
     def make_ideal(self) -> None:
-        """From now on links are fast and lose, duplicate and reorder no frames."""
+        """Make all links fast from now on. They no longer lose, duplicate or reorder frames."""
         self.conditions = IDEAL_NETWORK
         for link in self._links.values():
             link.conditions = IDEAL_NETWORK
 
     def set_link(self, source: str, target: str, state: LinkState) -> None:
-        """Set the state of a link; see `splitbrain.nemesis.capabilities.LinkState`."""
+        """Set the state of the link from `source` to `target`, for a fault that begins or ends.
+
+        See `splitbrain.nemesis.capabilities.LinkState`.
+        """
         link, back = self.link(source, target), self.link(target, source)
         before, link.state = link.state, state if state != NORMAL else NORMAL
         link.disturb()
@@ -251,7 +260,11 @@ class Network:
                     connection.send(frame)
 
     def _change_half_open(self, machine: Machine, link: Link, back: Link, begins: bool) -> None:
-        """Let `machine` lose its connections over the links, or reset the lost ones."""
+        """Make the connections of `machine` half-open (`begins`), or reset the half-open ones.
+
+        `link` is the direction from `machine` to the peer, and `back` the opposite direction.
+        `machine` loses its end of the connections, and the peer does not notice that.
+        """
         for connection in [*machine.connections, *self._lost_by(machine, back)]:
             listens, half_open = connection.link is back, connection.half_open
             dials = connection.link is link
@@ -266,7 +279,7 @@ class Network:
                 connection.reset()
 
     def _lost_by(self, machine: Machine, back: Link) -> list[Connection]:
-        """Return the connections over `back` whose listening end `machine` has lost."""
+        """Return the connections over `back` of which `machine` has lost the listening end."""
         return [
             connection for other in self._machines.values() if other is not machine
             for connection in other.connections
@@ -276,7 +289,10 @@ class Network:
     # --- the end of processes and machines ------------------------------------------------
 
     def process_ended(self, name: str) -> None:
-        """Notify the other ends of the process's connections, if the links let the resets pass."""
+        """Reset the connections to the process that has ended on the machine `name`.
+
+        The dialling ends do not learn that if the links lose the resets.
+        """
         machine = self._machines[name]
         machine.listener = None
         for connection in list(machine.connections):
@@ -285,14 +301,14 @@ class Network:
             connection.end_lost()
             back = self.link(name, connection.source.name)
             if back.held:
-                # The reset is lost. The next byte that arrives causes another one.
+                # The reset is lost. The next byte that arrives at the machine causes another one.
                 connection.vanish()
             else:
                 due_ns = self.loop.now_ns + back.transit_ns(64)
                 self.loop.at_ns(due_ns, None, connection.reset)
 
     def power_lost(self, name: str) -> None:
-        """The machine loses power, so it sends no resets."""
+        """Handle the power loss of the machine `name`, which sends no resets."""
         machine = self._machines[name]
         machine.powered = False
         machine.listener = None

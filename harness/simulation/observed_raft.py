@@ -11,7 +11,7 @@ from splitbrain.node.server import Server
 
 
 def values_of(raft: Raft) -> tuple[int, int, Role, int, int, int, int]:
-    """Return the values whose changes are observed."""
+    """Return the values of `raft` that the monitor compares after each step, in a fixed order."""
     log = raft.log
     return (
         raft.term, raft.vote, raft.role, log.committed, log.last_index, log.last_term,
@@ -42,7 +42,7 @@ class ObservedRaft:
         self.revision = 0
         self.matches: list[int] = []
         self.synced, self.synced_term = 0, 0
-        """Index and term of the last entry that was observed to be durable."""
+        """The index and the term of the last entry that was observed to be durable."""
         self.synced_state: HardState | None = None
         self.note_synced()
 
@@ -79,7 +79,10 @@ class ObservedRaft:
         return min(self.synced, log.durable)
 
     def voted_for(self, leader: Raft) -> bool:
-        """Return whether a vote for `leader`, or a later term, is durable on this member."""
+        """Return whether this member has durably voted for `leader` in its term.
+
+        A durable record of a later term is accepted, too, because it has replaced the vote.
+        """
         storage = self.server.storage
         known = [] if storage.unsynced_bytes else [storage.hard_state]
         if self.synced_state is not None:
@@ -91,9 +94,10 @@ class ObservedRaft:
 
 
 def is_quorum(members: Set[MemberId], conf_state: ConfState) -> bool:
-    """Return whether `members` are a majority of the voters, and of the outgoing ones, if there are any.
+    """Return whether `members` are a majority of the voters, and of any outgoing voters.
 
-    Not by `splitbrain.node.raft.quorum`, whose mistakes the invariants should find.
+    The function does not use `splitbrain.node.raft.quorum`, because the invariants must also find
+    mistakes in that module.
     """
     return all(
         2 * len(members & {*voters}) > len(voters)

@@ -1,9 +1,9 @@
-"""A simulated process.
+"""A simulated process of a member, from one start of the member to its end.
 
-The process is everything that runs on the loop on behalf of a member, from one start of the member
-to its end. Every callback on the loop belongs to the process that scheduled it, or to the harness.
-A paused process keeps its callbacks for later. A process that has ended never runs again, not even
-its `finally` blocks, as after a SIGKILL.
+Everything that runs on the loop on behalf of the member belongs to its process. Every callback on
+the loop belongs to the process that scheduled it, or to the harness. A paused process keeps its
+callbacks for later. A process that has ended never runs again, as after a SIGKILL: not even its
+`finally` blocks run.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Any
 class Ended(BaseException):
     """Raised to leave the code of a process that has ended, for example at a failpoint.
 
-    This is not an `Exception`, so that `except Exception` does not catch it.
+    This class is not an `Exception`, so that `except Exception` does not catch it.
     """
 
 
 class Process:
     """One process of a member, from its start to its end.
 
-    `life` counts the starts of the member, from 1. `runs` is False while the process is paused, and
-    after its end. The loop tests only `runs`.
+    `life` is the number of this start of the member, from 1. `runs` is False while the process is
+    paused, and after its end. The loop tests only `runs`.
     """
 
     __slots__ = ("at_end", "backlog", "ended", "life", "name", "paused", "runs", "tasks")
@@ -37,12 +37,12 @@ class Process:
         self.paused = False
         self.ended = False
         self.backlog: deque[Any] = deque()
-        """Callbacks that became due while the process was paused, in order."""
+        """Callbacks whose time came while the process was paused, in order."""
         self.tasks: dict[asyncio.Task[Any], None] = {}
         """The unfinished tasks. They are kept after the end of the process, because garbage
         collection would run their `finally` blocks."""
         self.at_end: list[Callable[[], None]] = []
-        """Called when the process ends. These callbacks break its connections and stop its
+        """Functions that are called when the process ends. They break its connections and stop its
         backends."""
 
     def pause(self) -> None:
@@ -50,7 +50,10 @@ class Process:
         self.runs = False
 
     def resume(self, ready: deque[Any]) -> None:
-        """Continue: callbacks that became due during the pause are due now."""
+        """Continue after a pause.
+
+        Callbacks whose time came during the pause are moved to `ready`.
+        """
         self.paused = False
         if not self.ended:
             self.runs = True
@@ -58,7 +61,7 @@ class Process:
         self.backlog.clear()
 
     def end(self) -> None:
-        """End the process as SIGKILL does. It may be called twice."""
+        """End the process as SIGKILL does. A second call has no effect."""
         if self.ended:
             return
         self.ended = True

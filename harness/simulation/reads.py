@@ -1,8 +1,9 @@
-"""Checks the linearizable reads of each member.
+"""Checks two rules for the linearizable reads of each member.
 
-    committed         a read waits until its member has applied what any member had committed when
-                      the read began (Raft thesis, 6.4)
-    applied           a read does not wait once the index that Raft returned for it is applied
+    committed         a read waits until its member has applied all entries that any member had
+                      committed when the read began (Raft thesis, 6.4)
+    applied           a read ends soon after its member has applied the index that Raft returned for
+                      the read
 """
 
 from __future__ import annotations
@@ -16,37 +17,41 @@ from splitbrain.node.raft.ready import Ready
 from splitbrain.node.server import Server
 
 BOUND_NS = 500_000_000
-"""A member may finish a batch of entries, or the installation of a snapshot, first."""
+"""How long a read may still wait after its index was applied, because the member may first finish a
+batch of entries or the installation of a snapshot."""
 
 
 class _Waiting:
-    """A linearizable read that has not returned."""
+    """A linearizable read that has begun and has not ended."""
 
     __slots__ = ("applied_ns", "began_ns", "index")
 
     def __init__(self, began_ns: int) -> None:
         self.began_ns = began_ns
         self.index: int | None = None
-        """The index that Raft returned for the read, or for a later one."""
+        """The index that Raft returned for this read or for a later one; None if it has returned
+        none yet."""
         self.applied_ns: int | None = None
-        """When the member was first seen to have applied that index."""
+        """When the monitor first saw that the member had applied `index`; None before that."""
 
 
 class _Reads:
-    """The reads that wait at one process of a member."""
+    """The linearizable reads that wait at one process of a member."""
 
     def __init__(self, member: Member, server: Server) -> None:
         self.member = member
         self.server = server
         self.waiting: dict[_Waiting, None] = {}
         self.asked: dict[bytes, int] = {}
-        """Context of a round → when it was first sent to Raft."""
+        """Maps the context of a ReadIndex request to the time at which it was first sent to
+        Raft."""
 
 
 class ReadMonitor:
-    """Observes the linearizable reads of every member.
+    """Checks the linearizable reads of every member.
 
-    `last_committed` returns the largest index that any member has committed."""
+    `last_committed` returns the largest index that any member has committed.
+    """
 
     def __init__(
         self,
@@ -62,7 +67,7 @@ class ReadMonitor:
         self._last_committed = last_committed
 
     def began(self, member: Member) -> None:
-        """Observe the reads of a member that has started to serve."""
+        """Observe the reads of a member whose process has started to serve."""
         server = member.server
         assert server is not None
         reads = _Reads(member, server)
@@ -111,10 +116,10 @@ class ReadMonitor:
         server.linearizable_read = linearizable_read  # type: ignore[method-assign]
 
     def _confirmed(self, reads: _Reads, context: bytes, index: int) -> None:
-        """Called when Raft has returned `index` for the round `context`.
+        """Record that Raft has returned `index` for the ReadIndex request with `context`.
 
-        Every read that began before the round was first sent belongs to this round or to an earlier
-        one.
+        The request answers every read that began before it was first sent, so `index` is enough for
+        these reads.
         """
         asked_ns = reads.asked.pop(context, None)
         if asked_ns is None:

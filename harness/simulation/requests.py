@@ -1,14 +1,15 @@
 """Checks that members answer requests while a majority is connected and healthy.
 
     pending           a request is answered within the time of `bound_ns`
-    silence           a member that gets requests answers one of them within `SILENCE_NS` more
+    silence           a member that gets requests answers one of them within that time and
+                      `SILENCE_NS` more
     no leader         healthy and connected members elect a leader within `LEADERLESS_ELECTIONS`
                       election timeouts
 
-Requests are judged that arrive after the last disturbance (`health.py`) of a majority that contains
-the member and its leader, and after the election of that leader. The bounds are of virtual time, so
-they are exact. Only writes and linearizable reads are judged. A refusal such as "no leader" is no
-answer.
+A request is judged only if it arrives after the last disturbance (`health.py`) of a majority that
+contains the member and its leader, and after the election of that leader. The bounds are in virtual
+time, so they are exact. Only writes and linearizable reads are judged. A refusal such as "no
+leader" does not count as an answer.
 """
 
 from __future__ import annotations
@@ -34,19 +35,22 @@ from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.read_barrier import RETRY_S
 
 HOPS_MAX = 8
-"""The most frames, one after the other, that a request waits for: those of a read of a follower
-that has to wait for the end of another round of reads."""
+"""The largest number of frames, one after the other, that a request waits for. A read at a follower
+needs so many, if it has to wait for the end of another round of reads."""
 SYNCS_MAX = 20
-"""The most syncs that a request waits for: at each hop a member may first have to finish two."""
+"""The largest number of syncs that a request waits for. Each member on its way may first have to
+finish two syncs."""
 COMMITS_MAX = 2
-"""The most commits of the backend that a request waits for, if its member installs a snapshot."""
+"""The largest number of backend commits that a request waits for. It occurs if its member installs
+a snapshot."""
 REST_NS = 100_000_000
 SILENCE_NS = 2_000_000_000
-"""Added to the bound of a request."""
+"""A member may be silent for this time in addition to the bound of a request."""
 SILENT_REQUESTS_MIN = 5
-"""A silence with fewer unanswered requests is not judged."""
+"""The rule `silence` applies only if at least this number of requests was not answered."""
 LEADERLESS_ELECTIONS = 25
-"""Elections can be lost several times in a row, because the votes split."""
+"""The number of election timeouts within which a leader must be elected. It is this high because
+several elections in a row can fail when the votes split."""
 
 UNSERVED = frozenset(
     str(error()) for error in (
@@ -54,12 +58,12 @@ UNSERVED = frozenset(
         errors.no_space,
     )
 )
-"""The refusals that mean that the member does not serve."""
+"""The messages of the errors by which a member says that it cannot serve requests at present."""
 
 
 @dataclass(slots=True)
 class Arrived:
-    """A request that a member is working on."""
+    """A write or a linearizable read that a member is working on."""
 
     member: str
     kind: str
@@ -71,14 +75,17 @@ class Arrived:
 
 @dataclass(slots=True)
 class _Silence:
-    """Requests to one member that were not answered, since the last one that was."""
+    """The requests to one member that failed since the last request that it answered."""
 
     since_ns: int
     errors: dict[str, int] = field(default_factory=dict)
 
 
 class RequestMonitor:
-    """Receives each request that arrives at a member, and its end."""
+    """Checks the rules of this module.
+
+    It is notified of the arrival and the end of each request.
+    """
 
     def __init__(
         self,
@@ -103,18 +110,19 @@ class RequestMonitor:
         self.judged = 0
         """The number of requests that the rule `pending` has judged."""
         self.longest = 0.0
-        """The longest wait that the rule `pending` has judged, as a share of its bound."""
+        """The longest wait that the rule `pending` has judged, divided by the bound for it."""
 
     def began(self, member: Member) -> None:
-        """A process of `member` has started to serve."""
+        """Forget the silence of `member`, because a new process of it has started to serve."""
         for is_write in (False, True):
             self._silences.pop((member.name, is_write), None)
 
     @contextlib.contextmanager
     def at_work(self, member: str, request: AnyRequest) -> Iterator[None]:
-        """Observe the work of `member` on `request`, which ends with an answer or a cancellation.
+        """Observe the work of `member` on `request`, until its answer or cancellation.
 
-        If the member's process ends, the body never ends, and the request is not judged.
+        Use the method as a context manager around that work. If the member's process ends, the code
+        inside never continues, and the request is not judged.
         """
         process = self._members[member].process
         if (
@@ -139,7 +147,10 @@ class RequestMonitor:
         self.answered(one)
 
     def answered(self, one: Arrived, error: RpcError | None = None) -> None:
-        """The member has answered `one`, with success if `error` is None."""
+        """Record that the member has answered the request `one`.
+
+        `error` is the refusal that the member returned; None if the request succeeded.
+        """
         if error is None or str(error) not in UNSERVED:
             self._check_pending(one, self._calm(one))
             self._silences.pop((one.member, one.writes), None)
@@ -147,7 +158,7 @@ class RequestMonitor:
             self._unserved(one, str(error))
 
     def abandoned(self, one: Arrived) -> None:
-        """The client of `one` has given up, and the member has noticed."""
+        """Record that the client of `one` has given up and that the member has noticed that."""
         self._unserved(one, "no answer until the client gave up")
 
     # --- rules ----------------------------------------------------------------------------------
@@ -165,12 +176,13 @@ class RequestMonitor:
             self._check_silence(one, found, calm)
 
     def _check_pending(self, one: Arrived, calm: Calm | None) -> None:
-        """Check a request that has ended.
+        """Check how long the request `one`, which has ended, has waited.
 
-        A request that did not arrive after the last disturbance is not judged: its proposal may be
-        lost by it.
-        Reads are judged later, because all of them wait for one round to the leader. If the round
-        is lost, the member repeats it after `RETRY_S`.
+        `calm` is the healthy majority around its member; None if there is none. A request that
+        arrived before the last disturbance is not judged, because the disturbance may have lost its
+        proposal. A read is not judged until `RETRY_S` after the disturbance: all reads wait for one
+        round of messages to the leader, and if the round is lost, the member repeats it after that
+        time.
         """
         if calm is None:
             return
@@ -221,7 +233,10 @@ class RequestMonitor:
             )
 
     def _calm(self, one: Arrived) -> Calm | None:
-        """Return the healthy majority around the member of `one` and its leader, if there is one."""
+        """Return the healthy majority around the leader and the member of the request `one`.
+
+        Returns None if there is none, or if the member has restarted since the request arrived.
+        """
         found = self._elections.leader()
         process = self._members[one.member].process
         if found is None or process is None or process.life != one.life:
@@ -231,14 +246,14 @@ class RequestMonitor:
         return None if calm is None else calm._replace(since_ns=max(calm.since_ns, led_ns))
 
     def _report(self, member: str, kind: object, what: str) -> None:
-        """Report the first violation of each kind by each member."""
+        """Report the violation `what`, but only the first of its kind for each member."""
         if (member, kind) not in self._reported:
             self._reported.add((member, kind))
             self._violated(what)
 
 
 def bound_ns(network: NetworkConditions, disk: DiskConditions) -> int:
-    """Return the longest time in ns that a request takes while nothing disturbs the members.
+    """Return the longest time in ns that a request may take while nothing disturbs the members.
 
     It is the sum of the longest delays of frames and disks under these conditions.
     """

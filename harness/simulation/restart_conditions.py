@@ -1,4 +1,7 @@
-"""Records the conditions that a member reaches when it starts, from the data on its disk."""
+"""Records which conditions of `conditions.py` a member meets when it starts.
+
+They depend on the data that the member finds on its disk.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ from splitbrain.node.server import Server
 
 
 def record_start(coverage: Coverage, server: Server, *, restarted: bool) -> None:
-    """Record the conditions of a start. `restarted` is False for the first start of a member."""
+    """Record the conditions of a start of `server`.
+
+    `restarted` is False for the first start of a member.
+    """
     raft, applied = server.raft, server.store.consistent_index
     if restarted:
         lacks = applied < raft.log.last_index

@@ -1,4 +1,4 @@
-"""Runs a schedule in simulation: virtual time, simulated network and disks, one process.
+"""Runs a schedule in simulation: virtual time, simulated network and disks, in one process.
 
 Clients, nemesis and run folder are the same as in a run of real processes.
 """
@@ -33,8 +33,8 @@ from splitbrain.node.jwt_settings import JwtSettings
 
 AGREEMENT_MS = 20_000
 """Healthy members must agree within this virtual time, which is enough for many elections and
-retries. If they do not, an invariant is violated. A run with a shorter `quiet_timeout_ms` does
-not check this."""
+retries. If they do not, an invariant is violated. A run with a shorter `quiet_timeout_ms` does not
+check this."""
 
 
 def simulate(
@@ -47,9 +47,9 @@ def simulate(
 ) -> SimulatedRun:
     """Run `schedule` in virtual time and write the files of the run into `folder`.
 
-    The run is not judged yet. With `end_when_violated`, the load ends when the first invariant is
-    violated. `recorder` records the states of the members. Raises BadArguments if this Python
-    process already contains a planted bug other than the schedule's.
+    The checkers do not run yet. With `end_when_violated`, the load ends when the first invariant is
+    violated. If `recorder` is given, it records the states of the members. Raises BadArguments if a
+    planted bug that is not the schedule's is already in this Python process.
     """
     with warnings.catch_warnings(), collector_paused():
         # A process that was killed leaves coroutines that were never started.
@@ -120,7 +120,10 @@ async def drive(
     *,
     end_when_violated: bool = False,
 ) -> RunRecord:
-    """Drive `cluster` through `schedule`, on the virtual loop of the cluster."""
+    """Run the load, the faults and the final phase of `schedule` against `cluster`.
+
+    The function runs on the virtual loop of the cluster.
+    """
     system = SimulatedSystem(cluster, folder.path)
     recorder = Recorder(
         folder.history, folder.nemesis, clock_ns=lambda: cluster.loop.now_ns, buffered=True
@@ -137,10 +140,11 @@ async def drive(
 
 @functools.cache
 def _freeze_loaded_objects(_modules: int) -> None:
-    """Exclude the present objects from garbage collection, once per number of modules.
+    """Exclude all present objects from garbage collection.
 
-    The collection after each run then examines only the objects of that run. The first run loads
-    more modules, so it happens again before the second run.
+    After that, the collection at the end of each run examines only the objects of that run. The
+    argument is the number of loaded modules. The function is cached, so that it runs again only
+    when modules have been loaded, as the first run does.
     """
     gc.collect()
     gc.freeze()

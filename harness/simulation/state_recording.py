@@ -1,6 +1,6 @@
 """Records the states of simulated members, and the messages between them, over virtual time.
 
-The recording only observes: it draws nothing and schedules nothing, so the run and its digest are
+The recording only observes: it draws nothing and schedules nothing. So the run and its digest are
 the same as without it.
 """
 
@@ -22,18 +22,18 @@ DOWN = "down"
 
 
 class MemberMoment(msgspec.Struct, frozen=True, array_like=True):
-    """The state of a member from `us` on, until its next moment."""
+    """The state of a member from the time `us` until the next record of the same member."""
 
     us: int
     """Microseconds of virtual time since the run began."""
     member: str
     role: str
-    """A role of Raft, or `DOWN`."""
+    """The member's role in Raft, or `DOWN` if no process of it serves."""
     term: int = 0
     leader: str = ""
     compacted: int = 0
     last: int = 0
-    """The index of the last entry of its log."""
+    """The index of the last entry in the member's log."""
     last_term: int = 0
     durable: int = 0
     committed: int = 0
@@ -49,21 +49,22 @@ class SentMessage(msgspec.Struct, array_like=True):
     target: str
     text: str
     arrived_us: int | None = None
-    """None: it was lost, or the run ended first."""
+    """When the frame arrived, in us of virtual time. None: it was lost, or the run ended first."""
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """What happened in a run, in the order of time."""
+    """The states and messages of a run, each in the order of time."""
 
     members: tuple[str, ...]
     moments: tuple[MemberMoment, ...]
     messages: tuple[SentMessage, ...]
     complete: bool
-    """False: the run had more moments or messages than are recorded."""
+    """Whether everything was recorded. False: the run had more states or messages than the
+    limits."""
 
 
 class StateRecorder:
-    """Records one run: `attach` must be called before the run begins."""
+    """Records the states and messages of one run. Call `attach` before the run begins."""
 
     def __init__(self) -> None:
         self._moments: list[MemberMoment] = []
@@ -94,7 +95,8 @@ class StateRecorder:
         )
 
     def _record(self, name: str) -> None:
-        # A member that was killed has no further callback, so all members are looked at.
+        # A member that was killed has no further callback, so the states of all members are
+        # compared.
         for other in self._cluster.members:
             if other == name or (other in self._last and self._ended(other)):
                 self._add(self._moment(other))
@@ -149,7 +151,10 @@ class StateRecorder:
             waiting.pop(0).arrived_us = self._cluster.loop.now_ns // 1000
 
     def _text(self, frame: bytes) -> str:
-        """Return the messages in `frame` as words; "" for a frame that contains none, such as a hello."""
+        """Return the messages in `frame` as text.
+
+        Returns "" if the frame contains no messages, as the first frame of a connection.
+        """
         try:
             messages = self._decoder.decode(frame)
         except msgspec.MsgspecError:
@@ -158,7 +163,7 @@ class StateRecorder:
 
 
 def message_text(one: Message) -> str:
-    """Return a message in short words, such as `append 7 to 9, term 2, commit 6`."""
+    """Return one Raft message as short text, such as `append 7 to 9, term 2, commit 6`."""
     words = [one.type.name.lower().replace("_", " ")]
     if one.type is MessageType.APP:
         entries = one.entries

@@ -1,4 +1,4 @@
-"""The simulated cluster as a system under test."""
+"""The simulated cluster as a system under test, with all faults that a schedule can contain."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from splitbrain.node.failpoint import delay_s
 START_TIMEOUT_S = 30.0
 POWER_LOST_DURING_SYNC_PERCENT = 70
 SYNC_WAIT_S_MAX = 0.1
-"""A power loss that waits for a sync to begin waits at most this long."""
+"""A power loss that waits until a disk begins a sync waits at most this long, in virtual time."""
 _POLL_S = 0.02
 
 
 class SimulatedSystem(SimulatedMembership):
     """The system under test whose members run in `cluster`.
 
-    The system supports all faults: it is Killable, Pausable, Partitionable, Powered, Clocked,
-    Disked, HasFailpoints, Resizable, JointlyResizable and Transferable. The method `stop` writes
-    the members' logs and traces.
+    The system supports all faults, by the protocols Killable, Pausable, Partitionable, Powered,
+    Clocked, Disked, HasFailpoints, Resizable, JointlyResizable and Transferable. The method `stop`
+    writes the members' logs and traces.
     """
 
     name = "simulated"
     virtual_time = True
     in_flight_s = 3.0
-    """In virtual time. No frame is in flight for longer, see
-    `splitbrain.harness.simulation.network`."""
+    """The longest time in virtual time for which a frame can be in flight (see
+    `splitbrain.harness.simulation.network`)."""
 
     def __init__(self, cluster: SimulatedCluster, folder: Path) -> None:
         super().__init__(cluster)
@@ -51,7 +51,7 @@ class SimulatedSystem(SimulatedMembership):
         self._stopped = False
         self._random = stream(cluster.seed, "power")
         self._delays_s: dict[tuple[MemberName, str], float] = {}
-        """How long each failpoint that is set delays its member."""
+        """Maps a member and a failpoint at which it is delayed to the delay in seconds."""
 
     @property
     def members(self) -> Sequence[MemberName]:
@@ -60,7 +60,8 @@ class SimulatedSystem(SimulatedMembership):
     async def start(self) -> None:
         for member in self.members:
             self.cluster.start(member)
-        # Conditions in which no leader is elected would leave nothing to test.
+        # Under some conditions no leader is elected, and then there is nothing to test. So the run
+        # continues under ideal conditions if the first wait ends without a leader.
         if not await self._wait_for_leader() and self.has_adverse_conditions:
             self.end_adverse_conditions()
             await self._wait_for_leader()
@@ -95,7 +96,10 @@ class SimulatedSystem(SimulatedMembership):
         return "; ".join(ended) or "all members run"
 
     async def stop(self) -> None:
-        """End every process, and write the members' logs and traces. May be called twice."""
+        """End every process, and write the members' logs and traces.
+
+        A second call has no effect.
+        """
         if self._stopped:
             return
         self._stopped = True
@@ -155,7 +159,7 @@ class SimulatedSystem(SimulatedMembership):
     async def lose_power(self, members: Sequence[MemberName]) -> None:
         """Cut the power of `members`, usually just after one of their disks has begun a sync.
 
-        At that moment the loss does most harm, because only data that is not durable yet can be
+        A power loss at that moment does most harm, because only data that is not durable yet can be
         lost.
         """
         running = [name for name in members if self.cluster.members[name].runs]
@@ -196,7 +200,7 @@ class SimulatedSystem(SimulatedMembership):
         server = self.cluster.members[member].server
         if server is not None:
             server.failpoints.clear(failpoint)
-        # The member may still be delayed at the step.
+        # The member may still be waiting at the failpoint, with the old delay.
         self.cluster.health.disturb(member, self._delays_s.pop((member, failpoint), 0.0))
 
     async def wait_until_paused_at(self, member: MemberName, failpoint: str) -> None:

@@ -1,8 +1,8 @@
 """The watch of a client at a simulated member: a stream of lines over the simulated network.
 
 The stream behaves like a TCP connection. Lines arrive in order. The stream breaks when the member's
-process ends. If the machine loses power, no lines arrive, and the client's keep-alive ends the
-stream after a while.
+process ends. If the machine loses power, no more lines arrive, and the client's keep-alive ends the
+stream `KEEP_ALIVE_S` later.
 """
 
 from __future__ import annotations
@@ -28,16 +28,20 @@ from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import WatchRequest as WatchMessage
 
 KEEP_ALIVE_S = 5.0
-"""The time after which a client closes a connection whose other end is silent."""
+"""After this time without a sign of life from the member, the client closes the connection."""
 BODY_BYTES_MAX = 1 << 20
 SMALL_WINDOW_LINES = 4
-"""How many lines the buffers of a connection of a slow client contain."""
+"""The number of lines that fit into the buffers of the connection of a slow client."""
 
 
 async def watch(
     clients: ClientNetwork, url: str, requests: Sequence[WatchRequest], *, small_buffers: bool
 ) -> AsyncGenerator[WatchAnswer, None]:
-    """Yield answers until the stream ends; close the generator to cancel. Raises OSError."""
+    """Open the watches `requests` at the member at `url`, and yield their answers.
+
+    The answers end when the stream ends, which raises OSError. Close the generator to cancel the
+    watches. With `small_buffers` the client is a slow reader, whose connection buffers few lines.
+    """
     window = SMALL_WINDOW_LINES if small_buffers else 0
     later_us = max(one.later_us for one in requests)
     stream = Stream(
@@ -58,10 +62,10 @@ async def watch(
 
 
 class Stream:
-    """One connection. Lines wait at the client until it reads them.
+    """One connection of a client that watches. Lines wait at the client until it reads them.
 
-    At most `window` lines are on the way or wait (0: any number). Then the member waits until the
-    client has read one, as it does when the buffers of a TCP connection are full.
+    If `window` is not 0, at most `window` lines are on the way or unread. Then the member waits
+    until the client has read a line, as it does when the buffers of a TCP connection are full.
     """
 
     def __init__(
@@ -88,7 +92,8 @@ class Stream:
         self._closed = False
         self._window = window
         self._unread = 0
-        """The number of lines that the member has sent, and that it does not know to be read."""
+        """The number of lines that the member has sent and that, as far as it knows, were not
+        read."""
         self._room = asyncio.Event()
 
     def open(self) -> None:
@@ -104,7 +109,7 @@ class Stream:
         return line
 
     def close(self) -> None:
-        """The client closes the connection; the member notices later."""
+        """Close the connection at the client. The member notices that later."""
         self._closed = True
         if self._listener is None:
             return
@@ -157,15 +162,15 @@ class Stream:
                 yield one
 
     def _read(self) -> None:
-        """The member learns that the client has read a line."""
+        """Let the member know that the client has read a line."""
         self._unread -= 1
         self._room.set()
 
     def member_gone(self) -> None:
         """Handle the end of the member's process.
 
-        If the machine has power, the machine resets the connection. Otherwise the client's
-        keep-alive ends the stream later.
+        If the machine has power, it resets the connection. Otherwise the client's keep-alive ends
+        the stream later.
         """
         self._clients.network.reached("a member ended with a request in flight")
         if self._machine.powered:
@@ -178,7 +183,7 @@ class Stream:
         self._loop.at_ns(due_ns, None, self._deliver(ConnectionLost("no sign of life")))
 
     def _send(self, line: bytes | OSError) -> None:
-        """Send a line, or an error that ends the stream. Lines arrive in the order sent."""
+        """Send a line, or an error that ends the stream. Lines arrive in the order of sending."""
         due_ns = self._loop.now_ns + self._back.transit_ns(256)
         self._last_due_ns = max(self._last_due_ns, due_ns)
         self._loop.at_ns(self._last_due_ns, None, self._deliver(line))

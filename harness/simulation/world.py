@@ -1,4 +1,7 @@
-"""`splitbrain.node.world.World` for one process of a simulated member."""
+"""The simulated world as one process of a member sees it: clock, disk, network, randomness.
+
+Implements `splitbrain.node.world.World`.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from splitbrain.node.world import Clock, Closable, Disk
 
 
 class _Listening:
-    """A listener for clients. It ends with its process, so it need not be closed."""
+    """A listener for clients or peers. It ends with its process, so `close` does nothing."""
 
     async def close(self) -> None:
         return
@@ -38,7 +41,7 @@ class _ListeningForPeers:
 
 
 class MemberNetwork:
-    """`splitbrain.node.world.Network` for one process."""
+    """The network of one process of a member; implements `splitbrain.node.world.Network`."""
 
     def __init__(self, process: Process, network: Network, clients: ClientNetwork) -> None:
         self._process = process
@@ -62,7 +65,7 @@ class MemberNetwork:
 
 
 class SimulatedWorld:
-    """`splitbrain.node.world.World` for one process.
+    """Everything outside one process of a member; implements `splitbrain.node.world.World`.
 
     `on_stop` is called with an exit code and a reason when the member stops itself or crashes at a
     failpoint. `on_pause` is called with the name of the failpoint when a failpoint pauses the
