@@ -1,1 +1,1 @@
-"""Faults as values, their schedules, and their injection into a system under test."""
+"""Faults as values, the drawing of a run's faults, and their injection into a system under test."""

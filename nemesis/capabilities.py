@@ -1,9 +1,9 @@
-"""The capabilities that faults need of a system: small optional protocols.
+"""What a system under test must be able to do so that faults can be injected into it.
 
-A system supports a kind of fault if its class has the methods of the protocol that
-`splitbrain.nemesis.catalogue.FaultKind.needs` names. The protocols are part of the nemesis and not
-of the harness, because the injectors need them and use nothing else of a system.
-`splitbrain.harness.systems.system` re-exports the protocols.
+Each capability is a small optional protocol. A system supports a kind of fault if its class has the
+methods of the protocol that `splitbrain.nemesis.catalogue.FaultKind.needs` names. The protocols are
+part of the nemesis and not of the harness, because the injectors need them and use nothing else of
+a system. `splitbrain.harness.systems.system` re-exports the protocols.
 """
 
 from __future__ import annotations
@@ -57,13 +57,16 @@ NORMAL = LinkState()
 
 
 class HasLeader(Protocol):
-    """A cluster with named members and at most one leader. Every fault needs this protocol."""
+    """A cluster with named members and at most one known leader.
+
+    Every fault needs this protocol.
+    """
 
     @property
     def members(self) -> Sequence[MemberName]: ...
 
     async def leader(self) -> MemberName | None:
-        """Return the leader of the highest term that a member reports at this time, or None."""
+        """Return the leader of the highest term that a member reports now; None if unknown."""
         ...
 
 
@@ -212,14 +215,14 @@ class Clocked(Protocol):
 
 @runtime_checkable
 class Disked(Protocol):
-    """A system whose disks can fail."""
+    """A system whose disks can fail, fill up, slow down and falsify writes."""
 
     async def set_disk(self, member: MemberName, state: DiskState) -> None:
         """Set the state of the member's disk. It is in force when the method returns."""
         ...
 
     async def revive(self, member: MemberName) -> None:
-        """Restart the member if it stopped because of its disk, as a supervisor would."""
+        """Restart the member if it has stopped because of its disk, as a supervisor does."""
         ...
 
 
@@ -228,17 +231,17 @@ class Corruptible(Protocol):
     """A system whose disks can change or lose data that they have reported as durable."""
 
     async def rot(self, member: MemberName, area: DiskArea, bits: int) -> str:
-        """Flip `bits` durable bits of one sector.
+        """Flip `bits` durable bits of one sector of a file in `area`.
 
         Returns a text that names the place, or "" if there is nothing to change.
         """
         ...
 
     async def lose_sectors(self, member: MemberName, area: DiskArea, sectors: int) -> str:
-        """Restore earlier content of durable sectors.
+        """Restore earlier content of up to `sectors` durable sectors of a file in `area`.
 
-        Returns a text that names the place, or "" if there is no earlier content.
-        The page cache still contains the newer content.
+        Returns a text that names the place, or "" if there is no earlier content. The page cache
+        still contains the newer content.
         """
         ...
 
@@ -247,11 +250,12 @@ class Corruptible(Protocol):
 class HasFailpoints(Protocol):
     """A system whose members have failpoints at the steps of the write path.
 
-    A term defines what a failpoint does; `splitbrain.node.failpoint` describes the terms.
+    A failpoint is set to a term, which defines what happens there, such as `pause` or `sleep(10)`;
+    `splitbrain.node.failpoint` describes the terms.
     """
 
     async def set_failpoint(self, member: MemberName, failpoint: str, term: str) -> None:
-        """Set `failpoint` of the member to `term`.
+        """Set `failpoint` of the member to `term`, such as `pause`.
 
         Raises FaultError if there is no such failpoint, or if the member does not answer.
         """
@@ -265,7 +269,7 @@ class HasFailpoints(Protocol):
         ...
 
     async def wait_until_paused_at(self, member: MemberName, failpoint: str) -> None:
-        """Return when the member is paused at `failpoint`, whose term is `pause`."""
+        """Wait until the member is paused at `failpoint`, which was set to the term `pause`."""
         ...
 
 
@@ -287,7 +291,7 @@ class LogBlockable(Protocol):
         ...
 
     def unblock_log(self, member: MemberName) -> None:
-        """Read from the pipe again."""
+        """Continue to read the pipe of the member's log."""
         ...
 
     def waits_for_log(self, member: MemberName) -> bool:
@@ -296,7 +300,7 @@ class LogBlockable(Protocol):
 
 
 class Serving(Protocol):
-    """A system that knows whether its members serve."""
+    """A system that can tell whether a member serves requests."""
 
     async def serves(self, member: MemberName) -> bool:
         """Return whether the member answers and knows a leader."""
@@ -305,10 +309,10 @@ class Serving(Protocol):
 
 @runtime_checkable
 class Maintainable(Serving, Protocol):
-    """A system whose members an operator can maintain while they run."""
+    """A system whose members an operator can maintain while they run, for example defragment."""
 
     async def maintain(self, member: MemberName, action: OperatorDo) -> None:
-        """Execute `action`, which is never `restart`, at the member.
+        """Execute the operator's action `action` at the member. It is never `restart`.
 
         Raises an error if the member refuses the action.
         """
@@ -317,35 +321,39 @@ class Maintainable(Serving, Protocol):
 
 @runtime_checkable
 class Upgradable(Serving, Protocol):
-    """A system whose members can be started with another program."""
+    """A system whose members can be started with another program, such as another etcd release."""
 
     def use_other_program(self, member: MemberName, *, other: bool) -> None:
-        """Choose the program of the member's next start: the other one, or the former one.
+        """Choose the program with which the member starts next time.
 
-        Raises FaultError if there is no other program.
+        `other` selects the other program, and False the original one. Raises FaultError if there is
+        no other program.
         """
         ...
 
 
 @runtime_checkable
 class Authenticates(Protocol):
-    """A cluster with users. The requests are sent to the member `at`, and raise FaultError."""
+    """A cluster with users.
+
+    Each method sends requests to the member `at`, and raises FaultError.
+    """
 
     async def enable_authentication(self, at: MemberName) -> None: ...
 
     async def disable_authentication(self, at: MemberName) -> None: ...
 
     async def change_users(self, at: MemberName, number: int) -> None:
-        """Add the user and the role with this number, change and delete them."""
+        """Add the user and the role with the number `number`, change them, and delete them."""
         ...
 
 
 @runtime_checkable
 class Limitable(Serving, Protocol):
-    """A cluster whose members have quotas and alarms. The requests raise FaultError."""
+    """A cluster whose members have quotas and alarms. The methods raise FaultError."""
 
     async def raise_alarm(self, member: MemberName) -> None:
-        """Raise the alarm NOSPACE at the member, by a request."""
+        """Raise the alarm NOSPACE of the member by a request."""
         ...
 
     async def clear_alarms(self, at: MemberName) -> None:
@@ -353,11 +361,11 @@ class Limitable(Serving, Protocol):
         ...
 
     async def use_up_quota(self, member: MemberName) -> None:
-        """Start the member from now on with a quota of its backend's present size."""
+        """Set the member's quota to the present size of its backend, from its next start on."""
         ...
 
     def restore_quota(self, member: MemberName) -> None:
-        """Start the member from now on with its former quota."""
+        """Set the member's quota to its original value, from its next start on."""
         ...
 
 
@@ -368,14 +376,14 @@ class Restorable(Protocol):
     async def restore_snapshot(self) -> None:
         """Take a snapshot that contains all acknowledged writes, and restore each member from it.
 
-        No member runs when the method is called, and when it returns. If it raises FaultError, the
-        members have their former data.
+        No member runs when the method is called, nor when it returns. If it raises FaultError, the
+        members still have their former data.
         """
         ...
 
 
 class ListedMember(msgspec.Struct, frozen=True):
-    """An entry of the member list of a cluster."""
+    """An entry of the cluster's member list: the id of a member, and whether it is a learner."""
 
     id: int
     is_learner: bool = False
@@ -385,10 +393,10 @@ class ListedMember(msgspec.Struct, frozen=True):
 class Resizable(Protocol):
     """A cluster whose members can be removed and added while it runs.
 
-    A name is the name of a place: a machine with addresses. A new member in a place has the same
-    addresses as the former one, and another id. The requests are sent to the member `at`. They
-    raise FaultError if it refuses or does not answer. In the second case, the request may still
-    take effect.
+    In this protocol a member's name is the name of a place: a machine with addresses. After a
+    removal, a new member in the place has the same addresses and another id. The requests are sent
+    to the member `at`. They raise FaultError if it refuses or does not answer. If it does not
+    answer, the request may still take effect.
     """
 
     async def list_members(
@@ -398,43 +406,51 @@ class Resizable(Protocol):
         ...
 
     async def add_member(self, at: MemberName, member: MemberName, *, learner: bool) -> None:
-        """Add a member in the place `member`, as a learner if `learner` is true."""
+        """Ask `at` to add a member in the place `member`, as a learner if `learner` is True."""
         ...
 
     async def remove_member(self, at: MemberName, listed: ListedMember) -> None:
-        """Remove the member `listed` from the cluster."""
+        """Ask `at` to remove the member `listed` from the cluster."""
         ...
 
     async def promote_member(self, at: MemberName, listed: ListedMember) -> None:
-        """Make the learner `listed` a voter."""
+        """Ask `at` to make the learner `listed` a voter."""
         ...
 
     async def update_member(self, at: MemberName, member: MemberName, listed: ListedMember) -> None:
-        """Set the peer URLs of the member to the same URLs: a change without an effect."""
+        """Ask `at` to set the peer URLs of `listed` to the URLs that it already has.
+
+        This is a change of the membership without an effect.
+        """
         ...
 
     async def clear_member(self, member: MemberName) -> None:
-        """Delete the data of a member that does not run.
+        """Delete the data of a removed member, which does not run.
 
-        Until `fill_member` is called, no other method starts the member.
+        Until `fill_member` is called, no other method starts a process in its place.
         """
         ...
 
     async def fill_member(self, member: MemberName, *, start: bool) -> None:
-        """Allow a new member in the place. It joins the cluster when it starts.
+        """Allow a new member in the place `member`, whose former member was removed.
 
-        With `start`, start it if it does not run.
+        The new member joins the cluster when it starts. With `start`, this method starts it if it
+        does not run.
         """
         ...
 
     def membership_changes(self, member: MemberName, *, settled: bool) -> None:
-        """Called when a change of the place begins, and when it has a voter again (`settled`)."""
+        """Notify the system of a change of the membership in the place `member`.
+
+        The nemesis calls this method when the change begins (`settled` is False), and when the
+        place has a voter again (`settled` is True).
+        """
         ...
 
     def membership_lost(self, member: MemberName, why: str) -> None:
-        """Called if the place has no voter that serves, although all faults are healed.
+        """Notify the system that the place still has no voter that serves, after all faults.
 
-        Raises FaultError, or records the failure.
+        The method raises FaultError, or records the failure. `why` is the reason in words.
         """
         ...
 
@@ -446,15 +462,16 @@ class JointlyResizable(Protocol):
     async def change_jointly(
         self, members: Sequence[MemberName], *, voters: bool, explicit: bool
     ) -> None:
-        """Make `members` voters, or learners, through a joint configuration.
+        """Make `members` voters or, if `voters` is False, learners, through a joint configuration.
 
-        Returns when the joint configuration has been entered and, unless `explicit`, left. Returns
-        at once if nothing is to change. Raises FaultError if this is impossible at this time.
+        Returns when the cluster has entered the joint configuration and, unless `explicit` is True,
+        has left it. Returns at once if nothing has to change. Raises FaultError if the change is
+        impossible at present.
         """
         ...
 
     async def leave_joint(self) -> None:
-        """Leave the joint configuration, if there is one. Raises FaultError."""
+        """Leave the joint configuration, if the cluster is in one. Raises FaultError."""
         ...
 
     def membership_changes(self, member: MemberName, *, settled: bool) -> None: ...
@@ -476,7 +493,10 @@ class Transferable(Protocol):
 
 @runtime_checkable
 class HasMoments(Protocol):
-    """A system that counts events of its members, such as elections. Faults can wait for events."""
+    """A system that counts events of its members, such as elections.
+
+    A fault can begin at such an event.
+    """
 
     def occurrences(self, event: MomentEvent) -> int | None:
         """Return how often the event has happened so far on all members; None if unknown."""
@@ -490,7 +510,7 @@ class Traceable(HasProcess, Protocol):
     def files(self, member: MemberName, area: DiskArea, pattern: str = "") -> Sequence[Path]:
         """Return the existing files of the member in `area`.
 
-        With `pattern`, the files in the data folder that match it, in any area. Raises FaultError
-        if the store of the member has no such area.
+        If `pattern` is given, returns the files in the data folder that match it, in any area.
+        Raises FaultError if the store of the member has no such area.
         """
         ...

@@ -49,8 +49,8 @@ class FaultKind:
     name: str
     description: str
     needs: type | tuple[type, ...]
-    """The protocol that a system must have to support the kind. If this is a tuple, one of its
-    protocols is sufficient."""
+    """The protocol (see `capabilities.py`) that a system must have to support the kind. If this is
+    a tuple, one of its protocols is sufficient."""
     needs_failpoints: bool = False
     """True if real processes support the kind only with failpoints; "all" does not include it."""
     processes_only: bool = False
@@ -58,24 +58,25 @@ class FaultKind:
     named_only: bool = False
     """True if "all" does not include the kind for another reason."""
     requires: str = ""
-    """The requirements for the machine if the system consists of real processes; "" for none.
-
-    "all" does not include a kind that requires something.
-    """
+    """What the machine must have if the system consists of real processes, in words; "" for
+    nothing. "all" does not include a kind that needs something."""
     missing: Callable[[], str] = _nothing
     """A function that returns why this machine cannot inject the kind into real processes; "" if it
     can."""
 
     @property
     def common(self) -> bool:
-        """Return whether "all" includes the kind: every store that runs as processes supports it."""
+        """Return whether the selection "all" includes the kind.
+
+        It includes the kinds that every store that runs as processes supports.
+        """
         return not (
             self.needs_failpoints or self.processes_only or self.requires or self.named_only
         )
 
     @property
     def protocols(self) -> str:
-        """Return the names of the protocols of which the system must have one."""
+        """Return the names of the protocols of which the system must have one, in words."""
         needs = self.needs if isinstance(self.needs, tuple) else (self.needs,)
         return " or ".join(protocol.__name__ for protocol in needs)
 
@@ -206,7 +207,7 @@ KINDS: dict[str, FaultKind] = {
 
 
 def parse_kinds(text: str) -> tuple[str, ...]:
-    """Return the kinds of faults in `text`: a list such as "kill,pause", or "all" or "none".
+    """Return the kinds of faults that `text` names: a list such as "kill,pause", "all" or "none".
 
     Raises FaultError for a name that is not a kind of fault.
     """
@@ -220,7 +221,7 @@ def parse_kinds(text: str) -> tuple[str, ...]:
 
 
 def check_known(names: Sequence[str]) -> None:
-    """Raise FaultError for a name that is neither a kind of fault nor a dotted path."""
+    """Raise FaultError for a name that is neither a kind of fault nor a dotted path to a class."""
     for name in names:
         if name not in KINDS and not is_user_kind(name):
             raise FaultError(
@@ -235,7 +236,10 @@ def supported_kinds(system: object) -> frozenset[str]:
 
 
 def check_supported(names: Sequence[str], capabilities: Collection[str]) -> None:
-    """Raise FaultError for a kind that is not among `capabilities`."""
+    """Raise FaultError for a kind of fault in `names` that is not in `capabilities`.
+
+    `capabilities` contains the names of the kinds that the system supports.
+    """
     for name in names:
         if name not in capabilities and not is_user_kind(name):
             kinds = [kind for kind in KINDS if kind in capabilities]
@@ -248,7 +252,7 @@ def check_supported(names: Sequence[str], capabilities: Collection[str]) -> None
 
 
 def check_machine(names: Iterable[str]) -> None:
-    """Raise FaultError for a kind that this machine cannot inject into real processes."""
+    """Raise FaultError for a kind in `names` that this machine cannot inject into processes."""
     for name in names:
         if (why := KINDS[name].missing()):
             raise FaultError(f"the fault {name} cannot be injected on this machine: {why}")

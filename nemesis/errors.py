@@ -1,4 +1,4 @@
-"""The error of the nemesis."""
+"""The error that the nemesis raises for faults that cannot be injected."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Faults as values. `splitbrain.nemesis.injection.inject.inject` injects each of them.
 
-If `on` is not empty, the fault hits the members that `on` names, and `target` is ignored. Otherwise
-`target` selects the members when the fault begins, because the leader is not known when the
-schedule is drawn.
+If the field `on` of a fault is not empty, the fault hits the members that `on` names, and `target`
+is ignored. Otherwise `target` selects the members when the fault begins, because the leader is not
+known when the schedule is drawn.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from splitbrain.nemesis.moment import Moment
 MemberName = str
 
 CLIENTS = "clients"
-"""The name of the clients as an end of a link, on a network that has links to clients."""
+"""The name of the clients as an end of a link, if the network has links to clients."""
 
 Target = Literal["any", "leader", "follower", "minority", "majority", "all"]
 """The members that a fault hits. any: one member at random. leader: the leader. follower: a
@@ -42,8 +42,8 @@ PARTITION_SHAPES: tuple[PartitionShape, ...] = (
 
 DiskArea = Literal["", "log", "seal", "snapshots", "backend", "starts"]
 """The part of a disk that a storage fault affects. log: the segments of the write-ahead log. seal:
-its seal. snapshots: the snapshot files. backend: the backend's file. starts: the count of the
-member's starts. "": all of them."""
+the file that records where the durable part of the log ends. snapshots: the snapshot files.
+backend: the backend's file. starts: the file that counts the member's starts. "": all of them."""
 
 DISK_AREAS: tuple[DiskArea, ...] = ("log", "seal", "snapshots", "backend", "starts")
 
@@ -77,7 +77,8 @@ class Partition(msgspec.Struct, frozen=True, tag_field="fault", tag="partition")
     how: Literal["cut", "black_hole"] = "cut"
     on: tuple[MemberName, ...] = ()
     links: tuple[tuple[MemberName, MemberName], ...] = ()
-    """The links to cut, each (source, target). If given, `shape`, `target` and `on` are ignored."""
+    """The links to cut, each as source and target. If this is not empty, `shape`, `target` and `on`
+    are ignored."""
 
 
 class Latency(msgspec.Struct, frozen=True, tag_field="fault", tag="latency"):
@@ -225,9 +226,9 @@ class LostSectors(msgspec.Struct, frozen=True, tag_field="fault", tag="lost"):
 
 
 StepAction = Literal["crash", "power", "pause", "sleep", "isolate"]
-"""The action on a member at a step of the write path. crash: its process is killed. power:
-its machine loses power, or its process is killed if the system cannot lose power. pause: the
-member is paused. sleep: only the step is delayed. isolate: the member's links are cut."""
+"""The action on a member at a step of the write path. crash: its process is killed. power: its
+machine loses power, or its process is killed if the system cannot lose power. pause: the member is
+paused. sleep: the member is delayed at the step. isolate: the member's links are cut."""
 
 STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "power", "pause", "sleep", "isolate")
 
@@ -235,10 +236,11 @@ STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "power", "pause", "sleep", "iso
 class AtStep(msgspec.Struct, frozen=True, tag_field="fault", tag="step"):
     """Crash, pause, delay or isolate a member when it reaches a failpoint of the write path.
 
-    `failpoint` is a name such as `before_leader_wal`. The fault is armed just before the operation
-    number `operation` of the schedule begins (`Schedule.operation_numbers` defines the numbers), or
-    at `begin_ms` if `operation` is 0. Each selected member counts its visits of the failpoint from
-    then on. The fault hits the first member whose count reaches `visit`.
+    `failpoint` is a name such as `before_leader_wal`. The fault is armed, which means that the
+    failpoint of the selected members is set, just before the operation number `operation` of the
+    schedule begins (`Schedule.operation_numbers` defines the numbers). If `operation` is 0, it is
+    armed at `begin_ms`. Each selected member counts its visits of the failpoint from then on. The
+    fault hits the first member whose count reaches `visit`.
 
     The scheduled duration of the fault begins when the member reaches the failpoint. At its end the
     fault is healed as `do` requires: by a restart, by SIGCONT, or by opening the links. A fault at
@@ -268,11 +270,13 @@ class SyscallFault(msgspec.Struct, frozen=True, tag_field="fault", tag="syscall"
     The fault affects the calls of the kind `call` on the files in `area` or, if `path` is given, on
     the files of the member's data folder that match this pattern, such as `member/wal/*.wal`. The
     calls of all threads of a member are counted from the moment when the fault begins. The first
-    `nth` - 1 calls are normal, and the next `times` calls are affected. 0 means all further calls.
+    `nth` - 1 calls are normal, and the next `times` calls are affected. If `times` is 0, all
+    further calls are affected.
 
-    delay: each affected call takes `delay_ms` longer. error: it fails with `error` and has no
-    effect. kill: the member is killed when the call number `nth` begins, before it has any effect.
-    At the end of the fault, the calls are normal again, and a member that has ended is restarted.
+    `do` is the action. delay: each affected call takes `delay_ms` longer. error: it fails with
+    `error` and has no effect. kill: the member is killed when the call number `nth` begins, before
+    the call has any effect. At the end of the fault, the calls are normal again, and a member that
+    has ended is restarted.
 
     Needs `Traceable`; `kill` also needs `Killable`.
     """
@@ -301,7 +305,7 @@ class CpuStarvation(msgspec.Struct, frozen=True, tag_field="fault", tag="cpu"):
 
 
 class FewFiles(msgspec.Struct, frozen=True, tag_field="fault", tag="files"):
-    """Limit members' processes to `spare` more open files or connections. Needs `HasProcess`.
+    """Let members' processes open at most `spare` more files or connections. Needs `HasProcess`.
 
     Further calls fail with EMFILE. At the end of the fault, the old limit is set again, and a
     member that has ended is restarted.
@@ -354,10 +358,11 @@ class OperatorAction(msgspec.Struct, frozen=True, tag_field="fault", tag="operat
 
 
 class Upgrade(msgspec.Struct, frozen=True, tag_field="fault", tag="upgrade"):
-    """Restart members one after the other with the other program. Needs `Upgradable`.
+    """Restart members one after the other with another program. Needs `Upgradable`.
 
-    Each member starts on the data of the former program. The upgrade runs in the background. At the
-    end of the fault, the members restart one after the other with the former program again.
+    Each member starts on the data that the former program has written. The upgrade runs in the
+    background. At the end of the fault, the members restart one after the other with the former
+    program again.
     """
 
     target: Target = "all"
@@ -365,10 +370,10 @@ class Upgrade(msgspec.Struct, frozen=True, tag_field="fault", tag="upgrade"):
 
 
 class Authentication(msgspec.Struct, frozen=True, tag_field="fault", tag="auth"):
-    """Enable authentication by requests to a member, and disable it at the end.
+    """Enable authentication by requests to a member, and disable it at the end of the fault.
 
-    Requests without a user are refused meanwhile. With `changes`, users, roles and permissions
-    change during the fault. Needs `Authenticates`.
+    Meanwhile the store refuses requests without a user. If `changes` is True, users, roles and
+    permissions change during the fault. Needs `Authenticates`.
     """
 
     target: Target = "any"
@@ -389,9 +394,10 @@ class NoSpace(msgspec.Struct, frozen=True, tag_field="fault", tag="space"):
 
 
 class Restoration(msgspec.Struct, frozen=True, tag_field="fault", tag="restore"):
-    """Stop all members, and restore each from one snapshot. Needs `Restorable`.
+    """Stop all members, and restore each of them from the same snapshot. Needs `Restorable`.
 
-    The snapshot is taken when no client can reach the members. The members start at the end.
+    The snapshot is taken while no client can reach the members. At the end of the fault the members
+    start on the restored data.
     """
 
     target: Target = "all"
@@ -399,27 +405,28 @@ class Restoration(msgspec.Struct, frozen=True, tag_field="fault", tag="restore")
 
 
 class UserFault(msgspec.Struct, frozen=True, tag_field="fault", tag="user"):
-    """A fault whose class a user has written; `splitbrain.nemesis.user_fault` describes it."""
+    """A fault whose class the user has written; `splitbrain.nemesis.user_fault` describes it."""
 
     target: Target = "any"
     path: str = ""
     """The dotted path of the class, `package.module:Class`."""
     fields: dict[str, Any] = {}
-    """The keywords of the class's constructor, with plain values."""
+    """The arguments of the class's constructor by name, with plain values."""
     on: tuple[MemberName, ...] = ()
 
 
 class MembershipChange(msgspec.Struct, frozen=True, tag_field="fault", tag="members"):
     """Remove members, and add new members with empty disks in their places. Needs `Resizable`.
 
-    replace: the new member is added as soon as the old one is removed. remove: the place stays
-    empty until the end of the fault. With `learner`, the new member is added as a learner, and
-    promoted when it has caught up. With `contended`, another change is requested at the same time
-    as each change and, in some tries, a transfer of the leadership.
+    A place is the name and the addresses of a member. `do` is one of two actions. replace: the new
+    member is added as soon as the old one is removed. remove: the place stays empty until the end
+    of the fault. With `learner`, the new member is added as a learner, and promoted when it has
+    caught up. With `contended`, other changes are requested at the same time as each change and, in
+    some tries, a transfer of the leadership.
 
     A change that the cluster refuses is requested again. The changes run in the background. The end
-    of the fault waits until each place has a voter that serves. The fault has no effect if an
-    earlier one has not reached this yet.
+    of the fault waits until each place has a voter that serves. The fault has no effect if the
+    places of an earlier fault of this kind do not all have such a voter yet.
     """
 
     target: Target = "any"
@@ -480,13 +487,13 @@ def loses_data(fault: object) -> bool:
 
 
 class ScheduledFault(msgspec.Struct, frozen=True):
-    """A fault and the time when it is in force, in ms since the load began."""
+    """A fault and the time in which it is in force, in ms since the load began."""
 
     begin_ms: int
     end_ms: int
     fault: Fault
     seed: int
-    """The seed of the draws when the fault begins, such as the members that `target` selects."""
+    """The seed of the draws at the beginning of the fault, such as the choice of members."""
     when: Moment | None = None
-    """If given, the fault waits from `begin_ms` on for this moment. It begins then, and lasts as
-    long as is scheduled. A fault whose moment never comes has no effect."""
+    """If given, the fault begins at this moment after `begin_ms` and not at `begin_ms` itself. It
+    lasts as long as scheduled. A fault whose moment never comes has no effect."""

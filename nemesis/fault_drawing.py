@@ -1,10 +1,10 @@
-"""Draws a schedule of faults from a seed, before the run.
+"""Draws the faults of a run and their times from a seed, before the run.
 
-Each kind of fault has a separate random stream and a separate time line, in which gaps and faults
+Each kind of fault has a separate random stream and a separate time line, on which gaps and faults
 alternate. Therefore faults of different kinds overlap freely, and adding a kind does not change the
-draws of the others. The variants of a fault, which are its target and the shape of a partition, are
-taken from a shuffled deck, because independent draws would give a short run only a few of them. The
-numbers of a fault are drawn independently.
+draws of the others. A variant of a fault is a choice of its target and, for example, of the shape
+of a partition. The variants are taken from a shuffled deck, because independent draws would give a
+short run only a few of them. The numbers of a fault, such as a delay, are drawn independently.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ STEPS_DRAWN = (*_LEADER_STEPS, *_FOLLOWER_STEPS)
 
 
 OF_SEVERAL_MEMBERS = (*LINK_KINDS, "members", "joint", "transfer")
-"""The kinds that are left out for a single member."""
+"""The kinds that are not drawn for a cluster of one member."""
 
 
 def draw_faults(
@@ -95,7 +95,7 @@ def draw_faults(
     "step" injects faults.
 
     Kinds that need several members (`OF_SEVERAL_MEMBERS`) are left out for a single member. Raises
-    FaultError for a kind that is unknown or not among `capabilities`.
+    FaultError for a kind that is unknown, or that `capabilities` does not contain.
     """
     check_known(kinds)
     check_supported(kinds, capabilities)
@@ -128,7 +128,7 @@ def draw_faults(
 def _user_faults(
     path: str, random: Random, duration_ms: int, members: Sequence[str], tempo: Tempo
 ) -> Iterable[ScheduledFault]:
-    """Return the faults of the user's class or function at `path`."""
+    """Return the faults of a run that the user's class or function at `path` defines."""
     found = load(path)
     if not isinstance(found, type):
         return scheduled_by(path, found, random, duration_ms, members)
@@ -216,8 +216,8 @@ def _latencies(member_count: int) -> list[Variant]:
 
 def _latency(target: Target) -> Variant:
     def draw(random: Random) -> Fault:
-        # The delays range from that of a busy data centre to more than an etcd heartbeat
-        # (100 ms), and stay below its election timeout (1 s). One in three has a limited rate.
+        # The delays range from that of a busy data centre to more than an etcd heartbeat (100 ms),
+        # and are shorter than its election timeout (1 s). One in three also has a limited rate.
         delay_ms = random.choice((5, 20, 50, 100, 250))
         jitter_ms = random.randint(0, delay_ms)
         rate = random.choice((0, 0, 64 * 1024))
@@ -227,7 +227,7 @@ def _latency(target: Target) -> Variant:
 
 
 def _power_losses(member_count: int) -> list[Variant]:
-    # Often all machines lose power together, so each target has the same weight.
+    # Often all machines of a site lose power together, so each target has the same weight.
     return [always(PowerLoss(target)) for target in targets_for(member_count)]
 
 
@@ -251,7 +251,7 @@ def _clock_drifts(member_count: int) -> list[Variant]:
 
 
 def _disk_faults(member_count: int) -> list[Variant]:
-    """Return the disk faults that a correct store survives on any number of members."""
+    """Return the variants of disk faults that a correct store survives on any number of members."""
 
     def draw(target: Target) -> Variant:
         return lambda random: random.choice((
@@ -271,9 +271,9 @@ _STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "crash", "power", "pause", "is
 
 
 def _step_deck(steps: Collection[str], *, snapshots: bool) -> Callable[[int], list[Variant]]:
-    """Return a function that makes the deck of faults at a step of `steps`, for a member count.
+    """Return a function that makes the variants of faults at `steps` from a member count.
 
-    Each fault hits one member just before or after the step.
+    Each fault hits one member just before or after a step of the write path.
     """
 
     def deck(member_count: int) -> list[Variant]:
@@ -282,8 +282,8 @@ def _step_deck(steps: Collection[str], *, snapshots: bool) -> Callable[[int], li
         if member_count == 1:
             return [_step("all", leading)]
         leader, follower = _step("leader", leading), _step("follower", following)
-        # Snapshots are rare, and a member that leads when the fault is armed may receive one
-        # later, so all members are armed, and for the first visit.
+        # Snapshots are rare, and a member that leads when the failpoints are set may receive one
+        # later. So the failpoint is set on all members, and the fault hits the first visit.
         snapshot = _step("all", _SNAPSHOT_STEPS, _SNAPSHOT_ACTIONS, visits=(1,))
         return [leader, leader, leader, follower, follower, *([snapshot] * 2 if snapshots else ())]
 
@@ -305,7 +305,7 @@ def _step(
 
 
 STORAGE = "storage"
-"""The kind of fault that `splitbrain.nemesis.storage_drawing` draws. It has no deck."""
+"""The kind of fault that `splitbrain.nemesis.storage_drawing` draws, without a deck."""
 
 DECKS: dict[str, Callable[[int], list[Variant]]] = {
     "kill": _kills,

@@ -1,4 +1,4 @@
-"""Decks of the faults of links that change single packets and connections."""
+"""The variants of faults that change single packets and connections of links (see `deck.py`)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from splitbrain.nemesis.fault import Corruption, HalfOpen, PacketLoss, SlowRecei
 
 
 def packet_losses(member_count: int) -> list[Variant]:
-    """Return the deck of packet loss."""
+    """Return the variants of packet loss from which the faults of a run are drawn."""
     def draw(target: Target) -> Variant:
-        # The shares range from that of a bad cable to that of a link that is hardly usable.
+        # The percentages range from that of a bad cable to that of a link that is hardly usable.
         return lambda random: PacketLoss(target, random.choice((0.5, 2.0, 10.0, 30.0, 60.0)))
 
     return [draw(target) for target in weighted_targets(member_count)]
 
 
 def corruptions(member_count: int) -> list[Variant]:
-    """Return the deck of corruption."""
+    """Return the variants of packet corruption from which the faults of a run are drawn."""
     def draw(target: Target) -> Variant:
         return lambda random: Corruption(target, random.choice((0.1, 1.0, 5.0, 20.0)))
 
@@ -24,14 +24,14 @@ def corruptions(member_count: int) -> list[Variant]:
 
 
 def half_open_connections(member_count: int) -> list[Variant]:
-    """Return the deck of half-open connections."""
+    """Return the variants of half-open connections from which the faults of a run are drawn."""
     return [always(HalfOpen(target)) for target in weighted_targets(member_count)]
 
 
 def slow_receivers(member_count: int) -> list[Variant]:
-    """Return the deck of slow receivers."""
+    """Return the variants of slow receivers from which the faults of a run are drawn."""
     def draw(target: Target) -> Variant:
-        # The slowest rate passes a heartbeat of 50 bytes in 12 ms.
+        # At the slowest rate, a heartbeat of 50 bytes takes 12 ms.
         return lambda random: SlowReceiver(target, random.choice((4 * 1024, 16 * 1024, 64 * 1024)))
 
     return [draw(target) for target in weighted_targets(member_count)]

@@ -1,4 +1,4 @@
-"""Decks of the faults that change the members of a cluster or move its leadership."""
+"""The variants of faults that change the members or move the leadership (see `deck.py`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ CONTENDED_PERCENT = 30
 
 
 def membership_changes(member_count: int) -> list[Variant]:
-    """Return the deck of changes after which a majority of the members is still in its places."""
+    """Return the variants of membership changes from which the faults of a run are drawn.
+
+    Each of them keeps a majority of the members in their places.
+    """
 
     def draw(target: Target) -> Variant:
         return lambda random: _membership_change(target, random)
@@ -37,7 +40,10 @@ def _membership_change(target: Target, random: Random) -> Fault:
 
 
 def joint_changes(member_count: int) -> list[Variant]:
-    """Changes that leave at least one voter."""
+    """Return the variants of joint changes from which the faults of a run are drawn.
+
+    Each of them leaves at least one voter.
+    """
 
     def draw(target: Target) -> Variant:
         return lambda random: JointChange(target, explicit=random.random() < 0.7)
@@ -47,7 +53,7 @@ def joint_changes(member_count: int) -> list[Variant]:
 
 
 def leader_transfers(member_count: int) -> list[Variant]:
-    """Return the deck of leadership transfers."""
+    """Return the variants of leadership transfers from which the faults of a run are drawn."""
     several: tuple[Target, ...] = ("minority", "all") if member_count > 2 else ()
     targets: tuple[Target, ...] = ("follower", "follower", "any", *several)
     return [always(LeaderTransfer(target)) for target in targets]

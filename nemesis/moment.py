@@ -1,4 +1,4 @@
-"""Moments: events of the run that a fault waits for before it begins."""
+"""Moments: events of the run, such as an election, at which a fault begins."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class Moment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     event: MomentEvent
     nth: int = 1
     of: str = ""
-    """Of the event `fault`, only faults with this name count, such as "partition". "": all."""
+    """For the event `fault`: only faults with this name count, such as "partition". "": all faults
+    count."""
 
     def __post_init__(self) -> None:
         if self.nth < 1:

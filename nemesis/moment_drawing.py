@@ -1,4 +1,4 @@
-"""Draws the moments that faults of a schedule wait for."""
+"""Draws the moments, such as an election, for which some faults of a schedule wait."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _OPERATIONS = (1, 20, 100)
 
 
 def parse_aims(text: str) -> tuple[MomentEvent, ...]:
-    """Return the events in `text`, such as "election,fault". Raises FaultError for another name."""
+    """Return the events that `text` names, such as "election,fault"; () for "none".
+
+    Raises FaultError for a name that is not an event.
+    """
     names = [name.strip() for name in text.split(",") if name.strip()]
     return checked_aims([] if names == ["none"] else names)
 
@@ -37,10 +40,11 @@ def checked_aims(names: Sequence[str]) -> tuple[MomentEvent, ...]:
 def aimed(
     faults: Sequence[ScheduledFault], aims: Sequence[MomentEvent], random: Random
 ) -> Iterator[ScheduledFault]:
-    """Make some of `faults` wait for a moment of one of the events `aims`.
+    """Yield `faults`, some of them changed so that they wait for one of the events `aims`.
 
-    Faults at a step of the write path have a moment already. A fault waits only for other kinds of
-    faults, and only if the schedule has some.
+    Faults at a step of the write path are not changed, because they already wait for the step. For
+    the event "fault", a fault waits only for a fault of another kind, and only if the schedule has
+    one.
     """
     for one in faults:
         kind = _kind(one)

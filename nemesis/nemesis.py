@@ -1,7 +1,7 @@
-"""The nemesis: injects a schedule of faults into a system and records each phase.
+"""The nemesis: injects the faults of a schedule at their times, heals them, and records both.
 
-All waiting uses the time of the event loop, so that the nemesis also runs on a loop of
-virtual time.
+All waiting uses the time of the event loop, so that the nemesis also runs on a loop of virtual
+time.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from splitbrain.nemesis.injection.step import arm
 from splitbrain.nemesis.injection.trigger import Trigger, Triggers
 
 Record = Callable[[str, FaultEvent], None]
-"""Records one event of a fault, whose name (such as "kill") is the first argument."""
+"""A function that records one event of a fault, whose name (such as "kill") is the first
+argument."""
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentFault:
-    """A fault that is in force, for progress output."""
+    """A fault that is in force at present, for the display of progress."""
 
     number: int
     name: str
@@ -58,7 +59,7 @@ class Nemesis:
         self._record = record
         self._now_ms = now_ms
         self._unhealed: dict[int, Phase] = {}
-        """The last phase of each fault that has begun and is not healed."""
+        """For each fault that has begun and is not healed: its last recorded phase."""
         self._injected: dict[int, Injected] = {}
         self.triggers = Triggers()
         """The load announces each operation of the schedule here before the operation begins."""
@@ -92,9 +93,10 @@ class Nemesis:
                 await _wait_for_end(task)
 
     async def heal_all(self, healed: Callable[[], None] = lambda: None) -> None:
-        """Heal all faults in force: open all links, resume and restart members.
+        """Heal all faults in force: open all links, and resume and restart members.
 
-        Then call `healed` if removed members must still be added again, and add them.
+        Some faults, such as removed members, can be undone only in a cluster without other faults.
+        If there are any, the method then calls `healed` and undoes them.
 
         This method may be called in any state and several times, after `run` has ended or was
         cancelled. It tries every member and link, and raises the first error at the end.
@@ -152,7 +154,7 @@ class Nemesis:
         try:
             await injected.undo()
         except Exception as problem:
-            # Part of the fault may still be in force: `heal_all` tries again.
+            # A part of the fault may still be in force. `heal_all` tries to heal it again.
             self._record_phase(number, "failed", error=_reason(problem))
         else:
             self._record_phase(number, "ended")
@@ -172,11 +174,11 @@ class Nemesis:
         return await armed.inject_when_reached()
 
     def _end_ms(self, scheduled: ScheduledFault) -> float:
-        """Return the time to heal a fault that has begun, in ms since the load began.
+        """Return when to heal a fault that has just begun, in ms since the load began.
 
-        A fault at a step or at a moment lasts its scheduled duration from now, when the step or the
-        moment was reached. A fault with the action `sleep` has no end, because its step may be
-        reached at any later time. `heal_all` clears its failpoint after the load.
+        A fault at a step or at a moment lasts for its scheduled duration from now, because the step
+        or the moment was just reached. A fault with the action `sleep` has no end, because its step
+        may be reached at any later time. `heal_all` clears its failpoint after the load.
         """
         if not isinstance(scheduled.fault, AtStep) and scheduled.when is None:
             return scheduled.end_ms
@@ -214,12 +216,12 @@ class Nemesis:
         injected = self._injected.get(number)
         if injected is not None:
             return injected.effect()
-        # A fault at a step is injected when a member reaches the step.
+        # A fault at a step is injected only when a member reaches the step.
         return "" if isinstance(self._schedule[number].fault, AtStep) else None
 
 
 def name_of(fault: object) -> str:
-    """Return the name of a fault in a history: its tag, or the name of the user's class."""
+    """Return the name of a fault in a history: its tag, such as "kill", or its class's name."""
     if isinstance(fault, UserFault):
         return fault.path.rpartition(":")[2]
     config = getattr(fault, "__struct_config__", None)

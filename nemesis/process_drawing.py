@@ -1,4 +1,4 @@
-"""Decks of the faults that only real processes have."""
+"""The variants of faults that only real processes have (see `deck.py`)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ _VISITS = (1, 2, 5, 20)
 
 
 def syscall_faults(member_count: int) -> list[Variant]:
-    """Faults of syncs and writes. A correct store survives each of them."""
+    """Return the variants of faults of system calls from which the faults of a run are drawn.
+
+    They affect syncs and writes. A correct store survives each of them.
+    """
 
     def draw(target: Target) -> Variant:
         return lambda random: _syscall_fault(target, random)
@@ -52,7 +55,7 @@ def _syscall_fault(target: Target, random: Random) -> Fault:
 
 
 def operator_actions(member_count: int) -> list[Variant]:
-    """Return the deck of operator actions."""
+    """Return the variants of operators' actions from which the faults of a run are drawn."""
     moves = [OperatorAction("follower", "move_leader")] * 2 if member_count > 1 else []
     one_by_one: list[OperatorAction] = [
         OperatorAction("all", "restart"), OperatorAction("all", "defragment"), *moves,
@@ -66,7 +69,7 @@ def operator_actions(member_count: int) -> list[Variant]:
 
 
 def cpu_starvations(member_count: int) -> list[Variant]:
-    """Return the deck of CPU starvation."""
+    """Return the variants of CPU starvation from which the faults of a run are drawn."""
     def draw(target: Target) -> Variant:
         return lambda random: CpuStarvation(target, random.choice((2, 10, 30)))
 
@@ -74,7 +77,7 @@ def cpu_starvations(member_count: int) -> list[Variant]:
 
 
 def few_files(member_count: int) -> list[Variant]:
-    """Return the deck of limits of open files."""
+    """Return the variants of limits of open files from which the faults of a run are drawn."""
     def draw(target: Target) -> Variant:
         return lambda random: FewFiles(target, random.choice((0, 1, 4)))
 
@@ -82,7 +85,7 @@ def few_files(member_count: int) -> list[Variant]:
 
 
 def little_memory(member_count: int) -> list[Variant]:
-    """Return the deck of limits of memory."""
+    """Return the variants of limits of memory from which the faults of a run are drawn."""
     def draw(target: Target) -> Variant:
         return lambda random: LittleMemory(target, random.choice((0, 1 << 20, 32 << 20)))
 
@@ -90,17 +93,21 @@ def little_memory(member_count: int) -> list[Variant]:
 
 
 def blocked_logs(member_count: int) -> list[Variant]:
-    """Return the deck of blocked logs."""
+    """Return the variants of blocked logs from which the faults of a run are drawn."""
     return [always(BlockedLog(target)) for target in weighted_targets(member_count)]
 
 
 def upgrades(member_count: int) -> list[Variant]:
-    """Upgrades of all members and, as in the middle of an upgrade, of some of them."""
+    """Return the variants of upgrades from which the faults of a run are drawn.
+
+    Some upgrade all members, and some only a part of them, as in the middle of an upgrade.
+    """
     some: tuple[Target, ...] = ("leader", "minority", "majority") if member_count > 1 else ()
     return [always(Upgrade(target)) for target in ("all", "all", *some)]
 
 
 def authentications(member_count: int) -> list[Variant]:
+    """Return the variants of authentication faults from which the faults of a run are drawn."""
     return [
         always(Authentication(target, number % 2 == 0))
         for number, target in enumerate(weighted_targets(member_count))
@@ -108,6 +115,7 @@ def authentications(member_count: int) -> list[Variant]:
 
 
 def full_backends(member_count: int) -> list[Variant]:
+    """Return the variants of faults of the space quota from which the faults of a run are drawn."""
     targets = weighted_targets(member_count)
     return [
         *(always(NoSpace(target, "quota")) for target in targets),
@@ -116,5 +124,6 @@ def full_backends(member_count: int) -> list[Variant]:
 
 
 def restorations(member_count: int) -> list[Variant]:
+    """Return the variants of restorations from which the faults of a run are drawn."""
     del member_count
     return [always(Restoration())]

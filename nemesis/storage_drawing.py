@@ -31,15 +31,19 @@ AREA_WEIGHTS: dict[DiskArea, int] = {
     "log": 5, "backend": 4, "seal": 2, "snapshots": 2, "starts": 1,
 }
 SHORTEST_MS = 4
-"""The shortest time from a fault to the end of the outage that follows it."""
+"""The shortest time from a fault to the end of the kill or power loss that follows it."""
 RARELY_WRITTEN: tuple[DiskArea, ...] = ("snapshots", "starts")
-"""Areas that are written so rarely that a fault of single writes would seldom affect a write."""
+"""Areas that are written so rarely that a fault with a probability for each write would seldom have
+an effect."""
 
 
 def draw_storage_faults(
     members: Sequence[MemberName], random: Random, duration_ms: int, tempo: Tempo
 ) -> Iterator[ScheduledFault]:
-    """Yield the storage faults of a run. A cluster without a minority has none."""
+    """Yield the storage faults of a run, for a random minority of the members.
+
+    A cluster of one or two members has no minority, and so no storage faults.
+    """
     minority = (len(members) - 1) // 2
     if not minority:
         return
@@ -51,7 +55,7 @@ def draw_storage_faults(
 def _time_line(
     victim: MemberName, area: DiskArea, random: Random, duration_ms: int, tempo: Tempo
 ) -> Iterator[ScheduledFault]:
-    """Yield the faults of one member, one after the other, with a short gap before the first."""
+    """Yield the faults of the member `victim`, one after the other, after a short gap."""
     tail_begin_ms = duration_ms - tempo.tail_ms
     now_ms = random.randint(tempo.gap_ms[0] // 3, max(tempo.gap_ms[1] // 2, tempo.gap_ms[0] // 3))
     while now_ms + max(tempo.hold_ms[0], SHORTEST_MS) <= tail_begin_ms:
@@ -69,7 +73,7 @@ def _loss_and_outage(
     fault = random.choice(draws)(victim, area, random)
     middle_ms = (begin_ms + end_ms) // 2
     outage_ms = random.randint(begin_ms + 1, middle_ms)
-    # Syncs that lie have an effect only if the power is lost during the fault.
+    # Lying syncs have an effect only if the power is lost during the fault.
     healed_ms = outage_ms + 1 if isinstance(fault, DiskFault) else begin_ms + 1
     yield ScheduledFault(begin_ms, healed_ms, fault, random.getrandbits(48))
     outage: Fault = PowerLoss("any", on=(victim,))

@@ -1,4 +1,4 @@
-"""Targets: the rules that select the members which a fault hits, when the fault begins.
+"""Selects the members that a fault hits, from its target, when the fault begins.
 
 The functions are pure: the caller passes the random stream.
 """
@@ -40,15 +40,15 @@ def choose_targets(
 
 
 def needs_leader(target: Target) -> bool:
-    """Return whether the choice depends on which member is leader."""
+    """Return whether the members that `target` selects depend on which member is the leader."""
     return target in ("leader", "follower")
 
 
 def targets_for(member_count: int) -> tuple[Target, ...]:
     """Return the targets that can be drawn in a cluster of `member_count` members.
 
-    A target is left out if it selects no member in such a cluster, or the same members as another
-    target.
+    A target is left out if it selects no member in such a cluster, or selects the same members as
+    another target.
     """
     if member_count == 1:
         return ("all",)

@@ -1,4 +1,4 @@
-"""Tempo: how often faults begin in a run, and how long they last."""
+"""The tempo of faults: how often they begin in a run, and how long they last."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import msgspec
 
 
 class Tempo(msgspec.Struct, frozen=True):
-    """The frequency and the duration of faults of one kind, in ms.
+    """How often faults of one kind begin, and how long they last.
 
-    A fault lasts `hold_ms` (minimum, maximum). The gap before the next fault is `gap_ms` (minimum,
-    maximum). The last `tail_ms` of a run are free of faults, so that the cluster can recover.
+    A fault lasts `hold_ms` (shortest, longest). The gap before the next fault is `gap_ms`
+    (shortest, longest). The last `tail_ms` of a run have no faults, so that the cluster can
+    recover.
     """
 
     hold_ms: tuple[int, int]
@@ -18,12 +19,13 @@ class Tempo(msgspec.Struct, frozen=True):
 
 
 LONG = Tempo(hold_ms=(1_000, 6_000), gap_ms=(8_000, 16_000), tail_ms=10_000)
-"""The tempo of runs of a minute or more. Some faults are shorter than an election (1 s)
-and some are longer, as in Jepsen's etcd tests. With three kinds, one fault begins every five
-seconds. More faults would find less, because a store that is always under a fault completes few
-operations."""
+"""The tempo of runs of a minute or more. Some faults are shorter than an election (1 s) and some
+are longer, as in Jepsen's etcd tests. With three kinds of faults, one fault begins every five
+seconds. With more faults a run would find less, because a store that is always under a fault
+completes few operations."""
 GAP_EXPONENT = 1.5
-"""Gaps shrink faster than the run, so that a run of ten seconds still has faults of each kind."""
+"""The exponent of the run's length by which gaps shrink: gaps shrink faster than the run, so that a
+run of ten seconds still has faults of each kind."""
 
 
 def tempo_for(duration_ms: int, pace: float = 1.0) -> Tempo:

@@ -1,8 +1,7 @@
-"""Partitions: the directed links that each shape cuts.
+"""The directed links that each shape of a partition cuts.
 
 A link is `(source, target)`, and carries the bytes that `source` sends to `target`. The functions
-are pure: the caller passes the random stream. They return links in the order of the members,
-whatever was drawn.
+are pure: the caller passes the random stream. They return links in the order of the members.
 
 Source: the partitions of Jepsen's nemesis (isolated node, halves, bridge, ring of majorities);
 one-way partitions follow Jepsen's asymmetric packet loss.
@@ -17,7 +16,7 @@ from splitbrain.nemesis.fault import CLIENTS, MemberName, PartitionShape
 from splitbrain.nemesis.target import minority_size_max
 
 Link = tuple[MemberName, MemberName]
-"""Source and target."""
+"""A directed link: its source and its target."""
 
 
 def cut_links(
@@ -57,9 +56,10 @@ def cut_links(
 
 
 def bridge(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:
-    """Cut two halves from each other; one member, which is drawn, stays connected to both.
+    """Return the links that cut two halves from each other, except for one member.
 
-    Returns no links for fewer than three members.
+    This member, which is drawn, stays connected to both halves. Returns no links for fewer than
+    three members.
     """
     if len(members) < 3:
         return ()
@@ -70,13 +70,13 @@ def bridge(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:
 
 
 def ring(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:
-    """Connect each member to a majority, and no two members to the same majority.
+    """Return the links whose cut leaves each member connected to a majority, but a different one.
 
-    The members form a ring in drawn order. Each member stays connected to its nearest neighbours
-    on both sides. The number of neighbours is such that they and the member form a majority. In a
-    cluster of three, a member and its two neighbours are the whole cluster. Therefore links in
-    such a cluster are cut one way: each member receives only from its predecessor and sends only
-    to its successor. Returns no links for fewer than three members.
+    The members form a ring in drawn order. Each member stays connected to its nearest neighbours on
+    both sides. The number of neighbours is such that they and the member form a majority. In a
+    cluster of three, a member and its two neighbours are the whole cluster. Therefore links in such
+    a cluster are cut one way: each member receives only from its predecessor and sends only to its
+    successor. Returns no links for fewer than three members.
     """
     count = len(members)
     if count < 3:
@@ -95,7 +95,7 @@ def ring(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:
 def links_touching(
     members: Sequence[MemberName], chosen: Collection[MemberName]
 ) -> tuple[Link, ...]:
-    """Return every link to or from one of `chosen`."""
+    """Return all links to or from a member of `chosen`."""
     return _links_where(members, lambda a, b: a in chosen or b in chosen)
 
 

@@ -1,4 +1,4 @@
-"""Faults of the user: classes that are named by a dotted path, `package.module:Class`.
+"""Faults that are classes of the user, named by a dotted path, `package.module:Class`.
 
 The class has the methods `inject(system, members)` and `heal(system, members)`, which may be
 coroutine functions. `inject` may return a text that says what the fault has changed ("" means
@@ -9,8 +9,8 @@ nothing). These attributes are optional:
 - `targets` contains the targets from which one is drawn.
 - `needs` is a protocol of `splitbrain.nemesis.capabilities` that the system must have.
 
-A dotted path may also name a function, which returns all faults of a run:
-`function(random, duration_ms, members)`.
+A dotted path may also name a function, which returns all faults of a run: `function(random,
+duration_ms, members)`.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ METHODS = ("inject", "heal")
 
 
 def is_user_kind(name: str) -> bool:
-    """Return whether the name of a kind of faults is a dotted path."""
+    """Return whether `name`, a kind of faults, is a dotted path such as `package.module:Class`."""
     return ":" in name
 
 
 def load(path: str) -> Any:
-    """Return the class or function at `path`.
+    """Return the user's class or function at the dotted `path`.
 
-    The module may also be in the working directory. Raises FaultError if there is no such object,
-    or if it is not a fault.
+    Its module may also be in the working directory. Raises FaultError if the object does not exist,
+    or is neither a function nor a class with the needed methods.
     """
     module_name, _, name = path.partition(":")
     here = str(Path.cwd())
@@ -61,7 +61,7 @@ def load(path: str) -> Any:
 
 
 def load_class(path: str) -> type:
-    """Return the class at `path`. Raises FaultError if there is no class."""
+    """Return the user's class at the dotted `path`. Raises FaultError if there is no class."""
     found = load(path)
     if not isinstance(found, type):
         raise FaultError(f"the fault {path} is a function; expected a class")
@@ -69,9 +69,9 @@ def load_class(path: str) -> type:
 
 
 def make(fault: UserFault) -> Any:
-    """Return an object of the fault's class.
+    """Create an object of the user's class for `fault`.
 
-    Raises FaultError if its constructor refuses the fields.
+    Raises FaultError if the constructor refuses the fault's fields.
     """
     kind = load_class(fault.path)
     return _called(f"the fault {fault.path} refuses its fields", lambda: kind(**fault.fields))
@@ -92,7 +92,10 @@ def targets_of(kind: type, drawn_by_default: Sequence[Target]) -> Sequence[Targe
 
 
 def drawn(path: str, kind: type, target: Target) -> Callable[[Random], UserFault]:
-    """Return a function that draws a fault of the class `kind` at `path`."""
+    """Return a function that draws faults of the user's class `kind`, with this target.
+
+    `path` is the dotted path of the class.
+    """
     draw: Callable[[Random], object] = getattr(kind, "draw", lambda _: {})
 
     def draw_fault(random: Random) -> UserFault:
@@ -108,7 +111,7 @@ def scheduled_by(
     path: str, function: Callable[..., Any], random: Random, duration_ms: int,
     members: Sequence[str],
 ) -> tuple[ScheduledFault, ...]:
-    """Return the faults that the user's function at `path` returns for a run."""
+    """Return the faults of a run that the user's function at `path` returns."""
     def all_of_them() -> tuple[object, ...]:
         found = function(random, duration_ms, tuple(members))
         return tuple(found) if isinstance(found, Iterable) else (found,)
@@ -123,9 +126,9 @@ def scheduled_by(
 
 
 def _called(what: str, function: Callable[[], T]) -> T:
-    """Call `function`, which is code of the user, and return its result.
+    """Call `function`, which is the user's code, and return its result.
 
-    Raises FaultError if the call raises an error.
+    Raises FaultError if the call raises an error. `what` names the function in the message.
     """
     try:
         return function()

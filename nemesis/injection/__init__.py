@@ -1,1 +1,1 @@
-"""Injection of faults into a system, and healing of faults that overlap."""
+"""Injects faults into a system, and heals them, also if they overlap."""

@@ -1,8 +1,8 @@
 """Injectors of faults that administrators cause: authentication, quotas and alarms.
 
-What such a fault changes is part of the replicated state. Healing it needs a cluster that serves.
-The Undo therefore tries for HEAL_TIMEOUT_S. If it does not succeed, the end of the run tries again,
-when all other faults are healed.
+Such a fault changes the replicated state, so that healing it needs a cluster that serves. Therefore
+the Undo tries for `HEAL_TIMEOUT_S`. If it does not succeed, it is tried again at the end of the
+run, when all other faults are healed.
 
 The import of this module registers its injectors with `inject`.
 """
@@ -47,7 +47,10 @@ async def _authentication(
 
 
 async def _change_users(system: Authenticates, members: Sequence[MemberName]) -> None:
-    """Change users, roles and permissions at one member after the other, until cancelled."""
+    """Change users, roles and permissions by requests to one member after the other.
+
+    Never returns: the fault cancels the task at its end.
+    """
     for number, member in enumerate(itertools.cycle(members)):
         with contextlib.suppress(FaultError):  # another fault may hit the member
             await system.change_users(member, number)
@@ -95,9 +98,9 @@ async def _no_space(fault: NoSpace, in_force: FaultsInForce, random: Random) -> 
 async def _at_any(
     members: Sequence[MemberName], request: Callable[[MemberName], Awaitable[None]]
 ) -> None:
-    """Send the request to one member after the other until one has executed it.
+    """Send `request` to one member after the other until one member has executed it.
 
-    Raises the last FaultError if none has for HEAL_TIMEOUT_S.
+    Raises the last FaultError if no member has executed it within `HEAL_TIMEOUT_S`.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + HEAL_TIMEOUT_S

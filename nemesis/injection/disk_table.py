@@ -1,7 +1,7 @@
-"""The disks of members while several faults affect them.
+"""Computes the state of each member's disk while several faults affect it.
 
 Each fault in force adds a `DiskState` to some members. The effective state of a member's disk
-combines all of them, and is computed again when one is removed.
+combines all of them. It is computed again when a state is added or removed.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ class DiskTable:
         self._tokens = 0
 
     def add(self, state: DiskState, members: Sequence[MemberName]) -> int:
-        """Add the state of a fault. Returns the number with which it is removed."""
+        """Add the state of a fault to the disks of `members`. Returns the number for `remove`."""
         self._tokens += 1
         self._states[self._tokens] = (state, members)
         return self._tokens
 
     def remove(self, token: int) -> None:
+        """Remove the state that `add` returned `token` for."""
         self._states.pop(token, None)
 
     def effective(self, member: MemberName) -> DiskState:
-        """Return the state of the member's disk under all faults in force."""
+        """Return the combined state of the member's disk under all faults in force."""
         found = HEALTHY
         for state, members in self._states.values():
             if member in members:
@@ -38,7 +39,7 @@ class DiskTable:
 
 
 def combine(one: DiskState, other: DiskState) -> DiskState:
-    """Return the state of a disk on which both states are in force.
+    """Return the state of a disk to which both `one` and `other` apply.
 
     Delays add up, and the higher percentage of each fault applies. If both states lose data in
     different areas, the result loses data in all areas.

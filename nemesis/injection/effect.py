@@ -1,7 +1,7 @@
 """Finds out whether a fault that was injected had an effect on the system.
 
-A fault in force need not change anything. For example, no frame is sent during a partition, or a
-kill hits a member that is dead already. A run with such faults tests less than its schedule
+A fault can be in force without changing anything. For example, no frame is sent during a partition,
+or a kill hits a member that does not run. A run with such faults tests less than its schedule
 describes.
 
 An `Effect` is a function that is called when the fault is healed. It returns a text that describes
@@ -21,17 +21,20 @@ Effect = Callable[[], "str | None"]
 
 
 def unknown() -> str | None:
-    """Return None: the `Effect` of a fault whose effect cannot be observed."""
+    """Return None, as the `Effect` of a fault whose effect cannot be observed."""
     return None
 
 
 def known(text: str) -> Effect:
-    """Return an `Effect` that returns `text`. Use it if the injection itself shows the effect."""
+    """Return an `Effect` that returns `text`.
+
+    It is for faults whose injection itself shows the effect.
+    """
     return lambda: text
 
 
 def running(members: Sequence[MemberName], in_force: FaultsInForce) -> tuple[MemberName, ...]:
-    """Return the members that run now, according to the system and the faults in force."""
+    """Return those of `members` that run now, according to the system and the faults in force."""
     alive = getattr(in_force.system, "alive", None)
     return tuple(
         member for member in members
@@ -42,9 +45,10 @@ def running(members: Sequence[MemberName], in_force: FaultsInForce) -> tuple[Mem
 def on_links(
     links: Sequence[Link], in_force: FaultsInForce, changed: str = "held back, delayed or broken"
 ) -> Effect:
-    """Count changes on `links` from now on. Call this before the fault is injected.
+    """Begin to count the frames and connections that faults change on `links`.
 
-    `changed` is the word for the changes in the text of the effect, such as "delayed".
+    Call this function before the fault is injected. The `Effect` that it returns gives the count
+    since then as text, with the word `changed`, such as "delayed".
     """
     system = in_force.system
     if not isinstance(system, CountsLinkEffects):
@@ -59,7 +63,11 @@ def on_links(
 
 
 def on_disks(members: Sequence[MemberName], in_force: FaultsInForce) -> Effect:
-    """Count changes on disks from now on. Call this before the fault is injected."""
+    """Begin to count the reads, writes and syncs that faults change on the disks of `members`.
+
+    Call this function before the fault is injected. The `Effect` that it returns gives the count
+    since then as text.
+    """
     system = in_force.system
     if not isinstance(system, CountsDiskEffects):
         return unknown

@@ -1,9 +1,9 @@
-"""The faults that are in force on a system, and how faults that overlap compose.
+"""The faults that are in force on a system, and how faults that overlap combine.
 
 A member is killed while any fault kills it. It is paused while any fault pauses it and no fault
 kills it. Otherwise it runs. When the last kill of a member ends, the member restarts. If a pause is
-still in force, the member is paused again at once. Links compose in the `LinkTable`, and disks in
-the `DiskTable`.
+still in force, the member is paused again at once. The states of links are combined in the
+`LinkTable`, and those of disks in the `DiskTable`.
 """
 
 from __future__ import annotations
@@ -31,18 +31,20 @@ from splitbrain.nemesis.topology import Link
 S = TypeVar("S")
 T = TypeVar("T")
 Undo = Callable[[], Awaitable[None]]
-"""Heals one fault. It may be called twice, and again after it raised."""
+"""A function that heals one fault. It may be called twice, and again after it raised."""
 
 OnRestart = Callable[[MemberName], Awaitable[None]]
-"""Called with a member that has just restarted, to inject a fault into its new process."""
+"""A function that is called with a member that has just restarted, to inject a fault into its new
+process."""
 
 Stop = Literal["killed", "paused"]
 Condition = Literal["running", "killed", "paused", "unknown"]
-"""The condition of a member. It is unknown after a step that was cancelled or raised."""
+"""The condition of a member. It is unknown after an action on the member was cancelled or
+raised."""
 
 
 class FaultsInForce:
-    """The faults on `system` that are not healed yet. There is one object per system and run."""
+    """The faults on `system` that are not healed yet. There is one object for each run."""
 
     def __init__(self, system: HasLeader) -> None:
         self.system = system
@@ -52,20 +54,22 @@ class FaultsInForce:
         self._member_locks: dict[MemberName, asyncio.Lock] = {}
         self._links = LinkTable()
         self._link_states: dict[Link, LinkState | None] = {}
-        """The state that each link was last set to; None where that is not known."""
+        """The state to which each link was last set; None if that is unknown because setting it
+        failed."""
         self._links_lock = asyncio.Lock()
         self.disks = DiskTable()
         self._other_undos: dict[int, Undo] = {}
-        """Heals the other faults in force: those of clocks, disks, failpoints and processes."""
+        """Functions that heal the other faults in force: those of clocks, disks, failpoints and
+        processes."""
         self._restart_hooks: dict[int, OnRestart] = {}
         self.journal = Journal()
-        """What must be undone on this machine if the harness is killed."""
+        """Records what must be undone on this machine if the harness is killed."""
         self._parts: dict[type, object] = {}
         self._final_undos: list[Undo] = []
         self._restorations: list[Undo] = []
 
     async def stop_members(self, how: Stop, members: tuple[MemberName, ...]) -> Undo:
-        """Kill or pause `members` until the returned Undo is called.
+        """Kill or pause `members`, as `how` says, until the returned Undo is called.
 
         On error, the members are healed before the error is raised.
         """
@@ -97,31 +101,37 @@ class FaultsInForce:
         return undo
 
     def part(self, kind: Callable[[S, FaultsInForce], T], system: S) -> T:
-        """Return the object `kind(system, self)`, which faults share. The first call makes it."""
+        """Return the object `kind(system, self)`, which all faults of a kind share.
+
+        The first call creates it, and later calls return it.
+        """
         key = cast("type", kind)
         if key not in self._parts:
             self._parts[key] = kind(system, self)
         return cast("T", self._parts[key])
 
     def at_end(self, heal: Undo) -> None:
-        """Register `heal`, which `release_all` calls after it has healed all faults."""
+        """Register the function `heal`. `release_all` calls it after it has healed all faults."""
         self._final_undos.append(heal)
 
     def restore_with(self, restore: Undo) -> None:
-        """Register `restore`, which `restore_all` calls in a cluster without other faults."""
+        """Register the function `restore`, which undoes a fault but needs a cluster without faults.
+
+        `restore_all` calls it at the end of the run.
+        """
         self._restorations.append(restore)
 
     @property
     def needs_restoration(self) -> bool:
-        """Return whether `restore_all` has something to do."""
+        """Return whether a function was registered for `restore_all`."""
         return bool(self._restorations)
 
     async def restore_all(self) -> None:
-        """Undo the faults that only a cluster without other faults can undo.
+        """Call the functions that undo faults only in a cluster without other faults.
 
-        `release_all` must have been called before. All restorations run at the same time, because
-        one may need the result of another: a majority may need a member that is to be started, and
-        a change of the members has to wait until a joint configuration is left. Raises the first
+        `release_all` must have been called before. All functions run at the same time, because one
+        may need the result of another: a majority may need a member that is to be started, and a
+        change of the members has to wait until a joint configuration is left. Raises the first
         error at the end.
         """
         restorations, self._restorations = self._restorations, []
@@ -133,18 +143,18 @@ class FaultsInForce:
                 raise result
 
     def is_killed(self, member: MemberName) -> bool:
-        """Return whether a fault in force keeps `member` killed. Such a member must not be started."""
+        """Return whether a fault in force keeps `member` killed. If so, it must not be started."""
         return self._required(member) == "killed"
 
     def is_paused(self, member: MemberName) -> bool:
-        """Return whether a fault in force pauses `member`. Such a member must not be resumed."""
+        """Return whether a fault in force pauses `member`. If so, it must not be resumed."""
         return self._required(member) == "paused"
 
     def after_restart(self, hook: OnRestart) -> Callable[[], None]:
         """Call `hook` after each restart of a member, until the returned function is called.
 
-        A fault uses the hook to affect the new process too. A FaultError or OSError of the hook is
-        ignored, because the restart itself has succeeded.
+        A fault uses the hook to affect the member's new process too. A FaultError or OSError of the
+        hook is ignored, because the restart itself has succeeded.
         """
         token = self._next_token()
         self._restart_hooks[token] = hook
@@ -155,7 +165,7 @@ class FaultsInForce:
         return forget
 
     def register(self, heal: Undo) -> Undo:
-        """Add another kind of fault, such as one of clocks. `heal` heals the fault.
+        """Add a fault of another kind, such as one of clocks, which the function `heal` heals.
 
         The returned Undo calls `heal`, and does nothing after `heal` has succeeded once.
         """
@@ -170,10 +180,7 @@ class FaultsInForce:
         return undo
 
     async def release_all(self) -> None:
-        """Heal every fault, including those that an error or a cancellation left half injected.
-
-        The method tries every member and link, and raises the first error at the end.
-        """
+        """Heal every fault, also one that was half injected at an error or a cancellation."""
         self._stops.clear()
         self._links = LinkTable()
         await _run_all((
@@ -211,7 +218,7 @@ class FaultsInForce:
         await _run_all(self._reconcile_member(member) for member in members)
 
     async def _reconcile_member(self, member: MemberName) -> None:
-        """Bring one member, action by action, to the condition that the faults require."""
+        """Kill, restart, pause or resume one member until it is as the faults in force require."""
         async with self._member_locks.setdefault(member, asyncio.Lock()):
             while True:
                 now = self._conditions.get(member, "running")
@@ -222,7 +229,10 @@ class FaultsInForce:
                 self._conditions[member] = await self._act(member, now, required)
 
     async def _act(self, member: MemberName, now: Condition, required: Condition) -> Condition:
-        """Take the first action that leads from `now` to `required`. Returns the new condition."""
+        """Take the first action that leads from the condition `now` towards `required`.
+
+        Returns the condition after the action.
+        """
         if required == "killed":
             await self._killable().kill(member)
             return "killed"
@@ -245,7 +255,7 @@ class FaultsInForce:
                 await hook(member)
 
     async def _restart_and_resume(self, member: MemberName) -> None:
-        """Undo a kill and a pause; each has no effect on a member that does not need it."""
+        """Restart the member if it was killed, and resume it if it was paused."""
         if isinstance(self.system, Killable):
             await self.system.restart(member)
         if isinstance(self.system, Pausable):
@@ -285,7 +295,7 @@ class FaultsInForce:
 
 
 async def _run_all(steps: Iterable[Awaitable[None]]) -> None:
-    """Run the steps one after another, all of them; then raise the first error, if any."""
+    """Await all of `steps`, one after another. Then raise the first error, if there was any."""
     failure: Exception | None = None
     for step in steps:
         try:

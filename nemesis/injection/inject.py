@@ -1,4 +1,4 @@
-"""`inject`: injects a fault, which is a value, into a system."""
+"""The function `inject`, which injects a fault into a system; each fault type has an injector."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OnMember = Callable[[MemberName], Awaitable[object]]
 
 
 class Targeted(Protocol):
-    """A fault that has target members."""
+    """A fault that hits the members which `target` selects, or those in `on`."""
 
     @property
     def target(self) -> Target: ...
@@ -31,19 +31,20 @@ class Targeted(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """The members that a fault hit, the links that it changed, its Undo and its effect."""
+    """The result of an injection: the members hit, the links changed, the Undo and the effect."""
 
     members: tuple[MemberName, ...]
     links: tuple[Link, ...]
     undo: Undo
     effect: Effect = unknown
     ends_with_undo: bool = False
-    """Whether the effect is known only after the Undo, which waits for the end of the fault."""
+    """Whether the effect is known only after the call of the Undo, which waits for the fault's
+    end."""
 
 
 @singledispatch
 async def inject(fault: object, in_force: FaultsInForce, random: Random) -> Injected:
-    """Inject `fault` into `in_force.system`; `random` draws the members that the fault hits.
+    """Inject `fault` into `in_force.system`. `random` draws the members that the fault hits.
 
     The fault is in force when the function returns. The returned `undo` heals the fault and may be
     called twice. On error, the function heals the part that it has injected. Then it raises
@@ -131,10 +132,10 @@ async def inject_on_each(
     inject_on: OnMember,
     heal: OnMember,
 ) -> Injected:
-    """Call `inject_on` with each member that the fault hits; the Undo calls `heal` with each.
+    """Call `inject_on` with each member that the fault hits. The Undo calls `heal` with each.
 
-    If each call of `inject_on` returns a text, the texts are the effect of the fault, and "" means
-    no effect. Otherwise the effect is unknown.
+    If each call of `inject_on` returns a text, the texts together are the effect of the fault, and
+    "" means no effect. Otherwise the effect is unknown.
     """
     members = await resolve_target(fault.target, in_force, random, fault.on)
 
@@ -150,7 +151,10 @@ async def inject_on_each(
 
 
 def require(in_force: FaultsInForce, protocol: type) -> Any:
-    """Return the system. Raises FaultError if it does not have the methods of `protocol`."""
+    """Return the system into which faults are injected.
+
+    Raises FaultError if its class does not have the methods of `protocol`.
+    """
     if isinstance(in_force.system, protocol):
         return in_force.system
     raise FaultError(

@@ -1,7 +1,7 @@
-"""The links of a cluster while several faults affect them.
+"""Computes the state of each link while several faults affect it.
 
-Each fault in force adds a condition, which is a `LinkState`, to some links. The effective state of
-a link combines all its conditions, and is computed again when one of them is removed.
+Each fault in force adds a `LinkState` to some links. The effective state of a link combines all of
+them. It is computed again when a state is added or removed.
 """
 
 from __future__ import annotations
@@ -13,24 +13,28 @@ from splitbrain.nemesis.topology import Link
 
 
 class LinkTable:
-    """The conditions that faults in force have added to links.
+    """The states that faults in force have added to links.
 
-    A fault is identified by a token, which is a number. The table does no I/O: it only computes
-    the state that each link must have.
+    A fault is identified by a number, its token. The table does no I/O: it only computes the state
+    that each link must have.
     """
 
     def __init__(self) -> None:
         self._conditions: dict[int, Mapping[Link, LinkState]] = {}
 
     def add(self, token: int, conditions: Mapping[Link, LinkState]) -> None:
+        """Add the states of the fault `token` to the links in `conditions`."""
         self._conditions[token] = dict(conditions)
 
     def remove(self, token: int) -> Collection[Link]:
-        """Remove a fault's conditions; returns its links, or () if it is not in force."""
+        """Remove the states of the fault `token`.
+
+        Returns the links that had them, or () if the fault is not in the table.
+        """
         return tuple(self._conditions.pop(token, {}))
 
     def effective(self, link: Link) -> LinkState:
-        """Return the state of `link` under all its conditions."""
+        """Return the combined state of `link` under all faults in force."""
         state = NORMAL
         for conditions in self._conditions.values():
             if link in conditions:
@@ -39,10 +43,10 @@ class LinkTable:
 
 
 def combine(one: LinkState, other: LinkState) -> LinkState:
-    """Return the state of a link under both conditions, as of two devices in a row.
+    """Return the state of a link to which both states apply, as of two devices in a row.
 
-    The link is cut if either condition cuts it. Delays and jitters add up, and the lower rate and
-    the smaller buffer apply. A packet is lost or changed if either condition loses or changes it.
+    The link is cut if either state cuts it. Delays and jitters add up, and the lower rate and the
+    smaller buffer apply. A packet is lost or changed if either state loses or changes it.
     """
     rates = [rate for rate in (one.rate_bytes_per_s, other.rate_bytes_per_s) if rate]
     buffers = [size for size in (one.buffer_bytes_max, other.buffer_bytes_max) if size]

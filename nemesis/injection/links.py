@@ -1,4 +1,7 @@
-"""Injects faults of links that change single packets and connections."""
+"""Injectors of faults of links that change single packets and connections.
+
+The import of this module registers its injectors with `inject`.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from splitbrain.nemesis.injection.inject import (
 from splitbrain.nemesis.topology import Link, links_touching
 
 SLOW_BUFFER_BYTES = 4 * 1024
-"""The size of a slow receiver's buffers."""
+"""The number of bytes that the buffers of a slow receiver hold for each sender."""
 
 
 @inject.register

@@ -36,7 +36,8 @@ async def _power_loss(fault: PowerLoss, in_force: FaultsInForce, random: Random)
     # A machine whose member does not run can still lose what the member had not synced.
     effect = known(ran) if ran else unknown
     await require(in_force, Powered).lose_power(members)
-    # A machine without power must not run, even if another fault of the member heals meanwhile.
+    # A machine without power must not run a member, even if another fault of the member is healed
+    # meanwhile.
     return Injected(members, (), await in_force.stop_members("killed", members), effect)
 
 

@@ -1,4 +1,4 @@
-"""The injectors of changes of the members, which run at the same time as load and other faults.
+"""Injectors of changes of the members, which run at the same time as load and other faults.
 
 The import of this module registers its injectors with `inject`.
 """
@@ -19,17 +19,17 @@ from splitbrain.nemesis.injection.inject import Injected, inject, require, resol
 
 RETRY_S = 0.1
 STOPS_LIMIT_S = 4.0
-"""How long a removed member is given to stop by itself, in half of the removals."""
+"""In half of the removals, the removed member gets this time to stop by itself."""
 TRANSFER_EVERY = 3
 """One of this many tries of a contended change also requests a transfer of the leadership. During a
 transfer, the leader drops the change."""
 RESTORE_LIMIT_S = 60.0
 """How long the end of a run waits until each place has a voter again. A change whose message is
-lost costs a request timeout, and several changes may be needed for each place."""
+lost costs a request timeout, and each place may need several changes."""
 
 
 class Places:
-    """The changes of one cluster's members. A place is the name and the addresses of a member.
+    """Removes and adds the members of one cluster. A place is the name and addresses of a member.
 
     The data of a removed member is deleted only after the cluster has confirmed the removal.
     Otherwise a member could return under its old id without the entries that it has acknowledged.
@@ -40,13 +40,13 @@ class Places:
         self._in_force = in_force
         self._locks: dict[MemberName, asyncio.Lock] = {}
         self._open: dict[MemberName, None] = {}
-        """The places that are not known to have a voter that serves."""
+        """The places of which it is not known that they have a voter that serves."""
         self._stops: dict[MemberName, Undo] = {}
-        """The Undo of the stop of each place that is empty."""
+        """For each place that is empty: the function that ends the stop of its member."""
         self._removed: dict[int, None] = {}
         """The ids of the removed members."""
         self._requested = False
-        """Whether a removal was requested, which may still take effect."""
+        """Whether the removal of a member was requested. The request may take effect later."""
         self._ending = False
         self._tasks: list[asyncio.Task[None]] = []
         self._turn = 0
@@ -58,12 +58,16 @@ class Places:
         return not self._open
 
     def begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run `work` as a task that the end of the run can cancel."""
         task = asyncio.create_task(work)
         self._tasks.append(task)
         return task
 
     async def remove(self, place: MemberName, fault: MembershipChange) -> None:
-        """Request the removal until the cluster confirms it. Then stop the member and clear it."""
+        """Request the removal of the member until the cluster confirms it. Then delete its data.
+
+        `place` is the member's name.
+        """
         self._open[place] = None
         self._system.membership_changes(place, settled=False)
         async with self._lock(place):
@@ -73,7 +77,11 @@ class Places:
             await self._clear(place)
 
     async def restore(self, place: MemberName, fault: MembershipChange) -> None:
-        """Wait until the place has a voter that serves, and request what is missing."""
+        """Request what is missing until the place has a voter that serves.
+
+        A place is the name and the addresses of a member. An addition or a promotion can be
+        missing.
+        """
         async with self._lock(place):
             if place in self._open:
                 await self._until(lambda at: self._request_voter(at, place, fault), place)
@@ -82,7 +90,11 @@ class Places:
                 self._system.membership_changes(place, settled=True)
 
     async def restore_all(self) -> None:
-        """Restore all places, after all other faults are healed."""
+        """Restore all places that have no voter, after all other faults are healed.
+
+        A place is the name and the addresses of a member. If this takes longer than
+        `RESTORE_LIMIT_S`, the system is notified with `membership_lost`.
+        """
         self._ending = True
         if self._requested:
             await asyncio.sleep(getattr(self._system, "in_flight_s", 1.0))
@@ -106,7 +118,10 @@ class Places:
     async def _request_removal(
         self, at: MemberName, place: MemberName, fault: MembershipChange
     ) -> bool:
-        """Request the removal. Returns whether the cluster has confirmed it."""
+        """Ask the member `at` to remove the member `place`.
+
+        Returns whether the cluster confirms it.
+        """
         listed = await self._system.list_members(at)
         if place in listed:
             self._requested = True
@@ -119,7 +134,10 @@ class Places:
     async def _request_voter(
         self, at: MemberName, place: MemberName, fault: MembershipChange
     ) -> bool:
-        """Request the next change towards a voter in the place. Returns whether there is one."""
+        """Ask the member `at` for the next change that `place` needs to have a voter again.
+
+        The change is an addition or a promotion. Returns True if `place` already has a voter.
+        """
         try:
             listed = await self._system.list_members(at)
         except FaultError:
@@ -139,7 +157,7 @@ class Places:
         return not found.is_learner
 
     async def _fill_if_added(self, at: MemberName, place: MemberName) -> None:
-        """Start the new member if `at` has applied its addition.
+        """Start the new member in `place` if `at` has applied its addition.
 
         Without the new member, the others may not form a quorum, and then no linearizable read
         succeeds.
@@ -157,11 +175,12 @@ class Places:
         fault: MembershipChange,
         request: Awaitable[None],
     ) -> None:
-        """Await `request` and, if the fault is contended, other requests at the same time.
+        """Await `request` and, if the fault is contended, send other requests at the same time.
 
-        These are a further change and, in some tries, a transfer of the leadership. A leader that
-        is elected before it has applied the first change must not accept another one. At the end of
-        a run there is no contention, because each change must succeed in limited time.
+        These are another change of the membership and, in some tries, a transfer of the leadership.
+        A leader that is elected before it has applied the first change must not accept another one.
+        At the end of a run no other requests are sent, because each change must succeed in limited
+        time.
         """
         others = [one for one in listed if one != place]
         if not fault.contended or not others or self._ending:
@@ -180,7 +199,10 @@ class Places:
     async def _until(
         self, request: Callable[[MemberName], Awaitable[bool]], place: MemberName
     ) -> None:
-        """Send the request to one member after the other until it returns True."""
+        """Call `request` with one member after the other until it returns True.
+
+        `place` is the member that the request is about; it is not asked.
+        """
         others = [one for one in self._in_force.system.members if one != place]
         while True:
             self._turn += 1
@@ -197,7 +219,7 @@ class Places:
                 if place in await self._system.list_members(place):
                     return
             if self._ending:
-                # The member may have stopped itself because of a fault.
+                # The member that was asked may have stopped itself because of a fault.
                 await self._system.fill_member(place, start=True)
             await asyncio.sleep(RETRY_S)
 
@@ -210,13 +232,13 @@ class Places:
                     await asyncio.sleep(RETRY_S)
 
     async def _clear(self, place: MemberName) -> None:
-        """Stop the removed member, and delete its data. Nothing starts it until `_fill`."""
+        """Stop the removed member, and delete its data. No process starts there until `_fill`."""
         if place not in self._stops:
             self._stops[place] = await self._in_force.stop_members("killed", (place,))
             await self._system.clear_member(place)
 
     async def _fill(self, place: MemberName) -> None:
-        """Start a member that joins the cluster, unless another fault keeps it from running."""
+        """Start a new member in `place`, unless another fault requires that it does not run."""
         start = self._stops.pop(place)
         await start()
         await self._system.fill_member(place, start=not self._in_force.is_killed(place))
@@ -226,7 +248,7 @@ class Places:
 async def _membership_change(
     fault: MembershipChange, in_force: FaultsInForce, random: Random
 ) -> Injected:
-    """Begin the changes in the background, so that other faults can hit them."""
+    """Begin the changes of the members in the background, so that other faults can hit them."""
     places: Places = in_force.part(Places, require(in_force, Resizable))
     members = await resolve_target(fault.target, in_force, random, fault.on)
     if not places.settled:
@@ -244,7 +266,7 @@ async def _membership_change(
     tasks = [places.begin(change(one)) for one in members]
 
     async def heal() -> None:
-        # A removal is not given up, because it may take effect at any later time.
+        # A removal is not cancelled, because it may take effect at any later time.
         if tasks:
             await asyncio.wait(tasks)
         for place in members:
@@ -254,12 +276,12 @@ async def _membership_change(
 
 
 class JointChanges:
-    """The changes of one cluster's configuration by joint consensus, one at a time."""
+    """Changes the configuration of one cluster by joint consensus, one change at a time."""
 
     def __init__(self, system: JointlyResizable, in_force: FaultsInForce) -> None:
         self._system = system
         self._members: tuple[MemberName, ...] = ()
-        """The members that are not known to be voters again."""
+        """The members of which it is not known that they are voters again."""
         self.demotion: asyncio.Task[None] | None = None
         in_force.restore_with(self.restore)
 
@@ -269,7 +291,7 @@ class JointChanges:
         return not self._members
 
     async def demote(self, members: tuple[MemberName, ...], *, explicit: bool) -> None:
-        """Make voters learners. The change is requested until it has taken effect."""
+        """Make the voters `members` learners. Requests the change until it has taken effect."""
         self._members = members
         self._system.membership_changes("joint", settled=False)
         await _repeat(
@@ -277,7 +299,7 @@ class JointChanges:
         )
 
     async def promote(self) -> None:
-        """Wait until all members are voters again."""
+        """Request that all members become voters again, until they are."""
         await _repeat(self._request_voters)
         self._members = ()
         self._system.membership_changes("joint", settled=True)
@@ -287,7 +309,7 @@ class JointChanges:
         await self._system.change_jointly(self._members, voters=True, explicit=False)
 
     async def restore(self) -> None:
-        """Make all members voters, after all other faults are healed."""
+        """Make all members voters at the end of a run, after all other faults are healed."""
         if self.demotion is not None:
             self.demotion.cancel()
         if self._members:
@@ -302,7 +324,10 @@ class JointChanges:
 
 @inject.register
 async def _joint_change(fault: JointChange, in_force: FaultsInForce, random: Random) -> Injected:
-    """Request the change in the background. The Undo waits until all members are voters again."""
+    """Begin to make voters learners, in the background.
+
+    The Undo waits until all are voters again.
+    """
     changes: JointChanges = in_force.part(JointChanges, require(in_force, JointlyResizable))
     members = await resolve_target(fault.target, in_force, random, fault.on)
     if not changes.settled:
@@ -325,7 +350,7 @@ async def _joint_change(fault: JointChange, in_force: FaultsInForce, random: Ran
 
 
 async def _repeat(request: Callable[[], Awaitable[None]]) -> None:
-    """Repeat the request until it raises no FaultError."""
+    """Call `request` again and again until it raises no FaultError."""
     while True:
         with contextlib.suppress(FaultError):
             await request()

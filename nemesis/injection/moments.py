@@ -1,8 +1,8 @@
-"""Waits for the moments that faults of a schedule wait for.
+"""Waits for the moments at which faults begin, such as the next election.
 
-Events of the members are counted by the system (`HasMoments`). Operations are counted by the
-triggers of the load, and faults by the nemesis. If the system counts no elections, a change of its
-leader counts as one.
+The system counts events of its members (`HasMoments`). The triggers of the load count operations,
+and the nemesis counts faults. If the system does not count elections, each change of its leader
+counts as an election.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LEADER_POLL_S = 0.05
 
 
 class Moments:
-    """Counts the events of one run, and waits for their moments."""
+    """Counts the events of one run, and waits until one has happened a given number of times."""
 
     def __init__(self, system: HasLeader, triggers: Triggers) -> None:
         self._system = system
@@ -30,13 +30,14 @@ class Moments:
         self._faults: Counter[str] = Counter()
 
     def fault_began(self, name: str) -> None:
-        """Count a fault that is in force from now on."""
+        """Count a fault called `name` that has just begun."""
         self._faults[name] += 1
 
     async def wait(self, moment: Moment) -> None:
-        """Return at `moment`, counted from now. It may never return.
+        """Wait until the event of `moment` has happened `moment.nth` times from now on.
 
-        Raises FaultError if the system does not show such events.
+        The event may never happen; then the method does not return. Raises FaultError if the system
+        cannot count the event.
         """
         before = self._count(moment)
         if before is None:
@@ -46,7 +47,11 @@ class Moments:
             await asyncio.sleep(POLL_S)
 
     def _count(self, moment: Moment) -> int | None:
-        """Return how often the event has happened so far; None if elections are not counted."""
+        """Return how often the event of `moment` has happened so far.
+
+        Returns None for an election if the system does not count elections. Raises FaultError for
+        another event that the system does not count.
+        """
         if moment.event == "operation":
             return self._triggers.operations_begun
         if moment.event == "fault":
@@ -62,7 +67,7 @@ class Moments:
         return count
 
     async def _wait_for_leaders(self, moment: Moment) -> None:
-        """Wait until the leader has changed `nth` times."""
+        """Wait until the leader has changed `moment.nth` times."""
         leader = await self._system.leader()
         for _ in range(moment.nth):
             leader = await self._next_leader(leader)

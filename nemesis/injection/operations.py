@@ -25,9 +25,10 @@ _POLL_S = 0.05
 async def _operator_action(
     fault: OperatorAction, in_force: FaultsInForce, random: Random
 ) -> Injected:
-    """Begin the action in the background, so that other faults can hit it. The Undo waits for it.
+    """Begin the operator's action in the background, so that other faults can hit it.
 
-    The members' answers do not matter: an action may fail because of another fault.
+    The Undo waits for the end of the action. It does not matter whether the members accept the
+    action, because it may fail due to another fault.
     """
     system: Maintainable = require(in_force, Maintainable)
     members = await resolve_target(fault.target, in_force, random, fault.on)
@@ -52,7 +53,11 @@ async def _maintain(
 
 @inject.register
 async def _upgrade(fault: Upgrade, in_force: FaultsInForce, random: Random) -> Injected:
-    """Begin the upgrade in the background. The Undo waits for it, and then undoes it."""
+    """Begin to restart the members with the other program, in the background.
+
+    The Undo waits for the end of the restarts. Then it restarts the members with the former
+    program.
+    """
     system: Upgradable = require(in_force, Upgradable)
     members = await resolve_target(fault.target, in_force, random, fault.on)
     for member in members:
@@ -82,7 +87,10 @@ async def _upgrade(fault: Upgrade, in_force: FaultsInForce, random: Random) -> I
 
 @inject.register
 async def _restoration(_: Restoration, in_force: FaultsInForce, random: Random) -> Injected:
-    """Keep all members killed while they are restored, so that no other fault starts them."""
+    """Restore all members from a snapshot.
+
+    Keep them killed meanwhile, so that no fault starts one.
+    """
     system: Restorable = require(in_force, Restorable)
     members = await resolve_target("all", in_force, random)
     start = await in_force.stop_members("killed", members)
@@ -98,7 +106,7 @@ async def restart_in_turn(
     members: tuple[MemberName, ...], system: Serving, in_force: FaultsInForce,
     while_down: Callable[[MemberName], None] = lambda _: None,
 ) -> None:
-    """Restart one member after the other, each when the one before it serves again.
+    """Restart `members` one after the other, each when the one before it serves again.
 
     `while_down` is called with each member while it does not run.
     """

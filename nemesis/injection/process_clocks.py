@@ -18,27 +18,28 @@ from splitbrain.nemesis.linux.vdso import WallClock, open_clock, true_ns
 
 @dataclass(slots=True)
 class _Reading:
-    """The error of a clock: it was `ahead_ns` ahead at `begin_ns`, and has drifted since."""
+    """The error of a clock: the clock was `ahead_ns` ahead at `begin_ns`, and has drifted since."""
 
     ahead_ns: int = 0
     ppm: int = 0
     begin_ns: int = 0
 
     def settle(self, now_ns: int) -> None:
-        """Add the drift until `now_ns` to `ahead_ns`."""
+        """Add the drift since `begin_ns` to `ahead_ns`, and set `begin_ns` to `now_ns`."""
         self.ahead_ns += (now_ns - self.begin_ns) * self.ppm // 1_000_000
         self.begin_ns = now_ns
 
 
 class ProcessClocks:
-    """The changed clocks of the members of one system."""
+    """Changes the wall clocks of the members of one system, and restores them."""
 
     def __init__(self, system: HasProcess, in_force: FaultsInForce) -> None:
         self._system = system
         self._in_force = in_force
         self._readings: dict[MemberName, _Reading] = {}
         self._patched: dict[MemberName, tuple[WallClock, int]] = {}
-        """The clock of the member's present process, and the number of its journal entry."""
+        """For each member: the clock of its present process, and the number of its journal
+        entry."""
         in_force.after_restart(self._after_restart)
         in_force.at_end(self._restore_all)
 
@@ -59,7 +60,7 @@ class ProcessClocks:
         return self._readings.setdefault(member, _Reading(begin_ns=true_ns()))
 
     async def _apply(self, member: MemberName) -> None:
-        """Set the clock of the member's process. Does nothing if the member does not run."""
+        """Set the clock of the member's process to the computed error, if the member runs."""
         pid = self._system.pid(member)
         if pid is None:
             return

@@ -1,4 +1,4 @@
-"""`inject` with the injectors of all faults. Each module registers its injectors on import."""
+"""Exports `inject` after the import of all modules that register their injectors with it."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from splitbrain.nemesis.linux.limits import (
 )
 
 PERIOD_S = 0.1
-"""A starved member is stopped and continued once in each period."""
+"""The length of a period, in which a starved member is stopped once and continued once."""
 
 
 @inject.register
@@ -93,25 +93,27 @@ async def _blocked_log(fault: BlockedLog, in_force: FaultsInForce, random: Rando
 
 
 class BlockedLogs:
-    """Counts the faults that block the log of each member."""
+    """The pipes of members' logs that faults have blocked, with the number of faults for each."""
 
     def __init__(self, system: LogBlockable, _: FaultsInForce) -> None:
         self._system = system
         self._counts: Counter[MemberName] = Counter()
 
     def add(self, members: tuple[MemberName, ...]) -> None:
+        """Block the logs of `members` that no earlier fault has blocked."""
         for member in members:
             self._counts[member] += 1
             self._system.block_log(member)
 
     def remove(self, members: tuple[MemberName, ...]) -> None:
+        """Unblock the logs of `members` that no other fault still blocks."""
         for member in members:
             self._counts[member] -= 1
             if not self._counts[member]:
                 self._system.unblock_log(member)
 
     def effect(self, members: tuple[MemberName, ...]) -> str:
-        """Name the members that wait because their log is blocked."""
+        """Return a text that names the members that wait because their log is blocked, or ""."""
         waiting = filter(self._system.waits_for_log, members)
         return ", ".join(f"{member} waited for its log" for member in waiting)
 
@@ -137,7 +139,11 @@ async def _limit_members(
     kind: int,
     value_of: Callable[[int], int],
 ) -> Injected:
-    """Limit the members' processes to the value that `value_of` computes from the process id."""
+    """Set a resource limit of the processes that the fault hits.
+
+    `kind` is a number such as `RLIMIT_NOFILE`. `value_of` computes the limit from the process id.
+    The Undo sets the old limits, and restarts members that have ended.
+    """
     system: HasProcess = require(in_force, HasProcess)
     members = await resolve_target(fault.target, in_force, random, fault.on)
     limits: dict[MemberName, Limit] = {}
@@ -162,7 +168,7 @@ async def _limit_members(
 async def _restart_if_ended(
     member: MemberName, system: HasProcess, in_force: FaultsInForce
 ) -> None:
-    """Restart a member that has ended because a resource was missing, as a supervisor would."""
+    """Restart the member if it has ended because a resource was missing, as a supervisor does."""
     ended = system.pid(member) is None and not in_force.is_killed(member)
     if ended and isinstance(in_force.system, Killable):
         await in_force.system.restart(member)

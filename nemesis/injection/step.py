@@ -22,7 +22,10 @@ from splitbrain.nemesis.topology import Link, links_touching
 
 
 class ArmedFault:
-    """A fault that hits a member when it reaches a step of the write path. `undo` disarms it."""
+    """A fault that hits a member when it reaches a step of the write path.
+
+    The function `undo` clears the failpoints if no member has reached the step.
+    """
 
     def __init__(
         self,
@@ -47,7 +50,8 @@ class ArmedFault:
             return Injected(self.members, (), self.undo)
         member = await self._first_paused()
         undos = [await self._in_force.stop_members("paused", (member,)), self.undo]
-        # The fault happens once. The paused member cannot answer, and its failpoint has acted.
+        # The fault happens only once, so the failpoints of the other members are cleared. The
+        # paused member cannot answer, and its failpoint does not act again.
         await self._clear([one for one in self.members if one != member])
         self.members = ()
         links = await self._inject(member, undos)
@@ -75,8 +79,8 @@ class ArmedFault:
     async def _inject(self, member: MemberName, undos: list[Undo]) -> tuple[Link, ...]:
         """Apply the fault's action to the paused `member`. Returns the links that were cut.
 
-        `undos` already contains the undo that resumes the member. The function appends the undo of
-        each change that it makes.
+        `undos` already contains the function that resumes the member. The method appends a function
+        for each change that it makes.
         """
         in_force = self._in_force
         if self._fault.do == "isolate":
@@ -91,7 +95,7 @@ class ArmedFault:
         return ()
 
     async def _disarm(self) -> None:
-        """Clear the failpoints, and resume a member that has just paused at one."""
+        """Clear the failpoints, and resume a member that has paused at one in the meantime."""
         members, self.members = self.members, ()
         await self._clear(members)
         if isinstance(self._system, Pausable):

@@ -24,7 +24,7 @@ from splitbrain.nemesis.linux.strace import SYSTEM_CALLS, Calls
 
 
 class TracedMember:
-    """A fault of system calls on one member, which is in force when `begin` has returned."""
+    """A fault of system calls on one member. It is in force when `begin` has returned."""
 
     def __init__(
         self, fault: SyscallFault, member: MemberName, system: Traceable, in_force: FaultsInForce
@@ -36,7 +36,8 @@ class TracedMember:
         self._held: HeldCall | None = None
         self._counting: asyncio.Task[None] | None = None
         self._restart: Undo | None = None
-        """Restarts the member after this fault has killed it."""
+        """The function that restarts the member after this fault has killed it; None before
+        that."""
 
     async def begin(self) -> None:
         """Trace the member, if it runs.
@@ -58,7 +59,10 @@ class TracedMember:
             self._counting = asyncio.create_task(self._count(self._held), name=name)
 
     async def end(self) -> None:
-        """Make the member's calls normal, and restart the member if this fault ended it."""
+        """Make the member's calls normal.
+
+        Restart the member if it has ended because of this fault.
+        """
         counting, self._counting = self._counting, None
         if counting is not None:
             counting.cancel()

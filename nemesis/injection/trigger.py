@@ -1,4 +1,4 @@
-"""Triggers: faults that must be armed just before an operation begins."""
+"""Lets the load tell the nemesis just before an operation begins for which a fault is scheduled."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Iterable
 class Trigger:
     """Connects one operation of the load with one fault that must be armed just before it.
 
-    The load sets `due` when the operation is about to begin, and waits for `armed`. The nemesis
-    sets `armed` when it has armed the fault, or has failed to arm it.
+    The load sets `due` when the operation is about to begin, and then waits for `armed`. The
+    nemesis waits for `due`, arms the fault (it sets the failpoint), and sets `armed`, also if that
+    failed.
     """
 
     def __init__(self) -> None:
@@ -19,26 +20,29 @@ class Trigger:
 
 
 class Triggers:
-    """Triggers by the number of their operation. The load announces each operation."""
+    """The triggers of a run, by the number of their operation.
+
+    The load announces each operation.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[int, list[Trigger]] = {}
         self.counts_operations = False
-        """Whether the load must announce operations that have no trigger."""
+        """Whether the load must also announce operations that have no trigger, to count them."""
         self.operations_begun = 0
-        """The number of announced operations."""
+        """The number of operations that were announced."""
 
     def __bool__(self) -> bool:
         return bool(self._waiting) or self.counts_operations
 
     def add(self, operation: int) -> Trigger:
-        """Add a new trigger that is due when `operation` is announced."""
+        """Add a trigger that becomes due when the operation with this number is announced."""
         trigger = Trigger()
         self._waiting.setdefault(operation, []).append(trigger)
         return trigger
 
     async def announce(self, operation: int) -> None:
-        """Set off the triggers of `operation`; returns when each of their faults is armed."""
+        """Set the triggers of `operation` due, and wait until each of their faults is armed."""
         self.operations_begun += 1
         triggers: Iterable[Trigger] = self._waiting.pop(operation, ())
         for trigger in triggers:

@@ -1,4 +1,4 @@
-"""Injects the faults that are classes of the user."""
+"""The injector of faults whose classes the user has written."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Means of Linux to affect a running process of any program: tracing, signals, limits, mounts."""
+"""Affects running processes of any program by means of Linux: tracing, signals, limits, mounts."""

@@ -1,8 +1,8 @@
 """Holds a running process at its nth system call of one kind on some files.
 
 The calls of all threads are counted. Each counted call stops the whole process for about a
-millisecond, by a SIGSTOP that strace injects. To change the action, strace is replaced by a new
-strace while the process is stopped, so that no call is missed.
+millisecond, by a SIGSTOP that strace injects. An action is what strace does at each call. To change
+it, strace is replaced by a new strace while the process is stopped, so that no call is missed.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ T = TypeVar("T")
 Edge = Literal["before", "after"]
 
 STOP = "signal=SIGSTOP"
-"""The whole process stops when the call is complete, before its thread leaves the kernel."""
+"""The action that stops the whole process when a call is complete, before its thread leaves the
+kernel."""
 HOLD = "delay_enter=3600s"
-"""The call does not begin until strace detaches."""
+"""The action that delays a call, so that it does not begin until strace detaches."""
 _POLL_S = 0.001
 
 
 class ProcessEnded(Exception):
-    """The traced process has ended, or strace has."""
+    """Raised if the traced process, or strace itself, has ended."""
 
 
 class HeldCall:
-    """A process that is, or will be, held before or after a system call. `arm` makes one.
+    """A process that is to be held before or after a system call. `arm` creates an object.
 
-    `may_resume` returns whether the process may get a SIGCONT: False while another fault keeps it
+    `may_resume` returns whether the process may receive SIGCONT: False while another fault keeps it
     stopped.
     """
 
@@ -51,13 +52,13 @@ class HeldCall:
     async def arm(
         cls, pid: int, calls: Calls, may_resume: Callable[[], bool], inject: str
     ) -> HeldCall:
-        """Attach to the process with the action `inject`. Raises FaultError if that fails."""
+        """Attach strace with the action `inject` to the process `pid`. Raises FaultError."""
         return cls(await Strace.attach(pid, calls, inject), calls, may_resume)
 
     async def pass_calls(self, count: int) -> None:
-        """Continue the process until `count` calls are complete. It is then stopped again.
+        """Let the process run until `count` calls are complete. It is then stopped again.
 
-        The action must contain `STOP`. Raises ProcessEnded if the process ends first.
+        The action must be `STOP`. Raises ProcessEnded if the process ends first.
         """
         while self._strace.calls_begun < count:
             await self._until_stopped(self._strace.calls_begun + 1)
@@ -66,14 +67,14 @@ class HeldCall:
         await self._until_stopped(count)
 
     async def replace(self, inject: str) -> None:
-        """Replace the action while the process is stopped, and continue the process."""
+        """Replace strace's action by `inject` in the stopped process, and continue the process."""
         await self._strace.detach()
         self._strace = await Strace.attach(self.pid, self._calls, inject)
         self._stops_before = 0
         self._continue()
 
     async def reach(self, visit: int, edge: Edge) -> None:
-        """Return when the process is held at call number `visit`.
+        """Wait until the process is held before or after (`edge`) call number `visit`.
 
         The process must have been armed with `first_action(visit, edge)`. Raises ProcessEnded if
         the process ends first.
@@ -90,7 +91,8 @@ class HeldCall:
         """Kill the held process by `kill`, so that the held call never begins.
 
         `kill` sends a SIGKILL and waits for the end of the process. At the same time this method
-        detaches strace, because a process that strace holds cannot end.
+        detaches strace, because a process that strace holds cannot end. Returns the result of
+        `kill`.
         """
         killing = asyncio.ensure_future(kill)
         while not (killing.done() or is_dying(self.pid)):  # noqa: ASYNC110 - the kernel's state
@@ -99,7 +101,7 @@ class HeldCall:
         return await killing
 
     async def release(self) -> None:
-        """Detach from the process and let it run. May be called twice."""
+        """Detach strace from the process and let it run. A second call has no effect."""
         await self._strace.detach()
         self._continue()
 
@@ -113,7 +115,8 @@ class HeldCall:
         """Wait until `count` calls have begun and the process has stopped because of them."""
         self._stopped = True
         await self._until_begun(count)
-        # A thread that strace examines looks like a stopped one, so strace's report counts too.
+        # While strace examines a thread, the thread looks stopped. So the number of stops that
+        # strace reports is compared, too.
         while not (self._strace.stops > self._stops_before and is_stopped(self.pid)):
             if self._strace.ended:
                 raise ProcessEnded(f"process {self.pid} ended: {self._strace.message}")
@@ -128,5 +131,5 @@ class HeldCall:
 
 
 def first_action(visit: int, edge: Edge) -> str:
-    """Return the action for `HeldCall.arm` if the process is to be held at call number `visit`."""
+    """Return strace's action for `HeldCall.arm`, if the process is to be held at call `visit`."""
     return HOLD if edge == "before" and visit == 1 else STOP

@@ -27,7 +27,7 @@ from splitbrain.nemesis.linux.vdso import write_memory
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """A process: its pid and its start time, because the kernel reuses pids."""
+    """Identifies a process by its pid and its start time, because the kernel reuses pids."""
 
     pid: int
     started: int
@@ -38,15 +38,21 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class PatchedMemory(msgspec.Struct, frozen=True, tag="memory"):
-    """Bytes in the memory of a process were replaced. Undone by writing the old bytes."""
+    """The record that bytes in the memory of a process were replaced.
+
+    It is undone by writing the old bytes.
+    """
 
     process: Identity
     old: tuple[tuple[int, bytes], ...]
-    """Pairs of an address and the bytes that were there."""
+    """Pairs of an address and the old bytes there."""
 
 
 class ChangedLimit(msgspec.Struct, frozen=True, tag="limit"):
-    """A resource limit of a process was changed. Undone by setting the old limit."""
+    """The record that a resource limit of a process was changed.
+
+    It is undone by setting the old limit.
+    """
 
     process: Identity
     resource: int
@@ -55,25 +61,28 @@ class ChangedLimit(msgspec.Struct, frozen=True, tag="limit"):
 
 
 class StoppedProcess(msgspec.Struct, frozen=True, tag="stopped"):
-    """A process was stopped by SIGSTOP. Undone by SIGCONT."""
+    """The record that a process was stopped by SIGSTOP. It is undone by SIGCONT."""
 
     process: Identity
 
 
 class MountedFolder(msgspec.Struct, frozen=True, tag="mount"):
-    """A file system was mounted. Undone by unmounting it."""
+    """The record that a file system was mounted. It is undone by unmounting it."""
 
     folder: str
 
 
 class NetworkNamespace(msgspec.Struct, frozen=True, tag="namespace"):
-    """A network namespace was made. Undone by removing it."""
+    """The record that a network namespace was created. It is undone by removing the namespace."""
 
     name: str
 
 
 class NetworkInterface(msgspec.Struct, frozen=True, tag="interface"):
-    """A network interface of the machine was made. Undone by removing it."""
+    """The record that a network interface of the machine was created.
+
+    It is undone by removing the interface.
+    """
 
     name: str
 
@@ -87,11 +96,11 @@ Change = (
 class _Line(msgspec.Struct, frozen=True):
     number: int
     change: Change | None = None
-    """None: the change with this number has been undone."""
+    """The change that is about to be made. None: the change with this number has been undone."""
 
 
 class Journal:
-    """The journal of this process. Its file exists while a change is not settled."""
+    """The journal of this process. Its file exists while there is a change that is not undone."""
 
     _files = itertools.count(1)
 
@@ -103,7 +112,7 @@ class Journal:
         self._path = self._folder / f"{own}-{started(own)}-{next(self._files)}.jsonl"
 
     def note(self, change: Change) -> int:
-        """Record a change that is about to be made. Returns its number for `settle`."""
+        """Record `change`, which is about to be made. Returns its number for `settle`."""
         number = next(self._numbers)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._append(_Line(number, change))
@@ -111,7 +120,7 @@ class Journal:
         return number
 
     def settle(self, number: int) -> None:
-        """Record that the change has been undone. May be called twice."""
+        """Record that the change `number` has been undone. A second call has no effect."""
         if number not in self._open:
             return
         self._open.remove(number)
@@ -133,9 +142,9 @@ def default_folder() -> Path:
 
 
 def undo_leftovers(folder: Path | None = None) -> int:
-    """Undo the changes that ended processes have left. Returns how many were undone.
+    """Undo the changes that ended processes have left. Returns the number of undone changes.
 
-    A change that cannot be undone is skipped. Usually its process has ended.
+    A change that cannot be undone is skipped. Usually the process that it concerns has ended.
     """
     undone = 0
     for path in sorted((folder or default_folder()).glob("*.jsonl")):

@@ -14,7 +14,7 @@ MEMORY = resource.RLIMIT_AS
 
 
 class Limit:
-    """A changed limit of one process. `set_limit` makes one."""
+    """The changed limit of one process. `set_limit` creates an object."""
 
     def __init__(self, change: ChangedLimit, journal: Journal, number: int) -> None:
         self._change = change
@@ -22,7 +22,7 @@ class Limit:
         self._number = number
 
     def restore(self) -> None:
-        """Set the old limit, if the process still runs. May be called twice."""
+        """Set the old limit, if the process still runs. A second call has no effect."""
         change = self._change
         if change.process.exists():
             _prlimit(change.process.pid, change.resource, (change.soft, change.hard))

@@ -37,7 +37,10 @@ def missing() -> str:
 
 @functools.cache
 def _refused() -> str:
-    """Try the commands in a temporary namespace. Returns why they fail; "" if they succeed."""
+    """Try the needed commands in a temporary namespace.
+
+    Returns the reason if they fail, or "" if they succeed.
+    """
     trial = (
         "ip link add end0 type veth peer name end1 && nft add table ip t && "
         "nft add chain ip t c '{ type filter hook forward priority 0; }' && "
@@ -58,17 +61,23 @@ def _refused() -> str:
 
 
 def found(program: str) -> str | None:
-    """Return the path of a program, or None. Also searches the administrator's folders (sbin)."""
+    """Return the path of `program`, or None if it is not installed.
+
+    The administrator's folders (sbin) are searched, too.
+    """
     return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
 
 
 def path_of(name: str) -> Path:
-    """Return the file that stands for the namespace `name`."""
+    """Return the file that represents the network namespace `name`."""
     return FOLDER / name
 
 
 def remove_namespace(name: str) -> bool:
-    """Remove the namespace. Returns whether it existed. Its processes keep it until they end."""
+    """Remove the network namespace `name`. Returns whether it existed.
+
+    Processes in the namespace keep it alive until they end.
+    """
     if not path_of(name).exists():
         return False
     _run("netns", "del", name)
@@ -76,7 +85,7 @@ def remove_namespace(name: str) -> bool:
 
 
 def remove_interface(name: str) -> bool:
-    """Remove a network interface, and the other end of its pair. Returns whether it existed."""
+    """Remove a network interface and the other end of its pair. Returns whether it existed."""
     if not Path("/sys/class/net", name).exists():
         return False
     _run("link", "del", name)

@@ -59,7 +59,7 @@ def instruction_pointers(pid: int) -> list[int]:
 
 
 def started(pid: int) -> int | None:
-    """Return when the process `pid` started, in clock ticks since boot, or None if it ended.
+    """Return when the process `pid` started, in clock ticks since boot, or None if it has ended.
 
     The pid and this time together identify a process.
     """

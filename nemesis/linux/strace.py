@@ -39,13 +39,14 @@ class Calls:
     """The system calls that strace reports and affects: some kinds of calls on some files."""
 
     names: tuple[str, ...]
-    """Such as `fdatasync`. A name that the architecture does not have is ignored."""
+    """The names of the calls, such as `fdatasync`. A name that the architecture lacks is
+    ignored."""
     paths: tuple[str, ...]
-    """The files. Empty: the calls on all files."""
+    """The files whose calls are affected. Empty: the calls on all files."""
 
 
 class Strace:
-    """strace while it is attached to the process `pid`. `attach` makes one."""
+    """strace while it is attached to the process `pid`. `attach` creates an object."""
 
     def __init__(self, pid: int, child: subprocess.Popen[bytes], calls: Calls) -> None:
         self.pid = pid
@@ -63,7 +64,7 @@ class Strace:
 
     @classmethod
     async def attach(cls, pid: int, calls: Calls, inject: str = "") -> Strace:
-        """Attach to all threads of `pid`. `inject` is strace's action, such as `error=EIO`.
+        """Attach strace to all threads of `pid`. `inject` is its action, such as `error=EIO`.
 
         Returns when strace is attached. Raises FaultError if it cannot attach.
         """
@@ -105,7 +106,7 @@ class Strace:
         return self._pump.done() or self._child.poll() is not None
 
     async def changed(self) -> None:
-        """Return soon after strace has printed something, or has ended."""
+        """Wait until strace has printed something or has ended, at most for a tenth of a second."""
         self._changed.clear()
         if not self.ended:
             with contextlib.suppress(TimeoutError):
@@ -113,11 +114,11 @@ class Strace:
                     await self._changed.wait()
 
     async def detach(self, *, from_killed: bool = False) -> None:
-        """Detach from the process. A delayed call continues at once. May be called twice.
+        """Detach strace from the process. A delayed call continues at once.
 
-        Use `from_killed` if the process was killed during a delay. strace would wait for the end
-        of the delay, and the process cannot end before strace detaches. Therefore strace is
-        killed.
+        A second call has no effect. Use `from_killed` if the process was killed during a delay:
+        strace would wait for the end of the delay, and the process cannot end before strace
+        detaches. Therefore strace is killed.
         """
         if self._child.poll() is None and not from_killed:
             self._child.send_signal(signal.SIGTERM)
@@ -131,7 +132,7 @@ class Strace:
     async def _wait(self, timeout_s: float) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
-        # Polling needs no child watcher in the loop.
+        # Polling works without a child watcher of the event loop.
         while self._child.poll() is None and loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)
 
@@ -192,10 +193,10 @@ def missing() -> str:
 
 
 def _die_with_parent() -> Callable[[], None]:
-    """Return a function that the child calls before exec.
+    """Return a function for the child process, which is strace, to call before exec.
 
-    It makes the kernel kill the child, which is strace, if its parent ends. When strace is killed,
-    the traced process continues.
+    It makes the kernel kill strace if its parent ends. When strace is killed, the traced process
+    continues.
     """
     prctl, death = _LIBC.prctl, int(signal.SIGKILL)
     return lambda: prctl(_PR_SET_PDEATHSIG, death, 0, 0, 0) and None
@@ -207,4 +208,4 @@ SYSTEM_CALLS: Mapping[str, tuple[str, ...]] = {
     "read": ("read", "pread64", "readv", "preadv", "preadv2"),
     "open": ("open", "openat"),
 }
-"""Kind of call → the names of its system calls."""
+"""Maps a kind of call to the names of its system calls."""

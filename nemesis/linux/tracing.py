@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 _PTRACE_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
-"""Exists if the kernel restricts which processes may be traced. 1: descendants, and processes that
-allow it, as members do. 2: no process without CAP_SYS_PTRACE. 3: no process."""
+"""A file that exists if the kernel restricts which processes may be traced. It contains a number.
+1: descendants, and processes that allow it, as members do. 2: no process without CAP_SYS_PTRACE. 3:
+no process."""
 
 
 def tracing_refused() -> str:

@@ -37,7 +37,7 @@ _DYNAMIC_SYMBOLS = 11
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One write into the memory of a process: the address, the new bytes and the old ones."""
+    """One write into the memory of a process: the address, the new bytes and the old bytes."""
 
     address: int
     new: bytes
@@ -45,21 +45,22 @@ class Change:
 
 
 class WallClock:
-    """The wall clock of one process. `open_clock` makes one."""
+    """The wall clock of one process, which can be changed. `open_clock` creates an object."""
 
     def __init__(self, pid: int, code_address: int, changes: tuple[Change, ...]) -> None:
         self.pid = pid
         self._code_address = code_address
         self.changes = changes
-        """The jumps, to be undone by writing the old bytes."""
+        """The writes that replace functions by jumps. Writing the old bytes undoes them."""
 
     async def set(
         self, *, ahead_ns: int, ppm: int, begin_ns: int, may_resume: Callable[[], bool]
     ) -> None:
-        """Set the clock `ahead_ns` ahead at the true time `begin_ns`; it drifts from then on.
+        """Set the clock `ahead_ns` ahead at the true time `begin_ns`.
 
-        Stops the process for about a millisecond. Raises FaultError if the clock cannot be
-        changed.
+        It drifts by `ppm` from then on.
+
+        Stops the process for about a millisecond. Raises FaultError if the clock cannot be changed.
         """
         code = with_variables(begin_ns, ppm, ahead_ns)
         await self._write(
@@ -69,7 +70,8 @@ class WallClock:
 
     async def restore(self, may_resume: Callable[[], bool]) -> None:
         """Write the old bytes. The process's clock shows the true time again."""
-        # A thread may be inside the new code, so this code stays. Nothing jumps to it any more.
+        # A thread may be inside the new code, so the code stays in the process. Nothing jumps to it
+        # any more.
         await self._write([(one.address, one.old) for one in self.changes], may_resume)
 
     async def _write(
@@ -92,11 +94,14 @@ class WallClock:
 
 
 def open_clock(pid: int) -> WallClock:
-    """Return the clock of a process, not changed yet. Raises FaultError if it cannot be patched."""
+    """Return the clock of a process, without changing it.
+
+    Raises FaultError if that is impossible.
+    """
     begin, image = _image(pid)
     functions = _functions(image)
     room = (len(image) - SIZE) & ~0xF
-    # The code stays in a process whose clock was restored.
+    # The new code stays in a process whose clock was restored, and is used again.
     if not functions or (any(image[room:]) and not image[room:].startswith(CODE)):
         raise FaultError(f"the vDSO of process {pid} cannot be patched: it has an unknown form")
     changes = []
@@ -125,7 +130,7 @@ def write_memory(pid: int, parts: list[tuple[int, bytes]]) -> None:
 
 
 def true_ns() -> int:
-    """Return the wall clock of this process, in ns. Its vDSO is not patched."""
+    """Return the time of this process's wall clock in ns. Its vDSO is not patched."""
     return time.clock_gettime_ns(time.CLOCK_REALTIME)
 
 

@@ -16,14 +16,15 @@ CODE = bytes.fromhex(
     "000f1f00"
 )
 ENTRIES = {"__vdso_clock_gettime": 0, "__vdso_gettimeofday": 0x60, "__vdso_time": 0xB0}
-"""Function of the vDSO → the offset of its replacement in the code."""
+"""Maps a function of the vDSO to the offset of its replacement in the code."""
 _VARIABLES = struct.Struct("<qqq")
 SIZE = len(CODE) + _VARIABLES.size
 
 
 def with_variables(begin_ns: int, ppm: int, ahead_ns: int) -> bytes:
-    """Return the code and its variables.
+    """Return the bytes of the code, followed by its variables.
 
-    A wall clock that shows T then shows `T + ahead_ns + (T - begin_ns) * ppm / 1e6` instead.
+    The code changes a wall clock: when the true time is T, the clock shows `T + ahead_ns + (T -
+    begin_ns) * ppm / 1e6`.
     """
     return CODE + _VARIABLES.pack(begin_ns, ppm, ahead_ns)
