@@ -1,4 +1,4 @@
-"""Authentication, alarms and quotas of a cluster of processes, as faults change them."""
+"""Requests with which faults change the authentication, alarms and quotas of a cluster."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Alarms(msgspec.Struct, frozen=True):
 
 
 class Administration(ABC):
-    """Implements `Authenticates` and `Limitable` by requests of etcd's API."""
+    """Implements `Authenticates` and `Limitable` for a cluster of processes, by etcd's API."""
 
     administrator: Administrator
     _next_starts: NextStarts
@@ -100,7 +100,7 @@ class Administration(ABC):
         await self._post(at, "maintenance/alarm", request)
 
     async def _post_new(self, at: MemberName, operation: str, request: dict[str, object]) -> None:
-        """Send a request that an earlier fault may have sent already."""
+        """Send a request that creates something. It is no error if that exists already."""
         try:
             await self._post(at, operation, request)
         except FaultError as problem:

@@ -1,8 +1,8 @@
 """The systems that can be tested, by the names that a user types.
 
-Besides the built-in systems, an installed package can offer one as an entry point of the
-group `splitbrain.systems`, and any class can be named by its path, `package.module:Class`.
-`systems/factory.py` makes the system of a run.
+Besides the built-in systems, an installed package can offer one as an entry point of the group
+`splitbrain.systems`, and any class can be named by its path, `package.module:Class`.
+`systems/factory.py` creates the system of a run.
 """
 
 from __future__ import annotations
@@ -29,19 +29,20 @@ BUILT_IN = {
 
 
 def systems() -> dict[str, str]:
-    """System name → description: the built-in ones, then those of installed packages.
+    """Return the name and the description of each system that can be chosen by name.
 
-    An entry point cannot replace a built-in system. No package is imported.
+    The built-in systems come first, then those that installed packages offer as entry points. An
+    entry point cannot replace a built-in system. No package is imported.
     """
     others = {name: origin_of(point) for name, point in entry_points_of(ENTRY_POINTS).items()}
     return {**BUILT_IN, **{name: text for name, text in others.items() if name not in BUILT_IN}}
 
 
 def load_system(name: str) -> Any:
-    """Return the class or function that makes the system `name`, which is not a built-in one.
+    """Return the class or function that creates the system `name`, which is not a built-in one.
 
-    `name` is a dotted path or the name of an entry point. Raises BadArguments if it cannot be
-    found or loaded.
+    `name` is a dotted path or the name of an entry point. Raises BadArguments if it cannot be found
+    or loaded.
     """
     if ":" in name:
         return load_path(name, "system")

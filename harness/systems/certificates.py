@@ -1,4 +1,4 @@
-"""Makes the certificates of a cluster with TLS: an authority, and what it signs."""
+"""Creates the certificates of a cluster with TLS: an authority, and what it signs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from splitbrain.harness.clients.tls import ClientTls
 
 VALID = timedelta(days=30)
 MARGIN = timedelta(days=1)
-"""A certificate is valid from this time before now. Faults change the members' clocks."""
+"""How long before the present time a certificate becomes valid. Faults can set the members' clocks
+back."""
 LOOPBACK = ("127.0.0.1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """The files of a certificate and of its key."""
+    """The paths of a certificate and of its private key."""
 
     cert: Path
     key: Path
@@ -32,7 +33,7 @@ class KeyPair:
 class ClusterCertificates:
     """The certificates of one cluster, in `folder`: an authority, the members' and the clients'.
 
-    The members' certificate is valid for `hosts` and for the loopback addresses.
+    The members' certificate is valid for the addresses in `hosts` and for the loopback addresses.
     """
 
     def __init__(self, folder: Path, hosts: Iterable[str] = ()) -> None:
@@ -42,10 +43,10 @@ class ClusterCertificates:
         self.client_pair = pair = authority.issue("client")
         self.client = ClientTls(authority.cert, pair.cert, pair.key)
         self.stranger = Authority(folder, "stranger_ca").issue("stranger")
-        """A certificate of another authority, which the members must refuse."""
+        """A certificate that another authority has signed. The members must refuse it."""
 
     def flags(self) -> tuple[str, ...]:
-        """Return the flags, common to etcd and this project's member, of a member with TLS."""
+        """Return the command-line flags for TLS, which etcd and this project's member share."""
         authority, cert, key = str(self.authority), str(self.member.cert), str(self.member.key)
         return (
             "--client-cert-auth", "--trusted-ca-file", authority,
@@ -56,9 +57,10 @@ class ClusterCertificates:
 
 
 class Authority:
-    """An authority whose certificate is the file `cert` in `folder`. It signs other certificates.
+    """A certificate authority, which signs other certificates.
 
-    Two authorities with different names can share a folder.
+    Its own certificate is the file `cert` in `folder`. Two authorities with different names can
+    share a folder.
     """
 
     def __init__(self, folder: Path, name: str = "ca") -> None:
@@ -73,9 +75,10 @@ class Authority:
         self.cert.write_bytes(_pem(own.sign(self._key, hashes.SHA256())))
 
     def issue(self, name: str, hosts: Iterable[str] = LOOPBACK) -> KeyPair:
-        """Make a certificate with the common name `name`, for servers at `hosts` and for clients.
+        """Create a key and a certificate with the common name `name`, for servers and for clients.
 
-        Its files are `name`.pem and `name`.key. Existing files are replaced.
+        As a server's certificate it is valid for `hosts`. The files are `name`.pem and `name`.key;
+        existing files are replaced.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         made = (

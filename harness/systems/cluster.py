@@ -1,4 +1,4 @@
-"""A cluster of member processes of an etcd-like store."""
+"""A cluster whose members are processes of an etcd-like store on this machine."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from splitbrain.nemesis.moment import MomentEvent
 
 START_TRIES_MAX = 3
 CLIENT, PEER = "client", "peer"
-"""The names of a member's ports."""
+"""The names of a member's two ports: for clients and for peers."""
 _POLL_S = 0.02
 log = logging.getLogger("splitbrain.systems")
 
@@ -66,11 +66,12 @@ class ProcessCluster(
     ends_in_order = True
     """Whether `stop` sends SIGTERM first; otherwise it sends SIGKILL at once."""
     areas: Mapping[DiskArea, tuple[str, ...]] = {}
-    """Area of the disk → patterns of its files below the data folder. Empty: they are not known,
-    and each area is the whole data folder."""
+    """Maps an area of the disk to patterns of its files below the data folder. Empty: the files of
+    the areas are not known, and each area is the whole data folder."""
 
     log_events: Mapping[MomentEvent, str] = {}
-    """Event → a regular expression of the lines in a member's log that show it."""
+    """Maps an event, such as an election, to a regular expression of the lines in a member's log
+    that show it."""
 
     def __init__(self, settings: ClusterSettings) -> None:
         super().__init__()
@@ -82,7 +83,7 @@ class ProcessCluster(
         self._paused: dict[MemberName, None] = {}
         self._crashes = CrashLog()
         self._names: dict[int, MemberName] = {}
-        """Member id → name, from the answers of the members."""
+        """Maps a member's id to its name, as the answers of the members show them."""
         self._session: aiohttp.ClientSession | None = None
         self.encryption = Encryption(settings)
         self._disks = MemberDisks(self.areas, settings.seed)
@@ -97,7 +98,11 @@ class ProcessCluster(
 
     @abstractmethod
     def command(self, place: Place, initial_cluster: str) -> Sequence[str]:
-        """Return the command line of one member. Raises SystemFailed if its program does not exist."""
+        """Return the command line of the member at `place`.
+
+        `initial_cluster` is the value of the flag of that name. Raises SystemFailed if the program
+        does not exist.
+        """
 
     @abstractmethod
     def environment(self) -> dict[str, str]:
@@ -112,7 +117,10 @@ class ProcessCluster(
     # --- start and stop --------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start every member and wait until all report the same leader. Raises SystemFailed."""
+        """Start every member, and wait until all of them report the same leader.
+
+        Raises SystemFailed.
+        """
         if self._processes:
             raise SystemFailed(f"the cluster {self.name} is already started; stop it first")
         try:
@@ -132,11 +140,11 @@ class ProcessCluster(
             raise
 
     async def stop(self) -> None:
-        """End every process. It may be called in any state, and repeatedly."""
+        """End every process. The method may be called in any state and repeatedly."""
         processes = list(self._processes.values())
         grace_ms = self.settings.stop_grace_ms if self.ends_in_order else 0
         try:
-            # The session closes first, because etcd waits for open connections on SIGTERM.
+            # The harness closes its connections first, because etcd waits for open ones on SIGTERM.
             session, self._session = self._session, None
             if session is not None:
                 await session.close()
@@ -169,11 +177,11 @@ class ProcessCluster(
 
     @property
     def tls(self) -> ClientTls | None:
-        """Return the certificates of the cluster's clients. None: the members have no TLS."""
+        """Return the certificates of the cluster's clients, or None if the members have no TLS."""
         return self.encryption.client
 
     async def probe_tls(self) -> Sequence[TlsProbe]:
-        """Test which connections the members accept. Without TLS, there is nothing to test."""
+        """Test which connections the members accept and refuse. Returns () without TLS."""
         return await self.encryption.probe(self._places.values())
 
     async def _place(self, name: MemberName) -> Place:
@@ -224,7 +232,7 @@ class ProcessCluster(
         self._crashes.add_process(process, log_begin)
 
     async def _update_owners(self) -> None:
-        """Send the network the process id of each running member."""
+        """Tell the network which processes the running members consist of."""
         running = {name: p.pid for name, p in self._processes.items() if p.alive()}
         await self._network.set_owners(running)
 
@@ -272,14 +280,14 @@ class ProcessCluster(
     # --- faults ----------------------------------------------------------------------
 
     async def kill(self, member: MemberName) -> None:
-        """Send SIGKILL, also to a paused process, and wait for its end."""
+        """Send SIGKILL to the member's process, also if it is paused, and wait for its end."""
         self._paused.pop(member, None)
         self._notice_crash(member)
         if (process := self._process(member)) is not None:
             await process.kill_and_wait()
 
     async def restart(self, member: MemberName) -> None:
-        """Start the member again on its data, unless it runs. Returns when its process runs."""
+        """Start the member on its data, unless it runs. Returns when its process runs."""
         process = self._process(member)
         if process is not None and process.kill_sent:
             await process.kill_and_wait()  # a cancelled call of `kill` may not have waited
@@ -289,19 +297,22 @@ class ProcessCluster(
         await self._update_owners()
 
     async def pause(self, member: MemberName) -> None:
-        """Send SIGSTOP and wait until the process has stopped. Does nothing if it does not run."""
+        """Send SIGSTOP to the member, and wait until it has stopped.
+
+        Does nothing if it does not run.
+        """
         if (process := self._process(member)) is not None and process.alive():
             self._paused[member] = None
             await process.pause()
 
     def is_stopped(self, member: MemberName) -> bool:
-        """Return whether the process was stopped by something other than `pause`, such as a failpoint."""
+        """Return whether the process is stopped, but not by `pause`: for example by a failpoint."""
         process = self._process(member)
         stopped = process is not None and process.alive() and process.is_stopped()
         return stopped and member not in self._paused
 
     async def resume(self, member: MemberName) -> None:
-        """Send SIGCONT. Does nothing if the process does not run."""
+        """Send SIGCONT to the member. Does nothing if it does not run."""
         if (process := self._process(member)) is not None:
             process.resume()
         self._paused.pop(member, None)
@@ -309,8 +320,8 @@ class ProcessCluster(
     async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
         """Set the state of the link from `source` to `target`; see `networks/`.
 
-        The state is in force when this method returns. With network namespaces, `clients` is a
-        source and a target too.
+        The state is in force when this method returns. With network namespaces, source or target
+        can be `clients`, too.
         """
         for name in (source, target):
             if name != CLIENTS:
@@ -322,7 +333,7 @@ class ProcessCluster(
             raise SystemFailed(why) from problem
 
     def link_effects(self, source: MemberName, target: MemberName) -> int:
-        """How much the faults of the link have changed so far."""
+        """Return how many packets or chunks the faults of the link have changed so far."""
         return self._network.link_effects(source, target)
 
     async def maintain(self, member: MemberName, action: OperatorDo) -> None:
@@ -354,7 +365,7 @@ class ProcessCluster(
         return process is not None and process.alive()
 
     def ended_by_themselves(self) -> Sequence[Crash]:
-        """One crash for each process that ended although the harness did not kill it.
+        """Return a crash for each process that ended although the harness did not kill it.
 
         The crashes are in the order of detection. A crash is also reported if the end of a fault
         has restarted the member since.
@@ -370,7 +381,10 @@ class ProcessCluster(
             self._crashes.notice(member, process, self.log_path(member))
 
     def occurrences(self, event: MomentEvent) -> int | None:
-        """How often the event has happened, by the members' logs and their connections."""
+        """Return how often `event` has happened, by the members' logs; None if unknown.
+
+        New connections are counted in the kernel's table of connections.
+        """
         if event == "connection":
             ports = (urlsplit(one.client_url).port for one in self._places.values())
             return self._connections.count({port for port in ports if port is not None})
@@ -386,7 +400,7 @@ class ProcessCluster(
         return process.pid if process is not None and process.alive() else None
 
     async def leader(self) -> MemberName | None:
-        """Return the leader of the highest term that a member reports at this time.
+        """Return the leader of the highest term that a member reports at present.
 
         Returns None if no member reports a leader. Also returns None if the reported leader is
         paused or does not run, because its followers may not have noticed this yet.
@@ -399,9 +413,9 @@ class ProcessCluster(
         return name if name is not None and self._can_answer(name) else None
 
     async def state(self, member: MemberName, at_revision: int | None = None) -> MemberState:
-        """Read the member's status, HashKV at `at_revision` and change log.
+        """Read the member's status, its change log, and its HashKV at `at_revision`.
 
-        If the member does not answer, the result has an `error`.
+        If the member does not answer, the result contains an `error`.
         """
         try:
             place = self._place_of(member)
@@ -418,9 +432,10 @@ class ProcessCluster(
         return MemberFiles(self.settings.folder / member).data
 
     def files(self, member: MemberName, area: DiskArea, pattern: str = "") -> Sequence[Path]:
-        """Return the existing files of the member in `area`. If `pattern` is given, those that match it.
+        """Return the existing files of the member in `area`, or those that match `pattern`.
 
-        Raises FaultError if the system has no such area.
+        A `pattern` is compared with paths in the data folder, in any area. Raises FaultError if the
+        system has no such area.
         """
         patterns = (pattern,) if pattern else self.areas.get(area, () if self.areas else ("**/*",))
         if not patterns and area:
@@ -432,7 +447,10 @@ class ProcessCluster(
         return sorted(path for path in found if path.is_file())
 
     async def _statuses(self) -> dict[MemberName, Status]:
-        """Return the statuses of the members that answer within a second, read concurrently."""
+        """Ask all members for their status at the same time.
+
+        Returns the status of each member that answers within a second.
+        """
         names = [name for name in self.members if self._can_answer(name)]
         answers = await asyncio.gather(*(self._status(name) for name in names))
         found = {name: one for name, one in zip(names, answers, strict=True) if one is not None}
@@ -471,4 +489,4 @@ class ProcessCluster(
 
 
 class _PortLost(SystemFailed):
-    """A member could not bind, because another program took its port."""
+    """Raised when a member cannot bind a port, because another program has taken it."""

@@ -5,7 +5,8 @@ socket pair, and shared memory for the counters. The process first sends a line 
 Then the harness sends one JSON line for each command and waits for the line of the answer. The
 process ends when the harness exits or closes its end of the pair.
 
-`ControlledProcess` is the side of the harness. `serve_commands` and `Counters` are for the process.
+The harness uses the class `ControlledProcess`. The process itself uses `serve_commands` and
+`Counters`.
 """
 
 from __future__ import annotations
@@ -31,33 +32,36 @@ _COUNTER = struct.Struct("=Q")
 
 
 class Counters:
-    """Numbers in shared memory, each with a slot from 0. One process writes, another reads."""
+    """Counters in shared memory, which one process changes and another process reads.
+
+    A slot is the position of a counter, from 0.
+    """
 
     def __init__(self, memory: int) -> None:
-        """Map the file `memory`, which has at least the length that `new_memory` gives it."""
+        """Map the shared memory of the file descriptor `memory`, a result of `new_memory`."""
         self._memory = mmap.mmap(memory, COUNTERS_MAX * _COUNTER.size)
 
     def add(self, slot: int, number: int) -> None:
-        """Add `number` to the counter at `slot`. A slot from COUNTERS_MAX on is ignored."""
+        """Add `number` to the counter at position `slot`. Does nothing from COUNTERS_MAX on."""
         if slot < COUNTERS_MAX:
             _COUNTER.pack_into(self._memory, slot * _COUNTER.size, self.value(slot) + number)
 
     def value(self, slot: int) -> int:
-        """Return the counter at `slot`; 0 from COUNTERS_MAX on."""
+        """Return the counter at position `slot`; 0 from COUNTERS_MAX on."""
         if slot >= COUNTERS_MAX:
             return 0
         return int(_COUNTER.unpack_from(self._memory, slot * _COUNTER.size)[0])
 
 
 def new_memory() -> int:
-    """Create the memory of the counters. Returns its file descriptor, which the caller closes."""
+    """Create shared memory for the counters. Returns its descriptor, which the caller closes."""
     memory = os.memfd_create("splitbrain-counters")
     os.ftruncate(memory, COUNTERS_MAX * _COUNTER.size)
     return memory
 
 
 class ControlledProcess:
-    """The process as the harness sees it. `what` names it in messages."""
+    """The controlled process, as the harness sees it. `what` describes it in messages."""
 
     def __init__(self, what: str, module: str, log: Path) -> None:
         self._what = what
@@ -72,7 +76,7 @@ class ControlledProcess:
         self._counters: Counters | None = None
 
     async def start(self, seed: int, namespace: Path | None = None) -> None:
-        """Start the process in a network namespace, by default that of the harness.
+        """Start the process in the network namespace `namespace`, by default the harness's.
 
         Returns when the process is ready. Raises SystemFailed.
         """
@@ -91,7 +95,7 @@ class ControlledProcess:
         await self._answer(self._reader)
 
     async def ask(self, command: msgspec.Struct) -> bytes:
-        """Send a command. Returns the line of its answer. Raises SystemFailed."""
+        """Send `command` and return the line of the answer. Raises SystemFailed."""
         async with self._lock:
             if self._writer is None or self._reader is None:
                 raise SystemFailed(f"the process of {self._what} is not running: start the cluster")
@@ -105,14 +109,14 @@ class ControlledProcess:
             return await self._answer(self._reader)
 
     def counter(self, slot: int | None) -> int:
-        """What the process has counted for the link that has `slot` in their shared memory.
+        """Return the counter that the process keeps for a link at position `slot`.
 
-        0 if the link has no slot, or if the process never started.
+        Returns 0 if the link has no counter (`slot` is None), or if the process never started.
         """
         return 0 if slot is None or self._counters is None else self._counters.value(slot)
 
     async def stop(self) -> None:
-        """End the process. It may be called in any state."""
+        """End the process. The method may be called in any state."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -121,7 +125,9 @@ class ControlledProcess:
             await child.kill_and_wait()
 
     async def _answer(self, reader: asyncio.StreamReader) -> bytes:
-        """Read the answer to the last command, after the answers to cancelled commands.
+        """Read and skip the answers to cancelled commands.
+
+        Then return the answer to the last command.
         """
         line = b""
         try:
@@ -143,11 +149,12 @@ class ControlledProcess:
 
 
 Execute = Callable[[bytes], Awaitable[bytes]]
-"""Executes the command of one JSON line. Returns the answer, without a line feed."""
+"""A function that executes the command in one JSON line. It returns the answer, without a line
+feed."""
 
 
 def serve_commands(prepare: Callable[[Counters, int], Awaitable[Execute]]) -> None:
-    """The main function of the process: execute commands until the harness closes its end.
+    """Execute commands until the harness closes its end; the main function of the process.
 
     `prepare` receives the counters and the seed, and returns the function that executes commands.
     """
@@ -157,7 +164,8 @@ def serve_commands(prepare: Callable[[Counters, int], Awaitable[Execute]]) -> No
     control, memory, seed = map(int, sys.argv[1:4])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(socket.socket(fileno=control), prepare(Counters(memory), seed)))
-    # The harness has closed its end. Do not wait for what still runs in threads or handlers.
+    # The harness has closed its end. Exit without waiting for what still runs in threads or
+    # handlers.
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""A crash: a member ended although the harness did not end it. Its log contains the proof."""
+"""A crash: the end of a member that the harness did not cause, and what its log says about it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PANIC_LINES_MAX = 12
 LOG_LINES_MAX = 20
 LINE_CHARACTERS_MAX = 500
 LOG_READ_BYTES_MAX = 8_000_000
-"""A longer log is read from this many bytes before its end."""
+"""Only this many bytes at the end of a long log are read."""
 
 PORT_LOST = ("address already in use", "something else listens on")
 """Texts, in lower case, that members of etcd and of this project log if they cannot bind a port."""
@@ -34,13 +34,13 @@ _PANIC = re.compile(
 
 
 class Crash(msgspec.Struct, frozen=True):
-    """One end of a member that the harness did not cause."""
+    """The end of a member's process that the harness did not cause."""
 
     member: MemberName
     how: str
     """How the member ended: `exit code 2`, or `signal 6 (SIGABRT)`."""
     panic: tuple[str, ...] = ()
-    """The first lines of the panic or the traceback, if the member's log contains one."""
+    """The first lines of the panic or the traceback; () if the member's log contains neither."""
     log_tail: tuple[str, ...] = ()
     """The last lines of the member's log."""
     log: str = ""
@@ -55,7 +55,11 @@ class Crash(msgspec.Struct, frozen=True):
 
 
 def crash_of(member: MemberName, exit_code: int | None, log: Path, log_begin: int = 0) -> Crash:
-    """Return the crash of a process with `exit_code`, whose output begins at byte `log_begin` of `log`."""
+    """Return the crash of a process that has ended with `exit_code`.
+
+    The output of this process begins at byte `log_begin` of its log. None as `exit_code` means that
+    the exit code is unknown.
+    """
     lines = _last_lines(log, log_begin)
     return Crash(
         member,
@@ -67,10 +71,10 @@ def crash_of(member: MemberName, exit_code: int | None, log: Path, log_begin: in
 
 
 class Endable(Protocol):
-    """A process that can end."""
+    """A process that can end, and whose exit code can be read."""
 
     kill_sent: bool
-    """Whether the harness sent a SIGKILL."""
+    """Whether the harness sent a SIGKILL, so that the end is no crash."""
 
     @property
     def exit_code(self) -> int | None: ...
@@ -91,11 +95,14 @@ class CrashLog:
         self._log_begins.clear()
 
     def add_process(self, process: Endable, log_begin: int) -> None:
-        """Add a process that was started when its log had `log_begin` bytes."""
+        """Register a process that was started when its log had `log_begin` bytes."""
         self._log_begins[process] = log_begin
 
     def notice(self, member: MemberName, process: Endable, log: Path) -> None:
-        """Record the end of a process of `member`, once, unless it runs or was killed."""
+        """Record the crash of a process of `member`, once.
+
+        Does nothing if it runs or was killed.
+        """
         if process.alive() or process.kill_sent or process in self._crashes:
             return
         self._crashes[process] = crash_of(
@@ -113,7 +120,7 @@ def log_bytes(log: Path) -> int:
 
 
 def ending(exit_code: int | None) -> str:
-    """`exit_code` in words. A negative one is the number of the signal that ended the process."""
+    """Return `exit_code` in words. A negative one is the number of a signal."""
     if exit_code is None or exit_code >= 0:
         return f"exit code {exit_code}"
     try:

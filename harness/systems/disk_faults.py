@@ -1,4 +1,4 @@
-"""The faults of disks of a cluster whose members can have mounted disks."""
+"""The methods for faults of disks, in a cluster whose members can have mounted disks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from splitbrain.nemesis.fault import DiskArea, MemberName
 
 
 class DiskFaults:
-    """Implements `Powered`, `Disked` and `Corruptible` by the cluster's `_disks`.
+    """Implements `Powered`, `Disked` and `Corruptible` by the mounted disks in `_disks`.
 
-    It is the last base class of a cluster, whose other base classes define `kill` and `restart`.
+    This is the last base class of a cluster, whose other base classes define `kill` and `restart`.
     """
 
     _disks: MemberDisks
@@ -24,9 +24,9 @@ class DiskFaults:
         raise NotImplementedError
 
     async def lose_power(self, members: Sequence[MemberName]) -> None:
-        """Kill the members, and lose what their mounted disks have not made durable.
+        """Kill the members, and lose the data that their mounted disks have not made durable.
 
-        Without mounted disks, nothing that a member has written is lost.
+        Without mounted disks, no written data is lost.
         """
         await self._disks.lose_power(members, self.kill)
 

@@ -1,4 +1,4 @@
-"""A base class for a store whose members are processes with disks that can fail."""
+"""The base class of a user's store whose members are processes with disks that can fail."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from splitbrain.nemesis.fault import MemberName
 
 
 class DiskedProcesses(LocalProcesses, DiskFaults):
-    """As `LocalProcesses`; the folder `LocalMember.data` of each member is on a FUSE disk.
+    """Starts members as `LocalProcesses` does, with the folder `data` of each on a FUSE disk.
 
     It implements the faults `power`, `disk` and `storage`. The members must keep their data in this
-    folder. They cannot run as another user, who cannot enter the disk. Derive from this class and
-    `ProxiedProcesses` for faults of links as well.
+    folder (`LocalMember.data`). They cannot run as another user, because another user cannot enter
+    the disk. Derive from this class and `ProxiedProcesses` for faults of links as well.
     """
 
     areas: ClassVar[Areas] = {}
-    """Patterns of files below `data` by the name of an area, such as "log"."""
+    """Maps the name of an area, such as "log", to patterns of its files below `data`."""
 
     def __init__(
         self, *, members: Sequence[MemberName], folder: Path, options: Options, **more: object

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Encryption:
-    """The TLS of one cluster, if its settings demand TLS. `renew` makes the certificates."""
+    """The TLS of one cluster; it does nothing unless the settings demand TLS.
+
+    `renew` creates the certificates.
+    """
 
     def __init__(self, settings: ClusterSettings) -> None:
         self._settings = settings
@@ -26,10 +29,9 @@ class Encryption:
         self.certificates: ClusterCertificates | None = None
 
     def renew(self, member_urls: Iterable[str]) -> None:
-        """Make new certificates for the hosts of `member_urls`, next to the members' folders.
-        """
+        """Create new certificates for the hosts of `member_urls`, next to the members' folders."""
         if self._settings.tls:
-            # The import takes some time, and few runs need it.
+            # The import takes some time, and few runs need this module.
             from splitbrain.harness.systems.certificates import ClusterCertificates
 
             hosts = [urlsplit(url).hostname or "" for url in member_urls]
@@ -41,7 +43,7 @@ class Encryption:
         return None if self.certificates is None else self.certificates.client
 
     def flags(self) -> tuple[str, ...]:
-        """Return the members' flags about TLS."""
+        """Return the members' command-line flags for TLS; () without TLS."""
         return () if self.certificates is None else self.certificates.flags()
 
     async def probe(self, places: Iterable[Place]) -> tuple[TlsProbe, ...]:
@@ -54,6 +56,6 @@ class Encryption:
         return await probe_tls(self.certificates, urls)
 
     def session(self) -> aiohttp.ClientSession:
-        """Open a session of HTTP with the members."""
+        """Open an HTTP session for requests to the members."""
         context = True if self.client is None else self.client.context
         return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=context))

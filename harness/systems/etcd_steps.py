@@ -1,7 +1,8 @@
-"""Steps of the write path at which a member of stock etcd can be held: its syncs of files.
+"""The steps of the write path at which stock etcd can be held: its syncs of files.
 
 strace holds the member before or after the system call. A leader and a follower sync the log by the
-same call. Therefore `leader_wal` is armed only on a leader, and `follower_wal` only on a follower.
+same call. Therefore a member can be held at `leader_wal` only while it leads, and at `follower_wal`
+only while it does not.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from splitbrain.nemesis.linux.strace import SYSTEM_CALLS, Calls
 STEP_AREAS: dict[str, DiskArea] = {
     "leader_wal": "log", "follower_wal": "log", "backend_flush": "backend",
 }
-"""Step → the area of the disk whose sync is the step."""
+"""Maps a step to the area of the disk whose sync is the step."""
 _FAILPOINT = re.compile(r"(before|after)_(\w+)")
 _TERM = re.compile(r"(\d+)#(?:(pause)|sleep\((\d+)\))")
 
 
 class EtcdSteps:
-    """Arms steps on members, holds the members there, and releases them."""
+    """Holds members at steps of the write path, by strace, and releases them."""
 
     def __init__(
         self,
@@ -41,10 +42,11 @@ class EtcdSteps:
         self._sleeps: dict[MemberName, asyncio.Task[None]] = {}
 
     async def arm(self, member: MemberName, pid: int, failpoint: str, term: str) -> None:
-        """Arm `failpoint` of the member with the term `N#pause` or `N#sleep(MS)`.
+        """Let strace hold the member at `failpoint`. `term` is `N#pause` or `N#sleep(MS)`.
 
-        The member is held at its N-th call: until it is released, or for MS milliseconds. Raises
-        FaultError if etcd has no such step, or if the member does not have the step's role.
+        The member is held when it reaches the failpoint for the N-th time: until it is released, or
+        for MS milliseconds. Raises FaultError if etcd has no such step, or if the member does not
+        have the step's role.
         """
         await self.disarm(member)
         found, how = _FAILPOINT.fullmatch(failpoint), _TERM.fullmatch(term)
@@ -66,7 +68,7 @@ class EtcdSteps:
             self._sleeps[member] = asyncio.create_task(self._sleep(member, int(how[3])))
 
     async def _sleep(self, member: MemberName, sleep_ms: int) -> None:
-        """Hold the member at its step for `sleep_ms`, once."""
+        """Wait until the member is held at its step, and release it after `sleep_ms`."""
         await self.wait_until_held(member)
         await asyncio.sleep(sleep_ms / 1000)
         await self._held[member][0].release()
@@ -81,7 +83,10 @@ class EtcdSteps:
             )
 
     async def wait_until_held(self, member: MemberName) -> None:
-        """Return when the member is held at its step. Never returns if the member ends before."""
+        """Wait until the member is held at its step.
+
+        Never returns if the member ends before that.
+        """
         held, visit, edge = self._held[member]
         try:
             await held.reach(visit, edge)
@@ -97,7 +102,7 @@ class EtcdSteps:
             await self.disarm(member)
 
     async def disarm(self, member: MemberName) -> None:
-        """Let the member continue, and hold it at no step from now on."""
+        """Let the member continue. From now on it is held at no step."""
         if (sleep := self._sleeps.pop(member, None)) is not None:
             sleep.cancel()
             await asyncio.wait([sleep])

@@ -1,4 +1,4 @@
-"""Makes the system that a run tests, from the name in its options."""
+"""Creates the system that a run tests, from the name in its options."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from splitbrain.nemesis.fault_drawing import STEPS_DRAWN
 def capabilities_of(options: Options) -> frozenset[str]:
     """Return the kinds of faults that can be injected into the system.
 
-    They are derived from the methods of the system's class. If the system is made by a function,
-    its class is not known, and all kinds are returned. A fault that such a system does not support
+    They are derived from the methods of the system's class. If a function creates the system, its
+    class is not known, and all kinds are returned. A fault that such a system does not support
     fails when it begins.
     """
     if options.system == SIMULATED:
@@ -47,7 +47,7 @@ def capabilities_of(options: Options) -> frozenset[str]:
 
 
 def system_class(options: Options) -> type | None:
-    """Return the class of a system of real processes, or None if a function makes the system.
+    """Return the class of a system of real processes, or None if a function creates the system.
 
     Also returns None for the simulated system. Raises BadArguments if there is no such system.
     """
@@ -63,7 +63,10 @@ def system_class(options: Options) -> type | None:
 
 
 def _with_links(kind: type, options: Options) -> type:
-    """Return the class, with faults of links if network namespaces make them possible."""
+    """Return the class `kind` or, with network namespaces, a subclass that has faults of links.
+
+    With network namespaces, the links of any class of local processes can be cut.
+    """
     from splitbrain.harness.systems.local_processes import LinkedProcesses, LocalProcesses
 
     if options.network != NAMESPACES or not issubclass(kind, LocalProcesses):
@@ -76,7 +79,7 @@ def _with_links(kind: type, options: Options) -> type:
 def failpoint_steps(options: Options) -> tuple[str, ...]:
     """Return the steps of the write path at which faults can be drawn for the system.
 
-    A class whose members have failpoints at only some of the steps names them in the attribute
+    A class whose members have failpoints at only some of the steps names these in the attribute
     `failpoint_steps`.
     """
     if options.system == SIMULATED:
@@ -124,10 +127,11 @@ def _minor(version: str) -> list[str]:
 
 
 def tested_version(options: Options) -> Mapping[str, str]:
-    """Name of the tested store → its version, before the run. Empty if it is not known.
+    """Return the name and the version of each tested program, before the run.
 
-    The second binary of etcd has the name OTHER_ETCD. The version is known for etcd, and for a
-    user's class that is derived from `Etcd`. Raises BadArguments as `check_program` does.
+    The mapping is empty if the version is not known. The second binary of etcd has the name
+    OTHER_ETCD. The version is known for etcd, and for a user's class that is derived from `Etcd`.
+    Raises BadArguments as `check_program` does.
     """
     if options.system == SIMULATED:
         return {}
@@ -146,7 +150,7 @@ def tested_version(options: Options) -> Mapping[str, str]:
 
 
 def make_system(schedule: Schedule, folder: Path) -> System:
-    """Return the system of `schedule`, not yet started, with its members' files in `folder`.
+    """Create the system of `schedule`, with its members' files in `folder`, without starting it.
 
     The class or function of a user's system is called with the keywords `members`, `member_seeds`,
     `folder` and `options`. Raises BadArguments if the system does not exist.
@@ -219,7 +223,8 @@ def needs_proxies(schedule: Schedule) -> bool:
 def needs_disks(schedule: Schedule) -> bool:
     """Return whether a fault of the schedule needs mounted disks (`mounted_disk.py`).
 
-    A power loss at a step needs none: without such a disk, it is a kill.
+    A fault that cuts the power at a step of the write path needs none: without mounted disks, it
+    kills the process instead.
     """
     return any(
         isinstance(one.fault, PowerLoss | DiskFault | BitRot | LostSectors)

@@ -25,7 +25,7 @@ OWN_FLAG = "--lease-checkpoint-interval"
 def lease_checkpoints(
     system: str, member_flags: Sequence[str], settings: Mapping[str, int | bool]
 ) -> tuple[int, bool]:
-    """Return a pair: the interval in s of the lease checkpoints, and whether they survive restarts.
+    """Return the interval of the lease checkpoints in s, and whether they survive restarts.
 
     The interval is 0 if a leader records no checkpoints, or if this is unknown. `settings` are the
     members' settings in the schedule.

@@ -1,4 +1,4 @@
-"""A cluster of this project's own members on this machine, which runs until it is interrupted."""
+"""A cluster of this project's members on this machine, which runs until it is interrupted."""
 
 from __future__ import annotations
 
@@ -38,14 +38,13 @@ def run_local_cluster(
     *,
     tls: bool = False,
 ) -> int:
-    """Run `count` members until SIGINT or SIGTERM, then return 0.
+    """Run `count` members until SIGINT or SIGTERM. Then stop them and return 0.
 
-    With `tls`, new certificates are made in the folder `tls` in `folder`.
-
-    Member number k listens for clients at the port `client_port + 10 * (k - 1)`, and for peers at
-    the next port. `show` is called with the endpoints when all members are healthy. Raises
-    BadArguments if a port is in use or the folder cannot be made, and SystemFailed if a member does
-    not start or ends by itself.
+    With `tls`, new certificates are created in the subfolder `tls` of `folder`. Member number k
+    listens for clients at the port `client_port + 10 * (k - 1)`, and for peers at the next port.
+    `show` is called with the endpoints when all members are healthy. Raises BadArguments if a port
+    is in use or the folder cannot be created, and SystemFailed if a member does not start or ends
+    by itself.
     """
     ports = [client_port + PORTS_APART * number for number in range(count)]
     _check_ports(ports)
@@ -92,7 +91,7 @@ def _certificates(folder: Path) -> ClusterCertificates:
 
 
 def _identity(client: ClientTls) -> str:
-    """Return the options of etcdctl for a client's certificate."""
+    """Return the options of etcdctl that show the client's certificate; "" without TLS."""
     return f"--cacert={client.authority} --cert={client.cert} --key={client.key}"
 
 
@@ -124,7 +123,7 @@ def _wait_until_started(
     processes: dict[str, subprocess.Popen[bytes]], urls: Sequence[str], client: ClientTls | None,
     folder: Path,
 ) -> None:
-    """Return when all members are healthy. Raises SystemFailed if a member is not after a while."""
+    """Wait until all members are healthy. Raises SystemFailed after START_S_MAX."""
     deadline = time.monotonic() + START_S_MAX
     for name, url in zip(processes, urls, strict=True):
         while not _is_healthy(url, client):
@@ -140,8 +139,8 @@ def _wait_until_started(
 def _is_healthy(url: str, client: ClientTls | None) -> bool:
     """Return whether the member at `url` serves clients and knows a leader.
 
-    If a flag of the user gives the members other certificates, their health cannot be read, and it
-    suffices that the member accepts connections.
+    If a flag of the user gives the members other certificates, their health cannot be read. It is
+    then sufficient that the member accepts connections.
     """
     host = urlsplit(url)
     try:

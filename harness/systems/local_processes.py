@@ -1,8 +1,8 @@
-"""Base classes for a store whose members are processes on loopback.
+"""Base classes for a user's store whose members are processes on this machine.
 
 A subclass defines the command line of a member. The base class provides folders, ports, logs,
-signals, health checks and steps of the set-up. A member may consist of several processes, which are
-killed and paused together, as if they ran on a machine of their own.
+signals, health checks, and calls for the set-up. A member may consist of several processes, which
+are killed and paused together, as if they ran on a separate machine.
 
 `ProxiedProcesses` also puts proxies in front of the members' ports, so that links can be cut. With
 the option `network`, each member has a network namespace instead, and no proxy is needed.
@@ -38,21 +38,22 @@ from splitbrain.nemesis.fault import MemberName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalMember:
-    """A member: its folder, and its ports by name."""
+    """A member on this machine: its folder, and its ports by name."""
 
     name: MemberName
     number: int
-    """The place of the member among the members, from 1."""
+    """The number of the member in the order of the members, from 1."""
     folder: Path
     """The folder of the member, which its user may write to."""
     ports: Mapping[str, int]
-    """The ports that the member listens on."""
+    """The ports at which the member must listen, by name."""
     dialled: Mapping[str, int]
-    """The ports at which the peers reach the member: `ports`, or those of its proxies."""
+    """The ports at which the other members reach this member, by name: `ports`, or those of its
+    proxies."""
     host: str = HOST
-    """The address of the member. It must listen on this address."""
+    """The address of the member, at which it must listen."""
     namespace: Path | None = None
-    """The network namespace of the member; None for that of the harness."""
+    """The network namespace of the member, or None if it runs in that of the harness."""
 
     @property
     def data(self) -> Path:
@@ -60,7 +61,7 @@ class LocalMember:
 
 
 class LocalTree:
-    """A process of this machine with its descendants."""
+    """A process of this machine, with its descendants."""
 
     def __init__(self, process: MemberProcess) -> None:
         self.process = process
@@ -106,7 +107,7 @@ class LocalTree:
 
 
 class LocalProcesses(MemberProcesses[LocalMember]):
-    """A store whose members are processes of this machine; implements kill and pause.
+    """Starts members as processes of this machine; implements kill and pause.
 
     All methods are called in one asyncio loop. The members are killed when the thread of that loop
     ends. `prepare`, `before_restart`, `healthy`, `leads`, `set_up` and `tear_down` may be coroutine
@@ -116,14 +117,15 @@ class LocalProcesses(MemberProcesses[LocalMember]):
     proxied: ClassVar[Sequence[str]] = ()
     """The names of the ports that have a proxy, if all members are on loopback."""
     user: ClassVar[str] = ""
-    """The user that runs the members if the harness runs as root, such as "postgres"."""
+    """The user as whom the members run if the harness runs as root, such as "postgres"."""
 
     def __init__(
         self, *, members: Sequence[MemberName], folder: Path, options: Options, **_: object
     ) -> None:
         super().__init__(members=members, folder=folder, options=options)
         self._user_folders: dict[MemberName, Path] = {}
-        """The folders of members that run as another user, outside the folder of the run."""
+        """The folders of members that run as another user. They are outside the folder of the
+        run."""
         self._user = self.user if self.user and os.geteuid() == 0 else None
 
     def environment(self, member: LocalMember) -> Mapping[str, str]:
@@ -152,7 +154,8 @@ class LocalProcesses(MemberProcesses[LocalMember]):
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         if self._user:
-            # The folder of the run may be in a folder that only this user can enter.
+            # Perhaps only this user can enter the folder of the run. So the members need another
+            # folder.
             folder = Path(tempfile.mkdtemp(prefix=f"splitbrain-{name}-"))
             self._user_folders[name] = folder
         return LocalMember(
@@ -193,7 +196,7 @@ class LocalProcesses(MemberProcesses[LocalMember]):
 
 
 class LinkedProcesses(LocalProcesses):
-    """As `LocalProcesses`, with links between the members; implements all faults of links.
+    """Starts members as `LocalProcesses` does; implements all faults of links, too.
 
     If the members are in network namespaces, this class is added to the bases of a system that
     lacks it, because each link can then be changed without proxies.
@@ -209,21 +212,21 @@ class LinkedProcesses(LocalProcesses):
             ) from problem
 
     def link_effects(self, source: MemberName, target: MemberName) -> int:
-        """How much the faults of the link have changed so far."""
+        """Return how many packets or chunks the faults of the link have changed so far."""
         return self._network.link_effects(source, target)
 
 
 class ProxiedProcesses(LinkedProcesses):
-    """As `LocalProcesses`, with proxies between the members; implements all faults of links.
+    """Starts members with proxies between them; implements all faults of links.
 
-    Each member must advertise `LocalMember.dialled` to its peers. Only processes of members can
-    connect to a proxy; clients use `LocalMember.ports`. Every link between members must use a port
-    in `proxied`.
+    Each member must advertise the ports in `LocalMember.dialled` to its peers. Only processes of
+    members can connect to a proxy; clients use `LocalMember.ports`. Every link between members must
+    use a port in `proxied`.
     """
 
 
 def _special_files(folder: str, names: list[str]) -> set[str]:
-    """Return the names of sockets, pipes and devices, which cannot be copied."""
+    """Return those of `names` that are sockets, pipes or devices, which cannot be copied."""
     modes = {name: (Path(folder) / name).lstat().st_mode for name in names}
     copied = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
     return {name for name, mode in modes.items() if not any(one(mode) for one in copied)}

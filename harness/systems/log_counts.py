@@ -14,7 +14,8 @@ LINE_BYTES_MAX = 65_536
 class LogCounts:
     """Counts the lines of the file `path` that match the pattern of each event.
 
-    Each call reads only what was written since the call before. A line counts when it is complete.
+    Each call reads only the text that was written since the previous call. A line counts when it is
+    complete.
     """
 
     def __init__(self, path: Path, patterns: Mapping[MomentEvent, str]) -> None:
@@ -25,7 +26,10 @@ class LogCounts:
         self._rest = b""
 
     def count(self, event: MomentEvent) -> int:
-        """How many complete lines have shown the event. Raises KeyError for an unknown event."""
+        """Return how many complete lines have shown `event`.
+
+        Raises KeyError for an unknown event.
+        """
         self._read()
         return self._counts[event]
 

@@ -1,7 +1,7 @@
-"""A pipe between a member and its log file, whose reader can stop.
+"""A pipe between a member and its log file, whose reader can be stopped.
 
 A program that logs into a pipe stops at its next line when the pipe is full. Containers and
-supervisors read logs this way, and so a slow reader of logs can stop a store.
+supervisors read logs this way, so that a slow reader of logs can stop a store.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import os
 from pathlib import Path
 
 BLOCKED_PIPE_BYTES = 4_096
-"""The size of a pipe that is not read: the smallest size in Linux."""
+"""The size of a pipe while it is not read: the smallest size in Linux."""
 PIPE_BYTES = 65_536
 _READ_BYTES_MAX = 1 << 16
 _FILLER = b"\0"
-"""The byte that fills a blocked pipe. It is not copied to the log."""
+"""The byte with which a blocked pipe is filled. It is not copied to the log."""
 
 
 class LogPipe:
-    """Copies what a member writes into the pipe to the file `log`, on the present event loop.
+    """A pipe for a member's output, and its copy to the file `log` by the running event loop.
 
     All processes of the member use the same pipe. Call `close` at the end.
     """
@@ -36,13 +36,13 @@ class LogPipe:
         self._blocked = False
 
     def drain(self) -> None:
-        """Copy what is in the pipe at this time."""
+        """Copy the present content of the pipe to the log."""
         with contextlib.suppress(BlockingIOError):
             while data := os.read(self._read_end, _READ_BYTES_MAX):
                 self._file.write(data.replace(_FILLER, b""))
 
     def block(self) -> None:
-        """Fill the pipe, and read no more from it, so that the next line of the log blocks."""
+        """Fill the pipe, and stop reading from it, so that the next line of the log blocks."""
         if not self._blocked:
             self._blocked = True
             self._loop.remove_reader(self._read_end)
@@ -51,7 +51,7 @@ class LogPipe:
             self._fill()
 
     def unblock(self) -> None:
-        """Read from the pipe again, also what waits in it. Has no effect if it is not blocked."""
+        """Continue to read from the pipe. Has no effect if it is not blocked."""
         if self._blocked:
             self._blocked = False
             self._resize(PIPE_BYTES)
@@ -65,7 +65,7 @@ class LogPipe:
         self._file.close()
 
     def _fill(self) -> None:
-        # The member shares `write_end`, and must not see that writes do not block.
+        # The member shares `write_end`. So this end must not become non-blocking for the member.
         end = os.open(f"/proc/self/fd/{self.write_end}", os.O_WRONLY | os.O_NONBLOCK)
         try:
             while True:

@@ -15,7 +15,7 @@ from splitbrain.nemesis.linux.journal import Journal
 
 
 class MemberDisks:
-    """The mounted disk of each member; none if the cluster uses the machine's file system."""
+    """The mounted disk of each member. There are none if the cluster uses the machine's disk."""
 
     def __init__(self, areas: Areas, seed: int) -> None:
         self._areas = areas
@@ -30,7 +30,10 @@ class MemberDisks:
         await disk.mount()
 
     def of(self, member: MemberName) -> MountedDisk:
-        """Return the disk of the member. Raises SystemFailed if the cluster runs without such disks."""
+        """Return the mounted disk of the member.
+
+        Raises SystemFailed if the cluster runs without mounted disks.
+        """
         if member not in self._disks:
             raise SystemFailed(
                 f"the disk of {member} cannot fail: the cluster was started without mounted disks "
@@ -41,7 +44,7 @@ class MemberDisks:
     async def lose_power(
         self, members: Sequence[MemberName], kill: Callable[[MemberName], Awaitable[None]]
     ) -> None:
-        """Cut the power of the members' disks at one moment, and end their processes by `kill`."""
+        """Cut the power of the members' disks at one moment, and kill their processes by `kill`."""
         disks = [self._disks[member] for member in members if member in self._disks]
         await asyncio.gather(*(disk.lose_power() for disk in disks))
         try:
@@ -50,6 +53,6 @@ class MemberDisks:
             await asyncio.gather(*(disk.power_on() for disk in disks))
 
     async def unmount(self) -> None:
-        """Unmount every disk and leave its files in the member's data folder."""
+        """Unmount every disk, and put its files into the member's data folder."""
         disks, self._disks = self._disks, {}
         await asyncio.gather(*(disk.unmount() for disk in disks.values()))

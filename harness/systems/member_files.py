@@ -13,26 +13,29 @@ STATE = "state.json"
 
 @dataclass(frozen=True, slots=True)
 class MemberFiles:
-    """The files of a member below its own folder `folder`."""
+    """The paths of a member's files below the member's folder, `folder`."""
 
     folder: Path
 
     @property
     def log(self) -> Path:
-        """Standard output and standard error of the member's process."""
+        """Return the path of the log, which contains the output of the member's process."""
         return self.folder / LOG
 
     @property
     def trace(self) -> Path:
-        """Return the write-path trace, if the member writes one."""
+        """Return the path of the write-path trace.
+
+        The file exists only if the member writes one.
+        """
         return self.folder / TRACE
 
     @property
     def data(self) -> Path:
-        """Return the member's own data folder."""
+        """Return the path of the member's data folder."""
         return self.folder / DATA
 
     @property
     def state(self) -> Path:
-        """Return the member's final state, which the harness gathers."""
+        """Return the path of the member's final state, which the harness writes."""
         return self.folder / STATE

@@ -11,7 +11,10 @@ from splitbrain.nemesis.fault import MemberName
 
 
 class MemberLogs:
-    """The pipes of members' logs, from `open` to `close`. Without pipes, members write files."""
+    """The pipes of the members' logs, from `open` to `close`.
+
+    Without pipes, members write files.
+    """
 
     def __init__(self) -> None:
         self._pipes: dict[MemberName, LogPipe] = {}
@@ -21,30 +24,36 @@ class MemberLogs:
             self._pipes[member] = LogPipe(path)
 
     def output(self, member: MemberName) -> int | None:
-        """Return the file descriptor for the member's output, or None if it writes the file itself."""
+        """Return the file descriptor to which the member writes its output.
+
+        Returns None if the member writes its log file itself.
+        """
         pipe = self._pipes.get(member)
         return None if pipe is None else pipe.write_end
 
     def drain(self, member: MemberName) -> None:
-        """Copy what the member has written to its log. Call this before the log is read."""
+        """Copy the member's output from its pipe to its log. Call this before the log is read."""
         if member in self._pipes:
             self._pipes[member].drain()
 
     def pipe_of(self, member: MemberName) -> LogPipe:
-        """Return the pipe of the member. Raises FaultError if the cluster was started without pipes."""
+        """Return the pipe of the member's log.
+
+        Raises FaultError if the cluster was started without pipes.
+        """
         if member not in self._pipes:
             raise FaultError(f"the log of {member} is not a pipe, so it cannot be blocked")
         return self._pipes[member]
 
     def close(self) -> None:
-        """Close all pipes. May be called twice."""
+        """Close all pipes. A second call has no effect."""
         pipes, self._pipes = self._pipes, {}
         for pipe in pipes.values():
             pipe.close()
 
 
 class LogFaults:
-    """Implements `LogBlockable` by the cluster's `_logs`."""
+    """Implements `LogBlockable` by the pipes in the cluster's `_logs`."""
 
     _logs: MemberLogs
 
@@ -65,7 +74,10 @@ class LogFaults:
 
 
 def _waiting_point(task: Path) -> str:
-    """Return the function of the kernel in which a thread waits; "" if it runs or has ended."""
+    """Return the name of the kernel function in which a thread waits.
+
+    `task` is the thread's folder in /proc. Returns "" if the thread runs or has ended.
+    """
     try:
         return (task / "wchan").read_text()
     except OSError:

@@ -1,8 +1,8 @@
-"""One process of a member. The process is signalled by its identity, never by its name.
+"""One process of a member, with its log and its signals.
 
-The process has a separate session and process group. Therefore a Ctrl-C in the terminal does not
-reach it, and a signal to the group reaches its children too. Its stdout and stderr are appended to
-its log.
+The harness signals the process by its identity, never by its name. The process has a separate
+session and process group. Therefore a Ctrl-C in the terminal does not reach it, and a signal to the
+group reaches its children too. Its stdout and stderr are appended to its log.
 
 The kernel kills the process when the thread that started it ends, for whatever reason. Start
 members in the thread whose loop drives them, because PR_SET_PDEATHSIG refers to the parent thread
@@ -40,13 +40,13 @@ PAUSE_TIMEOUT_S = 5.0
 
 
 class MemberProcess:
-    """A process that runs or has ended. Use `spawn` to start one."""
+    """A process that runs or has ended. `spawn` starts one."""
 
     def __init__(self, child: subprocess.Popen[bytes], command: Sequence[str]) -> None:
         self._child = child
         self._command = tuple(command)
         self._identity = psutil.Process(child.pid)
-        """The pid together with the time of creation, which no other process shares."""
+        """The pid together with the time of creation. No other process has the same pair."""
         self._paused = False
         self.kill_sent = False
         """Whether a SIGKILL was sent. The process may not have ended yet."""
@@ -66,8 +66,8 @@ class MemberProcess:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process and its children. Does nothing if the process has ended."""
-        # The signal cannot hit another process group. A process that has ended keeps its pid until
-        # `poll` has returned its exit code, and `alive` calls `poll`.
+        # The signal cannot hit another process group, because a process that has ended keeps its
+        # pid until `poll` has returned its exit code, and `alive` calls `poll`.
         if self.alive() and self._identity.is_running():
             os.killpg(self.pid, number)
 
@@ -88,15 +88,15 @@ class MemberProcess:
             await asyncio.sleep(0.001)
 
     def resume(self) -> None:
-        """Send SIGCONT."""
+        """Send SIGCONT to the process and its children."""
         self._paused = False
         self.signal(signal.SIGCONT)
 
     def is_stopped(self) -> bool:
         """Return whether every thread of the process has stopped after a SIGSTOP.
 
-        A thread stops when it next leaves the kernel, so a thread that waits for a disk stops
-        later.
+        A thread stops when it next leaves the kernel. Therefore a thread that waits for a disk
+        stops later.
         """
         states = []
         for stat in Path(f"/proc/{self.pid}/task").glob("*/stat"):
@@ -120,7 +120,10 @@ class MemberProcess:
             )
 
     async def terminate(self, grace_ms: int) -> None:
-        """Send SIGTERM, resume the process if it is paused, and send SIGKILL after `grace_ms`."""
+        """Send SIGTERM, and SIGKILL if the process still runs after `grace_ms`.
+
+        The process is resumed if it is paused.
+        """
         try:
             if grace_ms:
                 self.signal(signal.SIGTERM)
@@ -131,9 +134,12 @@ class MemberProcess:
         await self.kill_and_wait()
 
     async def wait(self, timeout_ms: int) -> int | None:
-        """Wait for the end. Returns the exit code; None if the process runs after `timeout_ms`."""
+        """Wait for the end of the process, at most `timeout_ms`.
+
+        Returns the exit code, or None if the process still runs.
+        """
         deadline = time.monotonic() + timeout_ms / 1000
-        # Polling needs neither a child watcher in the loop nor a signal handler.
+        # Polling works without a child watcher of the event loop and without a signal handler.
         while (code := self.exit_code) is None and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)
         return code
@@ -144,12 +150,12 @@ def spawn(
     user: str | None = None, folder: Path | None = None, namespace: Path | None = None,
     output: int | None = None,
 ) -> MemberProcess:
-    """Start `command` and append its output to `log`. Raises SystemFailed if it cannot start.
+    """Start `command`, and append its output to `log`. Raises SystemFailed if it cannot start.
 
-    With `output`, the process writes to this file descriptor instead.
-
-    The process runs as `user`, in the working directory `folder` and the network namespace
-    `namespace`. By default, these are those of this process.
+    If `output` is given, the process writes to this file descriptor instead of to `log`. The
+    process runs as `user`, in the working directory `folder` and the network namespace `namespace`.
+    By default, these are those of the harness. `pass_fds` are file descriptors that stay open in
+    the process.
     """
     as_user = None if user is None else pwd.getpwnam(user)
     network = None if namespace is None else os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
@@ -184,11 +190,11 @@ def spawn(
 
 
 def _prepare_child(network: int | None, user: pwd.struct_passwd | None) -> Callable[[], None]:
-    """Return a function for a child to call between fork and exec.
+    """Return a function that a child process calls between fork and exec.
 
-    It enters the network namespace and becomes the user, in this order, because a user may not
-    enter the namespace. Then it does what `die_with_parent` describes; a change of the user would
-    undo that.
+    It enters the network namespace `network` and becomes `user`, in this order, because `user` may
+    not be allowed to enter the namespace. Then it does what `die_with_parent` describes; a change
+    of the user would undo that. None means that nothing changes.
     """
     setns, last = _LIBC.setns, die_with_parent()
     setgroups, setgid, setuid = os.setgroups, os.setgid, os.setuid
@@ -207,13 +213,14 @@ def _prepare_child(network: int | None, user: pwd.struct_passwd | None) -> Calla
 
 
 def die_with_parent() -> Callable[[], None]:
-    """Return a function for a child to call between fork and exec.
+    """Return a function that a child process calls between fork and exec.
 
-    The function asks the kernel to kill the child when its parent ends, and to let other processes
-    of this user trace the child, where the kernel restricts that (Yama). It takes no lock, because
-    a lock that another thread held at the fork is never released in the child.
+    The function asks the kernel to kill the child when its parent ends. It also allows other
+    processes of this user to trace the child, where the kernel restricts that (Yama). It takes no
+    lock, because a lock that another thread held at the fork is never released in the child.
     """
-    # Therefore all names that the function uses are looked up before the fork.
+    # Python's import takes a lock. Therefore all names that the function uses are looked up before
+    # the fork.
     prctl, parent, getppid, exit_now = _LIBC.prctl, os.getpid(), os.getppid, os._exit
     death = int(signal.SIGKILL)
 
@@ -229,7 +236,7 @@ def die_with_parent() -> Callable[[], None]:
 
 
 def python_env() -> dict[str, str]:
-    """This process's environment, extended so that `python -m splitbrain.…` works in any folder."""
+    """Return this process's environment, so that `python -m splitbrain.…` works in any folder."""
     env = dict(os.environ)
     package = importlib.util.find_spec("splitbrain")
     assert package is not None

@@ -1,10 +1,10 @@
 """The base class of stores whose members are processes, on this machine or on others.
 
-A subclass for a place where processes run (`local_processes.py`, `hosts/`) starts them. A class of
-the user, derived from such a subclass, defines the command line of a member. This class does the
+A subclass for each place where processes run (`local_processes.py`, `hosts/`) starts them. A class
+of the user, derived from such a subclass, defines the command line of a member. This class does the
 rest: it starts all members in order, waits until they are healthy, kills, pauses and restarts them,
 and notices their crashes. A member may consist of several processes, which are killed and paused
-together, as if they ran on a machine of their own.
+together, as if they ran on a separate machine.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ VERSION_CHARACTERS_MAX = 200
 
 
 class Located(Protocol):
-    """A member with an address."""
+    """A member with an address and ports."""
 
     @property
     def host(self) -> str: ...
@@ -43,14 +43,14 @@ class Located(Protocol):
 
 
 M = TypeVar("M", bound=Located)
-"""The value that describes a member."""
+"""The type of the value that describes a member."""
 
 
 class ProcessTree(Protocol):
     """A process of a member, with its descendants."""
 
     kill_sent: bool
-    """Whether a SIGKILL was sent."""
+    """Whether the harness sent a SIGKILL."""
 
     @property
     def exit_code(self) -> int | None:
@@ -73,7 +73,7 @@ class ProcessTree(Protocol):
 
 
 class MemberProcesses(ABC, Generic[M]):
-    """A store whose members are processes somewhere; implements kill and pause.
+    """Starts and stops members that are processes; implements kill and pause.
 
     All methods are called in one asyncio loop. `prepare`, `before_restart`, `healthy`, `leads`,
     `set_up` and `tear_down` may be coroutine functions.
@@ -81,14 +81,14 @@ class MemberProcesses(ABC, Generic[M]):
 
     name: ClassVar[str] = ""
     ports: ClassVar[Sequence[str]] = ("client",)
-    """The names of each member's ports. Clients are connected to the first one."""
+    """The names of each member's ports. Clients connect to the first one."""
     one_at_a_time: ClassVar[bool] = False
-    """Whether a member is started only when the one before it is healthy."""
+    """Whether a member is started only when the member before it is healthy."""
     start_timeout_s: ClassVar[float] = 60.0
     stop_grace_ms: ClassVar[int] = 0
-    """The time between SIGTERM and SIGKILL at the end. 0: only SIGKILL."""
+    """The time between SIGTERM and SIGKILL when the run ends. 0: only SIGKILL is sent."""
     version_command: ClassVar[Sequence[str]] = ()
-    """Prints the version of the store, such as ("redis-server", "--version")."""
+    """The command that prints the version of the store, such as ("redis-server", "--version")."""
 
     def __init__(
         self, *, members: Sequence[MemberName], folder: Path, options: Options, **_: object
@@ -97,13 +97,14 @@ class MemberProcesses(ABC, Generic[M]):
         self.folder = folder
         self.options = options
         self.places: dict[MemberName, M] = {}
-        """The members by name, from `start` on."""
+        """The members by name; empty before `start`."""
         self._network = self._make_network()
         self._processes: dict[MemberName, dict[str, ProcessTree]] = {}
         self._crashes = CrashLog()
         self._version = ""
         self._problems: dict[MemberName, str] = {}
-        """The errors of the last checks of `healthy` or `leads`, which count as False."""
+        """For each member, the error of its last check by `healthy` or `leads`. An error counts as
+        False."""
 
     # --- defined by the store ------------------------------------------------------------
 
@@ -112,7 +113,7 @@ class MemberProcesses(ABC, Generic[M]):
         """Return the command line of `member`."""
 
     def commands(self, member: M) -> Mapping[str, Sequence[str]]:
-        """Return the command lines of all processes of `member`, by a name for each process."""
+        """Return the command lines of all processes of `member`, with a name for each process."""
         return {"": self.command(member)}
 
     @abstractmethod
@@ -124,20 +125,33 @@ class MemberProcesses(ABC, Generic[M]):
         return None
 
     def before_restart(self, member: MemberName) -> Awaitable[None] | None:
-        """Called before a member that was killed starts again, for example to repair its files."""
+        """Prepare a restart of a killed member, for example by a repair of its files.
+
+        The harness calls this method before it starts the member again. By default it does nothing.
+        """
         return None
 
     def healthy(self, member: MemberName) -> Awaitable[bool] | bool:
-        """Return whether the member serves. By default: whether its first port accepts connections."""
+        """Return whether the member serves.
+
+        By default, a member serves if its first port accepts connections.
+        """
         place = self.places[member]
         return _accepts(place.host, place.ports[self.ports[0]])
 
     def set_up(self) -> Awaitable[None] | None:
-        """Called once when all members are healthy, for example to join them to a cluster."""
+        """Set the cluster up, for example by joining the members.
+
+        The harness calls this method once, when all members are healthy. By default it does
+        nothing.
+        """
         return None
 
     def tear_down(self) -> Awaitable[None] | None:
-        """Called before the members are ended, even if the start failed."""
+        """Prepare the end of the members. By default, do nothing.
+
+        The harness calls this method before it ends the members, even if the start failed.
+        """
         return None
 
     def versions(self) -> Mapping[str, str]:
@@ -147,11 +161,11 @@ class MemberProcesses(ABC, Generic[M]):
         return {self._shown_name(): self._version} if self._version else {}
 
     def leads(self, member: MemberName) -> Awaitable[bool] | bool:
-        """Return whether the member is the leader or primary, so that faults can hit it."""
+        """Return whether the member is the leader or primary, so that faults can hit the leader."""
         return False
 
     async def leader(self) -> MemberName | None:
-        """Return the first member that runs and for which `leads` returns True, or None if there is none.
+        """Return the first member that runs and for which `leads` returns True, or None.
 
         A member for which `leads` raises or takes longer than HEALTH_TIMEOUT_S does not lead.
         """
@@ -182,7 +196,7 @@ class MemberProcesses(ABC, Generic[M]):
             raise
 
     async def stop(self) -> None:
-        """End every process. It may be called in any state, and repeatedly."""
+        """End every process. The method may be called in any state and repeatedly."""
         try:
             if self.places:
                 await _awaited(self.tear_down())
@@ -200,7 +214,7 @@ class MemberProcesses(ABC, Generic[M]):
 
     @abstractmethod
     async def _place(self, name: MemberName, number: int) -> M:
-        """Reserve the addresses and the folder of a member."""
+        """Reserve the addresses and the folder of the member `name`, whose number is `number`."""
 
     @abstractmethod
     async def _start_process(
@@ -212,11 +226,11 @@ class MemberProcesses(ABC, Generic[M]):
         await _awaited(self.prepare(place))
 
     def _owners(self) -> Mapping[MemberName, tuple[int, ...]]:
-        """Return the process ids of the members, as far as they are processes of this machine."""
+        """Return the process ids of each member, if its processes run on this machine."""
         return {}
 
     async def _close(self) -> None:
-        """Called after all processes have ended, in any state."""
+        """Release what the system uses, after all processes have ended. Called in any state."""
         await self._network.stop()
 
     async def _spawn(self, name: MemberName) -> None:
@@ -285,7 +299,10 @@ class MemberProcesses(ABC, Generic[M]):
     # --- faults --------------------------------------------------------------------------
 
     async def kill(self, member: MemberName) -> None:
-        """Send SIGKILL to all processes of the member and their descendants; wait for the end."""
+        """Send SIGKILL to all processes of the member and their descendants.
+
+        Returns when they have ended.
+        """
         self._notice_crashes(member)
         await self._kill(member)
 
@@ -323,7 +340,7 @@ class MemberProcesses(ABC, Generic[M]):
         return bool(own) and all(process.alive() for process in own.values())
 
     def ended_by_themselves(self) -> Sequence[Crash]:
-        """One crash for each process that ended although the harness did not kill it."""
+        """Return a crash for each process that ended although the harness did not kill it."""
         for name in self._processes:
             self._notice_crashes(name)
         return self._crashes.all()
@@ -359,7 +376,7 @@ async def _awaited(answer: Any) -> None:
 
 
 async def _accepts(host: str, port: int) -> bool:
-    """Return whether a process accepts connections at this address."""
+    """Return whether a process accepts connections at the address `host` and `port`."""
     _, writer = await asyncio.open_connection(host, port)
     writer.close()
     return True

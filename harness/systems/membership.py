@@ -1,4 +1,4 @@
-"""Changes of the members of a cluster of processes, and transfers of its leadership."""
+"""Requests that change the members of a cluster of processes, and transfer its leadership."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from splitbrain.nemesis.fault import MemberName
 
 
 class ProcessMembership(ABC):
-    """Implements `Resizable` and `Transferable` by requests of etcd's API."""
+    """Implements `Resizable` and `Transferable` for a cluster of processes, by etcd's API."""
 
     members: Sequence[MemberName]
 
     def __init__(self) -> None:
         self.administrator = Administrator()
         self._vacant: dict[MemberName, None] = {}
-        """The members that were removed, and must not be started."""
+        """The members that were removed. No process of them may start."""
         self._joining: dict[MemberName, None] = {}
         """The members that were added while the cluster ran."""
 
@@ -116,7 +116,7 @@ class ProcessMembership(ABC):
 
 
 def _empty(folder: Path) -> None:
-    """Delete the content of `folder`, which may be the root of a mounted disk."""
+    """Delete the content of `folder`. The folder itself may be the root of a mounted disk."""
     if folder.is_dir():
         for path in folder.iterdir():
             if path.is_dir() and not path.is_symlink():

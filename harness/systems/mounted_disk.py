@@ -1,7 +1,7 @@
 """The disk of one member: a FUSE file system, mounted on the member's data folder.
 
-A separate process serves it (`splitbrain.harness.disk`), so that the members' file operations do
-not compete with the clients of the harness for the interpreter.
+A separate process serves the file system (`splitbrain.harness.disk`), so that the members' file
+operations do not compete with the clients of the harness for the interpreter.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class MountedDisk:
         self._lock = asyncio.Lock()
 
     async def mount(self) -> None:
-        """Start the process and wait until the disk is mounted. Raises SystemFailed."""
+        """Start the disk's process and wait until the disk is mounted. Raises SystemFailed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._number = self._journal.note(MountedFolder(str(self.folder)))
         ours, theirs = socket.socketpair()
@@ -94,7 +94,7 @@ class MountedDisk:
         return await self._ask(LoseSectors(area, sectors))
 
     async def unmount(self) -> None:
-        """Unmount the disk and leave its files in the folder. May be called in any state."""
+        """Unmount the disk, and put its files into the folder. May be called in any state."""
         child, self._child = self._child, None
         if child is None:
             return

@@ -10,14 +10,17 @@ _ESTABLISHED = "01"
 
 
 class NewConnections:
-    """Counts connections by reading the kernel's table, so a very short one may not be counted."""
+    """Counts new TCP connections by reading the kernel's table of connections.
+
+    A connection that is open only for a short time may be missed.
+    """
 
     def __init__(self) -> None:
         self._present: frozenset[tuple[str, str]] | None = None
         self._count = 0
 
     def count(self, ports: Collection[int]) -> int:
-        """Return the number of connections to `ports` that have appeared since the first call."""
+        """Return how many connections to `ports` have appeared since the first call."""
         now = frozenset(_established(ports))
         if self._present is not None:
             self._count += len(now - self._present)
@@ -26,7 +29,7 @@ class NewConnections:
 
 
 def _established(ports: Collection[int]) -> Iterator[tuple[str, str]]:
-    """The local and the remote end of each connection that one of `ports` has accepted."""
+    """Yield the local and the remote end of each connection that one of `ports` has accepted."""
     wanted = {f"{port:04X}" for port in ports}
     for line in TABLE.read_text().splitlines()[1:]:
         _, local, remote, state, *_ = line.split()

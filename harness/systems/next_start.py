@@ -1,4 +1,4 @@
-"""How members of a cluster start the next time, if a fault has changed that."""
+"""The program and the quota with which members of a cluster start next time."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from splitbrain.nemesis.fault import MemberName
 
 
 class NextStarts:
-    """The changes of the next starts of members, until a fault is healed."""
+    """The changes that faults have made for the next start of members, until they are healed."""
 
     def __init__(self) -> None:
         self.with_other_program: dict[MemberName, None] = {}
-        """The members that start with the other program."""
+        """The members that start with the other program next time."""
         self.quotas: dict[MemberName, int] = {}
-        """Member → the quota of its backend, in bytes."""
+        """Maps a member to the quota of its backend in bytes, if a fault has changed the quota."""
 
     def flags(self, member: MemberName) -> Sequence[str]:
-        """Flags that replace those of the same name."""
+        """Return flags that replace flags of the same name at the member's next start."""
         quota = self.quotas.get(member)
         return () if quota is None else ("--quota-backend-bytes", str(quota))
 
 
 class ChangesPrograms:
-    """Implements `Upgradable` by the cluster's `_next_starts`, except for `serves`."""
+    """Implements `Upgradable`, except for `serves`, by the cluster's `_next_starts`."""
 
     _next_starts: NextStarts
 
     def use_other_program(self, member: MemberName, *, other: bool) -> None:
-        """Let the next start of the member be with the other program, or the former one.
+        """Choose the program with which the member starts next time.
 
-        A store that has no other program starts the same one.
+        `other` selects the other program, and False the original one. A store that has no other
+        program starts the same one.
         """
         if other:
             self._next_starts.with_other_program[member] = None

@@ -14,16 +14,19 @@ REQUIRED = ("members", "start", "stop", "address")
 
 
 class _Optional:
-    """The methods of `System` that are not in `AnySystem`, for a system that lacks them."""
+    """Default implementations of the methods of `System` that are not in `AnySystem`."""
 
     name = "system"
 
     def alive(self, member: str) -> bool:
-        """True, because it is not known whether the processes of the member run."""
+        """Return True, because it is not known whether the processes of the member run."""
         return True
 
     async def leader(self) -> str | None:
-        """None, because the leader is not known. A fault of the leader then hits any member."""
+        """Return None, because the leader is not known.
+
+        A fault of the leader then hits any member.
+        """
         return None
 
     async def state(self, member: str, at_revision: int | None = None) -> MemberState:
@@ -60,8 +63,8 @@ def completed(system: Any) -> Any:
         )
     if all(hasattr(system, name) for name in OPTIONAL):
         return system
-    # The methods of the user's class have priority, and an isinstance test of the class still
-    # finds exactly the capabilities that it has.
+    # The methods of the user's class have priority. An isinstance test of the class still finds
+    # exactly the capabilities that the user's class has.
     more = {"name": kind.__name__.lower()} if not hasattr(system, "name") else {}
     try:
         system.__class__ = type(kind.__name__, (kind, _Optional), more)

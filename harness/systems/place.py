@@ -11,7 +11,7 @@ from splitbrain.nemesis.fault import MemberName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """The addresses and the folder of one member."""
+    """The addresses and the folder of one member of a cluster."""
 
     name: MemberName
     client_url: str
@@ -21,7 +21,7 @@ class Place:
     """The address at which its peers reach it: that of its proxy, if there is one."""
     folder: Path
     namespace: Path | None = None
-    """The network namespace of the member; None for that of the harness."""
+    """The network namespace of the member, or None if it runs in that of the harness."""
 
     @property
     def data(self) -> Path:

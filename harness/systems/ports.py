@@ -37,7 +37,8 @@ class Ports:
         Raises SystemFailed if there is no such port.
         """
         candidates = _candidates()
-        # Ports are not part of a schedule, so they are not drawn from its seed.
+        # Ports are drawn from the operating system's randomness, because they are not part of a
+        # schedule.
         spread = random.Random(os.urandom(8))
         for _ in range(_TRIES_MAX):
             port = candidates[spread.randrange(len(candidates))]
@@ -54,13 +55,16 @@ class Ports:
         )
 
     def release(self) -> None:
-        """Release all ports. It may be called twice."""
+        """Release all ports. A second call has no effect."""
         while self._locks:
             os.close(self._locks.pop())
 
 
 def _candidates() -> range:
-    """Return the ports below or above the kernel's range, or all ports if too few are outside it."""
+    """Return the ports below or above the kernel's range for outgoing connections.
+
+    Returns all ports if too few are outside that range.
+    """
     try:
         low, high = (int(word) for word in _KERNEL_RANGE.read_text().split())
     except (OSError, ValueError):
@@ -71,7 +75,10 @@ def _candidates() -> range:
 
 
 def _lock(port: int) -> int | None:
-    """Lock `port`. Returns the file descriptor of the lock, or None if another run has it."""
+    """Lock `port`.
+
+    Returns the file descriptor of the lock, or None if another run has locked it.
+    """
     folder = Path(tempfile.gettempdir()) / f"splitbrain-ports-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     file = os.open(folder / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -86,7 +93,8 @@ def _lock(port: int) -> int | None:
 def is_free(port: int) -> bool:
     """Return whether no process listens on `port` of 127.0.0.1."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do, so that connections of an earlier run in TIME_WAIT do not prevent it.
+        # Servers set this option. With it, connections of an earlier run in TIME_WAIT do not
+        # matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

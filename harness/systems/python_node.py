@@ -21,7 +21,8 @@ from splitbrain.nemesis.fault import DiskArea, MemberName
 from splitbrain.nemesis.moment import MomentEvent
 
 COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "splitbrain.node")
-"""With `-P`, modules in the working directory do not replace modules of the same name."""
+"""The command of a member. With `-P`, modules in the working directory cannot replace modules of
+the same name."""
 FAILPOINT_TIMEOUT_S = 2.0
 STOPPED_POLL_S = 0.002
 
@@ -29,8 +30,8 @@ STOPPED_POLL_S = 0.002
 class PythonNode(ProcessCluster):
     """A cluster of this project's members.
 
-    `command` starts a member, and does not include the member's flags. Members with a planted bug
-    have another command. With `admin`, the members accept failpoints.
+    `command` is the beginning of a member's command line, without the flags. Members with a planted
+    bug have another command. With `admin`, the members accept failpoints.
     """
 
     name = "python_node"
@@ -86,14 +87,18 @@ class PythonNode(ProcessCluster):
         await self._failpoint("DELETE", member, failpoint, "")
 
     async def wait_until_paused_at(self, member: MemberName, failpoint: str) -> None:
-        # The operating system does not notify the harness when a process stops itself.
+        # The operating system does not tell the harness that a process has stopped itself, so the
+        # harness polls.
         while not self.is_stopped(member):  # noqa: ASYNC110
             await asyncio.sleep(STOPPED_POLL_S)
 
     async def _failpoint(
         self, method: str, member: MemberName, failpoint: str, term: str
     ) -> str | None:
-        """Send a request about a failpoint. Returns None if it was accepted, else the reason."""
+        """Send a request about a failpoint to the member.
+
+        Returns None if the member accepted it. Otherwise returns the reason.
+        """
         url = f"{self.address(member).client_url}/admin/failpoints/{failpoint}"
         timeout = aiohttp.ClientTimeout(total=FAILPOINT_TIMEOUT_S)
         try:
@@ -114,7 +119,7 @@ class PythonNode(ProcessCluster):
 
 
 def member_version() -> str:
-    """Return the version of the package that the members are part of."""
+    """Return the version of this package, whose members are tested."""
     try:
         return version("splitbrain")
     except PackageNotFoundError:
@@ -126,7 +131,7 @@ def member_version_text() -> str:
 
 
 def etcd_flags(settings: ClusterSettings, place: Place, initial_cluster: str) -> tuple[str, ...]:
-    """Return the flags that members of etcd (since 3.5) and of this project share."""
+    """Return the command-line flags that members of etcd (since 3.5) and of this project share."""
     progress = settings.watch_progress_ms
     return (
         "--name", place.name,

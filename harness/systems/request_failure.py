@@ -1,4 +1,4 @@
-"""Turns the failure of a request to a member into an error of the fault that sent the request."""
+"""Turns an error of a request to a member into an error of the fault that sent the request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from splitbrain.nemesis.errors import FaultError
 
 @contextlib.contextmanager
 def as_fault_error() -> Iterator[None]:
-    """A context that raises FaultError in place of SystemFailed."""
+    """Raise FaultError in place of SystemFailed in the body of `with as_fault_error()`."""
     try:
         yield
     except SystemFailed as problem:

@@ -34,9 +34,9 @@ _POLL_S = 0.05
 
 
 def restore_program(binary: Path) -> Path:
-    """Return the program that restores snapshots, which is in the folder of the etcd binary.
+    """Return the path of etcdutl or etcdctl in the folder of the etcd binary.
 
-    Raises FaultError if there is none.
+    The program restores snapshots. Raises FaultError if the folder contains neither of them.
     """
     for name in ("etcdutl", "etcdctl"):
         if os.access(program := binary.parent / name, os.X_OK):
@@ -57,7 +57,7 @@ class SnapshotRestoration(ABC):
 
     @abstractmethod
     async def start_at(self, places: Sequence[Place]) -> None:
-        """Start members that do not run, with other URLs for clients."""
+        """Start members at other client URLs, which `places` contains. No member runs before."""
 
     @abstractmethod
     async def kill_all(self) -> None: ...
@@ -84,7 +84,10 @@ class SnapshotRestoration(ABC):
             snapshot.unlink(missing_ok=True)
 
     async def _save(self, places: Mapping[MemberName, Place], snapshot: Path) -> None:
-        """Start the members without clients, and save a snapshot when they agree."""
+        """Start the members at `places`, where no client finds them, and save a snapshot.
+
+        The snapshot is saved to the file `snapshot` when the members agree. Raises FaultError.
+        """
         ports = Ports()
         try:
             hidden = [
@@ -128,7 +131,10 @@ def _with_port(url: str, port: int) -> str:
 def _restore(
     program: Path, place: Place, places: Mapping[MemberName, Place], snapshot: Path
 ) -> None:
-    """Replace the data folder of a member. Raises SystemFailed."""
+    """Replace the data folder of the member at `place` by one restored from `snapshot`.
+
+    Raises SystemFailed.
+    """
     fresh = place.folder / "restored"
     shutil.rmtree(fresh, ignore_errors=True)
     cluster = ",".join(f"{one.name}={one.advertised_url}" for one in places.values())
@@ -152,7 +158,7 @@ def _restore(
 
 
 def _replace_content(data: Path, fresh: Path) -> None:
-    """Put the content of `fresh` into `data`, which may be the root of a mounted disk."""
+    """Move the content of `fresh` into `data`, which may be the root of a mounted disk."""
     shutil.rmtree(data / "member", ignore_errors=True)
     shutil.copytree(fresh, data, dirs_exist_ok=True)
     shutil.rmtree(fresh)

@@ -52,7 +52,7 @@ SETTING_FLAGS: Mapping[str, Mapping[str, Flags]] = {
         "pre_vote": lambda value: (f"--pre-vote={str(value).lower()}",),
     },
 }
-"""System → setting → the command-line flags of a member."""
+"""Maps a system and a setting to the command-line flags of a member."""
 
 
 def setting_flags(schedule: Schedule) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from splitbrain.harness.systems.networks.network import LOOPBACK
 from splitbrain.nemesis.fault import MemberName
 
 WATCH_PROGRESS_MS = 250
-"""The period of progress notifications to idle watchers, in a run that has watchers."""
+"""The time between two progress notifications to idle watchers, in a run with watchers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,18 +19,19 @@ class ClusterSettings:
 
     members: tuple[MemberName, ...]
     folder: Path
-    """Contains one folder for each member, with its `log`, its `data`, and its trace, if any."""
+    """The folder with one subfolder for each member: its `log`, its `data`, and its trace, if
+    any."""
     seed: int = 0
-    """Seeds the jitter of slow links."""
+    """The seed of the random delays of slow links."""
     member_seeds: tuple[int, ...] = ()
-    """One seed for each member, for stores that accept one. Empty: members draw their own."""
+    """One seed for each member, for stores that accept one. Empty: the members draw their own."""
     heartbeat_ms: int = 100
     election_ms: int = 1_000
     snapshot_count: int = 10_000
     start_timeout_ms: int = 30_000
-    """From the start of the processes until all members report the same leader."""
+    """The longest time from the start of the processes until all members report the same leader."""
     stop_grace_ms: int = 2_000
-    """Between SIGTERM and SIGKILL."""
+    """The time between SIGTERM and SIGKILL at the end."""
     network: str = LOOPBACK
     """`loopback` or `namespaces`; see `networks/network.py`."""
     proxied: bool = True
@@ -44,8 +45,8 @@ class ClusterSettings:
     tls: bool = False
     """Whether the members serve clients and peers with TLS, and require certificates of both."""
     watch_progress_ms: int = 0
-    """The period of progress notifications to idle watchers that request them. 0: the store's
-    default, which is ten minutes in etcd."""
+    """The time between two progress notifications to idle watchers that request them. 0: the
+    store's default, which is ten minutes in etcd."""
     extra_args: tuple[str, ...] = ()
     """Additional flags of all members."""
     member_args: Mapping[MemberName, tuple[str, ...]] = field(default_factory=dict)

@@ -12,7 +12,7 @@ TYPES = {
     field.name: {"int": int, "bool": bool}[str(field.type)]
     for field in dataclasses.fields(Config) if str(field.type) in ("int", "bool")
 }
-"""Setting → its type."""
+"""Maps a setting to its type."""
 
 
 def check_simulated_settings(schedule: Schedule) -> None:

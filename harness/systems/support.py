@@ -1,4 +1,4 @@
-"""Decides which schedules a system can run, and adapts schedules to it."""
+"""Decides which schedules a system can run, and adapts schedules to another system."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ from splitbrain.nemesis.nemesis import name_of
 from splitbrain.nemesis.user_fault import make
 
 HOLD_UNSYNCED = "--hold-unsynced"
-"""The flag that keeps unsynced writes of this project's member out of the file system, so that a
+"""The flag of this project's member that keeps unsynced writes in the member's memory, so that a
 SIGKILL loses them as a power loss would."""
 
 SAME_NEEDS = {"rot": "storage", "lost": "storage"}
-"""A fault → the kind of fault that needs the same protocol of a system."""
+"""Maps the name of a fault to the kind of fault that needs the same protocol of a system."""
 
 JUDGED_BY = {"auth": "auth", "space": "limits"}
-"""A fault → the workload whose checker judges the state that the fault changes."""
+"""Maps a fault to the workload whose checker judges the state that the fault changes. That workload
+and the fault cannot be combined."""
 
 
 def refuse_unsupported(schedule: Schedule) -> None:
@@ -124,7 +125,7 @@ def _refuse_network(schedule: Schedule) -> None:
 
 
 def _refuse_user_fault(schedule: Schedule, fault: UserFault) -> None:
-    """Raise BadArguments if the fault cannot be made, or the system lacks what it needs."""
+    """Raise BadArguments if the fault cannot be created, or the system lacks what it needs."""
     try:
         needs = getattr(make(fault), "needs", object)
     except FaultError as problem:
@@ -148,7 +149,7 @@ def _refuse_unsupported_step(schedule: Schedule, fault: AtStep) -> None:
 
 
 def adapted(schedule: Schedule, system: str, etcd_binary: str = "") -> Schedule:
-    """Return a schedule for `system` that differs from `schedule` only where the system requires it.
+    """Return a schedule for `system` that is as similar to `schedule` as possible.
 
     On `python_node`, a power loss becomes a SIGKILL of a member that runs with `--hold-unsynced`.
     Such a member keeps unsynced writes in its memory, so they are lost with the process. Raises

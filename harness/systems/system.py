@@ -1,6 +1,6 @@
 """The interface of a system under test: `System`, and small optional protocols.
 
-A system supports a kind of faults by implementing a protocol such as `Killable`, `Pausable` or
+A system supports a kind of fault if it implements a protocol such as `Killable`, `Pausable` or
 `Partitionable`. A schedule contains only faults that its system supports. Clusters of real
 processes and the simulator implement the same protocols.
 """
@@ -44,10 +44,10 @@ class CrashReporter(Protocol):
     """A system that notices when a member ends although the harness did not end it."""
 
     def ended_by_themselves(self) -> Sequence[Crash | str]:
-        """One crash for each member that ended by itself since the system started.
+        """Return a crash for each member that ended by itself since the system started.
 
         The crashes are in the order in which the system noticed them. The method is called several
-        times a second, and each result contains all earlier ones. In place of a `Crash`, a text
+        times a second, and each result contains all earlier crashes. In place of a `Crash`, a text
         that begins with the name of the member is also accepted.
         """
         ...
@@ -66,11 +66,14 @@ class Encrypted(Protocol):
 
     @property
     def tls(self) -> ClientTls | None:
-        """Return the certificates of its clients, valid after `start`. None: the members have no TLS."""
+        """Return the certificates of the system's clients; None if the members have no TLS.
+
+        The result is valid after `start`.
+        """
         ...
 
     async def probe_tls(self) -> Sequence[TlsProbe]:
-        """Test which connections the members accept; empty if they have no TLS."""
+        """Test which connections the members accept and refuse. Returns () without TLS."""
         ...
 
 
@@ -81,7 +84,10 @@ def tls_of(system: object) -> ClientTls | None:
 
 @runtime_checkable
 class AdverseConditions(Protocol):
-    """A system that can have adverse conditions on its healthy links, disks and members."""
+    """A system whose links, disks and members can behave badly without a fault of the schedule.
+
+    For example, simulated links can lose messages during the whole run.
+    """
 
     @property
     def has_adverse_conditions(self) -> bool:
@@ -97,26 +103,26 @@ class AdverseConditions(Protocol):
 class ServingMembers(Protocol):
     """A system of which only some members serve writes and linearizable reads.
 
-    After all faults are healed, each of these members must answer both. For a system without this
+    After all faults are healed, each of these members must answer both. In a system without this
     protocol, all members must.
     """
 
     def serving_members(self) -> Sequence[MemberName]:
-        """Return the members that serve. It is called once, at the end of a run."""
+        """Return the members that serve. The method is called once, at the end of a run."""
         ...
 
 
 @runtime_checkable
 class HasHealth(Protocol):
-    """A system that can tell whether a member serves."""
+    """A system that can tell whether a member serves requests."""
 
     def healthy(self, member: MemberName) -> Awaitable[bool] | bool:
-        """Return whether the member serves. It may raise, which means that it does not."""
+        """Return whether the member serves. An exception means that it does not."""
         ...
 
 
 class AnySystem(Protocol):
-    """What every system must have. It suffices for a store that is tested by a user's client.
+    """What every system must have. It is enough for a store that is tested by a user's client.
 
     All methods are called in one asyncio loop. `splitbrain.harness.systems.optional` provides the
     other methods of `System` for a class that lacks them.
@@ -124,7 +130,7 @@ class AnySystem(Protocol):
 
     @property
     def members(self) -> Sequence[MemberName]:
-        """Return the names of the members in a fixed order, which are known before `start`."""
+        """Return the names of the members in a fixed order. They are known before `start`."""
         ...
 
     async def start(self) -> None:
@@ -132,16 +138,16 @@ class AnySystem(Protocol):
         ...
 
     async def stop(self) -> None:
-        """End every process. It is called in any state, and may be called twice."""
+        """End every process. The method is called in any state, and may be called twice."""
         ...
 
     def address(self, member: MemberName) -> Address:
-        """Return the URLs of a member, valid after `start`."""
+        """Return the URLs of a member. They are valid after `start`."""
         ...
 
 
 class System(AnySystem, Protocol):
-    """A cluster of members on this machine, each with its own folder."""
+    """A cluster of members on this machine, each with a separate folder."""
 
     name: str
 
@@ -150,28 +156,29 @@ class System(AnySystem, Protocol):
         ...
 
     async def leader(self) -> MemberName | None:
-        """Return the leader of the highest term that a member reports at this time, or None."""
+        """Return the leader of the highest term that a member reports now; None if unknown."""
         ...
 
     async def state(self, member: MemberName, at_revision: int | None = None) -> MemberState:
-        """Read the status, HashKV at `at_revision` (None: the present one) and the change log.
+        """Read the member's status, its change log, and its HashKV at `at_revision`.
 
-        Returns a state with an `error` if the member cannot be read; it does not raise.
+        If `at_revision` is None, the HashKV is that of the newest revision. If the member cannot be
+        read, the method does not raise: the result contains an `error`.
         """
         ...
 
     def log_path(self, member: MemberName) -> Path:
-        """Return the file with the member's output; it need not exist."""
+        """Return the path of the member's log. The file need not exist."""
         ...
 
     def trace_path(self, member: MemberName) -> Path | None:
-        """Return the member's write-path trace, or None if the system writes no trace."""
+        """Return the path of the member's write-path trace; None if the system writes no trace."""
         ...
 
     def data_path(self, member: MemberName) -> Path:
-        """Return the folder with the member's data; it need not exist."""
+        """Return the path of the member's data folder. The folder need not exist."""
         ...
 
     def versions(self) -> Mapping[str, str]:
-        """Return the data needed to repeat the run, for example the version and path of the binary."""
+        """Return what is needed to repeat the run, such as the version and path of the binary."""
         ...

@@ -1,7 +1,7 @@
 """Tests whether members with TLS refuse connections that they must refuse.
 
-A probe connects, and observes whether the handshake succeeds. It offers at most TLS 1.2, because
-there a member has checked the other side's certificate before the handshake ends.
+A probe is one connection. The harness observes whether its handshake succeeds. It offers at most
+TLS 1.2, because there a member has checked the client's certificate before the handshake ends.
 """
 
 from __future__ import annotations
@@ -30,15 +30,17 @@ Identity = Literal[
 
 
 class TlsProbe(msgspec.Struct, frozen=True):
-    """One connection that the harness tried to make."""
+    """One connection that the harness tried to make to a member with TLS, and its result."""
 
     member: str
     url: UrlKind
     """Whether the connection was made to the member's URL for clients or for peers."""
     identity: Identity
-    """What the harness showed to the member. Only the first one must be accepted."""
+    """The certificate that the harness showed to the member. A member must accept only the first of
+    these."""
     accepted: bool | None
-    """None: the member has neither accepted nor refused the connection in time."""
+    """Whether the member accepted the connection. None: it neither accepted nor refused it in
+    time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class _Attempt:
 async def probe_tls(
     certificates: ClusterCertificates, urls: Mapping[str, Mapping[UrlKind, str]]
 ) -> tuple[TlsProbe, ...]:
-    """Probe the URLs of all members at the same time."""
+    """Try all connections to the URLs of all members at the same time, and return the results."""
     attempts = tuple(_attempts(certificates, urls))
     accepted = await asyncio.gather(*map(_accepted, attempts))
     return tuple(

@@ -13,7 +13,7 @@ SECRET_FILE = Path(__file__).with_name("token_secret.txt")
 
 
 def jwt_flags(ttl_ms: int) -> tuple[str, ...]:
-    """Return the flags of etcd, and of the project's own member, for tokens that live so long."""
+    """Return the flags of etcd and of this project's member for JWTs that expire after `ttl_ms`."""
     return (
         "--auth-token", f"jwt,sign-method={METHOD},priv-key={SECRET_FILE},ttl={ttl_ms}ms",
     )

@@ -9,18 +9,19 @@ from splitbrain.harness.systems.system import System
 
 @runtime_checkable
 class Versioned(Protocol):
-    """A system that has its own method `version_text`."""
+    """A system that describes its version by the method `version_text`."""
 
     def version_text(self) -> str:
-        """For example `etcd 3.5.16, /usr/bin/etcd (from PATH)`."""
+        """Return the version in one line, such as `etcd 3.5.16, /usr/bin/etcd (from PATH)`."""
         ...
 
 
 def version_text(system: System) -> str:
-    """Return a line that names the tested version, for example `etcd 3.5.16, /usr/bin/etcd (from PATH)`.
+    """Return a line that names the tested version.
 
-    The line is the result of the system's method `version_text`. If the system has no such method,
-    the line is made from the result of `versions()`.
+    For example: `etcd 3.5.16, /usr/bin/etcd (from PATH)`. The line is the result of the system's
+    method `version_text`. If the system has no such method, the line is made from the result of
+    `versions()`.
     """
     if isinstance(system, Versioned):
         return system.version_text()

@@ -1,4 +1,4 @@
-"""The interval at which members notify idle watchers of their progress."""
+"""The interval at which members send progress notifications to idle watchers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def watch_progress_ms(
     """Return the interval in ms in a run with watchers, or 0 if it is unknown.
 
     It is unknown for the user's own systems, for etcd 3.4, which has no flag for it, and if the
-    user gave the members a flag.
+    user has given the members a flag for it.
     """
     if system not in (PYTHON_NODE, ETCD, SIMULATED):
         return 0

@@ -2,7 +2,7 @@
 
 A guard on the host undoes everything when the connection ends, for whatever reason: it kills the
 processes, removes the nftables rules, and removes the folder. The guard is a shell that waits for
-the end of its input, or for a time without input. Therefore nothing remains on the host if the
+the end of its input, or for a long time without input. Therefore nothing remains on the host if the
 harness is killed, or if its machine or the network fails.
 """
 
@@ -28,25 +28,25 @@ CONNECT_TIMEOUT_S = 20.0
 KEEPALIVE_S = 5.0
 SIGN_OF_LIFE_S = 3.0
 SILENCE_S_MAX = 30
-"""If the harness is silent for this time, the guard undoes everything."""
+"""The guard undoes everything if it receives no input from the harness for this time."""
 
 
 class HostConnection:
-    """One host, from `open` to `close`."""
+    """The connection to one host, from `open` to `close`."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
         self.tag = secrets.token_hex(6)
         self.folder = PurePosixPath("/tmp") / f"splitbrain-{self.tag}"
         self.table = f"splitbrain_{self.tag}"
-        """The nftables table of the run on this host."""
+        """The name of the run's nftables table on this host."""
         self._ssh: asyncssh.SSHClientConnection | None = None
         self._guard: asyncssh.SSHClientProcess[bytes] | None = None
         self._signs_of_life: asyncio.Task[None] | None = None
         self._shell: RemoteShell | None = None
 
     async def open(self) -> None:
-        """Log in, make the folder, and start the guard. Raises SystemFailed."""
+        """Log in to the host, create the run's folder, and start the guard. Raises SystemFailed."""
         asyncssh = _asyncssh()
         host = self.host
         given: dict[str, Any] = {"username": host.user} if host.user else {}
@@ -68,7 +68,7 @@ class HostConnection:
         self._signs_of_life = asyncio.create_task(self._live(self._guard), name="signs of life")
 
     async def close(self) -> None:
-        """Undo everything on the host. It may be called in any state."""
+        """Undo everything on the host. The method may be called in any state."""
         guard, self._guard = self._guard, None
         ssh, self._ssh = self._ssh, None
         shell, self._shell = self._shell, None
@@ -89,17 +89,24 @@ class HostConnection:
                 await asyncio.wait_for(ssh.wait_closed(), CONNECT_TIMEOUT_S)
 
     async def run(self, command: str, given: str = "") -> str:
-        """Run a shell command, and return its output. Raises SystemFailed if it fails."""
+        """Run a shell command with the input `given`, and return its output.
+
+        Raises SystemFailed if the command fails.
+        """
         if self._shell is None:
             self._shell = RemoteShell(self._require(), self.host.address)
         return await self._shell.run(command, given)
 
     async def as_root(self, command: str, given: str = "") -> str:
-        """Run a command that only root may run."""
+        """Run a command as root, with the input `given`, and return its output."""
         return await self.run(f"sudo -n {command}" if self.host.sudo else command, given)
 
     async def upload(self, files: Mapping[str, str | bytes | Path], folder: PurePosixPath) -> None:
-        """Copy files and folders into `folder`, which is made. The keys are relative paths."""
+        """Copy files and folders to the host, into `folder`, which is created.
+
+        The keys are paths relative to `folder`. A value is the content of a file, or the path of a
+        local file or folder.
+        """
         await self.run(f"mkdir -p {shlex.quote(str(folder))}")
         ssh = self._require()
         async with ssh.start_sftp_client() as sftp:
@@ -116,7 +123,7 @@ class HostConnection:
         self, command: Sequence[str], environment: Mapping[str, str], folder: PurePosixPath,
         log: Path,
     ) -> RemoteTree:
-        """Start a process in `folder`, and append its output to the local file `log`."""
+        """Start a process on the host in `folder`; its output goes to the local file `log`."""
         pid_file = self.folder / f"{secrets.token_hex(4)}.pid"
         variables = [f"{name}={value}" for name, value in environment.items()]
         words = shlex.join(("env", *variables, *command))
@@ -140,9 +147,9 @@ class HostConnection:
             await asyncio.sleep(SIGN_OF_LIFE_S)
 
     def _guarding(self) -> str:
-        """Return the command of the guard. The processes of a run have their pids in files.
+        """Return the shell command of the guard. Each process of a run has a file with its pid.
 
-        The loop ends when the input ends, or when it is silent for too long.
+        The loop ends when the input ends, or when no input comes for too long.
         """
         sudo = "sudo -n " if self.host.sudo else ""
         undo = (
@@ -161,7 +168,10 @@ class HostConnection:
 
 
 def _asyncssh() -> Any:
-    """Return the module asyncssh, which only hosts need. Raises SystemFailed if it is not installed."""
+    """Return the module asyncssh, which only members on other hosts need.
+
+    Raises SystemFailed if it is not installed.
+    """
     try:
         import asyncssh
     except ImportError as problem:

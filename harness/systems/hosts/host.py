@@ -13,25 +13,27 @@ _TEXT = re.compile(r"(?:(?P<user>[^@:]+)@)?(?P<address>[^@:]+)(?::(?P<port>\d+))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """The address of a host, at which its members listen, and the way to log in."""
+    """A host: the address at which its member listens, and how the harness logs in."""
 
     address: str
     ssh_port: int = 22
     user: str = ""
-    """Empty: the user of the harness, or the one in the user's SSH configuration."""
+    """The user who logs in. Empty: the user of the harness, or the one in the SSH configuration."""
     key: str = ""
     """The path of a private key. Empty: the keys of the user and of the SSH agent."""
     known_hosts: str = ""
-    """The path of a file of known hosts; "none": every host key is accepted. Empty: the user's."""
+    """The path of a file of known hosts. "none": every host key is accepted. Empty: the user's
+    file."""
     sudo: bool = False
     """Whether nftables is called by `sudo -n`, because `user` is not root."""
 
 
 def hosts_of(options: Mapping[str, int | str]) -> tuple[Host, ...]:
-    """Return the hosts that the options of a system name.
+    """Return the hosts that the user's options of a system name.
 
-    `hosts` is a list such as `root@10.0.0.1:22,root@10.0.0.2`. `ssh_key`, `known_hosts` and `sudo`
-    apply to all of them. Raises BadArguments.
+    `options` are the values of `--system-option`. Its key `hosts` is a list such as
+    `root@10.0.0.1:22,root@10.0.0.2`. The keys `ssh_key`, `known_hosts` and `sudo` apply to all
+    hosts. Raises BadArguments.
     """
     text = str(options.get("hosts", ""))
     if not text:

@@ -1,7 +1,7 @@
 """The network between members on other hosts: nftables on the hosts cuts its links.
 
-The rules concern only packets between the members' addresses, in a table of the run, so that the
-connection of the harness is never cut.
+The rules concern only packets between the members' addresses, in a table of the run, so that they
+never cut the connection of the harness.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from splitbrain.nemesis.capabilities import NORMAL, LinkState
 from splitbrain.nemesis.fault import MemberName
 
 COUNT_PERIOD_S = 0.3
-"""How often the counters are read while the state of a link is not normal."""
+"""The time between two readings of the counters, while a link is not normal."""
 
 
 class HostNetwork:
-    """One host for each member, in the order of the members."""
+    """The network of a cluster with one host for each member, in the order of the members."""
 
     def __init__(self, hosts: Sequence[Host], first_port: int) -> None:
         self._hosts = tuple(hosts)
@@ -48,7 +48,10 @@ class HostNetwork:
         self._lock = asyncio.Lock()
 
     async def start(self, members: Sequence[MemberName]) -> None:
-        """Log in to all hosts. Raises SystemFailed if there are too few, or one refuses."""
+        """Log in to all hosts.
+
+        Raises SystemFailed if there are too few hosts, or one refuses the login.
+        """
         if len({host.address for host in self._hosts}) < len(members):
             raise SystemFailed(
                 f"{len(members)} members need {len(members)} hosts with different addresses; "
@@ -74,10 +77,13 @@ class HostNetwork:
         return Endpoints(host=self.of(member).host.address, ports=own, dialled=own)
 
     async def set_owners(self, pids: Mapping[MemberName, int | tuple[int, ...]]) -> None:
-        """Nothing to do: an address shows which member has sent a packet."""
+        """Do nothing, because the address of a packet shows which member has sent it."""
 
     def of(self, member: MemberName) -> HostConnection:
-        """Return the host of the member. Raises SystemFailed if the cluster is not started."""
+        """Return the connection to the host of the member.
+
+        Raises SystemFailed if the cluster is not started.
+        """
         if member not in self._connections:
             raise SystemFailed(f"there is no connection to the host of {member}")
         return self._connections[member]
@@ -104,17 +110,17 @@ class HostNetwork:
             self._counting = asyncio.create_task(self._count(), name="counters of hosts")
 
     def link_effects(self, source: MemberName, target: MemberName) -> int:
-        """How many packets were dropped or refused, as of the last reading of the counters."""
+        """Return how many packets of the link were dropped or refused, when last read."""
         link = (self.of(source).host.address, self.of(target).host.address)
         name = counter(link)
         return sum(counters.get(name, 0) for counters in self._counters.values())
 
     async def _apply(self, member: MemberName) -> None:
-        """Load the rules of the links that begin or end at the host of `member`."""
+        """Load the nftables rules of the links that begin or end at the host of `member`."""
         connection = self.of(member)
         own = connection.host.address
-        # A lost packet is dropped where it arrives. A packet of a broken link is refused where it
-        # is sent, so that the sender notices at once.
+        # A lost packet is dropped on the host where it arrives. A packet of a broken link is
+        # refused on the host that sends it, so that the sender notices at once.
         states = {
             link: state if link[1] == own or is_broken(link, self._states)
             else msgspec.structs.replace(state, lost_percent=0.0)
@@ -141,6 +147,6 @@ class HostNetwork:
         return streams_in(await self.of(member).run(command), link)
 
     async def _end_sockets(self, member: MemberName, link: Link) -> None:
-        """End the connections of `member` with the link's target, where the kernel can do it."""
+        """End the connections of `member` with the link's target, if the kernel can do that."""
         with contextlib.suppress(SystemFailed):
             await self.of(member).as_root(f"ss -KtnH dst {shlex.quote(link[1])}")

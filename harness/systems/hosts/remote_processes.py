@@ -21,13 +21,13 @@ from splitbrain.nemesis.fault import MemberName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteMember:
-    """A member: its host, its folder on the host, and its ports by name."""
+    """A member on another host: its host, its folder there, and its ports by name."""
 
     name: MemberName
     number: int
-    """The place of the member among the members, from 1."""
+    """The number of the member in the order of the members, from 1."""
     host: str
-    """The address of the host, on which the member listens."""
+    """The address of the host, at which the member listens."""
     folder: PurePosixPath
     """The folder of the member on the host. It is removed at the end."""
     ports: Mapping[str, int]
@@ -38,14 +38,14 @@ class RemoteMember:
 
 
 class RemoteProcesses(MemberProcesses[RemoteMember]):
-    """A store whose members run on other hosts; implements kill, pause, partitions and loss.
+    """Starts members on other hosts; implements kill, pause, partitions and packet loss.
 
-    The hosts are given by `--system-option hosts=…`, or by the method `hosts`. Each member has a
-    host of its own. The logs of the members are in the folder of the run.
+    The hosts are given by `--system-option hosts=…`, or by the method `hosts`. Each member needs a
+    separate host. The logs of the members are in the folder of the run on this machine.
     """
 
     unsupported_faults: ClassVar[Collection[str]] = ("latency", "corruption", "slow_receiver")
-    """Kinds of faults that the class cannot inject although it has the methods."""
+    """Kinds of faults that the class cannot inject although it has their methods."""
 
     def __init__(
         self, *, members: Sequence[MemberName], folder: Path, options: Options, **_: object
@@ -56,18 +56,22 @@ class RemoteProcesses(MemberProcesses[RemoteMember]):
     # --- defined by the store ------------------------------------------------------------
 
     def hosts(self) -> Sequence[Host]:
-        """Return the hosts of the members, in order. By default those of `--system-option hosts=…`."""
+        """Return the hosts of the members, in the order of the members.
+
+        By default, these are the hosts of `--system-option hosts=…`.
+        """
         return hosts_of(self.options.system_options)
 
     def files(self, member: RemoteMember) -> Mapping[str, str | bytes | Path]:
         """Return the files that are copied into the member's folder before its first start.
 
-        Path relative to the folder → the content, or the path of a local file or folder.
+        A key is a path relative to the folder. A value is the content of the file, or the path of a
+        local file or folder.
         """
         return {}
 
     def environment(self, member: RemoteMember) -> Mapping[str, str]:
-        """Environment variables of the member's processes, besides those of the login."""
+        """Return environment variables of the member's processes, besides those of the login."""
         return {}
 
     # --- faults of links -----------------------------------------------------------------
@@ -77,7 +81,7 @@ class RemoteProcesses(MemberProcesses[RemoteMember]):
         await self._network_of_hosts().set_link(source, target, state)
 
     def link_effects(self, source: MemberName, target: MemberName) -> int:
-        """How many packets the faults of the link have changed so far."""
+        """Return how many packets the faults of the link have changed so far."""
         return self._network_of_hosts().link_effects(source, target)
 
     # --- start and stop ------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A shell on a host that stays open, so that a command needs no new login."""
+"""A shell on a host that stays open, so that a command does not need a new login."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMMAND_TIMEOUT_S = 30.0
 
 
 class RemoteShell:
-    """Runs one command after the other, each in a subshell."""
+    """A shell on a host, which runs one command after the other, each in a subshell."""
 
     def __init__(self, ssh: asyncssh.SSHClientConnection, name: str) -> None:
         self._ssh = ssh
@@ -24,7 +24,7 @@ class RemoteShell:
         self._lock = asyncio.Lock()
 
     async def run(self, command: str, given: str = "") -> str:
-        """Run a command with `given` as its input, and return its output.
+        """Run a command on the host with `given` as its input, and return its output.
 
         Raises SystemFailed if the exit code is not 0, or if the command takes too long.
         """

@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     import asyncssh
 
 Run = Callable[[str], Awaitable[str]]
-"""Runs a shell command on the host."""
+"""A function that runs a shell command on the host and returns its output."""
 KILL_TIMEOUT_S = 20.0
 POLL_S = 0.01
 
 
 class RemoteTree:
-    """The process is signalled by its process group, of which `pid_file` contains the number.
+    """A process on another host, with its descendants.
 
-    The SSH channel of the process is closed when the process ends. `is_lost` returns whether the
-    connection to the host is lost.
+    Signals are sent to its process group, whose number is in the file `pid_file`. The SSH channel
+    of the process is closed when the process ends. `is_lost` returns whether the connection to the
+    host is lost.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class RemoteTree:
         return None
 
     def alive(self) -> bool:
-        """Return whether the process runs. It does not if the connection to the host is lost."""
+        """Return whether the process runs; False if the connection to the host is lost."""
         return self._process.returncode is None and not self._is_lost()
 
     async def kill(self) -> None:
@@ -74,5 +75,5 @@ class RemoteTree:
 
     async def _signal(self, name: str) -> None:
         if self.alive():
-            # The process may end at the same time, which is no error.
+            # The process may end at the same time. Then the command fails, which is no error.
             await self._run(f'kill -s {name} -- "-$(cat {self._pid_file})" 2> /dev/null || true')

@@ -1,7 +1,7 @@
 """Blocks of 256 IPv4 addresses for networks on this machine, each reserved by one run.
 
-The blocks are in 198.18.0.0/15, which is set aside for tests of network devices. A block is
-reserved by flock, as ports are.
+The blocks are in 198.18.0.0/15, which is set aside for tests of network devices. A run reserves a
+block by flock, as it reserves ports.
 
 Source: RFC 2544, RFC 6890.
 """
@@ -46,7 +46,7 @@ class AddressBlock:
         return f"{self.prefix}.254"
 
     def member(self, number: int) -> str:
-        """Return the address of a member, of which the first has the number 1."""
+        """Return the address of the member with this number, from 1."""
         if not 1 <= number <= MEMBERS_MAX:
             raise SystemFailed(f"member number {number}: expected 1 to {MEMBERS_MAX}")
         return f"{self.prefix}.{10 + number}"
@@ -70,7 +70,7 @@ def _lock(prefix: str) -> int | None:
 
 
 def _prefixes_with_a_route() -> set[str]:
-    """Return the blocks to which this machine has a route already."""
+    """Return the prefixes of the blocks to which this machine already has a route."""
     try:
         lines = _ROUTES.read_text().splitlines()[1:]
     except OSError:

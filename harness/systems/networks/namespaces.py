@@ -1,15 +1,15 @@
-"""Members in network namespaces, each with an address of its own and no proxy in the way.
+"""A network in which each member has a network namespace and an address, without proxies.
 
-A router, which is a namespace too, connects the members and the harness by pairs of virtual
-Ethernet devices. nftables in the router cuts links and loses packets. Packets of slow links take a
-way through a process (`slow_links.py`), because not every kernel can delay packets by itself.
+A router, which is also a namespace, connects the members and the harness by pairs of virtual
+Ethernet devices. nftables in the router cuts links and loses packets. Packets of slow links pass
+through a process (`slow_links.py`), because not every kernel can delay packets by itself.
 
     harness 198.18.0.1 ── router ── n1 198.18.0.11
                              ├───── n2 198.18.0.12
                              └───── n3 198.18.0.13
 
 The harness is an end of links too, with the name "clients". Every namespace and device is written
-to the journal before it is made, so that the next run removes what a killed run has left.
+to the journal before it is created, so that the next run removes what a killed run has left.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ FIRST_PORT = 7001
 COMMAND_TIMEOUT_S = 20.0
 COUNTERS_OUTDATED_S = 0.05
 SLOW_TABLE = 100
-"""The routing table of packets of slow links."""
+"""The number of the routing table for packets of slow links."""
 
 
 class Namespaces:
-    """The network of one cluster, from `start` to `stop`."""
+    """The network of one cluster, with network namespaces, from `start` to `stop`."""
 
     _clusters = itertools.count(1)
 
@@ -71,11 +71,11 @@ class Namespaces:
         self._noted: list[tuple[int, NetworkNamespace | NetworkInterface]] = []
         self._block: AddressBlock | None = None
         self._addresses: dict[MemberName, str] = {}
-        """Member → its address, with that of `CLIENTS`."""
+        """Maps each member, and `CLIENTS`, to its address."""
         self._spaces: dict[MemberName, str] = {}
         self._states: dict[Link, LinkState] = {}
         self._streams: dict[Link, tuple[Stream, ...]] = {}
-        """Link → the connections that its source has lost and its target has not."""
+        """Maps a link to the connections that its source has lost and its target has not."""
         self._slow = SlowProcess(seed, log)
         self._lock = asyncio.Lock()
         self._counters: dict[str, int] = {}
@@ -110,10 +110,10 @@ class Namespaces:
         )
 
     async def set_owners(self, pids: Mapping[MemberName, int | tuple[int, ...]]) -> None:
-        """Nothing to do: an address shows which member has sent a packet."""
+        """Do nothing, because the address of a packet shows which member has sent it."""
 
     async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
-        """Set the state of a link, whose source or target may be `CLIENTS`."""
+        """Set the state of the link. `source` or `target` may be `CLIENTS`."""
         for name in (source, target):
             if name not in self._addresses:
                 raise SystemFailed(
@@ -137,7 +137,7 @@ class Namespaces:
                     await asyncio.to_thread(self._end_sockets, name, one)
 
     def link_effects(self, source: MemberName, target: MemberName) -> int:
-        """How many packets of the link were dropped, refused, delayed or changed."""
+        """Return how many packets of the link were dropped, refused, delayed or changed."""
         link = (self._addresses.get(source, ""), self._addresses.get(target, ""))
         if link not in self._states:
             return 0
@@ -219,16 +219,17 @@ class Namespaces:
         self._counted_at_s = time.monotonic()
 
     def _streams_of(self, member: MemberName, link: Link) -> tuple[Stream, ...]:
-        """Return the connections of `member` with the link's target."""
+        """Return the open connections of `member` with the link's target."""
         text = self._in_space_of(
             member, ("ss", "-tnHO", "state", "established", "dst", link[1])
         )
         return streams_in(text, link)
 
     def _end_sockets(self, member: MemberName, link: Link) -> None:
-        """End the connections of `member` with the link's target at this end, without notice.
+        """End the connections of `member` with the link's target, without notice to the target.
 
-        A kernel that cannot do it leaves them, and the next packet of `member` is refused.
+        A kernel that cannot do this keeps the connections, and the next packet of `member` is
+        refused.
         """
         if member != CLIENTS:
             self._in_space_of(member, ("ss", "-KtnH", "dst", link[1]))
@@ -252,7 +253,10 @@ class Namespaces:
 
 
 def _run(command: Sequence[str], given: str = "") -> str:
-    """Run a command, and return its output. Raises SystemFailed if it fails."""
+    """Run a command with the input `given`, and return its output.
+
+    Raises SystemFailed if the command fails.
+    """
     program = found(command[0]) or command[0]
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The interface of a cluster's network, and the loopback network."""
+"""The interface of a cluster's network, and the network on loopback."""
 
 from __future__ import annotations
 
@@ -18,46 +18,50 @@ NETWORKS = {
     LOOPBACK: "all members listen on 127.0.0.1; proxies carry the links between them",
     NAMESPACES: "each member has a network namespace and an address of its own",
 }
-"""Name of a network → its description."""
+"""Maps the name of a network to its description."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """The addresses of one member."""
+    """The address of one member, and its ports."""
 
     host: str
     ports: Mapping[str, int]
-    """Name → the port on which the member listens."""
+    """Maps the name of a port to the number at which the member listens."""
     dialled: Mapping[str, int]
-    """Name → the port at which its peers reach it."""
+    """Maps the name of a port to the number at which other members reach it: perhaps a proxy's."""
     namespace: Path | None = None
-    """The network namespace in which the member's processes run; None for that of the harness."""
+    """The network namespace of the member's processes, or None if they run in that of the
+    harness."""
 
 
 class MemberNetwork(Protocol):
     """The network between the members of one cluster."""
 
     async def start(self, members: Sequence[MemberName]) -> None:
-        """Make the network. Raises SystemFailed."""
+        """Create the network for `members`. Raises SystemFailed."""
 
     async def stop(self) -> None:
-        """Undo everything. It may be called in any state, and repeatedly."""
+        """Undo everything. The method may be called in any state and repeatedly."""
 
     async def endpoints(self, member: MemberName, ports: Sequence[str]) -> Endpoints:
-        """Reserve addresses for a member that listens on ports with these names."""
+        """Reserve addresses for `member`, which listens on ports with these names."""
 
     async def set_owners(self, pids: Mapping[MemberName, int | tuple[int, ...]]) -> None:
-        """Set the process ids of each running member."""
+        """Tell the network the process ids of each running member."""
 
     async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
         """Set the state of a link. Raises SystemFailed if the network has no such link."""
 
     def link_effects(self, source: MemberName, target: MemberName) -> int:
-        """How much the faults of the link have changed so far; see `CountsLinkEffects`."""
+        """Return how many packets or chunks the faults of the link have changed so far."""
 
 
 class Loopback:
-    """Members on 127.0.0.1. The ports in `proxied` have proxies in front of them."""
+    """The network of members that all listen on 127.0.0.1.
+
+    The ports whose names are in `proxied` have proxies in front of them.
+    """
 
     def __init__(self, *, seed: int, proxied: Sequence[str], log: Path) -> None:
         self._seed = seed

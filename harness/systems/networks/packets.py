@@ -1,4 +1,4 @@
-"""Reads the addresses of IPv4 packets, and flips bits of packets without a wrong checksum.
+"""Reads the addresses of IPv4 packets, and flips bits of packets with a matching checksum.
 
 Source: RFC 791, RFC 9293 and RFC 768.
 """
@@ -21,10 +21,10 @@ def ends(packet: bytes) -> tuple[str, str] | None:
 
 
 def with_flipped_bit(packet: bytes, random: Random) -> bytes:
-    """Return the packet with one bit of its content flipped, and with a checksum that fits.
+    """Return the packet with one bit of its content flipped, and with a matching checksum.
 
-    Headers stay, so that the packet reaches the process. A packet without content, such as a bare
-    acknowledgement, is returned as it is.
+    Headers do not change, so that the packet reaches the process. A packet without content, such as
+    a bare acknowledgement, is returned without a change.
     """
     header = (packet[0] & 15) * 4
     protocol = packet[9]
@@ -45,7 +45,7 @@ def with_flipped_bit(packet: bytes, random: Random) -> bytes:
 
 
 def ones_complement_sum(data: bytes) -> int:
-    """Return the sum of 16-bit words in ones' complement, as in RFC 1071."""
+    """Return the sum of the 16-bit words of `data` in ones' complement, as in RFC 1071."""
     if len(data) % 2:
         data += b"\0"
     total = sum(memoryview(data).cast("H"))

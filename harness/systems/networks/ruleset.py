@@ -1,4 +1,4 @@
-"""nftables rules that cut links between addresses, or lose packets of them.
+"""Writes nftables rules that cut links between addresses, or lose packets of links.
 
 The functions are pure: they return text for `nft -f -`.
 
@@ -14,7 +14,7 @@ from splitbrain.nemesis.capabilities import NORMAL, LinkState
 
 TABLE = "splitbrain"
 SLOW_MARK = 1
-"""The mark of packets that a process delays before it passes them on."""
+"""The mark of packets that a process delays before they are passed on."""
 SLOW_INTERFACE = "slow"
 _PARTS_OF_ALL = 100_000
 _NOT_DELAYED = f'iifname != "{SLOW_INTERFACE}"'
@@ -22,16 +22,17 @@ _CONDITIONS = {
     "forward": _NOT_DELAYED, "marks": _NOT_DELAYED, "input": 'iifname != "lo"',
     "output": 'oifname != "lo"',
 }
-"""Chain → the packets to which its rules apply. Packets that were delayed come back from the slow
-interface. The refusal of a packet that this host has sent itself takes the loopback interface."""
+"""Maps a chain to a condition on the packets to which its rules apply. Packets that were delayed
+come back from the slow interface, and must not be delayed again. The reset for a refused packet
+takes the loopback interface on the host that sent the packet, and must not be refused."""
 
 Link = tuple[str, str]
-"""The addresses of source and target."""
+"""A directed link: the address of its source and the address of its target."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A TCP connection, seen from the end that has lost it."""
+    """A TCP connection, as the end that has lost it identifies it."""
 
     here: str
     here_port: int
@@ -45,9 +46,10 @@ def ruleset(
     lost_streams: Mapping[Link, Iterable[Stream]],
     table: str = TABLE,
 ) -> str:
-    """Return the table with the rules of all links in the chains of `hooks`, such as `forward`.
+    """Return an nftables table with the rules of all links.
 
-    The table replaces an earlier one. Its counters, one for each link, keep their values.
+    The rules are in the chains of `hooks`, such as `forward`. The table replaces an earlier one.
+    Its counters, one for each link, keep their values.
     """
     rules = [
         rule
@@ -76,7 +78,10 @@ def ruleset(
 
 
 def streams_in(text: str, link: Link) -> tuple[Stream, ...]:
-    """Return the connections between the ends of `link` in the output of `ss -tnHO state established`."""
+    """Return the connections between the ends of `link`.
+
+    `text` is the output of `ss -tnHO state established`.
+    """
     ends = [line.split()[2:4] for line in text.splitlines()]
     return tuple(
         Stream(link[0], int(here.rpartition(":")[2]), link[1], int(there.rpartition(":")[2]))
@@ -85,12 +90,12 @@ def streams_in(text: str, link: Link) -> tuple[Stream, ...]:
 
 
 def counter(link: Link) -> str:
-    """Return the name of the counter of a link."""
+    """Return the name of the nftables counter of a link."""
     return "c_" + "_to_".join(address.replace(".", "_") for address in link)
 
 
 def is_slow(state: LinkState) -> bool:
-    """Return whether packets must be delayed or changed, which nftables cannot do."""
+    """Return whether packets in this state are delayed or changed, which nftables cannot do."""
     return bool(
         state.delay_ms or state.jitter_ms or state.rate_bytes_per_s or state.corrupt_percent
     )
@@ -117,7 +122,7 @@ def _rules(link: Link, states: Mapping[Link, LinkState]) -> Iterator[str]:
 
 
 def _stream_rules(link: Link, streams: Iterable[Stream]) -> Iterator[str]:
-    """Rules for connections that the link's source has lost and the target has not."""
+    """Yield rules for connections that the link's source has lost and the target has not."""
     count = f"counter name {counter(link)}"
     for one in streams:
         yield (

@@ -1,7 +1,8 @@
 """Delays, limits and changes packets of slow links, in a separate process.
 
 The kernel routes the packets of slow links to a TUN interface, which this process reads. The
-process writes each packet back when it is due. `SlowProcess` starts and controls the process.
+process writes each packet back when its delay is over. `SlowProcess` starts and controls the
+process.
 
 Source: Linux's Documentation/networking/tuntap.rst.
 """
@@ -24,7 +25,7 @@ from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.capabilities import LinkState
 
 QUEUE_PACKETS_MAX = 1_000
-"""The limit of packets that wait on one link. Later ones are lost, as at a router."""
+"""The largest number of packets that wait on one link. Later ones are lost, as at a router."""
 PACKET_BYTES_MAX = 65_536
 READS_MAX = 64
 _TUNSETIFF = 0x400454CA
@@ -32,7 +33,10 @@ _IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
 
 
 class SetState(msgspec.Struct, frozen=True):
-    """A command: the state of the link between two addresses, and the place of its counter."""
+    """The command to set the state of the link between two addresses.
+
+    `slot` is the position of the link's counter in the shared memory.
+    """
 
     source: str
     target: str
@@ -53,7 +57,7 @@ class SlowLink:
         self._last_due_s = 0.0
 
     def set(self, state: LinkState) -> None:
-        # nftables loses packets, and closes links.
+        # nftables already loses packets and closes links, so these parts of the state are left out.
         plain = msgspec.structs.replace(state, lost_percent=0.0, open=True, black_hole=False)
         self._link.set(plain)
         waiting = [packet for _, packet in self._waiting]
@@ -63,7 +67,7 @@ class SlowLink:
             self.take(packet, asyncio.get_running_loop().time())
 
     def take(self, packet: bytes, now_s: float) -> None:
-        """Let a packet wait, or lose it if too many wait already."""
+        """Let a packet wait for its time, or lose it if too many packets wait already."""
         state = self._link.state
         limit = state.buffer_bytes_max or PACKET_BYTES_MAX * QUEUE_PACKETS_MAX
         if len(self._waiting) >= QUEUE_PACKETS_MAX or self._waiting_bytes > limit:
@@ -80,7 +84,7 @@ class SlowLink:
         self._waiting_bytes += len(packet)
 
     def due(self, now_s: float) -> list[bytes]:
-        """Remove and return the packets that are due."""
+        """Remove and return the packets whose time has come."""
         packets: list[bytes] = []
         while self._waiting and self._waiting[0][0] <= now_s:
             packets.append(self._waiting.popleft()[1])
@@ -96,7 +100,7 @@ class SlowLink:
 
 
 class SlowLinks:
-    """All slow links, and the TUN interface through which their packets come and go."""
+    """All slow links of a cluster, and the TUN interface through which their packets pass."""
 
     def __init__(self, tun: int, seed: int, counters: Counters) -> None:
         self._tun = tun
@@ -113,7 +117,7 @@ class SlowLinks:
         self.pass_on()
 
     def read(self) -> None:
-        """Take the packets that the kernel has routed here."""
+        """Read the packets that the kernel has routed to the interface."""
         loop = asyncio.get_running_loop()
         for _ in range(READS_MAX):
             try:
@@ -128,7 +132,7 @@ class SlowLinks:
         self.pass_on()
 
     def pass_on(self) -> None:
-        """Write back the packets that are due, and wait for the next."""
+        """Write back the packets whose time has come, and set a timer for the next one."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -149,7 +153,7 @@ class SlowLinks:
 
 
 def open_tun() -> int:
-    """Make the TUN interface in the network namespace of this process."""
+    """Create the TUN interface in the network namespace of this process. Returns its descriptor."""
     tun = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     request = struct.pack("16sH22x", SLOW_INTERFACE.encode(), _IFF_TUN | _IFF_NO_PI)
     fcntl.ioctl(tun, _TUNSETIFF, request)

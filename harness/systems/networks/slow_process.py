@@ -11,7 +11,7 @@ from splitbrain.nemesis.capabilities import LinkState
 
 
 class SlowProcess:
-    """The process of one cluster. It runs in the network namespace of the router."""
+    """Controls the process that delays packets of one cluster, in the router's namespace."""
 
     def __init__(self, seed: int, log: Path) -> None:
         self._seed = seed
@@ -29,9 +29,9 @@ class SlowProcess:
         await self._process.ask(SetState(*link, state, slot))
 
     def effects(self, link: Link) -> int:
-        """How many packets of the link were delayed, changed or lost."""
+        """Return how many packets of the link were delayed, changed or lost."""
         return self._process.counter(self._slots.get(link))
 
     async def stop(self) -> None:
-        """End the process. It may be called in any state."""
+        """End the process. The method may be called in any state."""
         await self._process.stop()

@@ -1,9 +1,9 @@
 """One direction of one proxied connection: moves bytes from a source transport to a sink.
 
-On a slow link, chunks wait in a queue until they are due. While the link is held, or the queue or
-the sink is full, no bytes are read from the source. The TCP windows of the kernel then stop the
-sender, as they do on a network that delivers nothing, and no byte is lost. The end of the stream
-waits in the same queue.
+On a slow link, chunks wait in a queue until their delay is over. While the link is held, or the
+queue or the sink is full, no bytes are read from the source. The TCP windows of the kernel then
+stop the sender, as they do on a network that delivers nothing, and no byte is lost. The end of the
+stream waits in the same queue.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from collections.abc import Callable
 from splitbrain.harness.systems.proxies.link import Link
 
 QUEUE_BYTES_MAX = 4 * 1024 * 1024
-"""The limit of the queue. A link of 40 MB/s with a delay of 100 ms has 4 MB in flight."""
+"""The largest number of bytes in the queue. A link of 40 MB/s with a delay of 100 ms has 4 MB in
+flight."""
 
 _END = b""
 _RECEIVE_BUFFER_BYTES_MIN = 128 * 1024
-"""Two segments of loopback. With less, the sender waits for its timer before each segment."""
+"""The smallest receive buffer: two segments of loopback. With a smaller buffer, the sender waits
+for its timer before each segment."""
 _SO_BUF_LOCK = 72
-"""Source: asm-generic/socket.h."""
+"""The number of a socket option that Python's module `socket` lacks. Source:
+asm-generic/socket.h."""
 
 
 class Lane:
-    """Moves bytes in one direction. Until `attach` sets the sink, all bytes are held back."""
+    """Moves bytes in one direction. Until `attach` sets the sink, it holds all bytes back."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, link: Link, finished: Callable[[], None]
@@ -49,7 +52,7 @@ class Lane:
         self._buffer_bytes_max = 0
 
     def read_from(self, source: asyncio.Transport, reading: bool) -> None:
-        """Set the source. `reading` is False if the transport is paused at present."""
+        """Set the source. `reading` is False if reading from the transport is paused at present."""
         self._source = source
         self._reading = reading
         self._set_reading()
@@ -59,14 +62,14 @@ class Lane:
         self.link_changed()
 
     def discard(self) -> None:
-        """Accept and drop all further bytes of the source."""
+        """From now on, read and drop all bytes of the source."""
         self.close()
         if self._source is not None and not self._reading and not self._source.is_closing():
             self._reading = True
             self._source.resume_reading()
 
     def close(self) -> None:
-        """Drop the queue and stop moving bytes."""
+        """Drop the queue, and stop moving bytes."""
         self._closed = True
         self._queue.clear()
         if self._timer is not None:
@@ -88,7 +91,7 @@ class Lane:
         self._move()
 
     def ended(self) -> None:
-        """The source has ended. End the sink after all earlier bytes have reached it."""
+        """Handle the end of the source: end the sink after all earlier bytes have reached it."""
         self._source = None  # if it were read again, it would report its end again
         self._enqueue(_END)
         self._move()
@@ -98,7 +101,7 @@ class Lane:
         self._move()
 
     def link_changed(self) -> None:
-        """The state of the link has changed, so compute anew when each chunk is due."""
+        """Compute anew when each chunk may pass, because the state of the link has changed."""
         if self._source is not None and not self._source.is_closing():
             self._limit_receive_buffer(self._source)
         waiting = [chunk for _, chunk in self._queue]
@@ -110,7 +113,7 @@ class Lane:
         self._move()
 
     def _limit_receive_buffer(self, source: asyncio.Transport) -> None:
-        """Give the kernel's buffer in front of the lane the size that the link allows."""
+        """Give the kernel's receive buffer of the source the size that the link allows."""
         size = self._link.state.buffer_bytes_max
         if size == self._buffer_bytes_max:
             return
@@ -135,7 +138,10 @@ class Lane:
         self._queued_bytes += len(chunk)
 
     def _move(self) -> None:
-        """Send the chunks that are due, set a timer for the next, and read if there is room."""
+        """Send the chunks whose time has come, and set a timer for the next chunk.
+
+        Then read from the source again if the queue has room.
+        """
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -162,7 +168,7 @@ class Lane:
                 sink.write(chunk)
 
     def _set_reading(self) -> None:
-        """Pause or resume the source."""
+        """Pause or resume reading from the source."""
         limit = self._link.state.buffer_bytes_max or QUEUE_BYTES_MAX
         room = not self._sink_full and self._queued_bytes < limit
         may_read = room and self._sink is not None and not self._link.held and not self._closed

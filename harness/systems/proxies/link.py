@@ -12,25 +12,27 @@ from random import Random
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
 
 PACKET_BYTES = 1448
-"""The bytes of a stream that a packet carries on Ethernet."""
+"""The number of bytes of a stream that a packet carries on Ethernet."""
 RETRANSMIT_S = 0.2
-"""The time after which TCP sends a lost packet again. It doubles with each loss of the packet.
+"""The time after which TCP retransmits a lost packet. It doubles with each loss of the same packet.
 Source: Linux's TCP_RTO_MIN."""
 RETRANSMITS_MAX = 7
 SLOW_PIECE_S = 0.02
-"""On a link with a limited rate, bytes are passed on in pieces that take about this long."""
+"""A link with a limited rate passes bytes on in pieces, each of which takes about this long."""
 
 
 class Link:
-    """The state of one direction between two members, shared by all its connections."""
+    """The state of one direction between two members. All its connections share it."""
 
     def __init__(self, random: Random, count: Callable[[int], None] = lambda _: None) -> None:
         self.state: LinkState = NORMAL
         self.count = count
-        """Called with the number of chunks and connections that the state has changed."""
+        """A function that is called with the number of chunks and connections that the state has
+        changed."""
         self._random = random
         self._free_at_s = 0.0
-        """With a limited rate: the time at which all bytes accepted so far have been passed on."""
+        """With a limited rate: the time at which the link has passed on all bytes that it accepted
+        so far."""
 
     def set(self, state: LinkState) -> None:
         self.state = state
@@ -51,7 +53,7 @@ class Link:
         )
 
     def piece_bytes_max(self) -> int:
-        """Return the limit of bytes in one piece; 0 means that there is no limit."""
+        """Return the largest number of bytes in one piece; 0 means that there is no limit."""
         rate = self.state.rate_bytes_per_s
         return max(int(rate * SLOW_PIECE_S), 1) if rate else 0
 
@@ -72,7 +74,7 @@ class Link:
         return due + max(state.delay_ms + jitter_ms, 0.0) / 1000 + self._resent_s(size)
 
     def _resent_s(self, size: int) -> float:
-        """Return the delay of a chunk because packets of it are lost and sent again."""
+        """Return the delay of a chunk in s, because packets of it are lost and sent again."""
         if not self.state.lost_percent:
             return 0.0
         late_s, pause_s, size_left = 0.0, RETRANSMIT_S, size
@@ -85,7 +87,7 @@ class Link:
         return late_s
 
     def altered(self, chunk: bytes) -> bytes:
-        """Return the chunk as it arrives: with one bit flipped, if one of its packets is corrupted."""
+        """Return the chunk as it arrives: with one bit flipped, if a packet of it is corrupted."""
         if not chunk or not self._hits(self.state.corrupt_percent, len(chunk)):
             return chunk
         place = self._random.randrange(len(chunk))
@@ -95,7 +97,10 @@ class Link:
         return bytes(changed)
 
     def _hits(self, percent: float, size: int) -> bool:
-        """Return whether an event, which hits each packet with probability `percent`, hits a chunk."""
+        """Draw whether an event hits a chunk of `size` bytes.
+
+        The event hits each packet of the chunk with the probability `percent`.
+        """
         if not percent or not size:
             return False
         packets = -(-size // PACKET_BYTES)

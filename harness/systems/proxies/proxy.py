@@ -2,20 +2,20 @@
 
 The proxies do not parse the members' protocol. They find out which member dialled a connection from
 the process that owns the other end of the connection. The directed link from `a` to `b` applies to
-the forward direction of connections that `a` dialled, and to the backward direction of connections
-that `b` dialled. The second case matters because etcd sends most of its messages in the answers to
-requests of their receiver.
+the bytes from the dialler on connections that `a` dialled, and to the bytes to the dialler on
+connections that `b` dialled. The second case matters because etcd sends most of its messages in the
+answers to requests of their receiver.
 
 - If both links of a pair are closed (`open` is False), its connections are reset, and so are
   new ones.
-- If a link is `half_open`, the source's end of each existing connection is reset. The other end
-  stays open, and what it sends is discarded.
+- If a link is `half_open`, the source's end of each existing connection is reset. The target's
+  end stays open, and the bytes that it sends are discarded.
 - If a link is held (`black_hole`, or closed in one direction), connections stay open and new
- ones are accepted, but no byte passes in that direction. The target is dialled only when
- bytes may reach it. The bytes that wait pass when the link is normal again: late, in order,
- and without loss, as after TCP's retransmissions in a real outage.
+  ones are accepted, but no byte passes in that direction. The target is dialled only when
+  bytes may reach it. The bytes that wait pass when the link is normal again: late, in order,
+  and without loss, as after TCP's retransmissions in a real outage.
 - A dialler that is not the process of a member is refused, because the proxies could not
- apply a partition to its bytes.
+  apply a partition to its bytes.
 
 `proxy_process.py` runs the proxies in a separate process.
 """
@@ -40,7 +40,7 @@ from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.fault import MemberName
 
 CONNECTIONS_MAX = 4_096
-"""The limit for all proxies together. Connections beyond it are refused."""
+"""The largest number of connections of all proxies together. Further ones are refused."""
 WRITE_BUFFER_BYTES_MAX = 1024 * 1024
 _LOOKUPS_MAX = 25
 _LOOKUP_PAUSE_S = 0.02
@@ -50,13 +50,14 @@ log = logging.getLogger("splitbrain.proxy")
 
 
 def _no_count(link: tuple[MemberName, MemberName], changed: int) -> None:
-    """Ignore the effects of faults."""
+    """Do nothing: the default for `Proxies.count`."""
 
 
 class Proxies:
     """All proxies of one cluster. `seed` seeds the random draws of each link.
 
-    `count` is called with a link and the number of chunks and connections that it has changed.
+    `count` is called with a link and the number of chunks and connections that its faults have just
+    changed.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Proxies:
         self._count = count
         self._links: dict[tuple[MemberName, MemberName], Link] = {}
         self._names: dict[int, MemberName] = {}
-        """Process id → the member that the process belongs to."""
+        """Maps a process id to the member to which the process belongs."""
         self._servers: list[asyncio.Server] = []
         self._connections: dict[Connection, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -74,7 +75,10 @@ class Proxies:
         """The number of connections that were refused because no member dialled them."""
 
     async def listen(self, target: MemberName, port: int) -> int:
-        """Open the proxy in front of `target` at port `port`. Returns the port of the proxy."""
+        """Open the proxy in front of `target`, which listens on `port`.
+
+        Returns the proxy's port.
+        """
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
             lambda: DiallerEnd(self, target, (HOST, port)), HOST, 0, backlog=512
@@ -90,7 +94,7 @@ class Proxies:
         }
 
     def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
-        """Set the state of a link. It applies also to bytes that the link has kept back so far."""
+        """Set the state of a link. It also applies to bytes that the link has kept back so far."""
         link = self.link(source, target)
         before, was_held = link.state, link.held
         link.set(state)
@@ -114,7 +118,7 @@ class Proxies:
         return self._links[key]
 
     def broken(self, one: MemberName, other: MemberName) -> bool:
-        """Return whether both links of the pair are closed."""
+        """Return whether both links between the members `one` and `other` are closed."""
         return not (self.link(one, other).state.open or self.link(other, one).state.open)
 
     async def close(self) -> None:
@@ -134,7 +138,7 @@ class Proxies:
         self.run(self._identify(dialler_end))
 
     async def _identify(self, dialler_end: DiallerEnd) -> None:
-        """Find out which member dialled, and connect both ends."""
+        """Find out which member dialled, and connect both ends of the connection."""
         source = await self._find_dialler(dialler_end)
         if source is None:
             self.refused += 1
@@ -149,7 +153,7 @@ class Proxies:
             connection.link_changed()
 
     async def _find_dialler(self, dialler_end: DiallerEnd) -> MemberName | None:
-        """Find the member that dialled the connection.
+        """Return the member that dialled the connection.
 
         The search is repeated for half a second, because a member may dial before `set_owners` is
         called. Returns None if no member is found in this time, or if the connection closes.
@@ -177,7 +181,7 @@ class Proxies:
 
 
 class DiallerEnd(asyncio.Protocol):
-    """The end of a connection towards the member that dialled."""
+    """The end of a proxied connection towards the member that dialled."""
 
     transport: asyncio.Transport
     dialler: End
@@ -199,7 +203,7 @@ class DiallerEnd(asyncio.Protocol):
         self._proxies.accepted(self)
 
     def join(self, connection: Connection) -> None:
-        """Pass the bytes that are read to `connection`, beginning with those read before."""
+        """Pass the bytes that are read to `connection`, first those that were read before."""
         self.connection = connection
         connection.forward.read_from(self.transport, reading=not self._received_early)
         for data in self._received_early:
@@ -212,7 +216,8 @@ class DiallerEnd(asyncio.Protocol):
         if self.connection is not None:
             self.connection.forward.received(data)
             return
-        # uvloop ignores a pause in `connection_made`, so reading is paused at the first bytes.
+        # uvloop ignores a pause in `connection_made`, so reading is paused when the first bytes
+        # come.
         if not self._received_early:
             self.transport.pause_reading()
         self._received_early.append(data)
@@ -238,7 +243,7 @@ class DiallerEnd(asyncio.Protocol):
 
 
 class TargetEnd(asyncio.Protocol):
-    """The end of a connection towards the member that was dialled."""
+    """The end of a proxied connection towards the member that was dialled."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -265,7 +270,7 @@ class TargetEnd(asyncio.Protocol):
 
 
 class Connection:
-    """Both ends of one proxied connection, and the two lanes between them."""
+    """Both ends of one proxied connection, and the lanes in both directions."""
 
     def __init__(self, proxies: Proxies, source: MemberName, dialler_end: DiallerEnd) -> None:
         loop = asyncio.get_running_loop()
@@ -274,7 +279,7 @@ class Connection:
         self._target_end: asyncio.Transport | None = None
         self._connecting = False
         self.abandoned_by: MemberName | None = None
-        """The member whose end is gone, while the other end is open."""
+        """The member whose end is gone while the other end is open; None if both ends are open."""
         self.source = source
         self.target = dialler_end.target
         self.forward = Lane(loop, proxies.link(source, self.target), self._lane_done)
@@ -282,7 +287,10 @@ class Connection:
         dialler_end.join(self)
 
     def abandon(self, member: MemberName) -> None:
-        """Reset the end of `member`. The other end stays open, and its bytes are discarded."""
+        """Reset the end of `member`.
+
+        The other end stays open, and the bytes that it sends are dropped.
+        """
         if self._target_end is None or self.abandoned_by is not None:
             self.reset()
             return
@@ -329,8 +337,8 @@ class Connection:
     def lost(self, problem: Exception | None) -> None:
         """Close both ends of the connection after one end was lost.
 
-        If `problem` is an error, both ends are reset. Otherwise each is closed after its remaining
-        bytes are sent.
+        If `problem` is an error, both ends are reset. Otherwise each end is closed after the
+        remaining bytes were sent to it.
         """
         self.forward.close()
         self.backward.close()

@@ -1,6 +1,6 @@
 """Runs the proxies in a separate process, which the harness controls through `ProxyProcess`.
 
-All messages between members pass through the proxies. In the loop of the harness they would
+All messages between members pass through the proxies. In the loop of the harness the proxies would
 compete with the clients for the interpreter, so that a loaded harness would look like a slow
 network.
 """
@@ -38,7 +38,7 @@ class SetLink(msgspec.Struct, frozen=True, tag_field="do", tag="set_link"):
     target: MemberName
     state: LinkState
     slot: int
-    """The place of the link's counter in the shared memory."""
+    """The position of the link's counter in the shared memory."""
 
 
 Command = Listen | SetOwners | SetLink
@@ -50,7 +50,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class ProxyProcess:
-    """The proxies of one cluster, controlled by the harness."""
+    """Controls the process that runs the proxies of one cluster."""
 
     def __init__(self, seed: int, log: Path) -> None:
         self._seed = seed
@@ -59,15 +59,18 @@ class ProxyProcess:
         self._slots: dict[tuple[MemberName, MemberName], int] = {}
 
     async def start(self) -> None:
-        """Start the process. Raises SystemFailed."""
+        """Start the process of the proxies. Raises SystemFailed."""
         await self._process.start(self._seed)
 
     async def listen(self, target: MemberName, port: int) -> int:
-        """Open the proxy in front of `target` at port `port`. Returns the port of the proxy."""
+        """Open the proxy in front of `target`, which listens on `port`.
+
+        Returns the proxy's port.
+        """
         return (await self._ask(Listen(target, port))).port
 
     async def set_owners(self, pids: Mapping[MemberName, int | tuple[int, ...]]) -> None:
-        """Set the process ids of each running member."""
+        """Tell the proxies the process ids of each running member."""
         await self._ask(SetOwners(dict(pids)))
 
     async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
@@ -76,11 +79,11 @@ class ProxyProcess:
         await self._ask(SetLink(source, target, state, slot))
 
     def link_effects(self, source: MemberName, target: MemberName) -> int:
-        """Return the number of chunks and connections that the faults of the link have changed so far."""
+        """Return how many chunks and connections the faults of the link have changed so far."""
         return self._process.counter(self._slots.get((source, target)))
 
     async def stop(self) -> None:
-        """End the process. It may be called in any state."""
+        """End the process. The method may be called in any state."""
         await self._process.stop()
 
     async def _ask(self, command: Command) -> Answer:
@@ -94,7 +97,10 @@ class ProxyProcess:
 
 
 class _LinkCounters:
-    """Counts what each link has changed. A link without a slot is not counted."""
+    """Counts how often each link has changed a chunk or a connection.
+
+    `add` ignores a link that has no position in the shared memory.
+    """
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters

@@ -33,13 +33,14 @@ _ANSWER_INODE = struct.Struct("=I")
 _ANSWER_INODE_AT = 16 + 4 + 48 + 16
 
 End = tuple[str, int]
-"""An IPv4 address and a port."""
+"""One end of a TCP connection: an IPv4 address and a port."""
 
 
 def owner(here: End, there: End, pids: Iterable[int]) -> int | None:
     """Return the first of `pids` that owns the socket bound to `here` and connected to `there`.
 
-    A process also owns the sockets of its descendants. Returns None if no process owns the socket.
+    A process also counts as the owner of its descendants' sockets. Returns None if no process owns
+    the socket.
     """
     candidates = tuple(pids)
     try:
@@ -58,7 +59,7 @@ def owner(here: End, there: End, pids: Iterable[int]) -> int | None:
 
 
 def socket_inode(here: End, there: End) -> int | None:
-    """Return the inode of the TCP socket from `here` to `there`, or None if no process has it open.
+    """Return the inode of the TCP socket from `here` to `there`; None if no process has it open.
 
     Raises OSError if the kernel has no sock_diag.
     """
