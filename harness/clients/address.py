@@ -11,8 +11,9 @@ import msgspec
 class Address(msgspec.Struct, frozen=True):
     """The URLs of a member.
 
-    `client_url` may also be only `HOST:PORT`. `peer_url` is the address at which its peers reach
-    it: that of its proxy, if it has one. `ports` are further ports of the member, by name.
+    `client_url` may also be only `HOST:PORT`. `peer_url` is the address at which other members
+    reach this member: that of its proxy, if it has one. `ports` contains further ports of the
+    member, by name.
     """
 
     name: str
@@ -26,7 +27,7 @@ class Address(msgspec.Struct, frozen=True):
 
     @property
     def port(self) -> int:
-        """Return the port of `client_url`; 0 if it has none."""
+        """Return the port of `client_url`, or 0 if the URL contains none."""
         return self._parts.port or 0
 
     @property

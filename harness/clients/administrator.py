@@ -1,7 +1,7 @@
 """Sends the harness's own requests as an administrator, if the store requires one.
 
-A workload may enable authentication. A store then refuses changes of the members, transfers of the
-leadership and maintenance without the token of an administrator.
+A workload may enable authentication. Then the store refuses changes of the members, transfers of
+the leadership and maintenance, unless the request has the token of an administrator.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ REFUSALS = (
 
 T = TypeVar("T")
 LogIn = Callable[[str, str], Awaitable[str]]
-"""Sends a user's name and password, and returns the token."""
+"""A function that sends a user's name and password to the store, and returns the token."""
 
 
 class Administrator:
-    """The user who sends the harness's requests; without a name, they have no token."""
+    """The user as whom the harness sends its requests. Without a name, requests have no token."""
 
     def __init__(self, name: str = "", password: str = "") -> None:
         self._name = name
@@ -31,9 +31,12 @@ class Administrator:
     async def send(
         self, request: Callable[[str], Awaitable[T]], log_in: LogIn, failed: type[Exception]
     ) -> T:
-        """Call `request` with a token. If the token is refused, log in and call it once more.
+        """Call `request` with a token.
 
-        `request` and `log_in` raise `failed` with the message of the store.
+        If the store refuses the token, log in and call it once more.
+
+        `request` gets the token as its argument, and `log_in` gets the user's name and password.
+        Both raise `failed` with the message of the store.
         """
         try:
             return await request(self._token)

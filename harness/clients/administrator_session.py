@@ -1,4 +1,4 @@
-"""Requests of the harness to members, as an administrator if necessary, over the JSON gateway."""
+"""Requests of the harness to members, over the JSON gateway, as an administrator if necessary."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from splitbrain.harness.errors import SystemFailed
 
 LOG_IN_TIMEOUT_S = 10.0
 ANSWER_BYTES_MAX = 1 << 20
-"""The part of an answer that is kept. The rest, such as that of a snapshot, is only read."""
+"""The number of bytes of an answer that are kept. The rest, for example of a snapshot, is only
+read."""
 CHUNK_BYTES = 1 << 16
 
 
@@ -30,8 +31,8 @@ class AdministratorSession:
     ) -> bytes:
         """Send a request to the member at `url`, and return the first part of the answer.
 
-        `operation` is the path without "/v3/". Raises SystemFailed if it is refused or not
-        answered.
+        `operation` is the path without "/v3/". Raises SystemFailed if the request is refused, or is
+        not answered within `timeout_s`.
         """
 
         async def send(token: str) -> bytes:

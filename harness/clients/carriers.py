@@ -1,4 +1,4 @@
-"""The clients of an etcd v3 store, by the carrier of their requests."""
+"""Chooses the client of an etcd v3 store by its carrier: JSON over HTTP, or gRPC."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ EtcdClient = GatewayClient | GrpcClient
 def clients_of(
     carrier: str, tls: Callable[[], ClientTls | None]
 ) -> Callable[[int], AbstractAsyncContextManager[EtcdClient]]:
-    """Return the function that opens a client for `carrier`, "json" or "grpc".
+    """Return a function that opens a client whose requests have the carrier `carrier`.
 
-    Its argument is the timeout of a request in ms. `tls` is called whenever a client is opened; it
-    returns None if the members have no TLS.
+    `carrier` is "json" or "grpc". The argument of the function is the timeout of a request in ms.
+    `tls` is called whenever a client is opened; it returns None if the members have no TLS.
     """
 
     def opened(timeout_ms: int) -> AbstractAsyncContextManager[EtcdClient]:

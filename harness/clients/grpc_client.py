@@ -28,7 +28,7 @@ from splitbrain.node.messages.errors import RpcError
 
 
 class GrpcClient:
-    """Sends requests and returns their outcomes. Use `open_grpc_clients` to make a `GrpcClient`.
+    """Sends requests over gRPC and returns their outcomes. `open_grpc_clients` creates one.
 
     An error of the member or of the connection is returned as an outcome, not raised. A request is
     never sent twice, because a retried write could take effect twice although the history records
@@ -55,8 +55,8 @@ class GrpcClient:
         try:
             return Completion("ok", grpc_codec.decode(request, answer))
         except UndecodableAnswer as problem:
-            # The store reports success, so the request may have taken effect. Without its result
-            # no checker can judge it as `ok`.
+            # The store reports success, so the request may have taken effect. But without the
+            # result, no checker can judge the request as `ok`.
             return Completion("info", None, f"cannot decode the answer: {problem}")
 
     async def watch(
@@ -90,7 +90,7 @@ class GrpcClient:
             return None
 
     async def close(self) -> None:
-        """Close the connections. May be called twice."""
+        """Close the connections. A second call has no effect."""
         for connection in self._connections.values():
             await connection.close()
 
@@ -103,7 +103,10 @@ class GrpcClient:
 
 
 def target_of(url: str, tls: ClientTls | None) -> str:
-    """Return HOST:PORT of a member's client URL. Raises SystemFailed if it has another form."""
+    """Return HOST:PORT of a member's client URL.
+
+    Raises SystemFailed if `url` does not have the form `http://HOST:PORT` (`https` with TLS).
+    """
     parts = urlsplit(url)
     scheme = "http" if tls is None else "https"
     if parts.scheme != scheme or parts.hostname is None or parts.port is None:
@@ -118,7 +121,10 @@ def target_of(url: str, tls: ClientTls | None) -> str:
 async def open_grpc_clients(
     timeout_ms: int, tls: ClientTls | None = None
 ) -> AsyncIterator[GrpcClient]:
-    """Open a client; each of its requests times out after `timeout_ms`."""
+    """Open a client, and close it at the end of the context.
+
+    Each of its requests times out after `timeout_ms`.
+    """
     client = GrpcClient(timeout_ms, tls)
     try:
         yield client

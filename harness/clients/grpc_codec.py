@@ -41,11 +41,11 @@ _put_message = message_class("etcdserverpb.PutRequest")
 
 
 class UndecodableAnswer(ValueError):
-    """The bytes of an answer are not a message of the expected type."""
+    """Raised if the bytes of an answer are not a message of the expected type."""
 
 
 def encode(request: AnyRequest) -> tuple[str, bytes]:
-    """Return the path of the method for `request`, and its message."""
+    """Return the path of the gRPC method for `request`, and the encoded message."""
     if isinstance(request, Put):
         message = _put_message(
             key=to_bytes(request.key), value=to_bytes(request.value), lease=request.lease,
@@ -61,7 +61,7 @@ def encode(request: AnyRequest) -> tuple[str, bytes]:
 
 
 def decode(request: AnyRequest, data: bytes) -> AnyResult:
-    """Return the result in the answer to `request`. Raises UndecodableAnswer."""
+    """Decode `data`, the answer to `request`. Raises UndecodableAnswer."""
     if isinstance(request, ServiceRequest):
         wire = _decode(service_codec.PATHS[type(request)], service_codec.answer_type(request), data)
         return service_codec.service_result(request, wire)
@@ -70,7 +70,10 @@ def decode(request: AnyRequest, data: bytes) -> AnyResult:
 
 
 def encode_watches(requests: Iterable[WatchRequest]) -> list[bytes]:
-    """Return the messages that open the watches `requests`, as `watch_codec.encode_watches` describes."""
+    """Return the encoded messages that open the watches `requests`, and change them later.
+
+    `watch_codec.first_messages` and `later_messages` describe them.
+    """
     listed = list(requests)
     return [_message(WATCH, one) for one in (*first_messages(listed), *later_messages(listed))]
 
@@ -81,7 +84,7 @@ def decode_watch(data: bytes) -> WatchAnswer:
 
 
 def decode_status(data: bytes) -> Status:
-    """Decode the answer to a request for the status. Raises UndecodableAnswer."""
+    """Decode the answer to a request for a member's status. Raises UndecodableAnswer."""
     status: Status = _decode("/v3/maintenance/status", Status, data)
     return status
 

@@ -1,8 +1,9 @@
 """One HTTP/2 connection to a member, for unary calls and streams of gRPC, by grpcio.
 
-Any number of calls share a connection, which is opened by the first call, and again after it broke.
+Any number of calls share a connection. The first call opens it, and a call after it broke opens it
+again.
 
-The errors of grpcio say whether a call may have reached the member. grpcio sends a call only on a
+The errors of grpcio show whether a call may have reached the member. grpcio sends a call only on a
 connection on which the member has answered, so a call that fails because there is none was
 certainly not sent. Retries are switched off, because a retried write could take effect twice.
 """
@@ -24,21 +25,22 @@ from splitbrain.node.messages.errors import Code, RpcError
 
 RECONNECT_MS_MIN = 100
 RECONNECT_MS_MAX = 200
-"""While a member does not listen, a call fails at once, and the connection is tried again after
-this time."""
+"""While a member does not listen, a call fails at once. The connection is tried again after this
+time."""
 
 SEND_TIMEOUT_S = 10.0
-"""How long the member may take to accept the first messages of a stream. Without a limit, a send
+"""How long the member may take to accept the first messages of a stream. Without this limit, a send
 to a member that reads nothing would never end."""
 LATE_S = 5.0
-"""A call must end at its deadline. After this time, it is given up in any case."""
+"""A call should end at its deadline. It is cancelled this long after the deadline in any case."""
 
 _NO_CONNECTION = ("failed to connect to all addresses", "DNS resolution failed")
-"""How grpcio's details begin if there was no connection on which the call could be sent."""
+"""The beginnings of grpcio's error details if there was no connection on which the call could be
+sent."""
 
 
 class GrpcConnection:
-    """A connection to the member at `target`, such as "127.0.0.1:2379"; used in one event loop.
+    """A connection to the member at `target`, such as "127.0.0.1:2379", for one event loop.
 
     Opening the connection takes at most `connect_timeout_s`. If `window_bytes` is not 0, about this
     many bytes at most wait in each stream for the client to read them.
@@ -64,10 +66,8 @@ class GrpcConnection:
     ) -> bytes:
         """Call the method `path`, such as "/etcdserverpb.KV/Put", and return its answer.
 
-        `token` is the token of authentication, "" for none.
-
-        Raises RpcError, NotConnected if the call was certainly not sent, ConnectionLost, or
-        TimeoutError after `timeout_s`.
+        `token` is the authentication token ("": none). Raises RpcError, NotConnected if the call
+        was certainly not sent, ConnectionLost, or TimeoutError after `timeout_s`.
         """
         method = self._methods.get(path)
         if method is None:
@@ -81,10 +81,10 @@ class GrpcConnection:
         return answer
 
     async def stream(self, path: str, messages: Iterable[bytes]) -> AsyncIterator[bytes]:
-        """Send `messages` on one stream, which stays open, and yield what the member sends.
+        """Send `messages` on one stream, which stays open, and yield the messages of the member.
 
-        Raises the errors of `unary`; ConnectionLost if the member does not accept the messages
-        within SEND_TIMEOUT_S.
+        Raises the same errors as `unary`. Also raises ConnectionLost if the member does not accept
+        `messages` within SEND_TIMEOUT_S.
         """
         call = self._channel.stream_stream(path)()
         try:
@@ -105,7 +105,7 @@ class GrpcConnection:
             call.cancel()
 
     async def close(self) -> None:
-        """Cancel the calls, and close the connection. May be called twice."""
+        """Cancel the calls, and close the connection. A second call has no effect."""
         await self._channel.close()
 
 
@@ -118,7 +118,7 @@ def _options(connect_timeout_s: float, window_bytes: int) -> list[tuple[str, int
         ("grpc.max_send_message_length", -1),
         ("grpc.initial_reconnect_backoff_ms", RECONNECT_MS_MIN),
         ("grpc.max_reconnect_backoff_ms", RECONNECT_MS_MAX),
-        # Despite its name, this is the time limit of one attempt to connect.
+        # In spite of its name, this option limits the time of one attempt to connect.
         ("grpc.min_reconnect_backoff_ms", round(connect_timeout_s * 1000)),
     ]
     if window_bytes:
@@ -127,7 +127,10 @@ def _options(connect_timeout_s: float, window_bytes: int) -> list[tuple[str, int
 
 
 def _error(problem: grpc.aio.AioRpcError) -> Exception:
-    """Return the error of a call, which came from the member or from grpcio itself."""
+    """Convert the error of a call, which came from the member or from grpcio itself.
+
+    Returns an RpcError, NotConnected, ConnectionLost or TimeoutError.
+    """
     code, details = Code(problem.code().value[0]), problem.details() or ""
     if code is Code.DEADLINE_EXCEEDED:
         return TimeoutError()

@@ -1,7 +1,7 @@
 """Imports grpcio with settings for a harness that starts processes.
 
-grpcio reads them from the environment when it is imported. By default, it prints a line whenever
-the harness starts a process while a call is in progress.
+grpcio reads the settings from the environment when it is imported. Without them, it prints a line
+whenever the harness starts a process while a call is in progress.
 """
 
 from __future__ import annotations

@@ -21,11 +21,11 @@ ANSWER_BYTES_MAX = 256 * 1024 * 1024
 
 
 class NotConnected(OSError):
-    """No connection could be opened, so nothing was sent."""
+    """Raised if no connection could be opened, so that nothing was sent."""
 
 
 class ConnectionLost(OSError):
-    """The connection ended after a request, or a part of it, was sent on it."""
+    """Raised if the connection ended after a request, or a part of it, was sent."""
 
 
 class HttpConnection(asyncio.Protocol):
@@ -42,7 +42,7 @@ class HttpConnection(asyncio.Protocol):
         self._body_bytes = 0
         self._has_length = False
         self._until_end = False
-        """Whether the answer has no length, so that it ends when the connection ends."""
+        """Whether the answer has no length. Such an answer ends when the connection ends."""
         self._keep_alive = True
 
     @property
@@ -73,7 +73,10 @@ class HttpConnection(asyncio.Protocol):
             self._answer = None
 
     def close(self) -> None:
-        """Close the connection and drop the data that is not sent yet. May be called twice."""
+        """Close the connection and drop the data that is not sent yet.
+
+        A second call has no effect.
+        """
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
@@ -150,7 +153,7 @@ class HttpConnection(asyncio.Protocol):
 async def connect(
     host: str, port: int, timeout_s: float, tls: ClientTls | None = None
 ) -> HttpConnection:
-    """Open a connection to a member. Raises NotConnected."""
+    """Open a connection to a member. Raises NotConnected if that takes longer than `timeout_s`."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout_s):

@@ -33,7 +33,7 @@ from splitbrain.histories.watch import WatchRequest
 
 @dataclass(slots=True)
 class _Member:
-    """The address of one member, and the connections to it that are not in use."""
+    """The address of one member, and the open connections to it that no request uses."""
 
     host: str
     port: int
@@ -42,7 +42,7 @@ class _Member:
 
 
 class GatewayClient:
-    """Sends requests and returns their outcomes. Use `open_clients` to make a `GatewayClient`.
+    """Sends requests as JSON over HTTP and returns their outcomes. `open_clients` creates one.
 
     An error of the member or of the connection is returned as an outcome, not raised. A request is
     never sent twice, because a retried write could take effect twice although the history records
@@ -71,7 +71,11 @@ class GatewayClient:
     def watch(
         self, url: str, requests: Sequence[WatchRequest], *, small_buffers: bool = False
     ) -> AsyncGenerator[WatchAnswer, None]:
-        """Watch over a separate connection. Iterating raises OSError if the connection fails."""
+        """Open the watches `requests` on a separate connection, and yield their answers.
+
+        With `small_buffers`, few answers wait between the member and this client. Raises OSError if
+        the connection fails.
+        """
         return watch(url, requests, small_buffers=small_buffers, tls=self._tls)
 
     async def status(self, url: str) -> Status | None:
@@ -87,7 +91,7 @@ class GatewayClient:
             return None
 
     def close(self) -> None:
-        """Close the idle connections. May be called twice."""
+        """Close the connections that no request uses. A second call has no effect."""
         for member in self._members.values():
             while member.idle:
                 member.idle.pop().close()
@@ -128,7 +132,10 @@ def _post(member: _Member, path: str, body: bytes, token: str = "") -> bytes:
 async def open_clients(
     timeout_ms: int, tls: ClientTls | None = None
 ) -> AsyncIterator[GatewayClient]:
-    """Open a client; each of its requests times out after `timeout_ms`."""
+    """Open a client, and close it at the end of the context.
+
+    Each of its requests times out after `timeout_ms`.
+    """
     client = GatewayClient(timeout_ms, tls)
     try:
         yield client

@@ -48,7 +48,7 @@ TXN = "/v3/kv/txn"
 COMPACT = "/v3/kv/compaction"
 
 ROUTES: dict[type, str] = {Put: PUT, Range: RANGE, Delete: DELETE, Txn: TXN, Compact: COMPACT}
-"""The path of each type of request."""
+"""Maps each type of request to its path."""
 
 COMPARE_TARGETS = {
     "value": ("VALUE", "value"),
@@ -64,7 +64,7 @@ COMPARE_RESULTS = {"=": "EQUAL", "!=": "NOT_EQUAL", "<": "LESS", ">": "GREATER"}
 
 
 def encode_request(request: Request) -> tuple[str, bytes]:
-    """Return the gateway's path for `request`, and its JSON body."""
+    """Encode `request`. Returns its path at the gateway and its JSON body."""
     match request:
         case Put(lease=0, prev_kv=False, ignore_lease=False, ignore_value=False):
             body = b'{"key":"%b","value":"%b"}' % (_b64(request.key), _b64(request.value))
@@ -81,9 +81,10 @@ def _b64(text: str) -> bytes:
 
 
 def wire_form(request: Request) -> tuple[str, dict[str, Any]]:
-    """Return the gateway's path for `request`, and the fields of its message.
+    """Return the path of `request` at the gateway, and the fields of its message by name.
 
-    Bytes are bytes, 64-bit integers are strings, and enums are names.
+    The message is not encoded yet: bytes are bytes, 64-bit integers are strings, and enums are
+    names.
     """
     match request:
         case Put():
@@ -121,7 +122,7 @@ def wire_form(request: Request) -> tuple[str, dict[str, Any]]:
 
 
 def _sorting(request: Range) -> dict[str, str]:
-    """Return the fields `sort_target` and `sort_order` for `request`; {} if it asks for no order.
+    """Return the fields `sort_target` and `sort_order` for `request`; {} if it is not sorted.
 
     If a request contains only `sort_target`, etcd applies the limit before it sorts. Therefore
     `sort_order` is always sent too.
@@ -154,8 +155,8 @@ def _compare(compare: Compare) -> dict[str, Any]:
         "target": target,
         "result": COMPARE_RESULTS[compare.result],
     }
-    # The operand is sent even if it is zero, because the field that is set tells etcd what to
-    # compare.
+    # The operand is sent even if it is zero, because etcd takes the thing to compare from the field
+    # that is set.
     operand = compare.operand
     wire[field] = to_bytes(str(operand)) if compare.target == "value" else str(operand)
     if compare.range_end:
@@ -178,7 +179,7 @@ ANSWERS: dict[type, Any] = {
     Put: PutAnswer, Range: RangeAnswer, Delete: DeleteAnswer, Txn: TxnAnswer,
     Compact: CompactAnswer,
 }
-"""The type of the answer to each type of request."""
+"""Maps each type of request to the type of its answer."""
 _DECODERS: dict[type, Any] = {
     request: msgspec.json.Decoder(answer, strict=False) for request, answer in ANSWERS.items()
 }
@@ -197,7 +198,10 @@ KvAnswer = PutAnswer | RangeAnswer | DeleteAnswer | TxnAnswer | CompactAnswer
 
 
 def result_of(wire: KvAnswer) -> Result:
-    """Return the result in an answer. Raises msgspec.ValidationError for an impossible answer."""
+    """Convert an answer to the result that a history records.
+
+    Raises msgspec.ValidationError for an impossible answer.
+    """
     match wire:
         case PutAnswer():
             return _put(wire)
@@ -212,7 +216,10 @@ def result_of(wire: KvAnswer) -> Result:
 
 
 def decode_error(body: bytes) -> str:
-    """Return the message in an answer whose status is not 200; the body's text if it is not JSON."""
+    """Return the error message in `body`, an answer whose status is not 200.
+
+    If `body` is not JSON, its text is returned.
+    """
     try:
         error = _error_decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -8,12 +8,15 @@ OPERATION_TIMEOUT_S = 30.0
 
 
 async def defragment(session: AdministratorSession, url: str) -> None:
-    """Defragment the backend of the member, which serves nothing meanwhile. Raises SystemFailed."""
+    """Defragment the member's backend. Meanwhile the member serves no requests.
+
+    Raises SystemFailed.
+    """
     await session.post(url, "maintenance/defragment", {}, OPERATION_TIMEOUT_S)
 
 
 async def read_snapshot(session: AdministratorSession, url: str) -> None:
-    """Read a snapshot of the member's backend to its end. Raises SystemFailed."""
+    """Read a snapshot of the member's backend to its end, and drop it. Raises SystemFailed."""
     await session.post(url, "maintenance/snapshot", {}, OPERATION_TIMEOUT_S)
 
 

@@ -32,21 +32,22 @@ from splitbrain.histories.watch import WatchRequest
 
 STATUS_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 10.0
-"""For a large store, HashKV takes seconds, and a batch of a watch does too."""
+"""How long a request may take. For a large store, HashKV takes seconds, and so does a batch of a
+watch."""
 CONNECT_TIMEOUT_S = 2.0
 LINE_BYTES_MAX = 256 * 1024 * 1024
-"""One line of a watch is a batch of up to 1000 revisions."""
+"""The largest length of a line. One line of a watch is a batch of up to 1000 revisions."""
 ALL_KEYS = "\0"
 """The value of `key` and of `range_end` that selects all keys."""
 Kind = TypeVar("Kind")
 WatchFrom = Callable[[int], AsyncGenerator[WatchAnswer, None]]
-"""Opens a watch of all keys that begins at a revision."""
+"""A function that opens a watch of all keys. Its argument is the first revision."""
 
 _status_decoder = msgspec.json.Decoder(Status, strict=False)
 
 
 def decode_status(body: bytes) -> Status:
-    """Decode the answer to a request for the status. Raises msgspec.MsgspecError."""
+    """Decode the answer to a request for a member's status. Raises msgspec.MsgspecError."""
     return _status_decoder.decode(body)
 
 
@@ -58,10 +59,10 @@ async def status(session: aiohttp.ClientSession, url: str) -> Status:
 async def member_state(
     session: aiohttp.ClientSession, name: str, url: str, peer_url: str, at_revision: int | None
 ) -> MemberState:
-    """Read the whole state of member `name`.
+    """Read the state of the member `name`: its status, its HashKV and its change log.
 
     `peer_url` is the peer address at which the member listens, not the address of its proxy.
-    `at_revision` is the revision of the hash; None means the present one. Raises
+    `at_revision` is the revision of the hash; None means the newest one. Raises
     aiohttp.ClientError, TimeoutError or SystemFailed.
     """
     now = await status(session, url)
@@ -72,7 +73,10 @@ async def member_state(
 
 
 async def _listed(session: aiohttp.ClientSession, url: str) -> tuple[ListedMember, ...]:
-    """Return the member list as the member knows it; empty if the store does not answer the request."""
+    """Return the member list as the member at `url` knows it, without asking the leader.
+
+    Returns () if the store does not answer the request.
+    """
     try:
         requests = AdministratorSession(session, Administrator())
         listed = await list_members(requests, url, linearizable=False)
@@ -90,7 +94,10 @@ def combined_state(
     at_revision: int | None,
     log: tuple[int, tuple[Change, ...]],
 ) -> MemberState:
-    """Build the state from its three parts; `log` is the result of `change_log`."""
+    """Build the state of the member `name` from its parts.
+
+    They are its status, its hash at `at_revision`, and the result of `change_log`.
+    """
     return MemberState(
         member=name,
         revision=now.header.revision,
@@ -111,7 +118,7 @@ def combined_state(
 async def hash_kv(
     session: aiohttp.ClientSession, url: str, peer_url: str, at_revision: int
 ) -> HashKV:
-    """Read HashKV at the revision `at_revision`; 0 means the present revision.
+    """Read HashKV at the revision `at_revision`; 0 means the newest revision.
 
     The gateway of etcd 3.6 and later serves HashKV. Earlier releases serve HashKV only at the peer
     URL, over HTTP, which this function tries if the gateway answers 404. `/v3/maintenance/hash` of
@@ -175,7 +182,7 @@ async def watch_from(
 
 
 async def lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Yield whole lines, which may be longer than aiohttp's own line reader allows."""
+    """Yield whole lines, which may be longer than the limit of aiohttp's own line reader."""
     pending = bytearray()
     async for chunk in content.iter_any():
         *whole, rest = chunk.split(b"\n")
@@ -218,7 +225,7 @@ async def _request(
 
 
 class _NotFound(SystemFailed):
-    """The member does not serve this path."""
+    """Raised if the member does not serve the path of a request."""
 
 
 def _refused(url: str, code: int, body: bytes) -> SystemFailed:

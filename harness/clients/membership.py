@@ -1,4 +1,4 @@
-"""Requests of etcd's Cluster service, over the JSON gateway."""
+"""Requests of etcd's Cluster service, which list and change the members, over the JSON gateway."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TIMEOUT_S = 3.0
 
 
 class ClusterMember(msgspec.Struct, frozen=True, rename="camel"):
-    """A member in the answer to a request."""
+    """A member of the cluster, as the answer to a request lists it."""
 
     id: str = msgspec.field(name="ID", default="0")
     name: str = ""
@@ -26,7 +26,7 @@ class MemberList(msgspec.Struct, frozen=True):
 async def list_members(
     session: AdministratorSession, url: str, *, linearizable: bool
 ) -> tuple[ClusterMember, ...]:
-    """Read the member list at the member `url`. Raises SystemFailed."""
+    """Read the member list at the member with the client URL `url`. Raises SystemFailed."""
     answer = await _call(session, url, "list", {"linearizable": linearizable})
     try:
         return msgspec.json.decode(answer, type=MemberList).members
@@ -57,5 +57,8 @@ async def update_member(
 async def _call(
     session: AdministratorSession, url: str, operation: str, request: dict[str, object]
 ) -> bytes:
-    """Send a request. Raises SystemFailed if it is refused or not answered."""
+    """Send a request to the member at `url`.
+
+    Raises SystemFailed if it is refused or not answered.
+    """
     return await session.post(url, f"cluster/member/{operation}", request, TIMEOUT_S)

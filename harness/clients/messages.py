@@ -23,15 +23,15 @@ PEER_HASH_KV_PATH = "/members/hashkv"
 
 
 def to_bytes(text: str) -> bytes:
-    """Return the bytes that a store keeps for a key or value of a history."""
+    """Return `text`, a key or value of a history, as the bytes that a store keeps."""
     return text.encode("utf-8")
 
 
 def to_text(data: bytes) -> str:
-    """Return the text that a history records for a key or value of a store.
+    """Return `data`, a key or value of a store, as the text that a history records.
 
     The harness writes only text, so bytes that are not UTF-8 come from a store that corrupts
-    values. Each such byte is written as `\\xff` or the like.
+    values. Each such byte becomes text such as `\xff`.
     """
     return data.decode("utf-8", "backslashreplace")
 
@@ -138,7 +138,10 @@ class WireMember(msgspec.Struct, rename="camel"):
 
 
 class ServiceAnswer(msgspec.Struct):
-    """An answer of a service other than the key-value service. Each kind sets some fields."""
+    """An answer of a service other than the key-value service.
+
+    Each kind sets some of the fields.
+    """
 
     header: Header = msgspec.field(default_factory=Header)
     id: int = msgspec.field(default=0, name="ID")
@@ -156,11 +159,11 @@ class ServiceAnswer(msgspec.Struct):
     alarms: list[WireAlarm] = []
     members: list[WireMember] = []
     result: ServiceAnswer | None = None
-    """The answer to a keep-alive, which is a line of a stream."""
+    """The answer to a keep-alive. It is one line of a stream."""
 
 
 class MemberSizeAnswer(msgspec.Struct, rename="camel"):
-    """The part of a member's status that a history records."""
+    """The part of a member's status that a history records: the sizes of its backend."""
 
     header: Header = msgspec.field(default_factory=Header)
     db_size: int = 0

@@ -28,7 +28,7 @@ Certainty = Literal["fail", "info"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kind of error, and its outcome.
+    """One kind of error, and the outcome of a request that ends with it.
 
     `reason` explains why this is the outcome. The meaning of `sign` depends on the table:
 
@@ -128,19 +128,28 @@ UNKNOWN = Row("", "info", "in no table, so it may have taken effect")
 
 
 def of_status(request: AnyRequest, status: int, message: str) -> tuple[Certainty, str]:
-    """Return the outcome of an answer whose status is not 200, and the text to record."""
+    """Decide the outcome of `request`, whose answer has a status that is not 200.
+
+    Returns the outcome, and the text that the history records.
+    """
     text = f"{status} {message}".rstrip()
     return _unless_read(request, _row(status, message).outcome), text
 
 
 def of_code(request: AnyRequest, error: RpcError) -> tuple[Certainty, str]:
-    """Return the outcome of a call that gRPC answered with an error, and the text to record."""
+    """Decide the outcome of `request`, which gRPC answered with `error`.
+
+    Returns the outcome, and the text that the history records.
+    """
     text = f"{error.code.name} {error.message}".rstrip()
     return _unless_read(request, _row(error.http_status, error.message).outcome), text
 
 
 def of_exception(request: AnyRequest, error: BaseException) -> tuple[Certainty, str]:
-    """Return the outcome of a request whose client raised `error`, and the text to record."""
+    """Decide the outcome of `request`, whose client raised `error`.
+
+    Returns the outcome, and the text that the history records.
+    """
     for kind, row in EXCEPTIONS:
         if isinstance(error, kind):
             details = str(error)

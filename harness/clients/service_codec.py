@@ -124,14 +124,14 @@ PATHS: Mapping[type, str] = {
 
 
 def encode_any(request: AnyRequest) -> tuple[str, bytes]:
-    """Return the gateway's path for `request`, and its JSON body."""
+    """Encode `request`. Returns its path at the gateway and its JSON body."""
     if isinstance(request, ServiceRequest):
         return PATHS[type(request)], msgspec.json.encode(wire_form(request))
     return kv_codec.encode_request(request)
 
 
 def decode_any(request: AnyRequest, body: bytes) -> AnyResult:
-    """Return the result in an answer of status 200 to `request`. Raises msgspec.MsgspecError."""
+    """Decode `body`, an answer of status 200 to `request`. Raises msgspec.MsgspecError."""
     if isinstance(request, MemberSize):
         return service_result(request, _size_decoder.decode(body))
     if isinstance(request, ServiceRequest):
@@ -146,7 +146,10 @@ def decode_any(request: AnyRequest, body: bytes) -> AnyResult:
 
 
 def wire_form(request: ServiceRequest) -> dict[str, Any]:
-    """Return the fields of the message of `request`, in the form of `kv_codec.wire_form`."""
+    """Return the fields of the message of `request` by name, before they are encoded.
+
+    Bytes are bytes, 64-bit integers are strings, and enums are names, as in `kv_codec.wire_form`.
+    """
     match request:
         case LeaseGrant():
             return {"ID": str(request.id), "TTL": str(request.ttl)}
@@ -222,14 +225,14 @@ _size_decoder = msgspec.json.Decoder(MemberSizeAnswer, strict=False)
 
 
 def answer_type(request: ServiceRequest) -> type:
-    """Return the struct that contains the fields of the answer to `request`."""
+    """Return the struct type that contains the fields of the answer to `request`."""
     return MemberSizeAnswer if isinstance(request, MemberSize) else ServiceAnswer
 
 
 def service_result(
     request: ServiceRequest, wire: ServiceAnswer | MemberSizeAnswer
 ) -> ServiceResult:
-    """Return the result in the answer to `request`, which has the type `answer_type(request)`."""
+    """Convert `wire`, the answer to `request`, to the result that a history records."""
     if isinstance(wire, MemberSizeAnswer):
         return MemberSizeResult(history_header(wire.header), wire.db_size, wire.db_size_in_use)
     return _RESULTS[type(request)](wire)

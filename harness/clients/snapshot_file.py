@@ -21,7 +21,7 @@ class _Line(msgspec.Struct, frozen=True):
 async def download_snapshot(
     session: aiohttp.ClientSession, url: str, path: Path, timeout_s: float
 ) -> None:
-    """Write a snapshot of the member at `url`, with its checksum, to `path`.
+    """Write a snapshot of the member at `url`, with its checksum, to the file `path`.
 
     Raises SystemFailed if the member refuses it, or if it is not complete after `timeout_s`.
     """

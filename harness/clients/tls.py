@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ClientTls:
-    """A client's certificate and key, and the authority of the members' certificates."""
+    """A client's certificate and key, and the authority that signs the members' certificates."""
 
     authority: Path
     cert: Path
@@ -19,13 +19,13 @@ class ClientTls:
 
     @cached_property
     def context(self) -> ssl.SSLContext:
-        """Return the context of connections to the members."""
+        """Return the TLS context for HTTP connections to the members."""
         context = ssl.create_default_context(cafile=str(self.authority))
         context.load_cert_chain(self.cert, self.key)
         return context
 
     def credentials(self) -> Any:
-        """Return the credentials of gRPC's connections to the members."""
+        """Return the TLS credentials for gRPC connections to the members."""
         from splitbrain.harness.clients.grpc_library import grpc  # most runs do not need it
 
         return grpc.ssl_channel_credentials(

@@ -22,7 +22,7 @@ from splitbrain.histories.watch import WatchRequest
 
 READ_BYTES = 1 << 16
 READ_BYTES_SMALL = 1 << 10
-"""How many bytes wait in this process before the client stops reading from its socket."""
+"""The client stops reading from its socket when so many bytes wait in this process."""
 RECEIVE_BUFFER_BYTES_SMALL = 4096
 
 

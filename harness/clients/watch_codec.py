@@ -28,20 +28,21 @@ from splitbrain.histories.watch import WatchRequest
 
 WATCH = "/v3/watch"
 NO_WATCH = -1
-"""The id of no watch: the answer is for all watches of a connection, or refuses a watch."""
+"""A watch id that is the id of no watch. An answer with this id is for all watches of a connection,
+or refuses a watch."""
 
 
 class WatchAnswer(msgspec.Struct, frozen=True):
     """One response of a watch stream.
 
     If `created` and `cancelled` are False and `changes` is empty, the response only reports the
-    progress of the stream. `previous` contains for each of `changes` the key-value before the
-    change. It is empty if the member sent no previous key-value.
+    progress of the stream. `previous` contains the key-value before each of `changes`. It is empty
+    if the member sent no previous key-values.
     """
 
     revision: int
     watch_id: int = 0
-    """The id that the member gave to the watch, or `NO_WATCH`."""
+    """The id that the member has given to the watch, or `NO_WATCH`."""
     created: bool = False
     cancelled: bool = False
     compact_revision: int = 0
@@ -58,10 +59,11 @@ def encode_watches(requests: Sequence[WatchRequest]) -> bytes:
 
 
 def first_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
-    """Return the messages that are sent when the connection opens, in the form of `kv_codec.wire_form`.
+    """Return the fields of the messages that are sent when the connection opens.
 
-    They create the watches, in their order, except those with `later_us`. If one of them has
-    `ask_progress`, a progress request follows the last of them.
+    The messages create the watches, in their order, except those with `later_us`. If a watch has
+    `ask_progress`, a progress request follows the last of the messages. The form of the fields is
+    that of `kv_codec.wire_form`.
     """
     first = [one for one in requests if not one.later_us]
     messages: list[dict[str, Any]] = [{"create_request": create_fields(one)} for one in first]
@@ -71,9 +73,10 @@ def first_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
 
 
 def later_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
-    """Return the messages that cancel the watches with `cancel`, and create those with `later_us`.
+    """Return the fields of the messages that are sent on the open connection after a while.
 
-    There are none if no watch has `later_us`.
+    The messages cancel the watches with `cancel`, and create those with `later_us`. There are no
+    messages if no watch has `later_us`.
     """
     later = [one for one in requests if one.later_us]
     if not later:
@@ -85,7 +88,10 @@ def later_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
 
 
 def create_fields(request: WatchRequest) -> dict[str, Any]:
-    """Return the fields of the message that creates a watch, in the form of `kv_codec.wire_form`."""
+    """Return the fields of the message that creates a watch.
+
+    The form of the fields is that of `kv_codec.wire_form`.
+    """
     filters = [name for name, is_set in
                (("NOPUT", request.no_put), ("NODELETE", request.no_delete)) if is_set]
     create: dict[str, Any] = {
@@ -102,7 +108,7 @@ def create_fields(request: WatchRequest) -> dict[str, Any]:
 
 
 class WatchPlaces:
-    """Finds the watches of one connection to which an answer belongs.
+    """Finds out to which watches of a connection an answer belongs.
 
     A member confirms the watches of a connection in the order of their requests, and gives each of
     them an id. `count` is the number of requests. Those with `later_us` are the last ones.
@@ -115,7 +121,10 @@ class WatchPlaces:
         self._cancelled: set[int] = set()
 
     def of(self, answer: WatchAnswer) -> Sequence[int]:
-        """Return the indexes of the requests to which `answer` belongs; () if it belongs to none."""
+        """Return the positions of the requests to which `answer` belongs.
+
+        Returns () if it belongs to none of them.
+        """
         if answer.created:
             place = self._created
             self._created += 1
@@ -133,9 +142,10 @@ class WatchPlaces:
         return (place,) if place >= 0 else ()
 
     def is_cancelled_again(self, answer: WatchAnswer) -> bool:
-        """Return whether `answer` confirms the cancellation of a watch that was cancelled before.
+        """Return whether `answer` confirms the cancellation of a watch that was already cancelled.
 
-        etcd confirms the request to cancel a watch that a compaction has cancelled.
+        A compaction can cancel a watch. If the client then requests to cancel it, etcd confirms
+        that.
         """
         known = answer.watch_id in self._cancelled and answer.watch_id not in self._places
         return known and answer.cancelled and not answer.changes
@@ -157,7 +167,7 @@ def decode_line(line: bytes) -> WatchAnswer:
 
 
 def answer_of(result: WatchResult) -> WatchAnswer:
-    """Return the answer in one response of a stream."""
+    """Convert one response of a stream to a `WatchAnswer`."""
     events = result.events
     previous: tuple[KeyValue | None, ...] = ()
     if any(event.prev_kv is not None for event in events):

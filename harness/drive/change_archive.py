@@ -6,7 +6,7 @@ of the run, it puts these archived changes in front of the changes that the memb
 
 A compaction is sent only if the changes of one member are then known from revision 1 up to the
 revision to compact. Otherwise the checkers could not judge the changes that the compaction removes.
-A compaction to a revision far in the future is sent, because the store must refuse it.
+A compaction to a revision far in the future is sent in any case, because the store must refuse it.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ from splitbrain.histories.member_state import Change, MemberState
 from splitbrain.histories.service import AnyRequest
 
 READ_TIMEOUT_S = 2.0
-"""A member that does not answer in this time is skipped."""
+"""A member that does not answer within this time is skipped."""
 
 FAR_AHEAD = 1_500
-"""A run does not make so many revisions while a compaction is on its way."""
+"""A distance in revisions. A run does not reach so many revisions while a compaction is on its
+way."""
 UNREAD = "not sent: no member could be read up to the revision to compact"
-"""The error of a compaction that was not sent."""
+"""The recorded error of a compaction that was not sent."""
 
 
 class ChangeArchive:
-    """The changes of each member that were read during the run."""
+    """The changes of each member that the harness has read during the run."""
 
     def __init__(self, system: System, members: Sequence[str]) -> None:
         self._system = system
@@ -44,7 +45,7 @@ class ChangeArchive:
         self._archived: dict[str, MemberState] = {}
 
     async def read(self) -> None:
-        """Read every member's change log, and archive the changes that are new."""
+        """Read every member's change log, and archive the changes that are not archived yet."""
         states = await asyncio.gather(*(self._read_member(member) for member in self._members))
         for state in states:
             if state is not None:
@@ -53,8 +54,8 @@ class ChangeArchive:
     def _keep(self, state: MemberState) -> None:
         """Archive `state`, unless the archive contains changes that `state` lacks.
 
-        That is possible if another compaction was answered meanwhile, and if two compactions read
-        the member at the same time and the earlier reading ends last.
+        The archive can contain more in two cases: a compaction was answered meanwhile, or two
+        compactions read the member at the same time and the reading that began first ends last.
         """
         kept = self._archived.get(state.member)
         if kept is None or (
@@ -63,16 +64,20 @@ class ChangeArchive:
             self._archived[state.member] = state
 
     def covers(self, revision: int) -> bool:
-        """Return whether some member's archived changes are complete from revision 1 to `revision`."""
+        """Return whether the archived changes of a member are complete up to `revision`.
+
+        They must begin at revision 1. One such member is sufficient.
+        """
         return any(
             state.first_revision <= 1 and state.revision >= revision
             for state in self._archived.values()
         )
 
     def is_far_ahead(self, revision: int) -> bool:
-        """Return whether `revision` is so far in the future that the store must refuse to compact to it.
+        """Return whether the store must refuse a compaction to `revision`, because it is too high.
 
-        Returns False as long as no member was read.
+        This is certain only for a revision far in the future. Returns False as long as no member
+        was read.
         """
         reached = max((state.revision for state in self._archived.values()), default=None)
         return reached is not None and revision >= reached + FAR_AHEAD
@@ -86,7 +91,7 @@ class ChangeArchive:
         return None if state.error is not None else state
 
     def with_archived_changes(self, states: Sequence[MemberState]) -> tuple[MemberState, ...]:
-        """Return the final `states`, each with the archived changes in front of its own changes."""
+        """Return the final `states`, each with the archived changes in front of its changes."""
         return tuple(
             state if state.error is not None else self._with_archived(state) for state in states
         )
@@ -96,7 +101,7 @@ class ChangeArchive:
         if archived is None or archived.first_revision >= state.first_revision:
             return state
         if archived.revision < state.first_revision - 1:
-            # The member compacted revisions that are not archived, so the log would have a gap.
+            # The member compacted revisions that were not archived, so the log would have a gap.
             return state
         until = bisect_right(archived.changes, state.first_revision - 1, key=_revision)
         return msgspec.structs.replace(

@@ -1,6 +1,6 @@
-"""Writes what the libraries of a user's client log to a file of the run.
+"""Writes the log messages of a user's client and its libraries to a file of the run.
 
-Without a handler, Python prints warnings of libraries to stderr, between the lines of the run.
+Without a log handler, Python prints warnings of libraries to stderr, between the lines of the run.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 FILE_BYTES_MAX = 10_000_000
-"""A longer file is renamed to `clients.log.1`, which replaces an older one."""
+"""A file that is longer is renamed to `clients.log.1`, which replaces an older file."""
 
 
 @contextlib.contextmanager
 def client_log(file: Path) -> Iterator[None]:
-    """Append the warnings and errors that are logged in this process to `file`.
+    """Append the warnings and errors that this process logs to `file`, inside the context.
 
     The first of them creates the file. Log handlers that the caller has added are kept.
     """

@@ -1,4 +1,4 @@
-"""The loops of a run's clients: each sends its operations in order, at their times."""
+"""The loops of a run's clients. Each client sends its operations in order, at their times."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.nemesis.injection.trigger import Triggers
 
 CATCH_UP_MAX_S = 0.1
-"""After late answers a client sends the next operations at once, until it has caught up with
-its schedule. Delays beyond this limit are not caught up, so that a stall of seconds is not
+"""After late answers a client sends the next operations at once, until it has caught up with its
+schedule. A client does not catch up more than this delay, so that a stall of seconds is not
 followed by a burst of operations."""
 
 
 class ClientLoops(ABC):
-    """The clients of a schedule. A subclass sends and records one operation."""
+    """The clients of a schedule. A subclass defines how one operation is sent and recorded."""
 
     def __init__(self, schedule: Schedule, triggers: Triggers | None = None) -> None:
         self.counts = OperationCounts()
         self._schedule = schedule
         self._triggers = triggers or Triggers()
-        """The faults that begin with an operation."""
+        """Connects operations with the faults that begin at them."""
         self._numbers = schedule.operation_numbers() if self._triggers else ()
         self._stopping = False
-        # A dict keeps the order in which the tasks fell asleep; a set would have no order
-        # that a simulated run repeats.
+        # A dict keeps the order in which the tasks fell asleep. The order of a set would differ
+        # when a simulated run is repeated.
         self._sleeping: dict[asyncio.Task[None], None] = {}
 
     @abstractmethod
     async def _operate(self, process: int, scheduled: ScheduledOperation, seen: LastSeen) -> int:
-        """Send one operation, and return the process number of the client's next operation."""
+        """Send one operation, and return the process number of the client's next operation.
+
+        `process` is the number for this operation. `seen` contains what the client has read so far.
+        """
 
     async def run(self) -> None:
         """Run the clients until all operations are sent, the time is over, or `stop` is called.
@@ -57,7 +60,7 @@ class ClientLoops(ABC):
             await asyncio.wait(tasks)
 
     def stop(self) -> None:
-        """Begin no further operation. May be called at any time and more than once."""
+        """Begin no further operation. The method may be called at any time and more than once."""
         self._stopping = True
         for task in list(self._sleeping):
             task.cancel()
@@ -83,7 +86,7 @@ class ClientLoops(ABC):
             process = await self._operate(process, scheduled, seen)
 
     async def _sleep(self, seconds: float) -> bool:
-        """Sleep, and return True; return False at once if the load is stopped."""
+        """Sleep for `seconds` and return True. If the load is stopped, return False at once."""
         task = asyncio.current_task()
         assert task is not None
         self._sleeping[task] = None

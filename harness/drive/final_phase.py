@@ -1,7 +1,7 @@
 """The phases after all faults are healed.
 
 The harness waits until the members agree, sends a write through each member and the final reads,
-and gathers the members' states.
+and collects the members' states.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from splitbrain.histories.service import AnyRequest, with_token
 
 POLL_S = 0.1
 BEYOND_BOUND_S = 2.0
-"""An operation that fails is tried again for this time beyond the bound of availability, so that
-the checker can decide whether the member exceeds the bound."""
+"""How much longer than the bound of availability a failed operation is tried again. So the checker
+can decide whether the member exceeds the bound."""
 ANSWERS = ("name not found", "already exists")
-"""Errors that answer an operation: a user or role does not exist, or exists already."""
+"""Errors that count as an answer: a user or role does not exist, or exists already."""
 FINAL_WRITES_LIMIT_S = 120.0
-"""The limit of the final writes if the harness itself is stalled."""
+"""The time limit of the final writes if the harness itself does not run for a while."""
 FINAL_READS_LIMIT_S = 60.0
 FINAL_PAUSE_S = 0.5
 """The time between two tries of a final write or read."""
@@ -38,7 +38,11 @@ GATHER_PAUSE_S = 0.5
 
 
 def agree(statuses: Sequence[Status | None]) -> bool:
-    """Return whether every member answered, with the same leader, applied index and revision."""
+    """Return whether every member answered, and the answers agree.
+
+    They must contain the same leader, applied index and revision. None is a member without an
+    answer.
+    """
     known = [one for one in statuses if one is not None]
     if len(known) < len(statuses) or not known:
         return False
@@ -67,9 +71,10 @@ async def wait_for_agreement(
 
 
 class FinalOperations:
-    """Sends and records the operations before the load, and at the end of a run.
+    """Sends and records the operations before the load, and those at the end of a run.
 
-    `processes` are numbers that no client of the load has. Each attempt has a number of its own.
+    `processes` yields process numbers that no client of the load uses. Each attempt gets another
+    number.
     """
 
     def __init__(
@@ -86,7 +91,7 @@ class FinalOperations:
     ) -> None:
         """Send each of `drafts` to one member after the other, until it succeeds.
 
-        After `limit_s` seconds, an operation that has not succeeded is left out.
+        After `limit_s` seconds in total, operations that have not succeeded are left out.
         """
         deadline = asyncio.get_running_loop().time() + limit_s
         for draft in drafts:
@@ -103,10 +108,11 @@ class FinalOperations:
         draft_of: Callable[[str], Draft | None],
         until: Callable[[], bool],
     ) -> None:
-        """Send a write through each of `members` until it is answered, or `until` returns True.
+        """Send a write through each of `members`, until it is answered or `until` returns True.
 
-        The members are written through concurrently, so that one without answers does not delay
-        the others. `draft_of` makes the write of a unique value, or None for no write.
+        The writes to the members are sent concurrently, so that a member that does not answer does
+        not delay the others. `draft_of` creates the write of a unique value, or returns None for no
+        write.
         """
         await asyncio.gather(
             *(self._write_through(member, draft_of, until) for member in members)
@@ -139,10 +145,10 @@ class FinalOperations:
                     await asyncio.sleep(FINAL_PAUSE_S)
 
     async def _answers(self, member: str, draft: Draft) -> bool:
-        """Send and record one attempt. Returns whether it was answered.
+        """Send and record one attempt of `draft` at `member`. Returns whether it was answered.
 
-        It was answered if it succeeded, or with one of the errors `ANSWERS`. If a login is
-        necessary and does not succeed, the operation is not sent.
+        An attempt was answered if it succeeded, or ended with one of the errors `ANSWERS`. If a
+        login is necessary and does not succeed, the operation is not sent.
         """
         if self._logins.lacks(draft.user):
             login = Authenticate(draft.user, draft.password)

@@ -1,4 +1,4 @@
-"""Remembers what one client has read and written, and completes its next requests accordingly.
+"""Records what one client has read and written, and completes its next requests with it.
 
 Some scheduled operations depend on earlier answers, such as a compare-and-swap that expects the
 value that the client last read. The same schedule and the same answers give the same requests.
@@ -33,7 +33,7 @@ from splitbrain.histories.maintenance import AlarmDisarm, AlarmList, AlarmListRe
 from splitbrain.histories.service import AnyRequest, AnyResult, with_token
 
 NOSPACE = "NOSPACE"
-"""The kind of the alarm of a member whose backend is full."""
+"""The kind of alarm that a member raises when its backend is full."""
 
 
 class Seen(NamedTuple):
@@ -50,6 +50,7 @@ class Seen(NamedTuple):
     version: int = 0
 
     def put(self, value: str, revision: int) -> Seen:
+        """Return the state of the key after this client has put `value` at `revision`."""
         return Seen(value, revision, self.create or revision, self.version + 1)
 
 
@@ -57,12 +58,12 @@ ABSENT = Seen()
 
 
 def revision_back(seen: int, back: int) -> int:
-    """Return the revision that is `back` revisions before `seen`, at least 1."""
+    """Return the revision that is `back` lower than `seen`, but at least 1."""
     return max(1, seen - back)
 
 
 def with_bounds(request: Range, revision: int) -> Range:
-    """Return a copy of `request` in which each bound of the revisions that is not 0 is `revision`."""
+    """Return a copy of `request` in which each revision bound that is not 0 is `revision`."""
     bounds = {
         name: revision for name in ("min_mod", "max_mod", "min_create", "max_create")
         if getattr(request, name)
@@ -71,7 +72,7 @@ def with_bounds(request: Range, revision: int) -> Range:
 
 
 def with_revisions(request: Txn, ranges_back: Sequence[tuple[int, int]], seen: int) -> Txn:
-    """Return a copy of the transaction `request` in which ranges read at revisions.
+    """Return a copy of the transaction `request` in which some ranges read at a revision.
 
     Each pair in `ranges_back` contains the position of a range, and the number of revisions by
     which its revision is lower than `seen`, the highest revision that the client has seen. Other
@@ -96,7 +97,10 @@ def with_revisions(request: Txn, ranges_back: Sequence[tuple[int, int]], seen: i
 
 
 def next_page(request: Range, result: RangeResult) -> Range | None:
-    """Return the range that continues `request` at the same revision, or None if no key was left out."""
+    """Return the range that continues `request` at the same revision, behind the last key.
+
+    Returns None if `result` contains all keys of the range.
+    """
     if not result.more or not result.kvs:
         return None
     return msgspec.structs.replace(
@@ -117,17 +121,22 @@ class LastSeen:
         self.revision = 0
         """The highest revision in the header of any answer."""
         self.succeeded = False
-        """Whether the outcome of the last operation was `ok`."""
+        """Whether the outcome of the client's last operation was `ok`."""
         self.logins = Logins()
         self._next_page: Range | None = None
-        """The continuation of the last range with a limit; None if that range was complete."""
+        """The range that continues the client's last range with a limit. None if that range was
+        complete."""
         self._alarmed = 0
-        """A member whose alarm NOSPACE is raised, from the last list of alarms; 0 if none."""
+        """The id of a member whose alarm NOSPACE is raised, from the last list of alarms; 0 if
+        none."""
         self._elected: dict[str, int] = {}
-        """The create revision of each key that won an election."""
+        """Maps each key with which the client won an election to the key's create revision."""
 
     def request(self, scheduled: ScheduledOperation) -> AnyRequest:
-        """Return the request to send now for the operation `scheduled`."""
+        """Return the request to send now for the operation `scheduled`.
+
+        It is `scheduled.request`, completed with values and revisions that the client has seen.
+        """
         token = self.logins.token(scheduled.user) if scheduled.user else ""
         return with_token(self._completed(scheduled), token)
 
@@ -159,14 +168,17 @@ class LastSeen:
 
     @staticmethod
     def look(scheduled: ScheduledOperation) -> Txn | None:
-        """Return the read that the client sends before `scheduled`, or None if no read is needed."""
+        """Return the read that the client sends before `scheduled`; None if it needs no read.
+
+        A transaction that appends to lists needs a read of the lists.
+        """
         if not scheduled.append_to_seen or not isinstance(scheduled.request, Txn):
             return None
         keys = dict.fromkeys(one.key for one in scheduled.request.compare)
         return Txn((), tuple(Range(key) for key in keys))
 
     def observe(self, request: AnyRequest, result: AnyResult) -> None:
-        """Learn from the answer `result` to `request`."""
+        """Record what the answer `result` to `request` shows about keys and revisions."""
         revision = result.header.revision
         if isinstance(request, Range) and isinstance(result, RangeResult) and request.limit:
             self._next_page = next_page(request, result)
@@ -174,7 +186,7 @@ class LastSeen:
         self._learn(request, result, revision)
 
     def _with_seen_prefix(self, request: Txn) -> Txn:
-        """`request`, in which each put appends elements to the list that the client last saw."""
+        """Return a copy of `request` in which each put extends the list that this client saw."""
         success = tuple(
             msgspec.structs.replace(
                 one, value=extended(self._keys.get(one.key, ABSENT).value, one.value)
@@ -196,7 +208,7 @@ class LastSeen:
             case "value" if seen.mod:
                 return msgspec.structs.replace(compare, operand=seen.value)
             case "value":
-                # An absent key has no value to compare with, but its mod_revision is 0.
+                # An absent key has no value to compare with, but it has the mod_revision 0.
                 return msgspec.structs.replace(compare, target="mod", operand=0)
             case _:
                 return compare

@@ -1,4 +1,4 @@
-"""The load of a run: every client sends its operations in order, and all of them are recorded."""
+"""The load of a run: every client sends its operations in order, and all are recorded."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from splitbrain.histories.service import AnyRequest
 from splitbrain.nemesis.injection.trigger import Triggers
 
 LOOK = "look"
-"""The function (`f`) of a read that a client sends before an operation that depends on it."""
+"""The `f` of the read that a client sends before an operation that depends on it."""
 LOG_IN = "log_in"
-"""The function (`f`) with which a client gets a token before it sends the request of a user."""
+"""The `f` of the request with which a client gets a token, before a request of a user."""
 
 
 class Client(Protocol):
@@ -43,10 +43,10 @@ class LeaderPoll:
     def __init__(self, system: System) -> None:
         self._system = system
         self.name: str | None = None
-        """The leader at the last poll; None if there was none."""
+        """The leader at the last poll, or None if there was none."""
 
     async def run(self) -> None:
-        """Poll until cancelled."""
+        """Ask again and again, until the task is cancelled."""
         while True:
             with contextlib.suppress(Exception):  # then the last known leader is kept
                 self.name = await self._system.leader()
@@ -76,7 +76,7 @@ class Load(ClientLoops):
         """Send one operation, and return the process number of the client's next operation.
 
         The client first logs in if it must (`Logins`). Before a transaction that appends to lists,
-        the lists are read (`LastSeen.look`). If the login or the read does not succeed, the
+        it reads the lists (`LastSeen.look`). If the login or the read does not succeed, the
         operation is not sent.
         """
         member = choose_member(scheduled, self._schedule.members, self._leader.name)
@@ -99,7 +99,7 @@ class Load(ClientLoops):
         self, process: int, f: str, request: AnyRequest, member: str, seen: LastSeen,
         user: str = "",
     ) -> tuple[int, bool]:
-        """Send and record one operation.
+        """Send `request` to `member` and record it as an operation of `process`.
 
         Returns the process number of the next operation, and whether the outcome was `ok`.
         """
@@ -123,7 +123,10 @@ class Load(ClientLoops):
 
 
 def choose_member(scheduled: ScheduledOperation, members: Sequence[str], leader: str | None) -> str:
-    """Return the member to which an operation is sent. `leader` is the present leader, None if unknown."""
+    """Return the member to which `scheduled` is sent.
+
+    `leader` is the present leader, or None if it is unknown.
+    """
     if scheduled.to_follower and leader is not None and len(members) > 1:
         followers = [member for member in members if member != leader]
         return followers[scheduled.member % len(followers)]
@@ -133,7 +136,7 @@ def choose_member(scheduled: ScheduledOperation, members: Sequence[str], leader:
 def record(
     recorder: Recorder, process: int, f: str, member: str, completion: Completion
 ) -> bool:
-    """Record the outcome of an operation.
+    """Record the completion of an operation of `process` that was sent to `member`.
 
     Returns True if the outcome is `info`. The process must then not invoke another operation.
     """

@@ -1,6 +1,6 @@
-"""The tokens of authentication that one client of a run has.
+"""The authentication tokens of one client of a run.
 
-A client begins without a token. A refusal shows whether authentication is enabled: "user name is
+A client begins without a token. Two errors show whether authentication is enabled: "user name is
 empty" shows that it is, and "authentication is not enabled" shows that it is not. While it is
 enabled, the client logs in before it sends a request of a user of whom it has no token. A client
 whose token is refused logs in again.
@@ -14,7 +14,7 @@ ENDED = ("invalid auth token", "revision of auth store is old", "revision in hea
 
 
 class Logins:
-    """What one client knows about authentication."""
+    """Whether authentication is enabled, as far as one client knows, and the client's tokens."""
 
     def __init__(self) -> None:
         self._enabled = False
@@ -25,15 +25,20 @@ class Logins:
         return bool(user) and self._enabled and user not in self._tokens
 
     def token(self, user: str) -> str:
-        """Return the token to send with a request of `user`; "" for none."""
+        """Return the token to send with a request of `user`; "" if the client has none."""
         return self._tokens.get(user, "")
 
     def learn(self, user: str, token: str) -> None:
+        """Keep the `token` of `user`, who has logged in."""
         self._enabled = True
         self._tokens[user] = token
 
     def refused(self, user: str, error: str) -> None:
-        """Learn from the error with which a request of `user` was refused."""
+        """Learn from `error`, with which the store has refused a request of `user`.
+
+        The error can show whether authentication is enabled, or that the user's token is not valid
+        any more.
+        """
         if DISABLED in error:
             self._enabled = False
             self._tokens.clear()

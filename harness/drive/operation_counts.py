@@ -8,7 +8,7 @@ OUTCOMES = ("ok", "fail", "info")
 
 
 class OperationCounts:
-    """The number of operations that began, and of those that ended by outcome."""
+    """The number of operations that began, and the numbers of those that ended, by outcome."""
 
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))

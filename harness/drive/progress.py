@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is displayed of a run at one moment. Times are in seconds since the load began.
+    """The progress of a run at one moment. Times are in seconds since the load began.
 
     In other phases than the load, only `phase` is set.
     """
@@ -46,7 +46,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Shows nothing."""
+    """Displays nothing."""
 
     period_s = 3600.0
 

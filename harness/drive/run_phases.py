@@ -68,17 +68,21 @@ from splitbrain.nemesis.nemesis import Nemesis
 FINAL_TIMEOUT_MS = 5_000
 HEAL_TIMEOUT_S = 60.0
 ADVERSE_CONDITIONS = "adverse_conditions"
-"""The name under which adverse conditions of network, disks and members are recorded."""
+"""The name under which the history records adverse conditions of network, disks and members."""
 CRASH_POLL_S = 0.05
 SET_UP_PROCESS = 1_000_000_000
-"""The process number of the first operation before the load. No client of the load has it."""
+"""The process number of the first operation before the load. No client of the load uses it."""
 
 OpenClients = Callable[[int], AbstractAsyncContextManager[Client]]
-"""Opens a client. The argument is the timeout of its requests in ms. The context closes it."""
+"""A function that opens a client. Its argument is the timeout of requests in ms. The result is a
+context that closes the client."""
 
 
 class Drive:
-    """One run. `interrupt` ends its load early; cancelling `run` ends the run at once."""
+    """One run against a v3 store, from its set-up to the members' states.
+
+    `interrupt` ends the load early. Cancelling `run` ends the run at once.
+    """
 
     def __init__(
         self,
@@ -116,7 +120,7 @@ class Drive:
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
 
     def interrupt(self) -> None:
-        """End the load now. The remaining phases follow, and the run can be judged."""
+        """End the load now. The remaining phases follow, so that the run can be judged."""
         self._interrupted = True
         self._load_over.set()
         if self._load is not None:
@@ -129,7 +133,7 @@ class Drive:
         """
         error = ""
         self._write_record("running", "")
-        # Virtual time has no stalls.
+        # There are no stalls in virtual time.
         monitors = () if getattr(self._system, "virtual_time", False) else (self._stalls.run(),)
         try:
             async with _in_background(*monitors):
@@ -177,13 +181,13 @@ class Drive:
         return Crash(first, rest, at=now) if named else Crash("", reported, at=now)
 
     async def _poll_crashes(self) -> None:
-        """Until cancelled, record each crash soon after it happens, so that its time is right."""
+        """Record each crash soon after it happens, so that its time is right. Never returns."""
         while True:
             self._notice_crashes()
             await asyncio.sleep(CRASH_POLL_S)
 
     def _running(self) -> tuple[str, ...]:
-        """Return the members that have not crashed, or run again after a crash."""
+        """Return the members that have not crashed, or that run again after a crash."""
         crashed = {crash.member for crash in self._crashes}
         return tuple(
             member for member in self._schedule.members
@@ -215,7 +219,7 @@ class Drive:
             await self._watchers.start(self._open_clients)
 
     async def _prepare(self, client: Client) -> None:
-        """Send the workload's operations before the load."""
+        """Send the workload's operations that come before the load."""
         random = stream(self._schedule.seed, "set-up")
         drafts = set_up_operations(self._workload, random)
         if drafts:
@@ -237,7 +241,7 @@ class Drive:
     async def _heal(self) -> None:
         with self._phase("heal"):
             async with asyncio.timeout(HEAL_TIMEOUT_S):
-                # Members join a cluster only in conditions in which it makes progress.
+                # Members join a cluster only under conditions in which the cluster makes progress.
                 await self._nemesis.heal_all(self._end_adverse_conditions)
             self._end_adverse_conditions()
 
@@ -253,7 +257,8 @@ class Drive:
         others = (self._poll_crashes(),) if watches_crashes else ()
         async with _in_background(self._nemesis.run(), self._show_progress(), *others):
             await self._load.run()
-            # The last operation may end before the last fault: the load lasts its full time.
+            # The last operation may end before the last fault. The load lasts for its full time,
+            # too.
             left_s = self._schedule.time_limit_ms / 1000 - self._load_ms() / 1000
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(left_s, 0)):
@@ -292,8 +297,8 @@ class Drive:
         self._notice_crashes()
         running = self._running()
         with self._phase("quiet"):
-            # A frame that is under way for long, such as a forwarded write, could change the
-            # members' states after they agreed.
+            # A frame that arrives late, such as a forwarded write, could change the members' states
+            # after they have agreed.
             await asyncio.sleep(getattr(self._system, "in_flight_s", 0.0))
             revision = await wait_for_agreement(client, self._system, running, timeout_ms)
             self._agreed = revision is not None
@@ -311,13 +316,13 @@ class Drive:
             if self._agreed:
                 revision = await wait_for_agreement(client, self._system, running, timeout_ms)
                 self._agreed = revision is not None
-        # Shrinking may move operations to a client with a lower number. The final reads must
-        # still include the keys of the clients that existed before.
+        # Shrinking may move operations to a client with a lower number. The final reads must still
+        # include the keys of the clients that existed before.
         clients = max(len(schedule.clients), schedule.options.clients)
         with self._phase("final reads"):
             await final.read(
                 running, final_reads(self._workload, clients),
-                # If the members did not agree, more time rarely helps.
+                # If the members did not agree, more time rarely helps, so the limit is shorter.
                 limit_s=FINAL_READS_LIMIT_S if self._agreed else self._beyond_bound_s,
             )
         with self._phase("gather"):
@@ -328,9 +333,10 @@ class Drive:
             await self._watchers.finish(states, revision)
 
     async def _write_through(self, final: FinalOperations, running: Sequence[str]) -> None:
-        """Write through each member that serves, for longer than the bound of availability.
+        """Send a write through each of the `running` members until it is answered.
 
-        Stalls of the harness do not count towards the bound.
+        The writes may take longer than the bound of availability, so that the checker can judge it.
+        A time in which the harness itself did not run does not count.
         """
         enough_ns = self._stalls.unstalled_ns() + round(self._beyond_bound_s * 1e9)
         last_ns = self._recorder.now() + round(FINAL_WRITES_LIMIT_S * 1e9)
@@ -353,10 +359,11 @@ class Drive:
         return self._schedule.members
 
     def _next_process(self) -> int:
-        """Return a process number that no client of the load has used, for the operations at the end.
+        """Return a process number that no client of the load has used.
 
-        A client's first process number is the number of the client. After each `info`, the client's
-        process number increases by the number of clients.
+        It is for the operations at the end of the run. A client's first process number is the
+        number of the client. After each `info`, the client's process number increases by the number
+        of clients.
         """
         clients = len(self._schedule.clients)
         infos = self._load.counts.outcomes["info"] if self._load else 0
@@ -380,7 +387,7 @@ class Drive:
             self._system.end_adverse_conditions()
 
     def _record_adverse_conditions(self, *phases: FaultPhase) -> None:
-        """Record the system's adverse conditions as events of a fault.
+        """Record the system's adverse conditions in the history, as events of a fault.
 
         Adverse conditions are, for example, a lossy network in the simulation. They are recorded as
         one fault that lasts for the whole load. Its number is the next one after the numbers of the
@@ -441,7 +448,7 @@ class Drive:
         return tuple(records)
 
     def _relative(self, path: Path) -> str:
-        """`path` relative to the run's folder, so that the folder can be moved.
+        """Return `path` relative to the run's folder, so that the folder can be moved.
 
         A path outside the folder stays absolute.
         """
@@ -451,9 +458,9 @@ class Drive:
 
 @contextlib.asynccontextmanager
 async def _in_background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """A context in which `coroutines` run as tasks.
+    """Run `coroutines` as tasks while the body of `async with` runs.
 
-    At the end of the context, the tasks are cancelled. If a task has failed, its error is raised.
+    At the end, the tasks are cancelled. If a task has failed, its error is raised.
     """
     tasks = [asyncio.create_task(one) for one in coroutines]
     try:
@@ -472,14 +479,14 @@ def _is_cancelling() -> bool:
 
 
 async def _cancel_and_wait(task: asyncio.Task[None]) -> None:
-    """Cancel `task` and wait until it is done. An error stays in the task."""
+    """Cancel `task` and wait until it has ended. An error stays in the task."""
     task.cancel()
     while not task.done():
         await asyncio.wait([task])
 
 
 def _error_text(problem: BaseException) -> str:
-    """Return the text of `problem` for the record of the run.
+    """Return the text of the exception `problem` for the record of the run.
 
     For an exception that is not an error of this project, the text also contains its type and the
     source line that raised it.

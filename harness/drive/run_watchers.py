@@ -1,4 +1,4 @@
-"""The watchers of a run, and the archive of the members' change logs, from set-up to the end."""
+"""Runs the watchers of a run, and archives the members' change logs before compactions."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ STREAM_TIMEOUT_MS = 5_000
 class RunWatchers:
     """Runs the watchers of one run, and archives change logs before compactions.
 
-    Call `start` when the members serve, `finish` with the members' final states, and `close`
-    in any case. These three methods do nothing if the schedule has no watchers.
+    Call `start` when the members serve, `finish` with the members' final states, and `close` in any
+    case. These three methods do nothing if the schedule has no watchers.
     """
 
     def __init__(
@@ -65,7 +65,10 @@ class RunWatchers:
         self._load.start()
 
     def archiving_client(self, client: Client) -> Client:
-        """`client`, as an `ArchivingClient` if the schedule contains a compaction."""
+        """Return the client for the load: `client`, or an `ArchivingClient` that contains it.
+
+        An `ArchivingClient` is needed if the schedule contains a compaction.
+        """
         compacts = any(
             isinstance(operation.request, Compact)
             for one in self._schedule.clients
@@ -74,16 +77,16 @@ class RunWatchers:
         return ArchivingClient(client, self._archive, self._compactions) if compacts else client
 
     def with_archived_changes(self, states: Sequence[MemberState]) -> tuple[MemberState, ...]:
-        """Return the members' `states`, with the changes that were archived before a compaction."""
+        """Return the members' `states`, with changes that were archived before a compaction."""
         return self._archive.with_archived_changes(states)
 
     async def finish(self, states: Sequence[MemberState], agreed_revision: int | None) -> None:
-        """Wait for the last events, and close the streams; see `WatchLoad.finish`."""
+        """Wait for the last events, and close the streams, as `WatchLoad.finish` does."""
         if self._load is not None:
             await self._load.finish(states, agreed_revision)
 
     async def close(self) -> None:
-        """Close streams and clients. May be called twice."""
+        """Close streams and clients. A second call has no effect."""
         try:
             if self._load is not None:
                 await self._load.close()

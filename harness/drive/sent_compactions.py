@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class SentCompactions:
-    """The highest revision to which a compaction was sent so far, whatever its outcome."""
+    """The highest revision in any compaction that was sent so far, whatever its outcome."""
 
     highest: int = 0
 

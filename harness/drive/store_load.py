@@ -1,4 +1,4 @@
-"""The load of a run with a client of the user: each process of the history has one connection."""
+"""The load of a run with a client of the user. Each process of the history has one connection."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class Connections:
         self._sessions: dict[int, tuple[str, Session]] = {}
 
     def member_of(self, process: int) -> str | None:
-        """Return the member that the process is connected to; None without a connection."""
+        """Return the member to which `process` is connected, or None if it has no connection."""
         found = self._sessions.get(process)
         return found[0] if found else None
 
     async def call(self, process: int, f: str, value: Any, member: str) -> Outcome:
         """Execute and record one operation of `process`, which connects to `member` if needed.
 
-        If the result is not `connected`, the process must not invoke another operation.
+        If the outcome is not `connected`, the process must not invoke another operation.
         """
         self._recorder.invoke(process, f, value, member)
         try:
@@ -74,7 +74,7 @@ class Connections:
             await session.close()
 
     async def close_all(self) -> None:
-        """Close all connections, concurrently. It may be called twice."""
+        """Close all connections, concurrently. A second call has no effect."""
         await asyncio.gather(*(self.close(process) for process in tuple(self._sessions)))
 
     async def _outcome(self, process: int, f: str, value: Any, member: str) -> Outcome:
@@ -99,7 +99,7 @@ class Connections:
 
 
 class StoreLoad(ClientLoops):
-    """The clients of a schedule, which call a client of the user."""
+    """The clients of a schedule, which send their operations through clients of the user."""
 
     def __init__(
         self, *, schedule: Schedule, connections: Connections, leader: LeaderPoll,

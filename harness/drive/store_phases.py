@@ -32,7 +32,7 @@ DRAIN_CALLS_MAX = 1_000_000
 
 
 class StoreDrive(Drive):
-    """One run with a client of the user. `make_client` makes a client for each connection."""
+    """One run with a client of the user. `make_client` creates a client for each connection."""
 
     def __init__(
         self, *, schedule: Schedule, workload: StoreWorkload, system: System, folder: RunFolder,
@@ -90,7 +90,7 @@ class StoreDrive(Drive):
             await connections.close_all()
 
     async def _wait_until_healthy(self) -> bool:
-        """Wait until each running member is healthy. Returns False if the time runs out.
+        """Wait until each running member is healthy. Returns False after the time limit.
 
         Returns True at once if the system has no method `healthy`.
         """
@@ -116,9 +116,10 @@ class StoreDrive(Drive):
     async def _final(
         self, connections: Connections, processes: Iterator[int], draft: Draft, deadline: float
     ) -> None:
-        """Call `draft` at every running member, repeatedly until a member succeeds or time is over.
+        """Send `draft` to every running member, again and again until one succeeds.
 
-        At each member, the workload's `drain` function is called until it returns None or fails.
+        Gives up at `deadline`. If the draft's function is the workload's `drain`, it is called at
+        each member until it returns None or fails.
         """
         assert isinstance(draft.request, Call)
         drains = draft.f == getattr(self._store_workload, "drain", None)
@@ -141,7 +142,10 @@ class StoreDrive(Drive):
 
 
 async def is_healthy(system: HasHealth, member: str) -> bool:
-    """Return whether `member` is healthy. An error of the check means that it is not."""
+    """Return whether `member` is healthy.
+
+    If the check raises an error, the member is not healthy.
+    """
     try:
         answer = system.healthy(member)
         return bool(await answer if inspect.isawaitable(answer) else answer)

@@ -1,4 +1,4 @@
-"""The watchers of a run, from their start to the last events."""
+"""The watchers of a run, from their start until they have received the last events."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.watch import WatchRecorder
 
 LAST_EVENTS_TIMEOUT_S = 15.0
-"""How long the watchers may take to receive the last events after the members agreed."""
+"""How long the watchers may take to receive the last events after the members have agreed."""
 POLL_S = 0.05
 
 
 class WatchLoad:
     """Runs all watchers of a run, each as a task.
 
-    `finish` waits for the last events and then closes the streams; `close` does not wait.
+    `finish` waits for the last events and then closes the streams. `close` does not wait.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class WatchLoad:
         await self.close()
 
     async def close(self) -> None:
-        """End every stream, and raise the first error of a watcher. May be called twice."""
+        """End every stream, and raise the first error of a watcher. A second call has no effect."""
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""One watcher of a run: it keeps one connection at a time, at changing members, and records it."""
+"""One watcher of a run. It keeps one connection at a time, at changing members, and records it."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from splitbrain.histories.watch import (
 )
 
 BACK_OFF_S = 0.1
-"""The pause before the next connection if the last one received no answer."""
+"""The pause before the next connection if the last connection received no answer."""
 
 
 @runtime_checkable
 class WatchingClient(Protocol):
-    """A client that can watch."""
+    """A client that can open watches."""
 
     def watch(
         self, url: str, requests: Sequence[WatchRequest], *, small_buffers: bool = False
     ) -> AsyncGenerator[WatchAnswer, None]:
-        """The answers of watches on a new connection.
+        """Open the watches `requests` on a new connection, and yield their answers.
 
         With `small_buffers`, few answers wait between the member and the client. Raises OSError if
         the connection breaks or cannot be opened.
@@ -46,25 +46,26 @@ class WatchingClient(Protocol):
 
 
 class _Watch:
-    """One watch of a watcher, over all its connections."""
+    """One watch of a watcher, over all connections on which it was opened."""
 
     def __init__(self, request: WatchRequest) -> None:
         self.request = request
         self.number = 0
-        """The number of the present stream."""
+        """The number of the watch's present stream."""
         self._next = 0
         """The revision from which the next stream resumes; 0 if nothing was received yet."""
         self._start = 0
-        """The first revision of the present stream; 0 if no stream was created."""
+        """The first revision of the present stream; 0 if the member has not created one."""
         self._delivered = 0
-        """The present stream has delivered all events up to this revision."""
+        """The highest revision up to which the present stream has delivered all events."""
         self._sent = request
 
     def resumed(self, start: int | None, *, ask_progress: bool, keeping: bool) -> WatchRequest:
         """Return the request that opens this watch on the next stream.
 
-        It begins at revision `start`, or, if this is None, after the last event received. With
-        `keeping`, the client opens the watch at once and does not cancel it later.
+        It begins at revision `start` or, if that is None, after the last event received. If
+        `keeping` is True, the watch is opened at once and never cancelled by the client, whatever
+        its request says.
         """
         self._start = 0
         request = self.request
@@ -80,7 +81,10 @@ class _Watch:
         self._start = 0
 
     def received(self, changes: Sequence[Change]) -> bool:
-        """Return whether a stream is open and has received all of `changes` that match its request."""
+        """Return whether the stream is open and has delivered all of `changes` that match.
+
+        A change matches if the watch's request selects it.
+        """
         if not self._start:
             return False
         request = self.request
@@ -92,7 +96,10 @@ class _Watch:
         return True
 
     def record(self, answer: WatchAnswer, recorder: WatchRecorder, *, whole: bool) -> None:
-        """Record `answer`, which belongs to this watch; with `whole`, to all of its connection."""
+        """Record `answer`, which belongs to this watch.
+
+        If `whole` is True, the answer belongs to all watches of the connection.
+        """
         now, number = recorder.now(), self.number
         if answer.created and not answer.cancelled:
             recorder.write(Created(now, number, answer.revision, answer.watch_id))
@@ -101,7 +108,7 @@ class _Watch:
             self._next = self._next or self._start
         elif answer.cancelled:
             recorder.write(Cancelled(now, number, answer.compact_revision, answer.reason))
-            # After a compaction, this is the oldest revision from which a watch can start.
+            # After a compaction, this is the oldest revision at which a watch can start.
             self._next = answer.compact_revision or self._next
             self._start = 0
         elif answer.changes:
@@ -119,10 +126,11 @@ class _Watch:
 
 
 class Watcher:
-    """One watcher.
+    """One watcher, which opens the scheduled connections one after the other.
 
     It learns revisions only from the answers that it receives, and from the compactions that
-    clients send."""
+    clients send.
+    """
 
     def __init__(
         self,
@@ -149,11 +157,11 @@ class Watcher:
         self._highest = 0
         self._keeping = False
         self._slow = False
-        """Whether the present connection is read slowly."""
+        """Whether the watcher reads slowly from the present connection."""
         self._hold: asyncio.Timeout | None = None
 
     async def run(self) -> None:
-        """Open the scheduled connections in turn, until cancelled."""
+        """Open the scheduled connections one after the other, until the task is cancelled."""
         count = 0
         while True:
             scheduled = self._schedule.streams[count % len(self._schedule.streams)]
@@ -164,8 +172,8 @@ class Watcher:
     def keep_streams(self) -> None:
         """From now on, keep the connection, and read without pauses.
 
-        All watches are resumed on another connection if this one breaks, if the member has
-        cancelled one of them, or if this connection was read slowly.
+        All watches are resumed on another connection if this connection breaks, if the member has
+        cancelled one of them, or if the watcher has read slowly from this connection.
         """
         self._keeping = True
         if self._hold is not None and not self._hold.expired():
@@ -173,11 +181,14 @@ class Watcher:
             self._hold.reschedule(now_s if self._cancelled or self._slow else None)
 
     def received(self, changes: Sequence[Change]) -> bool:
-        """Return whether each watch is open and has received all of `changes` that match its request."""
+        """Return whether each watch is open and has delivered all of `changes` that match it."""
         return all(watch.received(changes) for watch in self._watches)
 
     async def _run_connection(self, scheduled: ScheduledStream) -> bool:
-        """Keep one connection until it ends. Returns whether it received an answer."""
+        """Keep one connection until it ends.
+
+        Returns whether the watcher received an answer on it.
+        """
         member = self._members[scheduled.member % len(self._members)]
         start = self._start_of(scheduled)
         ask_progress = scheduled.ask_progress and not self._keeping
@@ -231,7 +242,10 @@ class Watcher:
         return len(self._watches) - len(self._cancelled)
 
     def _start_of(self, scheduled: ScheduledStream) -> int | None:
-        """Return the revision at which the watches start; None: each where it stopped."""
+        """Return the revision at which the watches of the next connection start.
+
+        Returns None if each watch starts where it stopped.
+        """
         start = "resume" if self._keeping else scheduled.start
         match start:
             case "resume":

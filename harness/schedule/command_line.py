@@ -1,4 +1,4 @@
-"""Writes the options of a run as a command line."""
+"""Writes the options of a run as a command line that repeats the run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ PAIRS = {
     "workload_options": "-o", "client_options": "--client-option",
     "system_options": "--system-option",
 }
-"""Options whose value is a mapping, with the flag of one pair NAME=VALUE."""
+"""The options whose value is a mapping, each with the flag that adds one pair NAME=VALUE."""
 SWITCHES = ("trace", "swarm", "allow_crash", "tls")
 NOT_OF_THE_RUN = ("seed", "store", "name", "keep_data")
-"""Options that do not change what happens in a run; and the seed, which is added separately."""
+"""The options that a command line does not contain: they do not change what happens in a run. The
+seed is added separately."""
 
 
 def run_line(options: Options, seed: int) -> str:
@@ -39,7 +40,10 @@ def run_line(options: Options, seed: int) -> str:
 
 
 def sim_line(seed: int, given: Mapping[str, Any]) -> str:
-    """Return the command line `splitbrain sim …` for one seed of a campaign with the options `given`."""
+    """Return the line `splitbrain sim …` for one seed of a campaign.
+
+    `given` contains the options of the campaign.
+    """
     words = ["splitbrain", "sim"]
     for name, value in given.items():
         if name != "system" and name not in NOT_OF_THE_RUN:
@@ -48,7 +52,7 @@ def sim_line(seed: int, given: Mapping[str, Any]) -> str:
 
 
 def option_words(name: str, value: object) -> list[str]:
-    """Return the words for one option of a run, as a user types them."""
+    """Return the option `name` with `value` as words of a command line."""
     flag = "--" + flag_of(name)
     if name in SWITCHES:
         return [flag if value else f"--no-{flag_of(name)}"]
@@ -65,6 +69,6 @@ def option_words(name: str, value: object) -> list[str]:
 
 
 def shown(path: Path) -> str:
-    """`path` as a user would type it: relative to the working directory if it is inside that."""
+    """Return `path` as a user would type it: relative if it is inside the working directory."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,4 +1,4 @@
-"""Exchanges a schedule's expected leader with the member that really leads."""
+"""Exchanges the member that a schedule expects to lead with the member that really leads."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from splitbrain.nemesis.fault import Fault, MemberName, Partition
 
 
 def with_leader(schedule: Schedule, leader: MemberName | None) -> Schedule:
-    """Return a copy of `schedule` in which `leader` and the expected leader have exchanged their roles.
+    """Return a copy of `schedule` in which `leader` has the role of the expected leader.
 
-    The operations and faults of each of the two members become those of the other. The copy expects
-    `leader` to lead.
+    The operations and faults of these two members are exchanged. The copy expects `leader` to lead.
     `schedule` is returned unchanged if it expects no leader, or if `leader` is None.
     """
     expected = schedule.leader

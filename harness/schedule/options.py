@@ -27,22 +27,22 @@ from splitbrain.nemesis.moment import MomentEvent
 from splitbrain.nemesis.moment_drawing import checked_aims, parse_aims
 
 FLAGS = {"time_limit_s": "time-limit", "search_limit_s": "search-limit"}
-"""The names on the command line and in pyproject.toml that differ from the fields' names."""
+"""Names of options on the command line and in pyproject.toml that differ from the field's name."""
 
 REPEATED = {
     "workload_options": "workload-option", "client_options": "client-option",
     "system_options": "system-option", "member_flags": "member-flag", "checkers": "checker",
 }
-"""Fields with several values, and the option of the command line that adds one value."""
+"""Fields with several values, each with the command-line option that adds one value."""
 
 LISTS = ("nemesis", "aim", "nodes", "allow_unanswered", "known")
-"""Options whose value is a list, which can also be written as a text with commas."""
+"""Options whose value is a list, which can also be written as one text with commas."""
 
 BUILT_IN_SYSTEMS = ("python_node", "etcd", "simulated")
 
 CARRIERS = ("json", "grpc")
-"""The names of the built-in clients. They are values of `Options.carrier`, and a user gives them as
-the client."""
+"""The names of the built-in clients. They are values of `Options.carrier`, but a user gives them as
+the option `client`."""
 
 
 def flag_of(name: str) -> str:
@@ -53,7 +53,7 @@ def flag_of(name: str) -> str:
 
 
 FAULT_ENTRY_POINTS = "splitbrain.faults"
-"""The group of entry points of faults that installed packages offer."""
+"""The group of entry points by which installed packages offer faults."""
 
 
 class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_fields=True):
@@ -77,7 +77,7 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     checkers: tuple[str, ...] = ()
     """Checkers in addition to those of the workload: names, or dotted paths of functions."""
     mutant: str = ""
-    """The planted bug of the members, for the systems `python_node` and `simulated`."""
+    """The name of the planted bug of the members, for the systems `python_node` and `simulated`."""
     member_flags: tuple[str, ...] = ()
     """Flags that are appended unchanged to the command line of every member."""
     workload: str = "register"
@@ -90,46 +90,51 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     nemesis: tuple[str, ...] = ("kill", "pause", "partition")
     """The kinds of faults to draw. Empty: no faults."""
     fault_pace: float = 1.0
-    """The density of faults. At 4 there are four times as many faults as at 1, and each lasts
-    a quarter of the time."""
+    """The density of faults. At 4 there are four times as many faults as at 1, and each lasts a
+    quarter of the time."""
     aim: tuple[MomentEvent, ...] = ()
-    """The events that most of the faults wait for: the names in
+    """The events for which most of the faults wait: names in
     `splitbrain.nemesis.moment.MOMENT_EVENTS`. Empty: all faults begin at drawn times."""
     network: Literal["loopback", "namespaces"] = "loopback"
-    """namespaces: each member has a network namespace and an address of its own, which needs root.
-    loopback: all members are on 127.0.0.1."""
+    """The network of the members. namespaces: each member has a separate network namespace and
+    address, which needs root. loopback: all members are on 127.0.0.1."""
     nodes: tuple[int, ...] = ()
-    """The number of members is drawn from these. Empty: from 1, 3 and 5, mostly 3."""
+    """The numbers from which the number of members is drawn. Empty: it is drawn from 1, 3 and 5,
+    and is mostly 3."""
     clients: int = 10
     rate: float = 200.0
     """The number of operations per second that all clients together begin."""
     time_limit_s: float = 30.0
     """The duration of the load. Set-up, healing and judging take additional time."""
     seed: int | None = None
-    """None: the seed is drawn from the operating system, and written to repro.json."""
+    """The seed of the run. None: it is drawn from the operating system, and written to
+    repro.json."""
     follower_share: float = 0.7
-    """The share of operations that are sent to a follower, of the clients that are not bound."""
+    """The share of operations that are sent to a follower, among those of clients that are not
+    bound to one member."""
     bound_share: float = 0.25
-    """The share of clients that are bound to one member: they send all operations to it."""
+    """The share of clients that are bound to one member, to which they send all operations."""
     request_timeout_ms: int = 2_000
     """An operation without an answer in this time ends with the outcome `info`."""
     heartbeat_ms: int = 100
     election_ms: int = 1_000
     quiet_timeout_ms: int = 30_000
-    """How long the run waits for the members to agree after all faults are healed. Then it
-    continues in any case."""
+    """How long the run waits for the members to agree after all faults are healed. After this time
+    it continues in any case."""
     availability_bound_ms: int = 10_000
-    """The time within which a member must answer while no fault is in force, and the cluster after
-    the last fault is healed."""
+    """The time in which a member must answer while no fault is in force, and in which the cluster
+    must recover after the last fault is healed."""
     search_limit_s: float = 60.0
-    """If a checker has searched for this time without a result, its verdict is unknown."""
+    """The time limit of each checker. If a checker has no result by then, its verdict is
+    unknown."""
     budget: str = ""
     """Limits of the service level, such as p99=200ms,availability=99%,recovery=5s. A run that
-    exceeds one is invalid. See `splitbrain.checkers.service_level.budget`."""
+    exceeds one of them is invalid. See `splitbrain.checkers.service_level.budget`."""
     allow_crash: bool = False
-    """Whether a member may end by itself. Otherwise such a run is invalid."""
+    """Whether a member is allowed to end by itself. If not, a run in which one does is invalid."""
     allow_unanswered: tuple[str, ...] = ()
-    """Functions of the workload whose operations may all fail without making the run unknown."""
+    """Functions of the workload whose operations may all fail. Without this option, the verdict
+    would be unknown."""
     known: tuple[str, ...] = ()
     """Known bugs of the tested store that a run does not draw, or does not count as anomalies:
     names in `splitbrain list known-bugs`, or "all" for every listed bug of the tested version."""
@@ -142,8 +147,8 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     """For the system `simulated`: whether the seed also draws the members' settings, the
     conditions of network and disks, and rare conditions inside the members."""
     keep_data: Literal["always", "failed", "never"] = "failed"
-    """Whether the members' data folders are kept after the run. "failed": only if the run is
-    not valid."""
+    """When the members' data folders are kept after the run. "failed": only if the run is not
+    valid."""
     store: str = "store"
     """The folder of runs."""
     name: str = ""
@@ -187,9 +192,9 @@ def read_options(given: Mapping[str, Any], folder: Path | None = None) -> Option
 
 
 def _with_lists(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `options`, in which texts such as "kill,pause" are replaced by lists.
+    """Return a copy of `options` in which texts such as "kill,pause" are replaced by lists.
 
-    For the nemesis, a list that contains only "all" or "none" is that text.
+    The value of `nemesis` stays a text if it is only "all" or "none".
     """
     found = dict(options)
     for name in LISTS:
@@ -202,7 +207,7 @@ def _with_lists(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _wrong_type(problem: msgspec.ValidationError) -> str:
-    """Say which option has the wrong type, in place of the path that msgspec names."""
+    """Return the message of an error of msgspec, with the option's name in place of the path."""
     text, _, path = str(problem).partition(" - at `$.")
     name = re.match(r"\w*", path)
     if name is None or not name[0]:
@@ -262,7 +267,10 @@ def _parse_faults(text: str) -> tuple[str, ...]:
 
 
 def _fault_path(name: str) -> str:
-    """`name`, or the dotted path that an installed package has registered under it."""
+    """Return the dotted path of a fault that an installed package has registered as `name`.
+
+    If there is none, `name` itself is returned.
+    """
     if name in KINDS or not name or ":" in name:
         return name
     point = entry_points_of(FAULT_ENTRY_POINTS).get(name)
@@ -270,7 +278,7 @@ def _fault_path(name: str) -> str:
 
 
 def refuse_unknown(names: Mapping[str, Any], what: str) -> None:
-    """Raise BadArguments, with the message "KEY is not `what`", for a key that is no option."""
+    """Raise BadArguments for a key of `names` that is no option: "KEY is not `what`"."""
     known = Options.__struct_fields__
     for name in names:
         if name not in known:
@@ -404,6 +412,6 @@ def _positive(options: Options, name: str) -> None:
 
 
 def _given(options: Options, name: str) -> str:
-    """Return the option `name` with its value, as a user types them."""
+    """Return the option `name` with its value, as words that a user types."""
     value = getattr(options, name)
     return f"--{flag_of(name)} " + (f"{value:g}" if isinstance(value, float) else f"{value}")

@@ -1,11 +1,11 @@
 """The schedule: the value that describes one run completely.
 
-A schedule contains everything that determines a run except the interleaving of real
-processes: the options, the members, every operation of every client, the faults and their
-times, the watchers, the members' settings and, in simulation, the behaviour of network and
-disks. Schedules are drawn from a seed (`splitbrain.harness.drawing`), drawn by hypothesis, written
-by hand as text (`splitbrain.harness.schedule.text`) or made smaller by shrinking. One function
-executes all of them (`splitbrain.harness.runs.execute`).
+A schedule contains everything that determines a run except the interleaving of real processes: the
+options, the members, every operation of every client, the faults and their times, the watchers, the
+members' settings and, in simulation, the behaviour of network and disks. Schedules are drawn from a
+seed (`splitbrain.harness.drawing`), drawn by hypothesis, written by hand as text
+(`splitbrain.harness.schedule.text`) or made smaller by shrinking. One function executes all of them
+(`splitbrain.harness.runs.execute`).
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ FORMAT = 2
 SIMULATED, PYTHON_NODE, ETCD = "simulated", "python_node", "etcd"
 """The names of built-in systems."""
 PASSWORD_COST_LOG2_LEAST = 4
-"""The setting of members with which a login costs the least CPU time that etcd accepts."""
+"""The members' setting with which a login costs the least CPU time that etcd accepts."""
 
 SIMULATED_SETTINGS: Mapping[str, int | bool] = {"wal_segment_bytes": 256 * 1024}
-"""Settings of simulated members by default: segments of 64 MiB would only slow the simulated
-disk down."""
+"""Default settings of simulated members. WAL segments of 64 MiB would only slow the simulated disk
+down."""
 
 
 class TimedOperation(msgspec.Struct, frozen=True):
     """An operation with its absolute time.
 
     `client` begins the operation `at_us` µs after the load began, or when the client's previous
-    operation ends, whichever is later. `think_us` of `operation` is ignored.
+    operation ends, whichever is later. The field `think_us` of `operation` is ignored.
     """
 
     at_us: int
@@ -64,7 +64,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """The seed of everything that is drawn during the run, such as simulated delays."""
     members: tuple[str, ...]
     member_seeds: tuple[int, ...]
-    """The seed of each member's election jitter."""
+    """The seed of each member, for the random part of its election timeout."""
     clients: tuple[ClientOperations, ...]
     faults: tuple[ScheduledFault, ...]
     time_limit_ms: int
@@ -79,17 +79,17 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the members: fields of `splitbrain.node.config.Config`. A system of real
     processes passes them as command-line flags."""
     network: NetworkConditions = IDEAL_NETWORK
-    """Simulation only."""
+    """The behaviour of healthy links. Only simulation uses it."""
     disk: DiskConditions = IDEAL_DISK
-    """Simulation only."""
+    """The behaviour of healthy disks. Only simulation uses it."""
     deposed_longer_by: int = 0
-    """Simulation only: if not 0, empty entries are added to the log of a leader that was deposed
-    and does not know it yet, until it has this many entries more than its successor's log. The
-    added entries are never committed."""
+    """Only simulation uses this number. If it is not 0, empty entries are added to the log of a
+    leader that was deposed and does not know it yet, until this log has so many entries more than
+    its successor's log. The added entries are never committed."""
     buggify: bool = False
-    """Simulation only: makes rare conditions inside the members frequent."""
+    """Whether rare conditions inside the members are made frequent. Only simulation uses it."""
     fails_by: str = ""
-    """The checker that finds the run invalid, if one is known."""
+    """The name of the checker that finds the run invalid, if one is known."""
     format: int = FORMAT
 
     @property
@@ -98,7 +98,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def operations(self) -> tuple[TimedOperation, ...]:
-        """All operations in the order of their numbers (see `operation_numbers`)."""
+        """Return all operations in the order of their numbers (see `operation_numbers`)."""
         found = []
         for client, own in enumerate(self.clients):
             at_us = 0
@@ -110,11 +110,11 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Return a pair: the number of faults, and the number of operations."""
+        """Return the number of faults and the number of operations, in this order."""
         return len(self.faults), sum(len(one.operations) for one in self.clients)
 
     def operation_numbers(self) -> tuple[tuple[int, ...], ...]:
-        """For each client, the numbers of its operations.
+        """Return the numbers of each client's operations, in the order of the clients.
 
         Operations are numbered from 1 in the order in which they are scheduled to begin. If two
         operations begin at the same time, that of the client with the lower number comes first.
@@ -132,17 +132,17 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def default_settings(system: str) -> Mapping[str, int | bool]:
-    """Return the members' settings in a schedule that does not mention any."""
+    """Return the members' settings of a schedule whose text contains no settings."""
     return SIMULATED_SETTINGS if system == SIMULATED else {}
 
 
 def needed_settings(
     faults: Iterable[ScheduledFault], system: str
 ) -> Mapping[str, int | bool]:
-    """Return the settings without which members of `system` cannot survive `faults`.
+    """Return the settings that members of `system` need to survive `faults`.
 
-    Members of this project need a seal if data is lost. A login must cost little CPU time, so that
-    the end of a fault does not wait for it.
+    Members of this project need a seal of their log if data is lost. A login must cost little CPU
+    time, so that the end of a fault does not wait for it.
     """
     values = [one.fault for one in faults]
     found: dict[str, int | bool] = {}
@@ -160,12 +160,15 @@ def plain_settings(schedule: Schedule) -> dict[str, int | bool]:
 
 
 def has_plain_environment(schedule: Schedule) -> bool:
-    """Return whether settings, network and disks have their default values, and `buggify` is False."""
+    """Return whether settings, network and disks are the default, and `buggify` is False."""
     return with_plain_environment(schedule) == schedule
 
 
 def with_plain_environment(schedule: Schedule) -> Schedule:
-    """Return the same members, operations and faults with default settings, network and disks."""
+    """Return a copy of `schedule` with default settings, network and disks.
+
+    `buggify` is False in the copy. Members, operations and faults are the same.
+    """
     return replace(
         schedule, settings=plain_settings(schedule), network=IDEAL_NETWORK,
         disk=IDEAL_DISK, deposed_longer_by=0, buggify=False,
@@ -190,14 +193,17 @@ def fixed_options(schedule: Schedule) -> Options:
 
 
 def fixed(schedule: Schedule) -> Schedule:
-    """Return the same schedule with `fixed_options`."""
+    """Return a copy of `schedule` with the options that `fixed_options` returns."""
     return replace(schedule, options=fixed_options(schedule))
 
 
 def clients_of(
     operations: Iterable[TimedOperation], clients: int = 1
 ) -> tuple[ClientOperations, ...]:
-    """Return the timed `operations`, divided by client. The result has at least `clients` clients."""
+    """Divide the timed `operations` among their clients.
+
+    Returns at least `clients` clients; some may have no operations.
+    """
     own: dict[int, list[ScheduledOperation]] = {client: [] for client in range(clients)}
     last_us: dict[int, int] = {}
     for one in sorted(operations, key=lambda timed: timed.at_us):
@@ -238,17 +244,20 @@ def _renumbered(
 
 
 def with_changes(schedule: Schedule, **changed: Any) -> Schedule:
-    """Return the same schedule with the fields in `changed`, and options that agree with them."""
+    """Return a copy of `schedule` with the fields in `changed`, and options that agree."""
     return fixed(replace(schedule, **changed))
 
 
 def with_seed(schedule: Schedule, seed: int) -> Schedule:
-    """Return the same operations and faults with another seed for what is drawn during the run."""
+    """Return a copy of `schedule` with another seed for what is drawn during the run.
+
+    Operations and faults are the same.
+    """
     return with_changes(schedule, seed=seed, member_seeds=member_seeds(seed, schedule.members))
 
 
 def member_seeds(seed: int, members: Iterable[str]) -> tuple[int, ...]:
-    """Return the seed of each member, from the seed of the run."""
+    """Return one seed for each member, derived from the seed of the run."""
     return tuple(subseed(seed, "member", name) >> 1 for name in members)
 
 

@@ -1,7 +1,7 @@
-"""Whether correct members survive the storage faults of a schedule.
+"""Decides whether correct members survive the storage faults of a schedule.
 
-`splitbrain.nemesis.storage_drawing` draws only faults that they survive. A schedule that is changed
-afterwards can contain others, and a run with them proves nothing against the members.
+`splitbrain.nemesis.storage_drawing` draws only faults that correct members survive. A schedule that
+is changed afterwards can contain others, and a run with them proves nothing against the members.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from splitbrain.nemesis.fault import BitRot, DiskFault, LostSectors, loses_data
 
 
 def is_survivable(schedule: Schedule) -> bool:
-    """Return whether storage faults hit at most a minority, one area of each disk, and sealed logs."""
+    """Return whether correct members survive the storage faults of `schedule`.
+
+    They do if the faults hit at most a minority of the members, only one area of each disk, and
+    logs only of members with a seal.
+    """
     areas: dict[str, set[str]] = defaultdict(set)
     for one in schedule.faults:
         fault = one.fault

@@ -59,12 +59,12 @@ FORMAT_LINE = (
 )
 FORMATS_READ = (1, FORMAT)
 RENAMED_CHECKERS = {"promises": "raft_safety"}
-"""Names of checkers in format 1."""
+"""The names of the checkers in format 1, with their present names."""
 DERIVED = (
     "swarm", "nemesis", "aim", "nodes", "rate", "seed", "time_limit_s", "follower_share",
     "bound_share", "fault_pace", "store", "name", "keep_data",
 )
-"""Options that a schedule has no line for: other lines determine them, or they change nothing."""
+"""Options for which a schedule has no line: other lines determine them, or they change nothing."""
 
 FAULT_NAMES = tuple(
     str(kind.__struct_config__.tag) for kind in get_args(Fault) if kind is not AtStep
@@ -76,7 +76,7 @@ _json = msgspec.json.Encoder().encode
 
 
 def write_schedule(schedule: Schedule, path: Path, comment: str = "") -> None:
-    """Write `schedule` to `path`, with `comment` as one line above the statements."""
+    """Write `schedule` to the file `path`, with `comment` as one line above the statements."""
     note = f"#\n# {' '.join(comment.split())}\n\n" if comment else ""
     path.write_text(f"{FORMAT_LINE}\n{note}{as_text(schedule)}")
 
@@ -117,13 +117,13 @@ def _lines(schedule: Schedule) -> Iterator[str]:
 
 
 def _events(schedule: Schedule) -> Iterator[str]:
-    """Operations and faults, by time."""
+    """Yield the lines of the operations and faults, ordered by time."""
     lines: list[tuple[float, int, str]] = []
     for one in schedule.operations:
         lines.append((one.at_us, 1, _operation_line(one)))
     for scheduled in schedule.faults:
         lines.append((scheduled.begin_ms * 1000, 0, _fault_line(scheduled)))
-    # The sort is stable: faults at the same time keep their order, and so do operations.
+    # The sort is stable, so operations at the same time keep their order, and so do faults.
     for _, _, line in sorted(lines, key=lambda one: one[:2]):
         yield line
 
@@ -206,7 +206,7 @@ _MEMBERS = re.compile(r"members (?P<names>[\w ]+?)(?:, led by (?P<leader>\w+))?"
 
 
 def read_schedule(path: Path) -> Schedule:
-    """Return the schedule in the file `path`.
+    """Read the schedule in the file `path`.
 
     Raises BadArguments if the file cannot be read, or if its text is not a schedule.
     """
@@ -217,10 +217,10 @@ def read_schedule(path: Path) -> Schedule:
 
 
 def parse_schedule(text: str, name: str = "the schedule") -> Schedule:
-    """Return the schedule that `text` describes. `name` is the name of the text in error messages.
+    """Return the schedule that `text` describes.
 
-    Raises BadArguments if the text is not a schedule. The error quotes the wrong line and says what
-    was expected.
+    `name` is the name of the text in error messages. Raises BadArguments if the text is not a
+    schedule. The error quotes the wrong line and says what was expected.
     """
     reader = _Reader(name)
     for number, line in enumerate(text.splitlines(), start=1):
@@ -242,7 +242,7 @@ def _check_format(comment: str, name: str) -> None:
 
 
 class _Reader:
-    """Collects the statements of a schedule."""
+    """Collects the statements of a schedule, line by line."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -255,7 +255,7 @@ class _Reader:
         self._watchers: list[ScheduledWatcher] = []
         self._leader = ""
         self._once: set[str] = set()
-        """The words that were read and may not appear again."""
+        """The statements that were read and may not appear a second time."""
 
     def take(self, number: int, line: str) -> None:
         self._line = f"{self._name}, line {number}: {line!r}"

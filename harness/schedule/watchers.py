@@ -1,4 +1,4 @@
-"""The watchers of a schedule."""
+"""The watchers of a schedule: which watches they open, at which members, and when."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ class ScheduledStream(msgspec.Struct, frozen=True, omit_defaults=True):
 class ScheduledWatcher(msgspec.Struct, frozen=True, omit_defaults=True):
     """One watcher: its request without the start revision, and its streams.
 
-    After the last stream the watcher begins again with the first one. The watcher opens the watches
-    `others` on the same connection as that of `request`, each from a revision of its own.
+    After the last stream the watcher begins again with the first stream. The watcher opens the
+    watches `others` on the same connection as that of `request`. Each of them starts at its own
+    revision.
     """
 
     request: WatchRequest

@@ -1,4 +1,4 @@
-"""Transactions over lists and over registers, judged by the checker `transactions`."""
+"""Workloads of transactions over lists and registers in a v3 store (checker `transactions`)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ class _Transactions(ABC):
 
     @abstractmethod
     def _draw(self, random: Random, values: UniqueValues, generation: int) -> Draft:
-        """One transaction on the keys of `generation`, the number of a group of `keys` keys."""
+        """Draw one transaction.
+
+        `generation` is the number of the group of `keys` keys that it uses.
+        """
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
         return (Draft(FINAL_READ, Range(f"{self.name}/", f"{self.name}0")),)
@@ -69,8 +72,8 @@ class Append(_Transactions):
         for _ in range(random.randint(1, self.operations_max)):
             key = f"append/{generation:04d}.{random.randrange(self.keys)}"
             if random.random() < 0.5:
-                # A read before the put of the key returns the old list, a read after it the
-                # list that the transaction wrote.
+                # A read that comes before the put of the key returns the old list. A read after the
+                # put returns the list that the transaction wrote.
                 branch.setdefault((key, "after" if key in added else "before"), Range(key))
             else:
                 added.setdefault(key, []).append(values.take())

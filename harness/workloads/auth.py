@@ -1,4 +1,4 @@
-"""Users whose roles and permissions change while they read and write keys."""
+"""A workload of users whose roles and permissions change while they read and write keys."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ USERS = ("alice", "bob", "carol")
 JWT_TTL_MS = 300_000
 ROLES = ("r0", "r1", "r2", "r3")
 ADMINISTRATOR_EVERY = 4
-"""One of this many clients changes users and roles."""
+"""One of so many clients is an administrator, who changes users and roles."""
 ANONYMOUS_SHARE = 0.04
 OTHER_USER_SHARE = 0.15
 OTHER_PASSWORD_SHARE = 0.15
@@ -46,7 +46,7 @@ KINDS: tuple[PermissionKind, ...] = ("READWRITE", "READWRITE", "READWRITE", "REA
 
 
 class Auth:
-    """Clients use keys as one of three users, while administrators change the permissions.
+    """Reads and writes keys as one of three users, while administrators change the permissions.
 
     An administrator adds and deletes users and roles, grants and revokes roles and permissions,
     changes passwords, and enables and disables authentication. A permission covers one key or an
@@ -56,11 +56,11 @@ class Auth:
     With `nested` 0, no transaction contains another one, because etcd does not check the operations
     of the inner transaction. With `txn_reads` 0, no transaction that writes contains a read. In
     etcd before 3.7, only the member that the client called checks the permission of such a read.
-    With `jwt` 1, tokens are JSON Web Tokens, which end with a new auth revision or after five
-    minutes. With `same_start` 0, all permissions that begin at the same key also end at the
+    With `jwt` 1, tokens are JSON Web Tokens, which become invalid with a new auth revision or after
+    five minutes. With `same_start` 0, all permissions that begin at the same key also end at the
     same key. Otherwise etcd adds a second permission where it should change the first one.
 
-    Users and roles are made, and authentication is enabled, before the load. After the faults,
+    Users and roles are created, and authentication is enabled, before the load. After the faults,
     authentication is disabled, so that the members can be read.
     """
 
@@ -73,7 +73,8 @@ class Auth:
         "revoke_permission", "change_password", "user_get", "role_get", "enable",
         "disable",
     )
-    """The state may be such that an operation of these kinds cannot succeed."""
+    """Functions that may always fail, because users and roles can be in a state in which they
+    cannot succeed."""
 
     def __init__(
         self,
@@ -104,7 +105,7 @@ class Auth:
                 yield self._use(random, client, values)
 
     def member_settings(self) -> Mapping[str, int]:
-        """Return a login costs little CPU time."""
+        """Return the setting with which a login costs little CPU time."""
         settings = {"password_cost_log2": PASSWORD_COST_LOG2_LEAST}
         return {**settings, "jwt_ttl_ms": JWT_TTL_MS} if self.jwt else settings
 
@@ -187,7 +188,10 @@ class Auth:
         return _as_root("role_get", RoleGet(role))
 
     def _permission(self, random: Random) -> Permission:
-        """One of a few keys or intervals, so that grants and revocations meet."""
+        """Draw a permission for one of a few keys or intervals.
+
+        There are only a few, so that clients grant and revoke the same permissions.
+        """
         places = min(self.keys, 6)
         place = random.randrange(places)
         first = place * self.keys // places
@@ -213,7 +217,7 @@ class Auth:
         return self._operation(random, values, user, password)
 
     def _user(self, random: Random, client: int) -> str:
-        """Return the user as whom the client sends its next operation; "" for none."""
+        """Draw the user as whom the client sends its next operation; "" means without a user."""
         draw = random.random()
         if draw < ANONYMOUS_SHARE:
             return ""
@@ -224,7 +228,7 @@ class Auth:
         return USERS[client % len(USERS)]
 
     def _trespass(self, random: Random, client: int) -> Draft:
-        """Return a request that only an administrator may send, or a query of the user's own roles."""
+        """Draw a request that only an administrator may send, or a query of the user's roles."""
         user = USERS[client % len(USERS)]
         request = random.choice((
             UserGrantRole(user, random.choice(ROLES)), RoleAdd(random.choice(ROLES)), UserGet(user),

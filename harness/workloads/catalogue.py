@@ -1,4 +1,4 @@
-"""The workloads by name: built in, from an entry point, or from a dotted path."""
+"""Finds the workload of a run by name: built in, from an entry point, or by a dotted path."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ BUILT_IN: Mapping[str, type[Workload]] = {
 
 
 def workloads() -> dict[str, str]:
-    """Workload name → description: the built-in ones, then those of installed packages.
+    """Return the name and the description of each workload.
 
-    An entry point cannot replace a built-in workload. No package is imported.
+    The built-in ones come first, then those of installed packages. An entry point cannot replace a
+    built-in workload. No package is imported.
     """
     built_in = {name: kind.description for name, kind in BUILT_IN.items()}
     others = {name: origin_of(point) for name, point in entry_points_of(ENTRY_POINTS).items()}
@@ -48,10 +49,10 @@ def workloads() -> dict[str, str]:
 
 
 def make_workload(name: str, options: Mapping[str, Any]) -> Workload:
-    """Make the workload `name` with `options`.
+    """Create the workload `name` with `options`.
 
-    Raises BadArguments if there is no such workload, or an option does not exist, is missing,
-    or has the wrong type.
+    Raises BadArguments if there is no such workload, or an option does not exist, is missing, or
+    has the wrong type.
     """
     parts = ("operations", "final_operations")
     return cast("Workload", made(name, options, BUILT_IN, ENTRY_POINTS, parts=parts))
@@ -61,9 +62,10 @@ def made(
     name: str, options: Mapping[str, Any], built_in: Mapping[str, Any], group: str, *,
     parts: Sequence[str],
 ) -> Any:
-    """Make the workload `name`: one of `built_in`, an entry point of `group`, or a dotted path.
+    """Create the workload `name`: one of `built_in`, an entry point of `group`, or a dotted path.
 
-    `parts` are the attributes that it must have. Raises BadArguments as `make_workload` does.
+    `parts` are the attributes that a workload must have. Raises BadArguments as `make_workload`
+    does.
     """
     kind = load_path(name, "workload") if ":" in name else _named(name, built_in, group)
     if not callable(kind):

@@ -1,4 +1,4 @@
-"""The operations of a run outside the load: those of the set-up, and those at the end.
+"""The operations of a run before its load, and those at its end.
 
 At the end, after all faults are healed, a write through each member and the workload's reads are
 sent. They show that each member serves again, and the reads show what the run has left.
@@ -27,9 +27,10 @@ FINAL_KEY = "splitbrain-final"
 
 
 def final_write(workload: Workload, value: str) -> Draft | None:
-    """Return the write of the unique `value` to one member, or None if the workload sends no such write.
+    """Return the write of the unique `value` that is sent through one member at the end.
 
-    A workload whose store does not serve a put of any key defines its own `final_write(value)`.
+    Returns None if the workload sends no such write. A workload whose store does not serve a put of
+    any key defines its own `final_write(value)`.
     """
     own: Callable[[str], Draft | None] | None = getattr(workload, "final_write", None)
     return Draft(FINAL_WRITE, Put(FINAL_KEY, value)) if own is None else own(value)
@@ -42,19 +43,25 @@ def set_up_operations(workload: Workload, random: Random) -> Sequence[Draft]:
 
 
 def quiet_operations(workload: Workload) -> Sequence[Draft]:
-    """Return the operations of `workload` that are sent before the final writes, until they succeed."""
+    """Return the operations of `workload` that are sent before the final writes.
+
+    Each of them is sent until it succeeds.
+    """
     own: Callable[[], Sequence[Draft]] | None = getattr(workload, "quiet_operations", None)
     return () if own is None else own()
 
 
 def administrator(workload: Workload) -> tuple[str, str]:
-    """Return the name and the password of an administrator, both "" if the workload has none."""
+    """Return the name and the password of the workload's administrator; ("", "") if it has none."""
     own: Callable[[], tuple[str, str]] | None = getattr(workload, "administrator", None)
     return ("", "") if own is None else own()
 
 
 def final_reads(workload: Workload, clients: int) -> Sequence[Draft]:
-    """Return the final reads of `workload`, and a read of `FINAL_KEY` if none of them is linearizable."""
+    """Return the final reads of `workload`.
+
+    If none of them is linearizable, a linearizable read of `FINAL_KEY` is added.
+    """
     drafts = tuple(workload.final_operations(clients))
     if any(isinstance(one.request, Range) and must_be_recent(one.request) for one in drafts):
         return drafts

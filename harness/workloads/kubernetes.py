@@ -1,4 +1,4 @@
-"""The operations with which Kubernetes uses etcd as its storage."""
+"""A workload of the operations with which Kubernetes uses etcd as its storage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVENTS = "/registry/events/"
 ALL, ALL_END = "/registry/", "/registry0"
 LEASES_PER_CLIENT = 1_000_000
 EVENTS_PER_LEASE = (5, 20)
-"""Many events share a lease."""
+"""The smallest and the largest number of events that share a lease."""
 PAGES_MAX = 3
 COMPACT_PERCENT = 2
 COMPACT_BACK = (10, 80)
@@ -27,11 +27,11 @@ HOLD_MEAN_S = 3.0
 
 
 class Kubernetes:
-    """Clients store objects as Kubernetes does, and `watchers` watch them.
+    """Stores objects as Kubernetes does, while `watchers` watchers watch them.
 
     An object is created if it does not exist, and updated or deleted if its mod_revision is the one
     that the client last read. Otherwise the transaction reads the object. A list is read in pages
-    of up to `page` objects: all later pages are at the revision of the first one. Objects that
+    of up to `page` objects: all later pages are at the revision of the first page. Objects that
     describe events expire with a lease that many of them share. One client compacts. A watcher
     watches the objects of one kind or of one namespace, with the previous values. It resumes at the
     revision where its last stream ended.
@@ -41,7 +41,8 @@ class Kubernetes:
     description: ClassVar[str] = "objects guarded by revisions, lists in pages, watches and events"
     checkers: ClassVar[Sequence[str]] = (*ALWAYS, "watch", "lease")
     may_always_fail: ClassVar[Sequence[str]] = ("list_more", "compact")
-    """The revision of a list may be compacted before its next page is read."""
+    """Functions that may always fail: the revision of a list may be compacted before its next page
+    is read."""
 
     def __init__(
         self, *, objects: int = 8, page: int = 3, watchers: int = 4, ttl: int = 2
@@ -68,7 +69,10 @@ class Kubernetes:
                     yield from self._use(random, client, values)
 
     def quiet_operations(self) -> Sequence[Draft]:
-        """Delete the events, so that no lease deletes keys while the members are read."""
+        """Return a delete of the events.
+
+        Without it, a lease could delete keys while the members are read.
+        """
         return (Draft(QUIET, Delete(EVENTS, _end(EVENTS))),)
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
@@ -107,7 +111,7 @@ class Kubernetes:
             yield from self._list(random)
 
     def _list(self, random: Random) -> Iterator[Draft]:
-        """The first page of a list, and some of the further pages."""
+        """Draw the first page of a list, and some of the further pages."""
         prefix = f"/registry/{random.choice(KINDS)}/"
         page = Range(prefix, _end(prefix), limit=1 + random.randrange(self.page))
         yield Draft("list", page)

@@ -1,4 +1,4 @@
-"""All operations of the key-value service."""
+"""A workload of all operations of the key-value service."""
 
 from __future__ import annotations
 
@@ -19,22 +19,24 @@ from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, Uni
 from splitbrain.histories.kv import Compact, Compare, Delete, Put, Range, Txn
 
 LONG = (600, 3000)
-"""The length of long values in characters (least, most). They are longer than a sector of a
-disk, so that a single write can be torn."""
+"""The shortest and the longest length of long values, in characters. They are longer than a sector
+of a disk, so that a single write can be torn."""
 LARGE = (4_000, 12_000, 40_000, 130_000)
-"""The lengths of large values. The longest is longer than a segment of a write-ahead log with
-the smallest settings, and a small part of the largest request that etcd accepts (1.5 MiB)."""
+"""The lengths of large values, in characters. The longest is longer than a segment of a write-ahead
+log with the smallest settings, and a small part of the largest request that etcd accepts (1.5
+MiB)."""
 LARGE_KEYS = 3
 MANY = (60, 100)
-"""The least and the largest number of puts of a transaction of many puts. etcd accepts 128."""
+"""The smallest and the largest number of puts in a transaction of many puts. etcd accepts 128."""
 BURST_PERCENT = 0.4
 """The percentage of a client's operations that begin a burst of compactions."""
 BURST = (1, 1, 2, 3, 5)
 """The number of compactions in a burst."""
 FUTURE_COMPACTIONS = 0.15
-"""The share of compactions at a future revision."""
+"""The share of compactions to a future revision."""
 FUTURE_AHEAD = (2_000, 100_000)
-"""How far ahead (least, most) such a revision is. It does not exist when the request arrives."""
+"""How many revisions in the future such a compaction is, at least and at most. The revision does
+not exist when the request arrives."""
 NEVER_GRANTED = 7
 """The id of a lease that does not exist."""
 
@@ -45,13 +47,13 @@ Operation = Put | Range | Delete | Txn
 
 
 class KV:
-    """Put, get, delete, ranges, reads of past revisions, transactions and compactions.
+    """Draws puts, gets, deletes, ranges, reads of past revisions, transactions and compactions.
 
     Most operations are on `keys` keys. `long_percent` percent of the values that they write are
     long. Some ranges are sorted by any target of the API, or have a bound of the revisions of the
-    keys that they return. Most reads are linearizable, some are
-    serializable, and some read at a revision near the last one that the client has seen. Such a
-    revision can already be compacted, or be in the future.
+    keys that they return. Most reads are linearizable, some are serializable, and some read at a
+    revision near the last one that the client has seen. Such a revision can already be compacted,
+    or be in the future.
 
     There are three kinds of transactions:
 
@@ -76,7 +78,8 @@ class KV:
     )
     checkers: ClassVar[Sequence[str]] = ALWAYS
     may_always_fail: ClassVar[Sequence[str]] = ("compact",)
-    """No compaction is sent to a system whose change logs cannot be read."""
+    """Functions that may always fail: no compaction is sent to a system whose change logs cannot be
+    read."""
 
     def __init__(
         self,
@@ -192,7 +195,10 @@ class KV:
         return self._bounded(random, request)
 
     def _bounded(self, random: Random, request: Range) -> Draft:
-        """`request` with a bound of the revisions, shortly before the newest revision seen."""
+        """Return a copy of `request` with a bound shortly before the newest revision seen.
+
+        The bound limits the mod or create revisions of the keys that the range returns.
+        """
         bound: Bound = random.choice(("min_mod", "max_mod", "min_create", "max_create"))
         back = int(2 * RECENT_BACK_MAX * random.random() ** 2)
         return Draft("range", replace(request, **{bound: 1}), revision_back=back)
@@ -205,9 +211,9 @@ class KV:
         )
 
     def _compact(self, random: Random) -> Draft:
-        """Return a compaction at the newest revision that the client has seen, or shortly before it.
+        """Draw a compaction to the newest revision that the client has seen, or shortly before it.
 
-        A few are at a future revision, which the store must refuse.
+        A few compactions are to a future revision, which the store must refuse.
         """
         back = random.choice((0, 0, 1, random.randrange(10), random.randrange(60)))
         if random.random() < FUTURE_COMPACTIONS:
@@ -259,10 +265,11 @@ class KV:
     def _branch(
         self, random: Random, values: UniqueValues, reads: float = 0.3
     ) -> tuple[Operation, ...]:
-        """One to three operations on different keys.
+        """Draw one to three operations on different keys, for one branch of a transaction.
 
         The keys differ, because a store refuses a transaction that puts one key twice. In some
-        branches, all operations but the first are in a nested transaction.
+        branches, all operations but the first are in a nested transaction. `reads` is the share of
+        reads.
         """
         count = min(self.keys, random.choice((1, 1, 2, 3)))
         numbers = random.sample(range(self.keys), count)
@@ -288,7 +295,7 @@ class KV:
         return tuple(branch)
 
     def _read_txn(self, random: Random, values: UniqueValues) -> Draft:
-        """Return a transaction that only reads.
+        """Draw a transaction that only reads.
 
         If one of its ranges is linearizable, the whole transaction must be linearizable. If all
         ranges are serializable, the member answers from its own state.
@@ -321,7 +328,7 @@ class KV:
         )
 
     def _refused_txn(self, random: Random, values: UniqueValues) -> Draft:
-        """Return a transaction of puts and deletes, and of one operation that the store refuses.
+        """Draw a transaction of puts and deletes, and of one operation that the store refuses.
 
         That operation is a put with a lease that does not exist, or a range at a compacted or
         future revision.
@@ -344,7 +351,7 @@ class KV:
     # --- many and large values
 
     def _many(self, random: Random, values: UniqueValues) -> Draft:
-        """Puts of many keys at one revision, or a read or delete of these keys."""
+        """Draw puts of many keys at one revision, or a read or delete of these keys."""
         kind = random.random()
         if kind < 0.6:
             count = random.randint(*MANY)
@@ -358,7 +365,7 @@ class KV:
         )
 
     def _large(self, random: Random, values: UniqueValues) -> Draft:
-        """Return a put of a large value, alone or between small ones, or a read of one."""
+        """Draw a put of a large value, alone or between small ones, or a read of one."""
         kind = random.random()
         key = f"large/{random.randrange(LARGE_KEYS)}"
         if kind < 0.4:

@@ -1,4 +1,4 @@
-"""Leases that are granted, kept alive, revoked or left to expire, and keys attached to them."""
+"""A workload of leases that are granted, kept alive, revoked or left to expire, with keys."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from splitbrain.histories.lease import LeaseGrant, LeaseKeepAlive, LeaseRevoke, 
 
 IDS_PER_CLIENT = 1_000_000
 NEVER_GRANTED = IDS_PER_CLIENT // 2
-"""A lease id of a client plus this number is the id of no lease."""
+"""This number plus the id of a client's lease gives the id of a lease that never exists."""
 EARLIER_MAX = 4
-"""A client uses only its last few leases again."""
+"""The number of its last leases that a client still uses."""
 SHARED_ID = IDS_PER_CLIENT * IDS_PER_CLIENT
-"""All clients grant this lease, which they do not use. Most of these grants must be refused."""
+"""The id of a lease that all clients grant and none uses. Most of these grants must be refused."""
 SHARED_TTL_S = 600
 SHARED_SHARE = 0.02
-"""The share of operations that grant the shared lease."""
+"""The share of operations that grant this shared lease."""
 SELDOM_RENEWED = IDS_PER_CLIENT // 4
-"""A lease id of a client plus this number is the id of a lease that is kept alive seldom."""
+"""This number plus the id of a client's lease gives the id of a lease that is kept alive seldom."""
 SELDOM_EVERY = 3
-"""Each client has one such lease for so many of its other leases."""
+"""Each client has one lease that it keeps alive seldom for so many of its other leases."""
 SELDOM_LONGER_S = 4
 SELDOM_SHARE = 0.06
-"""The share of operations on this lease. Its leader has the time to record the remaining time
-between two keep-alives."""
+"""The share of operations on the lease that is kept alive seldom. Between two keep-alives, the
+leader has time to record its remaining time."""
 OWN_KEY_SHARE = 0.05
-"""The share of operations on a key of the client alone, which stays attached for longer."""
+"""The share of operations on a key that only this client uses, so that it stays attached for
+longer."""
 
 
 class Lease:
-    """Each client uses one lease after the other, with a time to live of `ttl` to `ttl + 2` s.
+    """Uses one lease after the other in each client, with a time to live of `ttl` to `ttl + 2` s.
 
     The client attaches keys to the lease, queries the lease's time to live, and reads keys. It
     sends keep-alives for four of five leases. At the end it revokes the lease or leaves it to
@@ -49,7 +50,8 @@ class Lease:
     description: ClassVar[str] = "leases kept alive, revoked or left to expire, with keys attached"
     checkers: ClassVar[Sequence[str]] = (*ALWAYS, "lease")
     may_always_fail: ClassVar[Sequence[str]] = ("revoke", "grant_again")
-    """Each lease may have expired before it is revoked. A lease exists when it is granted again."""
+    """Functions that may always fail. Each lease may have expired before it is revoked. The shared
+    lease may already exist when it is granted."""
 
     def __init__(self, keys: int = 12, ttl: int = 2) -> None:
         if not 1 <= keys <= 1000 or not 1 <= ttl <= 3600:
@@ -84,7 +86,11 @@ class Lease:
     def _use(
         self, random: Random, lease: int, earlier: int, kept_alive: bool, values: UniqueValues
     ) -> Draft:
-        """Return an operation of a client that has used `earlier` leases before this one."""
+        """Draw an operation that uses the client's present `lease`.
+
+        `earlier` is the number of leases that the client has used before this one. `kept_alive`
+        says whether the client sends keep-alives.
+        """
         if random.random() < SHARED_SHARE:
             return Draft("grant_again", LeaseGrant(SHARED_ID, SHARED_TTL_S))
         key = f"l{random.randrange(self.keys):03d}"

@@ -1,4 +1,4 @@
-"""Clients that fill a small backend, and send requests at the limits of the store."""
+"""A workload that fills a small backend, and sends requests at the limits of the store."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from splitbrain.histories.kv import Compact, Delete, Put, Range, Txn
 from splitbrain.histories.maintenance import AlarmDisarm, AlarmList, Defragment, MemberSize
 
 VALUE_BYTES = (300, 3500)
-"""The length of values (least, most)."""
+"""The shortest and the longest length of values, in characters."""
 MEMBERS_MAX = 5
-"""The operator defragments this many members, modulo the number of members."""
+"""The operator defragments the members 0 to this number - 1, modulo the number of members."""
 CLEAN_EVERY = (20, 60)
-"""The number of operations of the operator between two times that it frees space."""
+"""After a number of operations between these two, the operator frees space again."""
 COMPACTION_INTERVAL_MS = 1_000
 
 
 class Limits:
-    """Clients put long values into `keys` keys until the quota of `quota_kib` KiB is full.
+    """Puts long values into `keys` keys until the quota of `quota_kib` KiB is used up.
 
     The first client is the operator: from time to time it deletes all keys, compacts, defragments
     every member, and clears the alarms. Some requests are about as large as `request_kib` KiB
@@ -37,11 +37,13 @@ class Limits:
     checkers: ClassVar[Sequence[str]] = (
         *(one for one in ALWAYS if one != "availability"), "limits",
     )
-    """A full store refuses writes, which `availability` counts as poor service."""
+    """The checker `availability` is not used, because it counts the refusals of a full store as
+    poor service."""
     may_always_fail: ClassVar[Sequence[str]] = (
         "put", "txn", "get_past", "compact", "defragment", "clear", "size", "disarm",
     )
-    """A full backend refuses writes, and compactions refuse reads of the past."""
+    """Functions that may always fail. A full backend refuses writes, and compactions refuse reads
+    of the past."""
 
     def __init__(
         self,
@@ -97,7 +99,7 @@ class Limits:
             yield from self._clean()
 
     def final_write(self, value: str) -> Draft:
-        """Return a write that needs no space: a delete."""
+        """Return a delete, which needs no space, as the final write through a member."""
         return Draft(FINAL_WRITE, Delete(FINAL_KEY))
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
@@ -140,7 +142,9 @@ class Limits:
         return Draft("get_past", Range(key), revision_back=back)
 
     def _txn(self, random: Random, values: UniqueValues) -> Draft:
-        """Return a transaction of a few puts, or of about as many deletes and puts as the limit permits.
+        """Draw a transaction of a few puts, or of about as many operations as the limit permits.
+
+        The large transactions contain deletes and puts.
         """
         count = 1 + random.randrange(3)
         if random.random() < 0.25:

@@ -1,4 +1,4 @@
-"""Locks and elections: clients compete for a lock, or for leadership."""
+"""Workloads of locks and elections: clients compete for a lock, or for leadership."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COORDINATION_CHECKERS = ("availability", "statistics", "lease")
 
 
 class Locks:
-    """Each client repeatedly acquires one of `locks` locks, writes under it, and releases it.
+    """Lets each client repeatedly acquire one of `locks` locks, write under it, and release it.
 
     A lock depends on a lease of `ttl` seconds, as in etcd's client library.
 
@@ -33,7 +33,7 @@ class Locks:
     description: ClassVar[str] = "locks with leases, and writes under them, fenced or not"
     checkers: ClassVar[Sequence[str]] = (*COORDINATION_CHECKERS, "fencing")
     may_always_fail: ClassVar[Sequence[str]] = ("revoke",)
-    """Each lease may have expired before it is revoked."""
+    """Functions that may always fail: each lease may have expired before it is revoked."""
 
     def __init__(self, locks: int = 3, ttl: int = 2, fencing: int = 1) -> None:
         if not 1 <= locks <= 100 or not 1 <= ttl <= 3600 or fencing not in (0, 1):
@@ -75,7 +75,7 @@ class Locks:
 
 
 class Election:
-    """Each client repeatedly takes part in one of `elections` elections.
+    """Lets each client repeatedly take part in one of `elections` elections.
 
     The client campaigns with a new lease of `ttl` seconds. After it is elected, it proclaims values
     and keeps the lease alive. Then it mostly resigns and revokes the lease; sometimes it leaves the
@@ -88,7 +88,8 @@ class Election:
     description: ClassVar[str] = "campaigns, proclamations, queries of the leader, resignations"
     checkers: ClassVar[Sequence[str]] = (*COORDINATION_CHECKERS, "election")
     may_always_fail: ClassVar[Sequence[str]] = ("leader", "revoke")
-    """An election may have no leader, and each lease may have expired before it is revoked."""
+    """Functions that may always fail. An election may have no leader, and each lease may have
+    expired before it is revoked."""
 
     def __init__(self, elections: int = 2, ttl: int = 5) -> None:
         if not 1 <= elections <= 100 or not 1 <= ttl <= 3600:

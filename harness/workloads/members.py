@@ -1,4 +1,4 @@
-"""Reads of the member list, for runs whose faults change the members."""
+"""A workload of reads of the member list, for runs whose faults change the members."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SERIALIZABLE_SHARE = 0.1
 
 
 class Members:
-    """Clients read the member list, and write and read `keys` keys.
+    """Reads the member list, and writes and reads `keys` keys.
 
     `lists_percent` of the operations read the list. Most of these reads are linearizable. The
     workload does not change the members. The fault `members` does.

@@ -11,9 +11,9 @@ from splitbrain.harness.workloads.workload import Workload
 
 
 def workload_of(options: Options) -> Workload | StoreWorkload:
-    """Return the workload that `options` name. It is a `StoreWorkload` if they also name a client.
+    """Return the workload that `options` name.
 
-    Raises BadArguments.
+    If the options also name a client, the result is a `StoreWorkload`. Raises BadArguments.
     """
     name, of_client, of_api = options.workload, store_workloads(), workloads()
     if options.client:

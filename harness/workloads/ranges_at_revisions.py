@@ -1,7 +1,7 @@
 """Draws the revisions at which ranges read.
 
-A revision is drawn as a distance, as in `Draft.revision_back`: how much lower it is than the newest
-revision that the client has seen. A negative distance is a future revision.
+A revision is drawn as a distance, as in `Draft.revision_back`: the number by which it is lower than
+the newest revision that the client has seen. A negative distance gives a future revision.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from splitbrain.histories.kv import Range, Txn
 
 RECENT_BACK_MAX = 30
 OLDEST = 1_000_000
-"""More revisions than a run makes. A read so far back is at revision 1, which is compacted after
-the first compaction."""
+"""A distance of more revisions than a run reaches. A read so far back is at revision 1, which does
+not exist any more after the first compaction."""
 NEAR_FUTURE = 8
-"""A revision so near may exist when the request is executed."""
+"""The largest distance into the near future. Such a revision may exist when the request is
+executed."""
 FAR_FUTURE = (200, 1000)
 
 

@@ -1,4 +1,4 @@
-"""Registers: put, get and compare-and-swap over a few keys."""
+"""A workload of registers: put, get and compare-and-swap over a few keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from splitbrain.histories.kv import Compare, Put, Range, Txn
 
 
 class Register:
-    """Put, get and compare-and-swap over `keys` registers.
+    """Puts, gets and compare-and-swaps `keys` registers.
 
     After `operations_per_client` operations a client continues with the next `keys` registers, so
     that the history of a register stays short enough for a general search.

@@ -1,4 +1,4 @@
-"""A set: each acknowledged element must be read at the end."""
+"""A workload of a set, in which each acknowledged element must be read at the end."""
 
 from __future__ import annotations
 
@@ -59,5 +59,5 @@ class Set:
 
 
 def _interval(client: int) -> tuple[str, str]:
-    """Return the interval of all keys that begin with `set/<client>/`: its first key and its end."""
+    """Return the first key and the end of the interval of keys that begin with `set/<client>/`."""
     return f"set/{client}/", f"set/{client}0"

@@ -1,4 +1,4 @@
-"""Watchers that reconnect to other members while clients write and compact."""
+"""A workload of watchers that reconnect to other members while clients write and compact."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from splitbrain.histories.kv import Compact, Delete, Put, Range, Txn
 from splitbrain.histories.watch import WatchRequest
 
 LONG = (600, 3000)
-"""The length of long values in characters (least, most)."""
+"""The shortest and the longest length of long values, in characters."""
 COMPACT_BACK_MAX = 60
 IDLE_EVERY = 8
 IDLE_PLACE = 6
-"""The seventh of every eight watchers watches keys that no client writes."""
+"""One watcher of so many watches keys that no client writes: number 7, 15 and so on."""
 TURN_SHARE = 0.6
-"""The share of watchers with several watches that cancel some of them and then open others."""
+"""Of the watchers with several watches, the share that cancels some of them and then opens
+others."""
 LATER_US = (1, 2_000, 50_000, 400_000)
 """The times after which a watcher cancels watches and opens others, in µs."""
 IDLE_HOLD = 4
-"""An idle watcher keeps its streams this many times as long, so that notifications are owed to
-it."""
+"""An idle watcher keeps its streams so many times as long, so that the member must send it progress
+notifications."""
 
 
 class Watch:
-    """`watchers` watchers of a key, an interval or all keys, while clients write.
+    """Watches a key, an interval or all keys with each of `watchers` watchers, while clients write.
 
     Some watches have filters, prev_kv, progress notifications or fragments. One of eight watchers
     is idle: no client writes its keys, so it receives only progress notifications. At random times,
     a watcher opens a new stream at another member. The stream resumes at the revision where the
-    previous one stopped, or begins at the present, a past or a future revision, or at the one that
-    was last compacted to. A past revision may be compacted.
+    previous stream stopped, or begins at the present, a past or a future revision, or at the
+    revision of the last compaction. A past revision may be compacted.
 
     Clients put and delete keys, change several of the `keys` keys at one revision, and read keys
     and ranges. Some reads are at past revisions, which may be compacted. Only the first client
@@ -43,8 +44,8 @@ class Watch:
 
     Every fourth watcher has up to `watches` watches on one connection. For some of these watches
     the client chooses the id. Many of these watchers cancel some of their watches after a while,
-    and then open others on the same connection. `slow_percent` of the
-    watchers read slowly. `long_percent` of the values are long.
+    and then open others on the same connection. `slow_percent` of the watchers read slowly.
+    `long_percent` of the values are long.
 
     With `progress_requests` 0 no watcher sends progress requests, which etcd before 3.5.8 answers
     wrongly (issue #15220). With `compactions` 0 no client compacts.
@@ -127,7 +128,7 @@ class Watch:
             prev_kv=previous,
             no_put=filtered < 0.15,
             no_delete=0.15 <= filtered < 0.3,
-            # A periodic notification would hide that the answer to a request is missing.
+            # A periodic notification would hide that the answer to a progress request is missing.
             progress_notify=periodic < (0.25 if asks else 0.75),
             fragment=fragment,
             ask_progress=asks,
@@ -175,13 +176,13 @@ class Watch:
         return self._several(random, values)
 
     def _interval(self, random: Random, key: str) -> Draft:
-        """Return a read of all keys from `key` on: with a limit, as a count, or complete."""
+        """Draw a read of all keys from `key` on: with a limit, as a count, or complete."""
         draw = random.random()
         limit = 1 + random.randrange(3) if draw < 0.3 else 0
         return Draft("range", Range(key, "l", limit=limit, count_only=draw > 0.7))
 
     def _past(self, random: Random, key: str) -> Draft:
-        """Return a read of a past revision, about as old as the revisions that are compacted."""
+        """Draw a read of a past revision, about as old as the revisions that are compacted."""
         end = "l" if random.random() < 0.3 else ""
         return Draft(
             "get", Range(key, end, serializable=random.random() < 0.5),
@@ -189,7 +190,7 @@ class Watch:
         )
 
     def _several(self, random: Random, values: UniqueValues) -> Draft:
-        """Return a transaction that puts or deletes two to four keys at one revision."""
+        """Draw a transaction that puts or deletes two to four keys at one revision."""
         numbers = random.sample(range(self.keys), min(self.keys, random.randrange(2, 5)))
         writes: list[Put | Delete] = []
         for number in numbers:
@@ -199,10 +200,11 @@ class Watch:
 
 
 def _with_turns(random: Random, watches: Sequence[WatchRequest]) -> Iterator[WatchRequest]:
-    """The same watches, some with ids that the client chooses, and some opened later.
+    """Yield `watches`; the client chooses the ids of some, and opens some of them later.
 
-    The former are the first ones, so that a member does not choose their ids for others before. The
-    latter are the last ones. Some of the former are cancelled before the latter are opened.
+    Watches whose id the client chooses come first, because a member could otherwise choose the same
+    ids for other watches before. Watches that are opened later come last. Some of the first watches
+    are cancelled before the later ones are opened.
     """
     chosen = random.randrange(len(watches) + 1)
     turns = random.random() < TURN_SHARE and chosen < len(watches)

@@ -1,29 +1,30 @@
-"""The interface of a workload: it draws the clients' operations and names the checkers of the run.
+"""The interface of a workload, which draws the clients' operations and names the checkers.
 
 A workload is a class. Its options are the keyword arguments of its constructor
 (`workload_options`). The operations that a workload draws depend only on the random generator that
 it receives. They do not depend on a clock, on an answer or on another client.
 
-A run is unknown if a function was invoked at least ten times and never succeeded, unless faults
-explain the failures. The optional class attribute `may_always_fail` names the functions that are
-exempt from this rule.
+The verdict of a run is unknown if a function was invoked at least ten times and never succeeded,
+unless faults explain the failures. The optional class attribute `may_always_fail` names the
+functions that are exempt from this rule.
 
 A workload may also have a method `final_write(value: str) -> Draft | None`. It replaces the write
 that is sent through each member at the end of a run, and None means no write
 (`splitbrain.harness.workloads.final_operations`).
 
 A workload may also have the methods `set_up_operations(random) -> Sequence[Draft]` and
-`quiet_operations() -> Sequence[Draft]`. The former are sent before the load, and the latter after
-all faults are healed and before the final writes. Each of them is sent until it succeeds.
+`quiet_operations() -> Sequence[Draft]`. The operations of the first method are sent before the
+load. Those of the second are sent after all faults are healed and before the final writes. Each
+operation is sent until it succeeds.
 
 A workload that enables authentication has a method `administrator() -> tuple[str, str]`: the name
 and the password with which the harness sends requests that only an administrator may send.
 
-A workload may also have a method `member_settings() -> Mapping[str, int]`: the settings of
-members that it needs, such as a small quota.
+A workload may also have a method `member_settings() -> Mapping[str, int]`: the settings of members
+that it needs, such as a small quota.
 
-A workload of a user is named by a dotted path (`package.module:Class`) or by an entry point
-of the group `splitbrain.workloads`.
+A workload of a user is named by a dotted path (`package.module:Class`) or by an entry point of the
+group `splitbrain.workloads`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ ALWAYS = ("mvcc", "headers", "write_path", "raft_safety", "members", "availabili
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One operation as a workload draws it. The schedule adds its time and its member.
+    """One operation as a workload draws it, before the schedule adds its time and its member.
 
     `f` is the name of the operation in the history.
     """
@@ -50,29 +51,31 @@ class Draft:
     request: AnyRequest
     _: KW_ONLY
     expect_last_seen: tuple[int, ...] = ()
-    """The positions of comparisons in the transaction. The operand of each of them is replaced by
-    the value or the revision that this client last read of the comparison's key."""
+    """The positions of some comparisons in the transaction. The operand of each of them is replaced
+    by the value or the revision that this client last read of the comparison's key."""
     revision_back: int | None = None
-    """If not None, the range or compaction is sent at a revision that is this much lower than the
-    highest revision that this client has seen. A negative number gives a later revision. In a
-    range with bounds of revisions, the bounds are replaced, and the range reads the present."""
+    """If not None, the range or compaction is sent at a revision that is lower than the highest
+    revision that this client has seen, by this number. A negative number gives a later revision. In
+    a range with bounds of revisions, the bounds are replaced, and the range reads the newest
+    revision."""
     ranges_back: tuple[tuple[int, int], ...] = ()
     """The revisions of ranges in the transaction. Each pair contains the position of a range and a
     number as in `revision_back`. The ranges of `success` are counted from 0, then those of
-    `failure`. The ranges of a nested transaction are counted in its place."""
+    `failure`. The ranges of a nested transaction are counted at its position."""
     after_ok: bool = False
-    """Send the operation only if this client's previous operation succeeded."""
+    """Whether the operation is sent only if this client's previous operation succeeded."""
     continue_list: bool = False
-    """If the client's last range with a limit left keys out, read the next keys at its revision."""
+    """Whether the operation reads the next keys if the client's last range with a limit left keys
+    out. It reads at the revision of that range."""
     member: int | None = None
     """If not None, the number of the member to which the operation is sent, modulo the number of
     members. Otherwise the member is drawn."""
     user: str = ""
-    """Send the operation as this user, who logs in with `password` when it is necessary."""
+    """The user as whom the operation is sent. The client logs in with `password` when it must."""
     password: str = ""
     append_to_seen: bool = False
-    """Read the compared keys first, and append the values of the transaction to the lists that
-    were read."""
+    """Whether the client first reads the compared keys, and appends the values of the transaction
+    to the lists that it has read."""
 
 
 @runtime_checkable
@@ -92,12 +95,15 @@ class Workload(Protocol):
         ...
 
     def final_operations(self, clients: int, /) -> Sequence[Draft]:
-        """Reads of all keys of the run, sent to every member after all faults are healed."""
+        """Return reads of all keys of the run, sent to every member after all faults are healed.
+
+        `clients` is the number of clients of the run.
+        """
         ...
 
 
 class UniqueValues:
-    """Values that are unique in a run: `<client>.<count>`."""
+    """Values that are unique in a run, of the form `<client>.<count>`."""
 
     def __init__(self, client: int) -> None:
         self._client = client

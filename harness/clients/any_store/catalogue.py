@@ -1,4 +1,4 @@
-"""The client of a run: loaded by its dotted path or entry point, and checked before the run."""
+"""Finds the client of a run by its dotted path or entry point, and checks it before the run."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ PARTS = ("open", "invoke", "close")
 
 
 def clients() -> dict[str, str]:
-    """Return the clients that installed packages offer: name → description. Imports no package."""
+    """Return the name and the description of each client that an installed package offers.
+
+    No package is imported.
+    """
     return {name: origin_of(point) for name, point in entry_points_of(ENTRY_POINTS).items()}
 
 
 def client_maker(options: Options) -> Callable[[], Any]:
-    """Return a function that makes a client of the class that `options` name.
+    """Return a function that creates a client of the class that `options` name.
 
-    Raises BadArguments if there is no such class, or if it does not accept the client options.
+    Raises BadArguments if the class does not exist, or if it does not accept the client options.
     """
     name = options.client
     kind = load_path(name, "client") if ":" in name else _named(name)

@@ -1,4 +1,4 @@
-"""Decides the outcome of a call to a client from the value that it returned or the exception."""
+"""Decides the outcome of a call to a client from its return value or its exception."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, Literal
 from splitbrain.harness.clients.any_store.store_client import Definite, DefiniteError
 
 DIFFERENT = "the value was different"
-"""The error of a compare-and-set that did not take effect."""
+"""The recorded error of a compare-and-set that did not take effect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a call. `value` is set for `ok`, `error` for `fail` and `info`."""
+    """The outcome of a call. `value` is set for `ok`, and `error` for `fail` and `info`."""
 
     outcome: Literal["ok", "fail", "info"]
     value: Any = None
@@ -24,10 +24,11 @@ class Outcome:
 
 
 def of_answer(f: str, argument: Any, answer: Any) -> Outcome:
-    """Return the outcome of a call that returned `answer`. `argument` is the value of the invocation.
+    """Return the outcome of a call of the function `f` that returned `answer`.
 
-    A compare-and-set that returned False is `fail`. If a function without an answer, such as write,
-    returned None, the value of the outcome is `argument`, as in Jepsen.
+    `argument` is the value of the invocation. A compare-and-set that returned False is `fail`. If a
+    function without an answer, such as write, returned None, the value of the outcome is
+    `argument`, as in Jepsen.
     """
     if f == "cas":
         return Outcome("ok", argument) if answer else Outcome("fail", error=DIFFERENT)
@@ -35,15 +36,16 @@ def of_answer(f: str, argument: Any, answer: Any) -> Outcome:
 
 
 ANSWERED = frozenset(("read", "dequeue", "generate", "drain", "get"))
-"""Functions whose answer may be None, because a register or a queue has no value."""
+"""Functions that may return None as their answer, because a register or a queue is empty."""
 
 
 def of_error(
     error: BaseException, definite: Sequence[DefiniteError], *, only_reads: bool
 ) -> Outcome:
-    """Return the outcome of a call that raised `error`. `definite` are the client's definite exceptions.
+    """Return the outcome of a call that raised `error`.
 
-    `only_reads` is True if the operation changes nothing. It is then `fail` after every exception.
+    `definite` contains the client's exceptions that prove that an operation had no effect. If
+    `only_reads` is True, the operation changes nothing, and every exception gives `fail`.
     """
     text = _text(error)
     if isinstance(error, Definite) or any(_matches(error, one) for one in definite):
@@ -59,7 +61,7 @@ def _matches(error: BaseException, definite: DefiniteError) -> bool:
 
 
 def _text(error: BaseException) -> str:
-    """Return the error in one line, with its type unless it is `Definite`."""
+    """Return the error in one line. The line contains its type, unless it is `Definite`."""
     details = " ".join(str(error).split())[:500]
     if isinstance(error, Definite):
         return details or "did not happen"

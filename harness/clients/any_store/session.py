@@ -1,8 +1,8 @@
 """A session opens, calls and closes one client of the user, for one process of the history.
 
-A synchronous client runs in a thread of its own, so that its connection belongs to one thread. A
-call that takes too long is abandoned. Its thread closes the client when the call returns, because
-most libraries do not allow a second thread to use a connection. The threads are daemons, so that an
+A synchronous client runs in a separate thread, so that its connection belongs to one thread. A call
+that takes too long is abandoned. Its thread closes the client when the call returns, because most
+libraries do not allow a second thread to use a connection. The threads are daemons, so that an
 abandoned call does not keep the harness alive.
 """
 
@@ -25,21 +25,27 @@ Call = tuple[Callable[[], Any], "asyncio.Future[Any]"]
 
 
 class Session(Protocol):
-    """An opened client."""
+    """A client of the user that was opened."""
 
     async def invoke(self, operation: Invocation) -> Any:
-        """Execute `operation`; raises what the client raises, or TimeoutError."""
+        """Let the client execute `operation`, and return the answer.
+
+        Raises the client's exception, or TimeoutError.
+        """
         ...
 
     async def close(self) -> None:
-        """Close the client, without waiting for an abandoned call. It does not raise."""
+        """Close the client, without waiting for an abandoned call. Never raises."""
         ...
 
 
 async def open_session(
     make: Callable[[], Any], member: Address, timeout_s: float
 ) -> Session:
-    """Make a client and open it at `member`. Raises what `open` raises, or TimeoutError."""
+    """Create a client with `make` and open it at `member`.
+
+    Raises the exception of the client's `open`, or TimeoutError after `timeout_s`.
+    """
     client = make()
     asynchronous = inspect.iscoroutinefunction(client.open)
     session: _Asynchronous | _Threaded = (
@@ -54,7 +60,7 @@ async def open_session(
 
 
 class _Asynchronous:
-    """A client whose methods are coroutines."""
+    """The session of a client whose methods are coroutines."""
 
     def __init__(self, client: Any, timeout_s: float) -> None:
         self._client = client
@@ -77,7 +83,7 @@ class _Asynchronous:
 
 
 class _Threaded:
-    """A synchronous client in a thread of its own."""
+    """The session of a synchronous client, which runs in a separate thread."""
 
     def __init__(self, client: Any, timeout_s: float) -> None:
         self._client = client

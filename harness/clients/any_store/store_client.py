@@ -1,15 +1,15 @@
 """The interface of a client of any store, and a base class for such clients.
 
-A client belongs to one process of the history and has one connection. It is opened at a member, its
-`invoke` is called for one operation after the other, and it is closed. A client is asynchronous if
-its `open` is a coroutine function. Its methods may then be coroutine functions. The methods of a
-synchronous client run in a thread of their own.
+A client belongs to one process of the history and has one connection. The harness opens it at a
+member, calls its `invoke` for one operation after the other, and closes it. A client is
+asynchronous if its `open` is a coroutine function. Its other methods may then be coroutine
+functions. The methods of a synchronous client run in a separate thread.
 
 `invoke` returns the answer of an operation that succeeded. `Definite` and the exceptions in
 `definite` mean that the operation certainly did not take effect (`fail`). After other exceptions,
-the operation may have taken effect or may still do so (`info`). A read is then `fail`, because it
-has no effect. After any exception that is not definite, the connection is closed, and the process
-of the history ends.
+the operation may have taken effect or may still do so (`info`). A read has no effect, so it is then
+`fail`, too. After any exception that is not definite, the connection is closed, and the process of
+the history ends.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from splitbrain.harness.clients.address import Address
 
 
 class Definite(Exception):
-    """Raised by a client: the operation certainly did not take effect, and never will."""
+    """Raised by a client if the operation certainly did not take effect, and never will."""
 
 
 DefiniteError = type[BaseException] | tuple[type[BaseException], str]
-"""A type of exceptions, or a type and a part of the exception's message."""
+"""A type of exceptions, or a pair of such a type and a part of the exception's message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
     """One operation for a client: the function `f`, and its plain value.
 
-    If the workload has several objects, `key` is the object; otherwise it is None.
+    If the workload has several objects, `key` names the object. Otherwise `key` is None.
     """
 
     f: str
@@ -45,7 +45,7 @@ class Client(Protocol):
     """A client of any store; see the docstring of this module. It may be asynchronous."""
 
     def open(self, member: Address, /) -> Awaitable[None] | None:
-        """Connect to `member`. An exception means that no operation was sent."""
+        """Connect to `member`. If this method raises, no operation was sent."""
         ...
 
     def invoke(self, operation: Invocation, /) -> Any:
@@ -53,7 +53,7 @@ class Client(Protocol):
         ...
 
     def close(self) -> Awaitable[None] | None:
-        """Close the connection. It is called once after `open`, even if that raised."""
+        """Close the connection. The method is called once after `open`, even if `open` raised."""
         ...
 
 
@@ -72,7 +72,7 @@ class StoreClient:
         raise NotImplementedError(f"{type(self).__name__} has no method open(member)")
 
     def close(self) -> Any:
-        """Nothing to close."""
+        """Do nothing. A subclass with a connection replaces this method."""
 
     def invoke(self, operation: Invocation, /) -> Any:
         arguments = [] if operation.key is None else [operation.key]
@@ -84,10 +84,11 @@ class StoreClient:
 
 
 def missing_functions(client: Any, wanted: Collection[str]) -> list[str]:
-    """Return the functions in `wanted` that the class `client` does not implement.
+    """Return those functions in `wanted` that the class `client` does not implement.
 
     A class lists its functions in the attribute `functions`. A subclass of `StoreClient` may
-    instead have a method for each function. The result is empty for any other class.
+    instead have a method for each function. The result is empty for any other class, whose
+    functions are unknown.
     """
     declared = getattr(client, "functions", None)
     if declared is not None:

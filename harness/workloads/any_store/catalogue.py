@@ -1,4 +1,4 @@
-"""The workloads for clients of any store, by name: built in, from an entry point, or by path."""
+"""Finds the workload of a user's client by name: built in, an entry point, or a dotted path."""
 
 from __future__ import annotations
 
@@ -30,14 +30,17 @@ BUILT_IN: Mapping[str, type[StoreWorkload]] = {
 
 
 def store_workloads() -> dict[str, str]:
-    """Workload name → description: the built-in ones, then those of installed packages."""
+    """Return the name and the description of each workload for clients of any store.
+
+    The built-in ones come first, then those of installed packages.
+    """
     built_in = {name: kind.description for name, kind in BUILT_IN.items()}
     others = {name: origin_of(point) for name, point in entry_points_of(ENTRY_POINTS).items()}
     return {**built_in, **{name: text for name, text in others.items() if name not in built_in}}
 
 
 def make_store_workload(name: str, options: Mapping[str, Any]) -> StoreWorkload:
-    """Make the workload `name` with `options`. Raises BadArguments as `make_workload` does."""
+    """Create the workload `name` with `options`. Raises BadArguments as `make_workload` does."""
     parts = ("operations", "final_operations", "functions", "checkers")
     workload = made(name, options, BUILT_IN, ENTRY_POINTS, parts=parts)
     return cast("StoreWorkload", workload)

@@ -1,4 +1,4 @@
-"""Sets, queues, counters and generators of unique ids."""
+"""Workloads of sets, queues, counters and generators of unique ids, for any store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _check_percent(workload: str, name: str, given: int, most: int = 90) -> None
 class Set:
     """Adds unique elements to one set, and reads the whole set.
 
-    An acknowledged element that a final read lacks is lost.
+    The checker finds an acknowledged element that a final read lacks.
     """
 
     name: ClassVar[str] = "set"
@@ -44,7 +44,10 @@ class Set:
 
 
 class Queue:
-    """Enqueues unique elements and dequeues them. At the end, the queue is emptied."""
+    """Enqueues unique elements and dequeues them.
+
+    At the end, elements are dequeued until none is left.
+    """
 
     name: ClassVar[str] = "queue"
     description: ClassVar[str] = "elements that are enqueued and must be dequeued exactly once"
@@ -69,7 +72,7 @@ class Queue:
 
 
 class Counter:
-    """Adds 1 to 5 to a counter, and reads it."""
+    """Adds random numbers from 1 to 5 to a counter, and reads it."""
 
     name: ClassVar[str] = "counter"
     description: ClassVar[str] = "increments of a counter, each of which must be counted once"
@@ -92,7 +95,7 @@ class Counter:
 
 
 class UniqueIds:
-    """Asks the store for ids, which must all be different."""
+    """Asks the store for new ids, all of which must be different."""
 
     name: ClassVar[str] = "unique-ids"
     description: ClassVar[str] = "generated ids, which must all be different"

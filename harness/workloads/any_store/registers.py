@@ -1,4 +1,4 @@
-"""Registers: reads and writes, with or without compare-and-set."""
+"""Workloads of registers for any store: reads, writes and compare-and-sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from splitbrain.harness.workloads.workload import Draft
 
 
 class Register:
-    """`keys` registers with reads and writes of unique values.
+    """Reads and writes unique values in `keys` registers.
 
     After `keys * operations_per_key` operations, a client continues with the next `keys` registers.
     This limits the length of each register's history.
@@ -51,7 +51,10 @@ class Register:
 
 
 class CasRegister(Register):
-    """As `Register`, with compare-and-sets. Only five values occur, so that some succeed."""
+    """Adds compare-and-sets to the reads and writes of registers.
+
+    Only five different values occur, so that some compare-and-sets succeed.
+    """
 
     name: ClassVar[str] = "cas-register"
     description: ClassVar[str] = "reads, writes and compare-and-sets of registers"

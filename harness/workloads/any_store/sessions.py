@@ -1,4 +1,4 @@
-"""Locks, and the guarantees of sessions."""
+"""Workloads of locks and of session guarantees, for any store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def _after_ok(draft: Draft) -> Draft:
 
 
 class Monotonic:
-    """Increasing numbers in `keys` registers with one writing client each. All clients read them.
+    """Writes increasing numbers to `keys` registers.
+
+    Only one client writes a register; all read it.
 
     The checker `sessions` finds reads that are older than an earlier read or write of the same
     process, and reads of values that were not written. The store need not be linearizable.

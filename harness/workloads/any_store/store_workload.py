@@ -18,16 +18,19 @@ from splitbrain.harness.workloads.workload import Draft
 from splitbrain.histories.call import Call
 
 READS = frozenset(("read",))
-"""Functions that change nothing in any store."""
+"""Functions of a client that change nothing in any store."""
 
 
 def call(f: str, value: Any = None) -> Draft:
-    """Return the call of the function `f` of a client, with the plain value `value`."""
+    """Return the operation that calls the function `f` of a client with the plain value `value`."""
     return Draft(f, Call(value))
 
 
 def only_reads(f: str, value: Any) -> bool:
-    """Return whether a call changes nothing: a read, or a transaction of reads."""
+    """Return whether a call of `f` with `value` changes nothing.
+
+    This is true of a read, and of a transaction that contains only reads.
+    """
     if f == "txn" and isinstance(value, list | tuple):
         return all(micro[0] == "r" for micro in value)
     return f in READS
@@ -55,7 +58,7 @@ class StoreWorkload(Protocol):
     functions."""
 
     def operations(self, random: Random, client: int, /) -> Iterator[Draft]:
-        """Yield the calls of client number `client`, without end; see `call`."""
+        """Yield the calls of client number `client`, without end. `call` creates one."""
         ...
 
     def final_operations(self, clients: int, /) -> Sequence[Draft]:
@@ -64,7 +67,10 @@ class StoreWorkload(Protocol):
 
 
 class UniqueNumbers:
-    """Whole numbers that are unique in a run and increase. Client 3 takes 10003, 20003, …."""
+    """Whole numbers that are unique in a run and increase.
+
+    Each client has numbers of its own: client 3 takes 10003, 20003 and so on.
+    """
 
     CLIENTS_MAX = 10_000
 

@@ -1,4 +1,4 @@
-"""Transactions over lists and registers, as in Elle, and transfers between accounts."""
+"""Workloads of transactions for any store: over lists and registers, as in Elle, and a bank."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from splitbrain.harness.workloads.workload import Draft
 
 
 class _Transactions(ABC):
-    """Transactions of one to `operations_max` operations on `keys` keys.
+    """Draws transactions of one to `operations_max` operations on `keys` keys.
 
     After `operations_per_client` transactions a client continues with the next `keys` keys.
     `consistency` is the consistency model that the store promises.
@@ -54,13 +54,15 @@ class _Transactions(ABC):
 
     @abstractmethod
     def _draw(self, random: Random, first: int, values: UniqueNumbers) -> list[list[Any]]:
-        """One transaction on the keys from number `first` on."""
+        """Draw one transaction on `keys` keys, the first of which has the number `first`."""
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
         return (call("txn", [["r", key, None] for key in range(self.keys)]),)
 
 
 class ListAppend(_Transactions):
+    """Draws transactions that append unique elements to lists and read lists."""
+
     name: ClassVar[str] = "list-append"
     description: ClassVar[str] = "transactions that append to lists and read them"
 
@@ -74,6 +76,8 @@ class ListAppend(_Transactions):
 
 
 class RwRegister(_Transactions):
+    """Draws transactions that write unique values to registers and read registers."""
+
     name: ClassVar[str] = "rw-register"
     description: ClassVar[str] = "transactions that read and write registers"
 
@@ -86,10 +90,10 @@ class RwRegister(_Transactions):
 
 
 class LongFork(_Transactions):
-    """Transactions that write one key, and transactions that read all keys of a group of `keys`.
+    """Draws transactions that write one key, and transactions that read a group of `keys` keys.
 
-    Under a long fork, two reads observe two independent writes in opposite orders. Snapshot
-    isolation forbids that, and parallel snapshot isolation allows it.
+    In a long fork, two reads observe two independent writes in opposite orders. Snapshot isolation
+    forbids a long fork, and parallel snapshot isolation allows it.
     """
 
     name: ClassVar[str] = "long-fork"
@@ -109,7 +113,10 @@ class LongFork(_Transactions):
 
 
 class Bank:
-    """Transfers between `accounts` accounts, whose total is always `total`."""
+    """Transfers amounts between `accounts` accounts, and reads all balances.
+
+    The sum of the balances is always `total`.
+    """
 
     name: ClassVar[str] = "bank"
     description: ClassVar[str] = "transfers between accounts, whose total must not change"
