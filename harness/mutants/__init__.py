@@ -1,1 +1,1 @@
-"""Planted bugs of the member, which show that the checkers find each kind of bug."""
+"""Planted bugs of the member. They show that the checkers find each kind of bug."""

@@ -1,4 +1,4 @@
-"""`python -m splitbrain.harness.mutants NAME -- FLAGS…`: a member with one planted bug."""
+"""Starts a member with one planted bug: `python -m splitbrain.harness.mutants NAME -- FLAGS…`."""
 
 from __future__ import annotations
 

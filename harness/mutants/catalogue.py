@@ -24,7 +24,7 @@ PACKAGE = "splitbrain.harness.mutants"
 
 @functools.cache
 def _modules() -> Mapping[str, str]:
-    """Mutant name → module path, in the order of the names."""
+    """Return the name and the module path of each mutant, in the order of the names."""
     package = importlib.import_module(PACKAGE)
     found = {
         module.name.rpartition(".")[2]: module.name
@@ -42,22 +42,22 @@ def names() -> tuple[str, ...]:
 
 
 def names_in_processes() -> tuple[str, ...]:
-    """Return the mutants that a run of real processes finds in reasonable time."""
+    """Return the names of the mutants that a run of real processes finds in reasonable time."""
     return tuple(name for name in names() if mutant(name).run)
 
 
 def names_in_simulation() -> tuple[str, ...]:
-    """Return the mutants that simulation can find."""
+    """Return the names of the mutants that simulation can find."""
     return tuple(name for name in names() if mutant(name).simulated)
 
 
 def mutants() -> dict[str, str]:
-    """Mutant name → description of the wrong behaviour."""
+    """Return the name of each mutant, and the description of its wrong behaviour."""
     return {name: mutant(name).what for name in names()}
 
 
 def mutant(name: str) -> Mutant:
-    """Return the mutant `name`. Raises BadArguments if it does not exist."""
+    """Return the declaration of the mutant `name`. Raises BadArguments if it does not exist."""
     found = _module(name).MUTANT
     assert isinstance(found, Mutant)
     return found
@@ -78,12 +78,12 @@ def mutant_command(name: str) -> tuple[str, ...]:
 
 
 def mutant_options(name: str) -> Mapping[str, Any]:
-    """Options of a run under which the bug `name` shows soon."""
+    """Return options of a run with which the bug `name` shows soon."""
     return dict(mutant(name).run)
 
 
 def mutant_flags(name: str) -> tuple[str, ...]:
-    """Command-line flags for the members of a run with the bug `name`."""
+    """Return command-line flags for the members of a run with the bug `name`."""
     return mutant(name).flags
 
 

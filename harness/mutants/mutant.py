@@ -12,37 +12,38 @@ SHORT_RUN: Mapping[str, object] = {
     "election_ms": 400,
     "quiet_timeout_ms": 8_000,
 }
-"""Run options that suit most mutants: elections are fast, so that several leaders are elected
-within a few seconds, and the run waits only briefly for members that never agree."""
+"""Run options that suit most mutants. Elections are fast, so that several leaders are elected
+within a few seconds. The run waits only briefly for members that never agree."""
 
 
 MEMBERS_HUNT: Mapping[str, object] = {
     "nemesis": ("kill", "partition", "members", "transfer"), "nodes": (3, 3, 4, 5),
 }
-"""Options of hunts for bugs that only changes of the members show."""
+"""Options of hunts for bugs that show only if the members change."""
 MEMBER_LISTS_HUNT: Mapping[str, object] = {**MEMBERS_HUNT, "workload": "members"}
-"""Options of hunts for bugs that only reads of the member list show."""
+"""Options of hunts for bugs that show only in reads of the member list."""
 JOINT_HUNT: Mapping[str, object] = {
     "nemesis": ("kill", "partition", "transfer", "joint"), "nodes": (3, 4, 5, 5),
 }
-"""Options of hunts for bugs that only joint consensus shows."""
+"""Options of hunts for bugs that show only in joint consensus."""
 TRANSFER_HUNT: Mapping[str, object] = {
     "nemesis": ("kill", "partition", "latency", "transfer"), "nodes": (3, 5),
 }
-"""Options of hunts for bugs that only transfers of the leadership show."""
+"""Options of hunts for bugs that show only in transfers of the leadership."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A planted bug.
+    """The declaration of a planted bug.
 
     `what` describes the wrong behaviour. `source` names the real bugs or the documents from which
     the bug is taken. `found_by` names the checkers that can find it. In simulation, at least one of
     them must find it. In a run of processes, the first one must find it. `run` contains options of
-    `splitbrain run` under which the bug shows soon. If `run` is empty, only simulation finds the
-    bug in reasonable time. `flags` are extra command-line flags for the members. `hunt` contains
-    options with which a hunt searches, if the options that it draws rarely or never show the bug.
-    `simulated` is False if simulation does not execute the broken code, such as that of TLS.
+    `splitbrain run` with which the bug shows soon. If `run` is empty, only simulation finds the bug
+    in reasonable time. `flags` are extra command-line flags for the members. `hunt` contains
+    options for `splitbrain hunt`, which searches over many seeds. It is empty if the options that a
+    hunt draws show the bug often enough. `simulated` is False if simulation does not execute the
+    broken code, such as that of TLS.
     """
 
     what: str

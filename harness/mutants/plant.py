@@ -1,7 +1,7 @@
 """Plants at most one bug into this process.
 
-A mutant replaces functions of `splitbrain.node` until the process ends. A later run of the correct
-member or of another mutant needs another process.
+A mutant replaces functions of `splitbrain.node` until the process ends. Therefore a run of the
+correct member or of another mutant needs another process.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Planted bugs in the services that clients call."""
+"""Planted bugs in the member's services that clients call."""

@@ -1,4 +1,4 @@
-"""The member answers a put when the put is committed, before it is applied."""
+"""Bug: the member answers a put when the put is committed, before it is applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request to cancel a watch has no effect if other watches share its stream."""
+"""Bug: a request to cancel a watch has no effect if other watches share its stream."""
 
 from __future__ import annotations
 

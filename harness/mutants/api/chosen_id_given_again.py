@@ -1,4 +1,4 @@
-"""A watch stream does not skip the ids that the client chose."""
+"""Bug: a watch stream gives a watch an id that the client has chosen for another watch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The member that receives a transaction evaluates its comparisons and proposes only a branch."""
+"""Bug: the member evaluates a transaction's comparisons when it receives the transaction.
+
+It then proposes only the branch that it has chosen.
+"""
 
 from __future__ import annotations
 

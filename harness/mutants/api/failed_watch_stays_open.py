@@ -1,4 +1,4 @@
-"""A watcher that meets an error ends silently: its stream stays open and sends nothing more."""
+"""Bug: a watcher that meets an error ends silently: its stream stays open without an answer."""
 
 from __future__ import annotations
 

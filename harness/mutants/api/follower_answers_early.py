@@ -1,4 +1,4 @@
-"""A follower answers a put as soon as it has forwarded it, before the leader commits it."""
+"""Bug: a follower answers a put as soon as it has forwarded it, before the leader commits it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each fragment of a watch response, except the first, lacks its first event."""
+"""Bug: each fragment of a watch response, except the first, lacks its first event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A watch stream chooses the number of its watches as the id of the next one."""
+"""Bug: the id of a new watch is the number of open watches on its stream, even if it is in use."""
 
 from __future__ import annotations
 

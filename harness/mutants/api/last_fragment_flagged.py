@@ -1,4 +1,4 @@
-"""The last fragment of a large watch response says that more follows."""
+"""Bug: the last fragment of a large watch response says that more fragments follow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Pieces = list[tuple[Event, ...]]
 
 
 class _OneMore(Pieces):
-    """Pieces of which the last one is not known to be the last."""
+    """A sequence of pieces. It reports of every piece, even the last, that another follows."""
 
     def __len__(self) -> int:
         count = super().__len__()

@@ -1,4 +1,4 @@
-"""A watcher is notified of its progress at the first tick only."""
+"""Bug: a watcher gets only one periodic progress notification."""
 
 from __future__ import annotations
 

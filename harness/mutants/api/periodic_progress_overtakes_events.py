@@ -1,4 +1,4 @@
-"""A periodic progress notification does not wait for the events before it."""
+"""Bug: a periodic progress notification does not wait for the events before it."""
 
 from __future__ import annotations
 

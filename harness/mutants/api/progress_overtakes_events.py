@@ -1,4 +1,4 @@
-"""A watcher gets a progress notification for a revision whose events were not sent yet."""
+"""Bug: a watcher gets a progress notification for a revision whose events were not sent yet."""
 
 from __future__ import annotations
 

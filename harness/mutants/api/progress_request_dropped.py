@@ -1,4 +1,4 @@
-"""A member ignores progress requests once its store has changed."""
+"""Bug: a member ignores progress requests once its store has changed."""
 
 from __future__ import annotations
 

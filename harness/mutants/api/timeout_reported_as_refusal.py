@@ -1,4 +1,4 @@
-"""A write that timed out gets the error of a refused write."""
+"""Bug: a write that timed out gets the error of a refused write."""
 
 from __future__ import annotations
 

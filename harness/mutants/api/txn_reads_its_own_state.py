@@ -1,4 +1,4 @@
-"""A read-only transaction is answered from the member's own store without a read index."""
+"""Bug: a member answers a read-only transaction from its own store, without a read index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the leader changes, the member answers all pending writes with 'no leader'."""
+"""Bug: when the leader changes, the member answers all pending writes with 'no leader'."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A put that keeps the lease of its key creates the key if it does not exist."""
+"""Bug: a put that keeps the lease of its key creates the key if it does not exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A comparison treats the value of an absent key as an empty value."""
+"""Bug: a comparison treats the value of an absent key as an empty value."""
 
 from __future__ import annotations
 

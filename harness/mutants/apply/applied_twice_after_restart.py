@@ -1,6 +1,7 @@
-"""After a restart the member applies entries that the backend already contains.
+"""Bug: after a restart the member applies entries whose effects the backend already contains.
 
-It applies the log from the last snapshot on and ignores the backend's consistent index."""
+The member applies the log from the last snapshot on and ignores the backend's consistent index.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""If several batches of committed entries wait, the store applies the newest batch first."""
+"""Bug: if several batches of committed entries wait, the store applies the newest batch first."""
 
 from __future__ import annotations
 

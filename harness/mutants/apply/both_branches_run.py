@@ -1,4 +1,4 @@
-"""A transaction that succeeds runs its failure branch, too."""
+"""Bug: a transaction that succeeds runs its failure branch, too."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A range with a limit and a bound of revisions is cut in key order first, and filtered afterwards.
-"""
+"""Bug: the limit of a range is applied before its bounds of revisions, not after them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A transaction takes its success branch whatever the result of its comparisons."""
+"""Bug: a transaction takes its success branch whatever the result of its comparisons."""
 
 from __future__ import annotations
 

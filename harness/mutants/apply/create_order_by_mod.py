@@ -1,4 +1,4 @@
-"""A range that is sorted by the create_revision is sorted by the mod_revision."""
+"""Bug: a range that is sorted by the create_revision is sorted by the mod_revision."""
 
 from __future__ import annotations
 

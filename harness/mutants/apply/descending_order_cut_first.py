@@ -1,4 +1,4 @@
-"""A sorted range with a limit is cut in key order first, and sorted afterwards."""
+"""Bug: the limit of a sorted range is applied before the sort, not after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The member does not apply the first entry after a restored snapshot."""
+"""Bug: the member does not apply the first entry after a restored snapshot."""
 
 from __future__ import annotations
 

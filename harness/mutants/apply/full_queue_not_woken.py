@@ -1,4 +1,4 @@
-"""The apply loop does not wake the Raft task that waits for room in its queue."""
+"""Bug: the apply loop does not wake the Raft task that waits for room in the apply queue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MUTANT = Mutant(
 
 
 class _NeverWoken(asyncio.Event):
-    """An event whose waiters miss that it is set."""
+    """An event that never wakes the tasks that wait for it."""
 
     async def wait(self) -> bool:  # type: ignore[override]
         await asyncio.get_running_loop().create_future()

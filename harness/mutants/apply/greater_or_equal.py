@@ -1,4 +1,4 @@
-"""The comparison 'greater' succeeds for equal values, too."""
+"""Bug: the comparison 'greater' succeeds for equal values, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A put that keeps the lease of its key detaches the key from the lease."""
+"""Bug: a put that keeps the lease of its key detaches the key from the lease."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A put with `ignore_value` writes an empty value."""
+"""Bug: a put with `ignore_value` writes an empty value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log is compacted up to the backend's index, whatever Raft counts as applied."""
+"""Bug: the log is compacted up to the backend's index, also beyond Raft's applied index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A member refuses a committed put if many of its own writes are not flushed yet."""
+"""Bug: a member refuses a committed put if many of its writes are not flushed yet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from splitbrain.node.messages.rpc import PutRequest, PutResponse
 from splitbrain.node.mvcc.store import Store
 
 LIMIT = 12
-"""Writes in memory above which a put is refused."""
+"""A member that has more unflushed writes than this in its memory refuses a put."""
 
 MUTANT = Mutant(
     what="members decide differently about the same committed entry",

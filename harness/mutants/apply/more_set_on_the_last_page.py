@@ -1,4 +1,4 @@
-"""A range result that exactly fills its limit has `more` set, even if no further key exists."""
+"""Bug: a range result that exactly fills its limit has `more` set, also if no key follows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The revisions of ranges in nested transactions are not checked before the first write."""
+"""Bug: the revisions of ranges in nested transactions are not checked before the first write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A transaction succeeds as soon as one of its comparisons succeeds."""
+"""Bug: a transaction succeeds as soon as one of its comparisons succeeds."""
 
 from __future__ import annotations
 

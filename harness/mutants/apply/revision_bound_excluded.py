@@ -1,4 +1,4 @@
-"""A range with an upper bound of the mod_revision does not return the key at the bound."""
+"""Bug: a range with an upper bound of the mod_revision does not return the key at the bound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A snapshot is taken at the applied index, which the backend's file may not contain yet."""
+"""Bug: a snapshot is taken at the applied index, which the backend's file may not contain yet."""
 
 from __future__ import annotations
 

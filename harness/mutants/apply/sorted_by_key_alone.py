@@ -1,4 +1,4 @@
-"""A sorted range is sorted by key, whatever its sort target."""
+"""Bug: a sorted range is sorted by key, whatever its sort target."""
 
 from __future__ import annotations
 

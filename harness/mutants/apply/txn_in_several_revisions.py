@@ -1,4 +1,7 @@
-"""Each operation of a transaction gets a revision, so other clients see it half done."""
+"""Bug: each operation of a transaction gets a separate revision.
+
+Other clients can see the state between the operations.
+"""
 
 from __future__ import annotations
 

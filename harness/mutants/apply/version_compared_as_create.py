@@ -1,4 +1,4 @@
-"""A comparison of a key's version uses its create revision."""
+"""Bug: a comparison of a key's version uses its create revision."""
 
 from __future__ import annotations
 

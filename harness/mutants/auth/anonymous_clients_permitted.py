@@ -1,4 +1,4 @@
-"""A client without a token may do everything."""
+"""Bug: a client without a token may do everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Users keep a role that was deleted, and have it again when it is added again."""
+"""Bug: a deleted role is not taken from its users.
+
+They have the role again when a role of this name is added.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every user may change users and roles."""
+"""Bug: every user may change users and roles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A login with the password before the last one succeeds."""
+"""Bug: a login with the password before the last one succeeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operations of a nested transaction need no permission."""
+"""Bug: the operations of a nested transaction need no permission."""
 
 from __future__ import annotations
 

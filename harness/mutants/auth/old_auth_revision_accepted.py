@@ -1,4 +1,7 @@
-"""A write is checked against the permissions of the member that received it."""
+"""Bug: a write is checked only when a member receives it.
+
+It is applied although the permissions have changed in the meantime.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A permission for the first key of a range permits the whole range."""
+"""Bug: a permission for the first key of a range permits the whole range."""
 
 from __future__ import annotations
 

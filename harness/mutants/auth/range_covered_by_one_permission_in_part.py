@@ -1,4 +1,4 @@
-"""A permission that covers the beginning and the end of a range covers the range."""
+"""Bug: permissions for the beginning and for the end of a range permit the whole range."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads are answered without a check of the permission."""
+"""Bug: reads are answered without a check of the permission."""
 
 from __future__ import annotations
 

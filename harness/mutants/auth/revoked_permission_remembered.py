@@ -1,4 +1,4 @@
-"""A permission that was checked once remains after its revocation."""
+"""Bug: a member still permits what it has permitted once, after the permission was revoked."""
 
 from __future__ import annotations
 

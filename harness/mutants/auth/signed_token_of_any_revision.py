@@ -1,4 +1,7 @@
-"""The auth revision in a JSON Web Token is ignored, so a token outlives a new password."""
+"""Bug: the auth revision in a JSON Web Token is ignored.
+
+A token therefore remains valid after the user's password has changed.
+"""
 
 from __future__ import annotations
 

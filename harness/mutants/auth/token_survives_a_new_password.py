@@ -1,4 +1,4 @@
-"""A token of a user remains valid after the password has changed."""
+"""Bug: a token of a user remains valid after the password has changed."""
 
 from __future__ import annotations
 

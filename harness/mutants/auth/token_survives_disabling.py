@@ -1,4 +1,4 @@
-"""Tokens from before authentication was disabled are valid when it is enabled again."""
+"""Bug: tokens stay valid while authentication is disabled and enabled again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A member that starts again knows no users, and that authentication is disabled."""
+"""Bug: a member that restarts knows no users, and considers authentication disabled."""
 
 from __future__ import annotations
 

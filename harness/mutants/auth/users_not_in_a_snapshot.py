@@ -1,4 +1,4 @@
-"""A member that gets a snapshot of the leader keeps its former users and roles."""
+"""Bug: a member that gets a snapshot of the leader keeps its former users and roles."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Planted bugs in leases, and in the locks and elections that depend on them."""
+"""Planted bugs in leases, and in the locks and elections that depend on leases."""

@@ -1,4 +1,4 @@
-"""A member that restarts, or restores a snapshot, does not know which keys belong to leases."""
+"""Bug: after a restart or a snapshot, a member does not know which keys belong to leases."""
 
 from __future__ import annotations
 

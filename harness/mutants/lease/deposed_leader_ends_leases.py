@@ -1,4 +1,4 @@
-"""A deposed leader goes on to end leases, because it does not check its term."""
+"""Bug: a deposed leader goes on to end leases, because it does not check its term."""
 
 from __future__ import annotations
 

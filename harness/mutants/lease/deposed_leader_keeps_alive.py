@@ -1,4 +1,4 @@
-"""A member that believes it is leader renews leases without confirmation by a majority."""
+"""Bug: a member that believes it is leader renews leases without confirmation by a majority."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answer to a campaign contains the revision of the election, not that of the key."""
+"""Bug: the answer to a campaign contains the revision of the election, not that of the key."""
 
 from __future__ import annotations
 

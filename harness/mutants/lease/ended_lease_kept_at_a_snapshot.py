@@ -1,4 +1,4 @@
-"""A member that installs a snapshot keeps the leases that ended while it lagged."""
+"""Bug: a member that installs a snapshot keeps the leases that ended while it lagged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An expired lease is renewed although its end is already under way."""
+"""Bug: a keep-alive renews an expired lease although the leader is already ending the lease."""
 
 from __future__ import annotations
 

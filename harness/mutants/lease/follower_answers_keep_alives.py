@@ -1,4 +1,4 @@
-"""A follower answers keep-alives itself, and the leader does not learn of them."""
+"""Bug: a follower answers keep-alives itself, and the leader never receives them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A key that is put with another lease stays attached to its former lease, too."""
+"""Bug: a key that is put with another lease stays attached to its former lease, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grant of a lease that exists is answered with success."""
+"""Bug: the grant of a lease that exists is answered with success."""
 
 from __future__ import annotations
 

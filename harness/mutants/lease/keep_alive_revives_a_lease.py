@@ -1,4 +1,4 @@
-"""A keep-alive of a lease that was revoked is answered with success."""
+"""Bug: a keep-alive of a lease that was revoked is answered with success."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a lease ends, its keys are not deleted."""
+"""Bug: when a lease ends, its keys are not deleted."""
 
 from __future__ import annotations
 

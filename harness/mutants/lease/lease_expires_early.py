@@ -1,4 +1,4 @@
-"""A lease expires after half of its time."""
+"""Bug: a lease expires after half of its time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A member that restarts, or restores a snapshot, has no leases."""
+"""Bug: a member that restarts, or restores a snapshot, has no leases."""
 
 from __future__ import annotations
 

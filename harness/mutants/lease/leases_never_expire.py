@@ -1,4 +1,4 @@
-"""The primary lessor never proposes the end of a lease."""
+"""Bug: the primary lessor never proposes the end of a lease."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lock is granted although another client holds it."""
+"""Bug: a lock is granted although another client holds it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A campaign whose lease ended while it waited is answered with success."""
+"""Bug: a campaign succeeds although its lease ended while it waited."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new leader continues all leases as if their time had already passed."""
+"""Bug: a new leader treats all leases as if their time had already passed."""
 
 from __future__ import annotations
 

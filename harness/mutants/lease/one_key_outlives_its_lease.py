@@ -1,4 +1,4 @@
-"""When a lease ends, all its keys except the last one are deleted."""
+"""Bug: when a lease ends, all its keys except the last one are deleted."""
 
 from __future__ import annotations
 

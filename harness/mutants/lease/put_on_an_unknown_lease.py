@@ -1,4 +1,4 @@
-"""A put with a lease that does not exist is applied."""
+"""Bug: a put with a lease that does not exist is applied."""
 
 from __future__ import annotations
 

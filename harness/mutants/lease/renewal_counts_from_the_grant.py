@@ -1,4 +1,4 @@
-"""A keep-alive is answered, but does not restart the time of the lease."""
+"""Bug: a keep-alive is answered with success, but does not extend the time of the lease."""
 
 from __future__ import annotations
 

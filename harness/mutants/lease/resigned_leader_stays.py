@@ -1,4 +1,4 @@
-"""A leader that resigns is still the leader."""
+"""Bug: a leader that resigns is still the leader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An unlock deletes a different key from the one in its request."""
+"""Bug: an unlock deletes a different key from the one in its request."""
 
 from __future__ import annotations
 

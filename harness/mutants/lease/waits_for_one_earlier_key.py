@@ -1,4 +1,4 @@
-"""A client that waits for a lock waits for the deletion of only one earlier key."""
+"""Bug: a client that waits for a lock waits for the deletion of only one earlier key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A query of a lease is always answered with the whole time to live."""
+"""Bug: a query of a lease is always answered with the whole time to live."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An election reports the owner of the newest key as its leader."""
+"""Bug: an election reports the owner of the newest key as its leader."""
 
 from __future__ import annotations
 

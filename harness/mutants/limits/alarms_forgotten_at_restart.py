@@ -1,4 +1,4 @@
-"""A member that starts again knows no alarms."""
+"""Bug: a member that restarts knows no alarms."""
 
 from __future__ import annotations
 

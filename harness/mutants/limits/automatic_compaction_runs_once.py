@@ -1,4 +1,4 @@
-"""The store is compacted by itself only once."""
+"""Bug: automatic compaction runs only once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A defragmentation is acknowledged, but the backend remains as large."""
+"""Bug: a defragmentation is acknowledged, but the backend does not become smaller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deletions are refused while there is no space."""
+"""Bug: deletions are refused while there is no space."""
 
 from __future__ import annotations
 

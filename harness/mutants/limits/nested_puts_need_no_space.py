@@ -1,4 +1,4 @@
-"""The puts of a nested transaction are accepted without space."""
+"""Bug: the puts of a nested transaction are accepted without space."""
 
 from __future__ import annotations
 

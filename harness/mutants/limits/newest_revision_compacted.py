@@ -1,4 +1,4 @@
-"""Automatic compaction of a period compacts to the present revision."""
+"""Bug: automatic compaction by age compacts to the newest revision."""
 
 from __future__ import annotations
 

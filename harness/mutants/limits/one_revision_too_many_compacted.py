@@ -1,4 +1,4 @@
-"""Automatic compaction keeps one revision less than it should."""
+"""Bug: automatic compaction keeps one revision less than it should."""
 
 from __future__ import annotations
 

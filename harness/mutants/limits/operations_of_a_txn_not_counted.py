@@ -1,4 +1,4 @@
-"""A transaction may contain any number of operations."""
+"""Bug: a transaction may contain any number of operations."""
 
 from __future__ import annotations
 

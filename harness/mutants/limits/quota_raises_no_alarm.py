@@ -1,4 +1,4 @@
-"""A backend that is larger than its quota accepts writes."""
+"""Bug: a backend that is larger than its quota accepts writes."""
 
 from __future__ import annotations
 

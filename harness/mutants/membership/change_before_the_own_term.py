@@ -1,4 +1,7 @@
-"""A new leader accepts a change before it has committed an entry of its term."""
+"""Bug: a new leader accepts a change of the members before it has committed an own entry.
+
+An entry of its own term would show that all earlier changes are committed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A member that restarts begins with the first configuration."""
+"""Bug: a member that restarts begins with the configuration of the cluster's first start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A snapshot contains the configuration with which the cluster began."""
+"""Bug: a snapshot contains the configuration of the cluster's first start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A follower that restores a snapshot keeps its own configuration."""
+"""Bug: a follower that restores a snapshot keeps its own configuration."""
 
 from __future__ import annotations
 

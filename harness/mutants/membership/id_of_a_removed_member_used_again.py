@@ -1,4 +1,4 @@
-"""A new member with the URLs of a removed one gets its id."""
+"""Bug: a new member with the URLs of a removed one gets its id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An acknowledgement of several appends frees only one of them."""
+"""Bug: an acknowledgement of several appends frees only one of them."""
 
 from __future__ import annotations
 

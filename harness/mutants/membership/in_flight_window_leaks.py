@@ -1,4 +1,4 @@
-"""An acknowledgement frees nothing in the window of a follower."""
+"""Bug: an acknowledgement frees nothing in the window of a follower."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In a joint configuration, an entry is committed by the incoming voters alone."""
+"""Bug: in a joint configuration, an entry is committed by the incoming voters alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A leader does not leave a joint configuration by itself."""
+"""Bug: a leader does not leave a joint configuration by itself."""
 
 from __future__ import annotations
 

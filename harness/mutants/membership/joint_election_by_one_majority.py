@@ -1,4 +1,4 @@
-"""In a joint configuration, a candidate needs only the incoming voters."""
+"""Bug: in a joint configuration, a candidate needs only the incoming voters."""
 
 from __future__ import annotations
 

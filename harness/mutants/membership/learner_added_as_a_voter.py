@@ -1,4 +1,4 @@
-"""A member that is added as a learner becomes a voter at once."""
+"""Bug: a member that is added as a learner becomes a voter at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A learner campaigns when it hears from no leader."""
+"""Bug: a learner campaigns when it hears from no leader."""
 
 from __future__ import annotations
 

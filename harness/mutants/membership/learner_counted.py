@@ -1,4 +1,4 @@
-"""A leader counts the acknowledgements of learners."""
+"""Bug: a leader counts the acknowledgements of learners."""
 
 from __future__ import annotations
 

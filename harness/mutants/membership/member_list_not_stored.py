@@ -1,4 +1,4 @@
-"""A change of the members is not written to the backend."""
+"""Bug: a change of the member list is not written to the backend."""
 
 from __future__ import annotations
 

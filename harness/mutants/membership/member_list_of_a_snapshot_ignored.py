@@ -1,4 +1,4 @@
-"""A member that restores a snapshot keeps its own member list."""
+"""Bug: a member that restores a snapshot keeps its own member list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A member answers a linearizable read of the member list from its own state."""
+"""Bug: a member answers a linearizable read of the member list from its own state."""
 
 from __future__ import annotations
 

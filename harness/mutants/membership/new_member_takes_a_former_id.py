@@ -1,4 +1,7 @@
-"""A new member believes the first answer about its id."""
+"""Bug: a new member accepts the first answer to its question for its id.
+
+The answer may come from a member that lags.
+"""
 
 from __future__ import annotations
 

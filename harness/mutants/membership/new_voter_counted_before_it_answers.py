@@ -1,4 +1,4 @@
-"""A leader assumes that a new member has its whole log."""
+"""Bug: a leader assumes that a new member has its whole log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A voter that becomes a learner is forgotten when the joint configuration is left."""
+"""Bug: a voter that becomes a learner is forgotten when the joint configuration is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A learner is promoted before it has the leader's log."""
+"""Bug: a learner is promoted before it has the leader's log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The promotion of a learner does not reach the stored configuration."""
+"""Bug: the promotion of a learner does not reach the stored configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A leader appends proposals while it hands over."""
+"""Bug: a leader appends proposals while it hands over its leadership."""
 
 from __future__ import annotations
 

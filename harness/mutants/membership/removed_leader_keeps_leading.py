@@ -1,4 +1,4 @@
-"""A leader continues to lead after its own removal."""
+"""Bug: a leader continues to lead after its own removal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A leader counts the acknowledgements and votes of a removed member."""
+"""Bug: a leader counts the acknowledgements and votes of a removed member."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A removed member does not stop."""
+"""Bug: a removed member does not stop."""
 
 from __future__ import annotations
 

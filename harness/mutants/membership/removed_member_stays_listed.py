@@ -1,4 +1,4 @@
-"""A removed member stays in the member list."""
+"""Bug: a removed member stays in the member list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A leader accepts a change while an earlier one is not applied."""
+"""Bug: a leader accepts a change of the members while an earlier one is not applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A leader whose transferee does not take over refuses proposals for ever."""
+"""Bug: a leader whose transferee does not take over refuses proposals for ever."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A leader hands over before the transferee has its log."""
+"""Bug: a leader hands over before the transferee has its log."""
 
 from __future__ import annotations
 

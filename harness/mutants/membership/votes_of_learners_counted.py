@@ -1,4 +1,4 @@
-"""A candidate asks learners for votes, and counts them."""
+"""Bug: a candidate asks learners for votes, and counts them."""
 
 from __future__ import annotations
 

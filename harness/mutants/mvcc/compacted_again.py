@@ -1,4 +1,4 @@
-"""A second compaction to the same revision succeeds."""
+"""Bug: a second compaction to the same revision succeeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A read at a compacted revision returns the keys that are left."""
+"""Bug: a read at a compacted revision returns the keys that are left."""
 
 from __future__ import annotations
 

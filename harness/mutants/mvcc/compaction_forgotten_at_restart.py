@@ -1,4 +1,4 @@
-"""A restarted member does not know the compacted revision."""
+"""Bug: a restarted member does not know the compacted revision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A compaction also removes the newest change at or before its revision."""
+"""Bug: a compaction also removes the newest change at or before its revision."""
 
 from __future__ import annotations
 

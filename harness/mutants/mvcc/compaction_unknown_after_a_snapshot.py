@@ -1,4 +1,4 @@
-"""A member that receives a snapshot keeps the compacted revision that it had before."""
+"""Bug: a member that receives a snapshot keeps the compacted revision that it had before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A range with a limit returns at most the limit as its count."""
+"""Bug: a range with a limit returns at most the limit as its count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A key that is put again after a delete keeps the create revision from before the delete."""
+"""Bug: a key that is put again after a delete keeps its former create revision."""
 
 from __future__ import annotations
 

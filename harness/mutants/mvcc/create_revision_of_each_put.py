@@ -1,4 +1,4 @@
-"""Every put sets the create revision of its key."""
+"""Bug: every put sets the create revision of its key."""
 
 from __future__ import annotations
 

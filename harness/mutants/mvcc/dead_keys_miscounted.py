@@ -1,4 +1,4 @@
-"""After a compaction, the index counts fewer deleted keys than it contains."""
+"""Bug: after a compaction, the index counts fewer deleted keys than it contains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A read at an old revision returns the tombstone as if it were a value."""
+"""Bug: a read at an old revision returns the tombstone as if it were a value."""
 
 from __future__ import annotations
 

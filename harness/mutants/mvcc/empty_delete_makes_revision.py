@@ -1,4 +1,4 @@
-"""A transaction that changes nothing increases the revision."""
+"""Bug: a transaction that changes nothing increases the revision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A watcher whose buffer is full continues as if no event had been dropped."""
+"""Bug: a watcher whose buffer is full continues as if no event had been dropped."""
 
 from __future__ import annotations
 

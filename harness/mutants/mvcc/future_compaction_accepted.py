@@ -1,4 +1,4 @@
-"""A compaction to a revision that does not exist yet compacts to the newest revision."""
+"""Bug: a compaction to a revision that does not exist yet compacts to the newest revision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A member that is behind answers a read at a future revision with its current state."""
+"""Bug: a member that is behind answers a read at a future revision with its current state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A watch from a future revision receives earlier events."""
+"""Bug: a watch from a future revision receives earlier events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deleted keys count towards the limit of a range."""
+"""Bug: deleted keys count towards the limit of a range."""
 
 from __future__ import annotations
 

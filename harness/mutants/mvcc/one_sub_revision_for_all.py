@@ -1,4 +1,4 @@
-"""All changes of a transaction have the same sub-revision, so that one overwrites another."""
+"""Bug: all changes of a transaction have the same sub-revision, so they overwrite each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A read at an old revision returns the state before that revision."""
+"""Bug: a read at an old revision returns the state before that revision."""
 
 from __future__ import annotations
 

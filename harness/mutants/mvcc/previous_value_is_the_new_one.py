@@ -1,4 +1,4 @@
-"""A watcher that catches up gets the value at the event's revision as the previous value."""
+"""Bug: a watcher that catches up gets the new value as the previous value of an event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A watch gets no previous value from the revision of the last compaction."""
+"""Bug: a watch gets no previous value from the revision of the last compaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A range includes its end key."""
+"""Bug: a range includes its end key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A watcher that catches up in several pieces misses a revision between two pieces."""
+"""Bug: a watcher that catches up in several pieces misses a revision between two pieces."""
 
 from __future__ import annotations
 

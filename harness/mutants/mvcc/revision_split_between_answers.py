@@ -1,4 +1,4 @@
-"""A watcher receives the changes of one transaction in several responses."""
+"""Bug: a watcher receives the changes of one transaction in several responses."""
 
 from __future__ import annotations
 

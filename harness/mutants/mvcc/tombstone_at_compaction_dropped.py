@@ -1,4 +1,4 @@
-"""A compaction at the revision of a delete removes the tombstone of that delete."""
+"""Bug: a compaction at the revision of a delete removes the tombstone of that delete."""
 
 from __future__ import annotations
 

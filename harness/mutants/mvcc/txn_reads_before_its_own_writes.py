@@ -1,4 +1,4 @@
-"""A range in a transaction does not see the earlier puts of the transaction."""
+"""Bug: a range in a transaction does not see the earlier puts of the transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The version of a key that is put again after a delete continues from its old value."""
+"""Bug: the version of a key that is put again after a delete continues from its old value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A watch from the compacted revision on is cancelled, although its events exist."""
+"""Bug: a watch from the compacted revision on is cancelled, although its events exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The events of one revision are sent in reverse order."""
+"""Bug: the events of one revision are sent in reverse order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A watcher receives events of the kinds that its filters exclude."""
+"""Bug: a watcher receives events of the kinds that its filters exclude."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a leader's snapshot replaces the store, watchers restart at a much earlier revision."""
+"""Bug: when a leader's snapshot replaces the store, watchers restart at a much earlier revision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A watcher that has just caught up skips the next event."""
+"""Bug: a watcher that has just caught up skips the next event."""
 
 from __future__ import annotations
 

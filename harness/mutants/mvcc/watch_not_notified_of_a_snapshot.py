@@ -1,4 +1,4 @@
-"""When a leader's snapshot replaces the store, watchers continue after the snapshot."""
+"""Bug: when a leader's snapshot replaces the store, watchers continue after the snapshot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A watcher that needs compacted events receives the events that are left."""
+"""Bug: a watcher that needs compacted events receives the events that are left."""
 
 from __future__ import annotations
 

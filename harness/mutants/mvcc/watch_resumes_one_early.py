@@ -1,4 +1,4 @@
-"""A resumed watch starts one revision before the requested revision."""
+"""Bug: a resumed watch starts one revision before the requested revision."""
 
 from __future__ import annotations
 

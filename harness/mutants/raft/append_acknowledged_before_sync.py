@@ -1,4 +1,4 @@
-"""A follower acknowledges an append before its disk write is synced."""
+"""Bug: a follower acknowledges an append before its disk write is synced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A candidate requests votes, and counts its own vote, before term and vote are durable."""
+"""Bug: a candidate requests votes, and counts its own, before term and vote are durable."""
 
 from __future__ import annotations
 

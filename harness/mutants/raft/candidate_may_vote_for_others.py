@@ -1,4 +1,4 @@
-"""A candidate grants its vote to another candidate of the same term."""
+"""Bug: a candidate grants its vote to another candidate of the same term."""
 
 from __future__ import annotations
 

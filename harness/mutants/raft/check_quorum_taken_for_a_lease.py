@@ -1,4 +1,4 @@
-"""A leader answers reads without a heartbeat round because check-quorum is on."""
+"""Bug: a leader answers reads without a heartbeat round because check-quorum is on."""
 
 from __future__ import annotations
 

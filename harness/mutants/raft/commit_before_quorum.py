@@ -1,4 +1,4 @@
-"""A leader commits an entry with one acknowledgement fewer than a majority."""
+"""Bug: a leader commits an entry with one acknowledgement fewer than a majority."""
 
 from __future__ import annotations
 

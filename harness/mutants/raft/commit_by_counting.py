@@ -1,4 +1,4 @@
-"""A leader commits an entry of an earlier term as soon as a majority has stored it."""
+"""Bug: a leader commits an entry of an earlier term as soon as a majority has stored it."""
 
 from __future__ import annotations
 

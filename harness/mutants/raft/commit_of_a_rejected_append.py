@@ -1,4 +1,4 @@
-"""A follower that rejects an append still takes the commit index from it."""
+"""Bug: a follower that rejects an append still takes the commit index from it."""
 
 from __future__ import annotations
 

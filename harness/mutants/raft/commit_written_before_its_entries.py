@@ -1,4 +1,4 @@
-"""The hard state is written to the log before the entries that its commit index may cover."""
+"""Bug: the hard state is written to the log before the entries that its commit index may cover."""
 
 from __future__ import annotations
 

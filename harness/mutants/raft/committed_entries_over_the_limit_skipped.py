@@ -1,4 +1,4 @@
-"""Committed entries that do not fit into one Ready are never handed out."""
+"""Bug: committed entries that do not fit into one Ready are never handed out."""
 
 from __future__ import annotations
 

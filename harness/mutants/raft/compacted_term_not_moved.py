@@ -1,4 +1,4 @@
-"""After a compaction the log keeps the term of an earlier compaction point."""
+"""Bug: after a compaction the log keeps the term of an earlier compaction point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A follower appends only entries beyond the end of its log and keeps conflicting entries."""
+"""Bug: a follower keeps conflicting entries, and appends only entries beyond its log's end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A candidate wins with one vote fewer than a majority."""
+"""Bug: a candidate wins with one vote fewer than a majority."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A leader sends entries of earlier terms with its own term."""
+"""Bug: a leader sends entries of earlier terms with its own term."""
 
 from __future__ import annotations
 

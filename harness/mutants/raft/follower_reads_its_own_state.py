@@ -1,4 +1,4 @@
-"""A follower answers linearizable reads from its own store without a read index."""
+"""Bug: a follower answers linearizable reads from its own store without a read index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Half of the members, rounded up, count as a majority: wrong for an even number of members."""
+"""Bug: half of an even number of members counts as a majority."""
 
 from __future__ import annotations
 

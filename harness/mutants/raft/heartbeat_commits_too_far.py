@@ -1,4 +1,7 @@
-"""A heartbeat contains the leader's commit index, and a follower commits all entries up to it."""
+"""Bug: a heartbeat contains the leader's commit index, up to which a follower commits.
+
+The leader must limit the index to the entries that the follower is known to have.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A follower's election timer is reset by appends only, and not by heartbeats."""
+"""Bug: a follower's election timer is reset by appends only, and not by heartbeats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A leader sends no heartbeats to a follower whose log it probes."""
+"""Bug: a leader sends no heartbeats to a follower whose log it probes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A leader treats the hint in a rejected append as a match."""
+"""Bug: a leader treats the hint in a rejected append as a match."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A leader that receives a message of a later term adopts the term and remains leader."""
+"""Bug: a leader that receives a message of a later term adopts the term and stays leader."""
 
 from __future__ import annotations
 

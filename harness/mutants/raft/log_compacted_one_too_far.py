@@ -1,4 +1,4 @@
-"""A compaction removes one entry more than it should."""
+"""Bug: a compaction removes one entry more than it should."""
 
 from __future__ import annotations
 

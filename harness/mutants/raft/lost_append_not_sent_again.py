@@ -1,4 +1,4 @@
-"""A leader does not resend a lost append until it has something new to send."""
+"""Bug: a leader does not resend a lost append until it has something new to send."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ MUTANT = Mutant(
 
 def plant() -> None:
     def nudge(raft: RaftState, progress: Progress) -> None:
-        """Do nothing."""
+        """Do nothing. The correct function resends a lost append."""
 
     leader.nudge = nudge

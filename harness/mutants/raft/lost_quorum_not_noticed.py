@@ -1,4 +1,4 @@
-"""A leader never forgets that its followers were active, so it leads on without a majority."""
+"""Bug: a leader never forgets that its followers were active, so check-quorum never fails."""
 
 from __future__ import annotations
 

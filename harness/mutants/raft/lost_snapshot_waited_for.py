@@ -1,4 +1,4 @@
-"""A leader sends nothing more to a follower whose snapshot was lost."""
+"""Bug: a leader sends nothing more to a follower whose snapshot was lost."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ MUTANT = Mutant(
 
 def plant() -> None:
     def on_snapshot_status(raft: RaftState, member: MemberId, *, delivered: bool) -> None:
-        """Ignore the report."""
+        """Do nothing. The correct function notes whether the snapshot was delivered."""
 
     leader.on_snapshot_status = on_snapshot_status

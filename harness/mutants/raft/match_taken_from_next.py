@@ -1,4 +1,4 @@
-"""A leader treats an acknowledgement as covering all entries that it has sent."""
+"""Bug: a leader treats an acknowledgement as covering all entries that it has sent."""
 
 from __future__ import annotations
 

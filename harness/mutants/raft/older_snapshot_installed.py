@@ -1,4 +1,4 @@
-"""A follower installs any snapshot, even one that is older than its applied state."""
+"""Bug: a follower installs any snapshot, even one that is older than its applied state."""
 
 from __future__ import annotations
 

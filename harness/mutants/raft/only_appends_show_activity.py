@@ -1,4 +1,4 @@
-"""A leader counts a follower as active only when it acknowledges an append."""
+"""Bug: a leader counts a follower as active only when it acknowledges an append."""
 
 from __future__ import annotations
 

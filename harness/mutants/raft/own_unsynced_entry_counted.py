@@ -1,4 +1,4 @@
-"""A leader counts its own entries towards a majority before they are synced."""
+"""Bug: a leader counts its own entries towards a majority before they are synced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A candidate counts a late pre-vote response as a vote."""
+"""Bug: a candidate counts a late pre-vote response as a vote."""
 
 from __future__ import annotations
 

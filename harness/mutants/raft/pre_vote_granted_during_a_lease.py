@@ -1,4 +1,4 @@
-"""A member grants a pre-vote although it has just heard from its leader."""
+"""Bug: a member grants a pre-vote although it has just heard from its leader."""
 
 from __future__ import annotations
 

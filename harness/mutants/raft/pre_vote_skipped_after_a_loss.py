@@ -1,4 +1,4 @@
-"""A pre-candidate whose pre-vote had no result starts a real election at its next attempt."""
+"""Bug: a pre-candidate whose pre-vote had no result begins a real election next time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A follower appends after any entry that it has, whatever the term of that entry."""
+"""Bug: a follower appends after any entry that it has, whatever the term of that entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A follower forwards each proposal twice."""
+"""Bug: a follower forwards each proposal twice."""
 
 from __future__ import annotations
 

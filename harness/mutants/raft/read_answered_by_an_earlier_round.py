@@ -1,4 +1,4 @@
-"""A member accepts any read-index response for the round that is waiting."""
+"""Bug: a member accepts any read-index response for the round that is waiting."""
 
 from __future__ import annotations
 

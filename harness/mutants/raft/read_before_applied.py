@@ -1,4 +1,4 @@
-"""A read continues when the leader has answered, even if the read index is not applied yet."""
+"""Bug: a read continues when the leader has answered, before the read index is applied."""
 
 from __future__ import annotations
 

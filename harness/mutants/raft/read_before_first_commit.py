@@ -1,4 +1,7 @@
-"""A new leader answers reads with its commit index before it has committed an entry of its term."""
+"""Bug: a new leader answers reads before it has committed an entry of its term.
+
+Its commit index may be behind until then.
+"""
 
 from __future__ import annotations
 

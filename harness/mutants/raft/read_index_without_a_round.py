@@ -1,4 +1,4 @@
-"""A leader answers a read index without a round of heartbeats."""
+"""Bug: a leader answers a read index without a round of heartbeats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A candidate counts every vote response as a granted vote."""
+"""Bug: a candidate counts every vote response as a granted vote."""
 
 from __future__ import annotations
 

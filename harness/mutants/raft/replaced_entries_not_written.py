@@ -1,4 +1,4 @@
-"""Entries that replace the tail of the log are not written to the disk."""
+"""Bug: entries that replace the tail of the log are not written to the disk."""
 
 from __future__ import annotations
 

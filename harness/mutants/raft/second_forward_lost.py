@@ -1,4 +1,4 @@
-"""A follower that forwards several proposals at the same moment sends only the first one."""
+"""Bug: a follower that forwards several proposals at the same time sends only the first."""
 
 from __future__ import annotations
 

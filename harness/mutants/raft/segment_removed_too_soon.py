@@ -1,4 +1,4 @@
-"""Removing old log segments removes all segments except the newest."""
+"""Bug: removing old log segments removes all segments except the newest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new log segment starts without the term and vote of the previous segment."""
+"""Bug: a new log segment starts without the term and vote of the previous segment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The only member of a cluster commits entries before they are synced."""
+"""Bug: the only member of a cluster commits entries before they are synced."""
 
 from __future__ import annotations
 

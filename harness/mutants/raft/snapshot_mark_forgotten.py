@@ -1,4 +1,4 @@
-"""A received snapshot is saved, but its mark is not written to the log."""
+"""Bug: a received snapshot is saved, but no record of it is written to the log."""
 
 from __future__ import annotations
 

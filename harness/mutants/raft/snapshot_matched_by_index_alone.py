@@ -1,4 +1,7 @@
-"""A follower whose log reaches the index of a snapshot keeps its entries, whatever their terms."""
+"""Bug: a follower whose log reaches the index of a snapshot keeps its entries.
+
+It does not compare the terms.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sent snapshot has an index that is one higher than the index of its data."""
+"""Bug: a sent snapshot has an index that is one higher than the index of its data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The index of a snapshot is read after its data was copied."""
+"""Bug: the index of a snapshot is read after its data was copied."""
 
 from __future__ import annotations
 

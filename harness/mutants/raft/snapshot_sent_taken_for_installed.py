@@ -1,4 +1,4 @@
-"""A leader counts a sent snapshot as durable on the follower."""
+"""Bug: a leader counts a sent snapshot as durable on the follower."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A conflicting entry is replaced, but the entries after it are kept."""
+"""Bug: a conflicting entry is replaced, but the entries after it are kept."""
 
 from __future__ import annotations
 

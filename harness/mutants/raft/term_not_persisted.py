@@ -1,4 +1,4 @@
-"""Term and vote are not written, so that a restart finds only the log's last term."""
+"""Bug: term and vote are not written, so that a restart finds only the log's last term."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A leader adds more to its uncommitted size for a proposal than it subtracts later."""
+"""Bug: a leader adds more to its uncommitted size for a proposal than it subtracts later."""
 
 from __future__ import annotations
 

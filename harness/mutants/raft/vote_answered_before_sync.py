@@ -1,4 +1,4 @@
-"""A member sends its vote before the vote is synced."""
+"""Bug: a member sends its vote before the vote is synced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A voter compares the lengths of two logs before their last terms."""
+"""Bug: a voter compares the lengths of two logs before their last terms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A voter compares only the last terms of two logs, not their lengths."""
+"""Bug: a voter compares only the last terms of two logs, not their lengths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A member grants its vote without a check of the candidate's log."""
+"""Bug: a member grants its vote without a check of the candidate's log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A member that becomes a follower forgets its vote, even within the same term."""
+"""Bug: a member that becomes a follower forgets its vote, even within the same term."""
 
 from __future__ import annotations
 

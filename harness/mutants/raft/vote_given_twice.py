@@ -1,4 +1,4 @@
-"""A member grants its vote to every candidate of a term."""
+"""Bug: a member grants its vote to every candidate of a term."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hard state is written without the vote, so that a restarted member can vote again."""
+"""Bug: the hard state is written without the vote, so that a restarted member can vote again."""
 
 from __future__ import annotations
 

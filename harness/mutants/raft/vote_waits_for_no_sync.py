@@ -1,4 +1,4 @@
-"""The log is synced only for entries, so that a vote can stay in the page cache."""
+"""Bug: the log is synced only for entries, so a vote can stay in the page cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A candidate keeps the votes that it received in earlier terms."""
+"""Bug: a candidate keeps the votes that it received in earlier terms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entries are acknowledged when they are written, not when they are synced."""
+"""Bug: entries are acknowledged when they are written, not when they are synced."""
 
 from __future__ import annotations
 

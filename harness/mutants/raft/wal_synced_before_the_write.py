@@ -1,4 +1,4 @@
-"""The log is synced before the new records are written, not after."""
+"""Bug: the log is synced before the new records are written, not after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The header of an answer contains the leader's member id, not that of the member that answers."""
+"""Bug: the header of an answer contains the leader's member id, not the answering member's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The header of an answer contains the term before the member's term."""
+"""Bug: the header of an answer contains the term before the member's term."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A member accepts every frame of a peer without a check of its CRC."""
+"""Bug: a member accepts every frame of a peer without a check of its CRC."""
 
 from __future__ import annotations
 

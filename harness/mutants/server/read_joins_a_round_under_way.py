@@ -1,4 +1,4 @@
-"""A read that arrives while a read-index round is in progress uses the result of that round."""
+"""Bug: a read that arrives during a read-index round uses the result of that round."""
 
 from __future__ import annotations
 

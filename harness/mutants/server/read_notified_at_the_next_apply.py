@@ -1,4 +1,4 @@
-"""A read whose index is already applied is woken only when the member applies its next entry."""
+"""Bug: a read whose index is already applied waits until the next entry is applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads that arrive during a read-index round are never included in a later round."""
+"""Bug: reads that arrive during a read-index round are never included in a later round."""
 
 from __future__ import annotations
 

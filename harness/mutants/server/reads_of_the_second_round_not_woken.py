@@ -1,4 +1,4 @@
-"""An applied entry wakes only one of the read-index rounds that wait for it, the oldest."""
+"""Bug: an applied entry wakes only the oldest of the read-index rounds that wait for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A restarted member counts its request ids from the beginning again."""
+"""Bug: a restarted member counts its request ids from the beginning again."""
 
 from __future__ import annotations
 

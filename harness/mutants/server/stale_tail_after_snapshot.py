@@ -1,4 +1,4 @@
-"""After a restart the member keeps log entries that a received snapshot had replaced."""
+"""Bug: after a restart the member keeps log entries that a received snapshot has replaced."""
 
 from __future__ import annotations
 

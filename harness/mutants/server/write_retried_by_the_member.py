@@ -1,4 +1,4 @@
-"""A member proposes a write again if it is not applied after a while."""
+"""Bug: a member proposes a write again if it is not applied after a while."""
 
 from __future__ import annotations
 

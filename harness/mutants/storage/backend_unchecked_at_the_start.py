@@ -1,4 +1,4 @@
-"""The start does not compare the backend with its digest."""
+"""Bug: a member that starts does not compare its backend with the backend's digest."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ MUTANT = Mutant(
 
 def plant() -> None:
     def check(self: MemoryBackend) -> None:
-        """Do nothing."""
+        """Do nothing. The correct method compares the backend with its digest."""
 
     MemoryBackend.check = check  # type: ignore[method-assign]

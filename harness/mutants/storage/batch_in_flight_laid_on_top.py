@@ -1,4 +1,4 @@
-"""A copy of the backend contains the older of two writes that are not committed yet."""
+"""Bug: a copy of the backend contains the older of two writes that are not committed yet."""
 
 from __future__ import annotations
 

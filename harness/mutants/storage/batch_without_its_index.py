@@ -1,4 +1,4 @@
-"""The backend commits the writes of an entry one batch before their consistent index."""
+"""Bug: the backend commits the writes of an entry one batch before their consistent index."""
 
 from __future__ import annotations
 

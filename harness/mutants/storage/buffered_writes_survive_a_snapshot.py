@@ -1,4 +1,4 @@
-"""Buffered writes of the old backend are written over the snapshot that replaced it."""
+"""Bug: buffered writes of the old backend are written over the snapshot that replaced it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""At the start the member does not write the tail of the log again, because it can read it."""
+"""Bug: a member that starts does not write the tail of its log again.
+
+It can read the tail, but perhaps only the page cache contains it.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,6 @@ MUTANT = Mutant(
 
 def plant() -> None:
     def _write_again(self: Wal, tail: Tail) -> None:
-        """Do nothing."""
+        """Do nothing. The correct method writes the tail of the log again."""
 
     Wal._write_again = _write_again  # type: ignore[method-assign]

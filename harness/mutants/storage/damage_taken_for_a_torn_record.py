@@ -1,4 +1,4 @@
-"""The start treats any damage of the newest log segment as a torn record."""
+"""Bug: a member that starts treats any damage of the newest log segment as a torn record."""
 
 from __future__ import annotations
 

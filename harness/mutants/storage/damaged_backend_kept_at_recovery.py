@@ -1,4 +1,4 @@
-"""A member that recovers keeps its backend although the backend is damaged."""
+"""Bug: a member that recovers keeps its backend although the backend is damaged."""
 
 from __future__ import annotations
 

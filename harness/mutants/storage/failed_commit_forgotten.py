@@ -1,4 +1,4 @@
-"""The member treats a failed commit of the backend as successful."""
+"""Bug: the member treats a failed commit of the backend as successful."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A failed sync is retried, and data that the first sync lost is treated as durable."""
+"""Bug: a failed sync is retried, and data that the first sync lost is treated as durable."""
 
 from __future__ import annotations
 

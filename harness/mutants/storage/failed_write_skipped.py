@@ -1,4 +1,4 @@
-"""A failed write to the log is ignored, and the log continues after it."""
+"""Bug: a failed write to the log is ignored, and the log continues after it."""
 
 from __future__ import annotations
 

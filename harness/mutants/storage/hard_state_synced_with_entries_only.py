@@ -1,4 +1,4 @@
-"""A vote or a term without new entries is written to the log, but not synced."""
+"""Bug: a vote or a term without new entries is written to the log, but not synced."""
 
 from __future__ import annotations
 

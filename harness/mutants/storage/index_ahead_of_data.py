@@ -1,4 +1,4 @@
-"""The consistent index reaches the backend's file one commit before the writes that it covers."""
+"""Bug: the backend commits the consistent index one commit before the writes that it covers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The start accepts a backend that is older than the oldest entry of the log."""
+"""Bug: a member that starts accepts a backend that is older than its log's oldest entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The backend returns each value without a check of its CRC."""
+"""Bug: the backend returns each value without a check of its CRC."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each batch of the backend takes a part of the space quota, and never returns it."""
+"""Bug: each batch of the backend takes a part of the space quota, and never returns it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from splitbrain.harness.mutants.mutant import SHORT_RUN, Mutant
 from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 
 LEAKED_BYTES = 64 * 1024**2
-"""Taken by each batch that finds changes, so that the quota lasts for a few seconds of writes."""
+"""The number of bytes that each batch with changes takes from the quota. With it, the quota lasts
+for a few seconds of writes."""
 
 MUTANT = Mutant(
     what="the space quota is used up by data that the backend does not contain",

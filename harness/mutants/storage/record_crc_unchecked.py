@@ -1,4 +1,4 @@
-"""The member accepts every record of the log without a check of its CRC."""
+"""Bug: the member accepts every record of the log without a check of its CRC."""
 
 from __future__ import annotations
 

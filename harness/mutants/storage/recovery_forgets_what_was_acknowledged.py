@@ -1,4 +1,4 @@
-"""The new log of a member that recovers lacks the position of the last acknowledged entry."""
+"""Bug: the new log of a member that recovers lacks the position of the last acknowledged entry."""
 
 from __future__ import annotations
 

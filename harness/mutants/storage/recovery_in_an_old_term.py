@@ -1,4 +1,4 @@
-"""A member that recovers starts in an earlier term than it had."""
+"""Bug: a member that recovers starts in an earlier term than it had."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""At a start, entries that were never synced are read from the log and treated as durable."""
+"""Bug: a member that starts treats entries of its log as durable that were never synced."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ MUTANT = Mutant(
 
 def plant() -> None:
     async def _make_durable(self: Wal) -> None:
-        """Do nothing."""
+        """Do nothing. The correct method syncs the log that was read."""
 
     Wal._make_durable = _make_durable  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""The start does not compare the log with its seal."""
+"""Bug: a member that starts does not compare its log with the seal of the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The seal of the log is written, but not synced."""
+"""Bug: the seal of the log is written, but not synced."""
 
 from __future__ import annotations
 

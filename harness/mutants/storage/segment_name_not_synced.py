@@ -1,4 +1,4 @@
-"""A new log segment is renamed, but its directory is not synced."""
+"""Bug: a new log segment is renamed, but its directory is not synced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Segments have decimal names without leading zeros and are read in text order: 10 before 2."""
+"""Bug: log segments have decimal names without leading zeros, and are read in text order."""
 
 from __future__ import annotations
 

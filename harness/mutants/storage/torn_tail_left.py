@@ -1,4 +1,4 @@
-"""A torn record at the end of the log is not cut off; new records are written over it."""
+"""Bug: a torn record at the end of the log is not cut off before new records are written."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ MUTANT = Mutant(
 
 def plant() -> None:
     def _cut_off_torn(self: Wal, tail: Tail) -> None:
-        """Do nothing."""
+        """Do nothing. The correct method cuts a torn record off."""
 
     Wal._cut_off_torn = _cut_off_torn  # type: ignore[method-assign]

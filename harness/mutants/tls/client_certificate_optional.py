@@ -1,4 +1,4 @@
-"""A member with TLS serves clients that have no certificate."""
+"""Bug: a member with TLS serves clients that have no certificate."""
 
 from __future__ import annotations
 

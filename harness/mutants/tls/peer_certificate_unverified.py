@@ -1,4 +1,4 @@
-"""A member with TLS does not verify the certificates of connecting peers."""
+"""Bug: a member with TLS does not verify the certificates of the peers that connect."""
 
 from __future__ import annotations
 
