@@ -57,10 +57,7 @@ NORMAL = LinkState()
 
 
 class HasLeader(Protocol):
-    """A cluster with named members and at most one known leader.
-
-    Every fault needs this protocol.
-    """
+    """A cluster with named members and at most one leader. Every fault needs this protocol."""
 
     @property
     def members(self) -> Sequence[MemberName]: ...
@@ -334,10 +331,7 @@ class Upgradable(Serving, Protocol):
 
 @runtime_checkable
 class Authenticates(Protocol):
-    """A cluster with users.
-
-    Each method sends requests to the member `at`, and raises FaultError.
-    """
+    """A cluster with users. The methods send requests to the member `at`; raise FaultError."""
 
     async def enable_authentication(self, at: MemberName) -> None: ...
 
@@ -418,10 +412,7 @@ class Resizable(Protocol):
         ...
 
     async def update_member(self, at: MemberName, member: MemberName, listed: ListedMember) -> None:
-        """Ask `at` to set the peer URLs of `listed` to the URLs that it already has.
-
-        This is a change of the membership without an effect.
-        """
+        """Ask `at` to set the peer URLs of `listed` to its present ones, without an effect."""
         ...
 
     async def clear_member(self, member: MemberName) -> None:
@@ -440,11 +431,7 @@ class Resizable(Protocol):
         ...
 
     def membership_changes(self, member: MemberName, *, settled: bool) -> None:
-        """Notify the system of a change of the membership in the place `member`.
-
-        The nemesis calls this method when the change begins (`settled` is False), and when the
-        place has a voter again (`settled` is True).
-        """
+        """Note that the place `member` begins to change or, if `settled`, has a voter again."""
         ...
 
     def membership_lost(self, member: MemberName, why: str) -> None:
@@ -493,10 +480,7 @@ class Transferable(Protocol):
 
 @runtime_checkable
 class HasMoments(Protocol):
-    """A system that counts events of its members, such as elections.
-
-    A fault can begin at such an event.
-    """
+    """A system that counts events, such as elections, so that a fault can begin at one."""
 
     def occurrences(self, event: MomentEvent) -> int | None:
         """Return how often the event has happened so far on all members; None if unknown."""

@@ -74,8 +74,7 @@ SET_UP_PROCESS = 1_000_000_000
 """The process number of the first operation before the load. No client of the load uses it."""
 
 OpenClients = Callable[[int], AbstractAsyncContextManager[Client]]
-"""A function that opens a client. Its argument is the timeout of requests in ms. The result is a
-context that closes the client."""
+"""Opens a client. The argument is the timeout of its requests in ms. The context closes it."""
 
 
 class Drive:
@@ -257,8 +256,7 @@ class Drive:
         others = (self._poll_crashes(),) if watches_crashes else ()
         async with _in_background(self._nemesis.run(), self._show_progress(), *others):
             await self._load.run()
-            # The last operation may end before the last fault. The load lasts for its full time,
-            # too.
+            # The last operation may end before the last fault: the load lasts its full time.
             left_s = self._schedule.time_limit_ms / 1000 - self._load_ms() / 1000
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(left_s, 0)):
