@@ -142,9 +142,10 @@ def _transaction(given: Txn, nested: bool = False) -> str:
 
 
 def operation(op: Operation) -> str:
-    """Describe an operation: `process 3's put r1='40' on n2`. `on n2` requires a known member.
+    """Describe an operation: `process 3's put r1='40' on n2`.
 
-    An operation of another tool, which names no member, is described by its function.
+    ` on n2` is left out if the member is unknown. An operation of another tool is described by its
+    function.
     """
     if op.node:
         return f"process {op.process}'s {request(op.request)} on {op.node}"

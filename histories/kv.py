@@ -55,7 +55,7 @@ class KeyValue(_Value, frozen=True):
 
 
 class Put(_Value, frozen=True, tag_field="op", tag="put"):
-    """A write of one key. `prev_kv`: return the key-value before the write.
+    """A write of one key. With `prev_kv`, the answer contains the key-value before the write.
 
     With `ignore_lease`, the key stays attached to its lease, and `lease` is 0. With `ignore_value`,
     the key keeps its value, and `value` is empty. The store refuses both if the key does not exist.

@@ -46,7 +46,8 @@ class WatchRequest(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     `watch_id` is the id that the client chooses for the watch (0: the member chooses one). With
     `later_us`, the request is sent that many µs after the other requests of its connection, where
-    the carrier allows that. Right before it, the client cancels the watches with `cancel`.
+    the protocol allows that. Just before, the client cancels the watches of the connection with
+    `cancel`.
     """
 
     key: str

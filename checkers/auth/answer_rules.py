@@ -147,8 +147,8 @@ def _shown_by(
 def check_query(state: AuthState, op: ServiceOperation, found: Findings) -> None:
     """Check the answer to a query of a user, of a role or of the status.
 
-    Each role and each permission in the answer must possibly have been granted at some time of the
-    query. Each one that is missing must possibly not have been granted at some time of the query.
+    A role or a permission in the answer is wrong if it was certainly not granted during the query.
+    A missing role or permission is wrong if it was certainly granted during the whole query.
     """
     if op.ret is None:
         return

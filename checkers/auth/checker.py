@@ -87,8 +87,8 @@ def check_auth(evidence: Evidence) -> Verdict:
 def _check_members(services: Sequence[ServiceOperation], found: Findings) -> None:
     """Check that all members give the same answers to the queries at the end of the run.
 
-    A change with an unknown outcome may take effect between two of these answers. Then only the
-    other rules judge them.
+    Nothing is compared if the outcome of a change is unknown, because this change may take effect
+    between two of the answers.
     """
     if any(isinstance(op.request, AuthChange) and op.outcome == "info" for op in services):
         return

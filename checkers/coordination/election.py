@@ -168,10 +168,10 @@ def _leader_text(named: tuple[str, str] | None) -> str:
 
 
 def _stale_leaders(history: History) -> Iterator[Anomaly]:
-    """Report each answer to `leader` whose revision is too low.
+    """Report each answer to the question who leads an election, if its revision is too low.
 
-    The revision must be at least that of every key-value operation, and of every leader request,
-    that was answered before this request was invoked.
+    The revision must be at least that of every key-value operation, and of every earlier question
+    of this kind, that was answered before this request was invoked.
     """
     ended: list[tuple[int, int, Operation | ServiceOperation]] = []
     for op in history.operations:

@@ -100,10 +100,11 @@ class LeaseEvidence:
     def latest_end(self, lease: Lease, until: int) -> tuple[int, int, bool]:
         """Return the latest time at which `lease` may have ended, given what happened by `until`.
 
-        The result is a triple. The first value is this end, including LATE_NS. The second value is
-        the last time at which the lease's time may have started. The third value is True if the
-        time may have started again then (`restarts`), and False if a grant or a keep-alive started
-        it. Keep-alives, elections and faults after the end of the lease do not count.
+        The result is a triple. The first value is this time, including LATE_NS, the time allowed
+        for the deletion of the keys. The second value is the last time at which the lease's time
+        may have started. The third value is True if it may have started again then (`restarts`),
+        and False if a grant or a keep-alive started it. Keep-alives, elections and faults after the
+        end of the lease do not count.
         """
         tries = [
             (op.call, (op.ended or op.call) + (lease.ttl_ns if op.outcome == "info" else 0), False)

@@ -154,15 +154,14 @@ class _Explanation:
         """Yield the operations that may be blamed, the best choice first.
 
         Each choice is a triple: the operation, the rest of the history, and whether all operations
-        that returned before the operation are linearizable together. There are three kinds of
-        choices, in this order:
+        that returned before the operation are linearizable together. The choices come in this
+        order:
 
         - The last operation of `prefix`. The rest does not contain it.
-        - Each operation of `needed`, beginning with the one that returned last. The rest does not
-          contain it.
-        - The last operation of `prefix` again. The rest contains it without its answer. This choice
-          is used
-          if another operation saw its effect.
+        - Each operation of `needed`, beginning with the last. The rest does not contain it.
+        - The last operation of `prefix` again. The rest contains it without its answer.
+
+        The last choice is used if another operation saw the effect of the blamed operation.
         """
         last = prefix[-1]
         before = self._history.keeping(prefix[:-1])

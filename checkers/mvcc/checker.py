@@ -78,10 +78,11 @@ def check_operations(
     members: Sequence[MemberState] = (),
     search_limit_s: float = math.inf,
 ) -> None:
-    """Check the three rules of `mvcc/revision_order.py`, and the rules of `mvcc/compaction.py`.
+    """Check that the operations are linearizable by their revisions, and agree with the change log.
 
-    Adds anomalies, and reasons why the verdict is unknown, to `findings`. The search for the
-    writers of revisions without a known writer ends after `search_limit_s` seconds.
+    The rules are those of `mvcc/revision_order.py` and `mvcc/compaction.py`. Anomalies, and reasons
+    why the verdict is unknown, are added to `findings`. The search for the writers of revisions
+    without a known writer ends after `search_limit_s` seconds.
     """
     compactions = Compactions(operations, members)
     refused = compactions.seen_by_refused()

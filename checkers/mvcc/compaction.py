@@ -245,7 +245,7 @@ class Compactions:
     def _check_after_refusals(self, findings: Findings) -> None:
         """Check that a refusal because of a compaction is final (last part of rule 3).
 
-        After it, the store must also refuse reads and compactions that ask for the same or a lower
+        Later, the store must also refuse reads and compactions that ask for the same or a lower
         revision.
         """
         refused = sorted(
@@ -279,10 +279,11 @@ class Compactions:
 def check_reached(
     refused: Sequence[tuple[Operation, int]], last: int, findings: Findings
 ) -> None:
-    """Report each refused operation that must have seen a revision above `last`.
+    """Report operations that were refused because of a compaction that the members never reached.
 
-    `last` is the highest revision of the members at the end of the run. `refused` contains the
-    operations with the revisions that `Compactions.seen_by_refused` returns.
+    `last` is the highest revision of the members at the end of the run. `refused` contains pairs: a
+    refused operation, and the lowest revision that it can have seen. This revision must not be
+    above `last`.
     """
     for op, revision in refused:
         if revision > last:

@@ -404,8 +404,9 @@ class GapSearch:
     def fixed(self, op: Operation) -> None:
         """Mark the keys that the answer of `op` shows completely as independent of earlier choices.
 
-        Their taints, the sets of gaps on which their key-values depend, are removed. The caller
-        must have found that the answer is right.
+        The choices are the writers that the search chose for revisions without a known writer. The
+        taints of the keys, which are sets of such revisions, are removed. The answer must have been
+        found right.
         """
         if not self._taint:
             return

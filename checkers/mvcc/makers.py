@@ -98,10 +98,12 @@ class Makers:
     def _apply(
         self, start: int, free: Operation, reached_by: dict[int, tuple[int, Operation]]
     ) -> None:
-        """Make the operation `free` the writer of the revision that reached it in the search.
+        """Change the writers along the augmenting path from the revision `start` to `free`.
 
-        The former writer of that revision becomes the writer of the revision that reached this
-        operation, and so on, up to the revision `start`.
+        `free` is an operation that is the writer of no revision. `reached_by` maps each operation
+        to the revision from which the search reached it. `free` becomes the writer of that
+        revision. The former writer of that revision takes the next step in the same way, until
+        `start` has a writer.
         """
         op: Operation | None = free
         while op is not None:

@@ -80,9 +80,9 @@ def certain_operations(
 ) -> set[int]:
     """Return the operations that certainly happened, as indexes.
 
-    These are the operations that returned. If one of them met a value, that is, found it in the
-    register, the operation that wrote the value (`writer`) happened, too. The same applies to the
-    value that this operation met, and so on.
+    `met[n]` is the value that the register had just before the n-th operation, and `writer` maps
+    each value to the operation that wrote it. The operations that returned have happened. The
+    writers of the values that they met have also happened, and so on.
     """
     happened = {n for n, ret in enumerate(rets) if ret != math.inf}
     open_values = [met[n] for n in happened]
@@ -101,11 +101,11 @@ def _block(
     readers: dict[Hashable, list[int]],
     next_writer: dict[Hashable, int],
 ) -> Block:
-    """Return the block that begins with the write of `value`, `written`.
+    """Return the block that begins with the write of `value`.
 
-    The block continues with the next value as long as some operation found the current value in the
-    register and wrote another one. The function removes the operations of the block from `readers`
-    and `next_writer`.
+    `written` contains the index of this write. The block continues with the next value as long as
+    some operation found the current value in the register and wrote another one. The function
+    removes the operations of the block from `readers` and `next_writer`.
     """
     block = [written, readers.pop(value, [])]
     following = next_writer.pop(value, None)

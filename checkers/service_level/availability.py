@@ -46,8 +46,8 @@ NAME = "availability"
 def check_availability(evidence: Evidence) -> Verdict:
     """Check recovery, the end, silences and poor service, as the module's docstring describes.
 
-    The verdict is unknown if a fault was never healed, or if a rule was not tried: for example,
-    no write was sent to a member after the last fault, or for a shorter time than the bound.
+    The verdict is unknown if a fault was never healed, or if the history cannot show whether a rule
+    is satisfied, for example because no write was sent to a member after the last fault.
     """
     history = evidence.history
     counts: dict[str, Any] = {"outcomes": _outcomes(history.operations)}

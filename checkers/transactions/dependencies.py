@@ -33,7 +33,7 @@ Kinds = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """Edge `i` goes from `source[i]` to `target[i]` and has the kind `kind[i]`."""
+    """Edges of a graph. Edge `i` goes from `source[i]` to `target[i]` and is of `kind[i]`."""
 
     source: Nodes
     target: Nodes
