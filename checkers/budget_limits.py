@@ -35,7 +35,10 @@ class Limit(NamedTuple):
 
 
 def shown(measure: str, value: float) -> str:
-    """Return a measured value with a suitable unit, such as `200 ms`, `5 s` or `99 %`."""
+    """Return the value of the quantity `measure` with its unit: `200 ms`, `5 s` or `99 %`.
+
+    Times are given in ns, and the availability as a share from 0 to 1.
+    """
     if measure == "availability":
         return f"{value * 100:.4g} %"
     return f"{value / 1e6:.4g} ms" if value < 1e9 else f"{value / 1e9:.4g} s"

@@ -62,7 +62,10 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=False):
 
 
 def not_applicable(checker: str, reason: str, counts: dict[str, Any] | None = None) -> Verdict:
-    """Return the verdict of a checker that found nothing to judge, for the given reason."""
+    """Return the verdict of a checker that found nothing to judge.
+
+    `reason` is added to the text "not applicable".
+    """
     return Verdict(checker, True, counts=counts or {}, why=NOT_APPLICABLE + reason)
 
 

@@ -103,7 +103,7 @@ def tried(row: dict[str, Any], seed: int, release: str) -> dict[str, Any]:
 
 
 def words_of(row: dict[str, Any], result: RunResult) -> str:
-    """Return the text of the first anomaly that has a signature of the row; "" if none has one."""
+    """Return the text of the first anomaly that matches a signature of `row`, or ""."""
     signatures = [msgspec.convert(one, Signature) for one in row.get("shows", ())]
     return next(
         (

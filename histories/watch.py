@@ -205,7 +205,10 @@ class WatchRecorder:
     def open_streams(
         self, watcher: int, node: str, requests: Sequence[WatchRequest]
     ) -> Sequence[int]:
-        """Record that streams are opened on one connection. Returns their numbers."""
+        """Record that `watcher` opens streams on one connection to `node`, one for each request.
+
+        Returns the numbers of the streams.
+        """
         first = self._streams
         self._streams += len(requests)
         for number, request in enumerate(requests, start=first):

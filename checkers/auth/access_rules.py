@@ -92,9 +92,9 @@ def _check_granted(
 def _is_stranger(
     period: Period, op: Operation | ServiceOperation, who: Sender, found: Findings
 ) -> bool:
-    """Report a request that succeeded without a valid token, while authentication was enabled.
+    """Report `op` if it succeeded without a valid token, while authentication was enabled.
 
-    Returns True if `op` is such a request, and False otherwise.
+    `who` is the sender of `op`. Returns True if `op` was reported, and False otherwise.
     """
     if who.login is None:
         found.add(

@@ -53,7 +53,8 @@ def find_keys(
 ) -> LeaseKeys:
     """Find the keys of each lease, and the deletions that are the end of a lease.
 
-    A deletion that no operation requested is the end of a lease. The keys of a lock or an election
+    `changes` is the change log, and `clock` contains bounds on the times of its revisions. A
+    deletion that no operation requested is the end of a lease. The keys of a lock or an election
     are deleted for other reasons, too.
     """
     writers = {

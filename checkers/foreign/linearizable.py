@@ -144,7 +144,8 @@ def check_registers(
 ) -> Verdict:
     """Each key is a linearizable register with the operations read, write and compare-and-swap.
 
-    Every register starts with the value `initial`.
+    Every register starts with the value `initial`. `failed_swap_reads` says whether a failed
+    compare-and-swap happened and found another value than the expected one.
     """
     operations = register_operations(logged, failed_swap_reads)
     if not any(_observes(op) for op in operations):

@@ -61,7 +61,10 @@ def place_deletes(
 
 
 def _states(order: Sequence[int], step: Step) -> list[Any]:
-    """Return the state of the register before each operation in `order`, and after the last one."""
+    """Return the state of the register before each operation in `order`, and after the last one.
+
+    `step(n, state)` applies operation n.
+    """
     state: Any = None
     states = []
     for n in order:

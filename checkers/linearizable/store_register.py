@@ -90,7 +90,10 @@ def _step(state: State, given: Input, output: Any) -> tuple[bool, State]:
 
 
 def read_only(given: Input, output: Any) -> bool:
-    """Return whether the operation changed nothing: a read, or a failed compare-and-swap."""
+    """Return whether the operation `given` with the answer `output` changed nothing.
+
+    This is true for a read, and for a compare-and-swap that failed.
+    """
     return isinstance(given, Read) or (
         isinstance(given, Swap) and output is not None and not output.swapped
     )

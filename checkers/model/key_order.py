@@ -67,7 +67,7 @@ class KeyOrder:
         return [key_of(name) for name in names] if self._non_ascii else names
 
     def count(self, begin: str, end: str) -> int:
-        """Return the number of keys in the interval."""
+        """Return the number of keys in `[begin, end)`, or from `begin` on if `end` is "\\0"."""
         low, high = self._bounds(begin, end)
         return max(0, high - low)
 

@@ -108,7 +108,10 @@ def _field(name: str, expected: Any, given: Any) -> str:
 
 
 def _hidden(expected: Any, given: Any) -> str:
-    """Describe where two key-values differ if their shortened values look the same; else ""."""
+    """Describe where two key-values differ if a message shows them with the same shortened value.
+
+    Returns "" if the message already shows a difference.
+    """
     if not isinstance(expected, KeyValue) or not isinstance(given, KeyValue):
         return ""
     one, other = given.value, expected.value
@@ -118,7 +121,11 @@ def _hidden(expected: Any, given: Any) -> str:
 
 
 def _key_values(name: str, expected: Sequence[KeyValue], given: Sequence[KeyValue]) -> str:
-    """Describe how two lists of key-values differ. Of long lists, only the differences."""
+    """Describe how the key-values `given` differ from `expected`.
+
+    Of long lists, only the differences are described. `name` is the name of the field, such as
+    "kvs".
+    """
     if expected == given:
         return ""
     if max(len(expected), len(given)) <= SHOWN_MAX:

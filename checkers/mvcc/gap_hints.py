@@ -96,8 +96,9 @@ class GapHints:
     def _count_puts(self, certain: Sequence[Operation]) -> None:
         """Find revisions without a known writer that certainly did not put a key.
 
-        Two answers show a key with two versions. If the version grew by exactly the number of
-        acknowledged puts between them, no other revision between them put the key.
+        Two answers of the operations `certain` show a key with two versions. If the version grew by
+        exactly the number of acknowledged puts between them, no other revision between them put the
+        key.
         """
         for op in certain:
             assert op.result is not None

@@ -265,9 +265,9 @@ class GapSearch:
     def _made(self, option: _Option, choice: _Choice) -> Made | None:
         """Return the changes that the candidate `option` makes in the store.
 
-        `choice` is the state of the search at the present gap. Returns None if the changes
-        contradict an answer. The earlier gaps on which the contradiction depends are then added to
-        `choice.conflicts`.
+        `choice` is the state of the search at the present gap, a revision without a known writer.
+        Returns None if the changes contradict an answer. The earlier gaps on which the
+        contradiction depends are then added to `choice.conflicts`.
         """
         request = option.request
         if request is None:

@@ -428,7 +428,7 @@ class Replay:
         self._add(kind, because, op, revision_of(op))
 
     def _add(self, kind: str, because: str, op: Operation, revision: int) -> None:
-        """Add an anomaly once, although the search may visit the revision several times."""
+        """Add an anomaly, unless the search has already reported it on an earlier visit."""
         if (kind, op.invoked, revision) not in self._reported:
             self._reported.add((kind, op.invoked, revision))
             self._findings.add(kind, because, op, revision=revision)

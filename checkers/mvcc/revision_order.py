@@ -178,9 +178,11 @@ def order_answers(
 
 
 def _deadlines(shown: Numbers, returns: Numbers) -> tuple[list[int], list[int]]:
-    """Return the revisions in `shown`, ascending, and the deadline of each.
+    """Return all revisions that some operation saw, ascending, and the deadline of each.
 
-    The deadline is the first return of an operation that saw the revision or a later one.
+    Operation i saw the revision `shown[i]` and returned at `returns[i]`, an index of an event. The
+    deadline of a revision is the first return of an operation that saw this revision or a later
+    one.
     """
     order = np.lexsort((returns, shown))
     ascending = shown[order]

@@ -258,7 +258,7 @@ def _refused(op: Operation) -> bool:
 
 
 def _shown(op: Operation, counters: dict[str, _Counter]) -> Iterator[tuple[str, int]]:
-    """Yield (counter's key, number) for each counter that the answer of `op` shows."""
+    """Yield (key, number) for each of `counters` that the answer of `op` shows."""
     if op.outcome != "ok":
         return
     request = op.request

@@ -145,11 +145,11 @@ def _in_order(
 
 
 def merged(orders: Sequence[Sequence[int]], calls: Sequence[float]) -> list[int]:
-    """Merge the linearizations of several independent objects into one linearization.
+    """Merge the linearizations `orders` of several independent objects into one linearization.
 
     Each operation gets a time: the latest call among itself and the operations before it in the
-    linearization of its object. This time is between the call and the return of the operation.
-    The merged linearization is sorted by these times.
+    linearization of its object. This time is between the call and the return of the operation. The
+    merged linearization is sorted by these times. `calls` contains the call of each operation.
     """
     points: list[tuple[float, int]] = []
     for order in orders:

@@ -159,7 +159,10 @@ class Search(Generic[S, I, O]):
     def _lay_out_never_returned(
         self, never: Sequence[int], kinds: Sequence[Kind[I, O]], calls: Sequence[float]
     ) -> None:
-        """Group the operations `never`, which are in the order of their calls, by kind."""
+        """Group the operations `never`, which never returned, by kind: by equal input.
+
+        They are in the order of their calls. `kinds[n]` is the kind of operation n.
+        """
         by_kind: dict[int, tuple[Kind[I, O], list[int]]] = {}
         for n in never:
             kind = kinds[n]
@@ -311,8 +314,10 @@ class Search(Generic[S, I, O]):
     ) -> None:
         """Add the operations that never returned and can be next in the present state to `moves`.
 
-        An operation is added only if it changes the state. For each state, the kinds of operations
-        that change it are computed once.
+        They must have been called by `least`, the first return of the other operations. An
+        operation is added only if it changes the state, and if no equal operation is in `moves`
+        already (`common`). For each state, the kinds of operations that change it are computed
+        once.
         """
         state, kinds, calls = self._state, self._never_kinds, self._never_next
         called = bisect_right(self._never_first, least)

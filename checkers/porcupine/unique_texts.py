@@ -42,8 +42,9 @@ def decide_text(
 ) -> Decision | None:
     """Decide whether the operations can be those of one string that is "" at the start.
 
-    `texts[n]` is the string that the n-th operation returned, put or appended. Returns None
-    (undecided) if a piece is empty, written too often, or a prefix of another piece.
+    `whats[n]` says whether the n-th operation is a get, a put or an append, and `texts[n]` is the
+    string that it returned, put or appended. A piece is the string of one put or append. Returns
+    None (undecided) if a piece is empty, written too often, or a prefix of another piece.
     """
     puts: dict[str, list[int]] = {}
     appends: dict[str, list[int]] = {}
@@ -116,9 +117,10 @@ class _Placing:
     def decide(
         self, blocks: list[Block], calls: Sequence[float], rets: Sequence[float]
     ) -> Decision | None:
-        """Decide the history with some assignment of writes to the placeholders.
+        """Decide the history: try the assignments of writes to the placeholders in `blocks`.
 
-        Returns None if there are too many assignments to try.
+        `calls` and `rets` are the times of the operations. Returns None if there are too many
+        assignments.
         """
         alone: list[Block] = []
         twice: list[list[int]] = []
@@ -152,7 +154,8 @@ class _Placing:
     def _ways(self, twice: list[list[int]]) -> Iterator[list[int]]:
         """Yield all assignments of writes to the placeholders.
 
-        Each contains one write for each placeholder, in the order of the placeholders.
+        `twice` contains, for each piece that was written several times, its writes. An assignment
+        contains one write for each placeholder, in the order of the placeholders.
         """
         each = [permutations(writes, len(self._open.get(id(writes), ()))) for writes in twice]
         for filled in product(*each):
@@ -163,7 +166,7 @@ class _Placing:
             yield chosen
 
     def _named(self, found: Decision, chosen: list[int]) -> Decision:
-        """Replace the placeholders in `found` with the numbers of operations."""
+        """Replace the placeholders in `found` with the operations in the assignment `chosen`."""
         count = self._count
         return Decision(
             True, lambda: [n if n < count else chosen[n - count] for n in found.order()]
@@ -213,8 +216,8 @@ class _Shown:
         """Return the blocks of writes and gets that the strings in the answers of the gets show.
 
         The first block is that of the initial string. `start` is the piece that was appended first
-        to the initial string, or "". Returns None if a string is impossible in every order of the
-        writes.
+        to the initial string, or "". `placing` assigns the writes to the pieces. Returns None if a
+        string is impossible in every order of the writes.
         """
         first: list[list[int]] = [self._shown.get("", [])]
         blocks: list[Block] = [first]

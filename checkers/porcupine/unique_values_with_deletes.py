@@ -337,7 +337,11 @@ def _verified(
     order: list[int], found: _Pieces, met: Sequence[Hashable], wrote: Sequence[Hashable],
     calls: Sequence[float], rets: Sequence[float], empty: Hashable,
 ) -> bool:
-    """Return whether `order` is a linearization of all operations that certainly happened."""
+    """Return whether `order` is a linearization of all operations that certainly happened.
+
+    `met` and `wrote` are the values that the operations found and wrote, as in
+    `decide_with_deletes`.
+    """
     state = empty
     latest = -math.inf
     for n in order:

@@ -173,8 +173,9 @@ def _check_end(
 def _recovery(evidence: Evidence, stalls: Stalls, counts: dict[str, Any]) -> Verdict:
     """Check that the cluster answers within the bound after the last fault was healed.
 
-    The verdict is unknown if the first answer came after the bound, but no client kept asking for
-    an answer between the end of the bound and the first answer (`_kept_asking`).
+    The times until the answers are added to `counts`. The verdict is unknown if the first answer
+    came after the bound, but no client kept asking for an answer between the end of the bound and
+    the first answer (`_kept_asking`).
     """
     history = evidence.history
     healed = max(window.end or 0 for window in history.faults)
@@ -263,7 +264,10 @@ def _no_answer(
 
 
 def _by_member(answered: Sequence[Operation], healed: int) -> dict[str, float]:
-    """Return for each member the time in ms from the healing to the member's first answer."""
+    """Return for each member the time in ms from `healed` (in ns) to the member's first answer.
+
+    `answered` contains the operations that were answered after that, in the order of their answers.
+    """
     found: dict[str, float] = {}
     for op in answered:
         if op.node is not None and op.node not in found:

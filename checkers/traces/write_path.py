@@ -160,7 +160,7 @@ class WritePathSweep:
         }
 
     def run(self, traces: Mapping[str, Sequence[TraceEvent]]) -> None:
-        """Check the events of all members, in the order of time."""
+        """Check the events in the traces of all members, in the order of time."""
         events = [event for trace in traces.values() for event in trace]
         self.events = len(events)
         self._origin_ns = min((event.ns for event in events), default=0)

@@ -46,7 +46,7 @@ class Edges:
 
     @classmethod
     def of(cls, kind: int, source: Sequence[int] | Nodes, target: Sequence[int] | Nodes) -> Edges:
-        """Return edges of one kind from each element of `source` to the same place of `target`.
+        """Return edges of the kind `kind`. Edge i goes from `source[i]` to `target[i]`.
 
         Edges from a node to itself, and edges with a negative (missing) node, are left out.
         """

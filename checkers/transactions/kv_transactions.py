@@ -174,7 +174,7 @@ class _Reading:
             yield Read(key, self._value(shown.get(key)))
 
     def _compared(self, compare: Compare) -> Iterator[MicroOperation]:
-        """Yield the read that a successful comparison implies: its key had the compared value.
+        """Yield the read that the successful comparison `compare` implies: the key had the value.
 
         Yields nothing if the value is unknown.
         """

@@ -85,9 +85,9 @@ class Web:
     ) -> tuple[list[Edge] | None, int]:
         """Return the shortest cycle that was found, and the number of edges that were visited.
 
-        The cycle begins with an edge of `required` and continues with edges of the kinds
-        `allowed`. The search ends when more than `budget` edges were visited or, after a cycle
-        was found, when it has started from `STARTS_MAX` edges.
+        The cycle begins with an edge of `required` and continues with edges of the kinds `allowed`,
+        and with the anti-dependencies that `anti` permits. The search ends when more than `budget`
+        edges were visited or, after a cycle was found, when it has started from `STARTS_MAX` edges.
         """
         best: list[Edge] | None = None
         spent = 0

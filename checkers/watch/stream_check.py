@@ -255,7 +255,7 @@ class StreamCheck:
     def check_cancel(self, cancelled: Cancelled) -> None:
         """Report a cancellation of the watch that no compaction explains.
 
-        A compaction explains it if events that the watch had not yet received were compacted.
+        It is explained if events that the watch had not yet received were compacted.
         """
         revision = cancelled.compact_revision
         if not revision:
@@ -284,7 +284,8 @@ class StreamCheck:
     def check_end(self, selection: Selection, place: int) -> None:
         """Check that a stream that was open to the end of the run has received all events.
 
-        `place` is the index of the first expected event that the stream has not received.
+        The events are those in `selection`. `place` is the index of the first one that was not
+        received.
         """
         closed = self._stream.closed
         if closed is None or not closed.settled:

@@ -23,7 +23,7 @@ def connect(host: str, port: int) -> pymysql.Connection:
 
 
 def all_crash(random, duration_ms, members):
-    """Kill all members at one moment, in the middle of the load."""
+    """Yield one fault: all members are killed at one moment, in the middle of the load."""
     yield ScheduledFault(duration_ms // 2, duration_ms // 2 + 1000, Kill("all"), 0)
 
 

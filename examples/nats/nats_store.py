@@ -24,7 +24,7 @@ cluster {{
 
 
 def power_loss(random, duration_ms, members):
-    """All servers lose power at one moment, in the middle of the load."""
+    """Yield one fault: all servers lose power at one moment, in the middle of the load."""
     middle = duration_ms // 2
     yield ScheduledFault(middle, middle + 1000, PowerLoss("all"), random.getrandbits(48))
 

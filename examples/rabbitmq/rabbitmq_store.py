@@ -21,7 +21,7 @@ BINARIES = max(Path("/usr/lib/rabbitmq/lib").glob("*/sbin"), default=Path("/usr/
 
 
 def one_isolated(random, duration_ms, members):
-    """Isolate one member for the middle half of the load."""
+    """Yield one fault: one member is isolated during the middle half of the load."""
     fault = Partition(shape="isolate", how="cut", on=(random.choice(members),))
     yield ScheduledFault(duration_ms // 4, duration_ms * 3 // 4, fault, random.getrandbits(48))
 

@@ -65,7 +65,7 @@ class ZooKeeper(ProxiedProcesses):
 class ZooKeeperClient(StoreClient):
     """Reads and writes registers at the server that the client is connected to.
 
-    A read calls `sync` before, unless `sync` is 0.
+    Before each read, it calls ZooKeeper's `sync`, unless the option `sync` is 0.
     """
 
     definite = (NodeExistsError,)

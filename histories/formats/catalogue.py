@@ -76,7 +76,10 @@ class _Request(msgspec.Struct):
 
 
 def _is_own(text: str) -> bool:
-    """Return whether the first event of a client is an invocation whose value has an `op`."""
+    """Return whether this project wrote the history that begins with `text`.
+
+    The first event of a client is then an invocation whose value has a field `op`.
+    """
     for line in text.splitlines():
         if not line.strip():
             continue

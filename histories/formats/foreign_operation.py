@@ -145,8 +145,8 @@ def _check_same_operation(invoke: ForeignEvent, end: ForeignEvent, source: str) 
 def check_client(process: int | None, name: object, kind: Kind) -> None:
     """Raise HistoryError if the process of an event is not a number, unless the nemesis made it.
 
-    `process` is None if the process is not a number. `name` is the process as the file contains
-    it. An event is one of the nemesis if its process is a name and its type is `info`.
+    `process` is None if the process is not a number. `name` is the process as the file contains it.
+    An event is one of the nemesis if its process is a name and its type, `kind`, is `info`.
     """
     if process is not None:
         return

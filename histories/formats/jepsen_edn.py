@@ -227,7 +227,8 @@ def edn_line(
 ) -> str:
     """Return one event as Jepsen writes it, without a line end.
 
-    If `process` is None, the event is one of the nemesis.
+    `kind` is the type of the event, and `time` is in ns. If `process` is None, the event is one of
+    the nemesis.
     """
     row: dict[str, Any] = {
         ":index": index, ":time": time, ":type": f":{kind}",

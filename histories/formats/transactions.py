@@ -256,7 +256,7 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _error_with_line(path: Path, before: int, block: bytes, problem: Exception) -> HistoryError:
-    """Return the error of the first invalid line of `block`.
+    """Return the error `problem` with the number of the line in `block` that caused it.
 
     `before` is the number of lines of the file before the block.
     """

@@ -76,7 +76,7 @@ class Fraction(float):
 
     @classmethod
     def decimal(cls, text: str) -> Fraction:
-        """Return the decimal `text`, without its final M."""
+        """Return the EDN decimal whose text, without the final M, is `text`."""
         sign, digits, exponent = Decimal(text).as_tuple()
         plain = "".join(map(str, digits)).lstrip("0")
         zeros = len(plain) - len(plain.rstrip("0"))
