@@ -211,14 +211,17 @@ def _times(stream: WatchStream) -> Iterator[tuple[int, Answer | None]]:
 
 
 def _answer_times(streams: Sequence[WatchStream]) -> dict[int, list[int]]:
-    """Return the times of all answers on each connection, ascending.
+    """Return the times in ns of all answers on each connection, ascending.
+
+    The answer that a watch was created is one of them.
 
     Connections with a single watch are left out.
     """
     times: dict[int, list[int]] = defaultdict(list)
     for stream in streams:
         if stream.connection >= 0:
-            times[stream.connection] += [answer.time for answer in stream.answers]
+            created = [stream.created] if stream.created is not None else []
+            times[stream.connection] += [answer.time for answer in (*created, *stream.answers)]
     return {connection: sorted(found) for connection, found in times.items()}
 
 

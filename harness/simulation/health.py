@@ -96,7 +96,7 @@ class Health:
             or member.server.failpoints.armed
         ):
             return None
-        return self._past(self._disturbed_ns.get(name, 0))
+        return self._past(max(self._disturbed_ns.get(name, 0), member.disk.slow_until_ns))
 
     def link_since(self, source: str, target: str) -> int | None:
         """Return since when the link has been connected and healthy, in ns; None if it is not."""

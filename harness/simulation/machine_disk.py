@@ -64,6 +64,9 @@ class MachineDisk:
         """Futures that are completed when the disk next begins a sync."""
         self.effects = 0
         """How many reads, writes and syncs the faults in `state` have changed so far."""
+        self.slow_until_ns = 0
+        """The time at which the last sync ends that a slow disk has prolonged. This can be after
+        the fault that makes the disk slow has ended."""
         self.lost_durable_data = False
         """Whether the disk has ever lost or changed data that it had reported as durable."""
         self.remembers = False
@@ -287,7 +290,10 @@ class SimulatedDisk:
         self.machine.begins_to_sync()
         loop = self._loop
         future = loop.create_future()
-        loop.at_ns(loop.now_ns + self.machine.sync_ns(more_ms), self._process, _complete, future)
+        end_ns = loop.now_ns + self.machine.sync_ns(more_ms)
+        if self.machine.state.slow_ms:
+            self.machine.slow_until_ns = max(self.machine.slow_until_ns, end_ns)
+        loop.at_ns(end_ns, self._process, _complete, future)
         await future
 
     # --- reading -------------------------------------------------------------------------

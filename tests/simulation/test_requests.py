@@ -93,6 +93,19 @@ def test_a_disturbed_member_is_not_judged(
     assert members.violations == []
 
 
+def test_a_sync_that_a_slow_disk_has_prolonged_disturbs_its_member_until_its_end() -> None:
+    members = SimulatedMembers(1)
+    disk = members.cluster.members["n1"].disk
+    disk.state = DiskState(slow_ms=2_000)
+    members.call("n1", Put("a", "1"), timeout_ms=10)
+    disk.state = HEALTHY
+    began_ns = members.loop.now_ns
+    # The write waits for the sync of the write before it.
+    assert members.call("n1", Put("a", "2")) == "ok"
+    assert disk.slow_until_ns - began_ns > 2 * bound_ns(IDEAL_NETWORK, IDEAL_DISK)
+    assert members.violations == []
+
+
 def test_a_request_that_arrives_at_the_time_of_a_disturbance_is_not_judged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -369,6 +369,24 @@ def test_a_connection_that_is_read_slowly_owes_a_notification_before_a_later_eve
     assert [kind for kind in kinds(verdict) if kind == "missing progress"] == expected
 
 
+@pytest.mark.parametrize(("watches", "expected"), [(8, []), (1, ["missing progress"])])
+def test_a_connection_whose_reader_still_reads_that_watches_were_created_is_not_silent(
+    watches: int, expected: list[str]
+) -> None:
+    lines: list[Line] = []
+    for number in range(watches + 1):
+        request = PERIODIC if number == 0 else ALL
+        lines.append(Opened(0, number, 0, "n2", request, connection=0))
+    # The watcher reads an answer every 200 ms.
+    lines += [Created(number * S // 5, number, 4) for number in range(watches)]
+    lines += [Progress(round(1.6 * S), 0, 4), Closed(round(1.7 * S), 0, "end")]
+    verdict = check_watch(Evidence(
+        History.of(()), members(LOG), watches=collect(lines), watch_progress_ms=250,
+        system="simulated",
+    ))
+    assert [kind for kind in kinds(verdict) if kind == "missing progress"] == expected
+
+
 def test_progress_is_not_judged_while_the_harness_recorded_nothing() -> None:
     assert owed(EVENTS, end(9), system="etcd") == []
     opened: list[Line] = [
