@@ -1,4 +1,4 @@
-"""The limits of a budget, and their text form: `p99=200ms,availability=99%,recovery=5s`."""
+"""Reads the limits of a budget from text: `p99=200ms,availability=99%,recovery=5s`."""
 
 from __future__ import annotations
 

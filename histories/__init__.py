@@ -1,1 +1,1 @@
-"""Histories: what clients, faults, watchers and members did in a run, and files that contain it."""
+"""Records, stores and reads what clients, faults, watchers and members did in a run."""

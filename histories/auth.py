@@ -1,4 +1,4 @@
-"""The operations of a v3 store's auth service in a history.
+"""Defines the operations of a v3 store's auth service in a history.
 
 A request that needs a user contains the `token` that was sent with it ("": no token). The answers
 to `Authenticate` show to which user a token belongs. A permission covers the key `key`, or the keys

@@ -1,4 +1,4 @@
-"""An operation of a store that is tested through a client of the user.
+"""Defines an operation of a store that is tested through a client of the user.
 
 In the file of a history, the value of such an operation is only the field `value`, as in Jepsen. In
 a schedule, the struct `Call` represents the operation, next to the requests of a v3 store.

@@ -1,13 +1,13 @@
-"""One event of a history: one line of `history.jsonl`.
+"""Defines one event of a history: one line of `history.jsonl`.
 
     {"index": 17, "time": 1203344112, "process": 3, "type": "invoke", "f": "put",
      "value": {"op": "put", "key": "r1", "value": "40"}, "node": "n2"}
 
-`type` is `invoke`, `ok` (the operation happened), `fail` (it certainly did not happen) or
-`info` (it may or may not have happened, and may still happen later). `time` is in ns since
-the start of the run. A process whose operation ended in `info` is retired, and a new process
-number takes its place. Faults are events of the process "nemesis" and the type `info`; their
-`value` is a `FaultEvent`.
+`type` is `invoke`, `ok` (the operation happened), `fail` (it certainly did not happen) or `info`
+(it may or may not have happened, and may still happen later). `time` is in ns since the start of
+the run. A process whose operation ended in `info` is retired, and a new process number takes its
+place. Faults are events of the process "nemesis" and the type `info`; their `value` is a
+`FaultEvent`.
 
 Source: the semantics of Jepsen's histories.
 """

@@ -1,4 +1,4 @@
-"""A whole history: events, the operations that they pair up to, and faults as windows.
+"""Defines a whole history: its events, operations, and faults with their times.
 
 A run is written event by event (`splitbrain.histories.recorder`) and judged as a `History`.
 """

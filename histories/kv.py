@@ -1,16 +1,15 @@
-"""The operations of a v3 key-value store in a history.
+"""Defines the operations of a v3 key-value store in a history.
 
-Keys and values are text, because the harness chooses its own keys, and a person can read
-text in a history. A store that corrupts values may return bytes that are not UTF-8. Each such
-byte becomes `\\xff` or the like (`backslashreplace`), because JSON cannot contain lone
-surrogates. Revisions, versions and leases are integers; 0 means "not given", as in etcd's
-protobuf.
+Keys and values are text, because the harness chooses its own keys, and a person can read text in a
+history. A store that corrupts values may return bytes that are not UTF-8. Each such byte becomes
+`\xff` or the like (`backslashreplace`), because JSON cannot contain lone surrogates. Revisions,
+versions and leases are integers; 0 means "not given", as in etcd's protobuf.
 
 A request contains the authentication token that was sent with it (`token`; "": no token; see
 `histories/auth.py`). The requests inside a transaction have no token of their own.
 
-The garbage collector need not track these values (`gc=False`), because they cannot form a
-reference cycle.
+The garbage collector need not track these values (`gc=False`), because they cannot form a reference
+cycle.
 
 Source: etcd's `rpc.proto` (KV service), with the names of its JSON gateway.
 """

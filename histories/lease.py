@@ -1,4 +1,4 @@
-"""The operations of a v3 store's lease service in a history.
+"""Defines the operations of a v3 store's lease service in a history.
 
 Times to live (`ttl`) are in whole seconds. If a lease does not exist, the answer to a keep-alive
 has a `ttl` of 0, and the answer to a time-to-live request has a `ttl` of -1 and a `granted_ttl` of

@@ -1,4 +1,4 @@
-"""A list as the value of a key, such as `1.1 2.1 | 2.5`.
+"""Represents a list as the value of a key, such as `1.1 2.1 | 2.5`.
 
 A key-value store has no operation that appends, so a client that appends writes the whole list
 again. The elements after the bar are those that the last put appended. Because of the bar, these

@@ -1,4 +1,4 @@
-"""The operations of a v3 store's lock and election services in a history.
+"""Defines the operations of a v3 store's lock and election services in a history.
 
 The answer to a lock request contains a key. The client holds the lock as long as this key exists.
 The leader of an election is the client whose campaign has the oldest key. Both kinds of keys are

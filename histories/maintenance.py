@@ -1,4 +1,4 @@
-"""The operations of a v3 store's maintenance service in a history.
+"""Defines the operations of a v3 store's maintenance service in a history.
 
 Source: etcd's `rpc.proto` (Maintenance service).
 """

@@ -1,4 +1,4 @@
-"""The state of one member at the end of a run: its status and its change log.
+"""Defines the state of one member at the end of a run: its status and its change log.
 
 The harness reads the state when all faults are healed and the load has ended. It stores the state
 in the run's folder as `<member>/state.json`. Checkers compare the state with the history.

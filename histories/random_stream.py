@@ -1,4 +1,4 @@
-"""Random streams: one integer seeds every random draw of a run.
+"""Derives random streams: one integer seeds every random draw of a run.
 
 `stream(seed, "nemesis", "kill")` returns a generator for one consumer, which is identified by the
 path `"nemesis", "kill"`. Each consumer has a separate generator, so that a new consumer does not
@@ -13,11 +13,11 @@ import random
 
 
 def subseed(seed: int, *path: str | int) -> int:
-    """Return a 64-bit seed for the consumer named by `path`."""
+    """Return a 64-bit seed for the consumer of random numbers that `path` names."""
     name = "\x1f".join([str(seed), *(str(part) for part in path)])
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
 
 
 def stream(seed: int, *path: str | int) -> random.Random:
-    """Return the random generator of the consumer named by `path`."""
+    """Return the random generator of the consumer of random numbers that `path` names."""
     return random.Random(subseed(seed, *path))

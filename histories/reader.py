@@ -1,4 +1,4 @@
-"""Readers of a history's file: a fast one for blocks of lines, and one for single events.
+"""Reads a history's file: fast by blocks of lines, or slowly event by event.
 
 The fast reader decodes each line once, directly into a request or an answer. It keeps no events, so
 a history of a million operations takes about 1 KB of memory for each operation. It supports only

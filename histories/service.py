@@ -1,4 +1,4 @@
-"""Requests of all services, and operations of leases, locks, elections and authentication.
+"""Defines the requests of all services, and operations of leases, locks, elections and users.
 
 In the file of a history, the operations of all services are in one common order. A `History` keeps
 those that are not of the key-value service in a separate field, because most checkers judge only

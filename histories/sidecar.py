@@ -1,4 +1,4 @@
-"""The sidecar file of a history: the state of each member at the end of the run.
+"""Reads and writes the sidecar file of a history: the states of the members at the end.
 
 A run's folder contains the states in `n1/state.json` and so on. A history `kv.jsonl` outside a
 run's folder may instead have a sidecar file `kv.members.jsonl` in the same folder, with one

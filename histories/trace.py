@@ -1,12 +1,12 @@
-"""Trace events of the write path, which a member writes to its `trace.jsonl`.
+"""Defines trace events of the write path, which a member writes to its `trace.jsonl`.
 
     {"member": "n1", "step": "leader_wal", "request": 42, "term": 2, "index": 17, "revision": 0,
      "ns": 81230423}
 
-Each step is one line. `request` is 0 if the step belongs to no client's request, as for the
-empty entry of a new term. `index` and `term` are 0 before the entry has them, and `revision`
-is 0 before the entry is applied. `ns` is read from one clock for all members of a run, so that
-events of several members can be ordered.
+Each step is one line. `request` is 0 if the step belongs to no client's request, as for the empty
+entry of a new term. `index` and `term` are 0 before the entry has them, and `revision` is 0 before
+the entry is applied. `ns` is read from one clock for all members of a run, so that events of
+several members can be ordered.
 
 Source: the eleven steps in ARCHITECTURE.md.
 """

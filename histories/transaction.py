@@ -1,13 +1,13 @@
-"""Transactions of micro-operations, which the checkers of dependency cycles judge.
+"""Defines transactions of micro-operations, which the checkers of dependency cycles judge.
 
     ["append", "x", 3]        appends 3 to the list x
     ["r", "x", [1, 2, 3]]     reads the list x; [] or null if it does not exist
     ["w", "x", 7]             writes 7 to the register x
     ["r", "x", 7]             reads the register x; null if it does not exist
 
-Each value is appended or written to a key only once in a history, so that the writer of every
-value that was read is known. In JSON, a micro-operation is an array as above. The value of an
-event is the array of a transaction's micro-operations in their order
+Each value is appended or written to a key only once in a history, so that the writer of every value
+that was read is known. In JSON, a micro-operation is an array as above. The value of an event is
+the array of a transaction's micro-operations in their order
 (`splitbrain.histories.formats.transactions`).
 
 Source: the transactions of Jepsen's list-append and rw-register tests (`jepsen.txn`).

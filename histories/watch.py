@@ -1,9 +1,9 @@
-"""The requests and answers of a run's watchers: the file `watch.jsonl` next to the history.
+"""Defines and stores the requests and answers of a run's watchers: the file `watch.jsonl`.
 
-A *watcher* is a client that watches an interval of keys during the whole run. It uses
-*streams*, one after the other. A stream is one watch at one member. If a watcher loses or
-closes its stream, it opens the next one at another member, usually from the revision where the
-last one ended. Streams are numbered over the whole run.
+A *watcher* is a client that watches an interval of keys during the whole run. It uses *streams*,
+one after the other. A stream is one watch at one member. If a watcher loses or closes its stream,
+it opens the next one at another member, usually from the revision where the last one ended. Streams
+are numbered over the whole run.
 
 A watcher can have several watches on one connection. Each of them is a stream of its own in the
 file. The field `connection` of such a stream is the number of the first stream on the connection.
@@ -15,9 +15,8 @@ file. The field `connection` of such a stream is the number of the first stream 
     {"type":"cancelled","time":200,"stream":4,"compact_revision":15}
     {"type":"closed","time":201,"stream":4,"why":"reconnects"}
 
-Times are in ns since the start of the run, by the clock of the history's events. Lines are in
-the order in which they were observed. A stream has no `closed` if the file was cut short
-before it.
+Times are in ns since the start of the run, by the clock of the history's events. Lines are in the
+order in which they were observed. A stream has no `closed` if the file was cut short before it.
 
 Source: etcd's `rpc.proto` (Watch service).
 """

@@ -1,9 +1,9 @@
-"""The values that one fact, such as "bob has the role r1", may have had at some time.
+"""Finds the values that one fact, such as "bob has the role r1", may have had at some time.
 
 A fact is changed by operations. An operation takes effect at some time between its invocation and
-its return, or at any later time if its outcome is unknown. The values that are possible in a
-period follow from these times alone, as for a regular register: the value of a write is possible
-unless a later write was acknowledged before the period.
+its return, or at any later time if its outcome is unknown. The values that are possible in a period
+follow from these times alone, as for a regular register: the value of a write is possible unless a
+later write was acknowledged before the period.
 """
 
 from __future__ import annotations

@@ -137,9 +137,9 @@ def gather(services: Sequence[ServiceOperation]) -> Leases:
 
 
 def is_not_found(result: ServiceResult | None) -> bool:
-    """Return whether an answer says that the lease does not exist.
+    """Return whether the answer `result` says that the lease does not exist.
 
-    The answer to a time-to-live request has then a `ttl` of -1 and no `granted_ttl`. A lease with
+    The answer to a time-to-live request then has a `ttl` of -1 and no `granted_ttl`. A lease with
     any other negative `ttl` is overdue, but still exists.
     """
     if isinstance(result, LeaseKeepAliveResult):

@@ -1,12 +1,12 @@
-"""`fencing` and `mutual_exclusion`: the guarantees of a lock that is held with a lease.
+"""`fencing` and `mutual_exclusion`: check the guarantees of a lock that is held with a lease.
 
-The lease of a lock can end while its holder is paused or partitioned and still believes that it
-has the lock. Then two clients hold the lock at the same time, although the store is correct.
+The lease of a lock can end while its holder is paused or partitioned and still believes that it has
+the lock. Then two clients hold the lock at the same time, although the store is correct.
 
 The clients of a lock wait in a queue of keys (`coordination/wait_queue.py`). The *turn* of a key
 begins when the key is first in the queue, and ends when the key is deleted. A transaction is
-*fenced* by a lock if it has the condition that the lock's key exists. A correct store then
-executes the writes of the transaction only during the turn of the key.
+*fenced* by a lock if it has the condition that the lock's key exists. A correct store then executes
+the writes of the transaction only during the turn of the key.
 
     mutual_exclusion  No two clients hold a lock at the same time. A client holds a lock from the
                       answer to its lock request until it invokes the release.
@@ -19,9 +19,9 @@ executes the writes of the transaction only during the turn of the key.
 A write counts as fenced if its transaction has a comparison of the version, the create revision or
 the mod revision of a lock's key that is false if the key is absent, such as `version` > 0.
 
-`mutual_exclusion` is judged by times only. `fencing` is judged exactly, by the members' change
-log. A history can violate `mutual_exclusion` and satisfy `fencing`. The verdict of `fencing`
-therefore also contains the number of pairs of simultaneous holders.
+`mutual_exclusion` is judged by times only. `fencing` is judged exactly, by the members' change log.
+A history can violate `mutual_exclusion` and satisfy `fencing`. The verdict of `fencing` therefore
+also contains the number of pairs of simultaneous holders.
 
 Cost: n log n in the number of locks that were held, and in the number of writes.
 

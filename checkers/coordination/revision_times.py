@@ -1,4 +1,4 @@
-"""Bounds on the times at which revisions were made and terms began, from the answers.
+"""Bounds the times at which revisions were made and terms began, from the answers.
 
 The upper bound of revision R is the return of the first answer with revision R or higher. The lower
 bound is the last invocation of a linearizable operation that was answered with a revision below R.

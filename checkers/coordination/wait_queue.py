@@ -1,9 +1,9 @@
-"""The queue of keys that wait for a lock or an election, as the change log shows it.
+"""Finds the queue of keys that wait for a lock or an election, from the change log.
 
 etcd's locks and elections use the same recipe. Each client puts a key with a lease under the name
 of the lock or election. These keys form a queue, in the order of their creation. The *turn* of a
-key begins when the key is first in the queue. It ends when the key is deleted, by its owner or
-with its lease.
+key begins when the key is first in the queue. It ends when the key is deleted, by its owner or with
+its lease.
 
 Source: etcd's client/v3/concurrency (key.go, mutex.go, election.go).
 """

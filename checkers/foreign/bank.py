@@ -1,4 +1,4 @@
-"""Transfers between accounts: no read of all accounts shows a wrong total.
+"""Checks transfers between accounts: no read of all accounts shows a wrong total.
 
 Source: Jepsen's bank test, and Adya 1999 for the anomaly (read skew, or lost updates of accounts).
 """

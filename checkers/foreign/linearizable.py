@@ -1,4 +1,4 @@
-"""Registers, strings and locks in histories of other tools, judged by porcupine.
+"""Judges registers, strings and locks in histories of other tools, by porcupine.
 
 The events in a verdict are line numbers of the file, and the times are those in the file.
 """

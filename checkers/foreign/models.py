@@ -1,4 +1,4 @@
-"""The models for histories of other tools, and the choice of a model for a history.
+"""Lists the models for histories of other tools, and chooses the model of a history.
 
 `model_of` infers the model from the functions of the operations. A user can also name the model.
 """

@@ -1,4 +1,4 @@
-"""Counters, unique ids, queues and sets in histories of other tools.
+"""Judges counters, unique ids, queues and sets in histories of other tools.
 
 Each operation of a log is converted to the request that a client of an etcd-like store would have
 sent. The checkers for recorded histories then judge the requests. The functions of the operations

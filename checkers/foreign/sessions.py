@@ -1,4 +1,4 @@
-"""The guarantees of sessions, for registers whose single writer writes increasing numbers.
+"""Checks the guarantees of sessions, for registers with one writer each.
 
 Source: Terry et al., Session Guarantees for Weakly Consistent Replicated Data, 1994.
 """

@@ -1,4 +1,4 @@
-"""One key of an etcd-like store as a register of porcupine: its operations and their answers.
+"""Models one key of an etcd-like store as a register of porcupine.
 
 The value that an operation *meets* is the value of the register just before the operation takes
 effect. A register is decided by sorting if each value is written once and each answer shows the

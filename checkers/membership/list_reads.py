@@ -1,4 +1,4 @@
-"""The rules for reads of the member list under load.
+"""Judges the reads of the member list under load.
 
 - *Not empty, and unique.* A list has members, and contains no id and no peer URL twice.
 - *Never again.* An id that was listed, and then was not, is not listed again. The cluster gives a

@@ -173,9 +173,9 @@ class _Explanation:
         yield last, before, True
 
     def _support(self, blamed: Op) -> list[Op]:
-        """Return the operations that explain the answer of the operation `blamed`.
+        """Return a minimal set of operations with which the answer of `blamed` is possible.
 
-        They are a minimal set of operations that is linearizable together with `blamed`.
+        An example is the write of the value that `blamed` read.
         """
         order = self._linearization(self._cut(self._history.keeping([blamed])))
         pruned = self._pruned(order or [], {id(blamed)})

@@ -1,4 +1,4 @@
-"""A history in which some operations are kept, and the others are weakened.
+"""Makes histories in which some operations are kept, and the others are weakened.
 
 An operation cannot simply be removed, because that could make a valid history invalid. For example,
 a read is invalid without the write of its value. Instead an operation is *weakened*: it is replaced

@@ -1,7 +1,7 @@
-"""A set of keys in the order of their bytes, with fast access to intervals.
+"""Stores a set of keys in the order of their bytes, with fast access to intervals.
 
-Few keys are kept in a plain list, which is the fastest structure for them. Many keys are kept
-in a `SortedList`, because an insertion into a long list moves all later elements.
+Few keys are kept in a plain list, which is the fastest structure for them. Many keys are kept in a
+`SortedList`, because an insertion into a long list moves all later elements.
 """
 
 from __future__ import annotations

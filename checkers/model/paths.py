@@ -1,10 +1,9 @@
-"""The paths through a request: which writes it makes, and on which comparisons that depends.
+"""Finds the paths through a request: which writes it makes, and under which comparisons.
 
 A put or a delete has one path. A transaction has one path for each branch that it may take, and
-each nested transaction multiplies the paths of its branch. Different requests often have paths
-with the same writes, for example the failure branches of transactions that differ only in the
-value of the put in the other branch. The search for uncertain writes therefore groups paths, not
-requests.
+each nested transaction multiplies the paths of its branch. Different requests often have paths with
+the same writes, for example the failure branches of transactions that differ only in the value of
+the put in the other branch. The search for uncertain writes therefore groups paths, not requests.
 """
 
 from __future__ import annotations

@@ -102,8 +102,8 @@ class Makers:
 
         `free` is an operation that is the writer of no revision. `reached_by` maps each operation
         to the revision from which the search reached it. `free` becomes the writer of that
-        revision. The former writer of that revision takes the next step in the same way, until
-        `start` has a writer.
+        revision. The former writer of that revision becomes the writer of the revision from which
+        it was reached, and so on, until `start` has a writer.
         """
         op: Operation | None = free
         while op is not None:

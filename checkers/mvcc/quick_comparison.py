@@ -1,4 +1,4 @@
-"""Fast comparisons of the most frequent answers, without evaluating the request.
+"""Compares the most frequent answers fast, without evaluating the request.
 
 A comparison returns True only if the answer is certainly right. Otherwise the caller must evaluate
 the request with `model/evaluation.py`.

@@ -420,7 +420,10 @@ class Replay:
     def _add_or_conflict(
         self, op: Operation, kind: str, because: str, revision: int
     ) -> None:
-        """Add an anomaly, or raise Conflict if other choices of the search may avoid it."""
+        """Add an anomaly. Raise Conflict instead if a choice of the search may be its cause.
+
+        A choice is a write that the search made the writer of a revision without a known writer.
+        """
         if self._search is not None:
             gaps = self._search.concerned(op.request)
             if gaps:

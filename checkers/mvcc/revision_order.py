@@ -1,4 +1,4 @@
-"""Linearizability of a store that returns its revision with each answer.
+"""Decides linearizability of a store that returns its revision with each answer.
 
 An acknowledged write that made revision R has rank 2R. An operation that saw the store at R and
 wrote nothing (a read, a comparison that failed, a delete of an absent key) has rank 2R + 1. An

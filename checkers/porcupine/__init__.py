@@ -1,4 +1,4 @@
-"""A linearizability checker for any sequential model; it imports nothing else of the project.
+"""Checks linearizability for any sequential model; imports nothing else of the project.
 
 A history is linearizable if each operation can be assigned an instant between its call and its
 return at which it takes effect, so that the answers are those of a sequential object. A `Model`

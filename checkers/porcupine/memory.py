@@ -1,4 +1,4 @@
-"""The memory that this process uses, and the memory that it can still get.
+"""Measures the memory that this process uses, and the memory that it can still get.
 
 The numbers come from Linux's /proc and control groups. On other systems they are unknown, and a
 search relies on its own estimates.

@@ -1,4 +1,4 @@
-"""The search for a linearization of one partition.
+"""Searches for a linearization of one partition.
 
 The algorithm is Wing and Gong's search with Lowe's cache of refuted configurations. A
 *configuration* is the set of linearized operations together with the state. The search repeatedly
@@ -36,8 +36,8 @@ Seven rules keep the search small. None of them changes a result:
   blocks all operations that are called later.
 
 Sources: Wing and Gong, "Testing and verifying concurrent objects" (1993); Lowe, "Testing for
-linearizability" (2017); Horn and Kroening, "Faster linearizability checking via
-P-compositionality" (2015).
+linearizability" (2017); Horn and Kroening, "Faster linearizability checking via P-compositionality"
+(2015).
 """
 
 from __future__ import annotations
@@ -386,7 +386,7 @@ class Search(Generic[S, I, O]):
         return True
 
     def _go_back(self) -> None:
-        """Return to the last choice that has an untried move, and make this move."""
+        """Return to the last choice that has an untried operation, and linearize this operation."""
         nxt, prv, trail = self._next, self._prev, self._trail
         while self._choices:
             choice = self._choices[-1]

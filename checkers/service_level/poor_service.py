@@ -1,4 +1,4 @@
-"""Poor service: without an active fault, many attempts through a member fail or are slow.
+"""Finds poor service: without a fault, many attempts through a member fail or are slow.
 
 The attempts of a route are cut into parts of at least `PART_ATTEMPTS_MIN` attempts and
 `PART_NS_MIN`. A part is poor if more than `POOR_PERCENT_MAX` % of its attempts failed or took

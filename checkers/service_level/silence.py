@@ -1,4 +1,4 @@
-"""Silences: periods without an active fault in which a member answers no attempt of one kind.
+"""Finds silences: periods without a fault in which a member answers no attempt of one kind.
 
 A silence consists of attempts that overlap or follow each other closely, while none is served. It
 ends when one is served, when a fault begins, or when no attempt is made for `IDLE_NS`: without an

@@ -1,4 +1,4 @@
-"""`raft_safety`: Raft's election safety, and the votes that must survive a restart.
+"""`raft_safety`: checks Raft's election safety, and that votes survive a restart.
 
 - Each term has at most one leader (Raft paper, figure 3: election safety).
 - A member votes for one candidate in each term, also across restarts.
@@ -8,9 +8,9 @@
 
 A member that was removed and added again has another id, so it is another member.
 
-A member writes the trace event `vote` when the vote is on its disk, and before it sends the vote.
-A kill therefore hides no vote that was sent. At each `start` the member traces the term and the
-vote that it finds in its log. Times in the verdict are relative to the first line of all traces.
+A member writes the trace event `vote` when the vote is on its disk, and before it sends the vote. A
+kill therefore hides no vote that was sent. At each `start` the member traces the term and the vote
+that it finds in its log. Times in the verdict are relative to the first line of all traces.
 
 Cost: linear in the traces.
 

@@ -234,7 +234,7 @@ def _groups(
 
 
 def _name(edges: list[Edge], order: str) -> str:
-    """Return the kind of the cycle of `edges`.
+    """Return the kind of the cycle of `edges`, such as `G-single-realtime`.
 
     An assumed edge is one that was inferred from `order`. A cycle that contains such an edge
     contradicts only models that respect `order`. Its kind is therefore always `G2-item-process` or

@@ -1,4 +1,4 @@
-"""The dependencies between transactions, as arrays of edges.
+"""Defines the dependencies between transactions, as arrays of edges.
 
 Node `i` is the transaction at index `i`. There are three kinds of edges between a source and a
 target, each about one key:

@@ -1,4 +1,4 @@
-"""Lost updates: transactions that read the same version of a key, and then all write to it."""
+"""Reports lost updates: transactions that read one version of a key and all overwrite it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Consistency models, the anomalies that each forbids, and the models that an anomaly contradicts.
+"""Defines consistency models, and the anomalies that each of them forbids.
 
 A model forbids the anomalies in its definition, and those of each weaker model that it implies. A
 history satisfies a model if it shows no anomaly that the model forbids. All dependencies are about
@@ -7,9 +7,9 @@ items, not predicates, so a cycle with anti-dependencies also contradicts repeat
 Sources: Adya 1999, Adya, Liskov and O'Neil 2000 (read-uncommitted PL-1, read-committed PL-2,
 consistent-view PL-2+, repeatable-read PL-2.99, serializable PL-3, snapshot-isolation PL-SI);
 Cerone, Bernardi and Gotsman 2015 (read-atomic and above); Cerone and Gotsman 2016 (a cycle without
-two adjacent anti-dependencies contradicts snapshot isolation, a cycle with a single
-anti-dependency contradicts parallel snapshot isolation); Daudjee and Salem 2004 and 2006 (strong
-session); Kingsbury and Alvaro 2020 (the meaning of each observation).
+two adjacent anti-dependencies contradicts snapshot isolation, a cycle with a single anti-dependency
+contradicts parallel snapshot isolation); Daudjee and Salem 2004 and 2006 (strong session);
+Kingsbury and Alvaro 2020 (the meaning of each observation).
 """
 
 from __future__ import annotations

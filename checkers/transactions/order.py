@@ -1,4 +1,4 @@
-"""The session order and the real-time order of transactions, as few edges.
+"""Represents the session order and the real-time order of transactions by few edges.
 
 For n transactions, the real-time order has up to n² pairs. To reduce this number, its edges go
 through *barriers*, which are additional nodes. Sort the ends and begins of all transactions by

@@ -1,4 +1,4 @@
-"""The order of the versions of a register, as far as it is known.
+"""Infers the order of the versions of a register, as far as it is known.
 
 A read of a register shows only the present value, so the order of the versions must be inferred.
 Three facts are known:

@@ -1,4 +1,4 @@
-"""Three AntiEtcd members, and a client with registers and transactions over lists."""
+"""Starts AntiEtcd members, and defines a client with registers and transactions over lists."""
 
 import json
 import shutil

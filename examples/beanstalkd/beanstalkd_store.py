@@ -1,4 +1,4 @@
-"""One beanstalkd server, and a client with a queue."""
+"""Starts a beanstalkd server, and defines a client with a queue."""
 
 import socket
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""MariaDB servers with Galera, and one server alone; and a client with transactions."""
+"""Starts MariaDB servers, with Galera or alone, and defines a client with transactions."""
 
 import asyncio
 import json

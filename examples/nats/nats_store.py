@@ -1,4 +1,4 @@
-"""Three NATS servers with JetStream on disks that lose power, and a client with a stream."""
+"""Starts NATS servers on disks that lose power, and defines a client with a stream."""
 
 import asyncio
 from collections.abc import Sequence

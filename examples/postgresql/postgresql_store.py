@@ -1,4 +1,4 @@
-"""One PostgreSQL server, and a client with transactions over lists and over registers."""
+"""Starts a PostgreSQL server, and defines a client with transactions."""
 
 import json
 import subprocess

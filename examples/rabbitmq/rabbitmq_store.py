@@ -1,4 +1,4 @@
-"""Three RabbitMQ nodes in network namespaces, and a client with a queue."""
+"""Starts RabbitMQ nodes in network namespaces, and defines a client with a queue."""
 
 import os
 import subprocess

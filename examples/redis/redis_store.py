@@ -1,4 +1,4 @@
-"""Redis with Sentinel, and one Redis alone, as systems; and a client with a set and registers."""
+"""Starts Redis with Sentinel or one Redis alone, and defines a client with a set and registers."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Three ZooKeeper servers, and a client with registers that reads with or without `sync`."""
+"""Starts ZooKeeper servers, and defines a client with registers, with or without `sync`."""
 
 import asyncio
 from collections.abc import Sequence

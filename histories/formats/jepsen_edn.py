@@ -78,7 +78,7 @@ def read_jepsen_edn(path: Path) -> Iterator[ForeignEvent]:
 
 
 def _maps(path: Path) -> Iterator[tuple[int, dict[Any, Any]]]:
-    """Yield the maps of the file, each with the number of its line."""
+    """Yield the EDN maps of the file, one for each event, with the numbers of their lines."""
     line = 1
     with path.open("rb") as file:
         if file.read(len(BOM_UTF8)) != BOM_UTF8:

@@ -1,4 +1,4 @@
-"""The identity of values in the histories of other tools.
+"""Decides which values in the histories of other tools are equal.
 
 Python treats 1, 1.0 and True as equal, but other tools distinguish some of them. `identity` maps a
 value to an int, a str or None. Two values have equal identities only if the tool that wrote the
@@ -6,7 +6,7 @@ file treats the values as equal:
 
     true, 1, "1"            are different
     1 and 1.0               are equal in JSON and different in EDN
-    :a, "a", a, \\a          a keyword, a string, a symbol and a character are different
+    :a, "a", a, \a          a keyword, a string, a symbol and a character are different
     4.2, 4.2M, 21/5         a float, a decimal and a ratio are different
     [1 2], (1 2)            are equal; #{1 2} is another value, and its order has no meaning
     {"a": 1, "b": 2}        has no order either

@@ -1,4 +1,4 @@
-"""A key-value store of strings with the operations get, put and append.
+"""Models a key-value store of strings with the operations get, put and append.
 
 A key that was never written has the value "". `key_value` partitions by key. `whole_key_value` has
 all keys in one state, for histories that cannot be partitioned.

@@ -1,4 +1,4 @@
-"""Locks, one for each key, with the operations acquire and release.
+"""Models locks, one for each key, with the operations acquire and release.
 
 Both operations have the output None. A lock that is held cannot be acquired, and a lock that is
 free cannot be released. A refused attempt is not an operation.

@@ -1,9 +1,9 @@
-"""Registers, one for each key, with the operations read, write and compare-and-swap.
+"""Models registers, one for each key, with the operations read, write and compare-and-swap.
 
-The output of a read is the value (None: no value yet). The output of a write is None. The output
-of a compare-and-swap is True if the register had the expected value, and False otherwise. An
-operation that never returned has the output None. For a compare-and-swap this means that it is
-unknown whether the operation succeeded.
+The output of a read is the value (None: no value yet). The output of a write is None. The output of
+a compare-and-swap is True if the register had the expected value, and False otherwise. An operation
+that never returned has the output None. For a compare-and-swap this means that it is unknown
+whether the operation succeeded.
 """
 
 from __future__ import annotations
