@@ -54,7 +54,8 @@ def fault_windows(events: Iterable[Event]) -> list[FaultWindow]:
             continue
         if value.phase == "began":
             in_force.add(value.fault)
-        # A fault that could not be injected has ended; one that could not be healed has not.
+        # A fault that could not be injected ends at once. A fault that could not be healed does not
+        # end.
         ended = value.phase == "ended" or (value.phase == "failed" and value.fault not in in_force)
         windows[value.fault] = FaultWindow(
             fault=window.fault, f=window.f, members=value.members or window.members,

@@ -25,7 +25,7 @@ from splitbrain.histories.service import AnyRequest, AnyResult
 
 NULL = msgspec.Raw(b"null")
 Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
-"""A plain value, in the history of a client of the user."""
+"""A plain JSON value: the request or the answer of a user's client."""
 
 
 class Recorder:

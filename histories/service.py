@@ -25,7 +25,7 @@ from splitbrain.histories.maintenance import (
 )
 
 ServiceRequest = LeaseRequest | LockRequest | AuthRequest | MaintenanceRequest | MemberList | Call
-"""A `Call` is only sent to a client of the user."""
+"""A request that is not of the key-value service. A `Call` is only sent to a client of the user."""
 ServiceResult = LeaseResult | LockAnswer | AuthResult | MaintenanceResult | MemberListResult
 AnyRequest = Request | ServiceRequest
 AnyResult = Result | ServiceResult

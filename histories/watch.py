@@ -180,12 +180,12 @@ class WatchStream:
     request: WatchRequest
     opened: int
     created: Created | None = None
-    """None if the member never answered."""
+    """The creation of the watch, or None if the member never confirmed it."""
     answers: list[Answer] = field(default_factory=list)
     strays: list[Stray] = field(default_factory=list)
     closed: Closed | None = None
     connection: int = -1
-    """See `Opened`."""
+    """The number of the first stream on the same connection; -1 if this watch is the only one."""
 
 
 class WatchRecorder:

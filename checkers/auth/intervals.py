@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 Interval = tuple[str, str]
-"""A key, and the end of the interval: "" for the key alone, "\\0" for all keys from it on."""
+"""A key, and the end of the interval: "" for the key alone, "\\0" for all keys from this key on."""
 
 
 def covers(intervals: Iterable[Interval], wanted: Interval) -> bool:

@@ -16,9 +16,11 @@ class LeaderChange:
 
     term: int
     after: int
-    """An operation that needs a leader was invoked then, and answered in an earlier term."""
+    """The leader was elected after this time: an operation was invoked then that was answered in an
+    earlier term."""
     by: int
-    """The first answer that shows the term, or a later one, returned then."""
+    """The leader was elected before this time: the first answer with this term or a later one
+    returned then."""
 
 
 def leader_changes(history: History) -> tuple[LeaderChange, ...]:

@@ -52,7 +52,7 @@ class Lease:
     revokes: list[ServiceOperation] = field(default_factory=list)
     """The revocations that may have taken effect."""
     queries: list[ServiceOperation] = field(default_factory=list)
-    """The operations keep-alive and time-to-live."""
+    """The keep-alives and the time-to-live requests for the lease."""
 
     @property
     def uncertain(self) -> bool:

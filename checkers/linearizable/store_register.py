@@ -217,7 +217,7 @@ def _effect(op: Op) -> tuple[Any, Any] | None:
     if isinstance(given, Write):
         return (output.value if known else NOTHING), given.value
     if output is None:
-        # If it took effect, it met the value that it expected. If not, it can be left out.
+        # If the swap took effect, it found the expected value. If not, it can be left out.
         return None if given.negated else (given.expected, given.value)
     if output.swapped:
         if known and (output.value == given.expected) == given.negated:

@@ -71,7 +71,7 @@ def decide_register(
     blocks: list[Block] = [_block(initial, [], wrote, readers, next_writer)]
     blocks.extend(_block(value, [writer[value]], wrote, readers, next_writer) for value in starts)
     if readers or next_writer:
-        return ILLEGAL  # a value was met that is in no block: never written, or in a cycle
+        return ILLEGAL  # an operation found a value that is in no block: never written, or cyclic
     return decide_blocks(blocks, calls, rets, starting=True)
 
 

@@ -53,7 +53,7 @@ from splitbrain.histories.trace import STEPS, TraceEvent
 
 NAME = "write_path"
 TRACING_SYSTEMS = ("python_node", "simulated")
-"""The systems that always write traces. If their traces are missing, the verdict is undecided."""
+"""The systems that always write traces. If their traces are missing, the verdict is unknown."""
 _ORDER = {step: place for place, step in enumerate(STEPS, start=1)}
 
 

@@ -1,8 +1,8 @@
-"""Events and operations of histories that other tools wrote.
+"""Defines the events and operations that the readers of other tools' histories return.
 
-The readers of all formats return these. Values are plain: None, bool, int, float, str, list
-and dict, or a subclass that `splitbrain.histories.formats.value_identity` defines. The order of
-the lines of a file is the order of time.
+Values are plain: None, bool, int, float, str, list and dict, or a subclass that
+`splitbrain.histories.formats.value_identity` defines. The order of the lines of a file is the order
+of time.
 """
 
 from __future__ import annotations
