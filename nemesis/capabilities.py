@@ -331,7 +331,7 @@ class Upgradable(Serving, Protocol):
 
 @runtime_checkable
 class Authenticates(Protocol):
-    """A cluster with users. The methods send requests to the member `at`; raise FaultError."""
+    """A cluster with users. Each method asks the member `at`, and may raise FaultError."""
 
     async def enable_authentication(self, at: MemberName) -> None: ...
 

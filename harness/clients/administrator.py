@@ -31,12 +31,11 @@ class Administrator:
     async def send(
         self, request: Callable[[str], Awaitable[T]], log_in: LogIn, failed: type[Exception]
     ) -> T:
-        """Call `request` with a token.
+        """Call `request` with a token, and return its result.
 
-        If the store refuses the token, log in and call it once more.
-
-        `request` gets the token as its argument, and `log_in` gets the user's name and password.
-        Both raise `failed` with the message of the store.
+        If the store refuses the token, the method logs in and calls `request` once more. `request`
+        gets the token as its argument, and `log_in` gets the user's name and password. Both raise
+        `failed` with the message of the store.
         """
         try:
             return await request(self._token)

@@ -31,7 +31,7 @@ def to_text(data: bytes) -> str:
     """Return `data`, a key or value of a store, as the text that a history records.
 
     The harness writes only text, so bytes that are not UTF-8 come from a store that corrupts
-    values. Each such byte becomes text such as `\xff`.
+    values. Each such byte becomes text such as `\\xff`.
     """
     return data.decode("utf-8", "backslashreplace")
 

@@ -23,8 +23,8 @@ from splitbrain.histories.service import AnyRequest, with_token
 
 POLL_S = 0.1
 BEYOND_BOUND_S = 2.0
-"""How much longer than the bound of availability a failed operation is tried again. So the checker
-can decide whether the member exceeds the bound."""
+"""A failed final operation is tried again until this time after the bound of availability. So the
+checker can decide whether the member exceeds the bound."""
 ANSWERS = ("name not found", "already exists")
 """Errors that count as an answer: a user or role does not exist, or exists already."""
 FINAL_WRITES_LIMIT_S = 120.0
@@ -89,7 +89,7 @@ class FinalOperations:
     async def settle(
         self, members: Sequence[str], drafts: Sequence[Draft], limit_s: float = FINAL_READS_LIMIT_S
     ) -> None:
-        """Send each of `drafts` to one member after the other, until it succeeds.
+        """Send each of the operations `drafts` to one member after the other, until it succeeds.
 
         After `limit_s` seconds in total, operations that have not succeeded are left out.
         """
@@ -131,7 +131,7 @@ class FinalOperations:
     async def read(
         self, members: Sequence[str], drafts: Sequence[Draft], limit_s: float = FINAL_READS_LIMIT_S
     ) -> None:
-        """Send each of `drafts` to each of `members`.
+        """Send each of the reads `drafts` to each of `members`.
 
         A read that fails is sent again until `limit_s` seconds have passed since the first one.
         After that, each remaining read is sent once.
@@ -145,7 +145,7 @@ class FinalOperations:
                     await asyncio.sleep(FINAL_PAUSE_S)
 
     async def _answers(self, member: str, draft: Draft) -> bool:
-        """Send and record one attempt of `draft` at `member`. Returns whether it was answered.
+        """Send and record one attempt of the operation `draft`. Returns whether it was answered.
 
         An attempt was answered if it succeeded, or ended with one of the errors `ANSWERS`. If a
         login is necessary and does not succeed, the operation is not sent.

@@ -116,10 +116,10 @@ class StoreDrive(Drive):
     async def _final(
         self, connections: Connections, processes: Iterator[int], draft: Draft, deadline: float
     ) -> None:
-        """Send `draft` to every running member, again and again until one succeeds.
+        """Send the operation `draft` to every running member, again and again until one succeeds.
 
-        Gives up at `deadline`. If the draft's function is the workload's `drain`, it is called at
-        each member until it returns None or fails.
+        Gives up at `deadline`. If the operation's function is the workload's `drain`, it is called
+        at each member until it returns None or fails.
         """
         assert isinstance(draft.request, Call)
         drains = draft.f == getattr(self._store_workload, "drain", None)

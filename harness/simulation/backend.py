@@ -19,7 +19,7 @@ from splitbrain.node.storage.write_buffer import Writes
 
 PAGE_BYTES = 4096
 COMMITS_REMEMBERED = 6
-"""The number of the last commits whose pairs the fault `LostSectors` can take back."""
+"""The number of the last commits whose former contents are kept, for the fault `LostSectors`."""
 Place = tuple[bytes, bytes]
 """The bucket and the key of a pair."""
 
@@ -112,7 +112,10 @@ class StoredBackend(Committed):
             self.put(bucket, key, old)
 
     def lose_power(self, random: Random) -> None:
-        """Lose the running commit or finish it, and lose what torn and unsynced commits wrote."""
+        """Apply a power loss: decide about the running commit, and undo what is not durable.
+
+        Torn commits, and commits whose sync was a lie, are not durable.
+        """
         self.stop_at_once(random)
         for (bucket, key), old, new in self._torn:
             if self.buckets[bucket].get(key) == new:

@@ -24,7 +24,10 @@ COMPACTED, FUTURE = str(errors.compacted()), str(errors.future_revision())
 
 
 def conditions_of_answer(request: object, answer: object) -> Iterator[str]:
-    """Yield the conditions that a member's `answer` to `request` shows."""
+    """Yield the conditions that a member's `answer` to `request` shows.
+
+    An example of a condition is "a delete found nothing".
+    """
     match answer:
         case RangeResponse(more=more):
             if isinstance(request, RangeRequest) and request.revision:
@@ -47,7 +50,7 @@ def conditions_of_answer(request: object, answer: object) -> Iterator[str]:
 def conditions_of_error(error: RpcError) -> Iterator[str]:
     """Yield the conditions that an error of a member shows.
 
-    For example, an error can show that a read of a compacted revision was refused.
+    An example of a condition is "a read of a compacted revision was refused".
     """
     if str(error) == COMPACTED:
         yield "a read of a compacted revision was refused"
@@ -58,7 +61,7 @@ def conditions_of_error(error: RpcError) -> Iterator[str]:
 def conditions_of_watch_answer(request: WatchRequest, answer: WatchAnswer) -> Iterator[str]:
     """Yield the conditions that one answer of a watch shows.
 
-    For example, an answer can show that a watch began in the past.
+    An example of a condition is "a watch began in the past".
     """
     if answer.created and 0 < request.start_revision <= answer.revision:
         yield "a watch began in the past"

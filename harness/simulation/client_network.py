@@ -144,9 +144,10 @@ class Exchange(Generic[T]):
         self._loop.at_ns(self._loop.now_ns + self._back.transit_ns(256), None, then)
 
     def member_gone(self) -> None:
-        """Fail the request, because the member's process has ended.
+        """Handle the end of the member's process: the machine resets the connection.
 
-        The machine resets the connection, unless it has lost power.
+        The request then fails. A machine that has lost power resets nothing, so the client waits
+        for its timeout.
         """
         self._reached("a member ended with a request in flight")
         if self._machine.powered:

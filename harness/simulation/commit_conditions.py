@@ -18,7 +18,7 @@ _REPLICATE = ProgressState.REPLICATE
 
 
 def observe_commit(coverage: Coverage, committed_before: int, raft: Raft) -> None:
-    """Record the conditions that are true of `raft` now.
+    """Count the situations at this commit, such as "a follower lagged by 50 entries".
 
     `raft` has just raised its commit index from `committed_before`.
     """

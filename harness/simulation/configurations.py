@@ -72,7 +72,7 @@ class Expected(NamedTuple):
 
 
 def expected_of(conf_state: ConfState) -> Expected:
-    """Return `conf_state` as an `Expected`."""
+    """Convert a `ConfState` of Raft to a configuration that can be compared."""
     return Expected(
         frozenset(conf_state.voters), frozenset(conf_state.voters_outgoing),
         frozenset(conf_state.learners), frozenset(conf_state.learners_next),
@@ -156,10 +156,7 @@ class ConfigurationMonitor:
         self._observe_ticks(member.name, server)
 
     def _report(self, rule: str, name: str, what: str) -> None:
-        """Report a violation of `rule` by the member `name`.
-
-        Later ones of the pair are left out.
-        """
+        """Report the first violation of `rule` by the member `name`; leave later ones out."""
         if (rule, name) not in self._reported:
             self._reported.add((rule, name))
             self._violated(f"{name} {what}")

@@ -203,7 +203,11 @@ class ElectionMonitor:
     # --- messages ---------------------------------------------------------------------------
 
     def _request(self, one: _Observed, message: Message, step: Callable[[Message], None]) -> None:
-        """Let `step` process a vote request, and check the rule `lease`."""
+        """Let `step` process a vote request, and check that it is ignored during a lease.
+
+        A member has a lease while it leads, or has heard from its leader within an election
+        timeout.
+        """
         raft = one.raft
         role, term = raft.role, raft.term
         heard = one.heard_before_ns(self._loop.now_ns, term)

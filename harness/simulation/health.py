@@ -83,7 +83,7 @@ class Health:
         self._disturbed_ns[member] = max(self._disturbed_ns.get(member, 0), until_ns)
 
     def member_since(self, name: str) -> int | None:
-        """Return since when the member has been healthy, in ns; None if it is not healthy."""
+        """Return the time since which the member has been healthy, in ns; None if it is not."""
         member = self._members[name]
         if (
             not member.runs
@@ -99,14 +99,14 @@ class Health:
         return self._past(max(self._disturbed_ns.get(name, 0), member.disk.slow_until_ns))
 
     def link_since(self, source: str, target: str) -> int | None:
-        """Return since when the link has been connected and healthy, in ns; None if it is not."""
+        """Return the time since which a link has been connected and healthy; None if it is not."""
         link = self._network.link(source, target)
         if link.state is not NORMAL or not link.connections:
             return None
         return self._past(link.disturbed_ns)
 
     def pair_since(self, one: str, other: str) -> int | None:
-        """Return since when both members and both links between them have been healthy.
+        """Return the time since which two members and the links between them have been healthy.
 
         Returns None if one of the four is not healthy.
         """
@@ -116,7 +116,7 @@ class Health:
         )
 
     def all_since(self, names: tuple[str, ...]) -> int | None:
-        """Return since when all of `names`, and all links among them, have been healthy.
+        """Return the time since which all of `names`, and all links among them, have been healthy.
 
         Returns None if one of them is not healthy.
         """

@@ -428,7 +428,10 @@ class InvariantMonitor:
     # --- members that start and stop ----------------------------------------------------------
 
     def began(self, member: Member) -> None:
-        """Observe a member that has started to serve, and record the conditions of its start."""
+        """Observe a member that has started to serve, and count the situation of its start.
+
+        A situation is, for example, "a member restarted from a snapshot".
+        """
         server = member.server
         if server is None:
             return
@@ -475,7 +478,10 @@ class InvariantMonitor:
             )
 
     def down(self, stopped: Member) -> None:
-        """Record the conditions that the end of the process of `stopped` shows, before it ends."""
+        """Count the situation at the end of a process, such as "a leader was killed".
+
+        The process of `stopped` is about to end.
+        """
         sometimes = self._coverage.sometimes
         sometimes("a member was killed while it started", stopped.server is None)
         server = stopped.server

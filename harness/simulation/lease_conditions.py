@@ -15,7 +15,10 @@ from splitbrain.node.server import Server
 
 
 def observe_leases(coverage: Coverage, server: Server) -> None:
-    """Record the conditions that occur with the leases of `server` from now on."""
+    """Count situations with the leases of `server` from now on.
+
+    A situation is, for example, "the time of a lease ran out".
+    """
     lessor, service = server.parts.lessor, server.leases
     start, ended = lessor.first_entry_applied, lessor.ended
 

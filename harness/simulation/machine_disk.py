@@ -180,7 +180,7 @@ class MachineDisk:
         return percent > 0 and self.random.random() * 100 < percent
 
     def check_write(self, what: str) -> None:
-        """Raise the OSError with which a write fails, if the disk is full or the draw says so."""
+        """Raise the OSError of a failed write, if the disk is full or a random draw decides so."""
         if self.state.full:
             self.effects += 1
             self.reached("a disk was full")
@@ -191,7 +191,7 @@ class MachineDisk:
             raise DiskError(f"{what}: Input/output error")
 
     def check_read(self, what: str) -> None:
-        """Raise the OSError with which a read fails, if the draw says so."""
+        """Raise the OSError of a failed read, if a random draw decides so."""
         if self.happens(self.state.read_error_percent):
             self.effects += 1
             raise DiskError(f"{what}: Input/output error")
@@ -203,7 +203,7 @@ class MachineDisk:
         return fails
 
     def sync_ns(self, more_ms: float) -> int:
-        """Return how long a sync takes. A fault adds `more_ms` on average."""
+        """Return how long a sync takes, in ns. `more_ms` is added to its mean duration."""
         # The square makes most syncs fast and a few slow.
         least, most = SYNC_US
         pause_us = least + (most - least) * self.random.random() ** 2

@@ -279,7 +279,10 @@ class Network:
                 connection.reset()
 
     def _lost_by(self, machine: Machine, back: Link) -> list[Connection]:
-        """Return the connections over `back` of which `machine` has lost the listening end."""
+        """Return the connections whose listening end `machine` has lost.
+
+        `back` is the direction from the dialling peer to `machine`.
+        """
         return [
             connection for other in self._machines.values() if other is not machine
             for connection in other.connections

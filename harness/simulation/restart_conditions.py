@@ -10,7 +10,7 @@ from splitbrain.node.server import Server
 
 
 def record_start(coverage: Coverage, server: Server, *, restarted: bool) -> None:
-    """Record the conditions of a start of `server`.
+    """Count the situation of a start, such as "a member restarted from a snapshot".
 
     `restarted` is False for the first start of a member.
     """

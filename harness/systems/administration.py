@@ -43,7 +43,7 @@ class _Alarms(msgspec.Struct, frozen=True):
 
 
 class Administration(ABC):
-    """Implements `Authenticates` and `Limitable` for a cluster of processes, by etcd's API."""
+    """Changes users, alarms and quotas by etcd's API; implements `Authenticates`, `Limitable`."""
 
     administrator: Administrator
     _next_starts: NextStarts

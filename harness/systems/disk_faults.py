@@ -10,9 +10,10 @@ from splitbrain.nemesis.fault import DiskArea, MemberName
 
 
 class DiskFaults:
-    """Implements `Powered`, `Disked` and `Corruptible` by the mounted disks in `_disks`.
+    """Cuts the power of members, and makes their mounted disks fail.
 
-    This is the last base class of a cluster, whose other base classes define `kill` and `restart`.
+    Implements `Powered`, `Disked` and `Corruptible`. This is the last base class of a cluster,
+    whose other base classes define `kill` and `restart`.
     """
 
     _disks: MemberDisks

@@ -53,7 +53,7 @@ class MemberLogs:
 
 
 class LogFaults:
-    """Implements `LogBlockable` by the pipes in the cluster's `_logs`."""
+    """Blocks and unblocks the pipes of the members' logs; implements `LogBlockable`."""
 
     _logs: MemberLogs
 

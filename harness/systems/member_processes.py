@@ -63,10 +63,10 @@ class ProcessTree(Protocol):
         """Send SIGKILL, and wait until the process has ended."""
 
     async def pause(self) -> None:
-        """Send SIGSTOP."""
+        """Send SIGSTOP to the process and its descendants."""
 
     async def resume(self) -> None:
-        """Send SIGCONT."""
+        """Send SIGCONT to the process and its descendants."""
 
     async def terminate(self, grace_ms: int) -> None:
         """Send SIGTERM, and SIGKILL if the process has not ended after `grace_ms`."""

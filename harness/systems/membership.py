@@ -21,7 +21,10 @@ from splitbrain.nemesis.fault import MemberName
 
 
 class ProcessMembership(ABC):
-    """Implements `Resizable` and `Transferable` for a cluster of processes, by etcd's API."""
+    """Adds, removes and promotes members by etcd's API, and transfers the leadership.
+
+    Implements `Resizable` and `Transferable` for a cluster of processes.
+    """
 
     members: Sequence[MemberName]
 

@@ -23,7 +23,7 @@ class NextStarts:
 
 
 class ChangesPrograms:
-    """Implements `Upgradable`, except for `serves`, by the cluster's `_next_starts`."""
+    """Chooses the program of a member's next start; implements `Upgradable` without `serves`."""
 
     _next_starts: NextStarts
 

@@ -47,7 +47,7 @@ def restore_program(binary: Path) -> Path:
 
 
 class SnapshotRestoration(ABC):
-    """Implements `Restorable` for a cluster of etcd."""
+    """Restores the members of an etcd cluster from a snapshot; implements `Restorable`."""
 
     members: Sequence[MemberName]
     binary: Path
@@ -57,7 +57,7 @@ class SnapshotRestoration(ABC):
 
     @abstractmethod
     async def start_at(self, places: Sequence[Place]) -> None:
-        """Start members at other client URLs, which `places` contains. No member runs before."""
+        """Start the members, which do not run, at the client URLs in `places`."""
 
     @abstractmethod
     async def kill_all(self) -> None: ...

@@ -32,7 +32,7 @@ HOLD_UNSYNCED = "--hold-unsynced"
 SIGKILL loses them as a power loss would."""
 
 SAME_NEEDS = {"rot": "storage", "lost": "storage"}
-"""Maps the name of a fault to the kind of fault that needs the same protocol of a system."""
+"""Maps the name of a fault to its kind, if the two differ."""
 
 JUDGED_BY = {"auth": "auth", "space": "limits"}
 """Maps a fault to the workload whose checker judges the state that the fault changes. That workload
@@ -111,7 +111,7 @@ def _refuse_unsupported_faults(schedule: Schedule) -> None:
 
 
 def _refuse_network(schedule: Schedule) -> None:
-    """Raise BadArguments if this machine, or the system, cannot have the network."""
+    """Raise BadArguments if this machine or the system does not support the schedule's network."""
     if schedule.options.network != NAMESPACES:
         return
     kind = system_class(schedule.options)

@@ -36,8 +36,8 @@ class TlsProbe(msgspec.Struct, frozen=True):
     url: UrlKind
     """Whether the connection was made to the member's URL for clients or for peers."""
     identity: Identity
-    """The certificate that the harness showed to the member. A member must accept only the first of
-    these."""
+    """The certificate that the harness showed to the member. A member must accept only
+    `VALID_IDENTITY`."""
     accepted: bool | None
     """Whether the member accepted the connection. None: it neither accepted nor refused it in
     time."""

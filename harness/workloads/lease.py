@@ -24,7 +24,7 @@ SHARED_SHARE = 0.02
 SELDOM_RENEWED = IDS_PER_CLIENT // 4
 """This number plus the id of a client's lease gives the id of a lease that is kept alive seldom."""
 SELDOM_EVERY = 3
-"""Each client has one lease that it keeps alive seldom for so many of its other leases."""
+"""For so many of its ordinary leases, each client has one lease that it keeps alive seldom."""
 SELDOM_LONGER_S = 4
 SELDOM_SHARE = 0.06
 """The share of operations on the lease that is kept alive seldom. Between two keep-alives, the

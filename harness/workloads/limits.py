@@ -15,7 +15,7 @@ from splitbrain.histories.maintenance import AlarmDisarm, AlarmList, Defragment,
 VALUE_BYTES = (300, 3500)
 """The shortest and the longest length of values, in characters."""
 MEMBERS_MAX = 5
-"""The operator defragments the members 0 to this number - 1, modulo the number of members."""
+"""The operator defragments this number of members: 0, 1 and so on, modulo the number of members."""
 CLEAN_EVERY = (20, 60)
 """After a number of operations between these two, the operator frees space again."""
 COMPACTION_INTERVAL_MS = 1_000

@@ -18,7 +18,8 @@ LONG = (600, 3000)
 COMPACT_BACK_MAX = 60
 IDLE_EVERY = 8
 IDLE_PLACE = 6
-"""One watcher of so many watches keys that no client writes: number 7, 15 and so on."""
+"""The watcher at this position, from 0, in each group of `IDLE_EVERY` watchers watches keys that no
+client writes."""
 TURN_SHARE = 0.6
 """Of the watchers with several watches, the share that cancels some of them and then opens
 others."""

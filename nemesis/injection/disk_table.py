@@ -26,7 +26,7 @@ class DiskTable:
         return self._tokens
 
     def remove(self, token: int) -> None:
-        """Remove the state that `add` returned `token` for."""
+        """Remove the state with the number `token`, which `add` has returned."""
         self._states.pop(token, None)
 
     def effective(self, member: MemberName) -> DiskState:

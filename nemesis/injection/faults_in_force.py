@@ -180,7 +180,10 @@ class FaultsInForce:
         return undo
 
     async def release_all(self) -> None:
-        """Heal every fault, also one that was half injected at an error or a cancellation."""
+        """Heal every fault, also a fault whose injection has failed or was cancelled.
+
+        The method tries every member and link, and raises the first error at the end.
+        """
         self._stops.clear()
         self._links = LinkTable()
         await _run_all((

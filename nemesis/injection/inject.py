@@ -31,14 +31,17 @@ class Targeted(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """The result of an injection: the members hit, the links changed, the Undo and the effect."""
+    """The result of an injection: the members hit, the links changed, the Undo and the effect.
+
+    The Undo is the function that heals the fault.
+    """
 
     members: tuple[MemberName, ...]
     links: tuple[Link, ...]
     undo: Undo
     effect: Effect = unknown
     ends_with_undo: bool = False
-    """Whether the effect is known only after the call of the Undo, which waits for the fault's
+    """Whether the effect is known only after the call of `undo`, which waits for the fault's
     end."""
 
 
@@ -132,10 +135,11 @@ async def inject_on_each(
     inject_on: OnMember,
     heal: OnMember,
 ) -> Injected:
-    """Call `inject_on` with each member that the fault hits. The Undo calls `heal` with each.
+    """Call `inject_on` with each member that the fault hits, and later `heal` with each.
 
-    If each call of `inject_on` returns a text, the texts together are the effect of the fault, and
-    "" means no effect. Otherwise the effect is unknown.
+    The Undo in the result, which ends the fault, calls `heal`. If each call of `inject_on` returns
+    a text, the texts together are the effect of the fault, and "" means no effect. Otherwise the
+    effect is unknown.
     """
     members = await resolve_target(fault.target, in_force, random, fault.on)
 

@@ -19,7 +19,10 @@ from splitbrain.nemesis.injection.inject import Injected, inject, require, resol
 async def _leader_transfer(
     fault: LeaderTransfer, in_force: FaultsInForce, random: Random
 ) -> Injected:
-    """Begin the transfers in the background. The Undo cancels the transfers that have not ended."""
+    """Begin the transfers in the background.
+
+    The end of the fault cancels the transfers that have not ended.
+    """
     system: Transferable = require(in_force, Transferable)
     members = await resolve_target(fault.target, in_force, random, fault.on)
     led: list[MemberName] = []

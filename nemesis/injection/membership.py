@@ -42,7 +42,7 @@ class Places:
         self._open: dict[MemberName, None] = {}
         """The places of which it is not known that they have a voter that serves."""
         self._stops: dict[MemberName, Undo] = {}
-        """For each place that is empty: the function that ends the stop of its member."""
+        """For each empty place: the function that allows a process in the place again."""
         self._removed: dict[int, None] = {}
         """The ids of the removed members."""
         self._requested = False
@@ -326,7 +326,7 @@ class JointChanges:
 async def _joint_change(fault: JointChange, in_force: FaultsInForce, random: Random) -> Injected:
     """Begin to make voters learners, in the background.
 
-    The Undo waits until all are voters again.
+    The end of the fault waits until all members are voters again.
     """
     changes: JointChanges = in_force.part(JointChanges, require(in_force, JointlyResizable))
     members = await resolve_target(fault.target, in_force, random, fault.on)

@@ -27,8 +27,8 @@ async def _operator_action(
 ) -> Injected:
     """Begin the operator's action in the background, so that other faults can hit it.
 
-    The Undo waits for the end of the action. It does not matter whether the members accept the
-    action, because it may fail due to another fault.
+    The end of the fault waits for the end of the action. It does not matter whether the members
+    accept the action, because it may fail due to another fault.
     """
     system: Maintainable = require(in_force, Maintainable)
     members = await resolve_target(fault.target, in_force, random, fault.on)
@@ -55,8 +55,8 @@ async def _maintain(
 async def _upgrade(fault: Upgrade, in_force: FaultsInForce, random: Random) -> Injected:
     """Begin to restart the members with the other program, in the background.
 
-    The Undo waits for the end of the restarts. Then it restarts the members with the former
-    program.
+    The end of the fault waits for the last of these restarts. Then it restarts the members with the
+    former program.
     """
     system: Upgradable = require(in_force, Upgradable)
     members = await resolve_target(fault.target, in_force, random, fault.on)

@@ -142,7 +142,7 @@ async def _limit_members(
     """Set a resource limit of the processes that the fault hits.
 
     `kind` is a number such as `RLIMIT_NOFILE`. `value_of` computes the limit from the process id.
-    The Undo sets the old limits, and restarts members that have ended.
+    The end of the fault sets the old limits, and restarts members that have ended.
     """
     system: HasProcess = require(in_force, HasProcess)
     members = await resolve_target(fault.target, in_force, random, fault.on)

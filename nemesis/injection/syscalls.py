@@ -40,7 +40,7 @@ class TracedMember:
         that."""
 
     async def begin(self) -> None:
-        """Trace the member, if it runs.
+        """Begin to affect the member's system calls, by strace, if the member runs.
 
         Raises FaultError if the member cannot be traced or has no file that the fault affects.
         """
@@ -79,7 +79,10 @@ class TracedMember:
             await self._in_force.system.restart(self._member)
 
     async def after_restart(self, member: MemberName) -> None:
-        """Affect the calls of the member's new process too, unless the fault is a kill."""
+        """Affect the calls of the member's new process too, after the member has restarted.
+
+        If the fault is a kill, the new process is not affected.
+        """
         if member != self._member or self._restart is not None or self._fault.do == "kill":
             return
         if self._held is not None:

@@ -20,9 +20,10 @@ class Trigger:
 
 
 class Triggers:
-    """The triggers of a run, by the number of their operation.
+    """All triggers of a run, by the number of their operation.
 
-    The load announces each operation.
+    A trigger is for a fault that must be armed just before this operation. The load announces each
+    operation.
     """
 
     def __init__(self) -> None:

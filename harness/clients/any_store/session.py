@@ -25,7 +25,7 @@ Call = tuple[Callable[[], Any], "asyncio.Future[Any]"]
 
 
 class Session(Protocol):
-    """A client of the user that was opened."""
+    """An opened client of the user, which executes one operation after the other."""
 
     async def invoke(self, operation: Invocation) -> Any:
         """Let the client execute `operation`, and return the answer.

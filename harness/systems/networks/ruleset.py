@@ -32,7 +32,7 @@ Link = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A TCP connection, as the end that has lost it identifies it."""
+    """A TCP connection that one end has lost, with addresses and ports as this end sees them."""
 
     here: str
     here_port: int
