@@ -72,4 +72,4 @@ def conditions_of_watch_answer(request: WatchRequest, answer: WatchAnswer) -> It
     if answer.fragment:
         yield "the events of a watch came in fragments"
     if not (answer.created or answer.cancelled or answer.changes):
-        yield "a watch was sent its progress"
+        yield "a watch received a progress notification"

@@ -40,7 +40,7 @@ RESTARTS = (
     "a member restarted and its backend held entries of its log",
     "a member restarted from a snapshot",
     "a majority was down at once",
-    "all were down at once",
+    "all members were down at once",
     "a leader was killed",
     "a paused leader resumed after it was deposed",
     "a paused member found work waiting",
@@ -62,12 +62,12 @@ DISKS = (
 STORAGE_FAULTS = (
     "a bit flipped on a disk",
     "a disk lost synced sectors",
-    "a sync was a lie",
+    "a sync reported success without an effect",
     "a write went to a wrong place",
     "a write was torn",
     "a member began its log anew",
     "a member began its log and its backend anew",
-    "a member's log reached what it had lost",
+    "a member recovered all log entries that its disk had lost",
 )
 NETWORKS = (
     "a connection broke with frames in flight",
@@ -88,7 +88,7 @@ CLIENTS = (
     "a member ended with a request in flight",
     "a client cancelled a request in flight",
     "a member refused a request",
-    "a deposed leader got a read",
+    "a read was sent to a deposed leader",
 )
 STORES = (
     "a transaction took its first branch",
@@ -105,7 +105,7 @@ WATCHES = (
     "a watch began in the past",
     "a watch waited for a future revision",
     "a watch was cancelled by a compaction",
-    "a watch was sent its progress",
+    "a watch received a progress notification",
     "a watch waited for a slow reader",
     "the events of a watch came in fragments",
     "a watch was cancelled while others went on",

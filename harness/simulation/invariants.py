@@ -153,7 +153,8 @@ class InvariantMonitor:
             self._role_changed(name, seen, raft)
         self._log_changed(name, seen, raft)
         self._coverage.sometimes(
-            "a member's log reached what it had lost", seen.recovering and not raft.recovering
+            "a member recovered all log entries that its disk had lost",
+            seen.recovering and not raft.recovering,
         )
         if log.committed > seen.committed:
             if seen.role is _LEADER and raft.role is _LEADER and seen.term == raft.term:
@@ -300,7 +301,7 @@ class InvariantMonitor:
                 self._loop.soon(member.process, self._append_empty_entries, one.raft, raft)
 
     def _read(self, server: Server) -> None:
-        self._coverage.reached("a deposed leader got a read")
+        self._coverage.reached("a read was sent to a deposed leader")
         self._loop.create_task(_read(server), name="read")
 
     def _append_empty_entries(self, raft: Raft, successor: Raft) -> None:
@@ -474,21 +475,19 @@ class InvariantMonitor:
         damaged = [one for one in self._members.values() if one.disk.lost_durable_data]
         if all(one.alive for one in damaged) and len(damaged) < self._majority:
             self.violated(
-                f"the members did not agree within {waited_ms / 1000:g} s after all was healed"
+                f"the members did not agree within {waited_ms / 1000:g} s after all faults were "
+                "healed"
             )
 
     def down(self, stopped: Member) -> None:
-        """Count the situation at the end of a process, such as "a leader was killed".
-
-        The process of `stopped` is about to end.
-        """
+        """Count situations at the end of `stopped`'s process, such as "a leader was killed"."""
         sometimes = self._coverage.sometimes
         sometimes("a member was killed while it started", stopped.server is None)
         server = stopped.server
         sometimes("a leader was killed", server is not None and server.raft.role is _LEADER)
         up = sum(1 for one in self._members.values() if one.alive and one is not stopped)
         sometimes("a majority was down at once", up < self._majority)
-        sometimes("all were down at once", up == 0)
+        sometimes("all members were down at once", up == 0)
 
 
 async def _read(server: Server) -> None:

@@ -148,7 +148,7 @@ class MachineDisk:
         if not (self.state.lying and is_in_area(path, self.state.area)):
             return False
         self.effects += 1
-        self._lost("a sync was a lie", (path,))
+        self._lost("a sync reported success without an effect", (path,))
         return True
 
     def misdirected(self, path: str, offset: int, size: int) -> int:

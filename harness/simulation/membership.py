@@ -136,7 +136,7 @@ class SimulatedMembership:
         After a disk has lost durable data, this is no violation.
         """
         if not any(one.disk.lost_durable_data for one in self.cluster.members.values()):
-            self.cluster.invariants.violated(f"the place {member} was changed, and {why}")
+            self.cluster.invariants.violated(f"{member} was removed or demoted, and {why}")
 
     async def transfer_leadership(self, member: MemberName) -> None:
         """Ask the leader to hand its leadership over to `member`. Raises FaultError."""

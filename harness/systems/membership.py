@@ -103,7 +103,7 @@ class ProcessMembership(ABC):
         return
 
     def membership_lost(self, member: MemberName, why: str) -> None:
-        raise FaultError(f"the place {member} was changed, and {why}")
+        raise FaultError(f"{member} was removed or demoted, and {why}")
 
     async def transfer_leadership(self, member: MemberName) -> None:
         leader = await self.leader()

@@ -107,7 +107,10 @@ class Places:
             for task in self._tasks:
                 task.cancel()
             for place in self._open:
-                why = f"it has no voter that serves, {RESTORE_LIMIT_S:g} s after all was healed"
+                why = (
+                    f"no voter serves in its place {RESTORE_LIMIT_S:g} s after all faults were "
+                    "healed"
+                )
                 self._system.membership_lost(place, why)
 
     def _lock(self, place: MemberName) -> asyncio.Lock:
@@ -319,7 +322,7 @@ class JointChanges:
                 async with asyncio.timeout(RESTORE_LIMIT_S):
                     await self.promote()
             except TimeoutError:
-                self._system.membership_lost(self._members[0], "it is no voter again")
+                self._system.membership_lost(self._members[0], "it did not become a voter again")
 
 
 @inject.register

@@ -47,7 +47,7 @@ def test_uncommitted_entries_of_a_deposed_leader_are_removed(seed: int, tmp_path
     assert run.valid is True, run.results.verdicts
     assert run.simulated is not None
     conditions = run.simulated.conditions
-    assert conditions["a deposed leader got a read"]
+    assert conditions["a read was sent to a deposed leader"]
     assert conditions["a deposed leader appended more entries"]
     assert conditions["a restored snapshot ended before the follower's log did"]
 

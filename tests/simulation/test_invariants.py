@@ -26,7 +26,7 @@ def test_healthy_members_must_agree() -> None:
     invariants = monitor(lost_durable_data=False)
     invariants.disagreed(30_000)
     assert invariants.violations == [
-        "0.000000 s: the members did not agree within 30 s after all was healed"
+        "0.000000 s: the members did not agree within 30 s after all faults were healed"
     ]
 
 

@@ -6,7 +6,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.api.watch import WatchStream
 
 MUTANT = Mutant(
-    what="a watch that the client cancels goes on, as long as its stream has other watches",
+    what="a watch that the client cancels continues while its stream has other watches",
     source="etcd's WatchCancelRequest (rpc.proto)",
     found_by=("watch",),
     hunt={"workload": "watch"},

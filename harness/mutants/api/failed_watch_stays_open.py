@@ -11,7 +11,7 @@ from splitbrain.node.mvcc.key_value import Event
 from splitbrain.node.mvcc.watch import Watcher, WatchHub
 
 MUTANT = Mutant(
-    what="a watcher fails at an event whose previous value is compacted, and nobody learns of it",
+    what="a watcher fails silently at an event whose previous value is compacted",
     source="etcd-io/etcd issue 8401 (a watch hangs, and its client gets no error); etcd's API"
     " guarantees for watch: \"reliable\"",
     found_by=("watch",),

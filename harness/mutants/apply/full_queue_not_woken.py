@@ -9,7 +9,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.apply.applier import Applier, ToApply
 
 MUTANT = Mutant(
-    what="a member whose apply queue was full once stands still for ever",
+    what="a member whose apply queue was full once never applies another entry",
     source="etcd-io/etcd issue 22214 (the loop of linearizable reads is blocked for ever while the"
     " member reports healthy); lost wake-ups in Lu et al., ASPLOS 2008",
     found_by=("invariants", "availability"),

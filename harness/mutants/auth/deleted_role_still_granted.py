@@ -10,7 +10,7 @@ from splitbrain.node.auth.apply import AuthApplier
 from splitbrain.node.messages import auth
 
 MUTANT = Mutant(
-    what="users keep a role that was deleted, and have it again when it is added again",
+    what="users keep a deleted role, and have it again when a role of this name is added",
     source="etcd's auth/store.go, RoleDelete, which takes the role from all users",
     found_by=("auth",),
     hunt={"workload": "auth"},

@@ -10,7 +10,7 @@ from splitbrain.node.auth.auth_store import AuthStore, Identity
 from splitbrain.node.messages.auth import PermissionType
 
 MUTANT = Mutant(
-    what="a write is checked against the permissions of the member that received it",
+    what="a write is applied although its permission was revoked after a member had received it",
     source="etcd's auth/store.go, isOpPermitted, which refuses an old auth revision",
     found_by=("auth",),
     hunt={"workload": "auth"},

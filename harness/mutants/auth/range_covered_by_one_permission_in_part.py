@@ -9,7 +9,7 @@ from splitbrain.node.auth import auth_store, intervals
 from splitbrain.node.messages.auth import Permission
 
 MUTANT = Mutant(
-    what="a permission that covers the beginning and the end of a range covers the range",
+    what="permissions for the beginning and for the end of a range permit the whole range",
     source="etcd's range_perm_cache.go, which joins intervals",
     found_by=("auth",),
     hunt={"workload": "auth"},

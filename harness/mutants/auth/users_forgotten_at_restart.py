@@ -6,7 +6,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.auth.auth_store import AuthStore
 
 MUTANT = Mutant(
-    what="a member that starts again knows no users, and that authentication is disabled",
+    what="a member that restarts knows no users, and considers authentication disabled",
     source="etcd's auth/store.go, NewAuthStore, which reads users and roles from the backend",
     found_by=("auth", "mvcc", "availability"),
     hunt={"workload": "auth", "nemesis": ("kill", "power")},

@@ -6,7 +6,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.alarms import Alarms
 
 MUTANT = Mutant(
-    what="a member that starts again knows no alarms",
+    what="a member that restarts knows no alarms",
     source="etcd's api/v3alarm/alarms.go, restore",
     found_by=("limits", "mvcc", "write_path", "invariants"),
     hunt={

@@ -6,7 +6,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.maintenance.auto_compaction import ByRevision
 
 MUTANT = Mutant(
-    what="the store is compacted by itself only once",
+    what="automatic compaction runs only once",
     source="etcd's api/v3compactor/revision.go, Run",
     found_by=("limits",),
     hunt={

@@ -6,7 +6,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.maintenance.auto_compaction import ByAge
 
 MUTANT = Mutant(
-    what="automatic compaction of a period compacts to the present revision",
+    what="automatic compaction by age compacts to the newest revision",
     source="etcd's api/v3compactor/periodic.go",
     found_by=("limits",),
     hunt={

@@ -7,7 +7,7 @@ from splitbrain.node.raft.inflights import Inflights
 from splitbrain.node.raft.message import Index
 
 MUTANT = Mutant(
-    what="a follower gets no further entries when its window was full once",
+    what="a follower gets no further entries once its window was full",
     source="etcd-io/raft, Inflights.FreeLE",
     found_by=("invariants",),
 )

@@ -7,7 +7,7 @@ from splitbrain.node.raft import leader
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="an implicit joint configuration stays in force",
+    what="the leader never leaves an implicit joint configuration",
     source="etcd-io/raft, ConfChangeTransitionJointImplicit: the leader leaves it automatically",
     found_by=("invariants",),
     hunt=JOINT_HUNT,

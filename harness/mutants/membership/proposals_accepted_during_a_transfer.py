@@ -9,7 +9,7 @@ from splitbrain.node.raft.message import EntryType
 from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
-    what="the transferee may lack the entries that the leader appends meanwhile",
+    what="a leader appends entries during a transfer, which the new leader may lack",
     source="Raft thesis, 3.10: the leader stops accepting new requests",
     found_by=("invariants",),
     hunt=TRANSFER_HUNT,

@@ -6,7 +6,7 @@ from splitbrain.harness.mutants.mutant import MEMBERS_HUNT, Mutant
 from splitbrain.node.server import Server
 
 MUTANT = Mutant(
-    what="a member that was removed goes on and disturbs the others with elections",
+    what="a removed member keeps running and disturbs the others with elections",
     source="Raft thesis, 4.2.3: disruptive servers; etcd stops a removed member",
     found_by=("invariants",),
     hunt=MEMBERS_HUNT,

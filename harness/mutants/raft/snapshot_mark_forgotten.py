@@ -7,7 +7,7 @@ from splitbrain.node.member_storage import MemberStorage
 from splitbrain.node.raft.message import Snapshot
 
 MUTANT = Mutant(
-    what="a received snapshot has no mark in the log",
+    what="no record of a received snapshot is written to the log",
     source="etcd's raft.go: SaveSnap writes the snapshot and its record (walpb.Snapshot)",
     found_by=("invariants", "availability"),
 )
