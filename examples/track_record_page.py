@@ -9,11 +9,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from splitbrain.harness.schedule.options import flag_of
+
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "track-record.md"
 RESULTS = "track-record.jsonl"
 WORDS_MAX = 600
-"""A verdict on the page is cut off after this number of characters."""
+"""A result keeps at most this number of characters of a verdict."""
 WORDS_SHOWN_MAX = 300
 ISSUES = "https://github.com/etcd-io/etcd/issues"
 RECORD_ROWS = 16
@@ -197,7 +199,7 @@ def command_of(row: dict[str, Any]) -> str:
     """Return the options of the row, as a user types them after `splitbrain run`."""
     words = []
     for name, value in row["options"].items():
-        flag = {"time_limit_s": "time-limit"}.get(name, name.replace("_", "-"))
+        flag = flag_of(name)
         if name == "workload_options":
             words += [f"-o {option}={given}" for option, given in value.items()]
         elif name == "member_flags":

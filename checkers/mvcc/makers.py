@@ -17,9 +17,9 @@ from splitbrain.histories.history import Operation
 class Demand:
     """A revision that needs a write without an answer as its writer.
 
-    `pools` returns the candidates, given the state before the revision. A candidate must have been
-    invoked before `deadline`, an index of an event, and the state must fulfil the condition of its
-    pool.
+    `pools` returns the candidates, given the state before the revision. They are in pools of
+    interchangeable operations. A candidate must have been invoked before `deadline`, an index of an
+    event, and the state must fulfil the condition of its pool.
     """
 
     revision: int

@@ -129,7 +129,10 @@ class _Paths:
         self._found.append((op, path))
 
     def sequences(self) -> Sequence[WriteSequence]:
-        """Return the paths, grouped by the list of their writes."""
+        """Return the paths, grouped by the list of their writes.
+
+        A path is the list of writes that an operation makes under a condition.
+        """
         if self._found:
             by_writes: dict[Writes, list[tuple[Operation, Condition]]] = {}
             for op, path in self._found:
