@@ -19,3 +19,17 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag=
     """
 
     value: Any = None
+
+
+Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
+"""A plain value, in the history of a client of the user."""
+
+READS = frozenset(("read",))
+"""Functions that change nothing in any store."""
+
+
+def only_reads(f: str, value: Any) -> bool:
+    """Whether a call changes nothing: a read, or a transaction of reads."""
+    if f == "txn" and isinstance(value, list | tuple):
+        return all(micro[0] == "r" for micro in value)
+    return f in READS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -12,14 +12,26 @@ from splitbrain.harness.clients.outcome import of_exception, of_status
 from splitbrain.harness.clients.service_codec import decode_any
 from splitbrain.histories.service import AnyRequest, AnyResult
 
+ERROR_CHARACTERS_MAX = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The outcome of a request. `result` is set for `ok`, and `error` for `fail` and `info`."""
+    """The outcome of an operation: `result` is set for `ok`, `error` for `fail` and `info`.
+
+    The result of a `Call` is a plain value.
+    """
 
     outcome: Literal["ok", "fail", "info"]
-    result: AnyResult | None = None
+    result: AnyResult | Any = None
     error: str = ""
+    connected: bool = True
+    """Whether the connection can be used for the next operation."""
+
+    @property
+    def ends_process(self) -> bool:
+        """Whether the process of the history must not invoke another operation."""
+        return self.outcome == "info" or not self.connected
 
 
 def completion_of_answer(request: AnyRequest, status: int, body: bytes) -> Completion:
@@ -39,3 +51,10 @@ def completion_of_exception(request: AnyRequest, error: OSError) -> Completion:
     """Return the outcome of a request that ended with a timeout or an error of the connection."""
     outcome, text = of_exception(request, error)
     return Completion(outcome, None, text)
+
+
+def error_text(error: BaseException) -> str:
+    """The error in one line, with its type."""
+    details = " ".join(str(error).split())[:ERROR_CHARACTERS_MAX]
+    name = type(error).__name__
+    return f"{name}: {details}" if details else name

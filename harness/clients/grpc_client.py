@@ -18,6 +18,7 @@ from splitbrain.harness.clients.http_connection import ConnectionLost
 from splitbrain.harness.clients.member_state import CONNECT_TIMEOUT_S, STATUS_TIMEOUT_S
 from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.clients.outcome import of_code
+from splitbrain.harness.clients.session import EtcdClient
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.clients.watch_client import RECEIVE_BUFFER_BYTES_SMALL
 from splitbrain.harness.clients.watch_codec import WatchAnswer
@@ -27,7 +28,7 @@ from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.messages.errors import RpcError
 
 
-class GrpcClient:
+class GrpcClient(EtcdClient):
     """Sends requests over gRPC and returns their outcomes. `open_grpc_clients` creates one.
 
     An error of the member or of the connection is returned as an outcome, not raised. A request is

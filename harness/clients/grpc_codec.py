@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
+import msgspec
 from google.protobuf.message import DecodeError
 
 from splitbrain.harness.clients import kv_codec, service_codec
@@ -28,7 +29,7 @@ from splitbrain.harness.clients.watch_codec import (
     later_messages,
 )
 from splitbrain.histories.kv import Put
-from splitbrain.histories.service import AnyRequest, AnyResult, ServiceRequest
+from splitbrain.histories.service import AnyRequest, AnyResult
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.api.methods import BY_KEY
 from splitbrain.node.api.proto.messages import message_class, method_descriptor
@@ -53,20 +54,24 @@ def encode(request: AnyRequest) -> tuple[str, bytes]:
             ignore_value=request.ignore_value,
         )
         return BY_KEY[kv_codec.PUT].path, message.SerializeToString()
-    if isinstance(request, ServiceRequest):
-        route, fields = service_codec.PATHS[type(request)], service_codec.wire_form(request)
+    if service_codec.is_of_kv(request):
+        route = kv_codec.ROUTES[type(request)]
+        fields = msgspec.to_builtins(kv_codec.wire_form(request), builtin_types=(bytes,))
     else:
-        route, fields = kv_codec.wire_form(request)
+        service: Any = request
+        route, fields = service_codec.PATHS[type(request)], service_codec.wire_form(service)
     return BY_KEY[route].path, _message(route, fields)
 
 
 def decode(request: AnyRequest, data: bytes) -> AnyResult:
     """Decode `data`, the answer to `request`. Raises UndecodableAnswer."""
-    if isinstance(request, ServiceRequest):
-        wire = _decode(service_codec.PATHS[type(request)], service_codec.answer_type(request), data)
-        return service_codec.service_result(request, wire)
-    route, answer = kv_codec.ROUTES[type(request)], kv_codec.ANSWERS[type(request)]
-    return kv_codec.result_of(_decode(route, answer, data))
+    if service_codec.is_of_kv(request):
+        route, answer = kv_codec.ROUTES[type(request)], kv_codec.ANSWERS[type(request)]
+        return kv_codec.result_of(_decode(route, answer, data))
+    service: Any = request
+    kind = service_codec.answer_type(service)
+    wire = _decode(service_codec.PATHS[type(request)], kind, data)
+    return service_codec.service_result(service, wire)
 
 
 def encode_watches(requests: Iterable[WatchRequest]) -> list[bytes]:

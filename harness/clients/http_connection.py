@@ -20,6 +20,10 @@ from splitbrain.harness.clients.tls import ClientTls
 ANSWER_BYTES_MAX = 256 * 1024 * 1024
 
 
+_LENGTHS = frozenset((len(b"content-length"), len(b"transfer-encoding")))
+"""The lengths of the names of the headers that are read."""
+
+
 class NotConnected(OSError):
     """Raised if no connection could be opened, so that nothing was sent."""
 
@@ -35,6 +39,7 @@ class HttpConnection(asyncio.Protocol):
     """
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
         self._parser = httptools.HttpResponseParser(self)
@@ -44,6 +49,11 @@ class HttpConnection(asyncio.Protocol):
         self._until_end = False
         """Whether the answer has no length. Such an answer ends when the connection ends."""
         self._keep_alive = True
+        self._give_up_at_s = 0.0
+        """When the request under way times out, in the time of the loop."""
+        self._timer: asyncio.TimerHandle | None = None
+        """The next check for a timeout. It is shared by all requests until then, because a timer
+        of each request would cost more CPU time."""
 
     @property
     def usable(self) -> bool:
@@ -58,9 +68,8 @@ class HttpConnection(asyncio.Protocol):
         """
         if self._transport is None or self._answer is not None:
             raise NotConnected("the connection is closed or busy")
-        loop = asyncio.get_running_loop()
-        answer = self._answer = loop.create_future()
-        timer = loop.call_later(timeout_s, self._give_up)
+        answer = self._answer = self._loop.create_future()
+        self._limit_time(self._loop.time() + timeout_s)
         self._transport.write(request)
         try:
             result: tuple[int, bytes] = await answer
@@ -69,7 +78,6 @@ class HttpConnection(asyncio.Protocol):
             self.close()
             raise
         finally:
-            timer.cancel()
             self._answer = None
 
     def close(self) -> None:
@@ -80,6 +88,27 @@ class HttpConnection(asyncio.Protocol):
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _limit_time(self, give_up_at_s: float) -> None:
+        """Let the request under way time out at this time."""
+        self._give_up_at_s = give_up_at_s
+        timer = self._timer
+        if timer is None or timer.when() > give_up_at_s:
+            if timer is not None:
+                timer.cancel()
+            self._timer = self._loop.call_at(give_up_at_s, self._check_time)
+
+    def _check_time(self) -> None:
+        self._timer = None
+        if self._answer is None:
+            return
+        if self._loop.time() < self._give_up_at_s:
+            self._timer = self._loop.call_at(self._give_up_at_s, self._check_time)
+        else:
+            self._fail(TimeoutError())
 
     # --- called by the loop ------------------------------------------------------
 
@@ -88,6 +117,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_lost(self, problem: Exception | None) -> None:
         self._transport = None
+        self.close()
         if self._until_end:
             self.on_message_complete()
         else:
@@ -113,6 +143,8 @@ class HttpConnection(asyncio.Protocol):
         self._has_length = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if len(name) not in _LENGTHS:
+            return
         name = name.lower()
         if name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value):
             self._has_length = True
@@ -145,9 +177,6 @@ class HttpConnection(asyncio.Protocol):
     def _fail(self, problem: Exception) -> None:
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(problem)
-
-    def _give_up(self) -> None:
-        self._fail(TimeoutError())
 
 
 async def connect(

@@ -23,6 +23,7 @@ from splitbrain.harness.clients.http_connection import HttpConnection, connect
 from splitbrain.harness.clients.member_state import STATUS_TIMEOUT_S, decode_status
 from splitbrain.harness.clients.messages import STATUS_PATH, Status
 from splitbrain.harness.clients.service_codec import encode_any
+from splitbrain.harness.clients.session import EtcdClient
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.clients.watch_client import watch
 from splitbrain.harness.clients.watch_codec import WatchAnswer
@@ -39,9 +40,22 @@ class _Member:
     port: int
     authority: bytes
     idle: list[HttpConnection] = field(default_factory=list)
+    heads: dict[str, bytes] = field(default_factory=dict)
+    """The first headers of a request, by its path."""
+
+    def post(self, path: str, body: bytes, token: str = "") -> bytes:
+        """The bytes of a request."""
+        head = self.heads.get(path)
+        if head is None:
+            head = self.heads[path] = (
+                b"POST %b HTTP/1.1\r\nHost: %b\r\nContent-Type: application/json\r\n"
+                b"Content-Length: " % (path.encode(), self.authority)
+            )
+        authorization = b"\r\nAuthorization: %b" % token.encode() if token else b""
+        return b"%b%d%b\r\n\r\n%b" % (head, len(body), authorization, body)
 
 
-class GatewayClient:
+class GatewayClient(EtcdClient):
     """Sends requests as JSON over HTTP and returns their outcomes. `open_clients` creates one.
 
     An error of the member or of the connection is returned as an outcome, not raised. A request is
@@ -57,10 +71,10 @@ class GatewayClient:
     async def call(self, url: str, request: AnyRequest) -> Completion:
         """Send `request` to the member whose client URL is `url`, such as http://HOST:PORT."""
         path, body = encode_any(request)
-        member = self._member(url)
+        member = self._members.get(url) or self._member(url)
+        message = member.post(path, body, token_of(request))
         try:
             connection = await self._connection(member)
-            message = _post(member, path, body, token_of(request))
             status, answer = await connection.ask(message, self._timeout_s)
         except OSError as error:  # TimeoutError is a subclass of OSError
             return completion_of_exception(request, error)
@@ -83,7 +97,7 @@ class GatewayClient:
         member = self._member(url)
         try:
             connection = await self._connection(member)
-            code, answer = await connection.ask(_post(member, STATUS_PATH, b"{}"), STATUS_TIMEOUT_S)
+            code, answer = await connection.ask(member.post(STATUS_PATH, b"{}"), STATUS_TIMEOUT_S)
             if connection.usable:
                 member.idle.append(connection)
             return decode_status(answer) if code == 200 else None
@@ -117,15 +131,6 @@ class GatewayClient:
             member = _Member(parts.hostname, port, parts.netloc.encode())
             self._members[url] = member
         return member
-
-
-def _post(member: _Member, path: str, body: bytes, token: str = "") -> bytes:
-    authorization = b"Authorization: %b\r\n" % token.encode() if token else b""
-    return (
-        b"POST %b HTTP/1.1\r\nHost: %b\r\nContent-Type: application/json\r\n%b"
-        b"Content-Length: %d\r\n\r\n%b"
-        % (path.encode(), member.authority, authorization, len(body), body)
-    )
 
 
 @contextlib.asynccontextmanager

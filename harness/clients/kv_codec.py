@@ -1,14 +1,13 @@
 """Encodes requests of the key-value service for etcd's v3 JSON gateway, and decodes the answers.
 
-Most requests of a load are Put and Range, so these are formatted by hand, and answers are decoded
-into typed structs. Encoding or decoding takes about 2 µs.
+Requests and answers are typed structs, so that encoding or decoding takes 1 to 4 µs.
 
 Source: etcd's documentation of the gRPC gateway, `rpc.proto`, `kv.proto`.
 """
 
 from __future__ import annotations
 
-from base64 import b64encode
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -23,7 +22,16 @@ from splitbrain.harness.clients.messages import (
     TxnAnswer,
     history_header,
     history_key_value,
-    to_bytes,
+)
+from splitbrain.harness.clients.request_messages import (
+    BranchMessage,
+    CompactMessage,
+    CompareMessage,
+    DeleteMessage,
+    KvMessage,
+    PutMessage,
+    RangeMessage,
+    TxnMessage,
 )
 from splitbrain.histories.kv import (
     Compact,
@@ -51,11 +59,7 @@ ROUTES: dict[type, str] = {Put: PUT, Range: RANGE, Delete: DELETE, Txn: TXN, Com
 """Maps each type of request to its path."""
 
 COMPARE_TARGETS = {
-    "value": ("VALUE", "value"),
-    "version": ("VERSION", "version"),
-    "create": ("CREATE", "create_revision"),
-    "mod": ("MOD", "mod_revision"),
-    "lease": ("LEASE", "lease"),
+    "value": "VALUE", "version": "VERSION", "create": "CREATE", "mod": "MOD", "lease": "LEASE",
 }
 COMPARE_RESULTS = {"=": "EQUAL", "!=": "NOT_EQUAL", "<": "LESS", ">": "GREATER"}
 
@@ -65,111 +69,103 @@ COMPARE_RESULTS = {"=": "EQUAL", "!=": "NOT_EQUAL", "<": "LESS", ">": "GREATER"}
 
 def encode_request(request: Request) -> tuple[str, bytes]:
     """Encode `request`. Returns its path at the gateway and its JSON body."""
-    match request:
-        case Put(lease=0, prev_kv=False, ignore_lease=False, ignore_value=False):
-            body = b'{"key":"%b","value":"%b"}' % (_b64(request.key), _b64(request.value))
-            return PUT, body
-        case Range(range_end="", revision=0, limit=0, serializable=False, keys_only=False,
-                   count_only=False, sort_by="", filtered=False):
-            return RANGE, b'{"key":"%b"}' % _b64(request.key)
-    path, wire = wire_form(request)
-    return path, msgspec.json.encode(wire)
+    return ROUTES[type(request)], _encode(wire_form(request))
 
 
-def _b64(text: str) -> bytes:
-    return b64encode(to_bytes(text))
+_encode = msgspec.json.Encoder().encode
 
 
-def wire_form(request: Request) -> tuple[str, dict[str, Any]]:
-    """Return the path of `request` at the gateway, and the fields of its message by name.
-
-    The message is not encoded yet: bytes are bytes, 64-bit integers are strings, and enums are
-    names.
-    """
-    match request:
-        case Put():
-            return PUT, _without_zeros(
-                key=to_bytes(request.key), value=to_bytes(request.value),
-                lease=_int64(request.lease), prev_kv=request.prev_kv,
-                ignore_lease=request.ignore_lease, ignore_value=request.ignore_value,
-            )
-        case Range():
-            return RANGE, _without_zeros(
-                key=to_bytes(request.key), range_end=to_bytes(request.range_end),
-                revision=_int64(request.revision), limit=_int64(request.limit),
-                serializable=request.serializable, keys_only=request.keys_only,
-                count_only=request.count_only, **_sorting(request),
-                min_mod_revision=_int64(request.min_mod),
-                max_mod_revision=_int64(request.max_mod),
-                min_create_revision=_int64(request.min_create),
-                max_create_revision=_int64(request.max_create),
-            )
-        case Delete():
-            return DELETE, _without_zeros(
-                key=to_bytes(request.key), range_end=to_bytes(request.range_end),
-                prev_kv=request.prev_kv,
-            )
-        case Compact():
-            return COMPACT, _without_zeros(
-                revision=_int64(request.revision), physical=request.physical
-            )
-        case Txn():
-            return TXN, _without_zeros(
-                compare=[_compare(one) for one in request.compare],
-                success=[_branch_request(one) for one in request.success],
-                failure=[_branch_request(one) for one in request.failure],
-            )
+def wire_form(request: Request) -> KvMessage:
+    """The message of `request`. The path of its type is in `ROUTES`."""
+    make: Callable[[Any], KvMessage] = _MESSAGES[type(request)]
+    return make(request)
 
 
-def _sorting(request: Range) -> dict[str, str]:
-    """Return the fields `sort_target` and `sort_order` for `request`; {} if it is not sorted.
+def _put_message(put: Put) -> PutMessage:
+    return PutMessage(
+        put.key.encode(), put.value.encode(), _int64(put.lease), put.prev_kv,
+        ignore_value=put.ignore_value, ignore_lease=put.ignore_lease,
+    )
+
+
+def _range_message(read: Range) -> RangeMessage:
+    """The message of a range.
 
     If a request contains only `sort_target`, etcd applies the limit before it sorts. Therefore
     `sort_order` is always sent too.
     """
-    if not request.sort_by:
-        return {}
-    return {
-        "sort_order": "DESCEND" if request.descend else "ASCEND",
-        "sort_target": request.sort_by.upper(),
-    }
+    message = RangeMessage(
+        read.key.encode(), read.range_end.encode(), _int64(read.limit), _int64(read.revision),
+        serializable=read.serializable, keys_only=read.keys_only, count_only=read.count_only,
+    )
+    if read.sort_by:
+        message.sort_order = "DESCEND" if read.descend else "ASCEND"
+        message.sort_target = read.sort_by.upper()
+    if read.filtered:
+        message.min_mod_revision = _int64(read.min_mod)
+        message.max_mod_revision = _int64(read.max_mod)
+        message.min_create_revision = _int64(read.min_create)
+        message.max_create_revision = _int64(read.max_create)
+    return message
 
 
-def _branch_request(request: Put | Range | Delete | Txn) -> dict[str, Any]:
-    _, wire = wire_form(request)
-    match request:
-        case Put():
-            return {"request_put": wire}
-        case Range():
-            return {"request_range": wire}
-        case Delete():
-            return {"request_delete_range": wire}
-        case Txn():
-            return {"request_txn": wire}
+def _delete_message(delete: Delete) -> DeleteMessage:
+    return DeleteMessage(delete.key.encode(), delete.range_end.encode(), delete.prev_kv)
 
 
-def _compare(compare: Compare) -> dict[str, Any]:
-    target, field = COMPARE_TARGETS[compare.target]
-    wire: dict[str, Any] = {
-        "key": to_bytes(compare.key),
-        "target": target,
-        "result": COMPARE_RESULTS[compare.result],
-    }
-    # The operand is sent even if it is zero, because etcd takes the thing to compare from the field
-    # that is set.
-    operand = compare.operand
-    wire[field] = to_bytes(str(operand)) if compare.target == "value" else str(operand)
-    if compare.range_end:
-        wire["range_end"] = to_bytes(compare.range_end)
-    return wire
+def _compact_message(compact: Compact) -> CompactMessage:
+    return CompactMessage(_int64(compact.revision), compact.physical)
+
+
+def _txn_message(txn: Txn) -> TxnMessage:
+    return TxnMessage(
+        [_compare_message(one) for one in txn.compare], _branch(txn.success), _branch(txn.failure)
+    )
+
+
+def _branch(requests: Sequence[Put | Range | Delete | Txn]) -> list[BranchMessage]:
+    messages = []
+    for one in requests:
+        if type(one) is Put:
+            messages.append(BranchMessage(request_put=_put_message(one)))
+        elif type(one) is Range:
+            messages.append(BranchMessage(request_range=_range_message(one)))
+        elif type(one) is Delete:
+            messages.append(BranchMessage(request_delete_range=_delete_message(one)))
+        else:
+            assert type(one) is Txn
+            messages.append(BranchMessage(request_txn=_txn_message(one)))
+    return messages
+
+
+def _compare_message(compare: Compare) -> CompareMessage:
+    target = compare.target
+    message = CompareMessage(
+        COMPARE_RESULTS[compare.result], COMPARE_TARGETS[target], compare.key.encode(),
+        compare.range_end.encode(),
+    )
+    operand = str(compare.operand)
+    if target == "value":
+        message.value = operand.encode()
+    elif target == "mod":
+        message.mod_revision = operand
+    elif target == "create":
+        message.create_revision = operand
+    elif target == "version":
+        message.version = operand
+    else:
+        message.lease = operand
+    return message
 
 
 def _int64(number: int) -> str:
     return str(number) if number else ""
 
 
-def _without_zeros(**fields: Any) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value}
+_MESSAGES: dict[type, Callable[[Any], KvMessage]] = {
+    Put: _put_message, Range: _range_message, Delete: _delete_message, Txn: _txn_message,
+    Compact: _compact_message,
+}
 
 
 # --- answers ------------------------------------------------------------------
@@ -202,17 +198,8 @@ def result_of(wire: KvAnswer) -> Result:
 
     Raises msgspec.ValidationError for an impossible answer.
     """
-    match wire:
-        case PutAnswer():
-            return _put(wire)
-        case RangeAnswer():
-            return _range(wire)
-        case DeleteAnswer():
-            return _delete(wire)
-        case TxnAnswer():
-            return _txn(wire)
-        case CompactAnswer():
-            return CompactResult(history_header(wire.header))
+    make: Callable[[Any], Result] = _RESULTS[type(wire)]
+    return make(wire)
 
 
 def decode_error(body: bytes) -> str:
@@ -247,6 +234,10 @@ def _txn(wire: TxnAnswer) -> TxnResult:
     return TxnResult(history_header(wire.header), wire.succeeded, responses)
 
 
+def _compact(wire: CompactAnswer) -> CompactResult:
+    return CompactResult(history_header(wire.header))
+
+
 def _response(wire: BranchAnswer) -> PutResult | RangeResult | DeleteResult | TxnResult:
     if wire.response_put is not None:
         return _put(wire.response_put)
@@ -259,3 +250,9 @@ def _response(wire: BranchAnswer) -> PutResult | RangeResult | DeleteResult | Tx
     raise msgspec.ValidationError(
         "a response of a transaction contains no put, range, delete_range or txn"
     )
+
+
+_RESULTS: dict[type, Callable[[Any], Result]] = {
+    PutAnswer: _put, RangeAnswer: _range, DeleteAnswer: _delete, TxnAnswer: _txn,
+    CompactAnswer: _compact,
+}

@@ -59,7 +59,7 @@ def encode_watches(requests: Sequence[WatchRequest]) -> bytes:
 
 
 def first_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
-    """Return the fields of the messages that are sent when the connection opens.
+    """The messages that are sent when the connection opens, as in `request_messages.py`.
 
     The messages create the watches, in their order, except those with `later_us`. If a watch has
     `ask_progress`, a progress request follows the last of the messages. The form of the fields is
@@ -88,10 +88,7 @@ def later_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
 
 
 def create_fields(request: WatchRequest) -> dict[str, Any]:
-    """Return the fields of the message that creates a watch.
-
-    The form of the fields is that of `kv_codec.wire_form`.
-    """
+    """The fields of the message that creates a watch, as in `request_messages.py`."""
     filters = [name for name, is_set in
                (("NOPUT", request.no_put), ("NODELETE", request.no_delete)) if is_set]
     create: dict[str, Any] = {

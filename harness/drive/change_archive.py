@@ -19,7 +19,7 @@ import msgspec
 
 from splitbrain.harness.clients.completion import Completion
 from splitbrain.harness.clients.messages import Status
-from splitbrain.harness.drive.load import Client
+from splitbrain.harness.clients.session import EtcdClient
 from splitbrain.harness.drive.sent_compactions import SentCompactions
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.kv import Compact
@@ -115,7 +115,7 @@ def _revision(change: Change) -> int:
     return change.revision
 
 
-class ArchivingClient:
+class ArchivingClient(EtcdClient):
     """A client that reads all members' change logs before it sends a compaction.
 
     If the archive does not cover the revision to compact, and this revision is not far ahead, the
@@ -123,7 +123,7 @@ class ArchivingClient:
     """
 
     def __init__(
-        self, client: Client, archive: ChangeArchive, compactions: SentCompactions
+        self, client: EtcdClient, archive: ChangeArchive, compactions: SentCompactions
     ) -> None:
         self._client = client
         self._archive = archive

@@ -11,14 +11,14 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 from splitbrain.harness.clients.messages import Status
-from splitbrain.harness.drive.load import Client, record
+from splitbrain.harness.clients.session import EtcdClient
 from splitbrain.harness.drive.logins import Logins
+from splitbrain.harness.drive.sessions import Sessions
 from splitbrain.harness.systems.system import System
 from splitbrain.harness.workloads.final_operations import FINAL_LOG_IN
 from splitbrain.harness.workloads.workload import Draft
 from splitbrain.histories.auth import Authenticate, AuthenticateResult
 from splitbrain.histories.member_state import MemberState
-from splitbrain.histories.recorder import Recorder
 from splitbrain.histories.service import AnyRequest, with_token
 
 POLL_S = 0.1
@@ -56,7 +56,7 @@ def agree(statuses: Sequence[Status | None]) -> bool:
 
 
 async def wait_for_agreement(
-    client: Client, system: System, members: Sequence[str], timeout_ms: int
+    client: EtcdClient, system: System, members: Sequence[str], timeout_ms: int
 ) -> int | None:
     """Wait until all members agree. Returns their revision, or None after `timeout_ms`."""
     deadline = asyncio.get_running_loop().time() + timeout_ms / 1000
@@ -77,12 +77,8 @@ class FinalOperations:
     number.
     """
 
-    def __init__(
-        self, *, client: Client, recorder: Recorder, system: System, processes: Iterator[int]
-    ) -> None:
-        self._client = client
-        self._recorder = recorder
-        self._system = system
+    def __init__(self, sessions: Sessions, processes: Iterator[int]) -> None:
+        self._sessions = sessions
         self._processes = processes
         self._logins = Logins()
 
@@ -160,10 +156,8 @@ class FinalOperations:
 
     async def _send(self, member: str, f: str, request: AnyRequest, user: str) -> bool:
         process = next(self._processes)
-        self._recorder.invoke(process, f, request, member)
-        url = self._system.address(member).client_url
-        completion = await self._client.call(url, request)
-        record(self._recorder, process, f, member, completion)
+        completion = await self._sessions.invoke(process, f, request, member)
+        await self._sessions.close(process)
         if isinstance(completion.result, AuthenticateResult):
             self._logins.learn(user, completion.result.token)
         elif completion.outcome != "ok":

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from splitbrain.harness.drive.logins import Logins
 from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.histories.auth import Authenticate, AuthenticateResult
+from splitbrain.histories.call import Call
 from splitbrain.histories.kv import (
     Compact,
     Compare,
@@ -177,8 +178,10 @@ class LastSeen:
         keys = dict.fromkeys(one.key for one in scheduled.request.compare)
         return Txn((), tuple(Range(key) for key in keys))
 
-    def observe(self, request: AnyRequest, result: AnyResult) -> None:
-        """Record what the answer `result` to `request` shows about keys and revisions."""
+    def observe(self, request: AnyRequest, result: AnyResult | Any) -> None:
+        """Learn from the answer `result` to `request`. The answer to a call teaches nothing."""
+        if type(request) is Call:
+            return
         revision = result.header.revision
         if isinstance(request, Range) and isinstance(result, RangeResult) and request.limit:
             self._next_page = next_page(request, result)

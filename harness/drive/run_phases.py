@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from splitbrain.harness.clients.administrator import Administrator
 from splitbrain.harness.clients.carriers import clients_of
+from splitbrain.harness.clients.session import EtcdClient
 from splitbrain.harness.drive.client_loops import ClientLoops
 from splitbrain.harness.drive.final_phase import (
     BEYOND_BOUND_S,
@@ -30,9 +31,10 @@ from splitbrain.harness.drive.final_phase import (
     gather_states,
     wait_for_agreement,
 )
-from splitbrain.harness.drive.load import Client, LeaderPoll, Load
+from splitbrain.harness.drive.load import LeaderPoll, Load
 from splitbrain.harness.drive.progress import Progress, Snapshot
 from splitbrain.harness.drive.run_watchers import RunWatchers
+from splitbrain.harness.drive.sessions import Sessions
 from splitbrain.harness.drive.stall_monitor import StallMonitor
 from splitbrain.harness.errors import SplitbrainError
 from splitbrain.harness.schedule.leader_role import with_leader
@@ -73,7 +75,7 @@ CRASH_POLL_S = 0.05
 SET_UP_PROCESS = 1_000_000_000
 """The process number of the first operation before the load. No client of the load uses it."""
 
-OpenClients = Callable[[int], AbstractAsyncContextManager[Client]]
+OpenClients = Callable[[int], AbstractAsyncContextManager[EtcdClient]]
 """Opens a client. The argument is the timeout of its requests in ms. The context closes it."""
 
 
@@ -197,14 +199,17 @@ class Drive:
         await self._set_up()
         async with self._open_clients(self._schedule.options.request_timeout_ms) as client:
             await self._prepare(client)
+            sessions = self._sessions(self._watchers.archiving_client(client))
             await self._load_phase(lambda: Load(
-                schedule=self._schedule, system=self._system,
-                client=self._watchers.archiving_client(client), recorder=self._recorder,
-                leader=self._leader, triggers=self._nemesis.triggers,
+                schedule=self._schedule, sessions=sessions, leader=self._leader,
+                triggers=self._nemesis.triggers,
             ))
         await self._heal()
         async with self._open_clients(FINAL_TIMEOUT_MS) as client:
             await self._run_final_phases(client)
+
+    def _sessions(self, client: EtcdClient) -> Sessions:
+        return Sessions(system=self._system, clients=client, recorder=self._recorder)
 
     async def _set_up(self) -> None:
         with self._phase("set-up"):
@@ -217,16 +222,14 @@ class Drive:
             self._write_record("running", "")
             await self._watchers.start(self._open_clients)
 
-    async def _prepare(self, client: Client) -> None:
+    async def _prepare(self, client: EtcdClient) -> None:
         """Send the workload's operations that come before the load."""
         random = stream(self._schedule.seed, "set-up")
         drafts = set_up_operations(self._workload, random)
         if drafts:
             with self._phase("set-up"):
-                await FinalOperations(
-                    client=client, recorder=self._recorder, system=self._system,
-                    processes=itertools.count(SET_UP_PROCESS),
-                ).settle(self._schedule.members, drafts)
+                first = FinalOperations(self._sessions(client), itertools.count(SET_UP_PROCESS))
+                await first.settle(self._schedule.members, drafts)
 
     async def _load_phase(self, new_load: Callable[[], ClientLoops]) -> None:
         leader_poll = asyncio.create_task(self._leader.run())
@@ -290,7 +293,7 @@ class Drive:
             ))
             before, before_ms = ended, now_ms
 
-    async def _run_final_phases(self, client: Client) -> None:
+    async def _run_final_phases(self, client: EtcdClient) -> None:
         schedule, timeout_ms = self._schedule, self._schedule.options.quiet_timeout_ms
         self._notice_crashes()
         running = self._running()
@@ -304,10 +307,7 @@ class Drive:
                 self._progress.say(
                     f"the members did not agree within {timeout_ms} ms after all faults were healed"
                 )
-        final = FinalOperations(
-            client=client, recorder=self._recorder, system=self._system,
-            processes=itertools.count(self._next_process()),
-        )
+        final = FinalOperations(self._sessions(client), itertools.count(self._next_process()))
         with self._phase("final writes"):
             await final.settle(running, quiet_operations(self._workload))
             await self._write_through(final, running)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
+from splitbrain.harness.clients.session import EtcdClient
 from splitbrain.harness.drive.change_archive import ArchivingClient, ChangeArchive
-from splitbrain.harness.drive.load import Client
 from splitbrain.harness.drive.sent_compactions import SentCompactions
 from splitbrain.harness.drive.watch_load import WatchLoad
 from splitbrain.harness.drive.watcher import WatchingClient
@@ -41,7 +41,7 @@ class RunWatchers:
         self._compactions = SentCompactions()
 
     async def start(
-        self, open_clients: Callable[[int], AbstractAsyncContextManager[Client]]
+        self, open_clients: Callable[[int], AbstractAsyncContextManager[EtcdClient]]
     ) -> None:
         """Start the watchers. Raises SystemFailed if the system's clients cannot watch."""
         if not self._schedule.watchers:
@@ -64,7 +64,7 @@ class RunWatchers:
         )
         self._load.start()
 
-    def archiving_client(self, client: Client) -> Client:
+    def archiving_client(self, client: EtcdClient) -> EtcdClient:
         """Return the client for the load: `client`, or an `ArchivingClient` that contains it.
 
         An `ArchivingClient` is needed if the schedule contains a compaction.

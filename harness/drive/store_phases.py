@@ -12,20 +12,21 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, cast
 
-from splitbrain.harness.clients.any_store.session import open_session
+from splitbrain.harness.clients.any_store.opened_client import open_client
 from splitbrain.harness.clients.any_store.store_client import Invocation
+from splitbrain.harness.clients.any_store.store_clients import MakeClient, StoreClients
 from splitbrain.harness.drive.client_log import client_log
 from splitbrain.harness.drive.final_phase import FINAL_PAUSE_S, FINAL_READS_LIMIT_S, POLL_S
+from splitbrain.harness.drive.load import Load
 from splitbrain.harness.drive.progress import Progress
 from splitbrain.harness.drive.run_phases import FINAL_TIMEOUT_MS, Drive
-from splitbrain.harness.drive.store_load import Connections, MakeClient, StoreLoad
+from splitbrain.harness.drive.sessions import Sessions
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.systems.system import HasHealth, System
 from splitbrain.harness.workloads.any_store.store_workload import StoreWorkload
 from splitbrain.harness.workloads.workload import Draft, Workload
-from splitbrain.histories.call import Call
 
 SETUP_TIMEOUT_S = 30.0
 DRAIN_CALLS_MAX = 1_000_000
@@ -51,14 +52,14 @@ class StoreDrive(Drive):
 
     async def _run_store_phases(self) -> None:
         await self._set_up()
-        connections = self._connections(self._schedule.options.request_timeout_ms)
+        sessions = self._store_sessions(self._schedule.options.request_timeout_ms)
         try:
-            await self._load_phase(lambda: StoreLoad(
-                schedule=self._schedule, connections=connections, leader=self._leader,
+            await self._load_phase(lambda: Load(
+                schedule=self._schedule, sessions=sessions, leader=self._leader,
                 triggers=self._nemesis.triggers,
             ))
         finally:
-            await connections.close_all()
+            await sessions.close_all()
         await self._heal()
         await self._end_of_run()
 
@@ -67,10 +68,12 @@ class StoreDrive(Drive):
         value = getattr(self._store_workload, "setup", None)
         await set_up_store(self._make_client, self._system, value)
 
-    def _connections(self, timeout_ms: int) -> Connections:
-        return Connections(
-            system=self._system, make=self._make_client, recorder=self._recorder,
-            workload=self._store_workload, timeout_ms=timeout_ms,
+    def _store_sessions(self, timeout_ms: int) -> Sessions:
+        """Sessions in which the state of a connection belongs to one process of the history."""
+        keyed = bool(getattr(self._store_workload, "keyed", False))
+        clients = StoreClients(self._make_client, timeout_ms, keyed=keyed)
+        return Sessions(
+            system=self._system, clients=clients, recorder=self._recorder, one_member=True
         )
 
     async def _end_of_run(self) -> None:
@@ -79,15 +82,15 @@ class StoreDrive(Drive):
             self._agreed = await self._wait_until_healthy()
         begun = self._load.counts.begun if self._load else 0
         processes = itertools.count(len(self._schedule.clients) * (begun + 1))
-        connections = self._connections(FINAL_TIMEOUT_MS)
+        sessions = self._store_sessions(FINAL_TIMEOUT_MS)
         clients = max(len(self._schedule.clients), self._schedule.options.clients)
         try:
             with self._phase("final reads"):
                 deadline = asyncio.get_running_loop().time() + FINAL_READS_LIMIT_S
                 for draft in self._store_workload.final_operations(clients):
-                    await self._final(connections, processes, draft, deadline)
+                    await self._final(sessions, processes, draft, deadline)
         finally:
-            await connections.close_all()
+            await sessions.close_all()
 
     async def _wait_until_healthy(self) -> bool:
         """Wait until each running member is healthy. Returns False after the time limit.
@@ -114,27 +117,24 @@ class StoreDrive(Drive):
             await asyncio.sleep(POLL_S)
 
     async def _final(
-        self, connections: Connections, processes: Iterator[int], draft: Draft, deadline: float
+        self, sessions: Sessions, processes: Iterator[int], draft: Draft, deadline: float
     ) -> None:
         """Send the operation `draft` to every running member, again and again until one succeeds.
 
         Gives up at `deadline`. If the operation's function is the workload's `drain`, it is called
         at each member until it returns None or fails.
         """
-        assert isinstance(draft.request, Call)
         drains = draft.f == getattr(self._store_workload, "drain", None)
         succeeded = False
         while not succeeded:
             for member in self._running():
                 process = next(processes)
                 for _ in range(DRAIN_CALLS_MAX if drains else 1):
-                    outcome = await connections.call(
-                        process, draft.f, draft.request.value, member
-                    )
-                    succeeded = succeeded or outcome.outcome == "ok"
-                    if outcome.outcome != "ok" or outcome.value is None:
+                    completion = await sessions.invoke(process, draft.f, draft.request, member)
+                    succeeded = succeeded or completion.outcome == "ok"
+                    if completion.outcome != "ok" or completion.result is None:
                         break
-                await connections.close(process)
+                await sessions.close(process)
             if asyncio.get_running_loop().time() >= deadline:
                 return
             if not succeeded:
@@ -164,11 +164,11 @@ async def set_up_store(make_client: MakeClient, system: System, value: Any) -> N
     problems = []
     for member in system.members:
         try:
-            session = await open_session(make_client, system.address(member), SETUP_TIMEOUT_S)
+            opened = await open_client(make_client, system.address(member), SETUP_TIMEOUT_S)
             try:
-                await session.invoke(Invocation("setup", value))
+                await opened.invoke(Invocation("setup", value))
             finally:
-                await session.close()
+                await opened.close()
         except Exception as problem:
             problems.append(f"at {member}: {type(problem).__name__}: {problem}")
         else:

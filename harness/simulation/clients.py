@@ -18,6 +18,7 @@ from splitbrain.harness.clients.completion import (
 from splitbrain.harness.clients.member_state import STATUS_TIMEOUT_S, decode_status
 from splitbrain.harness.clients.messages import STATUS_PATH, Status
 from splitbrain.harness.clients.service_codec import encode_any
+from splitbrain.harness.clients.session import EtcdClient
 from splitbrain.harness.clients.watch_codec import WatchAnswer
 from splitbrain.harness.simulation.client_conditions import (
     conditions_of_answer,
@@ -45,8 +46,8 @@ async def _only_answer(api: Api, path: str, message: object) -> object:
     return answer
 
 
-class SimulatedClient:
-    """Sends requests to simulated members; implements `splitbrain.harness.drive.load.Client`.
+class SimulatedClient(EtcdClient):
+    """A client of an etcd v3 store over the simulated network.
 
     `call` does not raise the errors of the store. Its result contains them as the outcome.
     """

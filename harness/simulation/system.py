@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from platform import python_version
 
-from splitbrain.harness.drive.load import Client
+from splitbrain.harness.clients.session import EtcdClient
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.simulation.clients import SimulatedClient
 from splitbrain.harness.simulation.cluster import SimulatedCluster, client_url, peer_url
@@ -135,7 +135,7 @@ class SimulatedSystem(SimulatedMembership):
     def versions(self) -> Mapping[str, str]:
         return {"system": "simulated", "python": python_version()}
 
-    def open_clients(self, timeout_ms: int) -> AbstractAsyncContextManager[Client]:
+    def open_clients(self, timeout_ms: int) -> AbstractAsyncContextManager[EtcdClient]:
         client = SimulatedClient(self.cluster.clients, self.cluster.requests, timeout_ms)
         return _clients(client)
 
@@ -225,5 +225,5 @@ class SimulatedSystem(SimulatedMembership):
 
 
 @asynccontextmanager
-async def _clients(client: SimulatedClient) -> AsyncIterator[Client]:
+async def _clients(client: SimulatedClient) -> AsyncIterator[EtcdClient]:
     yield client

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from splitbrain.harness.clients.json_client import open_clients
 from splitbrain.harness.drawing.draw import draw_for
 from splitbrain.harness.drive.load import LeaderPoll, Load
+from splitbrain.harness.drive.sessions import Sessions
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.system import Address, System
@@ -76,9 +77,8 @@ async def _drive(schedule: Schedule, system: System) -> tuple[float, float]:
         async with open_clients(10_000) as client:
             leader = LeaderPoll(system)
             leader.name = "n2"
-            load = Load(
-                schedule=schedule, system=system, client=client, recorder=recorder, leader=leader
-            )
+            sessions = Sessions(system=system, clients=client, recorder=recorder)
+            load = Load(schedule=schedule, sessions=sessions, leader=leader)
             began_s, cpu_began_s = time.perf_counter(), time.process_time()
             await load.run()
             seconds, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_began_s

@@ -25,7 +25,7 @@ from splitbrain.checkers.traces.raft_safety import check_raft_safety
 from splitbrain.checkers.traces.write_path import check_write_path
 from splitbrain.harness.clients.json_client import GatewayClient
 from splitbrain.harness.drive.final_phase import gather_states, wait_for_agreement
-from splitbrain.harness.drive.load import record
+from splitbrain.harness.drive.sessions import Sessions
 from splitbrain.harness.systems.python_node import PythonNode
 from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.histories.history import History
@@ -82,6 +82,9 @@ class Matrix:
         self._folder = folder
         self._client = GatewayClient(REQUEST_TIMEOUT_MS)
         self._recorder = Recorder(folder / "history.jsonl")
+        self._sessions = Sessions(
+            system=self.system, clients=self._client, recorder=self._recorder
+        )
         self._processes = itertools.count()
         self._keys = itertools.count()
 
@@ -153,9 +156,8 @@ class Matrix:
     async def _call(self, member: str, f: str, request: Put | Range) -> None:
         """Each operation has its own process number, because any may end in `info`."""
         process = next(self._processes)
-        self._recorder.invoke(process, f, request, member)
-        completion = await self._client.call(self.system.address(member).client_url, request)
-        record(self._recorder, process, f, member, completion)
+        await self._sessions.invoke(process, f, request, member)
+        await self._sessions.close(process)
 
     async def _agreement(self) -> int:
         revision = await wait_for_agreement(self._client, self.system, MEMBERS, QUIET_TIMEOUT_MS)

@@ -41,7 +41,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     **dict.fromkeys([
         ("histories/reader.py", "Event"),
         ("histories/reader.py", "Operation"),
-        ("histories/recorder.py", "Event"),
+        ("histories/recorder.py", "_Event"),
     ], "constructed for each event and each operation of a history"),
     **dict.fromkeys([
         ("checkers/linearizable/checker.py", "Operation"),

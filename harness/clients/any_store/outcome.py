@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from splitbrain.harness.clients.any_store.store_client import Definite, DefiniteError
+from splitbrain.harness.clients.completion import (
+    ERROR_CHARACTERS_MAX,
+    Completion,
+    error_text,
+)
 
 DIFFERENT = "the value was different"
 """The recorded error of a compare-and-set that did not take effect."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The outcome of a call. `value` is set for `ok`, and `error` for `fail` and `info`."""
+def of_answer(f: str, argument: Any, answer: Any) -> Completion:
+    """The outcome of a call that returned `answer`. `argument` is the value of the invocation.
 
-    outcome: Literal["ok", "fail", "info"]
-    value: Any = None
-    error: str = ""
-    connected: bool = True
-    """Whether the connection can be used for the next operation."""
-
-
-def of_answer(f: str, argument: Any, answer: Any) -> Outcome:
-    """Return the outcome of a call of the function `f` that returned `answer`.
-
-    `argument` is the value of the invocation. A compare-and-set that returned False is `fail`. If a
-    function without an answer, such as write, returned None, the value of the outcome is
-    `argument`, as in Jepsen.
+    A client that decides the outcome itself returns a `Completion`, which is not changed.
+    A compare-and-set that returned False is `fail`. If a function without an answer, such as write,
+    returned None, the value of the outcome is `argument`, as in Jepsen.
     """
+    if isinstance(answer, Completion):
+        return answer
     if f == "cas":
-        return Outcome("ok", argument) if answer else Outcome("fail", error=DIFFERENT)
-    return Outcome("ok", argument if answer is None and f not in ANSWERED else answer)
+        return Completion("ok", argument) if answer else Completion("fail", error=DIFFERENT)
+    return Completion("ok", argument if answer is None and f not in ANSWERED else answer)
 
 
 ANSWERED = frozenset(("read", "dequeue", "generate", "drain", "get"))
@@ -41,16 +36,16 @@ ANSWERED = frozenset(("read", "dequeue", "generate", "drain", "get"))
 
 def of_error(
     error: BaseException, definite: Sequence[DefiniteError], *, only_reads: bool
-) -> Outcome:
-    """Return the outcome of a call that raised `error`.
+) -> Completion:
+    """The outcome of a call that raised `error`. `definite` are the client's definite exceptions.
 
     `definite` contains the client's exceptions that prove that an operation had no effect. If
     `only_reads` is True, the operation changes nothing, and every exception gives `fail`.
     """
     text = _text(error)
     if isinstance(error, Definite) or any(_matches(error, one) for one in definite):
-        return Outcome("fail", error=text)
-    return Outcome("fail" if only_reads else "info", error=text, connected=False)
+        return Completion("fail", error=text)
+    return Completion("fail" if only_reads else "info", error=text, connected=False)
 
 
 def _matches(error: BaseException, definite: DefiniteError) -> bool:
@@ -62,8 +57,6 @@ def _matches(error: BaseException, definite: DefiniteError) -> bool:
 
 def _text(error: BaseException) -> str:
     """Return the error in one line. The line contains its type, unless it is `Definite`."""
-    details = " ".join(str(error).split())[:500]
     if isinstance(error, Definite):
-        return details or "did not happen"
-    name = type(error).__name__
-    return f"{name}: {details}" if details else name
+        return " ".join(str(error).split())[:ERROR_CHARACTERS_MAX] or "did not happen"
+    return error_text(error)

@@ -7,9 +7,9 @@ functions. The methods of a synchronous client run in a separate thread.
 
 `invoke` returns the answer of an operation that succeeded. `Definite` and the exceptions in
 `definite` mean that the operation certainly did not take effect (`fail`). After other exceptions,
-the operation may have taken effect or may still do so (`info`). A read has no effect, so it is then
-`fail`, too. After any exception that is not definite, the connection is closed, and the process of
-the history ends.
+the operation may have taken effect or may still do so (`info`). A read is then `fail`, because it
+has no effect. After any exception that is not definite, the connection is closed, and the process
+of the history ends. A client that decides the outcome itself returns a `Completion`.
 """
 
 from __future__ import annotations

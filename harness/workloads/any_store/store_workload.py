@@ -17,23 +17,10 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from splitbrain.harness.workloads.workload import Draft
 from splitbrain.histories.call import Call
 
-READS = frozenset(("read",))
-"""Functions of a client that change nothing in any store."""
-
 
 def call(f: str, value: Any = None) -> Draft:
     """Return the operation that calls the function `f` of a client with the plain value `value`."""
     return Draft(f, Call(value))
-
-
-def only_reads(f: str, value: Any) -> bool:
-    """Return whether a call of `f` with `value` changes nothing.
-
-    This is true of a read, and of a transaction that contains only reads.
-    """
-    if f == "txn" and isinstance(value, list | tuple):
-        return all(micro[0] == "r" for micro in value)
-    return f in READS
 
 
 @runtime_checkable

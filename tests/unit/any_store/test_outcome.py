@@ -47,7 +47,7 @@ def test_an_answer_becomes_the_value_of_the_completion(
     f: str, argument: Any, answer: Any, outcome: str, value: Any
 ) -> None:
     found = of_answer(f, argument, answer)
-    assert (found.outcome, found.value) == (outcome, value)
+    assert (found.outcome, found.result) == (outcome, value)
 
 
 class Recorder(StoreClient):

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import msgspec
 import pytest
 
 from splitbrain.harness.clients import grpc_codec, kv_codec
@@ -242,9 +243,8 @@ def test_many_clients_use_one_member_at_the_same_time(opened: OpenClients) -> No
 def test_both_clients_send_every_field_of_a_put() -> None:
     """A new field that one carrier does not send would be tested over the other one only."""
     whole = Put("a", "1", lease=7, prev_kv=True, ignore_lease=True, ignore_value=True)
-    path, fields = kv_codec.wire_form(whole)
+    fields = msgspec.to_builtins(kv_codec.wire_form(whole), builtin_types=(bytes,))
     message = message_class("etcdserverpb.PutRequest")()
     message.ParseFromString(grpc_codec.encode(whole)[1])
     assert {field.name for field, _ in message.ListFields()} == set(fields)
-    assert path == kv_codec.PUT
     assert set(fields) == {*Put.__struct_fields__} - {"token"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from splitbrain.harness.clients.completion import Completion
+from splitbrain.harness.clients.session import EtcdClient
 from splitbrain.harness.drive.change_archive import ArchivingClient, ChangeArchive
 from splitbrain.harness.drive.sent_compactions import SentCompactions
 from splitbrain.histories.kv import Compact, Put
@@ -61,7 +62,7 @@ def test_a_state_that_reaches_less_far_does_not_replace_what_is_archived() -> No
     assert asyncio.run(scenario()) == state(1, 30)
 
 
-class RecordingClient:
+class RecordingClient(EtcdClient):
     """A client that records the requests that it sends."""
 
     def __init__(self) -> None:
@@ -76,7 +77,7 @@ def test_a_compaction_beyond_the_archive_is_sent_only_if_the_store_must_refuse_i
     async def scenario() -> list[Completion]:
         system = ScriptedSystem(state(1, 5), state(4, 9), state(20, 30), state(20, 30))
         archive = ChangeArchive(system, ("n1",))  # type: ignore[arg-type]
-        client = ArchivingClient(client_below, archive, sent)  # type: ignore[arg-type]
+        client = ArchivingClient(client_below, archive, sent)
         return [
             await client.call("", request)
             for request in (Compact(6), Compact(9), Put("k"), Compact(25), Compact(5_000))

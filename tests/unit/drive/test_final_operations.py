@@ -11,8 +11,10 @@ from typing import Any, cast
 import pytest
 
 from splitbrain.harness.clients.completion import Completion
+from splitbrain.harness.clients.session import EtcdClient
 from splitbrain.harness.drive import final_phase
 from splitbrain.harness.drive.final_phase import FinalOperations
+from splitbrain.harness.drive.sessions import Sessions
 from splitbrain.harness.drive.stall_monitor import LATE_NS, PERIOD_NS, StallMonitor
 from splitbrain.harness.store.records import Stall
 from splitbrain.harness.systems.system import Address, System
@@ -26,7 +28,7 @@ from splitbrain.histories.recorder import Recorder
 MS = 1_000_000
 
 
-class Members:
+class Members(EtcdClient):
     """A system and its client. Each member fails as often as `failures` says, then it answers."""
 
     def __init__(self, **failures: int) -> None:
@@ -59,10 +61,8 @@ def recorded(
 
     async def main() -> None:
         recorder = Recorder(path / "history.jsonl")
-        final = FinalOperations(
-            client=cast("Any", members), recorder=recorder, system=cast("System", members),
-            processes=count(30),
-        )
+        sessions = Sessions(system=cast("System", members), clients=members, recorder=recorder)
+        final = FinalOperations(sessions, count(30))
         await final.write_through(("n1", "n2"), put, lambda: next(tries) >= tries_max)
         await final.read(("n1", "n2"), reads, limit_s=0.0)
         recorder.close()

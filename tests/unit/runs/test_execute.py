@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import threading
@@ -17,6 +18,7 @@ from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.harness.cli.terminal_progress import PlainLines
 from splitbrain.harness.clients.completion import Completion
 from splitbrain.harness.drive.load import choose_member
+from splitbrain.harness.drive.sessions import Sessions
 from splitbrain.harness.judging import judge as judge_module
 from splitbrain.harness.judging.judge import judge, judge_evidence
 from splitbrain.harness.judging.run_verdict import run_verdict
@@ -29,10 +31,10 @@ from splitbrain.harness.store.records import Results, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.schedule_source import schedule_at
 from splitbrain.harness.systems.crash import Crash
-from splitbrain.harness.systems.system import Address
 from splitbrain.harness.workloads.final_operations import FINAL_FUNCTIONS
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Put, Range
+from splitbrain.histories.service import AnyRequest
 from tests.unit.fake_store import FakeSystem
 
 FAKE = "tests.unit.fake_store:FakeSystem"
@@ -283,18 +285,21 @@ def test_the_record_of_an_older_run_has_no_crashes(tmp_path: Path) -> None:
     assert folder.read_record().crashes == ()
 
 
-def test_the_history_before_a_failure_of_the_load_is_kept(tmp_path: Path) -> None:
-    def make(schedule: Schedule, folder: Path) -> FakeSystem:
-        class Vanishing(FakeSystem):
-            calls = 0
-            def address(self, member: str) -> Address:
-                self.calls += 1
-                if self.calls > 100:
-                    raise RuntimeError("gone")
-                return super().address(member)
-        return Vanishing(schedule.members, folder)
+def test_the_history_before_a_failure_of_the_load_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = itertools.count()
+    invoke = Sessions.invoke
 
-    result = run_sync(options(tmp_path), make=make, report=False)
+    async def fail_later(
+        self: Sessions, process: int, f: str, request: AnyRequest, member: str
+    ) -> Completion:
+        if next(calls) > 100:
+            raise RuntimeError("gone")
+        return await invoke(self, process, f, request, member)
+
+    monkeypatch.setattr(Sessions, "invoke", fail_later)
+    result = run_sync(options(tmp_path), report=False)
     assert result.ended == "failed"
     assert result.results.operations["all"]["ok"] > 50
 

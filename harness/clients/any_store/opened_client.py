@@ -1,4 +1,4 @@
-"""A session opens, calls and closes one client of the user, for one process of the history.
+"""Opens, calls and closes one client of the user, for one process of the history.
 
 A synchronous client runs in a separate thread, so that its connection belongs to one thread. A call
 that takes too long is abandoned. Its thread closes the client when the call returns, because most
@@ -24,8 +24,8 @@ CLOSE_TIMEOUT_S = 2.0
 Call = tuple[Callable[[], Any], "asyncio.Future[Any]"]
 
 
-class Session(Protocol):
-    """An opened client of the user, which executes one operation after the other."""
+class OpenedClient(Protocol):
+    """An opened client."""
 
     async def invoke(self, operation: Invocation) -> Any:
         """Let the client execute `operation`, and return the answer.
@@ -39,24 +39,21 @@ class Session(Protocol):
         ...
 
 
-async def open_session(
+async def open_client(
     make: Callable[[], Any], member: Address, timeout_s: float
-) -> Session:
-    """Create a client with `make` and open it at `member`.
-
-    Raises the exception of the client's `open`, or TimeoutError after `timeout_s`.
-    """
+) -> OpenedClient:
+    """Make a client and open it at `member`. Raises what `open` raises, or TimeoutError."""
     client = make()
     asynchronous = inspect.iscoroutinefunction(client.open)
-    session: _Asynchronous | _Threaded = (
+    opened: _Asynchronous | _Threaded = (
         _Asynchronous(client, timeout_s) if asynchronous else _Threaded(client, timeout_s)
     )
     try:
-        await session.call(lambda: client.open(member))
+        await opened.call(lambda: client.open(member))
     except BaseException:
-        await session.close()
+        await opened.close()
         raise
-    return session
+    return opened
 
 
 class _Asynchronous:

@@ -1,4 +1,4 @@
-"""Sessions: clients that block run in threads, and a call that takes too long is abandoned."""
+"""Clients that block run in threads, and a call that takes too long is abandoned."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from splitbrain.harness.clients.address import Address
-from splitbrain.harness.clients.any_store.session import open_session
+from splitbrain.harness.clients.any_store.opened_client import open_client
 from splitbrain.harness.clients.any_store.store_client import Invocation
 
 MEMBER = Address("n1", "127.0.0.1:7")
@@ -59,7 +59,7 @@ def test_all_calls_of_a_blocking_client_are_in_one_thread_that_is_not_the_loop()
     client = Blocking()
 
     async def main() -> None:
-        session = await open_session(lambda: client, MEMBER, 5)
+        session = await open_client(lambda: client, MEMBER, 5)
         assert await session.invoke(Invocation("write", 3)) == 3
         await session.close()
 
@@ -74,7 +74,7 @@ def test_an_abandoned_call_raises_a_timeout_and_its_client_is_closed_when_it_ret
     client = Blocking()
 
     async def main() -> None:
-        session = await open_session(lambda: client, MEMBER, 0.05)
+        session = await open_client(lambda: client, MEMBER, 0.05)
         with pytest.raises(TimeoutError):
             await session.invoke(Invocation("hang"))
         await session.close()
@@ -88,7 +88,7 @@ def test_an_abandoned_call_raises_a_timeout_and_its_client_is_closed_when_it_ret
 @pytest.mark.parametrize("problem", [ValueError("x"), StopIteration("x")])
 def test_an_exception_of_a_blocking_client_is_raised(problem: Exception) -> None:
     async def main() -> None:
-        session = await open_session(Blocking, MEMBER, 5)
+        session = await open_client(Blocking, MEMBER, 5)
         with pytest.raises((ValueError, RuntimeError), match="x"):
             await session.invoke(Invocation("raise", problem))
         assert await session.invoke(Invocation("write", 1)) == 1
@@ -101,7 +101,7 @@ def test_an_asynchronous_client_is_called_in_the_loop() -> None:
     client = Asynchronous()
 
     async def main() -> None:
-        session = await open_session(lambda: client, MEMBER, 0.05)
+        session = await open_client(lambda: client, MEMBER, 0.05)
         assert await session.invoke(Invocation("write", 3)) == 3
         with pytest.raises(TimeoutError):
             await session.invoke(Invocation("hang"))
@@ -120,7 +120,7 @@ def test_a_client_that_cannot_connect_is_closed() -> None:
 
     async def main() -> None:
         with pytest.raises(ConnectionRefusedError):
-            await open_session(lambda: client, MEMBER, 5)
+            await open_client(lambda: client, MEMBER, 5)
 
     asyncio.run(main())
     assert client.closed

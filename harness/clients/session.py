@@ -1,0 +1,69 @@
+"""The interface between a run and the clients of any store: `Clients` and `Session`.
+
+A session is the connection of one process of the history to one member. The clients of etcd's API,
+the simulated clients and the clients of a user's store implement this interface, so that the load
+of a run is the same for all stores.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable
+from typing import Protocol
+
+from splitbrain.harness.clients.address import Address
+from splitbrain.harness.clients.completion import Completion
+from splitbrain.harness.clients.messages import Status
+from splitbrain.histories.service import AnyRequest
+
+
+class Session(Protocol):
+    """The connection of one process to one member."""
+
+    def invoke(self, f: str, request: AnyRequest, /) -> Awaitable[Completion]:
+        """Execute one operation. An error of the store is returned as an outcome, not raised."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connection. It does not raise."""
+        ...
+
+
+class Clients(Protocol):
+    """Opens sessions."""
+
+    async def open(self, member: Address, /) -> Session:
+        """Open a session at `member`. An exception means that no operation was sent."""
+        ...
+
+
+class EtcdClient(ABC):
+    """A client of an etcd v3 store, which all processes of the history share.
+
+    Its connections are not bound to a process, because etcd keeps no state of a connection.
+    """
+
+    async def open(self, member: Address, /) -> Session:
+        return _EtcdSession(self, member.client_url)
+
+    @abstractmethod
+    async def call(self, url: str, request: AnyRequest) -> Completion:
+        """Send `request` to the member whose client URL is `url`, such as http://HOST:PORT."""
+
+    async def status(self, url: str) -> Status | None:
+        """The member's status; None if it does not answer."""
+        return None
+
+
+class _EtcdSession:
+    __slots__ = ("_client", "_url")
+
+    def __init__(self, client: EtcdClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def invoke(self, f: str, request: AnyRequest, /) -> Awaitable[Completion]:
+        return self._client.call(self._url, request)
+
+    async def close(self) -> None:
+        """A connection is closed by the request that fails on it."""

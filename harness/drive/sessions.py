@@ -1,0 +1,81 @@
+"""Executes and records the operations of a run, with a session for each process of the history."""
+
+from __future__ import annotations
+
+import asyncio
+
+from splitbrain.harness.clients.completion import Completion, error_text
+from splitbrain.harness.clients.session import Clients, Session
+from splitbrain.harness.systems.system import AnySystem
+from splitbrain.histories.call import Call
+from splitbrain.histories.recorder import Recorder
+from splitbrain.histories.service import AnyRequest
+
+
+class Sessions:
+    """The sessions of the processes of a history, each at one member.
+
+    A session is opened by the first operation that its process sends to the member. With
+    `one_member`, a process sends all its operations to the member of the first one.
+    """
+
+    def __init__(
+        self, *, system: AnySystem, clients: Clients, recorder: Recorder, one_member: bool = False
+    ) -> None:
+        self._system = system
+        self._clients = clients
+        self._recorder = recorder
+        self._one_member = one_member
+        self._sessions: dict[int, dict[str, Session]] = {}
+
+    def member_of(self, process: int) -> str | None:
+        """The member that the process must use; None if it may use any."""
+        if not self._one_member:
+            return None
+        return next(iter(self._sessions.get(process, ())), None)
+
+    async def invoke(self, process: int, f: str, request: AnyRequest, member: str) -> Completion:
+        """Execute one operation, and record it.
+
+        If the completion `ends_process`, the process must not invoke another operation.
+        """
+        recorder = self._recorder
+        recorder.invoke(process, f, request.value if type(request) is Call else request, member)
+        try:
+            completion = await self._completion(process, f, request, member)
+        except asyncio.CancelledError:
+            recorder.info(process, f, member, "the run was stopped")
+            raise
+        if completion.outcome == "ok":
+            recorder.ok(process, f, completion.result, member)
+        elif completion.outcome == "fail":
+            recorder.fail(process, f, member, completion.error)
+        else:
+            recorder.info(process, f, member, completion.error)
+        if completion.ends_process:
+            await self.close(process)
+        return completion
+
+    async def close(self, process: int) -> None:
+        """Close the sessions of the process."""
+        for session in self._sessions.pop(process, {}).values():
+            await session.close()
+
+    async def close_all(self) -> None:
+        """Close all sessions, concurrently. It may be called twice."""
+        await asyncio.gather(*(self.close(process) for process in tuple(self._sessions)))
+
+    async def _completion(
+        self, process: int, f: str, request: AnyRequest, member: str
+    ) -> Completion:
+        own = self._sessions.get(process)
+        session = None if own is None else own.get(member)
+        if session is None:
+            address = self._system.address(member)
+            try:
+                session = await self._clients.open(address)
+            except Exception as problem:  # nothing was sent
+                why = f"not connected: {error_text(problem)}"
+                return Completion("fail", error=why, connected=False)
+            self._sessions.setdefault(process, {})[member] = session
+        return await session.invoke(f, request)
