@@ -83,8 +83,8 @@ class GrpcConnection:
     async def stream(self, path: str, messages: Iterable[bytes]) -> AsyncIterator[bytes]:
         """Send `messages` on one stream, which stays open, and yield the messages of the member.
 
-        Raises the same errors as `unary`. Also raises ConnectionLost if the member does not accept
-        `messages` within SEND_TIMEOUT_S.
+        Raises RpcError, NotConnected or TimeoutError. Raises ConnectionLost if the connection
+        breaks, or if the member does not accept `messages` within SEND_TIMEOUT_S.
         """
         call = self._channel.stream_stream(path)()
         try:

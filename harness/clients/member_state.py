@@ -163,7 +163,10 @@ async def change_log(
 async def watch_from(
     session: aiohttp.ClientSession, url: str, first: int
 ) -> AsyncGenerator[WatchAnswer, None]:
-    """Watch all keys from revision `first`. Raises as `member_state` does."""
+    """Watch all keys from revision `first`, and yield the answers.
+
+    Raises aiohttp.ClientError, TimeoutError or SystemFailed.
+    """
     request = encode_watches([WatchRequest(ALL_KEYS, ALL_KEYS, start_revision=first)])
     timeout = aiohttp.ClientTimeout(
         total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=ANSWER_TIMEOUT_S

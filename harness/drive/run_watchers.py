@@ -81,7 +81,11 @@ class RunWatchers:
         return self._archive.with_archived_changes(states)
 
     async def finish(self, states: Sequence[MemberState], agreed_revision: int | None) -> None:
-        """Wait for the last events, and close the streams, as `WatchLoad.finish` does."""
+        """Wait until the watchers have received the last events, and close their streams.
+
+        The last events are the changes in `states`, the members' final states. If `agreed_revision`
+        is None, the streams are closed at once.
+        """
         if self._load is not None:
             await self._load.finish(states, agreed_revision)
 

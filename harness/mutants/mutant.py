@@ -19,17 +19,17 @@ within a few seconds. The run waits only briefly for members that never agree.""
 MEMBERS_HUNT: Mapping[str, object] = {
     "nemesis": ("kill", "partition", "members", "transfer"), "nodes": (3, 3, 4, 5),
 }
-"""Options of hunts for bugs that show only if the members change."""
+"""Options of `splitbrain hunt` for bugs that show only if the members change."""
 MEMBER_LISTS_HUNT: Mapping[str, object] = {**MEMBERS_HUNT, "workload": "members"}
-"""Options of hunts for bugs that show only in reads of the member list."""
+"""Options of `splitbrain hunt` for bugs that show only in reads of the member list."""
 JOINT_HUNT: Mapping[str, object] = {
     "nemesis": ("kill", "partition", "transfer", "joint"), "nodes": (3, 4, 5, 5),
 }
-"""Options of hunts for bugs that show only in joint consensus."""
+"""Options of `splitbrain hunt` for bugs that show only in joint consensus."""
 TRANSFER_HUNT: Mapping[str, object] = {
     "nemesis": ("kill", "partition", "latency", "transfer"), "nodes": (3, 5),
 }
-"""Options of hunts for bugs that show only in transfers of the leadership."""
+"""Options of `splitbrain hunt` for bugs that show only in transfers of the leadership."""
 
 
 @dataclass(frozen=True, slots=True)

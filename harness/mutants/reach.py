@@ -1,4 +1,4 @@
-"""Decides whether a run of real processes is known to reach a planted bug."""
+"""Decides whether a run of real processes is known to show a planted bug."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from splitbrain.harness.mutants.catalogue import mutant
 
 
 def why_out_of_reach(name: str, workload: str, nemesis: Collection[str]) -> str:
-    """Explain why a run of real processes is not known to reach the mutant `name`.
+    """Explain why a run of real processes is not known to show the mutant `name`.
 
     The text contains a command that finds the mutant. Returns "" if a run with `workload` and the
-    faults `nemesis` is known to reach the mutant. Raises BadArguments if there is no such mutant.
+    faults `nemesis` is known to show the mutant. Raises BadArguments if there is no such mutant.
     """
     run = mutant(name).run
     if not run:

@@ -74,7 +74,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     leads, the two exchange their roles in the schedule
     (`splitbrain.harness.schedule.leader_role`). Empty: no expectation."""
     watchers: tuple[ScheduledWatcher, ...] = ()
-    """The watchers of workloads that watch."""
+    """The watchers of the run; () unless the workload has watchers."""
     settings: Mapping[str, int | bool] = {}
     """Settings of the members: fields of `splitbrain.node.config.Config`. A system of real
     processes passes them as command-line flags."""
@@ -98,7 +98,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def operations(self) -> tuple[TimedOperation, ...]:
-        """Return all operations in the order of their numbers (see `operation_numbers`)."""
+        """Return all operations in the order in which they are scheduled to begin."""
         found = []
         for client, own in enumerate(self.clients):
             at_us = 0
@@ -193,7 +193,7 @@ def fixed_options(schedule: Schedule) -> Options:
 
 
 def fixed(schedule: Schedule) -> Schedule:
-    """Return a copy of `schedule` with the options that `fixed_options` returns."""
+    """Return a copy of `schedule` whose options agree with its other fields."""
     return replace(schedule, options=fixed_options(schedule))
 
 

@@ -98,7 +98,11 @@ class Exchange(Generic[T]):
         self._task: asyncio.Task[None] | None = None
 
     async def run(self, timeout_s: float) -> T:
-        """Send the request, and return the answer. Raises as `ClientNetwork.ask` does."""
+        """Send the request, and return the answer.
+
+        Raises RpcError if the member refuses the request, and OSError if the connection fails or
+        `timeout_s` has passed.
+        """
         loop = self._loop
         loop.at_ns(loop.now_ns + self._out.transit_ns(256), None, self._arrive)
         timer = loop.at_ns(loop.now_ns + round(timeout_s * 1e9), None, self._time_out)

@@ -126,7 +126,7 @@ class Health:
     def calm_around(self, leader: str, member: str) -> Calm | None:
         """Return the majority with `leader` and `member` that has been healthy for longest.
 
-        Returns None if there is none. Links that do not end at the leader do not matter.
+        Returns None if there is none. Only the links to and from the leader must be healthy.
         """
         since = {
             other: self.pair_since(leader, other) for other in self._members if other != leader

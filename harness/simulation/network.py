@@ -22,8 +22,8 @@ CONNECT_TIMEOUT_NS = 1_000_000_000
 BACKOFF_NS = (50_000_000, 100_000_000, 200_000_000, 400_000_000)
 STALL_NS = 5_000_000_000
 STALL_BYTES = 64 * 1024
-"""Limits of a peer that does not read, as in `splitbrain.node.real.peer_connection`. A connection
-with more queued bytes for a longer time is replaced by a new one."""
+"""A connection that has more than this number of queued bytes for `STALL_NS` is replaced by a new
+one, because its peer does not read. The values are those of real members."""
 
 
 class Dialler:

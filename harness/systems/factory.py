@@ -131,7 +131,7 @@ def tested_version(options: Options) -> Mapping[str, str]:
 
     The mapping is empty if the version is not known. The second binary of etcd has the name
     OTHER_ETCD. The version is known for etcd, and for a user's class that is derived from `Etcd`.
-    Raises BadArguments as `check_program` does.
+    Raises BadArguments if a program does not exist, or is not etcd.
     """
     if options.system == SIMULATED:
         return {}

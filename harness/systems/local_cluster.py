@@ -96,7 +96,7 @@ def _identity(client: ClientTls) -> str:
 
 
 def _check_ports(client_ports: Sequence[int]) -> None:
-    """Raise BadArguments if a port of a member is in use, or is too high."""
+    """Raise BadArguments if a port of a member is in use, or is above the highest port number."""
     if client_ports[-1] + 1 > PORT_MAX:
         raise BadArguments(
             f"--client-port {client_ports[0]}: the last of {len(client_ports)} members would listen"

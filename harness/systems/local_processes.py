@@ -196,7 +196,7 @@ class LocalProcesses(MemberProcesses[LocalMember]):
 
 
 class LinkedProcesses(LocalProcesses):
-    """Starts members as `LocalProcesses` does; implements all faults of links, too.
+    """A store whose members are local processes with links; implements all faults of links.
 
     If the members are in network namespaces, this class is added to the bases of a system that
     lacks it, because each link can then be changed without proxies.

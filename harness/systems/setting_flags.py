@@ -1,4 +1,4 @@
-"""The settings of a schedule as command-line flags of real members."""
+"""Converts the settings of a schedule to command-line flags of real members."""
 
 from __future__ import annotations
 

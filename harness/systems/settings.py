@@ -33,7 +33,8 @@ class ClusterSettings:
     stop_grace_ms: int = 2_000
     """The time between SIGTERM and SIGKILL at the end."""
     network: str = LOOPBACK
-    """`loopback` or `namespaces`; see `networks/network.py`."""
+    """The network of the members: `loopback`, or `namespaces` with one network namespace for
+    each."""
     proxied: bool = True
     """Whether peers reach each other through proxies, which faults of links need on loopback."""
     mounted_disks: bool = False

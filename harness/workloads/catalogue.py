@@ -64,8 +64,8 @@ def made(
 ) -> Any:
     """Create the workload `name`: one of `built_in`, an entry point of `group`, or a dotted path.
 
-    `parts` are the attributes that a workload must have. Raises BadArguments as `make_workload`
-    does.
+    `parts` are the attributes that a workload must have. Raises BadArguments if there is no such
+    workload, or an option does not exist, is missing, or has the wrong type.
     """
     kind = load_path(name, "workload") if ":" in name else _named(name, built_in, group)
     if not callable(kind):

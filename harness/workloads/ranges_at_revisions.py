@@ -49,8 +49,8 @@ def draw_refused_back(random: Random) -> int:
 def with_ranges_back(draft: Draft, draw: Callable[[Range], int | None]) -> Draft:
     """Return a copy of the transaction `draft` in which ranges read at revisions.
 
-    `draw` is called with each range. It returns the distance of the revision (as in `draw_back`),
-    or None for a range that reads at the present revision.
+    `draw` is called with each range. It returns how much lower the revision of the range is than
+    the newest one that the client has seen, or None for a range that reads at the newest revision.
     """
     assert isinstance(draft.request, Txn)
     drawn = ((place, draw(one)) for place, one in enumerate(ranges(draft.request)))

@@ -80,7 +80,10 @@ class Draft:
 
 @runtime_checkable
 class Workload(Protocol):
-    """A workload; see the docstring of this module."""
+    """A workload: it draws the clients' operations and names the checkers of the run.
+
+    The docstring of this module describes the optional methods.
+    """
 
     name: ClassVar[str]
     description: ClassVar[str]
@@ -90,7 +93,7 @@ class Workload(Protocol):
     def operations(self, random: Random, client: int, /) -> Iterator[Draft]:
         """Yield the operations of client number `client`, without end.
 
-        No two operations of a run may write the same value; see `UniqueValues`.
+        No two operations of a run may write the same value. `UniqueValues` yields such values.
         """
         ...
 

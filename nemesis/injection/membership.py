@@ -40,9 +40,9 @@ class Places:
         self._in_force = in_force
         self._locks: dict[MemberName, asyncio.Lock] = {}
         self._open: dict[MemberName, None] = {}
-        """The places of which it is not known that they have a voter that serves."""
+        """The members' names for which it is not known that a voter of this name serves."""
         self._stops: dict[MemberName, Undo] = {}
-        """For each empty place: the function that allows a process in the place again."""
+        """For each removed member: the function that allows a process of this name again."""
         self._removed: dict[int, None] = {}
         """The ids of the removed members."""
         self._requested = False
@@ -54,7 +54,7 @@ class Places:
 
     @property
     def settled(self) -> bool:
-        """Return whether each place is known to have a voter that serves."""
+        """Return whether each member's name is known to have a voter that serves."""
         return not self._open
 
     def begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -77,10 +77,9 @@ class Places:
             await self._clear(place)
 
     async def restore(self, place: MemberName, fault: MembershipChange) -> None:
-        """Request what is missing until the place has a voter that serves.
+        """Request what is missing until a voter with the name `place` serves.
 
-        A place is the name and the addresses of a member. An addition or a promotion can be
-        missing.
+        An addition or a promotion can be missing.
         """
         async with self._lock(place):
             if place in self._open:
@@ -90,10 +89,10 @@ class Places:
                 self._system.membership_changes(place, settled=True)
 
     async def restore_all(self) -> None:
-        """Restore all places that have no voter, after all other faults are healed.
+        """Add and promote members until each name has a voter again, at the end of a run.
 
-        A place is the name and the addresses of a member. If this takes longer than
-        `RESTORE_LIMIT_S`, the system is notified with `membership_lost`.
+        All other faults are healed before. If this takes longer than `RESTORE_LIMIT_S`, the system
+        is notified with `membership_lost`.
         """
         self._ending = True
         if self._requested:

@@ -42,7 +42,10 @@ class Invocation:
 
 
 class Client(Protocol):
-    """A client of any store; see the docstring of this module. It may be asynchronous."""
+    """A client of any store, with one connection to one member. It may be asynchronous.
+
+    The docstring of this module describes when the methods are called.
+    """
 
     def open(self, member: Address, /) -> Awaitable[None] | None:
         """Connect to `member`. If this method raises, no operation was sent."""

@@ -270,7 +270,7 @@ class TargetEnd(asyncio.Protocol):
 
 
 class Connection:
-    """Both ends of one proxied connection, and the lanes in both directions."""
+    """Both ends of one proxied connection. It passes bytes between them in both directions."""
 
     def __init__(self, proxies: Proxies, source: MemberName, dialler_end: DiallerEnd) -> None:
         loop = asyncio.get_running_loop()

@@ -40,7 +40,11 @@ def store_workloads() -> dict[str, str]:
 
 
 def make_store_workload(name: str, options: Mapping[str, Any]) -> StoreWorkload:
-    """Create the workload `name` with `options`. Raises BadArguments as `make_workload` does."""
+    """Create the workload `name` with `options`.
+
+    Raises BadArguments if there is no such workload, or an option does not exist, is missing, or
+    has the wrong type.
+    """
     parts = ("operations", "final_operations", "functions", "checkers")
     workload = made(name, options, BUILT_IN, ENTRY_POINTS, parts=parts)
     return cast("StoreWorkload", workload)

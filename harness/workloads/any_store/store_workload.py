@@ -25,7 +25,7 @@ def call(f: str, value: Any = None) -> Draft:
 
 @runtime_checkable
 class StoreWorkload(Protocol):
-    """A workload for a client of any store; see the docstring of this module.
+    """A workload for a client of any store: it draws the client's calls and names the checkers.
 
     Optional attributes:
 
