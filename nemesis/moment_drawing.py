@@ -27,7 +27,7 @@ def parse_aims(text: str) -> tuple[MomentEvent, ...]:
 
 
 def checked_aims(names: Sequence[str]) -> tuple[MomentEvent, ...]:
-    """Return `names` as events. Raises FaultError for a name that is not an event."""
+    """Return the events with these names. Raises FaultError for a name that is not an event."""
     for name in names:
         if name not in MOMENT_EVENTS:
             raise FaultError(

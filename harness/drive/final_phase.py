@@ -28,7 +28,7 @@ checker can decide whether the member exceeds the bound."""
 ANSWERS = ("name not found", "already exists")
 """Errors that count as an answer: a user or role does not exist, or exists already."""
 FINAL_WRITES_LIMIT_S = 120.0
-"""The time limit of the final writes if the harness itself does not run for a while."""
+"""The longest duration of the final writes, stalls of the harness included."""
 FINAL_READS_LIMIT_S = 60.0
 FINAL_PAUSE_S = 0.5
 """The time between two tries of a final write or read."""

@@ -136,8 +136,8 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     """Functions of the workload whose operations may all fail. Without this option, the verdict
     would be unknown."""
     known: tuple[str, ...] = ()
-    """Known bugs of the tested store that a run does not draw, or does not count as anomalies:
-    names in `splitbrain list known-bugs`, or "all" for every listed bug of the tested version."""
+    """Known bugs of the tested store that the run avoids, or whose effects are no anomalies: names
+    in `splitbrain list known-bugs`, or "all" for every listed bug of the tested version."""
     tls: bool = False
     """Whether clients and members connect with TLS, and prove their identity by certificates. For
     the systems `python_node` and `etcd`."""

@@ -1,4 +1,4 @@
-"""Network namespaces: whether this machine has them, and how they are removed.
+"""Finds out whether this machine has network namespaces, and removes namespaces.
 
 Source: ip-netns(8), nft(8).
 """

@@ -1,4 +1,4 @@
-"""Whether this user may trace and change other processes."""
+"""Finds out whether this user may trace and change other processes."""
 
 from __future__ import annotations
 
