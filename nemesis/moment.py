@@ -9,10 +9,10 @@ import msgspec
 MomentEvent = Literal[
     "election", "snapshot", "compaction", "defragmentation", "connection", "operation", "fault"
 ]
-"""An event for which a fault can wait. election: a member becomes leader. snapshot: a member sends, receives or saves a snapshot.
-compaction: a member begins to compact. defragmentation: a member begins to defragment.
-connection: a client connects to a member. operation: a client begins an operation.
-fault: another fault has begun."""
+"""An event for which a fault can wait. election: a member becomes leader. snapshot: a member sends,
+receives or saves a snapshot. compaction: a member begins to compact. defragmentation: a member
+begins to defragment. connection: a client connects to a member. operation: a client begins an
+operation. fault: another fault has begun."""
 
 MOMENT_EVENTS: tuple[MomentEvent, ...] = get_args(MomentEvent)
 

@@ -24,8 +24,8 @@ are longer, as in Jepsen's etcd tests. With three kinds of faults, one fault beg
 seconds. With more faults a run would find less, because a store that is always under a fault
 completes few operations."""
 GAP_EXPONENT = 1.5
-"""For a run of less than a minute, gaps are multiplied by its length in minutes to this power. So
-they shrink faster than the run, and a run of ten seconds still has faults of each kind."""
+"""In a run of less than a minute, gaps are multiplied by the run's length in minutes to this power.
+So gaps shrink faster than the run, and a run of ten seconds still has faults of each kind."""
 
 
 def tempo_for(duration_ms: int, pace: float = 1.0) -> Tempo:

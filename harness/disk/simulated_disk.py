@@ -47,7 +47,7 @@ class Inode:
         """The page cache, without trailing zeros. It can be shorter than `size`; the missing bytes
         are zeros."""
         self.durable: tuple[int, bytearray] = (0, bytearray())
-        """The size and the content at the last sync. The content also ends before trailing zeros."""
+        """The size and the content at the last sync. The content has no trailing zeros."""
         self.writes: list[tuple[int, bytes]] = []
         self.sizes: list[int] = []
         self.dropped = False
