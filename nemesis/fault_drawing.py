@@ -68,7 +68,7 @@ _FOLLOWER_STEPS = (
     "backend_flush", "respond",
 )
 STEPS_DRAWN = (*_LEADER_STEPS, *_FOLLOWER_STEPS)
-"""The steps of the write path at which faults are drawn, if members have failpoints at all steps."""
+"""The steps of the write path at which faults are drawn, if members have all failpoints."""
 
 
 OF_SEVERAL_MEMBERS = (*LINK_KINDS, "members", "joint", "transfer")

@@ -22,7 +22,7 @@ should be true at some time in a campaign. The invariants are:
     agreement              after all faults are healed, the members agree
 
 These invariants detect a bug close to its cause. For example, a lost vote violates an invariant at
-once. Only if several more unlikely events follow does it make the contents of two members differ.
+once. It makes the contents of two members differ only if several more unlikely events follow.
 
 Source: Raft paper, figures 2 and 3, and 5.4.2; Ongaro's thesis, 3.
 """

@@ -113,7 +113,7 @@ class RequestMonitor:
         """The longest wait that the rule `pending` has judged, divided by the bound for it."""
 
     def began(self, member: Member) -> None:
-        """Forget the silence of `member`, because a new process of it has started to serve."""
+        """Forget which requests to `member` failed, because a new process of it serves now."""
         for is_write in (False, True):
             self._silences.pop((member.name, is_write), None)
 

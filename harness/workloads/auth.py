@@ -73,8 +73,8 @@ class Auth:
         "revoke_permission", "change_password", "user_get", "role_get", "enable",
         "disable",
     )
-    """Functions that may always fail, because users and roles can be in a state in which they
-    cannot succeed."""
+    """A run is valid even if these functions never succeed, because users and roles can be in a
+    state in which they are refused."""
 
     def __init__(
         self,

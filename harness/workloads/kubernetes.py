@@ -41,8 +41,8 @@ class Kubernetes:
     description: ClassVar[str] = "objects guarded by revisions, lists in pages, watches and events"
     checkers: ClassVar[Sequence[str]] = (*ALWAYS, "watch", "lease")
     may_always_fail: ClassVar[Sequence[str]] = ("list_more", "compact")
-    """Functions that may always fail: the revision of a list may be compacted before its next page
-    is read."""
+    """A run is valid even if these functions never succeed: the revision of a list may be compacted
+    before its next page is read."""
 
     def __init__(
         self, *, objects: int = 8, page: int = 3, watchers: int = 4, ttl: int = 2

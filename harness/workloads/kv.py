@@ -78,8 +78,8 @@ class KV:
     )
     checkers: ClassVar[Sequence[str]] = ALWAYS
     may_always_fail: ClassVar[Sequence[str]] = ("compact",)
-    """Functions that may always fail: no compaction is sent to a system whose change logs cannot be
-    read."""
+    """A run is valid even if this function never succeeds: no compaction is sent to a system whose
+    change logs cannot be read."""
 
     def __init__(
         self,

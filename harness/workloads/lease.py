@@ -50,8 +50,8 @@ class Lease:
     description: ClassVar[str] = "leases kept alive, revoked or left to expire, with keys attached"
     checkers: ClassVar[Sequence[str]] = (*ALWAYS, "lease")
     may_always_fail: ClassVar[Sequence[str]] = ("revoke", "grant_again")
-    """Functions that may always fail. Each lease may have expired before it is revoked. The shared
-    lease may already exist when it is granted."""
+    """A run is valid even if these functions never succeed: each lease may have expired before it
+    is revoked, and the shared lease may exist already when it is granted."""
 
     def __init__(self, keys: int = 12, ttl: int = 2) -> None:
         if not 1 <= keys <= 1000 or not 1 <= ttl <= 3600:

@@ -42,8 +42,8 @@ class Limits:
     may_always_fail: ClassVar[Sequence[str]] = (
         "put", "txn", "get_past", "compact", "defragment", "clear", "size", "disarm",
     )
-    """Functions that may always fail. A full backend refuses writes, and compactions refuse reads
-    of the past."""
+    """A run is valid even if these functions never succeed: a full backend refuses writes, and
+    reads of the past fail after compactions."""
 
     def __init__(
         self,

@@ -33,7 +33,8 @@ class Locks:
     description: ClassVar[str] = "locks with leases, and writes under them, fenced or not"
     checkers: ClassVar[Sequence[str]] = (*COORDINATION_CHECKERS, "fencing")
     may_always_fail: ClassVar[Sequence[str]] = ("revoke",)
-    """Functions that may always fail: each lease may have expired before it is revoked."""
+    """A run is valid even if these functions never succeed: each lease may have expired before it
+    is revoked."""
 
     def __init__(self, locks: int = 3, ttl: int = 2, fencing: int = 1) -> None:
         if not 1 <= locks <= 100 or not 1 <= ttl <= 3600 or fencing not in (0, 1):
@@ -88,8 +89,8 @@ class Election:
     description: ClassVar[str] = "campaigns, proclamations, queries of the leader, resignations"
     checkers: ClassVar[Sequence[str]] = (*COORDINATION_CHECKERS, "election")
     may_always_fail: ClassVar[Sequence[str]] = ("leader", "revoke")
-    """Functions that may always fail. An election may have no leader, and each lease may have
-    expired before it is revoked."""
+    """A run is valid even if these functions never succeed: an election may have no leader, and
+    each lease may have expired before it is revoked."""
 
     def __init__(self, elections: int = 2, ttl: int = 5) -> None:
         if not 1 <= elections <= 100 or not 1 <= ttl <= 3600:
