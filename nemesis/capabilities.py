@@ -435,7 +435,7 @@ class Resizable(Protocol):
         ...
 
     def membership_lost(self, member: MemberName, why: str) -> None:
-        """Notify the system that the place still has no voter that serves, after all faults.
+        """Note that no voter serves in the place `member`, although all faults are healed.
 
         The method raises FaultError, or records the failure. `why` is the reason in words.
         """

@@ -30,7 +30,7 @@ class Completion:
 
     @property
     def ends_process(self) -> bool:
-        """Whether the process of the history must not invoke another operation."""
+        """Return whether the process of the history must not invoke another operation."""
         return self.outcome == "info" or not self.connected
 
 
@@ -54,7 +54,7 @@ def completion_of_exception(request: AnyRequest, error: OSError) -> Completion:
 
 
 def error_text(error: BaseException) -> str:
-    """The error in one line, with its type."""
+    """Return the error in one line, with its type."""
     details = " ".join(str(error).split())[:ERROR_CHARACTERS_MAX]
     name = type(error).__name__
     return f"{name}: {details}" if details else name

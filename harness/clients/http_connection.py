@@ -21,7 +21,7 @@ ANSWER_BYTES_MAX = 256 * 1024 * 1024
 
 
 _LENGTHS = frozenset((len(b"content-length"), len(b"transfer-encoding")))
-"""The lengths of the names of the headers that are read."""
+"""The lengths of the names of the headers that the client reads."""
 
 
 class NotConnected(OSError):
@@ -50,10 +50,10 @@ class HttpConnection(asyncio.Protocol):
         """Whether the answer has no length. Such an answer ends when the connection ends."""
         self._keep_alive = True
         self._give_up_at_s = 0.0
-        """When the request under way times out, in the time of the loop."""
+        """The time of the loop at which the present request times out."""
         self._timer: asyncio.TimerHandle | None = None
-        """The next check for a timeout. It is shared by all requests until then, because a timer
-        of each request would cost more CPU time."""
+        """The next check for a timeout. All requests until then share it, because a timer for each
+        request would cost more CPU time."""
 
     @property
     def usable(self) -> bool:
@@ -93,7 +93,7 @@ class HttpConnection(asyncio.Protocol):
             self._timer = None
 
     def _limit_time(self, give_up_at_s: float) -> None:
-        """Let the request under way time out at this time."""
+        """Let the present request time out at `give_up_at_s`, in the time of the loop."""
         self._give_up_at_s = give_up_at_s
         timer = self._timer
         if timer is None or timer.when() > give_up_at_s:

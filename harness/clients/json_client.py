@@ -41,10 +41,13 @@ class _Member:
     authority: bytes
     idle: list[HttpConnection] = field(default_factory=list)
     heads: dict[str, bytes] = field(default_factory=dict)
-    """The first headers of a request, by its path."""
+    """The first headers of a request. The key is the path."""
 
     def post(self, path: str, body: bytes, token: str = "") -> bytes:
-        """The bytes of a request."""
+        """Return the bytes of the HTTP request that posts `body` to `path`.
+
+        `token` is the authentication token ("": none).
+        """
         head = self.heads.get(path)
         if head is None:
             head = self.heads[path] = (

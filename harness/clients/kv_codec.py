@@ -76,7 +76,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def wire_form(request: Request) -> KvMessage:
-    """The message of `request`. The path of its type is in `ROUTES`."""
+    """Return the message of `request`. `ROUTES` contains its path."""
     make: Callable[[Any], KvMessage] = _MESSAGES[type(request)]
     return make(request)
 
@@ -89,7 +89,7 @@ def _put_message(put: Put) -> PutMessage:
 
 
 def _range_message(read: Range) -> RangeMessage:
-    """The message of a range.
+    """Convert a range to its message.
 
     If a request contains only `sort_target`, etcd applies the limit before it sorts. Therefore
     `sort_order` is always sent too.

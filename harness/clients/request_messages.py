@@ -1,7 +1,7 @@
 """The requests of the key-value service, as etcd's v3 JSON gateway and its gRPC service read them.
 
-The structs are to be encoded by msgspec. Bytes are bytes, 64-bit integers are strings, and enums
-are names. Fields that are zero are left out.
+msgspec encodes these structs. Bytes are bytes, 64-bit integers are strings, and enums are names.
+Fields that are zero are left out.
 
 Source: etcd's documentation of the gRPC gateway, `rpc.proto`.
 """
@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 
 
 class _Message(msgspec.Struct, omit_defaults=True, gc=False):
-    """A message whose fields have the names of the protobuf file."""
+    """A message of etcd. Its fields have the names of the protobuf file."""
 
 
 class PutMessage(_Message):
@@ -53,7 +53,10 @@ class CompactMessage(_Message):
 
 
 class CompareMessage(_Message):
-    """A comparison. The operand that is set names the field to compare, so a zero is sent too."""
+    """A comparison in a transaction. The operand that is set tells etcd which field to compare.
+
+    Therefore an operand that is zero is sent, too.
+    """
 
     result: str = ""
     target: str = ""

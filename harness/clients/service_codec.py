@@ -148,15 +148,19 @@ def decode_any(request: AnyRequest, body: bytes) -> AnyResult:
 
 
 def is_of_kv(request: AnyRequest) -> TypeGuard[Request]:
-    """Whether `request` is of the key-value service.
+    """Return whether `request` belongs to the key-value service.
 
-    An `isinstance` test of a union with so many types would take several µs.
+    The test of a set of types is used, because an `isinstance` test of a union with so many types
+    takes several µs.
     """
     return type(request) in kv_codec.ROUTES
 
 
 def wire_form(request: ServiceRequest) -> dict[str, Any]:
-    """The fields of the message of `request`, in the form that `request_messages.py` describes."""
+    """Return the fields of the message of `request` by name, before they are encoded.
+
+    Bytes are bytes, 64-bit integers are strings, and enums are names.
+    """
     match request:
         case LeaseGrant():
             return {"ID": str(request.id), "TTL": str(request.ttl)}

@@ -18,22 +18,25 @@ from splitbrain.histories.service import AnyRequest
 
 
 class Session(Protocol):
-    """The connection of one process to one member."""
+    """The connection of one process of the history to one member."""
 
     def invoke(self, f: str, request: AnyRequest, /) -> Awaitable[Completion]:
-        """Execute one operation. An error of the store is returned as an outcome, not raised."""
+        """Execute the operation `request`, which has the name `f` in the history.
+
+        An error of the store is returned as an outcome, not raised.
+        """
         ...
 
     async def close(self) -> None:
-        """Close the connection. It does not raise."""
+        """Close the connection. Never raises."""
         ...
 
 
 class Clients(Protocol):
-    """Opens sessions."""
+    """Opens sessions, which are connections of a process of the history to a member."""
 
     async def open(self, member: Address, /) -> Session:
-        """Open a session at `member`. An exception means that no operation was sent."""
+        """Open a session at `member`. If this method raises, no operation was sent."""
         ...
 
 
@@ -51,7 +54,7 @@ class EtcdClient(ABC):
         """Send `request` to the member whose client URL is `url`, such as http://HOST:PORT."""
 
     async def status(self, url: str) -> Status | None:
-        """The member's status; None if it does not answer."""
+        """Return the member's status, or None if the member does not answer."""
         return None
 
 
@@ -66,4 +69,4 @@ class _EtcdSession:
         return self._client.call(self._url, request)
 
     async def close(self) -> None:
-        """A connection is closed by the request that fails on it."""
+        """Do nothing. A connection on which a request fails is closed at once."""

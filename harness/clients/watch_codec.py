@@ -59,11 +59,11 @@ def encode_watches(requests: Sequence[WatchRequest]) -> bytes:
 
 
 def first_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
-    """The messages that are sent when the connection opens, as in `request_messages.py`.
+    """Return the fields of the messages that are sent when the connection opens.
 
     The messages create the watches, in their order, except those with `later_us`. If a watch has
     `ask_progress`, a progress request follows the last of the messages. The form of the fields is
-    that of `kv_codec.wire_form`.
+    that of `request_messages.py`.
     """
     first = [one for one in requests if not one.later_us]
     messages: list[dict[str, Any]] = [{"create_request": create_fields(one)} for one in first]
@@ -88,7 +88,10 @@ def later_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
 
 
 def create_fields(request: WatchRequest) -> dict[str, Any]:
-    """The fields of the message that creates a watch, as in `request_messages.py`."""
+    """Return the fields of the message that creates a watch.
+
+    The form of the fields is that of `request_messages.py`.
+    """
     filters = [name for name, is_set in
                (("NOPUT", request.no_put), ("NODELETE", request.no_delete)) if is_set]
     create: dict[str, Any] = {

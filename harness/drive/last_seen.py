@@ -179,7 +179,10 @@ class LastSeen:
         return Txn((), tuple(Range(key) for key in keys))
 
     def observe(self, request: AnyRequest, result: AnyResult | Any) -> None:
-        """Learn from the answer `result` to `request`. The answer to a call teaches nothing."""
+        """Record what the answer `result` to `request` shows about keys and revisions.
+
+        An answer to a `Call`, an operation of a user's client, is ignored.
+        """
         if type(request) is Call:
             return
         revision = result.header.revision

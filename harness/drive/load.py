@@ -82,7 +82,10 @@ class Load(ClientLoops):
         self, process: int, f: str, request: AnyRequest, member: str, seen: LastSeen,
         user: str = "",
     ) -> int:
-        """Send and record one operation, and return the process number of the next one."""
+        """Send and record one operation.
+
+        Returns the process number of the client's next operation.
+        """
         counts = self.counts
         counts.begun += 1
         completion = await self._sessions.invoke(process, f, request, member)

@@ -13,10 +13,10 @@ from splitbrain.histories.service import AnyRequest
 
 
 class Sessions:
-    """The sessions of the processes of a history, each at one member.
+    """The sessions of a run. A session is the connection of one process to one member.
 
-    A session is opened by the first operation that its process sends to the member. With
-    `one_member`, a process sends all its operations to the member of the first one.
+    The first operation that a process sends to a member opens a session. If `one_member` is True, a
+    process sends all its operations to the member of its first operation.
     """
 
     def __init__(
@@ -29,15 +29,15 @@ class Sessions:
         self._sessions: dict[int, dict[str, Session]] = {}
 
     def member_of(self, process: int) -> str | None:
-        """The member that the process must use; None if it may use any."""
+        """Return the member that `process` must use, or None if it may use any member."""
         if not self._one_member:
             return None
         return next(iter(self._sessions.get(process, ())), None)
 
     async def invoke(self, process: int, f: str, request: AnyRequest, member: str) -> Completion:
-        """Execute one operation, and record it.
+        """Let `process` execute one operation at `member`, and record it.
 
-        If the completion `ends_process`, the process must not invoke another operation.
+        If `ends_process` of the result is True, the process must not invoke another operation.
         """
         recorder = self._recorder
         recorder.invoke(process, f, request.value if type(request) is Call else request, member)
@@ -57,12 +57,12 @@ class Sessions:
         return completion
 
     async def close(self, process: int) -> None:
-        """Close the sessions of the process."""
+        """Close all sessions of `process`."""
         for session in self._sessions.pop(process, {}).values():
             await session.close()
 
     async def close_all(self) -> None:
-        """Close all sessions, concurrently. It may be called twice."""
+        """Close all sessions, concurrently. A second call has no effect."""
         await asyncio.gather(*(self.close(process) for process in tuple(self._sessions)))
 
     async def _completion(

@@ -69,7 +69,7 @@ class StoreDrive(Drive):
         await set_up_store(self._make_client, self._system, value)
 
     def _store_sessions(self, timeout_ms: int) -> Sessions:
-        """Sessions in which the state of a connection belongs to one process of the history."""
+        """Return sessions in which each process of the history has a separate connection."""
         keyed = bool(getattr(self._store_workload, "keyed", False))
         clients = StoreClients(self._make_client, timeout_ms, keyed=keyed)
         return Sessions(

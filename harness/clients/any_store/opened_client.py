@@ -25,7 +25,7 @@ Call = tuple[Callable[[], Any], "asyncio.Future[Any]"]
 
 
 class OpenedClient(Protocol):
-    """An opened client."""
+    """An opened client of the user, which executes one operation after the other."""
 
     async def invoke(self, operation: Invocation) -> Any:
         """Let the client execute `operation`, and return the answer.
@@ -42,7 +42,10 @@ class OpenedClient(Protocol):
 async def open_client(
     make: Callable[[], Any], member: Address, timeout_s: float
 ) -> OpenedClient:
-    """Make a client and open it at `member`. Raises what `open` raises, or TimeoutError."""
+    """Create a client with `make` and open it at `member`.
+
+    Raises the exception of the client's `open`, or TimeoutError after `timeout_s`.
+    """
     client = make()
     asynchronous = inspect.iscoroutinefunction(client.open)
     opened: _Asynchronous | _Threaded = (
@@ -57,7 +60,7 @@ async def open_client(
 
 
 class _Asynchronous:
-    """The session of a client whose methods are coroutines."""
+    """An opened client whose methods are coroutines."""
 
     def __init__(self, client: Any, timeout_s: float) -> None:
         self._client = client
@@ -80,7 +83,7 @@ class _Asynchronous:
 
 
 class _Threaded:
-    """The session of a synchronous client, which runs in a separate thread."""
+    """An opened synchronous client, which runs in a separate thread."""
 
     def __init__(self, client: Any, timeout_s: float) -> None:
         self._client = client

@@ -17,11 +17,12 @@ DIFFERENT = "the value was different"
 
 
 def of_answer(f: str, argument: Any, answer: Any) -> Completion:
-    """The outcome of a call that returned `answer`. `argument` is the value of the invocation.
+    """Return the outcome of a call of the function `f` that returned `answer`.
 
-    A client that decides the outcome itself returns a `Completion`, which is not changed.
-    A compare-and-set that returned False is `fail`. If a function without an answer, such as write,
-    returned None, the value of the outcome is `argument`, as in Jepsen.
+    `argument` is the value of the invocation. A client that decides the outcome itself returns a
+    `Completion`, which is returned unchanged. A compare-and-set that returned False is `fail`. If a
+    function without an answer, such as write, returned None, the value of the outcome is
+    `argument`, as in Jepsen.
     """
     if isinstance(answer, Completion):
         return answer
@@ -37,7 +38,7 @@ ANSWERED = frozenset(("read", "dequeue", "generate", "drain", "get"))
 def of_error(
     error: BaseException, definite: Sequence[DefiniteError], *, only_reads: bool
 ) -> Completion:
-    """The outcome of a call that raised `error`. `definite` are the client's definite exceptions.
+    """Return the outcome of a call that raised `error`.
 
     `definite` contains the client's exceptions that prove that an operation had no effect. If
     `only_reads` is True, the operation changes nothing, and every exception gives `fail`.

@@ -18,9 +18,9 @@ MakeClient = Callable[[], Any]
 
 
 class StoreClients:
-    """Clients that `make` makes. Their operations are `Call`s.
+    """Opens clients of the user, each of which `make` creates. Their operations are `Call`s.
 
-    With `keyed`, the value of each operation is a pair [key, value].
+    If `keyed` is True, the value of each operation is a pair [key, value].
     """
 
     def __init__(self, make: MakeClient, timeout_ms: int, *, keyed: bool) -> None:
