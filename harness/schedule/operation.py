@@ -29,10 +29,10 @@ class ScheduledOperation(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether the operation is skipped if this client's previous operation did not succeed.
     Operations with `after_ok` that follow a skipped operation are skipped, too."""
     revision_back: int | None = None
-    """If not None, the revision of the range or compaction `request` is lower than the highest
-    revision that this client has seen, by this number. A negative number gives a later revision. In
-    a range with bounds of revisions, the bounds are replaced, and the range reads the newest
-    revision."""
+    """How far the revision of the range or compaction `request` is below the highest revision that
+    this client has seen. A negative number gives a later revision. In a range with bounds of
+    revisions, the bounds are replaced, and the range reads the newest revision. None: `request` is
+    sent unchanged."""
     ranges_back: tuple[tuple[int, int], ...] = ()
     """The revisions of ranges in the transaction `request`. Each pair contains the position of a
     range in the order of `splitbrain.checkers.model.requests.ranges`, and a number as in

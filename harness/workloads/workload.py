@@ -54,10 +54,10 @@ class Draft:
     """The positions of some comparisons in the transaction. The operand of each of them is replaced
     by the value or the revision that this client last read of the comparison's key."""
     revision_back: int | None = None
-    """If not None, the range or compaction is sent at a revision that is lower than the highest
-    revision that this client has seen, by this number. A negative number gives a later revision. In
-    a range with bounds of revisions, the bounds are replaced, and the range reads the newest
-    revision."""
+    """How far the revision of the range or compaction is below the highest revision that this
+    client has seen. A negative number gives a later revision. In a range with bounds of revisions,
+    the bounds are replaced, and the range reads the newest revision. None: the request is sent
+    unchanged."""
     ranges_back: tuple[tuple[int, int], ...] = ()
     """The revisions of ranges in the transaction. Each pair contains the position of a range and a
     number as in `revision_back`. The ranges of `success` are counted from 0, then those of

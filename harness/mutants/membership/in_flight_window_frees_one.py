@@ -1,4 +1,4 @@
-"""Bug: an acknowledgement of several appends frees only one of them."""
+"""Bug: an acknowledgement of several appends frees only one place in the follower's window."""
 
 from __future__ import annotations
 

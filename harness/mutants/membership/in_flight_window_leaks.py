@@ -1,4 +1,4 @@
-"""Bug: an acknowledgement frees nothing in the window of a follower."""
+"""Bug: an acknowledgement frees no place in a follower's window of appends in flight."""
 
 from __future__ import annotations
 
