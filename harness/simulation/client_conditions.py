@@ -1,4 +1,4 @@
-"""Tells from requests, answers and errors which conditions of `conditions.py` occurred.
+"""Finds out from requests, answers and errors which conditions (`conditions.py`) occurred.
 
 For example, a delete that found no key is the condition "a delete found nothing".
 """

@@ -40,7 +40,7 @@ class Places:
         self._in_force = in_force
         self._locks: dict[MemberName, asyncio.Lock] = {}
         self._open: dict[MemberName, None] = {}
-        """The members' names for which it is not known that a voter of this name serves."""
+        """The members' names that perhaps have no voter that serves."""
         self._stops: dict[MemberName, Undo] = {}
         """For each removed member: the function that allows a process of this name again."""
         self._removed: dict[int, None] = {}
@@ -283,7 +283,7 @@ class JointChanges:
     def __init__(self, system: JointlyResizable, in_force: FaultsInForce) -> None:
         self._system = system
         self._members: tuple[MemberName, ...] = ()
-        """The members of which it is not known that they are voters again."""
+        """The members that were made learners and perhaps are not voters again."""
         self.demotion: asyncio.Task[None] | None = None
         in_force.restore_with(self.restore)
 
