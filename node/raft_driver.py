@@ -183,6 +183,7 @@ class RaftDriver:
             self._wake.set()
 
     async def _take_messages(self) -> None:
+        """Pass the received messages to Raft, in the order in which they arrived."""
         """Pass the received messages to Raft."""
         inbox, step = self._inbox, self._raft.step
         for _ in range(len(inbox)):

@@ -145,6 +145,7 @@ class MemberPort(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
+        """Sleep for `seconds`, measured by the member's own clock."""
         """Sleep by the member's own clock."""
         ...
 

@@ -26,6 +26,10 @@ class ApiNetwork(Network, Protocol):
     async def serve_clients(
         self, url: str, api: Api, carriers: Carriers = Carriers.BOTH
     ) -> Closable:
+        """Serve `api` at `url` over the protocols in `carriers`. Raises AddressInUse.
+
+        Closing the returned value ends the service.
+        """
         """Serve `api` at `url` by `carriers`. Raises AddressInUse."""
         ...
 

@@ -124,6 +124,7 @@ class Applier:
         self._filled.set()
 
     async def wait_until_applied(self, index: Index) -> None:
+        """Wait until this member has applied the entry at `index`."""
         """Return when the entry at `index` is applied."""
         while self._store.consistent_index < index:
             await self._advanced.wait()

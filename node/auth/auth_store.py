@@ -117,6 +117,7 @@ class AuthStore:
         self._set_state(_State(enabled, self.revision + (not enabled)))
 
     def changed(self) -> None:
+        """Increase the auth revision, after a change of a user or role."""
         """Increase the auth revision after a change."""
         self._set_state(_State(self.enabled, self.revision + 1))
 

@@ -160,6 +160,7 @@ class AsyncRaft(Raft):
         return sum(self._applying) >= self.config.committed_bytes_max
 
     def appended(self, response: StorageAppendResponse) -> None:
+        """Record that a `StorageAppend` is durable. `response` is the one that it contained."""
         """Report that a `StorageAppend` is durable."""
         if response.index and response.term == self.term:
             self.log.stable_to(response.index, response.log_term)

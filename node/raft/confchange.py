@@ -27,7 +27,7 @@ class ConfChangeType(IntEnum):
 
 
 class Transition(IntEnum):
-    """Whether a change uses joint consensus.
+    """Return whether a change uses joint consensus.
 
     AUTO uses joint consensus only for several changes at once. JOINT_IMPLICIT and JOINT_EXPLICIT
     always use it. After JOINT_EXPLICIT, the application must propose to leave the joint

@@ -87,7 +87,7 @@ def in_leader_lease(raft: RaftState) -> bool:
 
 
 def is_transfer(message: Message) -> bool:
-    """Whether `message` is a VOTE that the leader requested by TIMEOUT_NOW."""
+    """Return whether `message` is a VOTE that the leader requested by TIMEOUT_NOW."""
     return message.context == TRANSFER
 
 
@@ -120,14 +120,14 @@ def can_grant_vote(raft: RaftState, message: Message) -> bool:
 
 
 def vote_is_free(raft: RaftState, message: Message) -> bool:
-    """Whether this member can still vote for the sender in the message's term."""
+    """Return whether this member can still vote for the sender in the message's term."""
     if message.type is MessageType.PRE_VOTE and message.term > raft.term:
         return True
     return raft.vote == message.from_ or (raft.vote == NONE and raft.leader == NONE)
 
 
 def log_is_up_to_date(log: Log, last_index: Index, last_term: Term) -> bool:
-    """Whether a log with the given last entry is at least as up to date as `log`.
+    """Return whether a log with the given last entry is at least as up to date as `log`.
 
     Source: Raft paper, 5.4.1.
     """

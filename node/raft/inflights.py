@@ -36,7 +36,7 @@ class Inflights:
             self._bytes -= window.popleft()[1]
 
     def full(self) -> bool:
-        """Whether no further append may be sent now."""
+        """Return whether no further append may be sent now."""
         return len(self._window) >= self._messages_max or self._bytes >= self._bytes_max
 
     @property

@@ -49,7 +49,7 @@ def check_quorum(raft: RaftState) -> None:
 
 
 def quorum_is_active(raft: RaftState) -> bool:
-    """Whether a majority has sent a message since the last check."""
+    """Return whether a majority has sent a message since the last check."""
     active = {member: progress.recent_active for member, progress in raft.progress.items()}
     active[raft.id] = True
     result = quorum.joint_tally(raft.voters, raft.voters_outgoing, active)
@@ -243,6 +243,7 @@ def await_snapshot(raft: RaftState, progress: Progress) -> None:
 
 
 def on_read_index(raft: RaftState, message: Message) -> None:
+    """Handle READ_INDEX: start the read that a follower has forwarded."""
     """Handle READ_INDEX, which a follower forwarded."""
     read_index(raft, message.from_, message.context)
 
@@ -315,6 +316,7 @@ def confirmed_reads(raft: RaftState) -> list[PendingRead]:
 
 
 def on_transfer(raft: RaftState, message: Message) -> None:
+    """Handle TRANSFER_LEADER: start the leadership transfer that a follower has asked for."""
     """Handle TRANSFER_LEADER, which a follower forwarded."""
     transfer(raft, message.from_)
 
@@ -340,6 +342,7 @@ def transfer(raft: RaftState, to: MemberId) -> None:
 
 
 def send_timeout_now(raft: RaftState, to: MemberId) -> None:
+    """Send TIMEOUT_NOW to the member `to`, which makes it campaign at once."""
     """Tell `to` to campaign at once."""
     raft.send(Message(MessageType.TIMEOUT_NOW, to, raft.id, raft.term))
 

@@ -83,7 +83,7 @@ class Progress:
         self.is_learner = is_learner
 
     def is_paused(self) -> bool:
-        """Whether the leader must not send an append now."""
+        """Return whether the leader must not send an append now."""
         return self.paused or self.state is _SNAPSHOT
 
     def become_probe(self) -> None:

@@ -274,7 +274,7 @@ class Raft(RaftState):
     # Outputs
 
     def has_ready(self) -> bool:
-        """Whether `ready()` would contain anything new."""
+        """Return whether `ready()` would contain anything new."""
         log, hard = self.log, self._handed_hard_state
         return bool(
             self.messages

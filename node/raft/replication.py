@@ -165,7 +165,7 @@ def _snapshot_goes_first(raft: RaftState, progress: Progress) -> bool:
 
 
 def window_is_open(progress: Progress) -> bool:
-    """Whether the follower's window has room for an append."""
+    """Return whether the follower's window has room for an append."""
     return progress.state is not _REPLICATE or not progress.inflights.full()
 
 

@@ -193,6 +193,8 @@ class RealDisk:
         self._lock = descriptor
 
     async def run_for_backend(self, work: Callable[[], T]) -> T:
+        """Run the function `work` in the thread that works for the backend, and return its result.
+        """
         """Run `work` in the backend's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._backend_worker, work)
 
