@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over the DevTools protocol, for tests of pages.
+"""Drives a headless Chromium over the DevTools protocol, for tests of pages.
 
     async with Browser() as browser:
         page = await browser.page(width=500, dark=True)

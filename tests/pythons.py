@@ -1,11 +1,11 @@
-"""Environments of other CPython versions, to compare the digests of simulated runs with.
+"""Creates environments of other CPython versions, to compare the digests of simulated runs.
 
     python -m tests.pythons
 
-For each version from 3.11 to 3.13 that is installed on the machine, except the running one,
-this program makes an environment `.venv-3.NN` in the root folder. The environment contains the
-dependencies of a run, in the versions that requirements.lock names. The program prints a line
-for each version; a version that is not installed is not compared.
+For each version from 3.11 to 3.13 that is installed on the machine, except the running one, this
+program creates an environment `.venv-3.NN` in the root folder. The environment contains the
+dependencies of a run, in the versions that requirements.lock names. The program prints a line for
+each version; a version that is not installed is not compared.
 """
 
 from __future__ import annotations

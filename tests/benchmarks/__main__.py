@@ -1,4 +1,7 @@
-"""`python -m tests.benchmarks [NAME…]`: measures, and compares with peers and requirements."""
+"""Runs benchmarks, and compares the figures with those of peers and with requirements.
+
+Usage: `python -m tests.benchmarks [NAME…]`
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmarks by their names on the command line, each with its description."""
+"""Lists the benchmarks by their names on the command line, each with its description."""
 
 from __future__ import annotations
 

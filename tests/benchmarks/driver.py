@@ -1,10 +1,10 @@
-"""Operations per second that a run drives and records against etcd, without faults.
+"""Measures the operations per second that a run drives and records against etcd, without faults.
 
-The benchmark executes a complete `splitbrain run` in a separate process, with a rate that is
-higher than a run can reach, and measures its load phase. The peer (`unrecorded_load.py`) sends the
-requests of the same schedule over as many connections; it records nothing and reads only the
-status of an answer. Runs and peers alternate. A third figure of each turn, in the notes, is the
-rate of gets and puts of `load.py`, in two processes.
+The benchmark executes a complete `splitbrain run` in a separate process, with a rate that is higher
+than a run can reach, and measures its load phase. The peer (`unrecorded_load.py`) sends the
+requests of the same schedule over as many connections; it records nothing and reads only the status
+of an answer. Runs and peers alternate. A third figure of each turn, in the notes, is the rate of
+gets and puts of `load.py`, in two processes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Operations per second that a run drives and records against a server that stores nothing."""
+"""Measures how fast a run drives and records operations against a server that stores nothing."""
 
 from __future__ import annotations
 

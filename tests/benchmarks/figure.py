@@ -1,4 +1,4 @@
-"""A measured figure with its peer and its requirement."""
+"""Defines a measured figure, with the figure of a peer and the requirement that it must meet."""
 
 from __future__ import annotations
 

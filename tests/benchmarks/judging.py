@@ -1,10 +1,10 @@
-"""The time of all checkers over a generated run of 100,000 operations.
+"""Measures the time of all checkers over a generated run of 100,000 operations.
 
     python -m tests.benchmarks.judging [--operations N] [--workload kv] [--clients C]
 
-The benchmark generates a valid run (history, members' states, traces of the write path),
-writes it to a folder, reads it back as `splitbrain check` does, and judges it. It prints the
-seconds of each stage and the peak memory of this process until then.
+The benchmark generates a valid run (history, members' states, traces of the write path), writes it
+to a folder, reads it back as `splitbrain check` does, and judges it. It prints the seconds of each
+stage and the peak memory of this process until then.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A small HTTP load generator: each connection sends one request at a time.
+"""Generates load over HTTP: each connection sends one request at a time.
 
-The load is the same for every system that is measured. The generator runs in its own process
-and does little work per answer, so that most CPU time is left to the servers.
+The load is the same for every system that is measured. The generator runs in its own process and
+does little work per answer, so that most CPU time is left to the servers.
 """
 
 from __future__ import annotations

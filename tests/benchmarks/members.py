@@ -1,4 +1,4 @@
-"""Clusters to measure, and their CPU time and memory.
+"""Starts the clusters that are measured, and reads their CPU time and memory.
 
 A cluster has three members of this project or of real etcd, on loopback.
 """

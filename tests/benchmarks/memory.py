@@ -1,4 +1,7 @@
-"""Resident memory of the largest member after 100,000 puts of distinct keys and 20,000 gets."""
+"""Measures the resident memory of a member after 100,000 puts of distinct keys and 20,000 gets.
+
+The figure is that of the member with the most memory.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time from the end of a leader until a new one leads, with an election timeout of 1 s.
+"""Measures the time from a leader's end until a new one leads, with an election timeout of 1 s.
 
 The leader gets SIGKILL in one half of the turns, and SIGTERM in the other half. Two times are
 measured: until the status of a surviving member names another leader, and until a surviving member

@@ -1,4 +1,6 @@
-"""A v3 JSON gateway that stores nothing and answers at once, to measure the cost of clients.
+"""Serves a v3 JSON gateway that stores nothing and answers at once.
+
+With this server, the cost of the clients alone is measured.
 
     python -m tests.benchmarks.null_store
 

@@ -1,18 +1,18 @@
-"""CPU time of the linearizability checker on porcupine's test data, compared with Go porcupine.
+"""Compares the CPU time of the linearizability checker with Go porcupine, on porcupine's data.
 
 The data is in `../shared/data/porcupine` next to this project, or in the folder that
-SPLITBRAIN_PORCUPINE_DATA names. The peer is the program that SPLITBRAIN_PORCUPINE names;
-without it, only our own figures are printed. The program is called as
+SPLITBRAIN_PORCUPINE_DATA names. The peer is the program that SPLITBRAIN_PORCUPINE names; without
+it, only our own figures are printed. The program is called as
 
     PROGRAM FOLDER REPEATS
 
 and prints one line of JSON for each file and model: `file`, `how` ("etcd-register",
-"kv-partitioned" or "kv-whole"), `ok` (the verdict), and `read_ns` and `check_ns`, the CPU
-time of each repetition. Both programs judge the same files by the same models, alternately.
+"kv-partitioned" or "kv-whole"), `ok` (the verdict), and `read_ns` and `check_ns`, the CPU time of
+each repetition. Both programs judge the same files by the same models, alternately.
 
-Two times are measured: the time of the check, from operations in memory to the verdict, and
-the time of reading the file and checking. Each file counts with the median of its repetitions.
-The times are CPU times of the process, which depend less on other processes than wall times.
+Two times are measured: the time of the check, from operations in memory to the verdict, and the
+time of reading the file and checking. Each file counts with the median of its repetitions. The
+times are CPU times of the process, which depend less on other processes than wall times.
 """
 
 from __future__ import annotations

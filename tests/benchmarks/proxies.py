@@ -1,4 +1,4 @@
-"""Rate and latency of puts to etcd with proxies between its members, and without_proxies.
+"""Measures rate and latency of puts to etcd, with and without proxies between its members.
 
 The proxies share the machine with the members, so their CPU time is part of the cost.
 """

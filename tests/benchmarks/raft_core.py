@@ -1,4 +1,4 @@
-"""Time of ticks, proposals and reads in the Raft core, without disk, network or encoding."""
+"""Measures ticks, proposals and reads of the Raft core, without disk, network or encoding."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""The CPU time to write the report of 100,000 operations, to open it in Chromium and to zoom in it.
+"""Measures the CPU time of a report of 100,000 operations: to write, to open and to zoom it.
 
-The report is that of a simulated run whose history was replaced by a generated one. The time to
-open it is the CPU time of the page's main thread. While a user zooms, the page is as responsive as
-its longest task is short. Wall time is not reliable on a shared machine.
+The report is opened in Chromium. It is the report of a simulated run whose history was replaced by
+a generated one. The time to open it is the CPU time of the page's main thread. While a user zooms,
+the page is as responsive as its longest task is short. Wall time is not reliable on a shared
+machine.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""CPU time and memory of the checker `mvcc`, with reading the history.
+"""Measures CPU time and memory of the checker `mvcc`, including the reading of the history.
 
     python -m tests.benchmarks.revisions [--operations N] [--clients C] [--uncertain SHARE]
         [--corrupt NAME] [--black-box]
 
 The history is generated: 32 clients use all keys, and 1 % of the operations have an unknown
 outcome. A separate process reads and judges it. The benchmark measures the CPU time of that
-process, because wall time depends on other processes, and its peak memory. It judges 100,000
-and 1,000,000 operations with a member's change log, compares the two times, and judges 100,000
+process, because wall time depends on other processes, and its peak memory. It judges 100,000 and
+1,000,000 operations with a member's change log, compares the two times, and judges 100,000
 operations without any member's state (black box). It also judges 300,000 operations of which half
 have an unknown outcome.
 """

@@ -1,4 +1,4 @@
-"""Queries of a store with 1,000,000 synthetic runs.
+"""Measures queries of the database of a store with 1,000,000 synthetic runs.
 
 Each query is a filter that the command line and the web view offer, for common values and for rare
 ones, and in orders in which the matching runs come late.

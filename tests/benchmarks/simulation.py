@@ -1,7 +1,8 @@
-"""Simulated seconds per CPU second, idle and under faults; and the speed-up by two workers.
+"""Measures how many simulated seconds one CPU second gives, and the speed-up by two workers.
 
-The benchmark divides by the CPU time of this process, which depends less on other processes
-than wall time does. The notes contain the figure by wall time.
+Runs without faults and runs under faults are measured. The benchmark divides by the CPU time of
+this process, which depends less on other processes than wall time does. The notes contain the
+figure by wall time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Time from starting three members with empty data until all name the same leader."""
+"""Measures the time from starting three members with empty data until all know the same leader."""
 
 from __future__ import annotations
 

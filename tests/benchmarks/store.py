@@ -1,8 +1,8 @@
-"""Puts and linearizable gets per second of this project's members and of etcd.
+"""Measures puts and linearizable gets per second of this project's members and of etcd.
 
-Both clusters run during the whole benchmark. Each figure is measured in short turns (ours,
-etcd, ours, etcd, …) with the same load, and the medians are compared, so that other load on
-the machine affects both alike.
+Both clusters run during the whole benchmark. Each figure is measured in short turns (ours, etcd,
+ours, etcd, …) with the same load, and the medians are compared, so that other load on the machine
+affects both alike.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Time to read a file of list-append transactions and to search it for cycles.
+"""Measures the time to read a file of list-append transactions and to search it for cycles.
 
     python -m tests.benchmarks.transactions [--transactions N] [--clients C] [--corrupt KIND]
 
-Each size is read and judged in a separate process. The figure is its wall time; the notes
-contain its CPU time and peak memory.
+Each size is read and judged in a separate process. The figure is its wall time; the notes contain
+its CPU time and peak memory.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""CPU time of the checker `watch` over 1,250,000 events.
+"""Measures the CPU time of the checker `watch` over 1,250,000 events.
 
     python -m tests.benchmarks.watch [--writes N] [--watchers W]
 
-The benchmark generates a valid run, writes its `watch.jsonl`, reads it back as `splitbrain
-check` does, and judges it. The times are CPU seconds of this process. The figure is the time
-of the checker; the time to read the file is in the notes.
+The benchmark generates a valid run, writes its `watch.jsonl`, reads it back as `splitbrain check`
+does, and judges it. The times are CPU seconds of this process. The figure is the time of the
+checker; the time to read the file is in the notes.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Runs per second on two local workers, and on a local cluster of Dask, over one process.
+"""Measures the speed-up of campaigns by two local workers, and by a local cluster of Dask.
 
-Each arm does the same jobs. The first jobs start the workers and load their modules, and are not
-measured. On a shared machine wall time is not reliable: the note "by CPU time" is the speed-up on
-two idle cores that the CPU time of all processes allows. It is 2 if the distribution of the work
-is free.
+The figures are runs per second, divided by those of one process. All three do the same jobs. The
+first jobs start the workers and load their modules, and are not measured. On a shared machine wall
+time is not reliable: the note "by CPU time" is the speed-up on two idle cores that the CPU time of
+all processes allows. It is 2 if the distribution of the work is free.
 """
 
 from __future__ import annotations

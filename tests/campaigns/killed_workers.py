@@ -1,10 +1,11 @@
-"""A campaign on a cluster of Dask whose workers are killed: is a run lost, or counted twice?
+"""Kills the workers of a campaign on a cluster of Dask. Is a run lost, or counted twice?
 
     python -m tests.campaigns.killed_workers --runs 10000 --every 60
 
-The program makes a cluster of --workers processes on this machine, and starts `splitbrain campaign`
-with it. After each --every seconds it kills a worker, drawn at random, with SIGKILL. At the end it
-compares the log of the campaign and the database of runs with the runs that were to be done.
+The program creates a cluster of --workers processes on this machine, and starts `splitbrain
+campaign` with it. After each --every seconds it kills a worker, drawn at random, with SIGKILL. At
+the end it compares the log of the campaign and the database of runs with the runs that were to be
+done.
 """
 
 from __future__ import annotations

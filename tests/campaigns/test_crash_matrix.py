@@ -1,10 +1,12 @@
-"""A member crashes before and after each of the eleven steps, as leader and as follower. No
-acknowledged write is lost, and the members agree afterwards.
+"""A member that crashes before or after any step of the write path loses no acknowledged write.
 
-A case sets one failpoint at the member with the role, through the admin endpoint. It keeps a
-light load on this member and on another one until the member has crashed. The log of the member
-must end with the name of the failpoint. Then the member is restarted without the failpoint. When
-the members agree, the complete history is judged as that of a run.
+This is tested for each of the eleven steps, with the leader and with a follower. The members agree
+afterwards.
+
+A case sets one failpoint at the member with the role, through the admin endpoint. It keeps a light
+load on this member and on another one until the member has crashed. The log of the member must end
+with the name of the failpoint. Then the member is restarted without the failpoint. When the members
+agree, the complete history is judged as that of a run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A campaign on a cluster of Dask that was started over SSH, on this machine.
+"""A campaign runs on a cluster of Dask that was started over SSH, on this machine.
 
 The test starts its own sshd on loopback, with its own keys.
 """

@@ -1,4 +1,4 @@
-"""Groups of failures separate the planted bugs, without being told which bug a run has.
+"""Groups of failures separate the planted bugs, although no run says which bug it has.
 
 Every run of the measurement has one planted bug, which the groups do not see: the signature is that
 of the anomalies alone. The whole test takes all planted bugs; set `SPLITBRAIN_GROUPS_EVERY=7` to

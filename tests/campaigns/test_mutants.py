@@ -1,5 +1,7 @@
-"""Each planted bug is found by the expected checker in a run of real processes, and the correct
-member passes the same run."""
+"""Each planted bug is found by the expected checker in a run of real processes.
+
+The correct member passes the same run.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strategies for requests of the Auth service, and of the services that it protects.
+"""Defines strategies for requests of the Auth service, and of the services that it protects.
 
 Tokens differ between two clusters. A call therefore names the user whose last token is sent.
 """

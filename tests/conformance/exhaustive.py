@@ -1,9 +1,9 @@
-"""`python -m tests.conformance.exhaustive`: compares our algorithms with all permutations.
+"""Compares the algorithms of `checkers.porcupine` with all permutations of small histories.
 
 The program draws small random histories of each object in `small_objects`. For each history it
-checks that three verdicts are equal: that of the search alone, that of the search with the
-model's own algorithm, and that of trying every order. It also checks that each linearization
-in the result is one. `make test` runs a sample. To run a million histories:
+checks that three verdicts are equal: that of the search alone, that of the search with the model's
+own algorithm, and that of trying every order. It also checks that each linearization in the result
+is one. `make test` runs a sample. To run a million histories:
 
     python -m tests.conformance.exhaustive --examples 1000000
 """

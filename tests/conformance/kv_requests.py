@@ -1,4 +1,4 @@
-"""Strategies for KV requests as JSON bodies: valid requests in every spelling, and malformed ones.
+"""Defines strategies for KV requests as JSON bodies, valid in every spelling, or malformed.
 
 Revisions are drawn relative to the store's revision: ("now", -1) is one before the newest.
 `resolve` replaces them by numbers when a request is sent.

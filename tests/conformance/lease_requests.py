@@ -1,4 +1,4 @@
-"""Strategies for requests of the Lease, Lock and Election services, mixed with KV requests.
+"""Defines strategies for requests of the Lease, Lock and Election services, among KV requests.
 
 No lease expires during a test, and no request waits for its turn: each lease has its own lock and
 its own election.

@@ -1,4 +1,4 @@
-"""A running cluster of each system, for tests that inject faults."""
+"""Starts a cluster of each system, for tests that inject faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A member of this project and a real etcd 3.5.1, each as a cluster of one member."""
+"""Starts a member of this project and a real etcd 3.5.1, each as a cluster of one member."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Small random histories of sequential objects, valid and corrupt.
+"""Draws small random histories of sequential objects, valid and corrupt.
 
-Operations take effect at random times between their calls and returns, with the object's
-answers. Then some answers or times may be corrupted.
+Operations take effect at random times between their calls and returns, with the object's answers.
+Then some answers or times may be corrupted.
 """
 
 from __future__ import annotations

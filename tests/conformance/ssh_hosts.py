@@ -1,4 +1,4 @@
-"""Hosts for tests: sshd in network namespaces of this machine."""
+"""Provides hosts for tests: sshd in network namespaces of this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A member that sends bytes to peers on command, and returns what it receives.
+"""Implements a system's member that sends bytes to peers on command, and returns the answers.
 
     python talker.py HOST CONTROL_PORT PEER_PORT
 

@@ -1,4 +1,4 @@
-"""The workload `auth` on processes: on this project's members and on etcd."""
+"""The workload `auth` is valid on processes: on this project's members and on etcd."""
 
 from __future__ import annotations
 

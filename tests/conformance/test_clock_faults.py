@@ -1,4 +1,4 @@
-"""Clocks of real members jump and drift, and are right again at the end."""
+"""The clocks of real members jump and drift under faults, and are right again at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Members of this project's own store that end by themselves during a run of real processes."""
+"""A member of this project's store that ends by itself makes a run of real processes invalid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""etcdctl, unmodified, against a member of this project, over gRPC."""
+"""An unmodified etcdctl works with a member of this project, over gRPC."""
 
 from __future__ import annotations
 

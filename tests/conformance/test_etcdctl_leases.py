@@ -1,4 +1,4 @@
-"""etcdctl's leases, locks and elections, unmodified, against a member of this project."""
+"""The leases, locks and elections of an unmodified etcdctl work with a member of this project."""
 
 from __future__ import annotations
 

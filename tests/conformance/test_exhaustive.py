@@ -1,4 +1,4 @@
-"""A sample of `python -m tests.conformance.exhaustive`; hypothesis shrinks a failure."""
+"""A sample of `python -m tests.conformance.exhaustive`, in which hypothesis shrinks a failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs whose clients speak gRPC, with members of this project and of etcd."""
+"""Runs whose clients speak gRPC are valid, with members of this project and of etcd."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Members on other hosts, over SSH. The hosts are network namespaces with sshd."""
+"""Members run on other hosts over SSH. The hosts are network namespaces with sshd."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loss, corruption, half-open connections and slow receivers on the links of real clusters."""
+"""The links of real clusters lose and corrupt packets, break half open, and receive slowly."""
 
 from __future__ import annotations
 

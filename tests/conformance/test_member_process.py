@@ -1,4 +1,4 @@
-"""A member as a process: flags and data that it refuses, its messages, and how it catches up."""
+"""A member as a process refuses wrong flags and data, logs messages, and catches up with others."""
 
 from __future__ import annotations
 

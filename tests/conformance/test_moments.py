@@ -1,4 +1,4 @@
-"""Real members show the events that faults wait for."""
+"""Real members show the events, such as an election, for which a fault can wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An operator's actions have their effect on real members."""
+"""The faults that are actions of an operator take effect on real members."""
 
 from __future__ import annotations
 

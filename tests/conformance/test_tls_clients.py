@@ -1,4 +1,4 @@
-"""Clients that others wrote, against a member with TLS and clients' certificates."""
+"""Clients that others wrote can use a member with TLS and with clients' certificates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs and clusters with TLS for clients and peers, of this project's members and of etcd."""
+"""Runs with TLS for clients and peers are valid, with members of this project and of etcd."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rolling upgrade runs members with the other program, and its end with the former one."""
+"""During a rolling upgrade, members run the other program; after it, the former one again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds the archives, and a virtual environment that contains the wheel."""
+"""Builds the sdist and the wheel, and a virtual environment that contains the wheel."""
 
 from __future__ import annotations
 

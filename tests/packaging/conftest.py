@@ -1,4 +1,4 @@
-"""The archives and the environment. Each xdist group of this folder builds them once."""
+"""Provides the archives and the environment. Each xdist group of this folder builds them once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The licences of all packages in requirements.lock, as pip-licenses reads them."""
+"""Reads the licences of all packages in requirements.lock, by pip-licenses."""
 
 from __future__ import annotations
 

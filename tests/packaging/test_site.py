@@ -1,6 +1,4 @@
-"""The documentation is built as a site: no link is broken, no page is missing, nothing is loaded
-from other hosts.
-"""
+"""The documentation is built as a site without broken links, missing pages and foreign hosts."""
 
 from __future__ import annotations
 

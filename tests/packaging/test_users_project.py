@@ -1,4 +1,4 @@
-"""The installed wheel in a project that has packages named as the folders of this repository."""
+"""The installed wheel works in a project whose packages have the names of our folders."""
 
 from __future__ import annotations
 

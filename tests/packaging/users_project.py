@@ -1,4 +1,4 @@
-"""A user's project whose packages have the names of the folders of this repository."""
+"""Creates a user's project whose packages have the names of the folders of this repository."""
 
 from __future__ import annotations
 

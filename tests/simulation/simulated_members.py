@@ -1,4 +1,4 @@
-"""A simulated cluster without clients and faults, for tests of its monitors."""
+"""Starts a simulated cluster without clients and faults, for tests of its monitors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adaptive campaigns of simulated runs."""
+"""An adaptive campaign of simulated runs can be repeated, and finds a planted bug."""
 
 from __future__ import annotations
 

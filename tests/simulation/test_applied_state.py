@@ -1,4 +1,4 @@
-"""The states of two members after the same entry."""
+"""The states of two members after the same entry are compared, and a difference is described."""
 
 from splitbrain.harness.simulation.applied_state import AppliedState, difference
 

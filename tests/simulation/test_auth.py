@@ -1,4 +1,4 @@
-"""Authentication in a cluster of three: every member knows users, permissions and tokens."""
+"""In a cluster of three, every member knows users, permissions and tokens."""
 
 from __future__ import annotations
 

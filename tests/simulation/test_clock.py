@@ -1,4 +1,4 @@
-"""The machines' own clocks."""
+"""Each simulated machine has its own clocks, which drift, jump and restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Campaigns on a cluster of Dask: killed workers, deadly runs, folders on request, other code."""
+"""Campaigns on a cluster of Dask survive killed workers and runs that kill their process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No election begins without a cause: each rule, a member that breaks it, and correct members."""
+"""No election begins without a cause. Each rule has a member that breaks it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invariants of a simulated run: agreement of healthy members."""
+"""The invariants of a simulated run find a healthy member that does not agree with the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The limits of three simulated members: the space quota and automatic compaction."""
+"""The space quota and automatic compaction limit the data of three simulated members."""
 
 from __future__ import annotations
 

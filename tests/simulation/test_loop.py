@@ -1,4 +1,4 @@
-"""The loop of virtual time."""
+"""The event loop of virtual time runs callbacks and timers in order, and can be repeated."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Disks that lose or change data after they reported it durable.
+"""A member whose disk loses or changes durable data may fail, but serves no false data.
 
-The member on such a disk may fail, but it must not serve false data, and nothing that was
-acknowledged may be lost.
+Nothing that was acknowledged may be lost.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The simulated disk after a crash, a power loss and a failed sync, and the log on it."""
+"""The simulated disk, and the log on it, after a crash, a power loss and a failed sync."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ def entries(first: int, last: int) -> list[Entry]:
 
 
 class Machine:
+    """A machine with a disk, and processes that use the disk one after the other."""
+
     """A disk, and the processes that use it one after the other."""
 
     def __init__(self, seed: int, *, remembers: bool = False) -> None:
@@ -407,6 +409,10 @@ async def three_commits(machine: Machine, before_each: DiskState = HEALTHY) -> N
 
 
 def backend_state(machine: Machine) -> str:
+    """Return the number of the commit that the backend contains, or "damaged".
+
+    "damaged" means that it contains no commit completely.
+    """
     """Which commit the backend contains; "damaged" if it contains none completely."""
     backend = machine.life().open_backend(BACKEND)
     try:

@@ -1,4 +1,4 @@
-"""Members are removed, added and promoted, and the leadership is moved, as faults of a schedule."""
+"""Faults of a schedule add, remove and promote members, and move the leadership."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One suite for the simulated disk and for the disk that is mounted by FUSE: both do the same."""
+"""The simulated disk and the disk that is mounted by FUSE have the same behaviour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames between two machines in the simulated network."""
+"""The simulated network delays, reorders and loses frames between two machines."""
 
 from __future__ import annotations
 

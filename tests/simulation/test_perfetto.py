@@ -1,4 +1,4 @@
-"""A run as a Perfetto trace: valid by the format's schema, and complete."""
+"""A run can be exported as a Perfetto trace, valid by the format's schema, and complete."""
 
 from __future__ import annotations
 

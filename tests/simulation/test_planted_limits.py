@@ -1,4 +1,4 @@
-"""The scenarios of limits find planted bugs.
+"""The scenarios of the space quota and of compaction find planted bugs.
 
 Each bug replaces a part of the member. The scenario that the correct member passes must then fail.
 """

@@ -1,4 +1,4 @@
-"""The rule that a promoted learner has nine tenths of the leader's entries."""
+"""A learner that is promoted must have nine tenths of the leader's entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Campaigns of real simulations: killed workers, killed campaigns, and their continuation."""
+"""Campaigns of real simulations continue after workers, or the campaign itself, were killed."""
 
 from __future__ import annotations
 

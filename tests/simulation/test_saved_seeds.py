@@ -1,7 +1,7 @@
-"""Bugs that simulation once found in the member, and that were fixed.
+"""Simulation finds again the bugs that it once found in the member, and that were fixed.
 
-Each has a seed, whose draws may change with later versions, and the schedule that it shrank to.
-The schedule must show the bug again in a member that has the bug.
+Each has a seed, whose draws may change with later versions, and the schedule that it shrank to. The
+schedule must show the bug again in a member that has the bug.
 """
 
 from __future__ import annotations

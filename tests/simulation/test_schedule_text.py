@@ -1,4 +1,4 @@
-"""The text form of schedules: writing, reading, and the errors of text that is not a schedule."""
+"""A schedule can be written as text and read again, and wrong text gives a clear error."""
 
 from __future__ import annotations
 

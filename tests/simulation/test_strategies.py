@@ -1,4 +1,4 @@
-"""Schedules drawn by hypothesis. The correct member passes; a planted bug shrinks and is kept."""
+"""Hypothesis draws schedules: the correct member passes, and a planted bug shrinks and is kept."""
 
 from __future__ import annotations
 

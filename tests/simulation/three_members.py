@@ -1,4 +1,4 @@
-"""A simulated cluster whose members are called directly, one request after another."""
+"""Starts a simulated cluster whose members are called directly, one request after another."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A small store with etcd's JSON gateway in this process, for tests of the driver.
+"""Implements a small store with etcd's JSON gateway in this process, for tests of the driver.
 
-All members share one store, so it is always linearizable. A killed member refuses connections;
-a paused member does not answer.
+All members share one store, so it is always linearizable. A killed member refuses connections; a
+paused member does not answer.
 """
 
 from __future__ import annotations

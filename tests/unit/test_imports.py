@@ -1,6 +1,7 @@
-"""The import graph of the whole package, as grimp builds it for import-linter.
+"""The import graph of the whole package has no cycle, and every room has a docstring.
 
-The graph contains imports under `TYPE_CHECKING` and inside functions, too.
+grimp builds the graph, as for import-linter. It contains imports under `TYPE_CHECKING` and inside
+functions, too.
 """
 
 from __future__ import annotations

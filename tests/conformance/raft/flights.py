@@ -1,4 +1,4 @@
-"""The messages in flight between the nodes and their threads."""
+"""Contains the messages in flight between the nodes of an interaction test, and their threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text as Go's fmt package prints it."""
+"""Formats values as Go's fmt package prints them."""
 
 from __future__ import annotations
 

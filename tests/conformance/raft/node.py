@@ -1,4 +1,4 @@
-"""One node of an interaction test: a Raft, and the storage that its owner keeps."""
+"""Implements one node of an interaction test: a Raft, and the storage that its owner keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options of the command add-nodes."""
+"""Parses the options of the command add-nodes of an interaction test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run reached that no earlier run reached."""
+"""An adaptive campaign knows which conditions, pairs and orders a run reached as the first one."""
 
 from __future__ import annotations
 

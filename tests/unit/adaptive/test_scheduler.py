@@ -1,4 +1,4 @@
-"""The scheduler of an adaptive campaign, with results that no simulation gave."""
+"""The scheduler of an adaptive campaign chooses runs, here by invented results of earlier runs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A store in memory: a system with the four required methods, and a client with all functions.
+"""Implements a store in memory: a system with the four required methods, and its client.
 
-With the option `bug` of the client, the store breaks the promise of each workload.
+The client has all functions. With its option `bug`, the store breaks the promise of each workload.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Runs with a client of the user: processes, refusals, checkers of the user, files of other tools.
-"""
+"""Runs use the user's client, processes and checkers, and refuse what does not fit together."""
 
 from __future__ import annotations
 

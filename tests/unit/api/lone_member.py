@@ -1,4 +1,4 @@
-"""A member without peers, log or disk. It applies each proposal at once."""
+"""Implements a member without peers, log or disk. It applies each proposal at once."""
 
 from __future__ import annotations
 

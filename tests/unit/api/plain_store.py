@@ -1,7 +1,6 @@
-"""A minimal store: every version of every key, in a dict.
+"""Implements a minimal store as a model: every version of every key, in a dict.
 
-It is the model with which tests compare `splitbrain.node.mvcc.store.Store` and
-`splitbrain.node.apply.apply`.
+Tests compare `splitbrain.node.mvcc.store.Store` and `splitbrain.node.apply.apply` with it.
 """
 
 from __future__ import annotations

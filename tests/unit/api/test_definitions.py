@@ -1,3 +1,5 @@
+"""The protobuf definitions describe every method and every field that the member serves."""
+
 from __future__ import annotations
 
 from typing import Any, get_args, get_type_hints

@@ -1,4 +1,4 @@
-"""The gRPC server of a member, called by grpcio's client."""
+"""The gRPC server of a member answers grpcio's client, as etcd does."""
 
 from __future__ import annotations
 
@@ -319,6 +319,7 @@ def test_compressed_requests_are_read() -> None:
 
 
 def inner_servers() -> list[str]:
+    """Return the abstract names of Unix sockets at which this process listens."""
     """The abstract names at which this process listens."""
     own = {
         str(one.readlink()) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()

@@ -1,4 +1,4 @@
-"""gRPC's health service, streams that require a leader, and pings."""
+"""gRPC's health checks are answered, streams can require a leader, and pings are limited."""
 
 from __future__ import annotations
 

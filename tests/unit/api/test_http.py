@@ -1,3 +1,5 @@
+"""The HTTP server of a member answers real connections, in the form of etcd's gateway."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""Requests and responses in JSON: every form is decoded and encoded like etcd's gateway does it."""
+
 from __future__ import annotations
 
 import base64

@@ -1,3 +1,5 @@
+"""The handlers of the v3 API decide what is read, what is proposed and what is refused."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Leases in the store: grants, attached keys, and the end of a lease."""
+"""The store grants leases, attaches keys to them, and deletes the keys when a lease ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Oracles that try every order, written independently of the checkers that they test.
+"""Implements oracles that try every order, independently of the checkers that they test.
 
 `some_order_explains` returns whether an order of the operations in a small history of a v3 store
 gives the answers and, if it is known, the change log. `linearizable` does the same for the

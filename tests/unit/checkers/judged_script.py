@@ -1,4 +1,4 @@
-"""Two writes of one key, and verdicts of `mvcc` about scripted histories."""
+"""Judges scripted histories with `mvcc`, and contains the values of two writes of one key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A history that a test writes as a list of requests and answers."""
+"""Creates a history from a list of requests and answers that a test writes."""
 
 from __future__ import annotations
 

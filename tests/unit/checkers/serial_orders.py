@@ -1,4 +1,4 @@
-"""Oracles that try every serial order of a few transactions."""
+"""Implements oracles that try every serial order of a few transactions."""
 
 from __future__ import annotations
 

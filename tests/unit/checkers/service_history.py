@@ -1,4 +1,4 @@
-"""A history that a test writes as requests of any service, with their answers and times."""
+"""Creates a history from requests of any service, with their answers and times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small random histories of a v3 store, valid and corrupt, drawn by hypothesis."""
+"""Draws small random histories of a v3 store, valid and corrupt, with hypothesis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checker of users and permissions: what it accepts, and what it reports."""
+"""The checker `auth` accepts answers that are permitted, and reports those that are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checker `availability`: valid, invalid and undecided histories."""
+"""The checker `availability` judges when members answer: valid, invalid or undecided."""
 
 from __future__ import annotations
 

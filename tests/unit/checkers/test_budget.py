@@ -1,3 +1,5 @@
+"""The checker `budget`: limits as text, and histories that keep or exceed them."""
+
 from __future__ import annotations
 
 import pytest

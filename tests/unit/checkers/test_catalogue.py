@@ -1,4 +1,4 @@
-"""All checkers together, and delta debugging."""
+"""All checkers pass a valid run, and delta debugging finds the smallest part that fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leases, locks and elections: valid runs pass, and each planted bug is named."""
+"""Leases, locks and elections: valid runs pass, and each planted bug is reported by its name."""
 
 from __future__ import annotations
 

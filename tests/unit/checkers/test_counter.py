@@ -1,4 +1,4 @@
-"""Counters by compare-and-swap, in other tools' histories, and in corrupt generated histories."""
+"""The checker `counter` judges counters in runs, in other tools' histories, and in corrupt ones."""
 
 from __future__ import annotations
 

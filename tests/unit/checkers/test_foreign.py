@@ -1,3 +1,5 @@
+"""The checkers for the histories of other tools: registers, locks, sets and other models."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""`headers`: the ids and the terms in answers."""
+"""The checker `headers` judges the ids and the terms in the headers of answers."""
 
 from __future__ import annotations
 

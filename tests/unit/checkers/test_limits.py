@@ -1,4 +1,4 @@
-"""The checker of the space quota, the sizes of requests and automatic compaction."""
+"""The checker `limits` judges the space quota, the sizes of requests and automatic compaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checker `linearizable`, and the smallest part of a history that proves an anomaly."""
+"""The checker `linearizable` judges registers, and shows the fewest operations that prove it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checker `members`: reads of the member list under load."""
+"""The checker `members` judges reads of the member list during the load."""
 
 from __future__ import annotations
 

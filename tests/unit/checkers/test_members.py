@@ -1,4 +1,4 @@
-"""The checker `members`: lists of members that agree, and that do not."""
+"""The checker `members` judges whether the member lists at the end of a run agree."""
 
 from __future__ import annotations
 

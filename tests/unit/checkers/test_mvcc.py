@@ -1,4 +1,4 @@
-"""Each anomaly of `mvcc` in the shortest history that shows it, and a similar valid history."""
+"""The checker `mvcc` finds each anomaly in a short history, and passes a similar valid history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operations that an explanation shows, and the one that it blames."""
+"""An explanation shows operations that have no linearization, and names the one that is wrong."""
 
 from __future__ import annotations
 

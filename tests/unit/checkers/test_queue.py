@@ -1,4 +1,4 @@
-"""Queues of keys, in other tools' histories, and in corrupt generated histories."""
+"""The checker `queue` judges queues of keys, other tools' histories and corrupt histories."""
 
 from __future__ import annotations
 

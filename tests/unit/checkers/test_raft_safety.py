@@ -1,4 +1,4 @@
-"""The checker `raft_safety`: traces that keep and that violate election safety."""
+"""The checker `raft_safety` judges traces that keep election safety or violate it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checker `mvcc` compared with a search through all orders."""
+"""The verdict of the checker `mvcc` equals that of a search through all orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checker `set_full`: lost, stale, never read, duplicated and unexpected elements."""
+"""The checker `set_full` finds lost, stale, never read, duplicated and unexpected elements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The anomalies of transactions, in written histories and in corrupt generated histories."""
+"""The checker `transactions` finds anomalies in written histories and in corrupt generated ones."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""Histories for which the results of Elle, another checker of cycles, are known: the models that it
-that they contradict. Where kinds are named otherwise (`-item`) the models are the same.
+"""The checker `transactions` contradicts the same consistency models as Elle in small histories.
+
+Elle is Jepsen's checker of cycles. `AT_ONCE` and the other tables contain the models that Elle
+reports as contradicted. If Elle has other names for the kinds of a cycle (`-item`), the models are
+still the same.
 """
 
 from __future__ import annotations

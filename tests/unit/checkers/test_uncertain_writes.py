@@ -1,4 +1,7 @@
-"""Candidates and writers of revisions, compared with plain searches through all operations."""
+"""The checker `mvcc` finds the operations that may have written a revision without a known writer.
+
+The results are compared with plain searches through all operations.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids: the revisions of a store, and the ids in other tools' histories."""
+"""The checker `unique_ids` judges revisions of a store, and ids in other tools' histories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checker `watch`: valid streams pass, and each violation is named."""
+"""The checker `watch` passes valid streams, and reports each violation by its name."""
 
 from __future__ import annotations
 

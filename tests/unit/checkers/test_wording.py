@@ -1,4 +1,4 @@
-"""The texts in verdicts are short."""
+"""The texts in verdicts are short, but contain everything that decides."""
 
 from __future__ import annotations
 

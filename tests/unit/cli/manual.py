@@ -1,4 +1,4 @@
-"""The manual pages, made by click-man from the commands, and the completion scripts."""
+"""Creates the manual pages from the commands, by click-man, and the completion scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`splitbrain check` of small files that other tools write, and of files that are not valid."""
+"""`splitbrain check` judges small files of other tools, and refuses files that are not valid."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ def lines(*events: dict[str, Any]) -> str:
 
 
 def ok(f: str, argument: Any, answer: Any = None, **fields: Any) -> list[dict[str, Any]]:
+    """Return the two events of an operation that completed."""
     """An operation that completed: its two events."""
     invoke = {"type": "invoke", "f": f, "value": argument, **fields}
     return [invoke, {"type": "ok", "f": f, "value": argument if answer is None else answer}]
@@ -239,6 +240,7 @@ MODELS = (
 
 @st.composite
 def histories(draw: st.DrawFn, model: str) -> list[dict[str, Any]]:
+    """Return small valid histories of one process, whose last operation reads the number 1."""
     """A small valid history of one process whose last operation reads the number 1."""
     others = draw(st.lists(st.integers(2, 9), unique=True, max_size=4))
     events: list[dict[str, Any]] = []
@@ -280,6 +282,7 @@ def histories(draw: st.DrawFn, model: str) -> list[dict[str, Any]]:
 
 
 def changed(events: list[dict[str, Any]], value: Any) -> list[dict[str, Any]]:
+    """Return a copy of `events` whose last answer contains `value` in place of 1."""
     """`events` whose last answer contains `value` in place of 1."""
     last = json.loads(json.dumps(events[-1]["value"]))
     target = last

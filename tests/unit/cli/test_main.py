@@ -1,3 +1,5 @@
+"""The commands of the command line: help, options, exit codes, and a run from start to replay."""
+
 import errno
 import re
 import subprocess

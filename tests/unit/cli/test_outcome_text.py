@@ -1,4 +1,4 @@
-"""A verdict on the terminal."""
+"""The verdict of a run is printed on the terminal with everything that a user needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The progress of a run on the terminal."""
+"""The terminal shows the progress of a run."""
 
 from __future__ import annotations
 

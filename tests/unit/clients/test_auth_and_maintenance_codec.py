@@ -1,4 +1,7 @@
-"""Requests and answers of the auth, cluster and maintenance services, in JSON and over gRPC."""
+"""Clients write and read messages of the Auth, Cluster and Maintenance services.
+
+The messages are in JSON and in protobuf.
+"""
 
 from __future__ import annotations
 

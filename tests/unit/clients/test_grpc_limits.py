@@ -1,4 +1,4 @@
-"""No send of the gRPC client lasts without a limit."""
+"""Every send of the gRPC client has a time limit."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The HTTP connection of the client that generates the load, against servers that misbehave."""
+
 import asyncio
 import itertools
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+"""Requests and answers of the KV service in etcd's JSON, as the client writes and reads them."""
+
 import base64
 import json
 from typing import Any

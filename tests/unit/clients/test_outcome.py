@@ -1,3 +1,5 @@
+"""The outcome of a request that failed: whether it certainly had no effect."""
+
 import aiohttp
 import pytest
 

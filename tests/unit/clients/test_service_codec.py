@@ -1,4 +1,4 @@
-"""Requests and answers of the lease, lock and election services in etcd's JSON."""
+"""Clients write and read messages of the Lease, Lock and Election services in etcd's JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The encoding of watch requests, and the decoding of a stream's lines."""
+"""Clients write watch requests, and read the lines of a watch stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The disk under a mounted file system, against a model: what a power loss may leave."""
+"""The disk below a mounted file system keeps, after a power loss, what a model allows."""
 
 from __future__ import annotations
 

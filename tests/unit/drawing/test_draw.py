@@ -1,3 +1,5 @@
+"""A schedule is drawn from a seed: the same for the same seed, and valid for its options."""
+
 import re
 import subprocess
 import sys

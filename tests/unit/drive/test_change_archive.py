@@ -1,4 +1,4 @@
-"""Change logs that are read before a compaction removes a part of them."""
+"""Change logs of members are read before a compaction removes a part of them."""
 
 from __future__ import annotations
 

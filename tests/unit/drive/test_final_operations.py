@@ -1,4 +1,4 @@
-"""The writes and reads at the end of a run, and the stalls of the harness."""
+"""A run ends with writes and reads through every member, and notes when the harness stalls."""
 
 from __future__ import annotations
 

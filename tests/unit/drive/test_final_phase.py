@@ -1,4 +1,4 @@
-"""Gathering the members' states after they agreed."""
+"""At the end of a run, the members' states are read until the members agree."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""A client of a run remembers what it has seen, so that its next comparisons can succeed."""
+
 from typing import Literal
 
 from splitbrain.harness.drive.last_seen import LastSeen

@@ -1,4 +1,4 @@
-"""When a client of a run logs in."""
+"""A client of a run logs in when authentication is enabled or its token is refused."""
 
 from __future__ import annotations
 

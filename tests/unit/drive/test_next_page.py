@@ -1,4 +1,4 @@
-"""How a client continues a list."""
+"""A client of a run reads the pages of a list one after the other, at one revision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The watchers of a run, drawn and simulated."""
+"""The watchers of a run are drawn from the seed, and run in simulation."""
 
 from __future__ import annotations
 

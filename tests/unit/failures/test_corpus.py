@@ -1,4 +1,4 @@
-"""Reading and writing saved runs, and the errors of wrong files."""
+"""Runs are saved in the corpus and read again, and wrong files give a clear error."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The reader and the writer of EDN, the format of Jepsen's histories."""
+
 from __future__ import annotations
 
 import math

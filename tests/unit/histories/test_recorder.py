@@ -1,3 +1,5 @@
+"""A recorded history can be read back, also if the harness was killed."""
+
 import os
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Which ends of members are crashes, and what proves them."""
+"""A member's end is a crash unless a fault explains it, and the verdict names the proof."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The members that must serve at the end of a run."""
+"""The members that must serve at the end of a run are derived from its schedule and events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict `tls`, from the connections that the harness tried to make."""
+"""The verdict `tls` depends on the connections without a certificate that the harness tried."""
 
 from __future__ import annotations
 

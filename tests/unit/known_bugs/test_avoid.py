@@ -1,4 +1,4 @@
-"""What a run does not draw because of known bugs."""
+"""A run does not draw what would trigger a known bug of the tested version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of known bugs: its rows, and the versions that have them."""
+"""The list of known bugs is complete, and says which versions have which bug."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model of the multi-version store: the complete state of all keys at every revision."""
+"""Implements a model of the multi-version store: all keys at every revision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The index of keys, and the encoding of revisions."""
+"""The index of keys agrees with a model, and revisions survive their encoding."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The faults of a run are drawn from a seed: their times, kinds and targets."""
+
 from __future__ import annotations
 
 import subprocess

@@ -1,4 +1,4 @@
-"""Faults of simulated machines that overlap with other faults."""
+"""Faults of simulated machines that overlap with other faults are injected and healed correctly."""
 
 from __future__ import annotations
 

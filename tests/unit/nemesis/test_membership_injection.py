@@ -1,4 +1,4 @@
-"""Changes of the members that other requests prevent."""
+"""Changes of the members are repeated while other requests prevent them."""
 
 from __future__ import annotations
 

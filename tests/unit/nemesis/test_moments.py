@@ -1,4 +1,4 @@
-"""A fault with a moment begins when the event has happened, and not before."""
+"""A fault that waits for an event begins when the event has happened, and not before."""
 
 from __future__ import annotations
 

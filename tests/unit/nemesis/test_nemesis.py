@@ -1,4 +1,7 @@
-"""The nemesis on a recorded cluster, in virtual time."""
+"""The nemesis injects and heals the faults of a schedule, on a cluster that records the actions.
+
+The tests run in virtual time.
+"""
 
 from __future__ import annotations
 

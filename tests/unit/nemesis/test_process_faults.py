@@ -1,4 +1,4 @@
-"""Faults of real processes: what they need, and how they are drawn, written and refused."""
+"""Faults of real processes are drawn, written and read, and refused where they are impossible."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Which members a fault hits, and which links a partition of each shape cuts."""
+
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence

@@ -1,4 +1,4 @@
-"""Faults of the user, by dotted path: the examples of the guide, and the user's mistakes."""
+"""A user can add faults by dotted path, and gets a clear error for a mistake."""
 
 from __future__ import annotations
 

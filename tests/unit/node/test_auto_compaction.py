@@ -1,4 +1,4 @@
-"""Which revisions automatic compaction keeps, and how its flags are read."""
+"""Automatic compaction keeps the revisions that its flags describe."""
 
 from __future__ import annotations
 

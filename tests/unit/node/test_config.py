@@ -1,4 +1,4 @@
-"""A member's flags: the values that are accepted, and the errors for the others."""
+"""A member accepts valid flags, and explains what is wrong with the others."""
 
 from __future__ import annotations
 

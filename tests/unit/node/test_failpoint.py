@@ -1,4 +1,4 @@
-"""Failpoints: the effect of each term, and the errors for malformed terms and settings."""
+"""Each term of a failpoint has its effect, and malformed terms and settings give an error."""
 
 from __future__ import annotations
 

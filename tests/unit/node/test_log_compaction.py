@@ -1,4 +1,4 @@
-"""A snapshot that is taken while Raft waits for the entries of a Ready to be applied."""
+"""The Raft log keeps the entries of a Ready in progress, even if a snapshot contains them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client URLs that members publish: how they are proposed, stored and restored."""
+"""Members propose, store and restore the client URLs that they publish."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames between members over real sockets."""
+"""Members exchange frames over real sockets."""
 
 from __future__ import annotations
 

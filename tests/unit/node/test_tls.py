@@ -296,6 +296,8 @@ def config(
 def delivers(
     folder: Path, listening: TlsSettings, dialling: TlsSettings
 ) -> tuple[bool, list[LogLine]]:
+    """Send a frame from one member to another. Return whether it arrives, and both members' logs.
+    """
     """Whether a frame passes from one member to another, and the lines of both logs."""
     lines: list[LogLine] = []
 

@@ -1,4 +1,4 @@
-"""Members in memory that process a Ready in the required order, and may crash within it."""
+"""Implements members in memory that process each Ready in order, and may crash within it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests as text: blocks of commands, `----`, and the expected output.
+"""Executes tests that are written as text: blocks of commands, `----`, and the expected output.
 
     cluster <n> [setting=value ...]      fresh members 1..n
     start <member> terms=1,1,2 [term=t] [commit=c] [vote=v]

@@ -1,7 +1,7 @@
-"""The invariants of a Raft cluster, which must be true after every action.
+"""Checks the invariants of a Raft cluster, which must be true after every action.
 
-`Invariants.check` takes all running members; it compares them with each other and with the
-states that it has seen before. Source: Raft paper, figure 3.
+`Invariants.check` takes all running members; it compares them with each other and with the states
+that it has seen before. Source: Raft paper, figure 3.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Random schedules of small actions on a Raft cluster.
+"""Draws random schedules of small actions on a Raft cluster, and runs them.
 
-A schedule is a list of (action, number). The number selects the member, the link or the
-position among those to which the action applies at that time. Therefore every list is a valid
-schedule, and so is every part of it, so that schedules shrink well.
+A schedule is a list of (action, number). The number selects the member, the link or the position
+among those to which the action applies at that time. Therefore every list is a valid schedule, and
+so is every part of it, and hypothesis can shrink schedules well.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Changes of the configuration, quorums of joint configurations, and planted bugs in both."""
+"""Changes of the configuration are correct, and tests find planted bugs in them and in quorums."""
 
 from __future__ import annotations
 

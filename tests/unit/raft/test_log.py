@@ -1,3 +1,5 @@
+"""The Raft log: appending, replacing, handing out and compacting entries."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Majorities: the index that a majority has acknowledged, and the result of a vote."""
+
 from __future__ import annotations
 
 import pytest

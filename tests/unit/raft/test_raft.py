@@ -1,4 +1,4 @@
-"""Properties of `Raft` that its caller relies on and that the texts in `testdata` do not show."""
+"""`Raft` has the properties that its caller relies on and that the texts in `testdata` omit."""
 
 from __future__ import annotations
 

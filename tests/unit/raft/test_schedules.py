@@ -1,5 +1,7 @@
-"""Random schedules of crashes, losses and delays break no invariant of Raft, and the same
-schedules find each of several planted bugs."""
+"""Random schedules of crashes, losses and delays break no invariant of Raft.
+
+The same schedules find each of several planted bugs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the folder of a run that never happened, as large or hostile as a test needs."""
+"""Writes the folder of an invented run, as large or as hostile as a test needs."""
 
 from __future__ import annotations
 

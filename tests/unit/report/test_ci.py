@@ -1,4 +1,4 @@
-"""What a CI system shows: every failure, the command that repeats it, and nothing unescaped."""
+"""A CI system shows every failure and the command that repeats it, with all texts escaped."""
 
 from __future__ import annotations
 

@@ -53,6 +53,10 @@ def span(
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Span]:
+    """Draw operations of a few clients, each of which has one at a time.
+
+    A process ends with its `info`.
+    """
     """Operations of a few clients, each one at a time; a process ends with its `info`."""
     spans: list[Span] = []
     event, next_process = 0, 4

@@ -1,4 +1,4 @@
-"""The page of one operation, and the sequence diagram of a playback."""
+"""The page of one operation shows its steps, as a sequence diagram if there is a playback."""
 
 from __future__ import annotations
 

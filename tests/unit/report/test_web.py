@@ -1,4 +1,4 @@
-"""The pages over all runs: filters, sorting, campaigns, groups, and the comparison of two runs."""
+"""The pages over all runs filter, sort and compare runs, and show campaigns and groups."""
 
 from __future__ import annotations
 

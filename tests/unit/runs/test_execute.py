@@ -1,4 +1,4 @@
-"""Runs against a store in this process: everything except real members."""
+"""`execute` performs a run from load to verdict, here against a store in this process."""
 
 import asyncio
 import contextlib
@@ -133,6 +133,7 @@ def test_a_run_works_on_the_loop_of_the_caller(tmp_path: Path) -> None:
 
 @contextlib.contextmanager
 def interrupted_when(*conditions: Callable[[], bool]) -> Iterator[None]:
+    """Send SIGINT to this process when the next condition is true, until the block ends."""
     """Send SIGINT to this process whenever the next condition is true, until the block ends."""
     over = threading.Event()
 

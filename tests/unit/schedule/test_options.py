@@ -1,3 +1,5 @@
+"""The options of a run: from the command line, the project's file, and the defaults."""
+
 from pathlib import Path
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Schedules whose storage faults correct members survive, and those of which nothing follows."""
+"""Storage faults are survivable if they leave a correct member enough data on a majority."""
 
 from __future__ import annotations
 

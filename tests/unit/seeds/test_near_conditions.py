@@ -1,4 +1,4 @@
-"""The conditions near a planted bug."""
+"""Every planted bug has a list of the rare conditions that its code depends on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candidates that keep what the anomaly of the failing run shows."""
+"""Shrinking first tries schedules with only what the anomaly of the failing run shows."""
 
 from __future__ import annotations
 

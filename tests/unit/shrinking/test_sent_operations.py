@@ -1,4 +1,4 @@
-"""Operations of a recorded run are related to the operations of the schedule."""
+"""The operations of a recorded run are matched with the operations of its schedule."""
 
 from __future__ import annotations
 

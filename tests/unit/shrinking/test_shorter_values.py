@@ -1,4 +1,4 @@
-"""Long values become short, and stay equal or different."""
+"""Shrinking makes long values short. Equal values stay equal, different ones different."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A disk in memory that distinguishes synced content from the content of the page cache.
+"""Implements a disk in memory that keeps synced content apart from the page cache.
 
-`power_loss` returns the disk that the next start finds. Each file has its synced content, in
-which any of the sectors that were written since may be new. Each directory has the entries of
-its last sync, and a prefix of the later changes.
+`power_loss` returns the disk that the next start finds. Each file has its synced content, in which
+any of the sectors that were written since may be new. Each directory has the entries of its last
+sync, and a prefix of the later changes.
 """
 
 from __future__ import annotations

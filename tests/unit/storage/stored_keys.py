@@ -1,4 +1,4 @@
-"""The copy of a backend that contains a store with some keys."""
+"""Creates the copy of a backend that contains a store with some keys."""
 
 from __future__ import annotations
 

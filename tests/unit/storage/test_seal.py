@@ -1,4 +1,4 @@
-"""The seal: a log that lost acknowledged records is refused, and a torn write is not."""
+"""With a seal, a log that lost acknowledged records is refused, and a torn write is repaired."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The WAL returns all that was synced, truncates a torn tail, and refuses corruption elsewhere."""
+"""The WAL returns all that was synced, truncates a torn tail, and refuses other corruption."""
 
 from __future__ import annotations
 
@@ -82,6 +82,14 @@ saves = st.tuples(
 
 
 async def save_all(disk: MemoryDisk, all_saves: list[Save]) -> list[Model]:
+    """Write `all_saves` to a new log, and return the states that a power loss may leave.
+
+    These are the last synced state, and the state after each later record.
+    """
+    """Save `batches` one by one. Return the states that a power loss may leave.
+
+    These are the last synced state, and the state after each later record.
+    """
     """The states that a power loss may leave: the last synced state, and the state after each
     later record."""
     wal = await new_wal(disk)

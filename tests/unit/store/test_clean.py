@@ -1,4 +1,4 @@
-"""Old runs are removed, and no others."""
+"""`splitbrain runs clean` removes old runs and nothing else."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The folders of runs in a store: their names, their order, and the link to the newest one."""
+
 import multiprocessing
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection

@@ -1,4 +1,4 @@
-"""Clusters of real processes: the binary, the version, failed starts, and systems of a user."""
+"""Clusters of real processes find their binary, name its version, and report failed starts."""
 
 from __future__ import annotations
 

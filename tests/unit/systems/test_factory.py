@@ -1,4 +1,4 @@
-"""Whether the system of a run needs proxies between its members."""
+"""A run has proxies between its members only if its faults need them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of a member that contains bytes which are not UTF-8."""
+"""The state of a member can be recorded even if it contains bytes that are not UTF-8."""
 
 from __future__ import annotations
 

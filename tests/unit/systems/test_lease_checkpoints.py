@@ -1,3 +1,5 @@
+"""Whether the members of a system record the remaining time of leases, so that checkers know it."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,4 @@
-"""Members that are processes on loopback: signals, health, several processes, proxies, users."""
+"""Members of any store run as processes on loopback, with signals, health checks and proxies."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""A member's process is started, stopped, continued and killed, together with its children."""
+
 from __future__ import annotations
 
 import asyncio

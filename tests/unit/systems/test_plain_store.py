@@ -1,4 +1,4 @@
-"""The example of a store that is not etcd-like in docs/howto/test-a-store-with-etcds-api.md."""
+"""The store that is not etcd-like in docs/howto/test-a-store-with-etcds-api.md works as shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The proxies between members: each state of a link, and whom the proxies accept."""
+"""The proxies between members put links into each state, and refuse strangers."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The interval of progress notifications of each system, which the checker `watch` needs."""
+
 from __future__ import annotations
 
 import pytest

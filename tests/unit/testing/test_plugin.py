@@ -1,4 +1,4 @@
-"""The pytest plugin in a user's project: each test runs pytest in its own folder."""
+"""The pytest plugin works in a user's project. Each test runs pytest in its own folder."""
 
 import json
 from importlib.metadata import entry_points

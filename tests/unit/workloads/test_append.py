@@ -1,4 +1,4 @@
-"""The workloads append and wr: how transactions are drawn, sent, and judged."""
+"""The workloads `append` and `wr` draw transactions, send them, and judge the answers."""
 
 from __future__ import annotations
 

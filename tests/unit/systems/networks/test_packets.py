@@ -1,3 +1,5 @@
+"""A packet whose content a corrupting link has changed still has a correct checksum."""
+
 from __future__ import annotations
 
 import socket

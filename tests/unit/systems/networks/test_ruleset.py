@@ -1,3 +1,5 @@
+"""The nftables rules that close, break and slow the links between network namespaces."""
+
 from __future__ import annotations
 
 from splitbrain.harness.systems.networks.ruleset import Stream, ruleset
