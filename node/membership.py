@@ -61,7 +61,6 @@ class Membership:
     @property
     def is_removed(self) -> bool:
         """Whether the member that runs this code was removed from the cluster."""
-        """Whether this member was removed from the cluster."""
         return any(known.id == self.own.member_id for known in self._record.removed)
 
     def members(self) -> list[Member]:

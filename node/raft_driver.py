@@ -184,7 +184,6 @@ class RaftDriver:
 
     async def _take_messages(self) -> None:
         """Pass the received messages to Raft, in the order in which they arrived."""
-        """Pass the received messages to Raft."""
         inbox, step = self._inbox, self._raft.step
         for _ in range(len(inbox)):
             message = inbox.popleft()

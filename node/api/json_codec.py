@@ -238,7 +238,6 @@ def encode_response(response: Any) -> bytes:
 
 def encode_stream_line(response: Any) -> bytes:
     """Return one line of the HTTP body of a stream: a response in JSON, and a line end."""
-    """Return one line of a stream of responses."""
     return f'{{"result":{_json(response)}}}\n'.encode()
 
 

@@ -146,7 +146,6 @@ class MemberPort(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Sleep for `seconds`, measured by the member's own clock."""
-        """Sleep by the member's own clock."""
         ...
 
     def header(self) -> ResponseHeader:

@@ -30,7 +30,6 @@ class ApiNetwork(Network, Protocol):
 
         Closing the returned value ends the service.
         """
-        """Serve `api` at `url` by `carriers`. Raises AddressInUse."""
         ...
 
 

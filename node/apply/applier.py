@@ -125,7 +125,6 @@ class Applier:
 
     async def wait_until_applied(self, index: Index) -> None:
         """Wait until this member has applied the entry at `index`."""
-        """Return when the entry at `index` is applied."""
         while self._store.consistent_index < index:
             await self._advanced.wait()
 

@@ -362,7 +362,6 @@ def put(transaction: WriteTransaction, request: PutRequest) -> PutResponse:
 
 def delete_range(transaction: WriteTransaction, request: DeleteRangeRequest) -> DeleteRangeResponse:
     """Delete the keys of an interval inside `transaction`, at the revision of the transaction."""
-    """Delete an interval inside `transaction`."""
     previous = transaction.delete_range(request.key, request.range_end)
     return DeleteRangeResponse(
         header=ResponseHeader(revision=transaction.revision),

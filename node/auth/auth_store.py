@@ -118,7 +118,6 @@ class AuthStore:
 
     def changed(self) -> None:
         """Increase the auth revision, after a change of a user or role."""
-        """Increase the auth revision after a change."""
         self._set_state(_State(self.enabled, self.revision + 1))
 
     def put_user(self, user: User) -> None:

@@ -161,7 +161,6 @@ class AsyncRaft(Raft):
 
     def appended(self, response: StorageAppendResponse) -> None:
         """Record that a `StorageAppend` is durable. `response` is the one that it contained."""
-        """Report that a `StorageAppend` is durable."""
         if response.index and response.term == self.term:
             self.log.stable_to(response.index, response.log_term)
         if response.snapshot is not None:

@@ -244,7 +244,6 @@ def await_snapshot(raft: RaftState, progress: Progress) -> None:
 
 def on_read_index(raft: RaftState, message: Message) -> None:
     """Handle READ_INDEX: start the read that a follower has forwarded."""
-    """Handle READ_INDEX, which a follower forwarded."""
     read_index(raft, message.from_, message.context)
 
 
@@ -317,7 +316,6 @@ def confirmed_reads(raft: RaftState) -> list[PendingRead]:
 
 def on_transfer(raft: RaftState, message: Message) -> None:
     """Handle TRANSFER_LEADER: start the leadership transfer that a follower has asked for."""
-    """Handle TRANSFER_LEADER, which a follower forwarded."""
     transfer(raft, message.from_)
 
 
@@ -343,7 +341,6 @@ def transfer(raft: RaftState, to: MemberId) -> None:
 
 def send_timeout_now(raft: RaftState, to: MemberId) -> None:
     """Send TIMEOUT_NOW to the member `to`, which makes it campaign at once."""
-    """Tell `to` to campaign at once."""
     raft.send(Message(MessageType.TIMEOUT_NOW, to, raft.id, raft.term))
 
 

@@ -195,7 +195,6 @@ class RealDisk:
     async def run_for_backend(self, work: Callable[[], T]) -> T:
         """Run the function `work` in the thread that works for the backend, and return its result.
         """
-        """Run `work` in the backend's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._backend_worker, work)
 
     def open_backend(self, path: str) -> Backend:

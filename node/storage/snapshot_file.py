@@ -60,7 +60,6 @@ def snapshot_name(metadata: SnapshotMetadata) -> str:
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
     """Return the bytes of a snapshot's file."""
-    """Return the content of the file for `snapshot`."""
     content = _encode(snapshot)
     return b"".join((MAGIC, _CRC.pack(google_crc32c.value(content)), content))
 

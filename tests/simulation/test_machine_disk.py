@@ -31,7 +31,6 @@ def entries(first: int, last: int) -> list[Entry]:
 class Machine:
     """A machine with a disk, and processes that use the disk one after the other."""
 
-    """A disk, and the processes that use it one after the other."""
 
     def __init__(self, seed: int, *, remembers: bool = False) -> None:
         self.loop = VirtualLoop()
@@ -413,7 +412,6 @@ def backend_state(machine: Machine) -> str:
 
     "damaged" means that it contains no commit completely.
     """
-    """Which commit the backend contains; "damaged" if it contains none completely."""
     backend = machine.life().open_backend(BACKEND)
     try:
         backend.check()

@@ -73,7 +73,6 @@ class Environment:
     @contextmanager
     def _section(self, heading: str) -> Iterator[None]:
         """Write a heading, and indent the lines that are written inside the `with` block."""
-        """Write a heading, and indent what is written meanwhile."""
         self._write([f"> {heading}"])
         outer, self._lines = self._lines, []
         try:
@@ -228,7 +227,6 @@ class Environment:
 
     def _stabilize_once(self, nodes: Sequence[Node]) -> bool:
         """Let each node do its next work. Return False if there was nothing to do."""
-        """Let each node do what it can do. Returns False if there was nothing to do."""
         busy = False
         for node in nodes:
             if node.raft.has_ready():

@@ -320,7 +320,6 @@ def test_compressed_requests_are_read() -> None:
 
 def inner_servers() -> list[str]:
     """Return the abstract names of Unix sockets at which this process listens."""
-    """The abstract names at which this process listens."""
     own = {
         str(one.readlink()) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()
     }

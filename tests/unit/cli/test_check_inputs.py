@@ -75,7 +75,6 @@ def lines(*events: dict[str, Any]) -> str:
 
 def ok(f: str, argument: Any, answer: Any = None, **fields: Any) -> list[dict[str, Any]]:
     """Return the two events of an operation that completed."""
-    """An operation that completed: its two events."""
     invoke = {"type": "invoke", "f": f, "value": argument, **fields}
     return [invoke, {"type": "ok", "f": f, "value": argument if answer is None else answer}]
 
@@ -241,7 +240,6 @@ MODELS = (
 @st.composite
 def histories(draw: st.DrawFn, model: str) -> list[dict[str, Any]]:
     """Return small valid histories of one process, whose last operation reads the number 1."""
-    """A small valid history of one process whose last operation reads the number 1."""
     others = draw(st.lists(st.integers(2, 9), unique=True, max_size=4))
     events: list[dict[str, Any]] = []
     match model:
@@ -283,7 +281,6 @@ def histories(draw: st.DrawFn, model: str) -> list[dict[str, Any]]:
 
 def changed(events: list[dict[str, Any]], value: Any) -> list[dict[str, Any]]:
     """Return a copy of `events` whose last answer contains `value` in place of 1."""
-    """`events` whose last answer contains `value` in place of 1."""
     last = json.loads(json.dumps(events[-1]["value"]))
     target = last
     if last == 1:

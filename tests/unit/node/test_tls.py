@@ -298,7 +298,6 @@ def delivers(
 ) -> tuple[bool, list[LogLine]]:
     """Send a frame from one member to another. Return whether it arrives, and both members' logs.
     """
-    """Whether a frame passes from one member to another, and the lines of both logs."""
     lines: list[LogLine] = []
 
     def log(level: str, message: str, **fields: object) -> None:

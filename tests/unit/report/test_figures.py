@@ -57,7 +57,6 @@ def histories(draw: st.DrawFn) -> list[Span]:
 
     A process ends with its `info`.
     """
-    """Operations of a few clients, each one at a time; a process ends with its `info`."""
     spans: list[Span] = []
     event, next_process = 0, 4
     for client in range(draw(st.integers(1, 4))):

@@ -134,7 +134,6 @@ def test_a_run_works_on_the_loop_of_the_caller(tmp_path: Path) -> None:
 @contextlib.contextmanager
 def interrupted_when(*conditions: Callable[[], bool]) -> Iterator[None]:
     """Send SIGINT to this process when the next condition is true, until the block ends."""
-    """Send SIGINT to this process whenever the next condition is true, until the block ends."""
     over = threading.Event()
 
     def interrupt() -> None:

@@ -86,12 +86,6 @@ async def save_all(disk: MemoryDisk, all_saves: list[Save]) -> list[Model]:
 
     These are the last synced state, and the state after each later record.
     """
-    """Save `batches` one by one. Return the states that a power loss may leave.
-
-    These are the last synced state, and the state after each later record.
-    """
-    """The states that a power loss may leave: the last synced state, and the state after each
-    later record."""
     wal = await new_wal(disk)
     model = Model()
     possible = [model.copy()]

@@ -43,7 +43,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 
 class Pair:
-    """This process is member n1, which dials n2 through its proxy, and the listener of n2."""
+    """Members n1 and n2, both in this process. n1 dials n2 through the proxy of n2."""
 
     def __init__(self) -> None:
         self.changed: Counter[tuple[str, str]] = Counter()
