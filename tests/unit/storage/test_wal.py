@@ -82,10 +82,7 @@ saves = st.tuples(
 
 
 async def save_all(disk: MemoryDisk, all_saves: list[Save]) -> list[Model]:
-    """Write `all_saves` to a new log, and return the states that a power loss may leave.
-
-    These are the last synced state, and the state after each later record.
-    """
+    """Save to a new log. Return the last synced state and each later one, which a crash may keep."""
     wal = await new_wal(disk)
     model = Model()
     possible = [model.copy()]
