@@ -82,7 +82,7 @@ saves = st.tuples(
 
 
 async def save_all(disk: MemoryDisk, all_saves: list[Save]) -> list[Model]:
-    """Save to a new log. Return the last synced state and each later one, which a crash may keep."""
+    """Save to a new log. Return the last synced state and each later one: a crash may keep any."""
     wal = await new_wal(disk)
     model = Model()
     possible = [model.copy()]
