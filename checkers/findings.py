@@ -10,7 +10,7 @@ from typing import Any
 from splitbrain.checkers import wording
 from splitbrain.checkers.verdict import Anomaly, by_kind, merge
 from splitbrain.histories.history import Operation
-from splitbrain.histories.service import ServiceOperation
+from splitbrain.histories.service_operation import ServiceOperation
 
 ANOMALIES_MAX = 10_000
 """This many anomalies of one kind are kept in full. Further ones are only counted."""

@@ -23,11 +23,11 @@ from operator import attrgetter
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
-from splitbrain.checkers.model.requests import must_be_recent
+from splitbrain.checkers.model.request_parts import must_be_recent
 from splitbrain.checkers.verdict import Verdict, not_applicable
 from splitbrain.histories.history import FaultWindow, History, Operation
 from splitbrain.histories.kv import Header
-from splitbrain.histories.service import ServiceOperation
+from splitbrain.histories.service_operation import ServiceOperation
 
 NAME = "headers"
 

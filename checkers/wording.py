@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Compact, Compare, Delete, KeyValue, Put, Range, Request, Txn
 from splitbrain.histories.member_state import Change
-from splitbrain.histories.service import ServiceOperation
+from splitbrain.histories.service_operation import ServiceOperation
 
 
 def seconds(ns: int) -> str:

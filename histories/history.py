@@ -16,7 +16,7 @@ from splitbrain.histories.fault_window import FaultWindow, fault_windows
 from splitbrain.histories.garbage_collection import collector_paused
 from splitbrain.histories.operation import Operation, Outcome, pair_events
 from splitbrain.histories.reader import UnusualLine, read_blocks, read_events
-from splitbrain.histories.service import ServiceOperation
+from splitbrain.histories.service_operation import ServiceOperation
 
 __all__ = ["FaultWindow", "History", "Operation", "Outcome", "fault_windows", "read_events"]
 

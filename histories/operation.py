@@ -10,7 +10,12 @@ import msgspec
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.event import NEMESIS, Event
 from splitbrain.histories.kv import Request, Result
-from splitbrain.histories.service import AnyRequest, AnyResult, ServiceOperation, ServiceRequest
+from splitbrain.histories.service_operation import (
+    AnyRequest,
+    AnyResult,
+    ServiceOperation,
+    ServiceRequest,
+)
 
 Outcome = Literal["ok", "fail", "info"]
 

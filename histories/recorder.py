@@ -20,10 +20,10 @@ from typing import BinaryIO, Self
 
 import msgspec
 
-from splitbrain.histories.call import Plain
+from splitbrain.histories.client_call import Plain
 from splitbrain.histories.event import NEMESIS, EventType, FaultEvent, Process
 from splitbrain.histories.mapped_file import MappedFile
-from splitbrain.histories.service import AnyRequest, AnyResult
+from splitbrain.histories.service_operation import AnyRequest, AnyResult
 
 
 class _Event(msgspec.Struct, gc=False, omit_defaults=True):

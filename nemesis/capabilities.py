@@ -1,9 +1,9 @@
 """What a system under test must be able to do so that faults can be injected into it.
 
 Each capability is a small optional protocol. A system supports a kind of fault if its class has the
-methods of the protocol that `splitbrain.nemesis.catalogue.FaultKind.needs` names. The protocols are
-part of the nemesis and not of the harness, because the injectors need them and use nothing else of
-a system. `splitbrain.harness.systems.system` re-exports the protocols.
+methods of the protocol that `splitbrain.nemesis.fault_kinds.FaultKind.needs` names. The protocols
+are part of the nemesis and not of the harness, because the injectors need them and use nothing else
+of a system. `splitbrain.harness.systems.system` re-exports the protocols.
 """
 
 from __future__ import annotations

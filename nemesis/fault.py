@@ -33,7 +33,7 @@ others. isolate_leader: the leader from all others. halves: a minority from a ma
 bridge: two halves that are connected only through one member. ring: each member is connected
 to a majority, and no two members to the same one. one_way: what the selected members send is
 lost, and what others send to them arrives. clients: the selected members from all clients.
-`splitbrain.nemesis.topology` computes the links."""
+`splitbrain.nemesis.partition_shapes` computes the links."""
 
 PARTITION_SHAPES: tuple[PartitionShape, ...] = (
     "isolate", "isolate_leader", "halves", "bridge", "ring", "one_way", "clients",

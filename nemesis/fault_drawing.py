@@ -13,8 +13,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from random import Random
 
 from splitbrain.histories.random_stream import stream
-from splitbrain.nemesis.catalogue import KINDS, LINK_KINDS, check_known, check_supported
-from splitbrain.nemesis.deck import Variant, always, weighted_targets
 from splitbrain.nemesis.fault import (
     AtStep,
     ClockDrift,
@@ -31,6 +29,9 @@ from splitbrain.nemesis.fault import (
     StepAction,
     Target,
 )
+from splitbrain.nemesis.fault_frequency import Tempo, tempo_for
+from splitbrain.nemesis.fault_kinds import KINDS, LINK_KINDS, check_known, check_supported
+from splitbrain.nemesis.fault_variants import Variant, always, weighted_targets
 from splitbrain.nemesis.link_drawing import (
     corruptions,
     half_open_connections,
@@ -56,7 +57,6 @@ from splitbrain.nemesis.process_drawing import (
 )
 from splitbrain.nemesis.storage_drawing import draw_storage_faults
 from splitbrain.nemesis.target import targets_for
-from splitbrain.nemesis.tempo import Tempo, tempo_for
 from splitbrain.nemesis.user_fault import drawn, is_user_kind, load, scheduled_by, targets_of
 
 _LEADER_STEPS = (

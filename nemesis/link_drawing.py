@@ -1,9 +1,9 @@
-"""The variants of faults that change single packets and connections of links (see `deck.py`)."""
+"""The variants of faults that change single packets and connections of links (see `fault_variants.py`)."""
 
 from __future__ import annotations
 
-from splitbrain.nemesis.deck import Variant, always, weighted_targets
 from splitbrain.nemesis.fault import Corruption, HalfOpen, PacketLoss, SlowReceiver, Target
+from splitbrain.nemesis.fault_variants import Variant, always, weighted_targets
 
 
 def packet_losses(member_count: int) -> list[Variant]:

@@ -1,10 +1,9 @@
-"""The variants of faults that change the members or move the leadership (see `deck.py`)."""
+"""The variants of faults that change the members or move the leadership (see `fault_variants.py`)."""
 
 from __future__ import annotations
 
 from random import Random
 
-from splitbrain.nemesis.deck import Variant, always
 from splitbrain.nemesis.fault import (
     Fault,
     JointChange,
@@ -12,6 +11,7 @@ from splitbrain.nemesis.fault import (
     MembershipChange,
     Target,
 )
+from splitbrain.nemesis.fault_variants import Variant, always
 
 LEARNER_PERCENT = 50
 CONTENDED_PERCENT = 30

@@ -17,12 +17,12 @@ from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.capabilities import HasLeader
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import AtStep, Fault, MemberName, ScheduledFault, UserFault
+from splitbrain.nemesis.injection.all_injectors import inject
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import Injected
 from splitbrain.nemesis.injection.moments import Moments
-from splitbrain.nemesis.injection.registry import inject
+from splitbrain.nemesis.injection.operation_trigger import Trigger, Triggers
 from splitbrain.nemesis.injection.step import arm
-from splitbrain.nemesis.injection.trigger import Trigger, Triggers
 
 Record = Callable[[str, FaultEvent], None]
 """A function that records one event of a fault, whose name (such as "kill") is the first

@@ -1,10 +1,9 @@
-"""The variants of faults that only real processes have (see `deck.py`)."""
+"""The variants of faults that only real processes have (see `fault_variants.py`)."""
 
 from __future__ import annotations
 
 from random import Random
 
-from splitbrain.nemesis.deck import Variant, always, weighted_targets
 from splitbrain.nemesis.fault import (
     Authentication,
     BlockedLog,
@@ -21,6 +20,7 @@ from splitbrain.nemesis.fault import (
     Target,
     Upgrade,
 )
+from splitbrain.nemesis.fault_variants import Variant, always, weighted_targets
 
 _AREAS: tuple[DiskArea, ...] = ("log", "log", "log", "backend")
 _DELAYS_MS = (5, 50, 300, 1_500)

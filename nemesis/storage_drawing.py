@@ -25,7 +25,7 @@ from splitbrain.nemesis.fault import (
     PowerLoss,
     ScheduledFault,
 )
-from splitbrain.nemesis.tempo import Tempo
+from splitbrain.nemesis.fault_frequency import Tempo
 
 AREA_WEIGHTS: dict[DiskArea, int] = {
     "log": 5, "backend": 4, "seal": 2, "snapshots": 2, "starts": 1,

@@ -25,7 +25,7 @@ from splitbrain.node.config import (
     parse_urls,
 )
 from splitbrain.node.failpoint import ENVIRONMENT_VARIABLE
-from splitbrain.node.joining import NotAdmitted
+from splitbrain.node.join_cluster import NotAdmitted
 from splitbrain.node.member_storage import DataRefused
 from splitbrain.node.real.world import RealWorld
 from splitbrain.node.restore import restore

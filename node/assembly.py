@@ -8,15 +8,15 @@ from typing import Protocol
 from splitbrain.node import member_settings
 from splitbrain.node.alarms import Alarms
 from splitbrain.node.apply.applier import Applied, Applier
-from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
+from splitbrain.node.apply.backend_flusher import BackendFlusher
 from splitbrain.node.auth.auth_store import AuthStore
 from splitbrain.node.auth.authenticator import Authenticator
 from splitbrain.node.auth.jwt_tokens import JwtTokens
 from splitbrain.node.auth.tokens import SimpleTokens, Tokens
 from splitbrain.node.cluster_service import ClusterService
 from splitbrain.node.config import Config
+from splitbrain.node.lease.keep_alive import LeaseService
 from splitbrain.node.lease.lessor import EXPIRIES_AT_ONCE, Lessor
-from splitbrain.node.lease.service import LeaseService
 from splitbrain.node.maintenance.corruption_check import CorruptionCheck
 from splitbrain.node.maintenance.space_quota import SpaceQuota
 from splitbrain.node.member_metrics import MemberMetrics
@@ -27,17 +27,17 @@ from splitbrain.node.messages.internal_request import ClientWrite, OperationResp
 from splitbrain.node.messages.lease import LessorRequest
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.peer_calls import PeerCalls
-from splitbrain.node.pending import Deadline, Pending, RequestIds
 from splitbrain.node.raft.confchange import ConfChange
 from splitbrain.node.raft.message import Entry
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.ready import Role
 from splitbrain.node.raft_driver import RaftDriver
 from splitbrain.node.read_barrier import ReadBarrier
-from splitbrain.node.strangers import Strangers
+from splitbrain.node.step_trace import WritePath
+from splitbrain.node.unknown_members import Strangers
+from splitbrain.node.waiting_requests import Deadline, Pending, RequestIds
 from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.world import World
-from splitbrain.node.write_path import WritePath
 
 PENDING_REQUESTS_MAX = 5000
 """The maximal number of writes that wait at one member. Further writes are refused."""

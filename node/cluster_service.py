@@ -19,7 +19,7 @@ from typing import Protocol
 import msgspec
 
 from splitbrain.node.config import ConfigError, checked_url
-from splitbrain.node.identity import added_member_id
+from splitbrain.node.member_and_cluster_id import added_member_id
 from splitbrain.node.membership import Membership
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.errors import Code, RpcError
@@ -30,12 +30,12 @@ from splitbrain.node.messages.member_change import (
     refusal_of,
 )
 from splitbrain.node.messages.rpc import Member
-from splitbrain.node.pending import Pending
 from splitbrain.node.raft.confchange import ConfChange
 from splitbrain.node.raft.errors import DropReason, ProposalDropped
 from splitbrain.node.raft.message import NONE, MemberId
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.ready import Role
+from splitbrain.node.waiting_requests import Pending
 from splitbrain.node.world import Clock
 
 READY_PERCENT = 90

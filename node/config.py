@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from splitbrain.node.failpoint import parse_all
-from splitbrain.node.identity import cluster_id, member_id
 from splitbrain.node.jwt_settings import METHODS, TTL_MS, JwtSettings, load_keys
+from splitbrain.node.member_and_cluster_id import cluster_id, member_id
 from splitbrain.node.tls_settings import NO_CLIENT_TLS, NO_PEER_TLS, TlsSettings
 
 

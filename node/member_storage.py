@@ -47,8 +47,8 @@ from splitbrain.node.raft.message import (
     Snapshot,
     SnapshotMetadata,
 )
-from splitbrain.node.storage.pair_check import BackendDamaged
-from splitbrain.node.storage.seal import Seal, SealFile
+from splitbrain.node.storage.content_checksums import BackendDamaged
+from splitbrain.node.storage.durable_end import Seal, SealFile
 from splitbrain.node.storage.snapshot_file import SnapshotFiles
 from splitbrain.node.storage.wal import (
     NO_SNAPSHOT,

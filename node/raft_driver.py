@@ -33,10 +33,10 @@ from splitbrain.node.raft.message import (
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.raft.ready import Ready, Role, SoftState
 from splitbrain.node.read_barrier import ReadBarrier
+from splitbrain.node.step_trace import Traced, WritePath
 from splitbrain.node.transport import Transport
 from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.world import World
-from splitbrain.node.write_path import Traced, WritePath
 
 # A constant of the module is faster than an attribute of an enum class.
 APP, PROP, SNAP = MessageType.APP, MessageType.PROP, MessageType.SNAP

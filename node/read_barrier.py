@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from splitbrain.node.pending import Deadline, RequestIds
 from splitbrain.node.raft.message import Index
 from splitbrain.node.raft.ready import ReadState
+from splitbrain.node.waiting_requests import Deadline, RequestIds
 from splitbrain.node.world import Clock, Timer
 
 RETRY_S = 0.5

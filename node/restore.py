@@ -14,7 +14,7 @@ from splitbrain.node.member_storage import BACKEND, SEAL, SNAPSHOTS, WAL, DataRe
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.raft.message import START, ConfState, HardState, SnapshotMetadata
 from splitbrain.node.storage.backup_file import decode_backup
-from splitbrain.node.storage.seal import SealFile
+from splitbrain.node.storage.durable_end import SealFile
 from splitbrain.node.storage.snapshot_file import SnapshotFiles
 from splitbrain.node.storage.wal import Wal, WalMetadata, wal_exists
 from splitbrain.node.world import Disk

@@ -24,9 +24,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 
 from splitbrain.node import member_metrics, member_settings
+from splitbrain.node.api.client_network import ApiWorld, Carriers
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.api.watch import QUEUE_MAX
-from splitbrain.node.api.world import ApiWorld, Carriers
 from splitbrain.node.assembly import Parts, assemble, open_state, recovered_raft
 from splitbrain.node.auth.auth_store import ANONYMOUS, Identity
 from splitbrain.node.backend import Backend
@@ -34,12 +34,12 @@ from splitbrain.node.cluster_service import dropped_error
 from splitbrain.node.config import Config
 from splitbrain.node.failpoint import FailpointError, Failpoints, parse_all
 from splitbrain.node.force_new_cluster import force_new_cluster
-from splitbrain.node.joining import joined_config
+from splitbrain.node.join_cluster import joined_config
 from splitbrain.node.maintenance.auto_compaction import AutoCompaction, policy_of
 from splitbrain.node.member_storage import DataRefused, MemberStorage
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.auth import TokenAssignRequest
-from splitbrain.node.messages.caller import CALLER
+from splitbrain.node.messages.current_client import CALLER
 from splitbrain.node.messages.errors import Code, RpcError
 from splitbrain.node.messages.internal_request import (
     ClientWrite,
@@ -55,13 +55,13 @@ from splitbrain.node.messages.rpc import (
     ResponseHeader,
     StatusResponse,
 )
-from splitbrain.node.publication import publish
+from splitbrain.node.publish_attributes import publish
 from splitbrain.node.raft.confchange import ConfChange
 from splitbrain.node.raft.errors import ProposalDropped
 from splitbrain.node.raft.message import Entry
 from splitbrain.node.raft.ready import Role
+from splitbrain.node.step_trace import Traced, WritePath
 from splitbrain.node.world import Closable, DiskError
-from splitbrain.node.write_path import Traced, WritePath
 
 VERSION = "3.5.1"
 """The etcd release whose API the member implements."""

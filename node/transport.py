@@ -27,7 +27,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
     """The first frame of every connection: cluster, sender, intended receiver, and channel.
 
     The channel says which frames follow. Members that know each other use `messages`, `snapshot`
-    and `calls`. `splitbrain.node.strangers` describes the other channels.
+    and `calls`. `splitbrain.node.unknown_members` describes the other channels.
     """
 
     cluster: int

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         StoreClient,
     )
     from splitbrain.harness.clients.completion import Completion
-    from splitbrain.harness.drawing.draw import draw_schedule
+    from splitbrain.harness.drawing.schedule_drawing import draw_schedule
     from splitbrain.harness.errors import BadArguments, SplitbrainError, SystemFailed
     from splitbrain.harness.judging.judge import judge
     from splitbrain.harness.judging.run_result import RunResult
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from splitbrain.harness.schedule.text import parse_schedule
     from splitbrain.harness.store.records import FaultCount, Results
     from splitbrain.harness.store.run_folder import RunFolder
-    from splitbrain.harness.systems.cluster import ProcessCluster
-    from splitbrain.harness.systems.disked_processes import DiskedProcesses
+    from splitbrain.harness.systems.cluster_settings import ClusterSettings
     from splitbrain.harness.systems.hosts.host import Host
     from splitbrain.harness.systems.hosts.remote_processes import (
         RemoteMember,
@@ -52,8 +51,9 @@ if TYPE_CHECKING:
         LocalProcesses,
         ProxiedProcesses,
     )
-    from splitbrain.harness.systems.place import Place
-    from splitbrain.harness.systems.settings import ClusterSettings
+    from splitbrain.harness.systems.member_addresses import Place
+    from splitbrain.harness.systems.process_cluster import ProcessCluster
+    from splitbrain.harness.systems.processes_with_disks import DiskedProcesses
     from splitbrain.harness.systems.system import (
         Address,
         AnySystem,
@@ -93,7 +93,7 @@ if TYPE_CHECKING:
         TxnResult,
     )
     from splitbrain.histories.member_state import Change, MemberState
-    from splitbrain.histories.service import ServiceOperation
+    from splitbrain.histories.service_operation import ServiceOperation
     from splitbrain.histories.trace import TraceEvent
     from splitbrain.histories.watch import WatchRequest, WatchStream
     from splitbrain.nemesis.capabilities import CountsEffects, FaultyLinks, HasMoments, HasProcess
@@ -135,7 +135,7 @@ _MODULES = {
     "splitbrain.harness.clients.any_store.store_client": (
         "Client", "Definite", "Invocation", "StoreClient",
     ),
-    "splitbrain.harness.systems.disked_processes": (
+    "splitbrain.harness.systems.processes_with_disks": (
         "DiskedProcesses",
     ),
     "splitbrain.harness.systems.hosts.host": (
@@ -153,7 +153,7 @@ _MODULES = {
     "splitbrain.histories.formats.foreign_operation": (
         "ForeignOperation",
     ),
-    "splitbrain.harness.drawing.draw": (
+    "splitbrain.harness.drawing.schedule_drawing": (
         "draw_schedule",
     ),
     "splitbrain.harness.errors": (
@@ -183,13 +183,13 @@ _MODULES = {
     "splitbrain.harness.store.run_folder": (
         "RunFolder",
     ),
-    "splitbrain.harness.systems.cluster": (
+    "splitbrain.harness.systems.process_cluster": (
         "ProcessCluster",
     ),
-    "splitbrain.harness.systems.place": (
+    "splitbrain.harness.systems.member_addresses": (
         "Place",
     ),
-    "splitbrain.harness.systems.settings": (
+    "splitbrain.harness.systems.cluster_settings": (
         "ClusterSettings",
     ),
     "splitbrain.harness.systems.system": (
@@ -220,7 +220,7 @@ _MODULES = {
     "splitbrain.histories.member_state": (
         "Change", "MemberState",
     ),
-    "splitbrain.histories.service": (
+    "splitbrain.histories.service_operation": (
         "ServiceOperation",
     ),
     "splitbrain.histories.trace": (

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from splitbrain.checkers import wording as store_wording
 from splitbrain.checkers.auth import wording
-from splitbrain.checkers.auth.period import Access, Period, accesses
-from splitbrain.checkers.auth.state import AuthState
+from splitbrain.checkers.auth.facts import AuthState
+from splitbrain.checkers.auth.facts_in_period import Access, Period, accesses
 from splitbrain.checkers.findings import Findings
 from splitbrain.histories.auth import Authenticate, RoleGet, UserGet
 from splitbrain.histories.kv import Compact, Range, Txn
 from splitbrain.histories.operation import Operation
-from splitbrain.histories.service import ServiceOperation, token_of
+from splitbrain.histories.service_operation import ServiceOperation, token_of
 
 DENIED = "permission denied"
 NO_USER = "user name is empty"

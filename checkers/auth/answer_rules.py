@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from splitbrain.checkers.auth import wording
-from splitbrain.checkers.auth.period import Period
-from splitbrain.checkers.auth.register import Register
-from splitbrain.checkers.auth.state import ROOT, AuthState
+from splitbrain.checkers.auth.fact_values import Register
+from splitbrain.checkers.auth.facts import ROOT, AuthState
+from splitbrain.checkers.auth.facts_in_period import Period
 from splitbrain.checkers.findings import Findings
 from splitbrain.histories.auth import (
     AuthEnable,
@@ -28,7 +28,7 @@ from splitbrain.histories.auth import (
     UserGrantRole,
     UserRevokeRole,
 )
-from splitbrain.histories.service import ServiceOperation
+from splitbrain.histories.service_operation import ServiceOperation
 
 
 class Condition(NamedTuple):

@@ -2,9 +2,9 @@
 
 The checker follows each fact about users and roles as a register: whether authentication is
 enabled, which users and roles exist, who has which role, and what each role permits
-(`checkers/auth/register.py`). It judges an answer only where the facts are certain during the whole
-operation. If a permission changes meanwhile, or if a change has an unknown outcome, success and
-refusal are both correct.
+(`checkers/auth/fact_values.py`). It judges an answer only where the facts are certain during the
+whole operation. If a permission changes meanwhile, or if a change has an unknown outcome, success
+and refusal are both correct.
 
     granted       While authentication is certainly enabled, a request succeeds only with a valid
                   token of an existing user who may have the permission. A token ends when its user
@@ -37,12 +37,12 @@ from splitbrain.checkers.auth.answer_rules import (
     check_query,
     check_revisions,
 )
-from splitbrain.checkers.auth.state import gather
+from splitbrain.checkers.auth.facts import gather
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
 from splitbrain.histories.auth import AuthChange, AuthEnable, AuthQuery, AuthRequest
-from splitbrain.histories.service import ServiceOperation, token_of
+from splitbrain.histories.service_operation import ServiceOperation, token_of
 
 NAME = "auth"
 FINAL = "final_read"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from splitbrain.checkers import wording
-from splitbrain.checkers.auth.period import Period
-from splitbrain.checkers.auth.state import ROOT
+from splitbrain.checkers.auth.facts import ROOT
+from splitbrain.checkers.auth.facts_in_period import Period
 from splitbrain.histories.operation import Operation
-from splitbrain.histories.service import ServiceOperation
+from splitbrain.histories.service_operation import ServiceOperation
 
 
 def operation(op: Operation | ServiceOperation) -> str:

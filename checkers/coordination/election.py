@@ -34,7 +34,7 @@ from splitbrain.checkers.findings import first_of_each_kind
 from splitbrain.checkers.reference_member import reference
 from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable, with_evidence
 from splitbrain.histories.history import History, Operation
-from splitbrain.histories.lock import (
+from splitbrain.histories.lock_and_election import (
     Campaign,
     CampaignResult,
     Leader,
@@ -44,7 +44,7 @@ from splitbrain.histories.lock import (
     Resign,
     ResignResult,
 )
-from splitbrain.histories.service import ServiceOperation
+from splitbrain.histories.service_operation import ServiceOperation
 
 NAME = "election"
 

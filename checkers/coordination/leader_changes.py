@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from splitbrain.checkers.model.requests import must_be_recent
+from splitbrain.checkers.model.request_parts import must_be_recent
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.lease import LeaseGrant, LeaseRevoke
-from splitbrain.histories.service import ServiceOperation
+from splitbrain.histories.service_operation import ServiceOperation
 
 
 @dataclass(frozen=True, slots=True)

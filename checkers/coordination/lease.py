@@ -32,16 +32,16 @@ leases every 500 ms.
 
 from __future__ import annotations
 
-from splitbrain.checkers.coordination.lease_evidence import LeaseEvidence
-from splitbrain.checkers.coordination.lease_life import (
+from splitbrain.checkers.coordination.lease_end import (
     check_early,
     check_existence,
     check_granted_again,
     check_late,
     check_revoked,
 )
+from splitbrain.checkers.coordination.lease_evidence import LeaseEvidence
 from splitbrain.checkers.coordination.lease_puts import check_puts
-from splitbrain.checkers.coordination.lease_time import check_answers
+from splitbrain.checkers.coordination.lease_time_to_live import check_answers
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
@@ -52,7 +52,7 @@ from splitbrain.histories.lease import (
     LeaseRevoke,
     LeaseTimeToLive,
 )
-from splitbrain.histories.service import ServiceOperation
+from splitbrain.histories.service_operation import ServiceOperation
 
 NAME = "lease"
 

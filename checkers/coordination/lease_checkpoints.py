@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.coordination.lease_evidence import LATE_NS, LeaseEvidence
-from splitbrain.checkers.coordination.lease_records import Lease, S
+from splitbrain.checkers.coordination.leases_of_history import Lease, S
 from splitbrain.histories.fault_window import FaultWindow
 
 WITHOUT_RESTART = frozenset(("pause", "partition", "latency", "adverse_conditions"))

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from splitbrain.checkers.coordination.leader_changes import LeaderChange, leader_changes
 from splitbrain.checkers.coordination.lease_keys import LeaseKeys, find_keys, queue_names
-from splitbrain.checkers.coordination.lease_records import Lease, Leases, S, gather
+from splitbrain.checkers.coordination.leases_of_history import Lease, Leases, S, gather
 from splitbrain.checkers.coordination.revision_times import RevisionTimes
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.reference_member import reference

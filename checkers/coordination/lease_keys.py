@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from splitbrain.checkers.coordination.revision_times import RevisionTimes, answered_revision
-from splitbrain.checkers.model.answers import made_revision
-from splitbrain.checkers.model.requests import parts
+from splitbrain.checkers.model.answer_facts import made_revision
+from splitbrain.checkers.model.request_parts import parts
 from splitbrain.checkers.model.sequential_store import in_interval
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import Delete
-from splitbrain.histories.lock import Campaign, Lock
+from splitbrain.histories.lock_and_election import Campaign, Lock
 from splitbrain.histories.member_state import Change
 
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from splitbrain.checkers import wording
+from splitbrain.checkers.coordination.lease_end import seen_ended
 from splitbrain.checkers.coordination.lease_evidence import LeaseEvidence
-from splitbrain.checkers.coordination.lease_life import seen_ended
-from splitbrain.checkers.coordination.lease_records import Lease, answer
+from splitbrain.checkers.coordination.leases_of_history import Lease, answer
 from splitbrain.checkers.coordination.revision_times import answered_revision
 from splitbrain.checkers.findings import Findings
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Put, Request, Result, Txn, TxnResult
 from splitbrain.histories.lease import LeaseRevokeResult
-from splitbrain.histories.service import ServiceOperation
+from splitbrain.histories.service_operation import ServiceOperation
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,8 @@ from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable,
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import Put, Txn
 from splitbrain.histories.lease import LeaseRevoke
-from splitbrain.histories.lock import Lock, LockResult, Unlock, UnlockResult
-from splitbrain.histories.service import ServiceOperation
+from splitbrain.histories.lock_and_election import Lock, LockResult, Unlock, UnlockResult
+from splitbrain.histories.service_operation import ServiceOperation
 
 MUTUAL_EXCLUSION = "mutual_exclusion"
 FENCING = "fencing"

@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from splitbrain.checkers import wording
-from splitbrain.checkers.foreign.recorded_operation import Logged
-from splitbrain.checkers.minimise.no_order import NoOrder, no_order, sentence
+from splitbrain.checkers.foreign.conversion import Logged
+from splitbrain.checkers.minimise.linearization_explanation import NoOrder, no_order, sentence
 from splitbrain.checkers.porcupine import CheckResult, Model, Operation, check_operations_verbose
 from splitbrain.checkers.porcupine.models import key_value, mutex
 from splitbrain.checkers.porcupine.models import register as registers

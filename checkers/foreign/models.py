@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from splitbrain.checkers.foreign.bank import check_bank
+from splitbrain.checkers.foreign.conversion import Logged
 from splitbrain.checkers.foreign.linearizable import (
     check_key_values,
     check_mutexes,
@@ -21,7 +22,6 @@ from splitbrain.checkers.foreign.objects import (
     check_queues,
     check_sets,
 )
-from splitbrain.checkers.foreign.recorded_operation import Logged
 from splitbrain.checkers.foreign.sessions import check_sessions
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.histories.formats.jepsen_transactions import micro_operation_names

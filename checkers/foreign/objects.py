@@ -21,7 +21,7 @@ import msgspec
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
-from splitbrain.checkers.foreign.recorded_operation import Logged, recorded
+from splitbrain.checkers.foreign.conversion import Logged, recorded
 from splitbrain.checkers.objects.counter import INCREMENT, check_counter
 from splitbrain.checkers.objects.queue import DEQUEUE, DEQUEUE_ONE, ENQUEUE, check_queue
 from splitbrain.checkers.objects.set_full import check_set_full

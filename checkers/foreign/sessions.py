@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from splitbrain.checkers import wording
-from splitbrain.checkers.foreign.recorded_operation import Logged, times_of
+from splitbrain.checkers.foreign.conversion import Logged, times_of
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.foreign_operation import ForeignOperation

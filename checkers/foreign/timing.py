@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from splitbrain.checkers.foreign.recorded_operation import Logged, times_of
+from splitbrain.checkers.foreign.conversion import Logged, times_of
 from splitbrain.histories.history import History
 from splitbrain.histories.history import Operation as Recorded
 from splitbrain.histories.kv import Put

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
-from splitbrain.checkers.limits.retention import check_retention
+from splitbrain.checkers.limits.automatic_compaction import check_retention
+from splitbrain.checkers.limits.request_sizes import TOO_LARGE, TOO_MANY, check_sizes
 from splitbrain.checkers.limits.settings import Limits
-from splitbrain.checkers.limits.sizes import TOO_LARGE, TOO_MANY, check_sizes
-from splitbrain.checkers.limits.space import (
+from splitbrain.checkers.limits.space_quota import (
     NO_SPACE,
     Space,
     check_alarm,

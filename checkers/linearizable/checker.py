@@ -38,8 +38,8 @@ from splitbrain.checkers.linearizable.store_register import (
     Swap,
     Write,
 )
-from splitbrain.checkers.model.answers import key_values
-from splitbrain.checkers.model.requests import must_be_recent, parts
+from splitbrain.checkers.model.answer_facts import key_values
+from splitbrain.checkers.model.request_parts import must_be_recent, parts
 from splitbrain.checkers.model.sequential_store import text_order
 from splitbrain.checkers.porcupine import (
     CheckResult,
@@ -62,7 +62,7 @@ from splitbrain.histories.kv import (
     Txn,
     TxnResult,
 )
-from splitbrain.histories.service import makes_keys
+from splitbrain.histories.service_operation import makes_keys
 
 NAME = "linearizable"
 EXPLANATION_S_MAX = 10.0

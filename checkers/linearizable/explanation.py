@@ -15,7 +15,7 @@ from splitbrain.checkers.linearizable.store_register import (
     Swap,
     describe,
 )
-from splitbrain.checkers.minimise.no_order import no_order, sentence
+from splitbrain.checkers.minimise.linearization_explanation import no_order, sentence
 from splitbrain.checkers.porcupine import PartitionInfo
 from splitbrain.checkers.verdict import Anomaly
 from splitbrain.histories.history import Operation as Recorded

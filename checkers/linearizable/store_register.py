@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from splitbrain.checkers import wording
-from splitbrain.checkers.linearizable.presence import place_deletes
+from splitbrain.checkers.linearizable.delete_placement import place_deletes
 from splitbrain.checkers.porcupine import Model, Operation
 from splitbrain.checkers.porcupine.blocks import ILLEGAL, Decision
 from splitbrain.checkers.porcupine.models.by_key import by_key

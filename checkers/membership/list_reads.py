@@ -16,9 +16,9 @@ from collections.abc import Iterable, Sequence
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.findings import Findings
-from splitbrain.checkers.membership.listed import repeated
-from splitbrain.histories.cluster import MemberList, MemberListResult
-from splitbrain.histories.service import ServiceOperation
+from splitbrain.checkers.membership.duplicate_entries import repeated
+from splitbrain.histories.member_list import MemberList, MemberListResult
+from splitbrain.histories.service_operation import ServiceOperation
 
 
 class _Read:

@@ -23,8 +23,8 @@ from collections.abc import Sequence
 
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.membership.duplicate_entries import repeated
 from splitbrain.checkers.membership.list_reads import judge_reads
-from splitbrain.checkers.membership.listed import repeated
 from splitbrain.checkers.verdict import Verdict, not_applicable
 from splitbrain.histories.member_state import ListedMember, MemberState
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from splitbrain.checkers.model.requests import parts
+from splitbrain.checkers.model.request_parts import parts
 from splitbrain.checkers.model.sequential_store import Made
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Put

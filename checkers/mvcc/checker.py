@@ -28,7 +28,7 @@ from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
 from splitbrain.histories.garbage_collection import collector_paused
 from splitbrain.histories.history import Operation
 from splitbrain.histories.member_state import MemberState
-from splitbrain.histories.service import makes_keys
+from splitbrain.histories.service_operation import makes_keys
 
 NAME = "mvcc"
 

@@ -40,8 +40,8 @@ from itertools import accumulate
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.findings import Findings
-from splitbrain.checkers.model.answers import revision_of
-from splitbrain.checkers.model.requests import ranges, reaches_the_present, reads_made
+from splitbrain.checkers.model.answer_facts import revision_of
+from splitbrain.checkers.model.request_parts import ranges, reaches_the_present, reads_made
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Compact
 from splitbrain.histories.member_state import MemberState

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.findings import Findings
-from splitbrain.checkers.model.answers import revision_of
+from splitbrain.checkers.model.answer_facts import revision_of
 from splitbrain.checkers.model.evaluation import evaluate
-from splitbrain.checkers.model.requests import must_be_recent, parts, reads_made
+from splitbrain.checkers.model.request_parts import must_be_recent, parts, reads_made
 from splitbrain.checkers.model.sequential_store import (
     Made,
     SequentialStore,
@@ -22,19 +22,19 @@ from splitbrain.checkers.model.sequential_store import (
 from splitbrain.checkers.mvcc.answer_difference import difference, has_inner_headers, wrong_header
 from splitbrain.checkers.mvcc.change_log import ChangeLog
 from splitbrain.checkers.mvcc.change_match import makes
-from splitbrain.checkers.mvcc.gap_search import Conflict, GapSearch
 from splitbrain.checkers.mvcc.lost_write import (
     LOST_WRITE,
     WRONG_EFFECT,
     lost_at_the_end,
     lost_or_wrong,
 )
-from splitbrain.checkers.mvcc.makers import Demand, Makers
 from splitbrain.checkers.mvcc.quick_comparison import put_agrees, read_agrees
 from splitbrain.checkers.mvcc.revision_order import Answers
 from splitbrain.checkers.mvcc.uncertain_writes import UncertainWrites
 from splitbrain.checkers.mvcc.unexplained_revision import UnexplainedRevisions
 from splitbrain.checkers.mvcc.write_index import WriteIndex
+from splitbrain.checkers.mvcc.writer_matching import Demand, Makers
+from splitbrain.checkers.mvcc.writer_search import Conflict, GapSearch
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Put, Range, Result, Txn
 from splitbrain.histories.member_state import Change

@@ -28,9 +28,9 @@ linearization satisfies rule 2.
 
 The change log shows which uncertain write made R, normally by its unique value. If several
 uncertain writes can have made R (deletes have no value), a matching assigns the writers of all
-revisions at once (`mvcc/makers.py`). If no change log is available, the revisions without
+revisions at once (`mvcc/writer_matching.py`). If no change log is available, the revisions without
 an acknowledged write are gaps. A search among the uncertain writes then finds the writers of the
-gaps (`mvcc/gap_search.py`).
+gaps (`mvcc/writer_search.py`).
 
 Rule 1 does not apply if the later operation is a serializable read, because such a read may return
 an old state. It does apply if the earlier operation is one, because a revision that any member
@@ -55,8 +55,8 @@ from numpy.typing import NDArray
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.findings import Findings
-from splitbrain.checkers.model.answers import made_revision, revision_of
-from splitbrain.checkers.model.requests import reaches_the_present
+from splitbrain.checkers.model.answer_facts import made_revision, revision_of
+from splitbrain.checkers.model.request_parts import reaches_the_present
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Compact, Range, RangeResult
 

@@ -1,8 +1,8 @@
 """Finds the uncertain operations that can have made the changes of a revision.
 
-The operations are grouped by their paths (`model/paths.py`): first by the writes of the path, then
-by the condition of the path. All operations of such a group make the same changes in every state,
-so a group is evaluated once for a revision, no matter how many operations it contains.
+The operations are grouped by their paths (`model/transaction_branches.py`): first by the writes of
+the path, then by the condition of the path. All operations of such a group make the same changes in
+every state, so a group is evaluated once for a revision, no matter how many operations it contains.
 """
 
 from __future__ import annotations
@@ -12,8 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from splitbrain.checkers.model.evaluation import effect
 from splitbrain.checkers.model.key_order import name_of
-from splitbrain.checkers.model.paths import ALWAYS, Condition, Path, Writes, path_at, paths
 from splitbrain.checkers.model.sequential_store import State, in_interval
+from splitbrain.checkers.model.transaction_branches import (
+    ALWAYS,
+    Condition,
+    Path,
+    Writes,
+    path_at,
+    paths,
+)
 from splitbrain.checkers.mvcc.change_match import makes
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Compare, KeyValue, Put

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.findings import Findings
-from splitbrain.checkers.model.answers import revision_of
+from splitbrain.checkers.model.answer_facts import revision_of
 from splitbrain.checkers.mvcc.revision_order import Answers
 from splitbrain.checkers.mvcc.write_index import WriteIndex
 from splitbrain.histories.history import Operation

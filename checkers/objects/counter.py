@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
-from splitbrain.checkers.model.requests import must_be_recent
+from splitbrain.checkers.model.request_parts import must_be_recent
 from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import Compare, Put, Range, RangeResult, Txn, TxnResult

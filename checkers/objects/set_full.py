@@ -26,8 +26,8 @@ from sortedcontainers import SortedDict
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
-from splitbrain.checkers.model.answers import made_revision
-from splitbrain.checkers.model.requests import must_be_recent, parts
+from splitbrain.checkers.model.answer_facts import made_revision
+from splitbrain.checkers.model.request_parts import must_be_recent, parts
 from splitbrain.checkers.model.sequential_store import text_order
 from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
 from splitbrain.histories.history import History, Operation

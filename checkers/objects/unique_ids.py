@@ -20,7 +20,7 @@ from collections.abc import Hashable, Iterable
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
-from splitbrain.checkers.model.answers import made_revision
+from splitbrain.checkers.model.answer_facts import made_revision
 from splitbrain.checkers.verdict import Verdict, not_applicable
 from splitbrain.histories.history import Operation
 

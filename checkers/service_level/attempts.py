@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from splitbrain.checkers.model.requests import must_be_recent
+from splitbrain.checkers.model.request_parts import must_be_recent
 from splitbrain.checkers.service_level.periods import Period
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import Compact, writes

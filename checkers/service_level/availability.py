@@ -24,7 +24,7 @@ from typing import Any
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
-from splitbrain.checkers.model.requests import must_be_recent
+from splitbrain.checkers.model.request_parts import must_be_recent
 from splitbrain.checkers.service_level.attempts import (
     KINDS,
     PATIENCE_NS,

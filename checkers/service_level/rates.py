@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from splitbrain.checkers.model.requests import must_be_recent
+from splitbrain.checkers.model.request_parts import must_be_recent
 from splitbrain.checkers.service_level.periods import fault_periods
 from splitbrain.histories.history import FaultWindow, History, Operation
 

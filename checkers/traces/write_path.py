@@ -46,7 +46,7 @@ from dataclasses import dataclass, field
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
-from splitbrain.checkers.model.answers import made_revision
+from splitbrain.checkers.model.answer_facts import made_revision
 from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
 from splitbrain.histories.history import History
 from splitbrain.histories.trace import STEPS, TraceEvent

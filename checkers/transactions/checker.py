@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from splitbrain.checkers.evidence import Evidence
-from splitbrain.checkers.model.requests import parts
+from splitbrain.checkers.model.request_parts import parts
 from splitbrain.checkers.transactions import wording
 from splitbrain.checkers.transactions.cycles import Cycle, CyclesFound, find_cycles
 from splitbrain.checkers.transactions.dependencies import (
@@ -35,7 +35,7 @@ from splitbrain.checkers.transactions.models import (
     order_of,
     weakest,
 )
-from splitbrain.checkers.transactions.register import infer_registers
+from splitbrain.checkers.transactions.rw_register import infer_registers
 from splitbrain.checkers.verdict import Anomaly, Verdict, not_applicable, with_evidence
 from splitbrain.checkers.wording import seconds
 from splitbrain.histories.garbage_collection import collector_paused

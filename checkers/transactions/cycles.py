@@ -16,7 +16,7 @@ edges. The checker shows the shortest cycles of up to `EXAMPLES_MAX` components 
 skips a component whose transactions already show a worse kind.
 
 Anomalies that are not cycles between transactions are found while the dependencies are inferred,
-in `transactions/list_append.py` and `transactions/register.py`. Both find G1a, G1b, internal,
+in `transactions/list_append.py` and `transactions/rw_register.py`. Both find G1a, G1b, internal,
 lost-update, garbage-read and future-read. Only lists can show dirty-update, duplicate-elements and
 incompatible-order. Only registers can show cyclic-versions.
 
@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from splitbrain.checkers.transactions.components import with_order, with_single_antidependencies
+from splitbrain.checkers.transactions.cycle_search import Anti, Edge, Web
 from splitbrain.checkers.transactions.dependencies import (
     PROCESS,
     REALTIME,
@@ -43,8 +43,11 @@ from splitbrain.checkers.transactions.dependencies import (
     Edges,
     Nodes,
 )
-from splitbrain.checkers.transactions.order import Timing
-from splitbrain.checkers.transactions.search import Anti, Edge, Web
+from splitbrain.checkers.transactions.session_and_real_time import Timing
+from splitbrain.checkers.transactions.strongly_connected import (
+    with_order,
+    with_single_antidependencies,
+)
 
 ORDERS = ("", "process", "realtime")
 BASES = ("G0", "G1c", "G-single", "G-nonadjacent", "G2-item")

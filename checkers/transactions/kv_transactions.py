@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from splitbrain.checkers.model.requests import parts
+from splitbrain.checkers.model.request_parts import parts
 from splitbrain.checkers.model.sequential_store import in_interval, text_order
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import (

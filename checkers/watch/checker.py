@@ -13,7 +13,7 @@ The reference is the members' change log. Each stream (one watch on one member) 
     bookmarkable  When a progress notification arrives, all events up to its revision have arrived,
                   and this revision is not in the future. A watch that starts at a future revision
                   is not notified of an earlier one. A notification arrives when it is owed
-                  (`watch/owed_progress.py`).
+                  (`watch/missing_progress.py`).
     filtered      Only events of the requested keys and kinds arrive, with the right prev_kv. If
                   the start is in the future, no event of an earlier revision arrives.
     fragmented    Only a watch that asked for fragments receives them, and each is continued
@@ -45,12 +45,12 @@ from typing import Any
 from splitbrain.checkers import wording
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
-from splitbrain.checkers.model.answers import made_revision
-from splitbrain.checkers.model.requests import must_be_recent
+from splitbrain.checkers.model.answer_facts import made_revision
+from splitbrain.checkers.model.request_parts import must_be_recent
 from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
 from splitbrain.checkers.watch.compactions import Compaction, Compactions, Times
 from splitbrain.checkers.watch.expected_events import find_truth
-from splitbrain.checkers.watch.owed_progress import OwedProgress
+from splitbrain.checkers.watch.missing_progress import OwedProgress
 from splitbrain.checkers.watch.stream_check import StreamCheck
 from splitbrain.checkers.watch.watch_ids import check_ids
 from splitbrain.histories.history import Operation

@@ -2,10 +2,10 @@
 
 A run is either drawn from a seed that was not used before, or it is a changed copy of a schedule of
 the corpus. The corpus contains the schedules that reached more new situations than others. Thompson
-sampling (`splitbrain.harness.adaptive.preferences`) makes the choices: between the two kinds of
-runs; of the configuration of a drawn run; of the schedule and the kind of change of a changed one.
-A run is a success if the novelty that it reached (`splitbrain.harness.adaptive.novelty`), divided
-by its cost, is not below the median of the last runs.
+sampling (`splitbrain.harness.adaptive.thompson_sampling`) makes the choices: between the two kinds
+of runs; of the configuration of a drawn run; of the schedule and the kind of change of a changed
+one. A run is a success if the novelty that it reached (`splitbrain.harness.adaptive.novelty`),
+divided by its cost, is not below the median of the last runs.
 
 The scheduler is pure. The seed and the results determine all choices, so that a campaign with one
 worker is repeatable. Sources: Meng et al., "Greybox Fuzzing of Distributed Systems" (Mallory), CCS
@@ -22,19 +22,19 @@ from statistics import median
 from typing import Any
 
 from splitbrain.harness.adaptive.novelty import Novelty, Reached
-from splitbrain.harness.adaptive.preferences import Preferences
-from splitbrain.harness.drawing.draw import draw_swarm_schedule
+from splitbrain.harness.adaptive.thompson_sampling import Preferences
 from splitbrain.harness.drawing.mutation import MUTATIONS, Source
-from splitbrain.harness.drawing.swarm import (
+from splitbrain.harness.drawing.schedule_drawing import draw_swarm_schedule
+from splitbrain.harness.drawing.swarm_options import (
     KIND_WEIGHTS,
     OF_PROCESSES,
     draw_environment,
     draw_options,
 )
 from splitbrain.harness.schedule.schedule import Schedule, fixed
-from splitbrain.harness.schedule.survivable import is_survivable
+from splitbrain.harness.schedule.survivable_storage_faults import is_survivable
 from splitbrain.harness.seeds.seed_runs import SeedResult
-from splitbrain.harness.simulation.conditions import CONDITIONS
+from splitbrain.harness.simulation.coverage import CONDITIONS
 from splitbrain.histories.random_stream import stream
 
 DRAWN = "a schedule drawn from a seed"

@@ -24,7 +24,7 @@ from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.store.campaign_folder import Axes
 from splitbrain.harness.systems.factory import capabilities_of
 from splitbrain.harness.workloads.catalogue import make_workload
-from splitbrain.nemesis.catalogue import KINDS, LINK_KINDS
+from splitbrain.nemesis.fault_kinds import KINDS, LINK_KINDS
 
 NO_FAULT = ""
 SYSTEM, WORKLOAD, FAULT, SECOND_FAULT, MEMBERS = (

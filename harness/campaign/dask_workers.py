@@ -26,11 +26,16 @@ import msgspec
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 
 from splitbrain.harness.campaign.job import Job, Outcome, lost
+from splitbrain.harness.campaign.process_workers import (
+    DEATHS_MAX,
+    QUEUED_PER_WORKER,
+    Finished,
+    NextJob,
+)
 from splitbrain.harness.campaign.run_archive import unpack
 from splitbrain.harness.campaign.run_process import RunProcess, RunProcessDied
-from splitbrain.harness.campaign.workers import DEATHS_MAX, QUEUED_PER_WORKER, Finished, NextJob
 from splitbrain.harness.errors import BadArguments, SplitbrainError, SystemFailed
-from splitbrain.harness.runs.worker_processes import safe_path
+from splitbrain.harness.runs.safe_module_path import safe_path
 from splitbrain.harness.store.run_row import row_of_folder
 from splitbrain.harness.store.versions import source_digest
 

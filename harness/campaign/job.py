@@ -15,18 +15,18 @@ from typing import Any
 import msgspec
 
 from splitbrain.harness.campaign.run_archive import pack
-from splitbrain.harness.drawing.draw import draw_schedule, draw_swarm_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule, draw_swarm_schedule
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.runs.execute import execute, execute_simulated
 from splitbrain.harness.schedule.command_line import run_line, sim_line
 from splitbrain.harness.schedule.options import read_options
 from splitbrain.harness.schedule.schedule import SIMULATED, Schedule
 from splitbrain.harness.store.campaign_folder import Ended
-from splitbrain.harness.store.facts import RunFacts, read_result_facts, read_run_facts
+from splitbrain.harness.store.failure_signature import signature_of
+from splitbrain.harness.store.lenient_records import RunFacts, read_result_facts, read_run_facts
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.run_row import RunRow, row_of, row_of_folder
-from splitbrain.harness.store.signature import signature_of
-from splitbrain.harness.store.temporary import temporary_run_folder
+from splitbrain.harness.store.temporary_folder import temporary_run_folder
 from splitbrain.nemesis.nemesis import name_of
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from splitbrain.harness.campaign.covering import Configuration, covering_array
 from splitbrain.harness.campaign.job import Job
-from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.failures.corpus import SavedRun, read_corpus
 from splitbrain.harness.schedule.command_line import shown

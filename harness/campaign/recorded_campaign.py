@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from splitbrain.harness.campaign.job import Job, Outcome
-from splitbrain.harness.campaign.workers import Finished, NextJob
+from splitbrain.harness.campaign.process_workers import Finished, NextJob
 from splitbrain.harness.failures.grouping import grouped
 from splitbrain.harness.schedule.text import SUFFIX, write_schedule
 from splitbrain.harness.store.campaign_folder import (
@@ -28,7 +28,7 @@ from splitbrain.harness.store.campaign_folder import (
     Ended,
 )
 from splitbrain.harness.store.database.database import add_runs, open_database
-from splitbrain.harness.store.groups import Group, Groups
+from splitbrain.harness.store.failure_groups import Group, Groups
 
 SCHEDULES_PER_SIGNATURE_MAX = 3
 """The maximal number of failing schedules that are kept of each signature. The other runs can be
@@ -58,7 +58,7 @@ class JobSource(Protocol):
 
 
 Execute = Callable[[NextJob], Generator[Finished, None, None]]
-"""Runs jobs on workers: a function of `splitbrain.harness.campaign.workers`."""
+"""Runs jobs on workers: a function of `splitbrain.harness.campaign.process_workers`."""
 
 
 @dataclass(frozen=True, slots=True)

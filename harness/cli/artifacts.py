@@ -54,10 +54,10 @@ def command(
     from splitbrain.harness.report.ci.findings import read_findings
     from splitbrain.harness.report.ci.junit import junit
     from splitbrain.harness.report.ci.markdown import summary
-    from splitbrain.harness.report.ci.page import artifact_page
+    from splitbrain.harness.report.ci.results_page import artifact_page
     from splitbrain.harness.schedule.command_line import shown
+    from splitbrain.harness.store.atomic_file import write_whole
     from splitbrain.harness.store.database.query import Filter
-    from splitbrain.harness.store.whole_file import write_whole
 
     folder = store_folder(store)
     findings = read_findings(folder, Filter(campaign=campaign, since=since))

@@ -178,7 +178,7 @@ def _created(
     from splitbrain.harness.schedule.options import read_options
     from splitbrain.harness.schedule.schedule import SIMULATED
     from splitbrain.harness.store.campaign_folder import CampaignRecord, campaign_folder
-    from splitbrain.harness.store.groups import NAME
+    from splitbrain.harness.store.failure_groups import NAME
     from splitbrain.harness.store.versions import versions_now
 
     store = Path(chosen.pop("store", None) or read_options({}).store).absolute()
@@ -214,7 +214,7 @@ def _created(
 def _axes(chosen: dict[str, Any], strength: int) -> Any:
     """Return the axes of the campaign that the options name, and remove these from `chosen`."""
     from splitbrain.harness.campaign.covering import supports
-    from splitbrain.harness.drawing.swarm import KIND_WEIGHTS
+    from splitbrain.harness.drawing.swarm_options import KIND_WEIGHTS
     from splitbrain.harness.schedule.schedule import SIMULATED
     from splitbrain.harness.store.campaign_folder import Axes
 
@@ -273,7 +273,12 @@ def _check_workers(workers: int | None, scheduler: str, *, fetch: bool) -> None:
 
 
 def _execute(workers: int, scheduler: str, store: Path, *, fetch: bool) -> Execute:
-    from splitbrain.harness.campaign.workers import Finished, NextJob, in_processes, in_this_process
+    from splitbrain.harness.campaign.process_workers import (
+        Finished,
+        NextJob,
+        in_processes,
+        in_this_process,
+    )
 
     def on_cluster(next_job: NextJob) -> Generator[Finished, None, None]:
         from splitbrain.harness.campaign.dask_workers import in_dask

@@ -150,7 +150,7 @@ def _check_run(
     import msgspec
 
     from splitbrain.harness.judging.judge import checkers_of, judge
-    from splitbrain.harness.report.write import write_report
+    from splitbrain.harness.report.write_report import write_report
     from splitbrain.harness.store.database.database import record_again
     from splitbrain.harness.store.run_folder import RunFolder
 

@@ -16,7 +16,7 @@ import click
 
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.etcd import find_binary
-from splitbrain.nemesis.catalogue import KINDS, FaultKind
+from splitbrain.nemesis.fault_kinds import KINDS, FaultKind
 from splitbrain.nemesis.linux.namespaces import missing as namespaces_missing
 
 VERSION_TIMEOUT_S = 5.0

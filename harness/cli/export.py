@@ -41,7 +41,7 @@ def command(path: Path, form: str, output: Path) -> int:
     if form == "perfetto":
         click.echo(f"{output}: {_perfetto(path, output):,} operations, {form}")
         return 0
-    from splitbrain.harness.judging.export import export
+    from splitbrain.harness.judging.edn_export import export
     from splitbrain.harness.judging.history_file import find_history
     from splitbrain.harness.store.run_folder import RunFolder
 

@@ -48,8 +48,8 @@ def command(
       splitbrain generate --workload register --corrupt stale-read -o stale.jsonl
     """
     from splitbrain.harness.errors import BadArguments
-    from splitbrain.harness.synthetic.append import TRANSACTIONS
     from splitbrain.harness.synthetic.generator import CannotCorruptError, Recipe, generate_file
+    from splitbrain.harness.synthetic.transactions import TRANSACTIONS
     from splitbrain.harness.synthetic.workloads import WORKLOADS
     from splitbrain.histories.sidecar import members_path
 
@@ -99,8 +99,8 @@ def _check_corruption(workload: str, corrupt: str, members: int) -> None:
     `members`.
     """
     from splitbrain.harness.errors import BadArguments
-    from splitbrain.harness.synthetic.append_corruptions import APPEND_CORRUPTIONS
-    from splitbrain.harness.synthetic.corruptions import CORRUPTIONS
+    from splitbrain.harness.synthetic.kv_corruptions import CORRUPTIONS
+    from splitbrain.harness.synthetic.transaction_corruptions import APPEND_CORRUPTIONS
     from splitbrain.harness.synthetic.workloads import WORKLOADS
 
     if not corrupt:
@@ -129,8 +129,8 @@ def _write_transactions(
     No sidecar file is written, because no checker of transactions needs the members' states.
     """
     from splitbrain.harness.errors import BadArguments
-    from splitbrain.harness.synthetic.append import generate_append
-    from splitbrain.harness.synthetic.append_corruptions import corrupt_append
+    from splitbrain.harness.synthetic.transaction_corruptions import corrupt_append
+    from splitbrain.harness.synthetic.transactions import generate_append
     from splitbrain.histories.formats.transactions import write_transactions
     from splitbrain.histories.garbage_collection import collector_paused
 

@@ -38,7 +38,7 @@ def command(
     """
     if context.invoked_subcommand is not None:
         return 0
-    from splitbrain.harness.store.groups import Groups
+    from splitbrain.harness.store.failure_groups import Groups
 
     folder = store_folder(store)
     groups = Groups(folder)
@@ -72,7 +72,7 @@ def accept(name: str, reason: str, until: str, store: Path | None) -> int:
     import msgspec
 
     from splitbrain.harness.errors import BadArguments
-    from splitbrain.harness.store.groups import Acceptance, Groups
+    from splitbrain.harness.store.failure_groups import Acceptance, Groups
 
     now = datetime.now(UTC)
     acceptance = Acceptance(reason.strip(), until, now.isoformat(timespec="seconds"))
@@ -100,7 +100,7 @@ def reopen(name: str, store: Path | None) -> int:
     """
     import msgspec
 
-    from splitbrain.harness.store.groups import Groups
+    from splitbrain.harness.store.failure_groups import Groups
 
     groups = Groups(store_folder(store))
     groups.save(msgspec.structs.replace(groups.named(name), accepted=None))
@@ -119,7 +119,7 @@ def rename(name: str, new: str, store: Path | None) -> int:
     Exit codes: 0 done, 254 bad arguments, 255 the harness failed.
     """
     from splitbrain.harness.store.database.database import open_database, rename_group
-    from splitbrain.harness.store.groups import Groups
+    from splitbrain.harness.store.failure_groups import Groups
 
     folder = store_folder(store)
     Groups(folder).rename(name, new)
@@ -147,7 +147,7 @@ def corpus(name: str, folder: Path, store: Path | None) -> int:
     from splitbrain.harness.failures.corpus import add_to_corpus
     from splitbrain.harness.schedule.command_line import shown
     from splitbrain.harness.schedule.text import read_schedule
-    from splitbrain.harness.store.groups import Groups
+    from splitbrain.harness.store.failure_groups import Groups
 
     groups = Groups(store_folder(store))
     group = groups.named(name)

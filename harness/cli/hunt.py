@@ -71,7 +71,7 @@ def command(budget: str, every: bool, adaptive: bool, **options: Any) -> int:
     if options.get("system") not in (None, "simulated"):
         if adaptive or options.get("mutant"):
             raise BadArguments("--adaptive and --mutant need simulation; remove them or --system")
-        from splitbrain.harness.cli.hunt_processes import hunt_etcd
+        from splitbrain.harness.cli.hunt_etcd import hunt_etcd
 
         return hunt_etcd(given(options), budget_s, every=every)
     if every:
@@ -161,7 +161,7 @@ def _static(first: int, chosen: dict[str, Any]) -> Runs:
 
 
 def _adaptive(first: int, chosen: dict[str, Any]) -> Runs:
-    from splitbrain.harness.adaptive.runs import adaptive_campaign, saving
+    from splitbrain.harness.adaptive.adaptive_campaign import adaptive_campaign, saving
     from splitbrain.harness.adaptive.scheduler import AdaptiveScheduler
 
     scheduler = AdaptiveScheduler(first, chosen)

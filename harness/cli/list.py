@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 import click
 
-from splitbrain.harness.extensions import entry_points_of, origin_of
 from splitbrain.harness.schedule.options import FAULT_ENTRY_POINTS
-from splitbrain.nemesis.catalogue import KINDS, FaultKind
+from splitbrain.harness.user_classes import entry_points_of, origin_of
+from splitbrain.nemesis.fault_kinds import KINDS, FaultKind
 
 Row = tuple[str, str]
 """A name as the user types it after the option, and its description."""
@@ -91,8 +91,8 @@ def _known_bugs() -> Iterable[Row]:
 
 
 def _corruptions() -> Iterable[Row]:
-    from splitbrain.harness.synthetic.append_corruptions import APPEND_CORRUPTIONS
-    from splitbrain.harness.synthetic.corruptions import CORRUPTIONS
+    from splitbrain.harness.synthetic.kv_corruptions import CORRUPTIONS
+    from splitbrain.harness.synthetic.transaction_corruptions import APPEND_CORRUPTIONS
     from splitbrain.harness.synthetic.workloads import WORKLOADS
 
     for name, corruption in CORRUPTIONS.items():

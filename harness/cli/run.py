@@ -53,7 +53,7 @@ def command(
     from splitbrain.harness.cli.outcome_text import print_outcome
     from splitbrain.harness.cli.schedule_argument import schedule_from
     from splitbrain.harness.cli.terminal_progress import progress_for
-    from splitbrain.harness.drawing.draw import draw_schedule
+    from splitbrain.harness.drawing.schedule_drawing import draw_schedule
     from splitbrain.harness.drive.progress import Silent
     from splitbrain.harness.runs.execute import WhenReport, execute
     from splitbrain.harness.schedule.options import read_options
@@ -83,7 +83,7 @@ def _known_note(options: Options) -> str:
     It says how many bugs are excused, and which faults and options are not drawn because of them.
     Returns "" if the option names no bugs.
     """
-    from splitbrain.harness.drawing.draw import without_triggers
+    from splitbrain.harness.drawing.schedule_drawing import without_triggers
     from splitbrain.harness.known_bugs.catalogue import excused_bugs
     from splitbrain.harness.systems.factory import tested_version
 

@@ -42,7 +42,7 @@ def clean(
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.schedule.command_line import shown
     from splitbrain.harness.schedule.options import read_options
-    from splitbrain.harness.store.clean import old_runs, remove_runs
+    from splitbrain.harness.store.old_runs import old_runs, remove_runs
 
     store = store or Path(read_options({}).store)
     if not store.is_dir():

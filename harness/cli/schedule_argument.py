@@ -13,7 +13,7 @@ from splitbrain.harness.schedule.command_line import NOT_OF_THE_RUN
 from splitbrain.harness.schedule.options import check, flag_of
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.schedule_source import schedule_at
-from splitbrain.harness.systems.support import adapted
+from splitbrain.harness.systems.schedule_support import adapted
 
 ALLOWED = ("system", "etcd_binary", "budget", "search_limit_s", "store", "name", "keep_data")
 """The options that a user may give together with a schedule. The schedule determines all others."""

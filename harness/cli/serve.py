@@ -21,7 +21,7 @@ def command(store: str | None, host: str, port: int) -> int:
       splitbrain serve --store store --port 8080
     """
     from splitbrain.harness.errors import BadArguments
-    from splitbrain.harness.report.serve import serve
+    from splitbrain.harness.report.web.server import serve
     from splitbrain.harness.schedule.options import read_options
 
     folder = Path(store or read_options({}).store)

@@ -144,7 +144,7 @@ def _recorded(path: Path) -> Schedule:
     from splitbrain.harness.schedule.schedule import SIMULATED, fixed
     from splitbrain.harness.store.schedule_source import schedule_at
     from splitbrain.harness.systems.catalogue import PYTHON_NODE
-    from splitbrain.harness.systems.support import adapted
+    from splitbrain.harness.systems.schedule_support import adapted
 
     schedule = schedule_at(path.resolve())
     if schedule.system not in (SIMULATED, PYTHON_NODE):
@@ -161,7 +161,7 @@ def _drawn(chosen: dict[str, Any], budget: float) -> Schedule:
     If the options contain no seed, the first seed is used whose run shows the planted bug. Raises
     BadArguments if no seed is found within `budget` seconds, or if there is no planted bug either.
     """
-    from splitbrain.harness.drawing.draw import draw_swarm_schedule
+    from splitbrain.harness.drawing.schedule_drawing import draw_swarm_schedule
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.schedule.schedule import fixed
     from splitbrain.harness.seeds.seed_runs import campaign, hunt
@@ -178,7 +178,7 @@ def _drawn(chosen: dict[str, Any], budget: float) -> Schedule:
 
 
 def _at_steps(schedule: Schedule, print_line: Print) -> Schedule:
-    from splitbrain.harness.shrinking.step_faults import at_steps
+    from splitbrain.harness.shrinking.faults_at_steps import at_steps
 
     found = at_steps(schedule)
     print_line(

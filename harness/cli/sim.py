@@ -87,7 +87,7 @@ def command(
 
 
 def _one(chosen: dict[str, Any], *, report: bool, quiet: bool) -> int:
-    from splitbrain.harness.drawing.draw import draw_swarm_schedule
+    from splitbrain.harness.drawing.schedule_drawing import draw_swarm_schedule
     from splitbrain.harness.drawing.seed import seed_or_drawn
 
     seed = seed_or_drawn(chosen.pop("seed", None))
@@ -125,7 +125,7 @@ def _many(chosen: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> in
 
 
 def _adaptive(chosen: dict[str, Any], runs: int, workers: int, *, quiet: bool) -> int:
-    from splitbrain.harness.adaptive.runs import adaptive_campaign, saving
+    from splitbrain.harness.adaptive.adaptive_campaign import adaptive_campaign, saving
     from splitbrain.harness.adaptive.scheduler import AdaptiveScheduler
     from splitbrain.harness.drawing.seed import seed_or_drawn
 

@@ -10,7 +10,7 @@ import msgspec
 from splitbrain.harness.clients.kv_codec import decode_error
 from splitbrain.harness.clients.outcome import of_exception, of_status
 from splitbrain.harness.clients.service_codec import decode_any
-from splitbrain.histories.service import AnyRequest, AnyResult
+from splitbrain.histories.service_operation import AnyRequest, AnyResult
 
 ERROR_CHARACTERS_MAX = 500
 

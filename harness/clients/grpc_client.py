@@ -15,15 +15,15 @@ from splitbrain.harness.clients.completion import Completion, completion_of_exce
 from splitbrain.harness.clients.grpc_codec import UndecodableAnswer
 from splitbrain.harness.clients.grpc_connection import GrpcConnection
 from splitbrain.harness.clients.http_connection import ConnectionLost
+from splitbrain.harness.clients.json_messages import Status
 from splitbrain.harness.clients.member_state import CONNECT_TIMEOUT_S, STATUS_TIMEOUT_S
-from splitbrain.harness.clients.messages import Status
 from splitbrain.harness.clients.outcome import of_code
 from splitbrain.harness.clients.session import EtcdClient
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.clients.watch_client import RECEIVE_BUFFER_BYTES_SMALL
 from splitbrain.harness.clients.watch_codec import WatchAnswer
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.histories.service import AnyRequest, token_of
+from splitbrain.histories.service_operation import AnyRequest, token_of
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.messages.errors import RpcError
 

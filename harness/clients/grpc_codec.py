@@ -16,7 +16,7 @@ import msgspec
 from google.protobuf.message import DecodeError
 
 from splitbrain.harness.clients import kv_codec, service_codec
-from splitbrain.harness.clients.messages import (
+from splitbrain.harness.clients.json_messages import (
     Status,
     WatchResult,
     to_bytes,
@@ -29,7 +29,7 @@ from splitbrain.harness.clients.watch_codec import (
     later_messages,
 )
 from splitbrain.histories.kv import Put
-from splitbrain.histories.service import AnyRequest, AnyResult
+from splitbrain.histories.service_operation import AnyRequest, AnyResult
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.api.methods import BY_KEY
 from splitbrain.node.api.proto.messages import message_class, method_descriptor

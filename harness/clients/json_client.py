@@ -20,15 +20,15 @@ from splitbrain.harness.clients.completion import (
     completion_of_exception,
 )
 from splitbrain.harness.clients.http_connection import HttpConnection, connect
+from splitbrain.harness.clients.json_messages import STATUS_PATH, Status
 from splitbrain.harness.clients.member_state import STATUS_TIMEOUT_S, decode_status
-from splitbrain.harness.clients.messages import STATUS_PATH, Status
 from splitbrain.harness.clients.service_codec import encode_any
 from splitbrain.harness.clients.session import EtcdClient
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.clients.watch_client import watch
 from splitbrain.harness.clients.watch_codec import WatchAnswer
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.histories.service import AnyRequest, token_of
+from splitbrain.histories.service_operation import AnyRequest, token_of
 from splitbrain.histories.watch import WatchRequest
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from splitbrain.harness.clients.messages import (
+from splitbrain.harness.clients.json_messages import (
     BranchAnswer,
     CompactAnswer,
     DeleteAnswer,

@@ -17,14 +17,14 @@ import msgspec
 from splitbrain.harness.clients.administrator import Administrator
 from splitbrain.harness.clients.administrator_session import AdministratorSession
 from splitbrain.harness.clients.http_connection import ConnectionLost
-from splitbrain.harness.clients.membership import list_members
-from splitbrain.harness.clients.messages import (
+from splitbrain.harness.clients.json_messages import (
     HASH_KV_PATH,
     PEER_HASH_KV_PATH,
     STATUS_PATH,
     HashKV,
     Status,
 )
+from splitbrain.harness.clients.membership import list_members
 from splitbrain.harness.clients.watch_codec import WATCH, WatchAnswer, decode_line, encode_watches
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.histories.member_state import Change, ListedMember, MemberState

@@ -20,7 +20,7 @@ from typing import Literal
 import aiohttp
 
 from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
-from splitbrain.histories.service import AnyRequest, changes_store
+from splitbrain.histories.service_operation import AnyRequest, changes_store
 from splitbrain.node.messages.errors import RpcError
 
 Certainty = Literal["fail", "info"]

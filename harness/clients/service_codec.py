@@ -13,7 +13,7 @@ from typing import Any, TypeGuard, get_args
 import msgspec
 
 from splitbrain.harness.clients import kv_codec
-from splitbrain.harness.clients.messages import (
+from splitbrain.harness.clients.json_messages import (
     MemberSizeAnswer,
     ServiceAnswer,
     WirePermission,
@@ -48,8 +48,7 @@ from splitbrain.histories.auth import (
     UserGrantRole,
     UserRevokeRole,
 )
-from splitbrain.histories.call import Call
-from splitbrain.histories.cluster import MemberList, MemberListResult
+from splitbrain.histories.client_call import Call
 from splitbrain.histories.kv import Header, Request
 from splitbrain.histories.lease import (
     LeaseGrant,
@@ -61,7 +60,7 @@ from splitbrain.histories.lease import (
     LeaseTimeToLive,
     LeaseTimeToLiveResult,
 )
-from splitbrain.histories.lock import (
+from splitbrain.histories.lock_and_election import (
     Campaign,
     CampaignResult,
     Leader,
@@ -86,8 +85,14 @@ from splitbrain.histories.maintenance import (
     MemberSize,
     MemberSizeResult,
 )
+from splitbrain.histories.member_list import MemberList, MemberListResult
 from splitbrain.histories.member_state import ListedMember
-from splitbrain.histories.service import AnyRequest, AnyResult, ServiceRequest, ServiceResult
+from splitbrain.histories.service_operation import (
+    AnyRequest,
+    AnyResult,
+    ServiceRequest,
+    ServiceResult,
+)
 
 PATHS: Mapping[type, str] = {
     LeaseGrant: "/v3/lease/grant",

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from splitbrain.harness.clients.address import Address
 from splitbrain.harness.clients.completion import Completion
-from splitbrain.harness.clients.messages import Status
-from splitbrain.histories.service import AnyRequest
+from splitbrain.harness.clients.json_messages import Status
+from splitbrain.histories.service_operation import AnyRequest
 
 
 class Session(Protocol):

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from splitbrain.harness.clients.http_connection import ConnectionLost
-from splitbrain.harness.clients.messages import (
+from splitbrain.harness.clients.json_messages import (
     WatchLine,
     WatchResult,
     history_change,

@@ -28,7 +28,7 @@ from splitbrain.harness.disk.commands import (
     Save,
     SetState,
 )
-from splitbrain.harness.disk.faulty_volume import FaultyVolume
+from splitbrain.harness.disk.faulty_disk import FaultyVolume
 from splitbrain.harness.disk.fuse_operations import FuseOperations
 
 

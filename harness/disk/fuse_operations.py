@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from splitbrain.harness.disk.faulty_volume import FaultyVolume
+from splitbrain.harness.disk.faulty_disk import FaultyVolume
 from splitbrain.harness.disk.simulated_disk import SECTOR_BYTES, Volume
 
 DISK_BYTES = 16 << 30

@@ -13,8 +13,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from splitbrain.checkers.model.requests import parts
-from splitbrain.harness.drawing.swarm import draw_environment
+from splitbrain.checkers.model.request_parts import parts
+from splitbrain.harness.drawing.swarm_options import draw_environment
 from splitbrain.harness.schedule.schedule import (
     Schedule,
     TimedOperation,
@@ -26,7 +26,7 @@ from splitbrain.harness.schedule.schedule import (
 from splitbrain.histories.kv import Put, Txn
 from splitbrain.nemesis.fault import AtStep, ScheduledFault
 from splitbrain.nemesis.fault_drawing import draw_faults
-from splitbrain.nemesis.tempo import tempo_for
+from splitbrain.nemesis.fault_frequency import tempo_for
 
 SEED_BITS = 32
 KINDS_ADDED = (1, 1, 2)

@@ -18,13 +18,13 @@ from collections.abc import Sequence
 import msgspec
 
 from splitbrain.harness.clients.completion import Completion
-from splitbrain.harness.clients.messages import Status
+from splitbrain.harness.clients.json_messages import Status
 from splitbrain.harness.clients.session import EtcdClient
 from splitbrain.harness.drive.sent_compactions import SentCompactions
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.kv import Compact
 from splitbrain.histories.member_state import Change, MemberState
-from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.service_operation import AnyRequest
 
 READ_TIMEOUT_S = 2.0
 """A member that does not answer within this time is skipped."""

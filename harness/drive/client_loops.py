@@ -9,7 +9,7 @@ from splitbrain.harness.drive.last_seen import LastSeen
 from splitbrain.harness.drive.operation_counts import OperationCounts
 from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOperation
 from splitbrain.harness.schedule.schedule import Schedule
-from splitbrain.nemesis.injection.trigger import Triggers
+from splitbrain.nemesis.injection.operation_trigger import Triggers
 
 CATCH_UP_MAX_S = 0.1
 """After late answers a client sends the next operations at once, until it has caught up with its

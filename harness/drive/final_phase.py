@@ -10,16 +10,16 @@ import asyncio
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
-from splitbrain.harness.clients.messages import Status
+from splitbrain.harness.clients.json_messages import Status
 from splitbrain.harness.clients.session import EtcdClient
 from splitbrain.harness.drive.logins import Logins
 from splitbrain.harness.drive.sessions import Sessions
 from splitbrain.harness.systems.system import System
-from splitbrain.harness.workloads.final_operations import FINAL_LOG_IN
+from splitbrain.harness.workloads.operations_outside_load import FINAL_LOG_IN
 from splitbrain.harness.workloads.workload import Draft
 from splitbrain.histories.auth import Authenticate, AuthenticateResult
 from splitbrain.histories.member_state import MemberState
-from splitbrain.histories.service import AnyRequest, with_token
+from splitbrain.histories.service_operation import AnyRequest, with_token
 
 POLL_S = 0.1
 BEYOND_BOUND_S = 2.0

@@ -15,7 +15,7 @@ import msgspec
 from splitbrain.harness.drive.logins import Logins
 from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.histories.auth import Authenticate, AuthenticateResult
-from splitbrain.histories.call import Call
+from splitbrain.histories.client_call import Call
 from splitbrain.histories.kv import (
     Compact,
     Compare,
@@ -29,9 +29,9 @@ from splitbrain.histories.kv import (
     TxnResult,
 )
 from splitbrain.histories.list_value import extended
-from splitbrain.histories.lock import Campaign, CampaignResult, Proclaim, Resign
+from splitbrain.histories.lock_and_election import Campaign, CampaignResult, Proclaim, Resign
 from splitbrain.histories.maintenance import AlarmDisarm, AlarmList, AlarmListResult
-from splitbrain.histories.service import AnyRequest, AnyResult, with_token
+from splitbrain.histories.service_operation import AnyRequest, AnyResult, with_token
 
 NOSPACE = "NOSPACE"
 """The kind of alarm that a member raises when its backend is full."""

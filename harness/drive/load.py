@@ -17,8 +17,8 @@ from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.auth import Authenticate
-from splitbrain.histories.service import AnyRequest
-from splitbrain.nemesis.injection.trigger import Triggers
+from splitbrain.histories.service_operation import AnyRequest
+from splitbrain.nemesis.injection.operation_trigger import Triggers
 
 LOOK = "look"
 """The `f` of the read that a client sends before an operation that depends on it."""

@@ -53,7 +53,7 @@ from splitbrain.harness.systems.system import (
     tls_of,
 )
 from splitbrain.harness.systems.tls_probe import TlsProbe
-from splitbrain.harness.workloads.final_operations import (
+from splitbrain.harness.workloads.operations_outside_load import (
     administrator,
     final_reads,
     final_write,

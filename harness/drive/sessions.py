@@ -7,9 +7,9 @@ import asyncio
 from splitbrain.harness.clients.completion import Completion, error_text
 from splitbrain.harness.clients.session import Clients, Session
 from splitbrain.harness.systems.system import AnySystem
-from splitbrain.histories.call import Call
+from splitbrain.histories.client_call import Call
 from splitbrain.histories.recorder import Recorder
-from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.service_operation import AnyRequest
 
 
 class Sessions:

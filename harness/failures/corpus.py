@@ -21,14 +21,14 @@ from typing import Any
 
 import msgspec
 
-from splitbrain.harness.drawing.draw import is_drawn
+from splitbrain.harness.drawing.schedule_drawing import is_drawn
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.command_line import NOT_OF_THE_RUN
 from splitbrain.harness.schedule.options import Options, parse_list, refuse_unknown
 from splitbrain.harness.schedule.schedule import SIMULATED, Schedule
 from splitbrain.harness.schedule.text import SUFFIX, read_schedule, write_schedule
+from splitbrain.harness.store.atomic_file import write_json
 from splitbrain.harness.store.repro import read_repro
-from splitbrain.harness.store.whole_file import write_json
 
 SCHEDULE_OPERATIONS_MAX = 2_000
 """A drawn run is also saved as a schedule if it has at most this many operations."""

@@ -13,9 +13,9 @@ from splitbrain.harness.schedule.schedule import SIMULATED, Schedule
 from splitbrain.harness.schedule.text import read_schedule, write_schedule
 from splitbrain.harness.shrinking.search import shrink
 from splitbrain.harness.store.campaign_folder import Ended
-from splitbrain.harness.store.groups import Group, Groups, Shape
-from splitbrain.harness.store.signature import Signature, signature_of
-from splitbrain.harness.store.temporary import temporary_run_folder
+from splitbrain.harness.store.failure_groups import Group, Groups, Shape
+from splitbrain.harness.store.failure_signature import Signature, signature_of
+from splitbrain.harness.store.temporary_folder import temporary_run_folder
 from splitbrain.nemesis.nemesis import name_of
 
 

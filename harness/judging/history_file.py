@@ -26,7 +26,6 @@ from splitbrain.checkers.transactions import DEFAULT, NAME, check_transactions, 
 from splitbrain.checkers.transactions.checker import of_registers
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.judging.file_evidence import missing_evidence
 from splitbrain.harness.judging.initial_value import initial_register, initial_value
 from splitbrain.harness.judging.judge import (
     INTERRUPTED,
@@ -34,11 +33,12 @@ from splitbrain.harness.judging.judge import (
     checkers_of,
     judge_evidence,
 )
+from splitbrain.harness.judging.missing_file_evidence import missing_evidence
 from splitbrain.harness.judging.run_verdict import run_verdict
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.store.run_folder import HISTORY, RunFolder
 from splitbrain.histories.errors import HistoryError
-from splitbrain.histories.formats.catalogue import (
+from splitbrain.histories.formats.detection import (
     FORMATS,
     JSON_LINES,
     OWN,
@@ -68,7 +68,7 @@ class FileOptions:
     """How to judge a file. Anything that is empty or None is inferred from the file."""
 
     form: str = ""
-    """The name of a format in `splitbrain.histories.formats.catalogue.FORMATS`."""
+    """The name of a format in `splitbrain.histories.formats.detection.FORMATS`."""
     model: str = ""
     """The name of a model in `KNOWN_MODELS`."""
     consistency: str = ""

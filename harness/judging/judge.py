@@ -14,14 +14,14 @@ from splitbrain.checkers.budget_limits import read_limits
 from splitbrain.checkers.evidence import Checker, Evidence
 from splitbrain.checkers.verdict import Verdict, grouped
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.judging.counts import by_fault, by_function
-from splitbrain.harness.judging.crashes import CRASHED, crash_verdict
-from splitbrain.harness.judging.log_evidence import read_log_evidence
-from splitbrain.harness.judging.run_evidence import EVIDENCE, missing_evidence
+from splitbrain.harness.judging.any_store_evidence import read_log_evidence
+from splitbrain.harness.judging.crash_verdict import CRASHED, crash_verdict
+from splitbrain.harness.judging.missing_evidence import EVIDENCE, missing_evidence
+from splitbrain.harness.judging.operation_counts import by_fault, by_function
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.judging.run_verdict import run_verdict
 from splitbrain.harness.judging.serving_members import excused_members, serving_members
-from splitbrain.harness.judging.tls_refusals import TLS, tls_verdict
+from splitbrain.harness.judging.tls_verdict import TLS, tls_verdict
 from splitbrain.harness.known_bugs.catalogue import excused_bugs
 from splitbrain.harness.known_bugs.excuse import excused
 from splitbrain.harness.known_bugs.known_bug import KnownBug
@@ -130,7 +130,7 @@ def _accepted(
     `checkers` are given: then only some checkers of the run are used, and the outcomes of functions
     are not judged.
     """
-    from splitbrain.harness.workloads.of_options import workload_of
+    from splitbrain.harness.workloads.workload_of_run import workload_of
 
     if checkers is not None:
         return None
@@ -269,7 +269,7 @@ def checkers_of(options: Options, names: Sequence[str] = ()) -> dict[str, Checke
     from splitbrain.checkers.catalogue import CHECKERS
     from splitbrain.checkers.foreign.log_checkers import LOG_CHECKERS
     from splitbrain.harness.judging.user_checkers import load_checker
-    from splitbrain.harness.workloads.of_options import workload_of
+    from splitbrain.harness.workloads.workload_of_run import workload_of
 
     known: Mapping[str, Checker] = LOG_CHECKERS if options.client else CHECKERS
     chosen = names or (workload_of(options).checkers or known)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from splitbrain.harness.exit_codes import exit_code_of
-from splitbrain.harness.simulation.simulated_run import SimulatedRun
+from splitbrain.harness.simulation.simulation_result import SimulatedRun
 from splitbrain.harness.store.records import Results
 
 

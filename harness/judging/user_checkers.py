@@ -12,7 +12,7 @@ from typing import Any
 from splitbrain.checkers.evidence import Checker, Evidence
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.extensions import entry_points_of, load_entry_point, load_path
+from splitbrain.harness.user_classes import entry_points_of, load_entry_point, load_path
 
 ENTRY_POINTS = "splitbrain.checkers"
 

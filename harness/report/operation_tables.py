@@ -11,8 +11,8 @@ from itertools import pairwise
 import msgspec
 
 from splitbrain.harness.report.figures.fault_bands import band_end
+from splitbrain.harness.report.operation_spans import Span
 from splitbrain.harness.report.percentile import percentile
-from splitbrain.harness.report.spans import Span
 from splitbrain.harness.report.value_text import clip, json_text
 from splitbrain.histories.history import FaultWindow
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from splitbrain.harness.store.whole_file import write_whole
+from splitbrain.harness.store.atomic_file import write_whole
 
 INDEX_NAME = "index.html"
 """The table of runs, in the folder that contains the runs."""

@@ -15,10 +15,10 @@ from typing import TypeVar
 
 import msgspec
 
-from splitbrain.harness.report.spans import Span, last_time_ns, pair
+from splitbrain.harness.report.operation_spans import Span, last_time_ns, pair
 from splitbrain.harness.report.value_text import clean
 from splitbrain.harness.report.write_path.steps import WriteSteps, read_steps
-from splitbrain.harness.store.facts import (
+from splitbrain.harness.store.lenient_records import (
     ResultFacts,
     RunFacts,
     StateFacts,

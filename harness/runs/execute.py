@@ -18,7 +18,7 @@ from typing import Literal
 
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.harness.clients.any_store.catalogue import check_functions, client_maker
-from splitbrain.harness.drawing.draw import draw_schedule, is_drawn
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule, is_drawn
 from splitbrain.harness.drive.progress import Progress, Silent
 from splitbrain.harness.drive.run_phases import Drive
 from splitbrain.harness.drive.store_phases import StoreDrive
@@ -31,16 +31,16 @@ from splitbrain.harness.schedule.schedule import SIMULATED, Schedule, describe
 from splitbrain.harness.store.database.database import DatabaseFailed, record_folder
 from splitbrain.harness.store.records import SIMULATED_NOTE, Repro, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
-from splitbrain.harness.store.store import make_run_folder
+from splitbrain.harness.store.run_folders import make_run_folder
 from splitbrain.harness.store.versions import versions_now
 from splitbrain.harness.systems.factory import check_program, make_system
-from splitbrain.harness.systems.support import refuse_unsupported
+from splitbrain.harness.systems.schedule_support import refuse_unsupported
 from splitbrain.harness.systems.system import System
 from splitbrain.harness.systems.version_text import version_text
 from splitbrain.harness.workloads.any_store.catalogue import make_store_workload
 from splitbrain.harness.workloads.catalogue import make_workload
-from splitbrain.harness.workloads.of_options import workload_of
-from splitbrain.nemesis.linux.journal import undo_leftovers
+from splitbrain.harness.workloads.workload_of_run import workload_of
+from splitbrain.nemesis.linux.undo_journal import undo_leftovers
 
 INVARIANTS = "invariants"
 """The name of the verdict about Raft's invariants, which are checked after every step of a
@@ -152,7 +152,7 @@ def execute_simulated(
     With `checker`, only the checker of this name judges the run. If `checker` is "invariants", the
     load ends when the first invariant is violated.
     """
-    from splitbrain.harness.simulation.run import simulate
+    from splitbrain.harness.simulation.simulate import simulate
 
     folder.write_schedule(schedule)  # Some checkers read the members' settings from the schedule.
     only_invariants = checker == INVARIANTS
@@ -220,7 +220,7 @@ def _conclude(
 ) -> RunResult:
     """Write the report, remove or compact the members' data, and add the run to the database."""
     if report is True or (report == "failed" and not result.valid):
-        from splitbrain.harness.report.write import write_report
+        from splitbrain.harness.report.write_report import write_report
 
         result = dataclasses.replace(result, report=write_report(folder.path))
     keep_or_remove_data(folder, schedule, failed=result.exit_code != 0)

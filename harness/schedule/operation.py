@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.service_operation import AnyRequest
 
 
 class ScheduledOperation(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -35,7 +35,7 @@ class ScheduledOperation(msgspec.Struct, frozen=True, omit_defaults=True):
     sent unchanged."""
     ranges_back: tuple[tuple[int, int], ...] = ()
     """The revisions of ranges in the transaction `request`. Each pair contains the position of a
-    range in the order of `splitbrain.checkers.model.requests.ranges`, and a number as in
+    range in the order of `splitbrain.checkers.model.request_parts.ranges`, and a number as in
     `revision_back`."""
     continue_list: bool = False
     """Whether the range `request` is replaced by the continuation of this client's last range with

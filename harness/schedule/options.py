@@ -18,11 +18,11 @@ import msgspec
 
 from splitbrain.checkers.budget_limits import read_limits
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.extensions import entry_points_of
 from splitbrain.harness.known_bugs.catalogue import check_ids
 from splitbrain.harness.mutants.catalogue import mutant_options
-from splitbrain.nemesis.catalogue import KINDS, check_known, parse_kinds
+from splitbrain.harness.user_classes import entry_points_of
 from splitbrain.nemesis.errors import FaultError
+from splitbrain.nemesis.fault_kinds import KINDS, check_known, parse_kinds
 from splitbrain.nemesis.moment import MomentEvent
 from splitbrain.nemesis.moment_drawing import checked_aims, parse_aims
 

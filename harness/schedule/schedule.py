@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from splitbrain.harness.counted import counted
-from splitbrain.harness.schedule.conditions import (
+from splitbrain.harness.schedule.network_and_disk_conditions import (
     IDEAL_DISK,
     IDEAL_NETWORK,
     DiskConditions,

@@ -29,7 +29,7 @@ from typing import Any, get_args
 import msgspec
 
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.schedule.conditions import (
+from splitbrain.harness.schedule.network_and_disk_conditions import (
     IDEAL_DISK,
     IDEAL_NETWORK,
     DiskConditions,
@@ -48,7 +48,7 @@ from splitbrain.harness.schedule.schedule import (
     member_seeds,
 )
 from splitbrain.harness.schedule.watchers import ScheduledWatcher
-from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.service_operation import AnyRequest
 from splitbrain.nemesis.fault import STEP_ACTIONS, TARGETS, AtStep, Fault, ScheduledFault
 from splitbrain.nemesis.moment import MOMENT_EVENTS, Moment
 from splitbrain.node.failpoint import FAILPOINTS

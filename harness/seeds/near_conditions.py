@@ -1,7 +1,7 @@
 """Selects the conditions that show how near the runs of a hunt came to a planted bug.
 
 A condition is a situation that the simulation counts, such as an election or a full queue
-(`splitbrain.harness.simulation.conditions`). If a hunt does not find the planted bug, it prints how
+(`splitbrain.harness.simulation.coverage`). If a hunt does not find the planted bug, it prints how
 often its runs reached each selected condition.
 """
 
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from splitbrain.harness.mutants.catalogue import mutant, room_of
-from splitbrain.harness.simulation.conditions import (
+from splitbrain.harness.simulation.coverage import (
     BUGGIFIED,
     CLIENTS,
     CLOCKS,

@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
-from splitbrain.harness.drawing.draw import draw_swarm_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_swarm_schedule
 from splitbrain.harness.runs.execute import execute_simulated
-from splitbrain.harness.runs.worker_processes import safe_path
+from splitbrain.harness.runs.safe_module_path import safe_path
 from splitbrain.harness.schedule.schedule import Schedule
-from splitbrain.harness.store.temporary import in_use, temporary_run_folder
+from splitbrain.harness.store.temporary_folder import in_use, temporary_run_folder
 
 
 class SeedResult(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class SeedResult(msgspec.Struct, frozen=True):
     """The first anomaly of each checker, or the reason why the verdict is unknown."""
     conditions: dict[str, int] = {}
     """How often each condition was reached. A condition is a situation in
-    `splitbrain.harness.simulation.conditions`, such as an election."""
+    `splitbrain.harness.simulation.coverage`, such as an election."""
     first_reached_s: dict[str, float] = {}
     """For each condition that was reached, the virtual time of the first time, in the order of
     these times."""
@@ -97,7 +97,7 @@ def worker_pool(workers: int) -> Iterator[Pool]:
     context = multiprocessing.get_context("forkserver")
     # The fork server imports the modules once, so that the workers do not import them again.
     context.set_forkserver_preload([
-        "splitbrain.harness.seeds.seed_runs", "splitbrain.harness.simulation.run",
+        "splitbrain.harness.seeds.seed_runs", "splitbrain.harness.simulation.simulate",
         "splitbrain.checkers.catalogue",
     ])
     with safe_path(), context.Pool(workers, prepare_worker) as pool:

@@ -11,7 +11,7 @@ from splitbrain.harness.counted import counted
 from splitbrain.harness.exit_codes import exit_code_of
 from splitbrain.harness.schedule.command_line import sim_line
 from splitbrain.harness.seeds.seed_runs import SeedResult
-from splitbrain.harness.simulation.conditions import CONDITIONS
+from splitbrain.harness.simulation.coverage import CONDITIONS
 
 SHOWN_MAX = 10
 

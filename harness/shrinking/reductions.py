@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from splitbrain.checkers.model.requests import ranges
-from splitbrain.harness.schedule.conditions import IDEAL_DISK, IDEAL_NETWORK
+from splitbrain.checkers.model.request_parts import ranges
+from splitbrain.harness.schedule.network_and_disk_conditions import IDEAL_DISK, IDEAL_NETWORK
 from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.schedule import (
     Schedule,
@@ -27,7 +27,7 @@ from splitbrain.harness.schedule.schedule import (
     with_plain_environment,
 )
 from splitbrain.histories.kv import Request, Txn
-from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.service_operation import AnyRequest
 from splitbrain.nemesis.fault import (
     BitRot,
     ClockDrift,

@@ -26,14 +26,14 @@ import msgspec
 from msgspec.structs import replace
 
 from splitbrain.harness.schedule.schedule import Schedule, with_seed
-from splitbrain.harness.schedule.survivable import is_survivable
-from splitbrain.harness.shrinking.failure import Failure, failure_of, first_failure
-from splitbrain.harness.shrinking.proof_reductions import (
+from splitbrain.harness.schedule.survivable_storage_faults import is_survivable
+from splitbrain.harness.shrinking.anomaly_reductions import (
     GuidedReduction,
     ended_after_anomaly,
     last_faults,
     operations_of_anomaly,
 )
+from splitbrain.harness.shrinking.failing_run import Failure, failure_of, first_failure
 from splitbrain.harness.shrinking.reductions import (
     Reduction,
     closer_together,

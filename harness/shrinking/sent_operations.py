@@ -8,10 +8,10 @@ from splitbrain.harness.drive.last_seen import LastSeen
 from splitbrain.harness.drive.load import LOG_IN, LOOK
 from splitbrain.harness.drive.logins import DISABLED
 from splitbrain.harness.schedule.schedule import Schedule
-from splitbrain.harness.workloads.final_operations import FINAL_FUNCTIONS
+from splitbrain.harness.workloads.operations_outside_load import FINAL_FUNCTIONS
 from splitbrain.histories.history import History
 from splitbrain.histories.operation import Operation
-from splitbrain.histories.service import ServiceOperation
+from splitbrain.histories.service_operation import ServiceOperation
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from splitbrain.harness.schedule.leader_role import with_leader
 from splitbrain.harness.schedule.schedule import Schedule, with_changes, with_operations
-from splitbrain.harness.shrinking.failure import temporary_run
+from splitbrain.harness.shrinking.failing_run import temporary_run
 from splitbrain.harness.shrinking.sent_operations import sent_operations
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.histories.event import FaultEvent

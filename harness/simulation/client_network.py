@@ -8,9 +8,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
 from splitbrain.harness.simulation.connection import Machine
-from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.network import Network
-from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.simulation.simulated_process import Process
+from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.messages.errors import RpcError
 

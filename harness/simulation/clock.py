@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from splitbrain.harness.simulation.loop import VirtualLoop
-from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.simulation.simulated_process import Process
+from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.node.world import Timer
 
 EPOCH_NS = 1_700_000_000_000_000_000

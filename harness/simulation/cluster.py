@@ -7,22 +7,22 @@ import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 
-from splitbrain.harness.schedule.conditions import IDEAL_DISK, IDEAL_NETWORK
+from splitbrain.harness.schedule.network_and_disk_conditions import IDEAL_DISK, IDEAL_NETWORK
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.simulation.buggify import Buggify
 from splitbrain.harness.simulation.client_network import ClientNetwork
 from splitbrain.harness.simulation.clock import MachineClock
-from splitbrain.harness.simulation.conditions import Coverage
-from splitbrain.harness.simulation.elections import ElectionMonitor
+from splitbrain.harness.simulation.coverage import Coverage
+from splitbrain.harness.simulation.election_invariants import ElectionMonitor
 from splitbrain.harness.simulation.health import Health
 from splitbrain.harness.simulation.invariants import InvariantMonitor
-from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.machine_disk import MachineDisk
 from splitbrain.harness.simulation.member import Member
 from splitbrain.harness.simulation.network import Network
-from splitbrain.harness.simulation.process import Process
-from splitbrain.harness.simulation.reads import ReadMonitor
-from splitbrain.harness.simulation.requests import RequestMonitor
+from splitbrain.harness.simulation.read_invariants import ReadMonitor
+from splitbrain.harness.simulation.request_liveness import RequestMonitor
+from splitbrain.harness.simulation.simulated_process import Process
+from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.harness.simulation.world import SimulatedWorld
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.fault import LostSectors

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
-from splitbrain.harness.schedule.conditions import NetworkConditions
-from splitbrain.harness.simulation.loop import VirtualLoop
-from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.schedule.network_and_disk_conditions import NetworkConditions
+from splitbrain.harness.simulation.simulated_process import Process
+from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
 from splitbrain.node import peer_frame
 

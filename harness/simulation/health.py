@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import NamedTuple
 
-from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.member import Member
 from splitbrain.harness.simulation.network import Network
+from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.nemesis.capabilities import HEALTHY, NORMAL
 
 HARMLESS = (

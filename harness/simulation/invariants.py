@@ -1,6 +1,6 @@
 """Checks the invariants of Raft after each step of a member, and counts conditions.
 
-An invariant must be true at all times. A condition (`splitbrain.harness.simulation.conditions`)
+An invariant must be true at all times. A condition (`splitbrain.harness.simulation.coverage`)
 should be true at some time in a campaign. The invariants are:
 
     election safety        a term has at most one leader
@@ -18,7 +18,7 @@ should be true at some time in a campaign. The invariants are:
     monotonicity           while a process runs, its terms and commits never decrease, and a
                            vote given in a term does not change
     stops                  a member stops itself only because of its disk
-    configurations         the rules of `splitbrain.harness.simulation.configurations`
+    configurations         the rules of `splitbrain.harness.simulation.configuration_invariants`
     agreement              after all faults are healed, the members agree
 
 These invariants detect a bug close to its cause. For example, a lost vote violates an invariant at
@@ -33,15 +33,15 @@ import contextlib
 from collections.abc import Mapping, Sequence
 
 from splitbrain.harness.simulation.applied_state import AppliedState, applied_state, difference
-from splitbrain.harness.simulation.commit_conditions import observe_commit
-from splitbrain.harness.simulation.conditions import Coverage
-from splitbrain.harness.simulation.configurations import ConfigurationMonitor
-from splitbrain.harness.simulation.lease_conditions import observe_leases
-from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.simulation.commit_coverage import observe_commit
+from splitbrain.harness.simulation.configuration_invariants import ConfigurationMonitor
+from splitbrain.harness.simulation.coverage import Coverage
+from splitbrain.harness.simulation.lease_coverage import observe_leases
 from splitbrain.harness.simulation.member import Member
 from splitbrain.harness.simulation.observed_raft import ObservedRaft, is_quorum, values_of
-from splitbrain.harness.simulation.process import Process
-from splitbrain.harness.simulation.restart_conditions import record_start
+from splitbrain.harness.simulation.restart_coverage import record_start
+from splitbrain.harness.simulation.simulated_process import Process
+from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.raft.errors import ProposalDropped
 from splitbrain.node.raft.message import ConfState, EntryType

@@ -21,11 +21,11 @@ from splitbrain.harness.disk.simulated_disk import (
     parts,
     put_entry,
 )
-from splitbrain.harness.schedule.conditions import IDEAL_DISK, DiskConditions
-from splitbrain.harness.simulation.backend import SimulatedBackend, StoredBackend
+from splitbrain.harness.schedule.network_and_disk_conditions import IDEAL_DISK, DiskConditions
 from splitbrain.harness.simulation.disk_area import is_in_area
-from splitbrain.harness.simulation.loop import VirtualLoop
-from splitbrain.harness.simulation.process import Ended, Process
+from splitbrain.harness.simulation.simulated_backend import SimulatedBackend, StoredBackend
+from splitbrain.harness.simulation.simulated_process import Ended, Process
+from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.nemesis.capabilities import HEALTHY, DiskState
 from splitbrain.nemesis.fault import DiskArea
 from splitbrain.node.member_storage import BACKEND

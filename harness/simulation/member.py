@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from splitbrain.harness.simulation.clock import MachineClock
 from splitbrain.harness.simulation.machine_disk import MachineDisk
-from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.simulation.simulated_process import Process
 from splitbrain.harness.simulation.world import SimulatedWorld
 from splitbrain.node.server import Server
 

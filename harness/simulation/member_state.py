@@ -11,13 +11,13 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 import msgspec
 
+from splitbrain.harness.clients.json_messages import HashKV, to_bytes
 from splitbrain.harness.clients.member_state import (
     ALL_KEYS,
     change_log,
     combined_state,
     decode_status,
 )
-from splitbrain.harness.clients.messages import HashKV, to_bytes
 from splitbrain.harness.clients.watch_codec import WatchAnswer, decode_line
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.simulation.client_network import ClientNetwork

@@ -17,7 +17,6 @@ from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import MemberName
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.messages.auth import AuthenticateRequest
-from splitbrain.node.messages.caller import CALLER, Caller
 from splitbrain.node.messages.cluster import (
     MemberAddRequest,
     MemberPromoteRequest,
@@ -25,6 +24,7 @@ from splitbrain.node.messages.cluster import (
     MemberUpdateRequest,
     MoveLeaderRequest,
 )
+from splitbrain.node.messages.current_client import CALLER, Caller
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import MemberListRequest
 from splitbrain.node.raft.confchange import (

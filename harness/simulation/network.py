@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from splitbrain.harness.schedule.conditions import IDEAL_NETWORK, NetworkConditions
+from splitbrain.harness.schedule.network_and_disk_conditions import IDEAL_NETWORK, NetworkConditions
 from splitbrain.harness.simulation.connection import Accept, Connection, Link, Machine, OnFrame
-from splitbrain.harness.simulation.loop import VirtualLoop
-from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.simulation.simulated_process import Process
+from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
 from splitbrain.node.world import AddressInUse
 

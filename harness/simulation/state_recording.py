@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.simulation.simulated_process import Process
 from splitbrain.node.raft.message import Message, MessageType
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from splitbrain.harness.clients.watch_codec import (
     first_messages,
     later_messages,
 )
-from splitbrain.harness.simulation.client_conditions import conditions_of_watch_answer
+from splitbrain.harness.simulation.client_coverage import conditions_of_watch_answer
 from splitbrain.harness.simulation.client_network import CLIENT, ClientListener, ClientNetwork
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.api import json_codec

@@ -14,12 +14,12 @@ import msgspec
 from splitbrain.harness.simulation.client_network import ClientNetwork
 from splitbrain.harness.simulation.clock import MachineClock, SimulatedClock
 from splitbrain.harness.simulation.connection import Accept
-from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.machine_disk import MachineDisk, SimulatedDisk
 from splitbrain.harness.simulation.network import Dialler, Network
-from splitbrain.harness.simulation.process import Ended, Process
+from splitbrain.harness.simulation.simulated_process import Ended, Process
+from splitbrain.harness.simulation.virtual_loop import VirtualLoop
+from splitbrain.node.api.client_network import Carriers
 from splitbrain.node.api.v3_service import Api
-from splitbrain.node.api.world import Carriers
 from splitbrain.node.world import Clock, Closable, Disk
 
 

@@ -23,10 +23,10 @@ from typing import Any, Self
 import msgspec
 
 from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.store.atomic_file import write_json
+from splitbrain.harness.store.failure_signature import Signature
 from splitbrain.harness.store.json_record import check_format, decode, read_bytes
 from splitbrain.harness.store.run_row import RunRow
-from splitbrain.harness.store.signature import Signature
-from splitbrain.harness.store.whole_file import write_json
 
 CAMPAIGNS = "campaigns"
 RECORD = "campaign.json"
@@ -83,7 +83,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended"):
     number: int
     row: RunRow
     signature: Signature | None = None
-    """The signature of the failure (see `signature.py`); None if the run is not invalid."""
+    """The signature of the failure (see `failure_signature.py`); None if the run is not invalid."""
     schedule: str = ""
     """The file of the run's schedule, relative to the campaign's folder; "" if it was not kept."""
     first_reached_s: dict[str, float] = {}

@@ -29,11 +29,11 @@ import msgspec
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.schedule import FORMAT as SCHEDULE_FORMAT
 from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.store.atomic_file import write_json
 from splitbrain.harness.store.json_record import check_format, decode, read_bytes
 from splitbrain.harness.store.records import Repro, Results, RunRecord
 from splitbrain.harness.store.repro import read_repro
-from splitbrain.harness.store.sparse import free_zero_tails
-from splitbrain.harness.store.whole_file import write_json
+from splitbrain.harness.store.zero_tails import free_zero_tails
 from splitbrain.harness.systems.member_files import MemberFiles
 from splitbrain.histories.event import Event, FaultEvent
 from splitbrain.histories.member_state import MemberState

@@ -11,7 +11,12 @@ from pathlib import Path
 
 import msgspec
 
-from splitbrain.harness.store.facts import ResultFacts, RunFacts, read_result_facts, read_run_facts
+from splitbrain.harness.store.lenient_records import (
+    ResultFacts,
+    RunFacts,
+    read_result_facts,
+    read_run_facts,
+)
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.versions import COMMIT
 

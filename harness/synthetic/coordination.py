@@ -21,7 +21,7 @@ from splitbrain.histories.event import Event
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Compare, Put, Range, Txn
 from splitbrain.histories.lease import LeaseGrant, LeaseKeepAlive, LeaseRevoke, LeaseTimeToLive
-from splitbrain.histories.lock import (
+from splitbrain.histories.lock_and_election import (
     Campaign,
     CampaignResult,
     Leader,
@@ -33,7 +33,7 @@ from splitbrain.histories.lock import (
 )
 from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.random_stream import stream
-from splitbrain.histories.service import AnyRequest, AnyResult
+from splitbrain.histories.service_operation import AnyRequest, AnyResult
 
 MS = 1_000_000
 EXPIRY_CHECK_NS = 500 * MS

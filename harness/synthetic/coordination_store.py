@@ -29,7 +29,7 @@ from splitbrain.histories.lease import (
     LeaseTimeToLive,
     LeaseTimeToLiveResult,
 )
-from splitbrain.histories.lock import (
+from splitbrain.histories.lock_and_election import (
     Campaign,
     CampaignResult,
     Leader,
@@ -44,7 +44,7 @@ from splitbrain.histories.lock import (
     UnlockResult,
 )
 from splitbrain.histories.member_state import Change
-from splitbrain.histories.service import AnyRequest, AnyResult
+from splitbrain.histories.service_operation import AnyRequest, AnyResult
 
 S = 1_000_000_000
 ELECTION_NS = S // 2

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from splitbrain.harness.synthetic.corruptions import CORRUPTIONS, Corruptor
-from splitbrain.harness.synthetic.simulation import Simulation
+from splitbrain.harness.synthetic.kv_clients import Simulation
+from splitbrain.harness.synthetic.kv_corruptions import CORRUPTIONS, Corruptor
 from splitbrain.harness.synthetic.workloads import WORKLOADS
 from splitbrain.histories.event import Event
 from splitbrain.histories.garbage_collection import collector_paused

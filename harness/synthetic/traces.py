@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from splitbrain.checkers.model.answers import made_revision
+from splitbrain.checkers.model.answer_facts import made_revision
 from splitbrain.histories.history import History
 from splitbrain.histories.trace import TraceEvent
 

@@ -11,7 +11,7 @@ import difflib
 from typing import Any
 
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.extensions import (
+from splitbrain.harness.user_classes import (
     entry_points_of,
     load_entry_point,
     load_path,

@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.harness.systems.cluster import ProcessCluster
-from splitbrain.harness.systems.etcd_steps import STEP_AREAS, EtcdSteps
-from splitbrain.harness.systems.place import Place
+from splitbrain.harness.systems.cluster_settings import ClusterSettings
+from splitbrain.harness.systems.etcd_failpoints import STEP_AREAS, EtcdSteps
+from splitbrain.harness.systems.member_addresses import Place
+from splitbrain.harness.systems.process_cluster import ProcessCluster
 from splitbrain.harness.systems.python_node import etcd_flags
-from splitbrain.harness.systems.restoration import SnapshotRestoration
-from splitbrain.harness.systems.settings import ClusterSettings
+from splitbrain.harness.systems.snapshot_restoration import SnapshotRestoration
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import DiskArea, MemberName
 from splitbrain.nemesis.moment import MomentEvent

@@ -11,13 +11,12 @@ from splitbrain.harness.mutants.catalogue import mutant_command, mutant_flags
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE, SIMULATED, load_system
+from splitbrain.harness.systems.cluster_settings import WATCH_PROGRESS_MS, ClusterSettings
 from splitbrain.harness.systems.networks.network import NAMESPACES
-from splitbrain.harness.systems.optional import completed
+from splitbrain.harness.systems.optional_methods import completed
 from splitbrain.harness.systems.setting_flags import setting_flags
-from splitbrain.harness.systems.settings import WATCH_PROGRESS_MS, ClusterSettings
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.random_stream import subseed
-from splitbrain.nemesis.catalogue import KINDS
 from splitbrain.nemesis.fault import (
     AtStep,
     BitRot,
@@ -28,6 +27,7 @@ from splitbrain.nemesis.fault import (
     PowerLoss,
 )
 from splitbrain.nemesis.fault_drawing import STEPS_DRAWN
+from splitbrain.nemesis.fault_kinds import KINDS
 
 
 def capabilities_of(options: Options) -> frozenset[str]:

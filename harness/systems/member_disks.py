@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from splitbrain.harness.disk.faulty_volume import Areas
+from splitbrain.harness.disk.faulty_disk import Areas
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.mounted_disk import MountedDisk
 from splitbrain.histories.random_stream import subseed
 from splitbrain.nemesis.fault import MemberName
-from splitbrain.nemesis.linux.journal import Journal
+from splitbrain.nemesis.linux.undo_journal import Journal
 
 
 class MemberDisks:

@@ -30,8 +30,8 @@ from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.member_process import MemberProcess, log_tail, python_env, spawn
 from splitbrain.nemesis.capabilities import DiskState
 from splitbrain.nemesis.fault import DiskArea
-from splitbrain.nemesis.linux.journal import Journal, MountedFolder
 from splitbrain.nemesis.linux.mounts import unmount
+from splitbrain.nemesis.linux.undo_journal import Journal, MountedFolder
 
 MOUNT_TIMEOUT_S = 15.0
 ANSWER_TIMEOUT_S = 60.0

@@ -11,11 +11,11 @@ from platform import python_version
 
 import aiohttp
 
-from splitbrain.harness.systems.cluster import ProcessCluster
+from splitbrain.harness.systems.cluster_settings import ClusterSettings
+from splitbrain.harness.systems.member_addresses import Place
 from splitbrain.harness.systems.member_files import MemberFiles
 from splitbrain.harness.systems.member_process import python_env
-from splitbrain.harness.systems.place import Place
-from splitbrain.harness.systems.settings import ClusterSettings
+from splitbrain.harness.systems.process_cluster import ProcessCluster
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import DiskArea, MemberName
 from splitbrain.nemesis.moment import MomentEvent

@@ -124,8 +124,8 @@ class HasHealth(Protocol):
 class AnySystem(Protocol):
     """What every system must have. It is enough for a store that is tested by a user's client.
 
-    All methods are called in one asyncio loop. `splitbrain.harness.systems.optional` provides the
-    other methods of `System` for a class that lacks them.
+    All methods are called in one asyncio loop. `splitbrain.harness.systems.optional_methods`
+    provides the other methods of `System` for a class that lacks them.
     """
 
     @property

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from splitbrain.harness.clients.carriers import clients_of
 from splitbrain.harness.clients.completion import Completion
-from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.failures.corpus import SavedRun
 from splitbrain.harness.runs.execute import keep_or_remove_data, open_folder

@@ -215,7 +215,7 @@ def splitbrain_run(
         __tracebackhide__ = True
         from msgspec.structs import replace
 
-        from splitbrain.harness.drawing.draw import draw_schedule
+        from splitbrain.harness.drawing.schedule_drawing import draw_schedule
         from splitbrain.harness.failures.corpus import SavedRun
 
         with _error_as_failure(request):
@@ -296,7 +296,7 @@ def _executed(schedule: Schedule) -> tuple[RunResult, str | None]:
     second value is None if the runs are equal, or if there is only one run.
     """
     from splitbrain.harness.runs.execute import execute
-    from splitbrain.harness.runs.repeat import execute_twice
+    from splitbrain.harness.runs.execute_twice import execute_twice
 
     return execute_twice(schedule) if schedule.system == "simulated" else (execute(schedule), None)
 
@@ -394,7 +394,7 @@ class Reports:
         if not self._found:
             return
         from splitbrain.harness.counted import counted
-        from splitbrain.harness.report.index import write_index
+        from splitbrain.harness.report.runs_index import write_index
 
         terminalreporter.section("splitbrain")
         terminalreporter.line(f"{counted(len(self._found), 'run')} with a report")

@@ -23,7 +23,7 @@ from hypothesis import note
 from hypothesis import strategies as st
 
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.schedule.conditions import IDEAL_NETWORK, NetworkConditions
+from splitbrain.harness.schedule.network_and_disk_conditions import IDEAL_NETWORK, NetworkConditions
 from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.options import Options, check
 from splitbrain.harness.schedule.schedule import (
@@ -34,7 +34,7 @@ from splitbrain.harness.schedule.schedule import (
     fixed,
     member_seeds,
 )
-from splitbrain.harness.shrinking.failure import failing_checkers, temporary_run
+from splitbrain.harness.shrinking.failing_run import failing_checkers, temporary_run
 from splitbrain.harness.shrinking.test_source import as_test
 from splitbrain.histories.kv import Compare, Delete, Put, Range, Txn
 from splitbrain.nemesis.fault import (

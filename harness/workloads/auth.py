@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.schedule import PASSWORD_COST_LOG2_LEAST
-from splitbrain.harness.workloads.final_operations import QUIET, SET_UP
+from splitbrain.harness.workloads.operations_outside_load import QUIET, SET_UP
 from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
 from splitbrain.histories.auth import (
     AuthDisable,
@@ -29,7 +29,7 @@ from splitbrain.histories.auth import (
     UserRevokeRole,
 )
 from splitbrain.histories.kv import Compare, Delete, Put, Range, Txn
-from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.service_operation import AnyRequest
 
 ROOT, ROOT_PASSWORD = "root", "root-0"
 USERS = ("alice", "bob", "carol")

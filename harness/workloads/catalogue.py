@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.extensions import (
+from splitbrain.harness.user_classes import (
     entry_points_of,
     load_entry_point,
     load_path,

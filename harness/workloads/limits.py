@@ -7,7 +7,7 @@ from random import Random
 from typing import ClassVar
 
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.workloads.final_operations import FINAL_KEY, FINAL_WRITE
+from splitbrain.harness.workloads.operations_outside_load import FINAL_KEY, FINAL_WRITE
 from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
 from splitbrain.histories.kv import Compact, Delete, Put, Range, Txn
 from splitbrain.histories.maintenance import AlarmDisarm, AlarmList, Defragment, MemberSize

@@ -10,7 +10,7 @@ from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.workloads.workload import FINAL_READ, Draft, UniqueValues
 from splitbrain.histories.kv import Compare, Put, Range, Txn
 from splitbrain.histories.lease import LeaseGrant, LeaseKeepAlive, LeaseRevoke
-from splitbrain.histories.lock import Campaign, Leader, Lock, Proclaim, Resign, Unlock
+from splitbrain.histories.lock_and_election import Campaign, Leader, Lock, Proclaim, Resign, Unlock
 
 IDS_PER_CLIENT = 1_000_000
 COORDINATION_CHECKERS = ("availability", "statistics", "lease")

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
-from splitbrain.histories.cluster import MemberList
 from splitbrain.histories.kv import Put, Range
+from splitbrain.histories.member_list import MemberList
 
 SERIALIZABLE_SHARE = 0.1
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-from splitbrain.checkers.model.requests import ranges
+from splitbrain.checkers.model.request_parts import ranges
 from splitbrain.harness.workloads.workload import Draft
 from splitbrain.histories.kv import Range, Txn
 

@@ -10,7 +10,7 @@ functions that are exempt from this rule.
 
 A workload may also have a method `final_write(value: str) -> Draft | None`. It replaces the write
 that is sent through each member at the end of a run, and None means no write
-(`splitbrain.harness.workloads.final_operations`).
+(`splitbrain.harness.workloads.operations_outside_load`).
 
 A workload may also have the methods `set_up_operations(random) -> Sequence[Draft]` and
 `quiet_operations() -> Sequence[Draft]`. The operations of the first method are sent before the
@@ -34,7 +34,7 @@ from dataclasses import KW_ONLY, dataclass
 from random import Random
 from typing import ClassVar, Protocol, runtime_checkable
 
-from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.service_operation import AnyRequest
 
 ALWAYS = ("mvcc", "headers", "write_path", "raft_safety", "members", "availability", "statistics")
 """The checkers that judge any history of key-value operations."""

@@ -25,8 +25,8 @@ from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import MemberName
 from splitbrain.nemesis.injection.disk_table import DiskTable
 from splitbrain.nemesis.injection.link_table import LinkTable
-from splitbrain.nemesis.linux.journal import Journal
-from splitbrain.nemesis.topology import Link
+from splitbrain.nemesis.linux.undo_journal import Journal
+from splitbrain.nemesis.partition_shapes import Link
 
 S = TypeVar("S")
 T = TypeVar("T")

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import Kill, Latency, MemberName, Partition, Pause, Target
-from splitbrain.nemesis.injection.effect import Effect, known, on_links, running, unknown
+from splitbrain.nemesis.injection.fault_effect import Effect, known, on_links, running, unknown
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, Undo, system_name
+from splitbrain.nemesis.partition_shapes import Link, cut_links, links_touching
 from splitbrain.nemesis.target import choose_targets, needs_leader
-from splitbrain.nemesis.topology import Link, cut_links, links_touching
 
 OnMember = Callable[[MemberName], Awaitable[object]]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
-from splitbrain.nemesis.topology import Link
+from splitbrain.nemesis.partition_shapes import Link
 
 
 class LinkTable:

@@ -16,7 +16,7 @@ from splitbrain.nemesis.fault import (
     PacketLoss,
     SlowReceiver,
 )
-from splitbrain.nemesis.injection.effect import on_links
+from splitbrain.nemesis.injection.fault_effect import on_links
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import (
     Injected,
@@ -25,7 +25,7 @@ from splitbrain.nemesis.injection.inject import (
     require,
     resolve_target,
 )
-from splitbrain.nemesis.topology import Link, links_touching
+from splitbrain.nemesis.partition_shapes import Link, links_touching
 
 SLOW_BUFFER_BYTES = 4 * 1024
 """The number of bytes that the buffers of a slow receiver hold for each sender."""

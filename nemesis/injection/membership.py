@@ -13,7 +13,7 @@ from random import Random
 from splitbrain.nemesis.capabilities import JointlyResizable, ListedMember, Resizable, Transferable
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import JointChange, MemberName, MembershipChange
-from splitbrain.nemesis.injection.effect import Effect, known
+from splitbrain.nemesis.injection.fault_effect import Effect, known
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, Undo
 from splitbrain.nemesis.injection.inject import Injected, inject, require, resolve_target
 

@@ -14,7 +14,7 @@ from splitbrain.nemesis.capabilities import HasLeader, HasMoments
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import MemberName
 from splitbrain.nemesis.injection.faults_in_force import system_name
-from splitbrain.nemesis.injection.trigger import Triggers
+from splitbrain.nemesis.injection.operation_trigger import Triggers
 from splitbrain.nemesis.moment import Moment
 
 POLL_S = 0.003

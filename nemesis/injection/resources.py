@@ -23,7 +23,6 @@ from splitbrain.nemesis.fault import (
 )
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import Injected, Targeted, inject, require, resolve_target
-from splitbrain.nemesis.linux.journal import StoppedProcess, identity
 from splitbrain.nemesis.linux.limits import (
     FILES,
     MEMORY,
@@ -32,6 +31,7 @@ from splitbrain.nemesis.linux.limits import (
     memory_bytes,
     set_limit,
 )
+from splitbrain.nemesis.linux.undo_journal import StoppedProcess, identity
 
 PERIOD_S = 0.1
 """The length of a period, in which a starved member is stopped once and continued once."""

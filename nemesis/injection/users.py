@@ -6,7 +6,7 @@ import inspect
 from random import Random
 
 from splitbrain.nemesis.fault import UserFault
-from splitbrain.nemesis.injection.effect import known, unknown
+from splitbrain.nemesis.injection.fault_effect import known, unknown
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import Injected, inject, require, resolve_target
 from splitbrain.nemesis.user_fault import make

@@ -14,7 +14,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar
 
-from splitbrain.nemesis.linux.stopped import is_stopped
+from splitbrain.nemesis.linux.stop_process import is_stopped
 from splitbrain.nemesis.linux.strace import Calls, Strace, is_dying
 
 T = TypeVar("T")

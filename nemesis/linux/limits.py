@@ -7,7 +7,7 @@ import resource
 from pathlib import Path
 
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.linux.journal import ChangedLimit, Journal, identity
+from splitbrain.nemesis.linux.undo_journal import ChangedLimit, Journal, identity
 
 FILES = resource.RLIMIT_NOFILE
 MEMORY = resource.RLIMIT_AS

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.linux.tracing import tracing_refused
+from splitbrain.nemesis.linux.ptrace_permission import tracing_refused
 
 ATTACH_TIMEOUT_S = 10.0
 DETACH_TIMEOUT_S = 5.0

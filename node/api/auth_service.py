@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from splitbrain.node.api.ports import MemberPort
+from splitbrain.node.api.member_interface import MemberPort
 from splitbrain.node.messages import auth_errors as errors
 from splitbrain.node.messages.auth import (
     AuthenticateRequest,

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator
 from msgspec.structs import replace
 
 from splitbrain.node.api.lease_service import LeaseHandlers
-from splitbrain.node.api.ports import MemberPort
+from splitbrain.node.api.member_interface import MemberPort
 from splitbrain.node.api.wait_queue import (
     KvHandlers,
     WaitQueue,

@@ -18,13 +18,13 @@ from typing import Any, NoReturn, cast
 import grpc
 
 from splitbrain.node.api.keepalive import Keepalive
+from splitbrain.node.api.member_interface import Log
 from splitbrain.node.api.methods import METHODS, Kind, Method
-from splitbrain.node.api.ports import Log
 from splitbrain.node.api.protobuf_codec import request_decoder, response_encoder
 from splitbrain.node.api.request_metrics import observer
 from splitbrain.node.api.v3_service import MESSAGE_OVERHEAD_BYTES, Api
 from splitbrain.node.messages import errors
-from splitbrain.node.messages.caller import CALLER, Caller
+from splitbrain.node.messages.current_client import CALLER, Caller
 from splitbrain.node.messages.errors import Code, RpcError
 
 STREAMS_MAX = 10_000

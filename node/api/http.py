@@ -22,12 +22,12 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from splitbrain.node import metrics
 from splitbrain.node.api import json_codec
 from splitbrain.node.api.http_log import MALFORMED
+from splitbrain.node.api.member_interface import Log
 from splitbrain.node.api.methods import METHODS, Kind, Method
-from splitbrain.node.api.ports import Log
 from splitbrain.node.api.request_metrics import observer
 from splitbrain.node.api.required_leader import StreamHandler
 from splitbrain.node.api.v3_service import MESSAGE_OVERHEAD_BYTES, Api
-from splitbrain.node.messages.caller import CALLER, Caller
+from splitbrain.node.messages.current_client import CALLER, Caller
 from splitbrain.node.messages.errors import Code, RpcError
 
 SERVER_VERSION = "3.5.1"

@@ -12,7 +12,7 @@ import traceback
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 
-from splitbrain.node.api.ports import Log
+from splitbrain.node.api.member_interface import Log
 
 MALFORMED = "malformed HTTP request"
 

@@ -1,9 +1,9 @@
 """Converts requests from JSON and responses to JSON, byte for byte like etcd's gateway.
 
-Requests: `splitbrain.node.api.usual_request` decodes most requests fast. It refuses requests with
-numbers for enums, names in camel case or unknown fields, and invalid requests. These are decoded by
-`splitbrain.node.api.json_reader`, which reads JSON exactly like Go. Both return the same value for
-every request that the fast decoder accepts.
+Requests: `splitbrain.node.api.fast_json_requests` decodes most requests fast. It refuses requests
+with numbers for enums, names in camel case or unknown fields, and invalid requests. These are
+decoded by `splitbrain.node.api.exact_json_requests`, which reads JSON exactly like Go. Both return
+the same value for every request that the fast decoder accepts.
 
 Responses: fields are in the order of the protobuf definition, and fields with default values are
 omitted. Bytes are base64, 64-bit integers are strings, enums are names, and text is escaped as in
@@ -18,35 +18,35 @@ import http
 from collections.abc import Callable
 from typing import Any
 
-from splitbrain.node.api import go_json, json_reader
+from splitbrain.node.api import exact_json_requests, go_json
+from splitbrain.node.api.fast_json_requests import decode_usual
 from splitbrain.node.api.go_json import GoJsonError, Incomplete
 from splitbrain.node.api.json_text import array, base64, flag, int64, object_of, text
 from splitbrain.node.api.methods import BY_KEY
-from splitbrain.node.api.usual_request import decode_usual
 from splitbrain.node.messages import rpc
 from splitbrain.node.messages.errors import Code, RpcError
 from splitbrain.node.mvcc.key_value import Event, EventType, KeyValue
 
 # --- requests ------------------------------------------------------------------
 
-_READERS: dict[str, json_reader.Message] = {
-    "/v3/kv/put": json_reader.PUT,
-    "/v3/kv/range": json_reader.RANGE,
-    "/v3/kv/deleterange": json_reader.DELETE_RANGE,
-    "/v3/kv/txn": json_reader.TXN,
-    "/v3/watch": json_reader.WATCH,
+_READERS: dict[str, exact_json_requests.Message] = {
+    "/v3/kv/put": exact_json_requests.PUT,
+    "/v3/kv/range": exact_json_requests.RANGE,
+    "/v3/kv/deleterange": exact_json_requests.DELETE_RANGE,
+    "/v3/kv/txn": exact_json_requests.TXN,
+    "/v3/watch": exact_json_requests.WATCH,
 }
 """The readers of the most frequent messages, and of messages with a protobuf oneof.
 
-`json_definitions` creates the readers of all other messages from their definitions.
+`json_from_proto` creates the readers of all other messages from their definitions.
 """
 
 
-def _reader(method: str) -> json_reader.Message:
+def _reader(method: str) -> exact_json_requests.Message:
     reader = _READERS.get(method)
     if reader is None:
         # The definitions are imported only if they are needed, because this takes a while.
-        from splitbrain.node.api.json_definitions import request_reader
+        from splitbrain.node.api.json_from_proto import request_reader
 
         reader = _READERS[method] = request_reader(BY_KEY[method])
     return reader
@@ -61,7 +61,7 @@ def decode_request(method: str, body: bytes) -> Any:
     return _decode_exactly(_reader(method), body) if usual is None else usual
 
 
-def _decode_exactly(reader: json_reader.Message, body: bytes) -> Any:
+def _decode_exactly(reader: exact_json_requests.Message, body: bytes) -> Any:
     try:
         span = go_json.first_value(body)
         raw = b"null" if span is None else body[span[0] : span[1]]
@@ -218,14 +218,14 @@ _WRITERS: dict[type, Callable[[Any], str]] = {
 }
 """The writers of the most frequent messages, and of messages with a protobuf oneof.
 
-`json_definitions` creates the writers of all other messages from their definitions.
+`json_from_proto` creates the writers of all other messages from their definitions.
 """
 
 
 def _json(response: Any) -> str:
     writer = _WRITERS.get(type(response))
     if writer is None:
-        from splitbrain.node.api.json_definitions import response_writer
+        from splitbrain.node.api.json_from_proto import response_writer
 
         writer = _WRITERS[type(response)] = response_writer(type(response))
     return writer(response)

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from msgspec.structs import replace
 
-from splitbrain.node.api.ports import MemberPort
+from splitbrain.node.api.member_interface import MemberPort
 from splitbrain.node.messages.lease import (
     LeaseGrantRequest,
     LeaseGrantResponse,

@@ -6,7 +6,7 @@ Source: etcd 3.5.1, `server/etcdserver/api/v3lock/lock.go`, `client/v3/concurren
 from __future__ import annotations
 
 from splitbrain.node.api.lease_service import LeaseHandlers
-from splitbrain.node.api.ports import MemberPort
+from splitbrain.node.api.member_interface import MemberPort
 from splitbrain.node.api.wait_queue import KvHandlers, WaitQueue, session_of
 from splitbrain.node.messages.lock import LockRequest, LockResponse, UnlockRequest, UnlockResponse
 from splitbrain.node.messages.rpc import DeleteRangeRequest

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator
 
-from splitbrain.node.api.ports import MemberPort
+from splitbrain.node.api.member_interface import MemberPort
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.auth_errors import untranslated
 from splitbrain.node.messages.errors import RpcError

@@ -18,9 +18,9 @@ import msgspec
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError
 
-from splitbrain.node.api.field_names import attribute_name, struct_of
 from splitbrain.node.api.methods import Method
 from splitbrain.node.api.proto.messages import message_class, method_descriptor
+from splitbrain.node.api.proto_names import attribute_name, struct_of
 from splitbrain.node.messages import rpc
 from splitbrain.node.messages.errors import Code, RpcError
 

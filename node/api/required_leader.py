@@ -11,9 +11,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
-from splitbrain.node.api.ports import MemberPort
+from splitbrain.node.api.member_interface import MemberPort
 from splitbrain.node.messages import errors
-from splitbrain.node.messages.caller import CALLER
+from splitbrain.node.messages.current_client import CALLER
 
 LEADERLESS_ELECTIONS_MAX = 3
 """A stream ends if the member has had no leader for more than this many election timeouts."""

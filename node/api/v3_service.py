@@ -20,15 +20,15 @@ from splitbrain.node.api.election_service import ElectionHandlers
 from splitbrain.node.api.lease_service import LeaseHandlers
 from splitbrain.node.api.lock_service import LockHandlers
 from splitbrain.node.api.maintenance_service import MaintenanceHandlers, check_admin
+from splitbrain.node.api.member_interface import AdminPort, MemberPort
 from splitbrain.node.api.methods import BY_KEY
-from splitbrain.node.api.ports import AdminPort, MemberPort
 from splitbrain.node.api.required_leader import StreamHandler, requiring_leader
 from splitbrain.node.api.wait_queue import with_client_errors
 from splitbrain.node.api.watch import WatchStream
-from splitbrain.node.apply.apply import read_txn
 from splitbrain.node.apply.range_read import read_range
+from splitbrain.node.apply.store_requests import read_txn
 from splitbrain.node.messages import errors, protobuf_size, validation
-from splitbrain.node.messages.caller import CALLER
+from splitbrain.node.messages.current_client import CALLER
 from splitbrain.node.messages.internal_request import OperationResponse
 from splitbrain.node.messages.rpc import (
     AlarmRequest,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from splitbrain.node.api.lease_service import LeaseHandlers
-from splitbrain.node.api.ports import MemberPort
+from splitbrain.node.api.member_interface import MemberPort
 from splitbrain.node.messages.errors import Code, RpcError
 from splitbrain.node.messages.lease import LeaseGrantRequest
 from splitbrain.node.messages.rpc import (

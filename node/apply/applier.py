@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from splitbrain.node.alarms import Alarms
-from splitbrain.node.apply.admission import refusal
-from splitbrain.node.apply.apply import apply
-from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
-from splitbrain.node.auth.access import check_access
-from splitbrain.node.auth.apply import AuthApplier
+from splitbrain.node.apply.alarm_refusal import refusal
+from splitbrain.node.apply.backend_flusher import BackendFlusher
+from splitbrain.node.apply.store_requests import apply
+from splitbrain.node.auth.auth_requests import AuthApplier
 from splitbrain.node.auth.auth_store import AuthStore, Identity
+from splitbrain.node.auth.request_permission import check_access
 from splitbrain.node.auth.tokens import Tokens
 from splitbrain.node.lease.lessor import Lessor
 from splitbrain.node.member_storage import MemberStorage
@@ -34,14 +34,14 @@ from splitbrain.node.messages.internal_request import (
 from splitbrain.node.messages.member_change import member_change_of
 from splitbrain.node.messages.rpc import AlarmRequest
 from splitbrain.node.mvcc.store import Store
-from splitbrain.node.pending import Pending
 from splitbrain.node.raft import confchange
 from splitbrain.node.raft.confchange import ConfChange
 from splitbrain.node.raft.message import Entry, EntryType, Index, Snapshot
 from splitbrain.node.read_barrier import ReadBarrier
+from splitbrain.node.step_trace import Traced, WritePath
+from splitbrain.node.waiting_requests import Pending
 from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.world import World
-from splitbrain.node.write_path import Traced, WritePath
 
 QUEUE_MAX = 64
 """The maximal number of batches that wait to be applied. Raft waits while the queue is full."""

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from splitbrain.node.auth.intervals import covers
+from splitbrain.node.auth.range_permission import covers
 from splitbrain.node.backend import Backend
 from splitbrain.node.messages import auth_errors as errors
 from splitbrain.node.messages.auth import Permission, PermissionType

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from random import Random
 
-from splitbrain.node.auth.access import check_access
 from splitbrain.node.auth.auth_store import ANONYMOUS, AuthStore, Identity
 from splitbrain.node.auth.password import hash_password, matches
+from splitbrain.node.auth.request_permission import check_access
 from splitbrain.node.auth.tokens import Tokens, new_prefix
 from splitbrain.node.messages import auth_errors as errors
 from splitbrain.node.messages.auth import AuthenticateRequest, TokenAssignRequest
-from splitbrain.node.messages.caller import CALLER
+from splitbrain.node.messages.current_client import CALLER
 from splitbrain.node.mvcc.store import Store
 
 

@@ -19,7 +19,7 @@ import msgspec
 from splitbrain.node.alarms import Alarms
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import AlarmAction, AlarmRequest, AlarmType
-from splitbrain.node.mvcc.hash import HashResult
+from splitbrain.node.mvcc.hash_kv import HashResult
 from splitbrain.node.mvcc.revision import CompactedRevision, FutureRevision
 from splitbrain.node.mvcc.store import Store
 from splitbrain.node.raft.errors import ProposalDropped

@@ -1,8 +1,8 @@
 """Enforces the space quota: a member whose backend is full raises the alarm NOSPACE.
 
 While the alarm is raised, no member applies a request that needs space
-(`splitbrain.node.apply.admission`). Deletions, compactions and reads are still served, so that an
-operator can free space, defragment the members, and clear the alarm.
+(`splitbrain.node.apply.alarm_refusal`). Deletions, compactions and reads are still served, so that
+an operator can free space, defragment the members, and clear the alarm.
 
 Source: etcd's `quotaAlarmer` and `quotaApplierV3`. etcd applies the first write that exceeds the
 quota at some member, and answers it with an error. In contrast, this member refuses the write

@@ -22,7 +22,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from splitbrain.node.backend import BUCKETS, Backend
-from splitbrain.node.mvcc.hash import HashResult, hash_changes, hash_pairs
+from splitbrain.node.mvcc.hash_kv import HashResult, hash_changes, hash_pairs
 from splitbrain.node.mvcc.interval import end_of
 from splitbrain.node.mvcc.key_index import KeyIndex
 from splitbrain.node.mvcc.key_value import (

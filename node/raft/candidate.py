@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from splitbrain.node.raft import election, follower, replication
 from splitbrain.node.raft.message import Message
+from splitbrain.node.raft.raft_state import RaftState
 from splitbrain.node.raft.ready import Role
-from splitbrain.node.raft.state import RaftState
 
 
 def on_pre_vote_response(raft: RaftState, message: Message) -> None:

@@ -17,8 +17,8 @@ from splitbrain.node.raft.message import (
     MessageType,
     Term,
 )
+from splitbrain.node.raft.raft_state import RaftState
 from splitbrain.node.raft.ready import Role
-from splitbrain.node.raft.state import RaftState
 
 TRANSFER = b"transfer"
 """The context of a VOTE of a member that campaigns because the leader asked it to.

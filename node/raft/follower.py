@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from splitbrain.node.raft.log import Log
 from splitbrain.node.raft.message import NONE, Index, MemberId, Message, MessageType, Snapshot, Term
+from splitbrain.node.raft.raft_state import RaftState
 from splitbrain.node.raft.ready import ReadState
-from splitbrain.node.raft.state import RaftState
 
 # A constant of the module is faster than an attribute of an enum class.
 _APP_RESP, _HEARTBEAT_RESP = MessageType.APP_RESP, MessageType.HEARTBEAT_RESP

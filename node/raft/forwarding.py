@@ -11,8 +11,8 @@ from __future__ import annotations
 from splitbrain.node.raft import leader
 from splitbrain.node.raft.errors import DropReason, ProposalDropped
 from splitbrain.node.raft.message import NONE, Entry, MemberId, Message, MessageType
+from splitbrain.node.raft.raft_state import RaftState
 from splitbrain.node.raft.ready import Role
-from splitbrain.node.raft.state import RaftState
 
 _PROP = MessageType.PROP
 _LEADER = Role.LEADER

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from splitbrain.node.raft import confchange, election, quorum, reconfiguration, replication
+from splitbrain.node.raft import apply_confchange, confchange, election, quorum, replication
 from splitbrain.node.raft.errors import ConfChangeInvalid, DropReason, ProposalDropped
 from splitbrain.node.raft.message import NONE, Entry, EntryType, MemberId, Message, MessageType
 from splitbrain.node.raft.progress import Progress, ProgressState
+from splitbrain.node.raft.raft_state import RaftState
 from splitbrain.node.raft.read_index import PendingRead
 from splitbrain.node.raft.ready import ReadState, Role
-from splitbrain.node.raft.state import RaftState
 
 # A constant of the module is faster than an attribute of an enum class.
 _PROBE, _SNAPSHOT = ProgressState.PROBE, ProgressState.SNAPSHOT
@@ -76,7 +76,7 @@ def propose_conf_change(raft: RaftState, kind: EntryType, data: bytes) -> None:
 
     If the change is not possible now, an empty entry takes its place, as in etcd-io/raft.
     """
-    if reconfiguration.refusal(raft, confchange.decode(data)):
+    if apply_confchange.refusal(raft, confchange.decode(data)):
         propose(raft, b"")
         return
     pending, raft.pending_conf_index = raft.pending_conf_index, raft.log.last_index + 1

@@ -7,8 +7,8 @@ done. Inputs may arrive between the two calls.
 
 The modules `follower`, `candidate` and `leader` handle the messages of each role. The table
 `HANDLERS` selects the handler. `election` handles votes and terms, `replication` handles appends
-and commits, `forwarding` sends proposals on to the leader, and `state` contains the fields that all
-of them change.
+and commits, `forwarding` sends proposals on to the leader, and `raft_state` contains the fields
+that all of them change.
 
 Source: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm"; Ongaro's
 thesis; etcd-io/raft.
@@ -20,13 +20,13 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from splitbrain.node.raft import (
+    apply_confchange,
     candidate,
     confchange,
     election,
     follower,
     forwarding,
     leader,
-    reconfiguration,
     replication,
 )
 from splitbrain.node.raft.confchange import ConfChange
@@ -46,10 +46,10 @@ from splitbrain.node.raft.message import (
     Position,
     SnapshotMetadata,
 )
+from splitbrain.node.raft.message_check import is_well_formed
+from splitbrain.node.raft.raft_state import RaftState
 from splitbrain.node.raft.ready import Ready, Role, SoftState
-from splitbrain.node.raft.state import RaftState
 from splitbrain.node.raft.status import Status, progress_status
-from splitbrain.node.raft.wellformed import is_well_formed
 
 Handler = Callable[[RaftState, Message], None]
 
@@ -221,11 +221,11 @@ class Raft(RaftState):
         The owner calls this method when it applies the entry `index`, which contains `change`.
         Raises ConfChangeInvalid if the change is not possible. The configuration is then unchanged.
         """
-        return reconfiguration.apply(self, change, index)
+        return apply_confchange.apply(self, change, index)
 
     def conf_change_refusal(self, change: ConfChange) -> str:
         """Return the reason why this member, as leader, would refuse `change` now, or ""."""
-        return reconfiguration.refusal(self, change)
+        return apply_confchange.refusal(self, change)
 
     def transfer_leadership(self, to: MemberId) -> None:
         """Ask the leader to transfer its leadership to the voter `to`.

@@ -13,7 +13,7 @@ from __future__ import annotations
 from splitbrain.node.raft import quorum
 from splitbrain.node.raft.message import Entry, Index, Message, MessageType, Snapshot
 from splitbrain.node.raft.progress import Progress, ProgressState
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 # A constant of the module is faster than an attribute of an enum class.
 _APP, _HEARTBEAT = MessageType.APP, MessageType.HEARTBEAT

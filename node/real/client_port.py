@@ -16,15 +16,15 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
+from splitbrain.node.api.client_network import Carriers
 from splitbrain.node.api.grpc_server import GrpcServer
 from splitbrain.node.api.http import HttpGateway
 from splitbrain.node.api.http_log import http_logger
 from splitbrain.node.api.keepalive import Keepalive
-from splitbrain.node.api.ports import Log
+from splitbrain.node.api.member_interface import Log
 from splitbrain.node.api.v3_service import Api
-from splitbrain.node.api.world import Carriers
+from splitbrain.node.real.client_splice import Splices
 from splitbrain.node.real.listen_address import address_error, host_and_port
-from splitbrain.node.real.splice import Splices
 from splitbrain.node.real.tls import Tls, common_name
 from splitbrain.node.real.tls_listener import BACKLOG, TlsListener
 from splitbrain.node.world import Closable

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+from splitbrain.node.api.client_network import Carriers
 from splitbrain.node.api.keepalive import Keepalive
-from splitbrain.node.api.ports import Log
+from splitbrain.node.api.member_interface import Log
 from splitbrain.node.api.v3_service import Api
-from splitbrain.node.api.world import Carriers
 from splitbrain.node.config import Config, ConfigError
 from splitbrain.node.real.listen_address import address_error, host_and_port
 from splitbrain.node.real.peer_connection import FrameReceiver, TcpPeerLink

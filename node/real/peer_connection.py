@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import cast
 
 from splitbrain.node import peer_frame
-from splitbrain.node.api.ports import Log
+from splitbrain.node.api.member_interface import Log
 from splitbrain.node.peer_frame import HEADER, framed
 from splitbrain.node.real.tls import Tls
 

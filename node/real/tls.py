@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from splitbrain.node.api.ports import Log
+from splitbrain.node.api.member_interface import Log
 from splitbrain.node.config import ConfigError
 from splitbrain.node.tls_settings import TlsSettings
 

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from splitbrain.node.api.ports import Log
+from splitbrain.node.api.member_interface import Log
 from splitbrain.node.real.tls import Tls
 
 HANDSHAKE_S = 10.0

@@ -4,9 +4,9 @@ The numbers in parentheses are sizes in bytes.
 
     file:  magic (8) | length of the copy (8, little-endian) | copy | zeros | SHA-256 (32)
 
-The copy is the whole content of a backend (`splitbrain.node.storage.backend_copy`). The zeros make
-the length of everything before the hash a multiple of 512, because etcdctl accepts only such files.
-The hash covers everything before it.
+The copy is the whole content of a backend (`splitbrain.node.storage.snapshot_encoding`). The zeros
+make the length of everything before the hash a multiple of 512, because etcdctl accepts only such
+files. The hash covers everything before it.
 
 Source: etcd's snapshot, which is a bbolt file followed by its SHA-256.
 """
@@ -17,7 +17,7 @@ import hashlib
 import struct
 from collections.abc import Iterator
 
-from splitbrain.node.storage.backend_copy import CopyCorrupt, check_copy
+from splitbrain.node.storage.snapshot_encoding import CopyCorrupt, check_copy
 
 MAGIC = b"SBBACK\x00\x01"
 _LENGTH = struct.Struct("<Q")

@@ -21,8 +21,7 @@ from typing import Any
 import lmdb
 
 from splitbrain.node.backend import BUCKETS, Run
-from splitbrain.node.storage.backend_copy import check_copy, decode_copy, encode_copy
-from splitbrain.node.storage.pair_check import (
+from splitbrain.node.storage.content_checksums import (
     BackendDamaged,
     ContentDigest,
     decode_digest,
@@ -30,6 +29,7 @@ from splitbrain.node.storage.pair_check import (
     value_of,
     with_crc,
 )
+from splitbrain.node.storage.snapshot_encoding import check_copy, decode_copy, encode_copy
 from splitbrain.node.storage.write_buffer import Pairs, WriteBuffer, Writes, overlaid
 from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.world import DiskError

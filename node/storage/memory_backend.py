@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 from sortedcontainers import SortedDict
 
 from splitbrain.node.backend import BUCKETS, Run
-from splitbrain.node.storage.backend_copy import check_copy, decode_copy, encode_copy
-from splitbrain.node.storage.pair_check import (
+from splitbrain.node.storage.content_checksums import (
     CRC_BYTES,
     ContentDigest,
     decode_digest,
@@ -21,6 +20,7 @@ from splitbrain.node.storage.pair_check import (
     value_of,
     with_crc,
 )
+from splitbrain.node.storage.snapshot_encoding import check_copy, decode_copy, encode_copy
 from splitbrain.node.storage.write_buffer import Pairs, WriteBuffer, Writes, overlaid
 
 T = TypeVar("T")

@@ -10,8 +10,9 @@ accepts no more records, because the content of the file's tail is unknown, and 
 sync must not be retried (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX
 ATC 2020).
 
-With a seal (`splitbrain.node.storage.seal`), `sync` also makes the seal durable before it returns.
-If the disk then loses the last records of the log, `Wal.open` notices it and raises WalCorrupt.
+With a seal (`splitbrain.node.storage.durable_end`), `sync` also makes the seal durable before it
+returns. If the disk then loses the last records of the log, `Wal.open` notices it and raises
+WalCorrupt.
 
 Source: etcd's server/storage/wal.
 """
@@ -30,7 +31,7 @@ from splitbrain.node.raft.message import (
     Position,
     SnapshotMetadata,
 )
-from splitbrain.node.storage.seal import Seal, SealFile
+from splitbrain.node.storage.durable_end import Seal, SealFile
 from splitbrain.node.storage.wal_record import RecordType, encode_record
 from splitbrain.node.storage.wal_replay import (
     NO_SNAPSHOT,

@@ -16,7 +16,7 @@ from splitbrain.node.raft.message import (
     SnapshotMetadata,
 )
 from splitbrain.node.storage import wal_segment_reader
-from splitbrain.node.storage.seal import Seal
+from splitbrain.node.storage.durable_end import Seal
 from splitbrain.node.storage.wal_record import Record, RecordType
 from splitbrain.node.storage.wal_segment_reader import (
     NOTHING_SEALED,

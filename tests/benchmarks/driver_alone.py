@@ -14,7 +14,7 @@ import uvloop
 from msgspec.structs import replace
 
 from splitbrain.harness.clients.json_client import open_clients
-from splitbrain.harness.drawing.draw import draw_for
+from splitbrain.harness.drawing.schedule_drawing import draw_for
 from splitbrain.harness.drive.load import LeaderPoll, Load
 from splitbrain.harness.drive.sessions import Sessions
 from splitbrain.harness.schedule.options import Options

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from splitbrain.harness.cli.main import run_main
-from splitbrain.harness.report.write import write_report
+from splitbrain.harness.report.write_report import write_report
 from splitbrain.harness.synthetic.generator import generate
 from tests.benchmarks.figure import Figure, load_average
 from tests.browser import PROGRAM, Browser

@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
-from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.runs.execute import execute_simulated
 from splitbrain.harness.schedule.options import Options, read_options
 from splitbrain.harness.seeds.seed_runs import campaign
-from splitbrain.harness.store.temporary import temporary_run_folder
+from splitbrain.harness.store.temporary_folder import temporary_run_folder
 from tests.benchmarks.figure import Figure, load_average
 
 SEEDS = (1, 2, 3, 4, 5)

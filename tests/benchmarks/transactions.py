@@ -15,8 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from splitbrain.harness.synthetic.append import generate_append
-from splitbrain.harness.synthetic.append_corruptions import APPEND_CORRUPTIONS, corrupt_append
+from splitbrain.harness.synthetic.transaction_corruptions import APPEND_CORRUPTIONS, corrupt_append
+from splitbrain.harness.synthetic.transactions import generate_append
 from splitbrain.histories.formats.transactions import write_transactions
 from tests.benchmarks.figure import Figure, load_average
 

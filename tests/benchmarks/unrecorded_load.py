@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import uvloop
 
 from splitbrain.harness.clients.service_codec import encode_any
-from splitbrain.harness.drawing.draw import draw_for
+from splitbrain.harness.drawing.schedule_drawing import draw_for
 from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.workloads.catalogue import make_workload
 from tests.benchmarks.driver import TIME_LIMIT_S, options_of

@@ -19,7 +19,12 @@ import psutil
 
 from splitbrain.harness.campaign.dask_workers import LOCAL, in_dask
 from splitbrain.harness.campaign.job import Job
-from splitbrain.harness.campaign.workers import Finished, NextJob, in_processes, in_this_process
+from splitbrain.harness.campaign.process_workers import (
+    Finished,
+    NextJob,
+    in_processes,
+    in_this_process,
+)
 from tests.benchmarks.figure import Figure, load_average
 
 RUNS = int(os.environ.get("SPLITBRAIN_BENCHMARK_RUNS", "200"))

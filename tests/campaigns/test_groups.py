@@ -18,11 +18,11 @@ import msgspec
 import pytest
 
 from splitbrain.harness.campaign.job import Job, Outcome, run_job
-from splitbrain.harness.campaign.workers import PRELOADED
+from splitbrain.harness.campaign.process_workers import PRELOADED
 from splitbrain.harness.failures.grouping import grouped, shrink_group, unshrunk
 from splitbrain.harness.mutants.catalogue import names
 from splitbrain.harness.schedule.text import SUFFIX, write_schedule
-from splitbrain.harness.store.groups import Group, Groups
+from splitbrain.harness.store.failure_groups import Group, Groups
 
 EVERY = int(os.environ.get("SPLITBRAIN_GROUPS_EVERY", "1"))
 FAILURES = 3

@@ -8,13 +8,13 @@ from random import Random
 
 import pytest
 
-from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.systems.python_node import PythonNode
-from splitbrain.harness.systems.support import refuse_unsupported
+from splitbrain.harness.systems.schedule_support import refuse_unsupported
 from splitbrain.nemesis.fault import Authentication, Kill, NoSpace
-from splitbrain.nemesis.injection.registry import inject
+from splitbrain.nemesis.injection.all_injectors import inject
 from tests.conformance.running_cluster import Running, cluster, on_etcd
 
 pytestmark = pytest.mark.cluster

@@ -11,12 +11,13 @@ from random import Random
 import pytest
 
 from splitbrain.nemesis.fault import ClockDrift, ClockJump
-from splitbrain.nemesis.injection.registry import inject
-from splitbrain.nemesis.linux import vdso
+from splitbrain.nemesis.injection.all_injectors import inject
+from splitbrain.nemesis.linux import process_clock
 from tests.conformance.running_cluster import Running, on_a_cluster
 
 pytestmark = [
-    pytest.mark.cluster, pytest.mark.skipif(bool(vdso.missing()), reason=vdso.missing() or "-")
+    pytest.mark.cluster,
+    pytest.mark.skipif(bool(process_clock.missing()), reason=process_clock.missing() or "-"),
 ]
 HOUR_S = 3_600
 _TIME = re.compile(r'"ts":\s*"([^"]+)"')
@@ -67,5 +68,5 @@ async def test_a_jump_moves_the_times_in_a_members_log_also_after_its_restart(
     assert await running.put(await running.leader())
     await running.in_force.release_all()
     for member in system.members:
-        vdso.open_clock(system.pid(member) or 0)  # refuses a clock that is changed
+        process_clock.open_clock(system.pid(member) or 0)  # refuses a clock that is changed
     await running.agreement()

@@ -11,8 +11,8 @@ import lmdb
 import pytest
 import requests
 
+from splitbrain.harness.systems.cluster_settings import ClusterSettings
 from splitbrain.harness.systems.python_node import PythonNode
-from splitbrain.harness.systems.settings import ClusterSettings
 
 pytestmark = pytest.mark.cluster
 

@@ -12,14 +12,14 @@ from typing import Literal
 import psutil
 import pytest
 
-from splitbrain.harness.systems.cluster import ProcessCluster
+from splitbrain.harness.systems.process_cluster import ProcessCluster
 from splitbrain.histories.event import FaultEvent
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.fault import Kill, Latency, Partition, Pause
 from splitbrain.nemesis.fault_drawing import draw_faults
+from splitbrain.nemesis.fault_frequency import Tempo
 from splitbrain.nemesis.injection.inject import inject
 from splitbrain.nemesis.nemesis import Nemesis
-from splitbrain.nemesis.tempo import Tempo
 from tests.conformance.running_cluster import ELECTION_MS, SYSTEMS, Running, cluster, on_a_cluster
 
 pytestmark = pytest.mark.cluster

@@ -19,8 +19,8 @@ from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.systems.factory import capabilities_of
 from splitbrain.harness.systems.hosts.host import Host, hosts_of
 from splitbrain.harness.systems.member_process import python_env
+from splitbrain.nemesis.injection.all_injectors import inject
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
-from splitbrain.nemesis.injection.registry import inject
 from tests.conformance.ssh_hosts import missing, ssh_hosts
 
 needs_hosts = pytest.mark.skipif(bool(missing()), reason=missing())

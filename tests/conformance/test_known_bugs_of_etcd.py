@@ -14,7 +14,7 @@ from splitbrain.harness.runs.execute import execute, run_sync
 from splitbrain.harness.schedule.options import read_options
 from splitbrain.harness.schedule.text import parse_schedule
 from splitbrain.harness.store.run_folder import RunFolder
-from splitbrain.harness.systems.support import adapted
+from splitbrain.harness.systems.schedule_support import adapted
 
 pytestmark = [pytest.mark.cluster, pytest.mark.etcd]
 

@@ -11,7 +11,7 @@ from splitbrain.harness.clients.administrator import Administrator
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import LeaderTransfer, MembershipChange
-from splitbrain.nemesis.injection.registry import inject
+from splitbrain.nemesis.injection.all_injectors import inject
 from tests.conformance.running_cluster import Running, on_a_cluster
 
 pytestmark = pytest.mark.cluster

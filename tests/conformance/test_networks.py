@@ -24,9 +24,9 @@ from splitbrain.harness.systems.member_process import python_env
 from splitbrain.harness.systems.networks.network import NAMESPACES
 from splitbrain.harness.systems.python_node import PythonNode
 from splitbrain.nemesis.capabilities import NORMAL
-from splitbrain.nemesis.injection.registry import inject
+from splitbrain.nemesis.injection.all_injectors import inject
 from splitbrain.nemesis.linux import namespaces
-from splitbrain.nemesis.linux.journal import undo_leftovers
+from splitbrain.nemesis.linux.undo_journal import undo_leftovers
 from tests.conformance.running_cluster import cluster
 
 needs_namespaces = pytest.mark.skipif(bool(namespaces.missing()), reason=namespaces.missing())

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from splitbrain.nemesis.fault import OperatorAction
-from splitbrain.nemesis.injection.registry import inject
+from splitbrain.nemesis.injection.all_injectors import inject
 from tests.conformance.running_cluster import Running, on_etcd
 
 pytestmark = pytest.mark.cluster

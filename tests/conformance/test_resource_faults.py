@@ -13,8 +13,8 @@ import pytest
 
 from splitbrain.harness.systems.etcd import Etcd
 from splitbrain.nemesis.fault import BlockedLog, CpuStarvation, FewFiles, LittleMemory, Pause
-from splitbrain.nemesis.injection.registry import inject
-from splitbrain.nemesis.linux.stopped import is_stopped
+from splitbrain.nemesis.injection.all_injectors import inject
+from splitbrain.nemesis.linux.stop_process import is_stopped
 from tests.conformance.running_cluster import Running, cluster, on_a_cluster, on_etcd
 
 pytestmark = pytest.mark.cluster

@@ -8,10 +8,10 @@ from random import Random
 import pytest
 
 from splitbrain.harness.systems.etcd import find_binary
-from splitbrain.harness.systems.restoration import restore_program
+from splitbrain.harness.systems.snapshot_restoration import restore_program
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import Kill, Restoration
-from splitbrain.nemesis.injection.registry import inject
+from splitbrain.nemesis.injection.all_injectors import inject
 from tests.conformance.running_cluster import Running, on_etcd
 
 pytestmark = [pytest.mark.cluster, pytest.mark.etcd]

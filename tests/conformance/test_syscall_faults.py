@@ -13,10 +13,10 @@ from splitbrain.harness.systems.etcd import Etcd
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import AtStep, Pause, SyscallFault
-from splitbrain.nemesis.injection.registry import inject
+from splitbrain.nemesis.injection.all_injectors import inject
 from splitbrain.nemesis.injection.step import arm
 from splitbrain.nemesis.linux import strace
-from splitbrain.nemesis.linux.stopped import is_stopped
+from splitbrain.nemesis.linux.stop_process import is_stopped
 from tests.conformance.running_cluster import Running, cluster, on_a_cluster, on_etcd
 
 pytestmark = [

@@ -10,15 +10,15 @@ from random import Random
 import psutil
 import pytest
 
-from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.runs.execute import open_folder
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.systems.cluster import ProcessCluster
+from splitbrain.harness.systems.cluster_settings import ClusterSettings
 from splitbrain.harness.systems.etcd import Etcd, find_binary
-from splitbrain.harness.systems.settings import ClusterSettings
+from splitbrain.harness.systems.process_cluster import ProcessCluster
 from splitbrain.nemesis.fault import Kill, Upgrade
-from splitbrain.nemesis.injection.registry import inject
+from splitbrain.nemesis.injection.all_injectors import inject
 from tests.conformance.running_cluster import Running, cluster, on_a_cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.etcd]

@@ -44,7 +44,7 @@ IMPORTED = (
     "splitbrain.harness.cli.main", "splitbrain.harness.cli.hunt", "splitbrain.harness.cli.shrink",
     "splitbrain.harness.seeds.seed_runs", "splitbrain.harness.seeds.summary",
     "splitbrain.harness.shrinking.search",
-    "splitbrain.harness.simulation.run", "splitbrain.checkers.catalogue",
+    "splitbrain.harness.simulation.simulate", "splitbrain.checkers.catalogue",
 )
 FIRST_SEEDS_APART = 1_000_000
 INVALID = 1

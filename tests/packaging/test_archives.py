@@ -64,7 +64,7 @@ def test_the_wheel_contains_every_file_of_every_folder(archives: Archives) -> No
 @pytest.mark.parametrize("name", [
     "py.typed", "checkers/porcupine/search.py", "harness/mutants/catalogue.py",
     "harness/report/templates/", "harness/store/__init__.py", "harness/testing/plugin.py",
-    "histories/formats/catalogue.py", "nemesis/fault.py", "node/__main__.py",
+    "histories/formats/detection.py", "nemesis/fault.py", "node/__main__.py",
 ])  # fmt: skip
 def test_the_wheel_contains(archives: Archives, name: str) -> None:
     assert any(one.startswith(f"splitbrain/{name}") for one in contents(archives.wheel))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from splitbrain.harness.schedule.text import parse_schedule
-from splitbrain.harness.simulation.clients import SimulatedClient
 from splitbrain.harness.simulation.cluster import SimulatedCluster, client_url
-from splitbrain.harness.simulation.loop import VirtualLoop
-from splitbrain.histories.service import AnyRequest
+from splitbrain.harness.simulation.simulated_client import SimulatedClient
+from splitbrain.harness.simulation.virtual_loop import VirtualLoop
+from splitbrain.histories.service_operation import AnyRequest
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
 from splitbrain.node.raft.raft import Raft
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.adaptive.runs import adaptive_campaign
+from splitbrain.harness.adaptive.adaptive_campaign import adaptive_campaign
 from splitbrain.harness.adaptive.scheduler import AdaptiveScheduler
 from splitbrain.harness.schedule.text import read_schedule
 

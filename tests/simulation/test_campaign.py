@@ -10,7 +10,7 @@ import pytest
 
 from splitbrain.harness.seeds.seed_runs import run_seed
 from splitbrain.harness.seeds.summary import Summary
-from splitbrain.harness.simulation.conditions import CONDITIONS
+from splitbrain.harness.simulation.coverage import CONDITIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 HUNT = "from splitbrain.harness.cli.main import main; main()"

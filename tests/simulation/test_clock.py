@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from splitbrain.harness.simulation.clock import MachineClock, SimulatedClock
-from splitbrain.harness.simulation.loop import Livelock, VirtualLoop
-from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.simulation.simulated_process import Process
+from splitbrain.harness.simulation.virtual_loop import Livelock, VirtualLoop
 
 
 @pytest.mark.parametrize("ppm", [-300_000, -200, 0, 7, 50_000, 300_000])
@@ -53,7 +53,7 @@ def test_after_a_power_loss_the_monotonic_clock_restarts_and_the_wall_clock_cont
 
 
 def test_endless_timers_at_the_same_time_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("splitbrain.harness.simulation.loop.EVENTS_AT_ONE_MOMENT_MAX", 1000)
+    monkeypatch.setattr("splitbrain.harness.simulation.virtual_loop.EVENTS_AT_ONE_MOMENT_MAX", 1000)
     loop = VirtualLoop()
     again: list[Callable[[], None]] = []
 

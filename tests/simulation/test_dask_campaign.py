@@ -17,9 +17,9 @@ from distributed import LocalCluster
 
 from splitbrain.harness.campaign.dask_workers import connected, in_dask, local_cluster
 from splitbrain.harness.campaign.job import Job
+from splitbrain.harness.campaign.process_workers import DEATHS_MAX
 from splitbrain.harness.campaign.run_archive import pack, unpack
 from splitbrain.harness.campaign.run_process import RunProcess, RunProcessDied
-from splitbrain.harness.campaign.workers import DEATHS_MAX
 from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.store.database.database import open_database

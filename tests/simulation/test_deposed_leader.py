@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from splitbrain.harness.runs.execute import execute_simulated
-from splitbrain.harness.runs.repeat import difference, execute_twice
+from splitbrain.harness.runs.execute_twice import difference, execute_twice
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.schedule.text import parse_schedule
 from splitbrain.harness.store.run_folder import RunFolder

@@ -18,7 +18,7 @@ VARIABLE = "SPLITBRAIN_PYTHONS"
 PROGRAM = """
 import sys
 from pathlib import Path
-from splitbrain.harness.drawing.draw import draw_swarm_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_swarm_schedule
 from splitbrain.harness.runs.execute import execute_simulated
 from splitbrain.harness.store.run_folder import RunFolder
 given = {"system": "simulated", "nodes": (3,), "time_limit_s": 8.0}

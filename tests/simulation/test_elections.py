@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from splitbrain.node.raft import election, leader, replication
 from splitbrain.node.raft.message import Message, MessageType
 from splitbrain.node.raft.raft import HANDLERS
+from splitbrain.node.raft.raft_state import RaftState
 from splitbrain.node.raft.ready import Role
-from splitbrain.node.raft.state import RaftState
 from tests.simulation.simulated_members import SimulatedMembers
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from random import Random
 
 from splitbrain.harness.simulation.clock import MachineClock
-from splitbrain.harness.simulation.conditions import Coverage
+from splitbrain.harness.simulation.coverage import Coverage
 from splitbrain.harness.simulation.invariants import InvariantMonitor
-from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.machine_disk import MachineDisk
 from splitbrain.harness.simulation.member import Member
+from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 
 
 def monitor(*, lost_durable_data: bool) -> InvariantMonitor:

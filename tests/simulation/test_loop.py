@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from splitbrain.harness.simulation.loop import Deadlock, Livelock, VirtualLoop
-from splitbrain.harness.simulation.process import Ended, Process
+from splitbrain.harness.simulation.simulated_process import Ended, Process
+from splitbrain.harness.simulation.virtual_loop import Deadlock, Livelock, VirtualLoop
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ def test_a_deadlock_is_reported_with_the_waiting_tasks() -> None:
 
 
 def test_a_loop_without_progress_of_time_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("splitbrain.harness.simulation.loop.EVENTS_AT_ONE_MOMENT_MAX", 1000)
+    monkeypatch.setattr("splitbrain.harness.simulation.virtual_loop.EVENTS_AT_ONE_MOMENT_MAX", 1000)
 
     async def main() -> None:
         while True:

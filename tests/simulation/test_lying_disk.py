@@ -11,7 +11,7 @@ import pytest
 
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.runs.execute import execute_simulated
-from splitbrain.harness.runs.repeat import difference
+from splitbrain.harness.runs.execute_twice import difference
 from splitbrain.harness.schedule.text import parse_schedule
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.nemesis.fault import DISK_AREAS

@@ -8,15 +8,15 @@ from typing import Any, TypeVar
 
 import pytest
 
-from splitbrain.harness.schedule.conditions import DiskConditions
-from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.schedule.network_and_disk_conditions import DiskConditions
 from splitbrain.harness.simulation.machine_disk import MachineDisk, SimulatedDisk
-from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.simulation.simulated_process import Process
+from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.nemesis.capabilities import HEALTHY, DiskState
 from splitbrain.nemesis.fault import DiskArea
 from splitbrain.node.member_storage import BACKEND, SNAPSHOTS
 from splitbrain.node.raft.message import Entry, HardState
-from splitbrain.node.storage.pair_check import BackendDamaged
+from splitbrain.node.storage.content_checksums import BackendDamaged
 from splitbrain.node.storage.wal import NO_SNAPSHOT, Wal, WalCorrupt, WalMetadata
 from splitbrain.node.world import DiskError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from splitbrain.harness.drawing.draw import draw_swarm_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_swarm_schedule
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.runs.execute import execute_simulated
 from splitbrain.harness.schedule.schedule import Schedule
@@ -18,7 +18,7 @@ from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import MembershipChange
 from splitbrain.node.config import Joined
-from splitbrain.node.joining import is_confirmed
+from splitbrain.node.join_cluster import is_confirmed
 from tests.simulation.three_members import ThreeMembers, run_three
 
 EACH_CHANGE = """

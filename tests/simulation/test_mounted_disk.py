@@ -15,14 +15,14 @@ from typing import Protocol
 
 import pytest
 
-from splitbrain.harness.simulation.loop import VirtualLoop
 from splitbrain.harness.simulation.machine_disk import MachineDisk, SimulatedDisk
-from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.simulation.simulated_process import Process
+from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.harness.systems.member_process import python_env
 from splitbrain.harness.systems.mounted_disk import MountedDisk
 from splitbrain.nemesis.capabilities import HEALTHY, DiskState
-from splitbrain.nemesis.linux.journal import Journal, undo_leftovers
 from splitbrain.nemesis.linux.mounts import fuse_missing, mounted_folders
+from splitbrain.nemesis.linux.undo_journal import Journal, undo_leftovers
 from splitbrain.node.world import DiskError
 
 SECTORS = 16
@@ -299,7 +299,7 @@ import asyncio, os, signal, sys
 from pathlib import Path
 from splitbrain.harness.systems.mounted_disk import MountedDisk
 from splitbrain.harness.systems.member_process import python_env
-from splitbrain.nemesis.linux.journal import Journal, undo_leftovers
+from splitbrain.nemesis.linux.undo_journal import Journal, undo_leftovers
 
 async def main():
     folder = Path(sys.argv[1])

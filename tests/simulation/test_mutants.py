@@ -13,7 +13,7 @@ from splitbrain.checkers.catalogue import CHECKERS
 from splitbrain.harness.judging.judge import OF_THE_RUN
 from splitbrain.harness.mutants.catalogue import mutant, names, names_in_simulation, plant
 from splitbrain.harness.runs.execute import INVARIANTS
-from splitbrain.nemesis.catalogue import KINDS
+from splitbrain.nemesis.fault_kinds import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SPLITBRAIN = (sys.executable, "-c", "from splitbrain.harness.cli.main import main; main()")

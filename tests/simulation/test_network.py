@@ -8,11 +8,11 @@ from random import Random
 
 import pytest
 
-from splitbrain.harness.schedule.conditions import NetworkConditions
-from splitbrain.harness.simulation.conditions import Coverage
-from splitbrain.harness.simulation.loop import VirtualLoop
+from splitbrain.harness.schedule.network_and_disk_conditions import NetworkConditions
+from splitbrain.harness.simulation.coverage import Coverage
 from splitbrain.harness.simulation.network import Dialler, Network
-from splitbrain.harness.simulation.process import Process
+from splitbrain.harness.simulation.simulated_process import Process
+from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
 
 FRAMES = 200

@@ -11,7 +11,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from splitbrain.harness.report.run_data import read_run
-from splitbrain.harness.report.serve import application
+from splitbrain.harness.report.web.server import application
 from splitbrain.harness.report.write_path.waterfall_options import writes_by_revision
 from tests.browser import PROGRAM, Browser, Page
 

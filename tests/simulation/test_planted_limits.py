@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from splitbrain.harness.simulation.backend import SimulatedBackend
+from splitbrain.harness.simulation.simulated_backend import SimulatedBackend
 from splitbrain.node.alarms import Alarms
 from splitbrain.node.maintenance.auto_compaction import ByAge, ByRevision
 from splitbrain.node.maintenance.space_quota import SpaceQuota

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from splitbrain.harness.cli.main import run_main
-from splitbrain.harness.drawing.draw import draw_schedule, draw_swarm_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule, draw_swarm_schedule
 from splitbrain.harness.report.playback.page import Mark, playback, render
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.simulation.run import simulate
+from splitbrain.harness.simulation.simulate import simulate
 from splitbrain.harness.simulation.state_recording import (
     MemberMoment,
     Recording,

@@ -13,8 +13,8 @@ import pytest
 
 from splitbrain.harness.campaign.adaptive_jobs import AdaptiveJobs
 from splitbrain.harness.campaign.job import Job, Outcome, run_job
+from splitbrain.harness.campaign.process_workers import DEATHS_MAX, in_processes, in_this_process
 from splitbrain.harness.campaign.recorded_campaign import Budget, RecordedCampaign
-from splitbrain.harness.campaign.workers import DEATHS_MAX, in_processes, in_this_process
 from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.store.campaign_folder import (
     Axes,

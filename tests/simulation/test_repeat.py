@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.drawing.draw import draw_schedule
-from splitbrain.harness.runs.repeat import execute_twice
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule
+from splitbrain.harness.runs.execute_twice import execute_twice
 from splitbrain.harness.schedule.options import read_options
 from splitbrain.harness.schedule.schedule import Schedule
 

@@ -6,15 +6,15 @@ import asyncio
 
 import pytest
 
-from splitbrain.harness.schedule.conditions import (
+from splitbrain.harness.schedule.network_and_disk_conditions import (
     IDEAL_DISK,
     IDEAL_NETWORK,
     DiskConditions,
     NetworkConditions,
 )
-from splitbrain.harness.simulation.requests import SILENT_REQUESTS_MIN, bound_ns
+from splitbrain.harness.simulation.request_liveness import SILENT_REQUESTS_MIN, bound_ns
 from splitbrain.histories.kv import Compact, Put, Range
-from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.service_operation import AnyRequest
 from splitbrain.nemesis.capabilities import HEALTHY, DiskState
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.rpc import WriteRequest

@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.failures.corpus import SavedRun, read_corpus
 from splitbrain.harness.mutants.apply import log_compacted_before_raft_applied
 from splitbrain.harness.mutants.storage import clean_pages_trusted
 from splitbrain.harness.runs.execute import execute
-from splitbrain.harness.runs.repeat import execute_twice
+from splitbrain.harness.runs.execute_twice import execute_twice
 from splitbrain.harness.schedule.options import read_options
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.schedule.text import read_schedule
-from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
+from splitbrain.node.apply.backend_flusher import BackendFlusher
 
 CORPUS = Path(__file__).resolve().parents[2] / "histories" / "corpus"
 SEEDS = [one for one in read_corpus(CORPUS) if one.schedule is None]

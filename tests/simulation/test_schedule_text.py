@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.drawing.draw import draw_for, draw_swarm_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_for, draw_swarm_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule, fixed
 from splitbrain.harness.schedule.text import as_text, parse_schedule
-from splitbrain.harness.systems.support import refuse_unsupported
+from splitbrain.harness.systems.schedule_support import refuse_unsupported
 from splitbrain.harness.workloads.catalogue import BUILT_IN, make_workload
 from splitbrain.nemesis.fault import AtStep, Kill, Partition
 

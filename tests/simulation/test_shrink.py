@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.drawing.draw import draw_swarm_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_swarm_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.schedule import with_operations
 from splitbrain.harness.schedule.text import parse_schedule, read_schedule
 from splitbrain.harness.shrinking.reductions import simpler_operations, subsets
 from splitbrain.harness.shrinking.search import shrink
-from splitbrain.harness.systems.support import adapted
+from splitbrain.harness.systems.schedule_support import adapted
 from splitbrain.histories.kv import Range, Txn
 from splitbrain.nemesis.fault import AtStep
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from splitbrain.harness.schedule.text import parse_schedule
 from splitbrain.harness.simulation.cluster import SimulatedCluster, client_url
-from splitbrain.harness.simulation.loop import VirtualLoop
-from splitbrain.harness.simulation.system import SimulatedSystem
+from splitbrain.harness.simulation.simulated_system import SimulatedSystem
+from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.node.api.v3_service import Api
-from splitbrain.node.messages.caller import CALLER, Caller
+from splitbrain.node.messages.current_client import CALLER, Caller
 from splitbrain.node.messages.errors import RpcError
 
 MEMBERS = ("n1", "n2", "n3")

@@ -28,10 +28,10 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
         ("node/raft/raft.py", "Ready"),
     ], "constructed for each message and each step of Raft"),
     ("node/storage/wal_record.py", "Record"): "constructed for each record of the log",
-    ("node/write_path.py", "TraceEvent"): "constructed at each step of each write",
+    ("node/step_trace.py", "TraceEvent"): "constructed at each step of each write",
     **dict.fromkeys([
         ("node/mvcc/write_transaction.py", "KeyValue"),
-        ("harness/clients/messages.py", "KeyValue"),
+        ("harness/clients/json_messages.py", "KeyValue"),
         ("checkers/model/evaluation.py", "KeyValue"),
         ("checkers/model/sequential_store.py", "KeyValue"),
         ("checkers/model/sequential_store.py", "Change"),
@@ -47,7 +47,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
         ("checkers/linearizable/checker.py", "Operation"),
         ("checkers/porcupine/check.py", "Operation"),
         ("checkers/porcupine/search.py", "_Choice"),
-        ("checkers/mvcc/gap_search.py", "_Choice"),
+        ("checkers/mvcc/writer_search.py", "_Choice"),
     ], "constructed for each operation or each step of a search"),
 }
 """Module and class → the reason why the module passes more positional arguments. These calls are

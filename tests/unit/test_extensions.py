@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from splitbrain.harness import extensions
+from splitbrain.harness import user_classes
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.systems.catalogue import load_system, systems
 from splitbrain.harness.workloads.catalogue import make_workload, workloads
@@ -70,7 +70,7 @@ def test_a_broken_package_affects_only_its_own_entry_points(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     broken = EntryPoint("broken", "no_such_module:Thing", "some.group")
-    monkeypatch.setattr(extensions, "_entry_points", lambda _group, _path: {"broken": broken})
+    monkeypatch.setattr(user_classes, "_entry_points", lambda _group, _path: {"broken": broken})
     assert "an installed package" in workloads()["broken"]
     assert "an installed package" in systems()["broken"]
     assert make_workload("register", {}).name == "register"

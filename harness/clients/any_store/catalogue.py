@@ -10,13 +10,13 @@ from typing import Any
 
 from splitbrain.harness.clients.any_store.store_client import missing_functions
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.extensions import (
+from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.user_classes import (
     entry_points_of,
     load_entry_point,
     load_path,
     origin_of,
 )
-from splitbrain.harness.schedule.options import Options
 
 ENTRY_POINTS = "splitbrain.clients"
 PARTS = ("open", "invoke", "close")

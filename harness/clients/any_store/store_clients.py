@@ -11,8 +11,8 @@ from splitbrain.harness.clients.any_store.outcome import of_answer, of_error
 from splitbrain.harness.clients.any_store.store_client import DefiniteError, Invocation
 from splitbrain.harness.clients.completion import Completion
 from splitbrain.harness.clients.session import Session
-from splitbrain.histories.call import Call, only_reads
-from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.client_call import Call, only_reads
+from splitbrain.histories.service_operation import AnyRequest
 
 MakeClient = Callable[[], Any]
 

@@ -11,7 +11,7 @@ from splitbrain.node.messages.rpc import PutRequest, PutResponse, ResponseHeader
 from splitbrain.node.raft.message import Entry
 from splitbrain.node.raft.ready import Ready
 from splitbrain.node.raft_driver import RaftDriver
-from splitbrain.node.write_path import Traced
+from splitbrain.node.step_trace import Traced
 
 MUTANT = Mutant(
     what="a put is answered before the store contains the write",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply.apply import compare_holds
+from splitbrain.node.apply.store_requests import compare_holds
 from splitbrain.node.messages.internal_request import ClientWrite, OperationResponse
 from splitbrain.node.messages.rpc import TxnRequest, TxnResponse
 from splitbrain.node.server import Server

@@ -16,7 +16,7 @@ from splitbrain.node.messages.rpc import (
 )
 from splitbrain.node.raft.ready import Role
 from splitbrain.node.server import Server
-from splitbrain.node.write_path import Traced
+from splitbrain.node.step_trace import Traced
 
 MUTANT = Mutant(
     what="a follower answers a put before it is committed",

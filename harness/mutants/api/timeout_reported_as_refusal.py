@@ -8,7 +8,7 @@ from typing import Any
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.errors import RpcError
-from splitbrain.node.pending import Pending
+from splitbrain.node.waiting_requests import Pending
 
 MUTANT = Mutant(
     what="an uncertain write is reported as failed",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply import apply
+from splitbrain.node.apply import store_requests
 from splitbrain.node.messages.rpc import PutRequest, PutResponse
 from splitbrain.node.mvcc.store import Store
 
@@ -18,11 +18,11 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    original = apply.apply_put
+    original = store_requests.apply_put
 
     def apply_put(store: Store, request: PutRequest) -> PutResponse:
         if request.ignore_lease and not store.range(request.key).kvs:
             request = replace(request, ignore_lease=False)
         return original(store, request)
 
-    apply.apply_put = apply_put
+    store_requests.apply_put = apply_put

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply import apply
+from splitbrain.node.apply import store_requests
 from splitbrain.node.apply.range_read import Readable
 from splitbrain.node.messages.rpc import Compare
 from splitbrain.node.mvcc.key_value import KeyValue
@@ -19,6 +19,6 @@ MUTANT = Mutant(
 def plant() -> None:
     def compare_holds(source: Readable, compare: Compare) -> bool:
         kvs = source.range(compare.key, compare.range_end).kvs or [KeyValue(key=compare.key)]
-        return all(apply.relation_holds(compare, kv) for kv in kvs)
+        return all(store_requests.relation_holds(compare, kv) for kv in kvs)
 
-    apply.compare_holds = compare_holds
+    store_requests.compare_holds = compare_holds

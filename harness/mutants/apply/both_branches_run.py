@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply import apply
+from splitbrain.node.apply import store_requests
 from splitbrain.node.messages.rpc import TxnRequest, TxnResponse
 from splitbrain.node.mvcc.store import Store
 
@@ -16,13 +16,13 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    original = apply.run_chosen
+    original = store_requests.run_chosen
 
     def apply_txn(store: Store, request: TxnRequest) -> TxnResponse:
         response = original_apply(store, request)
         if response.succeeded:
             failure = tuple(one for one in request.failure if one is not None)
-            other = apply.Chosen(True, failure)  # type: ignore[arg-type]
+            other = store_requests.Chosen(True, failure)  # type: ignore[arg-type]
             transaction = store.write()
             try:
                 original(transaction, other)
@@ -30,5 +30,5 @@ def plant() -> None:
                 transaction.end()
         return response
 
-    original_apply = apply.apply_txn
-    apply.apply_txn = apply_txn
+    original_apply = store_requests.apply_txn
+    store_requests.apply_txn = apply_txn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply import apply
+from splitbrain.node.apply import store_requests
 from splitbrain.node.messages.rpc import Compare, CompareResult
 from splitbrain.node.mvcc.key_value import KeyValue
 
@@ -15,11 +15,11 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    original = apply.relation_holds
+    original = store_requests.relation_holds
 
     def relation_holds(compare: Compare, kv: KeyValue) -> bool:
         if compare.result == CompareResult.GREATER:
-            return apply.compared(compare, kv) >= 0
+            return store_requests.compared(compare, kv) >= 0
         return original(compare, kv)
 
-    apply.relation_holds = relation_holds
+    store_requests.relation_holds = relation_holds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply import apply
+from splitbrain.node.apply import store_requests
 from splitbrain.node.messages.rpc import PutRequest, PutResponse
 from splitbrain.node.mvcc.write_transaction import WriteTransaction
 
@@ -18,9 +18,9 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    original = apply.put
+    original = store_requests.put
 
     def put(transaction: WriteTransaction, request: PutRequest) -> PutResponse:
         return original(transaction, replace(request, ignore_lease=False))
 
-    apply.put = put
+    store_requests.put = put

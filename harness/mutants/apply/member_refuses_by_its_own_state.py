@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply import apply
+from splitbrain.node.apply import store_requests
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.rpc import PutRequest, PutResponse
 from splitbrain.node.mvcc.store import Store
@@ -20,11 +20,11 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    original = apply.apply_put
+    original = store_requests.apply_put
 
     def apply_put(store: Store, request: PutRequest) -> PutResponse:
         if store._backend.pending_operations > LIMIT:
             raise errors.no_space()
         return original(store, request)
 
-    apply.apply_put = apply_put
+    store_requests.apply_put = apply_put

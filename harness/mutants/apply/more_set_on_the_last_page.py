@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.api import v3_service
-from splitbrain.node.apply import apply, range_read
+from splitbrain.node.apply import range_read, store_requests
 from splitbrain.node.messages.rpc import RangeRequest, RangeResponse
 
 MUTANT = Mutant(
@@ -23,5 +23,5 @@ def plant() -> None:
         answer = original(source, request)
         return replace(answer, more=answer.more or 0 < request.limit <= len(answer.kvs))
 
-    apply.read_range = read_range  # type: ignore[attr-defined]
+    store_requests.read_range = read_range  # type: ignore[attr-defined]
     v3_service.read_range = read_range  # type: ignore[attr-defined]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply import apply
+from splitbrain.node.apply import store_requests
 from splitbrain.node.messages.rpc import RangeRequest
 from splitbrain.node.mvcc.store import Store
 
@@ -15,9 +15,9 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    def check_chosen_ranges(store: Store, chosen: apply.Chosen) -> None:
+    def check_chosen_ranges(store: Store, chosen: store_requests.Chosen) -> None:
         for operation in chosen.operations:
             if isinstance(operation, RangeRequest):
-                apply.check_revision(store, operation.revision)
+                store_requests.check_revision(store, operation.revision)
 
-    apply.check_chosen_ranges = check_chosen_ranges
+    store_requests.check_chosen_ranges = check_chosen_ranges

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply import apply
+from splitbrain.node.apply import store_requests
 from splitbrain.node.apply.range_read import Readable
 from splitbrain.node.messages.rpc import TxnRequest
 
@@ -18,11 +18,13 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    original = apply.chosen_branch
+    original = store_requests.chosen_branch
 
-    def chosen_branch(source: Readable, request: TxnRequest) -> apply.Chosen:
-        successful = tuple(one for one in request.compare if apply.compare_holds(source, one))
+    def chosen_branch(source: Readable, request: TxnRequest) -> store_requests.Chosen:
+        successful = tuple(
+            one for one in request.compare if store_requests.compare_holds(source, one)
+        )
         compare = successful or request.compare
         return original(source, msgspec.structs.replace(request, compare=compare))
 
-    apply.chosen_branch = chosen_branch
+    store_requests.chosen_branch = chosen_branch

@@ -6,7 +6,7 @@ Other clients can see the state between the operations.
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply import apply
+from splitbrain.node.apply import store_requests
 from splitbrain.node.messages.rpc import ResponseHeader, ResponseOp, TxnRequest, TxnResponse
 from splitbrain.node.mvcc.store import Store
 
@@ -18,19 +18,19 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    def run_each(store: Store, chosen: apply.Chosen) -> list[ResponseOp]:
+    def run_each(store: Store, chosen: store_requests.Chosen) -> list[ResponseOp]:
         responses = []
         for operation in chosen.operations:
             transaction = store.write()
             try:
-                responses.append(apply.run_operation(transaction, operation))
+                responses.append(store_requests.run_operation(transaction, operation))
             finally:
                 transaction.end()
         return responses
 
     def apply_txn(store: Store, request: TxnRequest) -> TxnResponse:
-        chosen = apply.chosen_branch(store, request)
-        apply.check_chosen(store, chosen)
+        chosen = store_requests.chosen_branch(store, request)
+        store_requests.check_chosen(store, chosen)
         responses = run_each(store, chosen)
         return TxnResponse(
             header=ResponseHeader(revision=store.revision),
@@ -38,4 +38,4 @@ def plant() -> None:
             responses=tuple(responses),
         )
 
-    apply.apply_txn = apply_txn
+    store_requests.apply_txn = apply_txn

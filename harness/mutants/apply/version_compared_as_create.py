@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply import apply
+from splitbrain.node.apply import store_requests
 from splitbrain.node.messages.rpc import CompareTarget
 from splitbrain.node.mvcc.key_value import KeyValue
 
@@ -16,9 +16,9 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    original = apply.compared_number
+    original = store_requests.compared_number
 
     def compared_number(target: int, kv: KeyValue) -> int | None:
         return original(CompareTarget.CREATE if target == CompareTarget.VERSION else target, kv)
 
-    apply.compared_number = compared_number
+    store_requests.compared_number = compared_number

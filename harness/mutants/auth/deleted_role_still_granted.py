@@ -6,7 +6,7 @@ They have the role again when a role of this name is added.
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.auth.apply import AuthApplier
+from splitbrain.node.auth.auth_requests import AuthApplier
 from splitbrain.node.messages import auth
 
 MUTANT = Mutant(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.auth import access
+from splitbrain.node.auth import request_permission
 from splitbrain.node.auth.auth_store import AuthStore, Identity
 from splitbrain.node.messages.rpc import RequestOp, TxnRequest
 
@@ -18,10 +18,10 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    original = access.check_operations
+    original = request_permission.check_operations
 
     def check(auth: AuthStore, caller: Identity, operations: Iterable[RequestOp | None]) -> None:
         kept = [one for one in operations if not isinstance(one, TxnRequest)]
         original(auth, caller, kept)
 
-    access.check_operations = check
+    request_permission.check_operations = check

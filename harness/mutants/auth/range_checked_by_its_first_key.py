@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.auth import auth_store, intervals
+from splitbrain.node.auth import auth_store, range_permission
 from splitbrain.node.messages.auth import Permission
 
 MUTANT = Mutant(
@@ -18,6 +18,6 @@ MUTANT = Mutant(
 
 def plant() -> None:
     def covers(permissions: Iterable[Permission], key: bytes, range_end: bytes) -> bool:
-        return intervals.covers(permissions, key, b"")
+        return range_permission.covers(permissions, key, b"")
 
     auth_store.covers = covers  # type: ignore[attr-defined]

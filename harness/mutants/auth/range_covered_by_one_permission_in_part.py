@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.auth import auth_store, intervals
+from splitbrain.node.auth import auth_store, range_permission
 from splitbrain.node.messages.auth import Permission
 
 MUTANT = Mutant(
@@ -20,8 +20,8 @@ def plant() -> None:
     def covers(permissions: Iterable[Permission], key: bytes, range_end: bytes) -> bool:
         listed = list(permissions)
         if not range_end:
-            return intervals.covers(listed, key, b"")
+            return range_permission.covers(listed, key, b"")
         reaches = any(one.range_end >= range_end for one in listed)
-        return reaches and intervals.covers(listed, key, b"")
+        return reaches and range_permission.covers(listed, key, b"")
 
     auth_store.covers = covers  # type: ignore[attr-defined]

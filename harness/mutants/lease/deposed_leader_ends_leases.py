@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply import lease
+from splitbrain.node.apply import lease_requests
 from splitbrain.node.lease.lessor import Lessor
 
 MUTANT = Mutant(
@@ -16,6 +16,6 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    lease.is_of_term = lambda *_: True
+    lease_requests.is_of_term = lambda *_: True
     Lessor.role_changed = lambda *_: None  # type: ignore[method-assign]
     Lessor.primary_term = property(lambda self: self._term)  # type: ignore[assignment, method-assign]

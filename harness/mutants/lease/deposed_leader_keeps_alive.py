@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.lease.service import LeaseService
+from splitbrain.node.lease.keep_alive import LeaseService
 
 MUTANT = Mutant(
     what="a deposed leader answers keep-alives",

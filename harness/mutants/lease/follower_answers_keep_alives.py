@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.lease.service import Answer, LeaseService, Question
+from splitbrain.node.lease.keep_alive import Answer, LeaseService, Question
 
 MUTANT = Mutant(
     what="a follower answers a keep-alive from its own state",

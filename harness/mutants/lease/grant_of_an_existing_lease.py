@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply import apply
+from splitbrain.node.apply import store_requests
 from splitbrain.node.messages.lease import LeaseGrantRequest, LeaseGrantResponse
 from splitbrain.node.messages.rpc import ResponseHeader
 from splitbrain.node.mvcc.store import Store
@@ -17,7 +17,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    original = apply.apply_grant  # type: ignore[attr-defined]
+    original = store_requests.apply_grant  # type: ignore[attr-defined]
 
     def apply_grant(store: Store, request: LeaseGrantRequest) -> LeaseGrantResponse:
         lease = store.leases.get(request.id)
@@ -26,4 +26,4 @@ def plant() -> None:
         header = ResponseHeader(revision=store.revision)
         return LeaseGrantResponse(header=header, id=lease.id, ttl=lease.ttl_s)
 
-    apply.apply_grant = apply_grant  # type: ignore[attr-defined]
+    store_requests.apply_grant = apply_grant  # type: ignore[attr-defined]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.lease.service import Answer, LeaseService
+from splitbrain.node.lease.keep_alive import Answer, LeaseService
 
 MUTANT = Mutant(
     what="a keep-alive of a lease that has ended is answered with a time to live",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply import lease as lease_apply
+from splitbrain.node.apply import lease_requests as lease_apply
 from splitbrain.node.mvcc.lease_table import Lease
 from splitbrain.node.mvcc.store import Store
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply import apply
+from splitbrain.node.apply import store_requests
 
 MUTANT = Mutant(
     what="a put with an unknown lease is accepted",
@@ -14,4 +14,4 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    apply.check_lease = lambda *_: None
+    store_requests.check_lease = lambda *_: None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply import admission
+from splitbrain.node.apply import alarm_refusal
 from splitbrain.node.messages import space_cost
 from splitbrain.node.messages.rpc import DeleteRangeRequest
 
@@ -19,4 +19,4 @@ def plant() -> None:
     def cost(request: object) -> int:
         return 1 if isinstance(request, DeleteRangeRequest) else space_cost.space_cost(request)
 
-    admission.space_cost = cost  # type: ignore[attr-defined]
+    alarm_refusal.space_cost = cost  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import MEMBERS_HUNT, Mutant
 from splitbrain.node.raft import election
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="a new leader accepts a change while a change of an earlier term is in its log",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import MEMBERS_HUNT, Mutant
 from splitbrain.node.raft.message import ConfState, Index
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="a member that restores a snapshot returns to the first configuration",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import MEMBERS_HUNT, Mutant
 from splitbrain.node.raft import follower
 from splitbrain.node.raft.message import Snapshot
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="a follower does not adopt the configuration of a snapshot",

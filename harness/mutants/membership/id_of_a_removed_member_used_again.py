@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from splitbrain.harness.mutants.mutant import MEMBERS_HUNT, Mutant
 from splitbrain.node import cluster_service
-from splitbrain.node.identity import member_id
+from splitbrain.node.member_and_cluster_id import member_id
 
 MUTANT = Mutant(
     what="the id of a new member depends only on its URLs",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import JOINT_HUNT, Mutant
 from splitbrain.node.raft import leader
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="the leader never leaves an implicit joint configuration",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import JOINT_HUNT, Mutant
 from splitbrain.node.raft import election
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="a learner can become leader",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import MEMBERS_HUNT, Mutant
 from splitbrain.node.raft import replication
 from splitbrain.node.raft.quorum import quorum_index
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="an entry is committed when a majority of all members, with the learners, has it",

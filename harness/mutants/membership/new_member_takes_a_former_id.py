@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from splitbrain.harness.mutants.mutant import MEMBERS_HUNT, Mutant
-from splitbrain.node import joining
+from splitbrain.node import join_cluster
 from splitbrain.node.config import Joined
 from splitbrain.node.membership import Membership
 from splitbrain.node.raft.message import MemberId
@@ -28,5 +28,5 @@ def plant() -> None:
     def has_started(self: Membership, member: MemberId) -> bool:
         return False
 
-    joining.is_confirmed = is_confirmed
+    join_cluster.is_confirmed = is_confirmed
     Membership.has_started = has_started  # type: ignore[method-assign]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import MEMBERS_HUNT, Mutant
-from splitbrain.node.raft import reconfiguration
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft import apply_confchange
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="the progress of a new member begins as if it had acknowledged the leader's log",
@@ -15,7 +15,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    original = reconfiguration._update_progress
+    original = apply_confchange._update_progress
 
     def update_progress(raft: RaftState) -> None:
         known = set(raft.progress)
@@ -24,4 +24,4 @@ def plant() -> None:
             if member not in known:
                 one.match = raft.log.committed
 
-    reconfiguration._update_progress = update_progress
+    apply_confchange._update_progress = update_progress

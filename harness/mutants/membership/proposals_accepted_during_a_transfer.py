@@ -6,7 +6,7 @@ from splitbrain.harness.mutants.mutant import TRANSFER_HUNT, Mutant
 from splitbrain.node.raft import leader
 from splitbrain.node.raft.errors import DropReason, ProposalDropped
 from splitbrain.node.raft.message import EntryType
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="a leader appends entries during a transfer, which the new leader may lack",

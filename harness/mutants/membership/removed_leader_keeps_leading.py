@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import MEMBERS_HUNT, Mutant
-from splitbrain.node.raft import reconfiguration
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft import apply_confchange
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="a leader that was removed does not step down",
@@ -15,10 +15,10 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    original = reconfiguration._lead_on
+    original = apply_confchange._lead_on
 
     def lead_on(raft: RaftState) -> None:
         if raft.id in raft.conf_state.all_voters:
             original(raft)
 
-    reconfiguration._lead_on = lead_on
+    apply_confchange._lead_on = lead_on

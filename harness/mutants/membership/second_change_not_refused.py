@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import MEMBERS_HUNT, Mutant
-from splitbrain.node.raft import reconfiguration
+from splitbrain.node.raft import apply_confchange
 from splitbrain.node.raft.confchange import ConfChange
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="a leader appends a change of the configuration before it has applied the one before",
@@ -19,4 +19,4 @@ def plant() -> None:
     def refusal(raft: RaftState, change: ConfChange) -> str:
         return ""
 
-    reconfiguration.refusal = refusal
+    apply_confchange.refusal = refusal

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from splitbrain.harness.mutants.mutant import JOINT_HUNT, Mutant
 from splitbrain.node.raft import election, quorum
 from splitbrain.node.raft.message import MessageType
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="a candidate is elected by a majority of all members, with the learners",

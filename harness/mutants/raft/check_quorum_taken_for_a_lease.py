@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import leader
+from splitbrain.node.raft.raft_state import RaftState
 from splitbrain.node.raft.read_index import PendingRead
-from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="check-quorum is used as a lease, although it detects a lost majority up to two timeouts"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import follower
 from splitbrain.node.raft.message import Message
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="entries are committed that were not shown to match the leader's log",

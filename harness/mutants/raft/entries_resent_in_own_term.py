@@ -6,7 +6,7 @@ import msgspec
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft.message import Message, MessageType
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="the term of an entry changes when another leader replicates it",

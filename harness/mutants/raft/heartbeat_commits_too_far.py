@@ -11,8 +11,8 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import follower, replication
 from splitbrain.node.raft.message import Message, MessageType
 from splitbrain.node.raft.raft import HANDLERS
+from splitbrain.node.raft.raft_state import RaftState
 from splitbrain.node.raft.ready import Role
-from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a heartbeat commits entries of a follower that do not match the leader's log",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft.message import Message, MessageType
 from splitbrain.node.raft.raft import HANDLERS
+from splitbrain.node.raft.raft_state import RaftState
 from splitbrain.node.raft.ready import Role
-from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a follower campaigns although it gets heartbeats, whenever there are no writes",

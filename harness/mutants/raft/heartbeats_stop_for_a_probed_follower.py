@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import replication
 from splitbrain.node.raft.progress import ProgressState
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="a follower that lost an append hears nothing of its leader, and campaigns",

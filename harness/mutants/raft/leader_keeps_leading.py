@@ -5,8 +5,8 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import election
 from splitbrain.node.raft.message import NONE, Message, MessageType
+from splitbrain.node.raft.raft_state import RaftState
 from splitbrain.node.raft.ready import Role
-from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a deposed leader remains leader in a term in which it was not elected",

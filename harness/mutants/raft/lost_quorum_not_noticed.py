@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import leader
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="a leader whose followers do not respond any more keeps leading in spite of check-quorum",

@@ -8,7 +8,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import leader
 from splitbrain.node.raft.message import Message
 from splitbrain.node.raft.progress import Progress
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="a follower's match index is set to the last sent entry, not to the acknowledged entry",

@@ -6,7 +6,7 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import follower
 from splitbrain.node.raft.message import HardState, Snapshot
 from splitbrain.node.raft.raft import Raft
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="a delayed snapshot reverts entries that were committed after it",

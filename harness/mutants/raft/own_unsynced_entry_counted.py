@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import replication
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="the leader's own entries count before they are durable",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import election
+from splitbrain.node.raft.raft_state import RaftState
 from splitbrain.node.raft.ready import Role
-from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="an isolated member raises its term, and disrupts the leader when it returns",

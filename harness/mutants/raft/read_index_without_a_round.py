@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import leader
+from splitbrain.node.raft.raft_state import RaftState
 from splitbrain.node.raft.read_index import PendingRead
-from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="a leader answers reads without confirming its leadership with a majority",

@@ -6,8 +6,8 @@ from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import election
 from splitbrain.node.raft.message import Message, MessageType
 from splitbrain.node.raft.raft import HANDLERS
+from splitbrain.node.raft.raft_state import RaftState
 from splitbrain.node.raft.ready import Role
-from splitbrain.node.raft.state import RaftState
 
 MUTANT = Mutant(
     what="rejected votes elect a leader",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import forwarding
 from splitbrain.node.raft.message import Entry
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="a forwarded write is lost without an error if another one is forwarded with it",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft import follower
 from splitbrain.node.raft.message import Snapshot
-from splitbrain.node.raft.state import RaftState
+from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
     what="the uncommitted tail of a deposed leader is committed because a snapshot has the same"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.pending import RequestIds
+from splitbrain.node.waiting_requests import RequestIds
 
 MUTANT = Mutant(
     what="a request id is used again after a restart",

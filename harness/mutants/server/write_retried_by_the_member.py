@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node.raft_driver import RaftDriver
-from splitbrain.node.write_path import Traced
+from splitbrain.node.step_trace import Traced
 
 PATIENCE_S = 0.2
 

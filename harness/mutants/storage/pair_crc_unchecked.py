@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.storage import memory_backend, pair_check
+from splitbrain.node.storage import content_checksums, memory_backend
 
 MUTANT = Mutant(
     what="bit rot of a value in the backend reaches clients and followers",
@@ -16,7 +16,7 @@ MUTANT = Mutant(
 
 def plant() -> None:
     def value_of(bucket: bytes, key: bytes, stored: bytes) -> bytes:
-        return stored[: -pair_check.CRC_BYTES]
+        return stored[: -content_checksums.CRC_BYTES]
 
-    pair_check.value_of = value_of
+    content_checksums.value_of = value_of
     memory_backend.value_of = value_of  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ import msgspec
 
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node import member_storage
-from splitbrain.node.storage.seal import Seal, SealFile
+from splitbrain.node.storage.durable_end import Seal, SealFile
 from splitbrain.node.world import Disk
 
 MUTANT = Mutant(

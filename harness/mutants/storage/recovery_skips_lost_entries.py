@@ -7,7 +7,7 @@ import struct
 from splitbrain.harness.mutants.mutant import Mutant
 from splitbrain.node import member_storage
 from splitbrain.node.backend import Backend
-from splitbrain.node.storage.seal import SealFile
+from splitbrain.node.storage.durable_end import SealFile
 from splitbrain.node.world import Disk
 
 MUTANT = Mutant(

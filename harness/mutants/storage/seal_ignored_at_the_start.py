@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.storage.seal import Seal
+from splitbrain.node.storage.durable_end import Seal
 from splitbrain.node.storage.wal_replay import _Reader
 
 MUTANT = Mutant(

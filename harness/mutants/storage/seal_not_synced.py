@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.storage.seal import SLOT_BYTES, SLOTS, Seal, SealFile, encode_slot
+from splitbrain.node.storage.durable_end import SLOT_BYTES, SLOTS, Seal, SealFile, encode_slot
 
 MUTANT = Mutant(
     what="after a power loss the seal is older than the acknowledged records",

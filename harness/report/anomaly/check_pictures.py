@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from splitbrain.checkers.evidence import Checker, Evidence
-from splitbrain.checkers.minimise.history_part import shortest_history
+from splitbrain.checkers.minimise.minimal_history import shortest_history
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.judging.history_file import FileResult
@@ -20,8 +20,8 @@ from splitbrain.harness.judging.judge import read_evidence
 from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.report.anomaly.anomaly_order import each_kind_first
 from splitbrain.harness.report.anomaly.page import DRAWN_MAX, Found, write_pictures
-from splitbrain.harness.report.foreign_spans import spans_of, spans_of_transactions
-from splitbrain.harness.report.spans import pair
+from splitbrain.harness.report.foreign_operation_spans import spans_of, spans_of_transactions
+from splitbrain.harness.report.operation_spans import pair
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.histories.formats.foreign_operation import ForeignOperation
 from splitbrain.histories.history import History

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from splitbrain.harness.report.anomaly.places import Place
+from splitbrain.harness.report.anomaly.bar_positions import Place
 from splitbrain.harness.report.anomaly.proof import CycleEdge, Proof
 from splitbrain.harness.report.anomaly.rows import Rows
 from splitbrain.harness.report.figures.layout import plain

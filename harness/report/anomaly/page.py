@@ -9,10 +9,10 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from splitbrain.checkers.verdict import Anomaly
-from splitbrain.harness.report.anomaly.drawn import DrawnAnomaly, draw_anomaly
+from splitbrain.harness.report.anomaly.drawn_anomaly import DrawnAnomaly, draw_anomaly
 from splitbrain.harness.report.html import render_figures
+from splitbrain.harness.report.operation_spans import Span, last_time_ns, span_columns
 from splitbrain.harness.report.page_file import write_page
-from splitbrain.harness.report.spans import Span, last_time_ns, span_columns
 from splitbrain.histories.history import FaultWindow
 
 DRAWN_MAX = 12
@@ -22,8 +22,8 @@ DRAWN_MAX = 12
 class Found:
     """An anomaly, the checker that found it, and the operations that its picture may show.
 
-    `spans` are in the order of their invocations, as `splitbrain.harness.report.spans.pair` returns
-    them.
+    `spans` are in the order of their invocations, as
+    `splitbrain.harness.report.operation_spans.pair` returns them.
     """
 
     checker: str

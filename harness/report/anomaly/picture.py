@@ -15,13 +15,13 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from splitbrain.harness.report.anomaly.cycle_arrows import draw_cycle
-from splitbrain.harness.report.anomaly.places import (
+from splitbrain.harness.report.anomaly.bar_positions import (
     STEP_PX,
     Place,
     places_in_order,
     places_to_scale,
 )
+from splitbrain.harness.report.anomaly.cycle_arrows import draw_cycle
 from splitbrain.harness.report.anomaly.proof import Proof, label_lines
 from splitbrain.harness.report.anomaly.rows import LANE_PX, Rows, rows_of
 from splitbrain.harness.report.figures.fault_bands import LaneBar, lane_bars, lane_names
@@ -33,7 +33,7 @@ from splitbrain.harness.report.figures.layout import (
     plain_layout,
 )
 from splitbrain.harness.report.figures.palette import OUTCOMES, faded, fault_colour
-from splitbrain.harness.report.spans import Span
+from splitbrain.harness.report.operation_spans import Span
 from splitbrain.histories.history import FaultWindow, Outcome
 
 WIDTH_PX_MIN = 900

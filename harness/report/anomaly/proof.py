@@ -16,9 +16,9 @@ from textwrap import wrap
 import msgspec
 
 from splitbrain.checkers.verdict import Anomaly
-from splitbrain.harness.report.anomaly.places import width_px
+from splitbrain.harness.report.anomaly.bar_positions import width_px
 from splitbrain.harness.report.figures.fault_bands import band_end
-from splitbrain.harness.report.spans import Span
+from splitbrain.harness.report.operation_spans import Span
 from splitbrain.harness.report.value_text import clip, keys_of
 from splitbrain.histories.history import FaultWindow
 

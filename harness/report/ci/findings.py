@@ -11,7 +11,7 @@ from splitbrain.checkers.verdict import merge
 from splitbrain.harness.schedule.command_line import shown
 from splitbrain.harness.store.database.database import group_counts, open_database
 from splitbrain.harness.store.database.query import Filter, find_runs
-from splitbrain.harness.store.groups import Group, Groups
+from splitbrain.harness.store.failure_groups import Group, Groups
 from splitbrain.harness.store.run_row import RunRow
 
 RUNS_MAX = 5_000

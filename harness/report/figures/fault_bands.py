@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from splitbrain.harness.report.figures.layout import plain
 from splitbrain.harness.report.figures.palette import CRASH, faded, fault_colour
-from splitbrain.harness.store.facts import CrashFacts
+from splitbrain.harness.store.lenient_records import CrashFacts
 from splitbrain.histories.history import FaultWindow
 
 CLUSTER = "cluster"

@@ -12,8 +12,8 @@ from splitbrain.harness.report.figures.layout import plain_layout, time_axis
 from splitbrain.harness.report.figures.palette import OUTCOMES, faded
 from splitbrain.harness.report.figures.timeline import SVG_SPANS_MAX
 from splitbrain.harness.report.figures.typed_array import GAP, floats, integers, times
+from splitbrain.harness.report.operation_spans import Span
 from splitbrain.harness.report.percentile import percentile
-from splitbrain.harness.report.spans import Span
 from splitbrain.histories.history import FaultWindow
 
 BINS_MAX = 240

@@ -12,7 +12,7 @@ from splitbrain.harness.report.figures.latency import bin_seconds
 from splitbrain.harness.report.figures.layout import plain, plain_layout, time_axis
 from splitbrain.harness.report.figures.palette import OUTCOMES, SERIES
 from splitbrain.harness.report.figures.typed_array import floats, times
-from splitbrain.harness.report.spans import Span
+from splitbrain.harness.report.operation_spans import Span
 from splitbrain.histories.history import FaultWindow
 
 

@@ -30,8 +30,8 @@ from splitbrain.harness.report.figures.layout import (
 )
 from splitbrain.harness.report.figures.palette import OUTCOMES, Look, faded
 from splitbrain.harness.report.figures.typed_array import GAP, integers, times
-from splitbrain.harness.report.spans import Span, lanes
-from splitbrain.harness.store.facts import CrashFacts
+from splitbrain.harness.report.operation_spans import Span, lanes
+from splitbrain.harness.store.lenient_records import CrashFacts
 from splitbrain.histories.history import FaultWindow, Outcome
 
 SVG_SPANS_MAX = 6_000

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from splitbrain.harness.errors import BadArguments
+from splitbrain.harness.report.operation_spans import Span, lanes
 from splitbrain.harness.report.perfetto.tracks import TrackWriter
 from splitbrain.harness.report.run_data import Run, read_run
-from splitbrain.harness.report.spans import Span, lanes
 from splitbrain.harness.report.write_path.steps import NUMBER_IN_PATH, WriteSteps
 from splitbrain.harness.report.write_path.waterfall import bars_of
 from splitbrain.harness.report.write_path.waterfall_options import writes_by_revision

@@ -16,12 +16,12 @@ from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.judging.judge import judge
 from splitbrain.harness.report.html import TEMPLATES, embedded, render_script, to_json
-from splitbrain.harness.report.playback.sequence import sequence_diagram
-from splitbrain.harness.report.spans import Span, pair
+from splitbrain.harness.report.operation_spans import Span, pair
+from splitbrain.harness.report.playback.sequence_diagram import sequence_diagram
 from splitbrain.harness.schedule.schedule import SIMULATED, Schedule
-from splitbrain.harness.simulation.run import simulate
+from splitbrain.harness.simulation.simulate import simulate
 from splitbrain.harness.simulation.state_recording import Recording, StateRecorder
-from splitbrain.harness.store.temporary import temporary_run_folder
+from splitbrain.harness.store.temporary_folder import temporary_run_folder
 from splitbrain.histories.history import FaultWindow, History, read_events
 
 MARKS_PER_CHECKER_MAX = 5

@@ -11,7 +11,7 @@ from splitbrain.harness.schedule.command_line import shown
 from splitbrain.harness.store.campaign_folder import CampaignRecord, campaign_folders
 from splitbrain.harness.store.database.database import GroupCount, group_counts, open_database
 from splitbrain.harness.store.database.query import Filter, find_runs
-from splitbrain.harness.store.groups import Group, Groups
+from splitbrain.harness.store.failure_groups import Group, Groups
 
 SCHEDULE_CHARACTERS_MAX = 50_000
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from splitbrain.checkers.verdict import Anomaly
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.report.html import environment
+from splitbrain.harness.report.operation_spans import Span
 from splitbrain.harness.report.run_data import Run, read_run
-from splitbrain.harness.report.spans import Span
 from splitbrain.harness.report.value_text import answered_write
 from splitbrain.harness.report.write_path.steps import NUMBER_IN_PATH, WriteSteps
 from splitbrain.harness.report.write_path.waterfall import StepBar, bars_of

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from splitbrain.checkers.verdict import Anomaly
-from splitbrain.harness.report.spans import Span
+from splitbrain.harness.report.operation_spans import Span
 from splitbrain.harness.report.value_text import answered_write, revision_of
 from splitbrain.harness.report.write_path.steps import WriteSteps
 from splitbrain.harness.report.write_path.waterfall import bars_of, choose_writes

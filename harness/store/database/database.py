@@ -19,11 +19,11 @@ from splitbrain.harness.errors import SplitbrainError
 from splitbrain.harness.schedule.seed_range import SEED_MAX, SEED_MIN
 from splitbrain.harness.store.campaign_folder import campaign_folders
 from splitbrain.harness.store.database.schema import SCHEMA, VERSION
-from splitbrain.harness.store.groups import Groups
+from splitbrain.harness.store.failure_groups import Groups
+from splitbrain.harness.store.failure_signature import signature_of
 from splitbrain.harness.store.run_folder import RunFolder
+from splitbrain.harness.store.run_folders import run_folders
 from splitbrain.harness.store.run_row import RunRow, row_of_folder
-from splitbrain.harness.store.signature import signature_of
-from splitbrain.harness.store.store import run_folders
 
 FILE = "runs.sqlite"
 WAIT_S = 60.0

@@ -11,7 +11,7 @@ import sqlite3
 from pathlib import Path
 
 from splitbrain.harness.store.database.database import add_runs, folder_row
-from splitbrain.harness.store.groups import Groups
+from splitbrain.harness.store.failure_groups import Groups
 from splitbrain.harness.store.run_folder import RUN
 
 RUNNING_MAX = 200

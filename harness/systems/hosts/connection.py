@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.hosts.host import Host
+from splitbrain.harness.systems.hosts.remote_process import RemoteTree
 from splitbrain.harness.systems.hosts.remote_shell import COMMAND_TIMEOUT_S, RemoteShell
-from splitbrain.harness.systems.hosts.remote_tree import RemoteTree
 
 if TYPE_CHECKING:
     import asyncssh

@@ -18,7 +18,7 @@ from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.hosts.connection import HostConnection
 from splitbrain.harness.systems.hosts.host import Host
 from splitbrain.harness.systems.networks.network import Endpoints
-from splitbrain.harness.systems.networks.ruleset import (
+from splitbrain.harness.systems.networks.nftables import (
     Link,
     Stream,
     counter,

@@ -27,7 +27,7 @@ import msgspec
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.networks.address_block import AddressBlock
 from splitbrain.harness.systems.networks.network import Endpoints
-from splitbrain.harness.systems.networks.ruleset import (
+from splitbrain.harness.systems.networks.nftables import (
     SLOW_INTERFACE,
     SLOW_MARK,
     TABLE,
@@ -42,7 +42,6 @@ from splitbrain.harness.systems.networks.ruleset import (
 from splitbrain.harness.systems.networks.slow_process import SlowProcess
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
 from splitbrain.nemesis.fault import CLIENTS, MemberName
-from splitbrain.nemesis.linux.journal import Journal, NetworkInterface, NetworkNamespace
 from splitbrain.nemesis.linux.namespaces import (
     found,
     missing,
@@ -50,6 +49,7 @@ from splitbrain.nemesis.linux.namespaces import (
     remove_interface,
     remove_namespace,
 )
+from splitbrain.nemesis.linux.undo_journal import Journal, NetworkInterface, NetworkNamespace
 
 FIRST_PORT = 7001
 COMMAND_TIMEOUT_S = 20.0

@@ -32,8 +32,8 @@ from random import Random
 from typing import Any, cast
 
 from splitbrain.harness.systems.ports import HOST
-from splitbrain.harness.systems.proxies.lane import Lane
 from splitbrain.harness.systems.proxies.link import Link
+from splitbrain.harness.systems.proxies.one_direction import Lane
 from splitbrain.harness.systems.proxies.socket_owner import End, owner
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.capabilities import LinkState

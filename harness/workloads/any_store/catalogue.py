@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from splitbrain.harness.extensions import entry_points_of, origin_of
+from splitbrain.harness.user_classes import entry_points_of, origin_of
 from splitbrain.harness.workloads.any_store.collections import Counter, Queue, Set, UniqueIds
 from splitbrain.harness.workloads.any_store.registers import CasRegister, Register
 from splitbrain.harness.workloads.any_store.sessions import Lock, Monotonic

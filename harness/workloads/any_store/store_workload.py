@@ -15,7 +15,7 @@ from random import Random
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from splitbrain.harness.workloads.workload import Draft
-from splitbrain.histories.call import Call
+from splitbrain.histories.client_call import Call
 
 
 def call(f: str, value: Any = None) -> Draft:

@@ -8,7 +8,6 @@ from random import Random
 
 import pytest
 
-from splitbrain.harness.adaptive.preferences import Preferences
 from splitbrain.harness.adaptive.scheduler import (
     CANDIDATES,
     CORPUS_MAX,
@@ -16,7 +15,8 @@ from splitbrain.harness.adaptive.scheduler import (
     Attempt,
     configuration,
 )
-from splitbrain.harness.drawing.draw import draw_swarm_schedule
+from splitbrain.harness.adaptive.thompson_sampling import Preferences
+from splitbrain.harness.drawing.schedule_drawing import draw_swarm_schedule
 from splitbrain.harness.seeds.seed_runs import SeedResult
 
 SHORT = {"system": "simulated", "time_limit_s": 1.0, "rate": 20.0, "clients": 3}

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from splitbrain.harness.cli.main import run_main
-from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.drive import store_phases
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.runs.execute import execute, open_folder, run_sync

@@ -19,7 +19,7 @@ from splitbrain.harness.workloads.any_store.catalogue import (
     make_store_workload,
     store_workloads,
 )
-from splitbrain.histories.call import Call
+from splitbrain.histories.client_call import Call
 from splitbrain.histories.formats.foreign_operation import ForeignOperation
 
 HERE = "tests.unit.any_store.memory_store"

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Collection, Sequence
 from random import Random
 
 from splitbrain.node.alarms import Alarms
-from splitbrain.node.apply.admission import refusal
-from splitbrain.node.apply.apply import apply
-from splitbrain.node.auth.apply import AuthApplier
+from splitbrain.node.apply.alarm_refusal import refusal
+from splitbrain.node.apply.store_requests import apply
+from splitbrain.node.auth.auth_requests import AuthApplier
 from splitbrain.node.auth.auth_store import AuthStore
 from splitbrain.node.auth.authenticator import Authenticator
 from splitbrain.node.auth.tokens import SimpleTokens

@@ -1,6 +1,6 @@
 """Implements a minimal store as a model: every version of every key, in a dict.
 
-Tests compare `splitbrain.node.mvcc.store.Store` and `splitbrain.node.apply.apply` with it.
+Tests compare `splitbrain.node.mvcc.store.Store` and `splitbrain.node.apply.store_requests` with it.
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from google.protobuf.descriptor import Descriptor
 
-from splitbrain.node.api.field_names import attribute_name, struct_of
 from splitbrain.node.api.json_codec import decode_request, encode_response
 from splitbrain.node.api.methods import METHODS, Kind, Method
 from splitbrain.node.api.proto import compile_definitions
 from splitbrain.node.api.proto.messages import message_class, method_descriptor, pool
+from splitbrain.node.api.proto_names import attribute_name, struct_of
 from splitbrain.node.api.protobuf_codec import request_decoder, response_encoder
 from splitbrain.node.messages import rpc
 from splitbrain.node.messages.errors import RpcError

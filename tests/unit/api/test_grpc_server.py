@@ -12,11 +12,11 @@ import grpc
 import pytest
 from msgspec.structs import replace
 
+from splitbrain.node.api.client_network import Carriers
 from splitbrain.node.api.proto.messages import message_class
 from splitbrain.node.api.v3_service import Api
-from splitbrain.node.api.world import Carriers
 from splitbrain.node.messages import rpc
-from splitbrain.node.messages.caller import CALLER, Caller
+from splitbrain.node.messages.current_client import CALLER, Caller
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.metrics import Metrics
 from splitbrain.node.real.client_port import PREFACE, serve

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.node.api import go_json, json_codec, json_reader
-from splitbrain.node.api.usual_request import decode_usual
+from splitbrain.node.api import exact_json_requests, go_json, json_codec
+from splitbrain.node.api.fast_json_requests import decode_usual
 from splitbrain.node.messages import rpc
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.mvcc.key_value import Event, EventType, KeyValue
@@ -179,7 +179,7 @@ def test_the_last_field_of_a_oneof_in_protobuf_order_wins() -> None:
     body = b'{"success":[{"request_put":{"key":"YQ=="},"request_range":{"key":"Yg=="}}]}'
     expected = rpc.TxnRequest(success=(rpc.PutRequest(key=b"a"),))
     assert json_codec.decode_request("/v3/kv/txn", body) == expected
-    assert json_reader.TXN.read(body, 0) == expected
+    assert exact_json_requests.TXN.read(body, 0) == expected
 
 
 def test_a_comparison_without_an_operand_of_its_target_compares_with_zero() -> None:

@@ -14,7 +14,7 @@ from splitbrain.node.api.watch import WatchStream
 from splitbrain.node.messages import rpc
 from splitbrain.node.messages.errors import Code, RpcError
 from splitbrain.node.real.client_port import serve
-from splitbrain.node.storage.pair_check import BackendDamaged
+from splitbrain.node.storage.content_checksums import BackendDamaged
 from tests.conformance.server_pair import free_port
 from tests.unit.api.lone_member import LoneMember
 from tests.unit.api.test_http import Lines, answer, request

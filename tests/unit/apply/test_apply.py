@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.node.apply.apply import apply
+from splitbrain.node.apply.store_requests import apply
 from splitbrain.node.messages import errors, internal_request, rpc
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.internal_request import InternalRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from splitbrain.node.apply.apply import apply
+from splitbrain.node.apply.store_requests import apply
 from splitbrain.node.messages import errors, rpc
 from splitbrain.node.messages.internal_request import StoreOperation
 from splitbrain.node.messages.lease import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.node.auth.intervals import contains_key, covers
+from splitbrain.node.auth.range_permission import contains_key, covers
 from splitbrain.node.messages.auth import Permission
 
 KEYS = [bytes([letter]) for letter in b"abcdef"]

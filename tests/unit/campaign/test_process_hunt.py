@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from splitbrain.checkers.verdict import Anomaly, Verdict
-from splitbrain.harness.drawing.draw import without_triggers
-from splitbrain.harness.drawing.process_swarm import draw_process_options
-from splitbrain.harness.failures.cause import causes_of
+from splitbrain.harness.drawing.etcd_hunt_options import draw_process_options
+from splitbrain.harness.drawing.schedule_drawing import without_triggers
+from splitbrain.harness.failures.causes import causes_of
 from splitbrain.harness.known_bugs.catalogue import excused_bugs, known_bugs
 from splitbrain.harness.known_bugs.known_bug import parse_version
 from splitbrain.harness.schedule.options import read_options
-from splitbrain.nemesis.catalogue import KINDS
+from splitbrain.nemesis.fault_kinds import KINDS
 
 
 @pytest.mark.parametrize("version", ["3.4.23", "3.5.1", "3.5.30"])
@@ -19,7 +19,7 @@ def test_every_avoidable_trigger_is_drawn_by_some_seed_and_never_two_in_one_run(
     version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "splitbrain.harness.drawing.draw.tested_version", lambda _: {"etcd": version}
+        "splitbrain.harness.drawing.schedule_drawing.tested_version", lambda _: {"etcd": version}
     )
     parsed = parse_version(version)
     assert parsed is not None

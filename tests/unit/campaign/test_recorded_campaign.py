@@ -11,8 +11,8 @@ import pytest
 
 from splitbrain.harness.campaign.job import Job, Outcome, schedule_of
 from splitbrain.harness.campaign.plan import planned
+from splitbrain.harness.campaign.process_workers import Finished, NextJob
 from splitbrain.harness.campaign.recorded_campaign import Budget, PlannedJobs, RecordedCampaign
-from splitbrain.harness.campaign.workers import Finished, NextJob
 from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.failures.grouping import Shrunk, shrink_group, unshrunk
@@ -27,9 +27,9 @@ from splitbrain.harness.store.campaign_folder import (
 )
 from splitbrain.harness.store.database.database import group_counts, open_database, rebuild
 from splitbrain.harness.store.database.query import Filter, Page, find_runs
-from splitbrain.harness.store.groups import Acceptance, Groups
+from splitbrain.harness.store.failure_groups import Acceptance, Groups
+from splitbrain.harness.store.failure_signature import Signature
 from splitbrain.harness.store.run_row import RunRow
-from splitbrain.harness.store.signature import Signature
 
 AXES = Axes(("simulated",), ("kv", "register"), ("kill", "pause"), (1, 3))
 RECORD = CampaignRecord(name="c", seed=100, axes=AXES, given={"time_limit_s": 0.2})

@@ -6,7 +6,7 @@ import msgspec
 
 from splitbrain.histories.event import Event
 from splitbrain.histories.history import History
-from splitbrain.histories.service import AnyRequest, AnyResult
+from splitbrain.histories.service_operation import AnyRequest, AnyResult
 
 Told = tuple[float, float, AnyRequest, AnyResult | str | None]
 """The times of invocation and return in s, the request, and the answer. A text is the error of an

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from splitbrain.checkers.model.evaluation import Evaluation, evaluate
-from splitbrain.checkers.model.requests import reads_made
+from splitbrain.checkers.model.request_parts import reads_made
 from splitbrain.checkers.model.sequential_store import SequentialStore
 from splitbrain.histories.history import History, Operation, Outcome
 from splitbrain.histories.kv import Compact, Compare, Delete, Header, Put, Range, Txn

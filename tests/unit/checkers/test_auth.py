@@ -30,7 +30,7 @@ from splitbrain.histories.auth import (
     UserGrantRole,
 )
 from splitbrain.histories.kv import Compare, Put, PutResult, Range, RangeResult, Txn, TxnResult
-from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.service_operation import AnyRequest
 from tests.unit.checkers.service_history import Told, told
 
 OK = AuthChanged()

@@ -18,7 +18,7 @@ from splitbrain.harness.synthetic.coordination import generate_coordination
 from splitbrain.harness.synthetic.coordination_store import COORDINATION_CORRUPTIONS
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Header
-from splitbrain.histories.lock import Lock, LockResult, Unlock, UnlockResult
+from splitbrain.histories.lock_and_election import Lock, LockResult, Unlock, UnlockResult
 from splitbrain.histories.member_state import Change, MemberState
 from tests.unit.checkers.service_history import told
 

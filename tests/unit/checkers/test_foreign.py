@@ -17,7 +17,7 @@ from splitbrain.checkers.foreign.linearizable import (
 )
 from splitbrain.checkers.foreign.models import UnknownModel, model_of
 from splitbrain.checkers.foreign.objects import check_sets
-from splitbrain.checkers.minimise.no_order import no_order
+from splitbrain.checkers.minimise.linearization_explanation import no_order
 from splitbrain.checkers.porcupine import Operation
 from splitbrain.checkers.porcupine.models.register import register
 from splitbrain.histories.errors import HistoryError

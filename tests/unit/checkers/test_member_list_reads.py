@@ -7,8 +7,8 @@ import pytest
 
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.membership.member_lists import check_members
-from splitbrain.histories.cluster import MemberList, MemberListResult
 from splitbrain.histories.kv import Header
+from splitbrain.histories.member_list import MemberList, MemberListResult
 from splitbrain.histories.member_state import ListedMember
 from tests.unit.checkers.service_history import Told, told
 

@@ -16,7 +16,7 @@ from splitbrain.checkers.linearizable.store_register import (
     Swap,
     Write,
 )
-from splitbrain.checkers.minimise.no_order import NoOrder, no_order
+from splitbrain.checkers.minimise.linearization_explanation import NoOrder, no_order
 from splitbrain.checkers.porcupine import Operation
 from splitbrain.checkers.porcupine.models import mutex
 from tests.conformance.small_objects import OBJECTS, History, SmallObject, histories

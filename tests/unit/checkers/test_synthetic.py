@@ -8,13 +8,13 @@ import pytest
 
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.mvcc.checker import check_mvcc
-from splitbrain.harness.synthetic.corruptions import CORRUPTIONS
 from splitbrain.harness.synthetic.generator import (
     CannotCorruptError,
     Recipe,
     generate,
     generate_file,
 )
+from splitbrain.harness.synthetic.kv_corruptions import CORRUPTIONS
 from splitbrain.harness.synthetic.workloads import WORKLOADS
 from splitbrain.histories.history import History
 from splitbrain.histories.sidecar import members_path, read_members

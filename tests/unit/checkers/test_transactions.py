@@ -17,8 +17,8 @@ from splitbrain.checkers.transactions.models import (
     weakest,
 )
 from splitbrain.checkers.verdict import Verdict
-from splitbrain.harness.synthetic.append import generate_append
-from splitbrain.harness.synthetic.append_corruptions import APPEND_CORRUPTIONS, corrupt_append
+from splitbrain.harness.synthetic.transaction_corruptions import APPEND_CORRUPTIONS, corrupt_append
+from splitbrain.harness.synthetic.transactions import generate_append
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats.transactions import (
     is_transactions,

@@ -16,11 +16,11 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from splitbrain.checkers.model.evaluation import evaluate
-from splitbrain.checkers.model.paths import PATHS_MAX, paths
 from splitbrain.checkers.model.sequential_store import SequentialStore, changes_of
+from splitbrain.checkers.model.transaction_branches import PATHS_MAX, paths
 from splitbrain.checkers.mvcc.change_match import makes
-from splitbrain.checkers.mvcc.makers import Demand, Makers
 from splitbrain.checkers.mvcc.uncertain_writes import Pool, UncertainWrites
+from splitbrain.checkers.mvcc.writer_matching import Demand, Makers
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Compare, Delete, Put, Range, Txn
 from tests.unit.checkers.small_histories import requests

@@ -10,7 +10,7 @@ import pytest
 
 from splitbrain.harness.cli.doctor import PROGRAMS
 from splitbrain.harness.cli.main import run_main
-from splitbrain.nemesis.catalogue import KINDS
+from splitbrain.nemesis.fault_kinds import KINDS
 
 
 def test_the_skeleton_passes_and_finds_a_store_that_forgets(

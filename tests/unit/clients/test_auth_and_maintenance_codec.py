@@ -24,7 +24,6 @@ from splitbrain.histories.auth import (
     UserGetResult,
     UserGrantRole,
 )
-from splitbrain.histories.cluster import MemberList, MemberListResult
 from splitbrain.histories.kv import Header
 from splitbrain.histories.maintenance import (
     Alarm,
@@ -37,8 +36,9 @@ from splitbrain.histories.maintenance import (
     MemberSize,
     MemberSizeResult,
 )
+from splitbrain.histories.member_list import MemberList, MemberListResult
 from splitbrain.histories.member_state import ListedMember
-from splitbrain.histories.service import AnyRequest, AnyResult
+from splitbrain.histories.service_operation import AnyRequest, AnyResult
 from splitbrain.node.api.methods import BY_KEY
 from splitbrain.node.api.proto.messages import message_class
 

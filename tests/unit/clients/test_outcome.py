@@ -12,7 +12,7 @@ from splitbrain.harness.clients.outcome import (
     of_status,
 )
 from splitbrain.histories.kv import Compare, Delete, Put, Range, Txn
-from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.service_operation import AnyRequest
 
 WRITE = Put("a", "1")
 READ = Range("a")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from splitbrain.harness.clients.service_codec import decode_any, encode_any
-from splitbrain.harness.drawing.draw import draw_for
+from splitbrain.harness.drawing.schedule_drawing import draw_for
 from splitbrain.harness.drive.last_seen import LastSeen
 from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.options import Options
@@ -21,7 +21,7 @@ from splitbrain.histories.lease import (
     LeaseTimeToLive,
     LeaseTimeToLiveResult,
 )
-from splitbrain.histories.lock import (
+from splitbrain.histories.lock_and_election import (
     Campaign,
     CampaignResult,
     Leader,
@@ -32,7 +32,7 @@ from splitbrain.histories.lock import (
     Resign,
     Unlock,
 )
-from splitbrain.histories.service import AnyRequest, AnyResult
+from splitbrain.histories.service_operation import AnyRequest, AnyResult
 
 HEADER = b'"header":{"revision":"9","raft_term":"2"}'
 AT_9 = Header(9, raft_term=2)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.harness.disk.faulty_volume import FaultyVolume
+from splitbrain.harness.disk.faulty_disk import FaultyVolume
 from splitbrain.harness.disk.simulated_disk import SECTOR_BYTES
 from splitbrain.nemesis.capabilities import DiskState
 

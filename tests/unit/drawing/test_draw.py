@@ -10,15 +10,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from splitbrain.harness.drawing.draw import draw_for
+from splitbrain.harness.drawing.schedule_drawing import draw_for
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.workloads.catalogue import BUILT_IN, make_workload
 from splitbrain.histories.kv import Delete, Put, Range, Txn
-from splitbrain.histories.lock import Campaign, Proclaim
-from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.lock_and_election import Campaign, Proclaim
+from splitbrain.histories.service_operation import AnyRequest
 
 SOME = Options(time_limit_s=20, rate=100, clients=5)
 
@@ -44,7 +44,7 @@ def test_the_same_seed_gives_the_same_schedule_in_any_process(
 ) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from splitbrain.harness.drawing.draw import draw_for; "
+        "from splitbrain.harness.drawing.schedule_drawing import draw_for; "
         "from splitbrain.harness.schedule.options import Options\n"
         "from splitbrain.harness.store.run_folder import RunFolder\n"
         "from splitbrain.harness.workloads.catalogue import make_workload\n"

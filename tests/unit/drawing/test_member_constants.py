@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.simulation.conditions import BUGGIFIED
+from splitbrain.harness.simulation.coverage import BUGGIFIED
 
 NODE = Path(__file__).resolve().parents[3] / "node"
 LIMIT = re.compile(
@@ -56,12 +56,12 @@ EXCUSED = {
     "auth/tokens.py:_SWEEP": "ended tokens are refused whether they are removed or not",
     "mvcc/watch.py:EVENT_OVERHEAD_BYTES": OF_FORMATS,
     "mvcc/revision.py:KEY_BYTES": OF_FORMATS,
-    "mvcc/hash.py:_PAIRS_AT_ONCE": "a shortcut that changes no hash",
+    "mvcc/hash_kv.py:_PAIRS_AT_ONCE": "a shortcut that changes no hash",
     "auth/password.py:SALT_BYTES": OF_FORMATS,
     "auth/password.py:MEMORY_RESERVE_BYTES": OF_PROCESSES,
     "membership.py:_KEY_BYTES": OF_FORMATS,
     "raft/read_index.py:_CONTEXT_BYTES": OF_FORMATS,
-    "raft/wellformed.py:TERM_MAX": OF_FORMATS,
+    "raft/message_check.py:TERM_MAX": OF_FORMATS,
     "storage/backup_file.py:_ALIGNED_BYTES": OF_FORMATS,
     "storage/backup_file.py:_HASH_BYTES": OF_FORMATS,
     "storage/backup_file.py:_HEAD_BYTES": OF_FORMATS,
@@ -70,15 +70,15 @@ EXCUSED = {
     "mvcc/revision.py:SUB_MAX": OF_FORMATS,
     "lease/lessor.py:_S": "a unit",
     "maintenance/auto_compaction.py:SAMPLES_PER_INTERVAL": BY_ETCD,
-    "storage/pair_check.py:CRC_BYTES": OF_FORMATS,
-    "storage/seal.py:SLOT_BYTES": OF_FORMATS,
+    "storage/content_checksums.py:CRC_BYTES": OF_FORMATS,
+    "storage/durable_end.py:SLOT_BYTES": OF_FORMATS,
     "storage/wal_record.py:SECTOR_BYTES": OF_FORMATS,
     "storage/wal_record.py:ALIGNMENT_BYTES": OF_FORMATS,
     "storage/wal_record.py:BODY_BYTES_MAX": OF_FORMATS,
     "storage/wal_record.py:_LINKED_BYTES": OF_FORMATS,
-    "api/usual_request.py:NESTED_MAX": "a shortcut of decoding that changes no request",
+    "api/fast_json_requests.py:NESTED_MAX": "a shortcut of decoding that changes no request",
     "api/go_json.py:DEPTH_MAX": BY_ETCD,
-    "api/json_reader.py:TXN_DEPTH_MAX": BY_ETCD,
+    "api/exact_json_requests.py:TXN_DEPTH_MAX": BY_ETCD,
     "api/maintenance_service.py:BLOCK_BYTES": "no workload takes backups",
     "messages/internal_request.py:RECENT_MAX": "a cache of decoded requests",
     "snapshot_stream.py:SNAPSHOT_BYTES_MAX": "no run has a snapshot of 4 GiB",
@@ -86,8 +86,8 @@ EXCUSED = {
     "snapshot_stream.py:POLL_S": RETRIED,
     "lease/lessor.py:CHECKPOINTS_AT_ONCE": "the same loop as EXPIRIES_AT_ONCE",
     "lease/lessor.py:EXPIRY_RETRY_NS": RETRIED,
-    "lease/service.py:RETRY_S": RETRIED,
-    "lease/service.py:CALL_TIMEOUT_S": RETRIED,
+    "lease/keep_alive.py:RETRY_S": RETRIED,
+    "lease/keep_alive.py:CALL_TIMEOUT_S": RETRIED,
     "read_barrier.py:RETRY_S": RETRIED,
     "cluster_service.py:POLL_S": RETRIED,
     "cluster_service.py:RETRY_S": RETRIED,

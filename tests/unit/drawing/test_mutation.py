@@ -6,12 +6,12 @@ from random import Random
 
 import pytest
 
-from splitbrain.harness.drawing.draw import draw_swarm_schedule
 from splitbrain.harness.drawing.mutation import MUTATIONS, Source
+from splitbrain.harness.drawing.schedule_drawing import draw_swarm_schedule
 from splitbrain.harness.schedule.schedule import Schedule, TimedOperation, fixed
 from splitbrain.harness.schedule.text import as_text, parse_schedule
 from splitbrain.histories.kv import Put
-from splitbrain.nemesis.catalogue import KINDS
+from splitbrain.nemesis.fault_kinds import KINDS
 
 SHORT = {"system": "simulated", "time_limit_s": 3.0, "rate": 50.0}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 
-from splitbrain.harness.drawing.draw import member_settings
-from splitbrain.harness.drawing.swarm import draw_environment, draw_options
+from splitbrain.harness.drawing.schedule_drawing import member_settings
+from splitbrain.harness.drawing.swarm_options import draw_environment, draw_options
 from splitbrain.harness.schedule.options import read_options
-from splitbrain.harness.workloads.of_options import workload_of
+from splitbrain.harness.workloads.workload_of_run import workload_of
 from splitbrain.node.config import Config
 
 SEEDS = range(200)
@@ -64,7 +64,9 @@ def drawn() -> set[str]:
 
 def test_every_setting_is_drawn_or_excluded_for_a_reason() -> None:
     missing = settings() - drawn() - set(NOT_DRAWN)
-    assert not missing, f"draw them in harness/drawing/swarm.py, or give a reason: {missing}"
+    assert not missing, (
+        f"draw them in harness/drawing/swarm_options.py, or give a reason: {missing}"
+    )
 
 
 def test_no_reason_is_given_for_a_setting_that_is_drawn_or_gone() -> None:

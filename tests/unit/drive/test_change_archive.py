@@ -10,7 +10,7 @@ from splitbrain.harness.drive.change_archive import ArchivingClient, ChangeArchi
 from splitbrain.harness.drive.sent_compactions import SentCompactions
 from splitbrain.histories.kv import Compact, Put
 from splitbrain.histories.member_state import Change, MemberState
-from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.service_operation import AnyRequest
 
 
 class ScriptedSystem:

@@ -19,7 +19,7 @@ from splitbrain.harness.drive.stall_monitor import LATE_NS, PERIOD_NS, StallMoni
 from splitbrain.harness.store.records import Stall
 from splitbrain.harness.systems.system import Address, System
 from splitbrain.harness.workloads.catalogue import make_workload
-from splitbrain.harness.workloads.final_operations import FINAL_KEY, final_reads, final_write
+from splitbrain.harness.workloads.operations_outside_load import FINAL_KEY, final_reads, final_write
 from splitbrain.harness.workloads.workload import Draft, Workload
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import Put, PutResult, Range, RangeResult

@@ -9,7 +9,7 @@ import msgspec
 
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.watch.checker import check_watch
-from splitbrain.harness.drawing.draw import draw_for
+from splitbrain.harness.drawing.schedule_drawing import draw_for
 from splitbrain.harness.runs.execute import run_sync
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.workloads.catalogue import make_workload

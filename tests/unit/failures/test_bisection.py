@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from splitbrain.harness.cli.main import run_main
-from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.failures.bisection import State, bisect
 from splitbrain.harness.schedule.options import Options

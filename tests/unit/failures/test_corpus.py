@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from splitbrain.harness.cli.main import run_main
-from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.failures.corpus import add_to_corpus, read_corpus, read_saved_run
 from splitbrain.harness.schedule.options import read_options

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.formats import jepsen_edn
-from splitbrain.histories.formats.catalogue import FORMATS, format_of, read_foreign
+from splitbrain.histories.formats.detection import FORMATS, format_of, read_foreign
 from splitbrain.histories.formats.edn import read_edn, write_edn
 from splitbrain.histories.formats.foreign_operation import (
     ForeignEvent,

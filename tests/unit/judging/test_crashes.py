@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from splitbrain.harness.judging.crashes import crash_verdict, lets_stop
+from splitbrain.harness.judging.crash_verdict import crash_verdict, lets_stop
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.store.records import RunRecord
 from splitbrain.harness.systems.crash import Crash, crash_of, ending, first_panic_lines

@@ -12,8 +12,8 @@ import pytest
 
 from splitbrain.checkers import catalogue
 from splitbrain.checkers.evidence import Evidence
+from splitbrain.checkers.foreign.conversion import Logged
 from splitbrain.checkers.foreign.models import MODELS, LogModel
-from splitbrain.checkers.foreign.recorded_operation import Logged
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.judging import judge

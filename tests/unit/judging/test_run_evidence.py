@@ -16,7 +16,7 @@ from splitbrain.checkers.foreign.models import MODELS
 from splitbrain.checkers.transactions import check_transactions
 from splitbrain.checkers.verdict import Verdict, not_applicable
 from splitbrain.harness.judging.judge import judge
-from splitbrain.harness.judging.run_evidence import missing_evidence, unanswered
+from splitbrain.harness.judging.missing_evidence import missing_evidence, unanswered
 from splitbrain.harness.mutants.catalogue import names
 from splitbrain.harness.mutants.reach import why_out_of_reach
 from splitbrain.harness.runs.execute import run_sync

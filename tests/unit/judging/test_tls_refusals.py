@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from splitbrain.harness.judging.tls_refusals import tls_verdict
+from splitbrain.harness.judging.tls_verdict import tls_verdict
 from splitbrain.harness.schedule.options import DEFAULTS
 from splitbrain.harness.store.records import RunRecord
 from splitbrain.harness.systems.tls_probe import TlsProbe

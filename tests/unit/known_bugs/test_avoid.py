@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from splitbrain.harness.drawing import draw
-from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.drawing import schedule_drawing
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.options import read_options
 from splitbrain.harness.schedule.schedule import Schedule
@@ -19,7 +19,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Draws a schedule for an etcd of the given version."""
 
     def schedule(version: str, **options: Any) -> Schedule:
-        monkeypatch.setattr(draw, "tested_version", lambda _: {"etcd": version})
+        monkeypatch.setattr(schedule_drawing, "tested_version", lambda _: {"etcd": version})
         given = {"system": "etcd", "workload": "kv", "nodes": [3], "seed": 1, "rate": 300.0}
         return draw_schedule(read_options({**given, **options}))
 
@@ -72,7 +72,7 @@ def test_the_schedule_keeps_the_options_that_were_given(drawn: Any) -> None:
     assert schedule.options.known == ("all",)
     assert schedule.options.nemesis == ("kill", "pause", "partition")
     assert schedule.options.workload_options == {}
-    assert draw.is_drawn(schedule)
+    assert schedule_drawing.is_drawn(schedule)
 
 
 def test_an_option_that_asks_for_the_trigger_is_refused(drawn: Any) -> None:

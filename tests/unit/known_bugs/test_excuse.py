@@ -13,7 +13,7 @@ from splitbrain.checkers.coordination.lease import check_lease
 from splitbrain.checkers.evidence import Checker, Evidence
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.checkers.watch.checker import check_watch
-from splitbrain.harness.judging.crashes import crash_verdict
+from splitbrain.harness.judging.crash_verdict import crash_verdict
 from splitbrain.harness.judging.judge import judge_evidence
 from splitbrain.harness.known_bugs.catalogue import excused_bugs
 from splitbrain.harness.known_bugs.excuse import excused
@@ -28,7 +28,7 @@ from splitbrain.histories.lease import (
     LeaseTimeToLive,
     LeaseTimeToLiveResult,
 )
-from splitbrain.histories.lock import Campaign, CampaignResult
+from splitbrain.histories.lock_and_election import Campaign, CampaignResult
 from splitbrain.histories.member_state import Change, MemberState
 from splitbrain.histories.watch import (
     Closed,

@@ -8,12 +8,12 @@ import pytest
 
 from splitbrain.checkers.catalogue import CHECKERS
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.judging.crashes import CRASHED
+from splitbrain.harness.judging.crash_verdict import CRASHED
 from splitbrain.harness.known_bugs.catalogue import check_ids, excused_bugs, known_bugs
 from splitbrain.harness.known_bugs.known_bug import parse_version
 from splitbrain.harness.schedule.options import read_options
 from splitbrain.harness.workloads.catalogue import BUILT_IN, make_workload
-from splitbrain.nemesis.catalogue import KINDS
+from splitbrain.nemesis.fault_kinds import KINDS
 
 
 @pytest.mark.parametrize("name", list(known_bugs()))

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from splitbrain.node.lease.keep_alive import LeaseService
 from splitbrain.node.lease.lessor import Lessor
-from splitbrain.node.lease.service import LeaseService
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.lease import LeaseCheckpointRequest, LessorRequest

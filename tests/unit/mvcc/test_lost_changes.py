@@ -12,8 +12,8 @@ import pytest
 
 from splitbrain.node.mvcc.revision import backend_key, pack
 from splitbrain.node.mvcc.store import Store
+from splitbrain.node.storage.content_checksums import BackendDamaged
 from splitbrain.node.storage.memory_backend import MemoryBackend
-from splitbrain.node.storage.pair_check import BackendDamaged
 
 
 async def store_with_a_lost_change() -> tuple[Store, MemoryBackend]:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.nemesis.linux import journal
-from splitbrain.nemesis.linux.journal import (
+from splitbrain.nemesis.linux import undo_journal
+from splitbrain.nemesis.linux.stop_process import is_stopped
+from splitbrain.nemesis.linux.undo_journal import (
     ChangedLimit,
     Identity,
     Journal,
@@ -20,7 +21,6 @@ from splitbrain.nemesis.linux.journal import (
     identity,
     undo_leftovers,
 )
-from splitbrain.nemesis.linux.stopped import is_stopped
 
 FILES = resource.RLIMIT_NOFILE
 
@@ -37,14 +37,14 @@ def killed_run(folder: Path, pid: int, *, settled: bool) -> None:
     code = f"""
 import os, resource, signal
 from pathlib import Path
-from splitbrain.nemesis.linux.journal import ChangedLimit, Journal, StoppedProcess, identity
+from splitbrain.nemesis.linux.undo_journal import ChangedLimit, Journal, StoppedProcess, identity
 journal, process = Journal(Path({str(folder)!r})), identity({pid})
-limit = journal.note(ChangedLimit(process, {FILES}, *resource.prlimit({pid}, {FILES})))
+limit = undo_journal.note(ChangedLimit(process, {FILES}, *resource.prlimit({pid}, {FILES})))
 resource.prlimit({pid}, {FILES}, (7, resource.prlimit({pid}, {FILES})[1]))
-journal.note(StoppedProcess(process))
+undo_journal.note(StoppedProcess(process))
 os.kill({pid}, signal.SIGSTOP)
 if {settled}:
-    journal.settle(limit)
+    undo_journal.settle(limit)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run((sys.executable, "-c", code), check=False).returncode == -signal.SIGKILL
@@ -85,5 +85,5 @@ def test_a_process_with_the_same_pid_that_started_later_is_left_alone(
     sleeper: subprocess.Popen[bytes],
 ) -> None:
     earlier = Identity(sleeper.pid, identity(sleeper.pid).started - 1)
-    assert not journal.undo(ChangedLimit(earlier, FILES, 3, 3))
+    assert not undo_journal.undo(ChangedLimit(earlier, FILES, 3, 3))
     assert resource.prlimit(sleeper.pid, FILES)[0] != 3

@@ -7,7 +7,7 @@ from random import Random
 
 from splitbrain.nemesis.fault import DiskFault, Kill
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
-from splitbrain.nemesis.injection.machine import inject
+from splitbrain.nemesis.injection.power_and_disks import inject
 
 
 class Machine:

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.schedule.command_line import run_line
 from splitbrain.harness.schedule.options import read_options
 from splitbrain.harness.schedule.text import as_text, parse_schedule

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from splitbrain.histories.event import FaultEvent
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
-from splitbrain.nemesis.catalogue import supported_kinds
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import Fault, Kill, Latency, Partition, Pause, ScheduledFault
 from splitbrain.nemesis.fault_drawing import draw_faults
+from splitbrain.nemesis.fault_kinds import supported_kinds
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import inject
 from splitbrain.nemesis.nemesis import Nemesis

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.runs.execute import open_folder
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.text import as_text, parse_schedule
-from splitbrain.harness.systems.etcd_steps import STEP_AREAS
+from splitbrain.harness.systems.etcd_failpoints import STEP_AREAS
 from splitbrain.harness.systems.factory import capabilities_of
 from splitbrain.nemesis.fault import AtStep
 from splitbrain.nemesis.linux import strace

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splitbrain.nemesis.fault import CLIENTS, PARTITION_SHAPES, TARGETS, PartitionShape, Target
+from splitbrain.nemesis.partition_shapes import Link, cut_links, links_touching
 from splitbrain.nemesis.target import choose_targets, targets_for
-from splitbrain.nemesis.topology import Link, cut_links, links_touching
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
 

@@ -14,17 +14,17 @@ from random import Random
 
 import pytest
 
-from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.runs.execute import execute
 from splitbrain.harness.schedule import options as schedule_options
 from splitbrain.harness.schedule.options import Options, parse_list, read_options
 from splitbrain.harness.schedule.text import as_text, parse_schedule
-from splitbrain.harness.systems.support import refuse_unsupported
+from splitbrain.harness.systems.schedule_support import refuse_unsupported
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import UserFault
+from splitbrain.nemesis.injection.all_injectors import inject
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
-from splitbrain.nemesis.injection.registry import inject
 
 GUIDE = Path(__file__).resolve().parents[3] / "docs" / "howto" / "write-a-fault.md"
 SIMPLE = """

@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.linux import vdso
-from splitbrain.nemesis.linux.vdso import WallClock, open_clock, true_ns
+from splitbrain.nemesis.linux import process_clock
+from splitbrain.nemesis.linux.process_clock import WallClock, open_clock, true_ns
 from splitbrain.nemesis.linux.wall_clock_code import CODE, with_variables
 
-pytestmark = pytest.mark.skipif(bool(vdso.missing()), reason=vdso.missing() or "-")
+pytestmark = pytest.mark.skipif(
+    bool(process_clock.missing()), reason=process_clock.missing() or "-"
+)
 HOUR_NS = 3_600 * 1_000_000_000
 SLACK_NS = 60 * 1_000_000_000
 """More than any pause of this machine between two readings."""
@@ -95,7 +97,7 @@ def test_a_changed_clock_cannot_be_changed_by_another_run_and_other_processes_ca
 
 @pytest.mark.skipif(not shutil.which("as"), reason="the assembler `as` is not installed")
 def test_the_bytes_are_those_of_the_assembled_source(tmp_path: Path) -> None:
-    source = Path(vdso.__file__).with_name("wall_clock.S")
+    source = Path(process_clock.__file__).with_name("wall_clock.S")
     out = tmp_path / "code"
     subprocess.run(("as", "--64", "-o", out, source), check=True)
     subprocess.run(("objcopy", "-O", "binary", "-j", ".text", out, out), check=True)

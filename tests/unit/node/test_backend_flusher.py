@@ -8,7 +8,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import cast
 
-from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
+from splitbrain.node.apply.backend_flusher import BackendFlusher
 from splitbrain.node.config import Config
 from splitbrain.node.failpoint import Failpoints
 from splitbrain.node.member_metrics import MemberMetrics
@@ -18,9 +18,9 @@ from splitbrain.node.raft.config import Config as RaftConfig
 from splitbrain.node.raft.message import Entry, Message, MessageType, Snapshot, SnapshotMetadata
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.real.world import RealWorld
+from splitbrain.node.step_trace import WritePath
 from splitbrain.node.storage.memory_backend import MemoryBackend
 from splitbrain.node.wakeup import Wakeup
-from splitbrain.node.write_path import WritePath
 
 OURS, LEADER = 1, 2
 CONFIG = Config(

@@ -15,7 +15,7 @@ from splitbrain.node.config import (
     parse_initial_cluster,
     parse_urls,
 )
-from splitbrain.node.identity import cluster_id, member_id
+from splitbrain.node.member_and_cluster_id import cluster_id, member_id
 from splitbrain.node.tls_settings import TlsSettings
 
 GOOD = Config(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from splitbrain.node.apply.apply import apply
+from splitbrain.node.apply.store_requests import apply
 from splitbrain.node.backend import Backend
 from splitbrain.node.config import Config, checked_config
 from splitbrain.node.member_storage import (
@@ -28,8 +28,8 @@ from splitbrain.node.member_storage import (
 from splitbrain.node.messages.rpc import PutRequest
 from splitbrain.node.mvcc.store import Store, applied_position
 from splitbrain.node.raft.message import START, Entry, HardState, Snapshot, SnapshotMetadata
+from splitbrain.node.storage.durable_end import SLOT_BYTES
 from splitbrain.node.storage.memory_backend import MemoryBackend
-from splitbrain.node.storage.seal import SLOT_BYTES
 from splitbrain.node.storage.snapshot_file import snapshot_name
 from splitbrain.node.storage.wal_segment_reader import list_segments
 from tests.unit.storage.memory_disk import MemoryDisk

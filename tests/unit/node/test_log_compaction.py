@@ -7,11 +7,11 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
+from splitbrain.node.apply.backend_flusher import BackendFlusher
 from splitbrain.node.raft.config import Config
 from splitbrain.node.raft.raft import Raft
+from splitbrain.node.step_trace import Traced
 from splitbrain.node.storage.memory_backend import MemoryBackend
-from splitbrain.node.write_path import Traced
 
 
 class Storage:

@@ -14,11 +14,11 @@ from splitbrain.node.messages.internal_request import (
     decode,
     encode,
 )
-from splitbrain.node.pending import Deadline, Pending, RequestIds
-from splitbrain.node.publication import publish
+from splitbrain.node.publish_attributes import publish
 from splitbrain.node.raft.errors import DropReason, ProposalDropped
 from splitbrain.node.real.world import RealWorld
 from splitbrain.node.storage.memory_backend import MemoryBackend
+from splitbrain.node.waiting_requests import Deadline, Pending, RequestIds
 
 CONFIG = Config(
     name="n1",

@@ -17,7 +17,7 @@ import uvloop
 from splitbrain.harness.systems.certificates import Authority
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.config import Config, ConfigError
-from splitbrain.node.messages.caller import CALLER, Caller
+from splitbrain.node.messages.current_client import CALLER, Caller
 from splitbrain.node.messages.errors import Code, RpcError
 from splitbrain.node.real.client_port import serve
 from splitbrain.node.real.network import RealNetwork

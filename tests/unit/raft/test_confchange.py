@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from splitbrain.node.raft import quorum, reconfiguration
+from splitbrain.node.raft import apply_confchange, quorum
 from splitbrain.node.raft.confchange import (
     LEAVE_JOINT,
     ConfChange,
@@ -83,9 +83,9 @@ PLANTED_BUGS: dict[str, tuple[Any, str, Any]] = {
         lambda voters, outgoing, acked: quorum.quorum_index(outgoing or voters, acked),
     ),
     "a change is accepted in a joint configuration": (
-        reconfiguration, "refusal", lambda raft, change: "",
+        apply_confchange, "refusal", lambda raft, change: "",
     ),
-    "new members have no progress": (reconfiguration, "_update_progress", lambda raft: None),
+    "new members have no progress": (apply_confchange, "_update_progress", lambda raft: None),
     "the configuration is lost in a snapshot": (
         Raft, "configuration_at", lambda self, index: THREE,
     ),

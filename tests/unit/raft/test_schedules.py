@@ -20,8 +20,8 @@ from splitbrain.node.raft import raft as raft_module
 from splitbrain.node.raft.log import Log
 from splitbrain.node.raft.message import EntryType, MemberId
 from splitbrain.node.raft.raft import Raft
+from splitbrain.node.raft.raft_state import RaftState
 from splitbrain.node.raft.read_index import PendingRead
-from splitbrain.node.raft.state import RaftState
 from tests.unit.raft.cluster import MemoryDisk
 from tests.unit.raft.interpreter import rewritten
 from tests.unit.raft.schedule import ACTIONS, WEIGHTS, WITH_LOSSES, ScheduledCluster, draw

@@ -18,12 +18,12 @@ from splitbrain.harness.report.ci.annotations import code_quality, workflow_comm
 from splitbrain.harness.report.ci.findings import Finding, Findings, read_findings
 from splitbrain.harness.report.ci.junit import junit
 from splitbrain.harness.report.ci.markdown import SUMMARY_BYTES_MAX, summary
-from splitbrain.harness.report.ci.page import artifact_page
+from splitbrain.harness.report.ci.results_page import artifact_page
 from splitbrain.harness.store.database.database import add_runs, open_database
 from splitbrain.harness.store.database.query import Filter
-from splitbrain.harness.store.groups import Acceptance, Group, Groups
+from splitbrain.harness.store.failure_groups import Acceptance, Group, Groups
+from splitbrain.harness.store.failure_signature import Signature
 from splitbrain.harness.store.run_row import RunRow
-from splitbrain.harness.store.signature import Signature
 
 ROOT = Path(__file__).parents[3]
 HOSTILE = "n1 lost '</code>|`*_<b>x</b>' ::error::\n```\n\x00%"

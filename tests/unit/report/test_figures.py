@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splitbrain.checkers.verdict import Anomaly
+from splitbrain.harness.report.anomaly.bar_positions import places_in_order
 from splitbrain.harness.report.anomaly.page import Found, write_pictures
 from splitbrain.harness.report.anomaly.picture import picture_in_order, picture_to_scale
-from splitbrain.harness.report.anomaly.places import places_in_order
 from splitbrain.harness.report.anomaly.proof import (
     NEIGHBOURS_MAX,
     WIDTH_WITH_NEIGHBOURS_PX_MAX,
@@ -27,9 +27,9 @@ from splitbrain.harness.report.figures.fault_bands import bands, lane_bars, lane
 from splitbrain.harness.report.figures.latency import bin_seconds, latency
 from splitbrain.harness.report.figures.rate import rate
 from splitbrain.harness.report.figures.timeline import timeline
+from splitbrain.harness.report.operation_sample import sample
+from splitbrain.harness.report.operation_spans import Span, lanes, pair
 from splitbrain.harness.report.operation_tables import fault_rows, kind_rows
-from splitbrain.harness.report.sample import sample
-from splitbrain.harness.report.spans import Span, lanes, pair
 from splitbrain.histories.event import Event
 from splitbrain.histories.history import FaultWindow, Outcome
 from splitbrain.histories.kv import Put, Range

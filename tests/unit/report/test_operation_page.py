@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.report.playback.sequence import sequence_diagram
+from splitbrain.harness.report.operation_spans import Span
+from splitbrain.harness.report.playback.sequence_diagram import sequence_diagram
 from splitbrain.harness.report.run_data import read_run
-from splitbrain.harness.report.spans import Span
 from splitbrain.harness.report.web.operation_page import followed, render_operation
 from splitbrain.harness.report.write_path.waterfall_options import writes_by_revision
 from splitbrain.harness.simulation.state_recording import MemberMoment, Recording, SentMessage

@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs_version
 
 from splitbrain.checkers.verdict import Anomaly
 from splitbrain.harness.report.html import plotly_js, render_figures
-from splitbrain.harness.report.write import write_report
+from splitbrain.harness.report.write_report import write_report
 from tests.unit.report.synthetic_run import SyntheticRun, write_run
 
 HOSTILE = (
@@ -275,7 +275,7 @@ def test_the_report_of_3000_operations_is_small(tmp_path: Path) -> None:
 
 def test_only_a_page_with_webgl_may_compile_code() -> None:
     from splitbrain.harness.report.figures.timeline import SVG_SPANS_MAX, timeline
-    from splitbrain.harness.report.sample import Sample
+    from splitbrain.harness.report.operation_sample import Sample
     from tests.unit.report.test_figures import span
 
     few = timeline([span(0, 0, 5)], (), ("n1",), 100)
@@ -286,7 +286,7 @@ def test_only_a_page_with_webgl_may_compile_code() -> None:
 
 
 def policy_of(figure: object) -> str:
-    from splitbrain.harness.report.anomaly.drawn import DrawnAnomaly
+    from splitbrain.harness.report.anomaly.drawn_anomaly import DrawnAnomaly
     from splitbrain.harness.report.anomaly.proof import Proof
 
     drawn = DrawnAnomaly(1, "", Anomaly("k", "b"), Proof((), (), (), 0), None, None)

@@ -17,9 +17,9 @@ from yarl import URL
 
 from splitbrain.checkers.verdict import Anomaly
 from splitbrain.harness.errors import BadArguments
-from splitbrain.harness.report.index import render_index, write_index
-from splitbrain.harness.report.serve import application, listen
-from splitbrain.harness.report.write import write_report
+from splitbrain.harness.report.runs_index import render_index, write_index
+from splitbrain.harness.report.web.server import application, listen
+from splitbrain.harness.report.write_report import write_report
 from tests.unit.report.synthetic_run import SyntheticRun, write_run
 
 
@@ -227,7 +227,7 @@ def test_a_port_that_is_taken_is_refused_in_words() -> None:
 def test_serve_says_where_it_is_and_answers_there(tmp_path: Path) -> None:
     make_store(tmp_path)
     code = "import sys; from pathlib import Path; "
-    code += "from splitbrain.harness.report.serve import serve; "
+    code += "from splitbrain.harness.report.web.server import serve; "
     code += "serve(Path(sys.argv[1]), port=0)"
     server = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "store")], stdout=subprocess.PIPE, text=True

@@ -14,13 +14,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
 from splitbrain.checkers.verdict import Anomaly
-from splitbrain.harness.report import serve
-from splitbrain.harness.report.serve import application
+from splitbrain.harness.report.web import server
+from splitbrain.harness.report.web.server import application
 from splitbrain.harness.store.campaign_folder import Axes, CampaignRecord, campaign_folder
 from splitbrain.harness.store.database.database import add_runs, open_database
-from splitbrain.harness.store.groups import Acceptance, Group, Groups
+from splitbrain.harness.store.failure_groups import Acceptance, Group, Groups
+from splitbrain.harness.store.failure_signature import Signature
 from splitbrain.harness.store.run_row import RunRow
-from splitbrain.harness.store.signature import Signature
 from splitbrain.histories.trace import TraceEvent
 from tests.unit.report.synthetic_run import SyntheticRun, write_run
 
@@ -167,7 +167,7 @@ def test_folders_that_were_removed_or_copied_are_noticed(store: Path) -> None:
 def test_a_run_under_way_is_followed_until_it_ends(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "LIVE_PERIOD_S", 0.01)
+    monkeypatch.setattr(server, "LIVE_PERIOD_S", 0.01)
     folder = store / "etcd-kv" / "20260103T000000Z-9"
     write_run(folder, SyntheticRun(60, faults=(("kill", 1, None, ("n2",), {}),)))
     whole = (folder / "history.jsonl").read_bytes()

@@ -31,10 +31,10 @@ from splitbrain.harness.store.records import Results, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.schedule_source import schedule_at
 from splitbrain.harness.systems.crash import Crash
-from splitbrain.harness.workloads.final_operations import FINAL_FUNCTIONS
+from splitbrain.harness.workloads.operations_outside_load import FINAL_FUNCTIONS
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Put, Range
-from splitbrain.histories.service import AnyRequest
+from splitbrain.histories.service_operation import AnyRequest
 from tests.unit.fake_store import FakeSystem
 
 FAKE = "tests.unit.fake_store:FakeSystem"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from splitbrain.harness.drawing.draw import draw_swarm_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_swarm_schedule
 from splitbrain.harness.schedule.schedule import (
     Schedule,
     has_plain_environment,
     with_plain_environment,
 )
-from splitbrain.harness.schedule.survivable import is_survivable
+from splitbrain.harness.schedule.survivable_storage_faults import is_survivable
 from splitbrain.harness.schedule.text import parse_schedule
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from splitbrain.harness.mutants.catalogue import names_in_simulation, room_of
 from splitbrain.harness.seeds.near_conditions import GROUPS, near_conditions, near_lines
-from splitbrain.harness.simulation.conditions import CONDITIONS
+from splitbrain.harness.simulation.coverage import CONDITIONS
 
 NEAR = near_conditions("vote_not_persisted")
 

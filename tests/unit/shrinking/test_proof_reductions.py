@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.schedule.text import parse_schedule
-from splitbrain.harness.shrinking.failure import Failure
-from splitbrain.harness.shrinking.proof_reductions import (
+from splitbrain.harness.shrinking.anomaly_reductions import (
     ended_after_anomaly,
     last_faults,
     operations_of_anomaly,
 )
+from splitbrain.harness.shrinking.failing_run import Failure
 from splitbrain.histories.kv import Put, Range
 
 SCHEDULE = parse_schedule("""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from splitbrain.harness.drawing.draw import draw_swarm_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_swarm_schedule
 from splitbrain.harness.schedule.schedule import fixed
-from splitbrain.harness.shrinking.failure import temporary_run
+from splitbrain.harness.shrinking.failing_run import temporary_run
 from splitbrain.harness.shrinking.sent_operations import sent_operations
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.histories.history import History
 from splitbrain.histories.operation import Operation
-from splitbrain.histories.service import ServiceOperation
+from splitbrain.histories.service_operation import ServiceOperation
 
 
 @pytest.mark.parametrize("workload", ["append", "register", "watch", "kv"])

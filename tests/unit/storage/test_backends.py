@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splitbrain.node.backend import BUCKETS, Backend
-from splitbrain.node.storage.backend_copy import CopyCorrupt, check_copy
+from splitbrain.node.storage.content_checksums import BackendDamaged, with_crc
 from splitbrain.node.storage.lmdb_backend import LmdbBackend
 from splitbrain.node.storage.memory_backend import MemoryBackend
-from splitbrain.node.storage.pair_check import BackendDamaged, with_crc
+from splitbrain.node.storage.snapshot_encoding import CopyCorrupt, check_copy
 from splitbrain.node.world import DiskError
 
 T = TypeVar("T")

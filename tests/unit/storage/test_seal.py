@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splitbrain.node.raft.message import Entry, HardState, SnapshotMetadata
-from splitbrain.node.storage.seal import SLOT_BYTES, Seal, SealFile
+from splitbrain.node.storage.durable_end import SLOT_BYTES, Seal, SealFile
 from splitbrain.node.storage.wal import Wal, WalMetadata, snapshot_marks
 from splitbrain.node.storage.wal_segment_reader import WalCorrupt, list_segments
 from splitbrain.node.world import DiskError

@@ -10,10 +10,10 @@ import pytest
 
 from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.store.clean import OldRun, old_runs, remove_runs
+from splitbrain.harness.store.old_runs import OldRun, old_runs, remove_runs
 from splitbrain.harness.store.records import Results, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
-from splitbrain.harness.store.store import make_run_folder, run_folders
+from splitbrain.harness.store.run_folders import make_run_folder, run_folders
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 

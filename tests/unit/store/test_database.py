@@ -14,7 +14,6 @@ import pytest
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.store.clean import OldRun, remove_runs
 from splitbrain.harness.store.database import query
 from splitbrain.harness.store.database.database import (
     FILE,
@@ -26,9 +25,10 @@ from splitbrain.harness.store.database.database import (
 )
 from splitbrain.harness.store.database.query import Filter, Page, Sort, find_runs
 from splitbrain.harness.store.database.trends import trends
+from splitbrain.harness.store.old_runs import OldRun, remove_runs
 from splitbrain.harness.store.records import Results, RunRecord
+from splitbrain.harness.store.run_folders import make_run_folder
 from splitbrain.harness.store.run_row import RunRow
-from splitbrain.harness.store.store import make_run_folder
 from tests.benchmarks.runs_database import LAST, synthetic_rows
 
 ROWS = tuple(synthetic_rows(600))

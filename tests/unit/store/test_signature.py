@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from splitbrain.checkers.verdict import Anomaly, Verdict
-from splitbrain.harness.store.signature import condition, signature_of
+from splitbrain.harness.store.failure_signature import condition, signature_of
 
 
 def invalid(checker: str, kind: str, because: str = "") -> Verdict:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.store.sparse import CHUNK_BYTES, free_zero_tails
+from splitbrain.harness.store.zero_tails import CHUNK_BYTES, free_zero_tails
 
 MIB = 1 << 20
 

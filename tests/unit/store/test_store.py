@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.store.store import make_run_folder, run_folders
-from splitbrain.harness.store.whole_file import write_json
+from splitbrain.harness.store.atomic_file import write_json
+from splitbrain.harness.store.run_folders import make_run_folder, run_folders
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

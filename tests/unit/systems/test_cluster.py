@@ -18,12 +18,12 @@ import pytest
 
 from splitbrain.harness.errors import BadArguments, SystemFailed
 from splitbrain.harness.systems import catalogue, etcd
-from splitbrain.harness.systems.cluster import ProcessCluster
+from splitbrain.harness.systems.cluster_settings import ClusterSettings
 from splitbrain.harness.systems.member_process import log_tail, spawn
+from splitbrain.harness.systems.process_cluster import ProcessCluster
 from splitbrain.harness.systems.python_node import PythonNode, member_version
-from splitbrain.harness.systems.settings import ClusterSettings
 from splitbrain.harness.systems.version_text import version_text
-from splitbrain.nemesis.catalogue import KINDS, supported_kinds
+from splitbrain.nemesis.fault_kinds import KINDS, supported_kinds
 
 
 def program(path: Path, script: str) -> Path:
@@ -288,7 +288,7 @@ def test_an_entry_point_without_an_object_is_refused(
 
 
 @pytest.mark.parametrize(
-    "name", ["zookeeper", "no.such.module:X", "splitbrain.nemesis.catalogue:Nothing"]
+    "name", ["zookeeper", "no.such.module:X", "splitbrain.nemesis.fault_kinds:Nothing"]
 )
 def test_an_unknown_system_is_refused(name: str) -> None:
     with pytest.raises(BadArguments, match=name.replace(".", r"\.")):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from splitbrain import LinkState, LocalMember, LocalProcesses, ProxiedProcesses, SystemFailed
-from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.options import Options, read_options
 from splitbrain.harness.skeleton import toy_store

@@ -17,7 +17,7 @@ import pytest
 import uvloop
 
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.harness.systems.proxies.lane import QUEUE_BYTES_MAX
+from splitbrain.harness.systems.proxies.one_direction import QUEUE_BYTES_MAX
 from splitbrain.harness.systems.proxies.proxy import Proxies
 from splitbrain.harness.systems.proxies.proxy_process import ProxyProcess
 from splitbrain.nemesis.capabilities import NORMAL, LinkState

@@ -22,13 +22,13 @@ def judged(evidence):
 splitbrain.harness.judging.judge.checkers_of = lambda options, names=(): {"strict": judged}
 
 # The report itself has tests of its own, and takes seconds to import.
-import splitbrain.harness.report.write
+import splitbrain.harness.report.write_report
 
 def write(folder):
     (folder / "report.html").write_text("a report")
     return folder / "report.html"
 
-splitbrain.harness.report.write.write_report = write
+splitbrain.harness.report.write_report.write_report = write
 """
 
 FAKE = "tests.unit.fake_store:FakeSystem"

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from splitbrain.checkers.model.requests import must_be_recent, parts, ranges
+from splitbrain.checkers.model.request_parts import must_be_recent, parts, ranges
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.workloads.kv import KV, LARGE, MANY, NEVER_GRANTED
 from splitbrain.harness.workloads.workload import Draft

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from splitbrain.harness.drawing.draw import draw_schedule
+from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.options import read_options
 from splitbrain.harness.schedule.text import parse_schedule
-from splitbrain.harness.systems import support
+from splitbrain.harness.systems import schedule_support
 from splitbrain.harness.systems.factory import capabilities_of
-from splitbrain.harness.systems.support import refuse_unsupported
+from splitbrain.harness.systems.schedule_support import refuse_unsupported
 from tests.unit.systems.test_local_processes import Toy
 
 NAMESPACES = {"network": "namespaces", "seed": 1, "nodes": [3], "nemesis": []}
 
 
 def test_what_cannot_be_in_namespaces_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(support, "missing", lambda: "")
+    monkeypatch.setattr(schedule_support, "missing", lambda: "")
     with pytest.raises(BadArguments, match="with the system simulated"):
         read_options({**NAMESPACES, "system": "simulated"})
     refuse_unsupported(draw_schedule(read_options(NAMESPACES)))
     own = read_options({**NAMESPACES, "system": "tests.unit.fake_store:FakeSystem"})
     with pytest.raises(BadArguments, match="cannot be in network namespaces"):
         refuse_unsupported(draw_schedule(own))
-    monkeypatch.setattr(support, "missing", lambda: "this machine is too small")
+    monkeypatch.setattr(schedule_support, "missing", lambda: "this machine is too small")
     with pytest.raises(BadArguments, match="--network namespaces: this machine is too small"):
         refuse_unsupported(draw_schedule(read_options(NAMESPACES)))
 

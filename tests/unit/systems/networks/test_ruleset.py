@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from splitbrain.harness.systems.networks.ruleset import Stream, ruleset
+from splitbrain.harness.systems.networks.nftables import Stream, ruleset
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
 
 A, B, C = "198.18.0.11", "198.18.0.12", "198.18.0.1"

@@ -1,0 +1,124 @@
+"""Gives jobs to worker processes, and yields the outcome of each job once.
+
+A job is one run of a campaign. If a worker dies, its job is given to another one. If workers died
+`DEATHS_MAX` times during a job, its outcome is unknown, so that one run cannot stop a campaign.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable, Generator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+
+from splitbrain.harness.campaign.job import Job, Outcome, lost, run_job
+from splitbrain.harness.runs.safe_module_path import safe_path
+from splitbrain.harness.seeds.seed_runs import prepare_worker
+
+DEATHS_MAX = 3
+QUEUED_PER_WORKER = 2
+"""The number of jobs that are given to the pool for each worker, so that no worker waits for its
+next job."""
+TERMINATED_WITHIN_S = 30
+PRELOADED = (
+    "splitbrain.harness.campaign.job", "splitbrain.harness.simulation.simulate",
+    "splitbrain.checkers.catalogue",
+)
+"""The fork server imports these modules once, so that the workers do not import them again."""
+
+NextJob = Callable[[], Job | None]
+"""A function that returns the next job, or None if there is none at this time."""
+Finished = tuple[Job, Outcome]
+
+
+def in_this_process(next_job: NextJob) -> Generator[Finished, None, None]:
+    """Run the jobs one after another in this process. All jobs must have the same planted bug."""
+    while (job := next_job()) is not None:
+        yield job, run_job(job)
+
+
+def in_processes(
+    next_job: NextJob, workers: int, run: Callable[[Job], Outcome] = run_job
+) -> Generator[Finished, None, None]:
+    """Run the jobs in `workers` processes, and yield each outcome when it arrives.
+
+    `next_job` is called again after the caller has handled an outcome. All jobs must have the same
+    planted bug, because a planted bug cannot be removed from a process. `run` executes one job.
+    """
+    deaths: Counter[int] = Counter()
+    again: list[Job] = []
+    with safe_path():
+        while True:
+            pool = _pool(workers)
+            try:
+                yield from _until_broken(pool, next_job, workers, run, again)
+                return
+            except _WorkerDied as died:
+                if len(died.jobs) == 1:
+                    (job,) = died.jobs
+                    deaths[job.number] += 1
+                    if deaths[job.number] == DEATHS_MAX:
+                        again.remove(job)
+                        yield job, lost(job, f"the worker process died, {DEATHS_MAX} times")
+            finally:
+                _end(pool)
+
+
+class _WorkerDied(Exception):
+    """A worker process died. It was executing one of `jobs`, but it is not known which one."""
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self.jobs = jobs
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    return ProcessPoolExecutor(workers, context, prepare_worker)
+
+
+def _until_broken(
+    pool: ProcessPoolExecutor, next_job: NextJob, workers: int, run: Callable[[Job], Outcome],
+    again: list[Job],
+) -> Generator[Finished, None, None]:
+    """Run jobs until there are none. Raises _WorkerDied if a worker dies.
+
+    The jobs in `again` are run first, one at a time, so that the next death of a worker shows which
+    job causes it. After the exception, `again` contains the jobs without an outcome.
+    """
+    running: dict[Future[Outcome], Job] = {}
+    try:
+        while True:
+            most = 1 if again else QUEUED_PER_WORKER * workers
+            while len(running) < most:
+                job = again[0] if again else next_job()
+                if job is None:
+                    break
+                if not again:
+                    again.append(job)  # until the job was submitted, which can fail
+                running[pool.submit(run, job)] = job
+                del again[0]
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                outcome = future.result()
+                yield running.pop(future), outcome
+    except BrokenProcessPool:
+        # Other runs may have ended before the worker died.
+        for future in [one for one in running if one.done()]:
+            with suppress(BrokenProcessPool):
+                outcome = future.result()
+                yield running.pop(future), outcome
+        jobs = list(running.values())
+        again[:] = [*jobs, *again]
+        raise _WorkerDied(jobs) from None
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """End the workers. A worker that is still busy gets SIGTERM, and removes its folders."""
+    for process in list((pool._processes or {}).values()):
+        process.terminate()
+    pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,22 @@
+"""Exports `inject` after the import of all modules that register their injectors with it."""
+
+from __future__ import annotations
+
+from splitbrain.nemesis.injection import (
+    auth_and_quota,
+    clocks,
+    leadership,
+    links,
+    membership,
+    operator_actions,
+    power_and_disks,
+    resources,
+    syscalls,
+    users,
+)
+from splitbrain.nemesis.injection.inject import inject
+
+__all__ = [
+    "auth_and_quota", "clocks", "inject", "leadership", "links", "membership", "operator_actions",
+    "power_and_disks", "resources", "syscalls", "users",
+]
