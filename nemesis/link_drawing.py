@@ -1,4 +1,7 @@
-"""The variants of faults that change single packets and connections of links (see `fault_variants.py`)."""
+"""The variants of faults that change single packets and connections of links.
+
+`fault_variants.py` puts them together with the other variants.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The variants of faults that change the members or move the leadership (see `fault_variants.py`)."""
+"""The variants of faults that change the members or move the leadership.
+
+`fault_variants.py` puts them together with the other variants.
+"""
 
 from __future__ import annotations
 
