@@ -39,12 +39,12 @@ import os, resource, signal
 from pathlib import Path
 from splitbrain.nemesis.linux.undo_journal import ChangedLimit, Journal, StoppedProcess, identity
 journal, process = Journal(Path({str(folder)!r})), identity({pid})
-limit = undo_journal.note(ChangedLimit(process, {FILES}, *resource.prlimit({pid}, {FILES})))
+limit = journal.note(ChangedLimit(process, {FILES}, *resource.prlimit({pid}, {FILES})))
 resource.prlimit({pid}, {FILES}, (7, resource.prlimit({pid}, {FILES})[1]))
-undo_journal.note(StoppedProcess(process))
+journal.note(StoppedProcess(process))
 os.kill({pid}, signal.SIGSTOP)
 if {settled}:
-    undo_journal.settle(limit)
+    journal.settle(limit)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run((sys.executable, "-c", code), check=False).returncode == -signal.SIGKILL
