@@ -12,7 +12,7 @@ from collections.abc import Callable
 from splitbrain.harness.store.records import Stall
 
 PERIOD_NS = 50_000_000
-"""The time between two checks."""
+"""The time between two checks that the harness still runs."""
 LATE_NS = 250_000_000
 """If a check comes later than this after its time, the delay is recorded as a stall."""
 STALLS_MAX = 10_000

@@ -14,19 +14,20 @@ from random import Random
 from splitbrain.histories.random_stream import stream
 
 POINT_ON_PERCENT = 50
-"""In a run with rare conditions, each point in the code is on with this probability. At a point that
-is off, the rare condition never occurs."""
+"""In a run with rare conditions, each point in the code is on with this probability. At a point
+that is off, the rare condition never occurs."""
 FIRES_PERCENT = (2, 10, 25, 60)
 """The probability that a rare condition occurs at a visit of its point in the code. One of these
 values is drawn for each point that is on in the run."""
 LOSSY_FIRES_PERCENT_MAX = 25
 LOSSY = ("a frame finds its queue full", "the inbox is full")
-"""Points at which the member drops messages. They return True in at most `LOSSY_FIRES_PERCENT_MAX`
-percent of their visits, because a cluster that loses more messages makes no progress."""
+"""Points at which the member drops messages. The condition occurs in at most
+`LOSSY_FIRES_PERCENT_MAX` percent of their visits, because a cluster that loses more messages makes
+no progress."""
 FIRST_VISITS = 6
 FIRST_VISITS_FIRE_PERCENT = 50
-"""At each of the first `FIRST_VISITS` visits of a point that is on, its rare condition occurs with at
-least this probability. Otherwise a point that is reached rarely, such as the start of a member,
+"""At each of the first `FIRST_VISITS` visits of a point that is on, its rare condition occurs with
+at least this probability. Otherwise a point that is reached rarely, such as the start of a member,
 would have little effect."""
 
 
