@@ -54,11 +54,14 @@ class Hooks(Protocol):
         ...
 
     def propose_as_leader(self, request: LessorRequest) -> None:
-        """Propose a request of this leader, and return without waiting. Raises ProposalDropped."""
+        """Propose a request that this leader makes by itself, about leases. Do not wait for it.
+
+        Raises ProposalDropped.
+        """
         ...
 
     async def replicate_as_leader(self, request: LessorRequest) -> None:
-        """Propose a request of this leader, and wait until it is applied.
+        """Propose a request that this leader makes by itself, and wait until it is applied.
 
         Raises ProposalDropped, RpcError.
         """

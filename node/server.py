@@ -343,11 +343,14 @@ class Server:
         return done.response
 
     def propose_as_leader(self, request: LessorRequest) -> None:
-        """Propose a request of this leader, and return without waiting. Raises ProposalDropped."""
+        """Propose a request that this leader makes by itself, about leases. Do not wait for it.
+
+        Raises ProposalDropped.
+        """
         self.parts.driver.propose_own(encode(InternalRequest(self.parts.ids.next(), request)))
 
     async def replicate_as_leader(self, request: LessorRequest) -> None:
-        """Propose a request of this leader, and wait until it is applied.
+        """Propose a request that this leader makes by itself, and wait until it is applied.
 
         Raises ProposalDropped, RpcError.
         """

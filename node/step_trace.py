@@ -39,7 +39,7 @@ class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Traced(msgspec.Struct, frozen=True):
-    """The request, and its log entry if it has one, to which a trace event belongs."""
+    """Identifies what a trace event is about: a request, and its log entry if it has one."""
 
     request: int = 0
     term: int = 0

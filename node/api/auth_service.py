@@ -52,7 +52,7 @@ class AuthHandlers:
         }
 
     async def replicate(self, request: Any) -> Any:
-        """Propose a request that can be replicated as it is, and return the response to it."""
+        """Propose a request without changing it, and return the response to it."""
         response: Any = await self._member.propose(request)
         return replace(response, header=self._member.header())
 

@@ -312,8 +312,8 @@ async def _first_requests(
 ) -> list[Any]:
     """Read the body until at least one request is complete, and return the complete requests.
 
-    The list is empty if the body contains no request. Raises RpcError if the body begins with an
-    invalid request. An invalid request later in the body only ends the reading.
+    The list is empty if the body contains no request. Raises RpcError if the first request is
+    invalid. If a later request is invalid, only the requests before it are read.
     """
     found: list[Any] = []
     while not found:

@@ -31,7 +31,10 @@ _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?\Z")
 
 
 class MaintenanceHandlers:
-    """The handlers of these methods at one member. Every handler can raise RpcError."""
+    """The handlers of Defragment, Snapshot and Downgrade of one member.
+
+    Every handler can raise RpcError.
+    """
 
     def __init__(self, member: MemberPort) -> None:
         self._member = member

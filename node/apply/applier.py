@@ -129,7 +129,10 @@ class Applier:
             await self._advanced.wait()
 
     async def run(self) -> None:
-        """Apply batches forever. If `run` raises an error, the member must stop."""
+        """Apply the batches of the queue, in order. Does not return.
+
+        If an error is raised, the member must stop.
+        """
         while True:
             await self._filled.wait()
             while self._queue:

@@ -84,7 +84,7 @@ class JwtTokens:
         return 0
 
     def end_of_user(self, user: str) -> None:
-        """Do nothing: the new auth revision ends the tokens."""
+        """Do nothing. The auth revision has increased, which makes the user's tokens invalid."""
 
     def end_all(self) -> None:
-        """Do nothing: the new auth revision ends the tokens."""
+        """Do nothing. The auth revision has increased, which makes all tokens invalid."""

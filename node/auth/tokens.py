@@ -30,8 +30,8 @@ class Tokens(Protocol):
         """Assign a token to `user`, and return it.
 
         Every member calls this when it applies a login. `prefix` is the random part of the token,
-        and `index` the index of the login's entry. Returns "" if the member that the client called
-        has to make the token with `signed`.
+        and `index` the index of the login's entry. JSON Web Tokens are not assigned but signed, by
+        the member that the client called: then the result is "".
         """
         ...
 

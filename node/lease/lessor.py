@@ -155,7 +155,7 @@ class Lessor:
             self._schedule_checkpoint(lease.id, times)
 
     def removed(self, lease_id: int) -> None:
-        """Forget a lease that has ended, and wake the requests that wait for its end."""
+        """Forget a lease's times when it has ended, and wake the requests that wait for its end."""
         self.counts.revoked += 1
         self._times.pop(lease_id, None)
         self._wake_waiting(lease_id)

@@ -249,7 +249,7 @@ class WatchHub:
         return watcher
 
     def cancel(self, watcher: Watcher) -> None:
-        """Cancel the watcher. A cancelled watcher may be cancelled again.
+        """Cancel the watcher. Cancelling it again has no effect.
 
         The buffer gets no more events. `next_batch` returns the events in the buffer, and then
         None.

@@ -29,18 +29,18 @@ def on_vote_response(raft: RaftState, message: Message) -> None:
 
 
 def on_append(raft: RaftState, message: Message) -> None:
-    """Become a follower: another member was elected in this term."""
+    """Handle APP from the leader that was elected in this term: become its follower, and append."""
     election.become_follower(raft, message.term, message.from_)
     follower.on_append(raft, message)
 
 
 def on_heartbeat(raft: RaftState, message: Message) -> None:
-    """Become a follower: another member was elected in this term."""
+    """Handle HEARTBEAT from the leader that was elected in this term: become its follower."""
     election.become_follower(raft, message.term, message.from_)
     follower.on_heartbeat(raft, message)
 
 
 def on_snapshot(raft: RaftState, message: Message) -> None:
-    """Become a follower: another member was elected in this term."""
+    """Handle SNAP from the leader that was elected in this term: become its follower."""
     election.become_follower(raft, message.term, message.from_)
     follower.on_snapshot(raft, message)

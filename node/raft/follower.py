@@ -1,4 +1,6 @@
-"""Handles the messages of a follower, and the appends of a candidate that becomes a follower.
+"""Handles the messages that a follower receives, such as appends, heartbeats and snapshots.
+
+A candidate that becomes a follower uses these functions, too.
 
 Source: Raft paper, figure 2; the hints in rejections follow etcd-io/raft.
 """

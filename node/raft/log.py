@@ -289,7 +289,10 @@ class Log:
         return self.pending_snapshot is not None and not self.snapshot_persisting
 
     def take_snapshot(self) -> Snapshot | None:
-        """Return a received snapshot that must be made durable, once. Afterwards return None."""
+        """Return the received snapshot that must be made durable, or None.
+
+        It is returned only once.
+        """
         if not self.has_unpersisted_snapshot:
             return None
         self.snapshot_persisting = True

@@ -48,10 +48,7 @@ class ReadState(msgspec.Struct, frozen=True, gc=False):
 
 
 class Ready(msgspec.Struct, frozen=True, gc=False):
-    """The work that a `Raft` hands out at once.
-
-    A field is None or empty if there is nothing new.
-    """
+    """The work that a `Raft` hands out to its owner. A field is None or empty if nothing is new."""
 
     soft_state: SoftState | None
     hard_state: HardState | None

@@ -196,7 +196,10 @@ def maybe_send_snapshot(raft: RaftState, progress: Progress) -> bool:
 
 
 def broadcast_heartbeat(raft: RaftState) -> None:
-    """Send one round of heartbeats, with the context that confirms all reads so far."""
+    """Send a heartbeat to each follower.
+
+    The acknowledgements confirm all reads that have arrived.
+    """
     raft.reads.round_due = False
     context = raft.reads.heartbeat_context()
     for progress in raft.peers:

@@ -72,9 +72,10 @@ class Splices:
         return f"{PEER_PREFIX}splitbrain-{self._token}"
 
     def common_name(self, peer: str) -> str | None:
-        """Return the common name in the certificate of the client whose connection is named `peer`.
+        """Return the common name in a client's certificate.
 
-        Returns "" if the client has no certificate, and None if no splice has the name `peer`.
+        `peer` is the name of its connection. Returns "" if the client has no certificate, and None
+        if no splice has the name `peer`.
         """
         end = self._ends.get(peer)
         return None if end is None else end.common_name

@@ -30,7 +30,7 @@ class WriteBuffer:
         self.operations += 1
 
     def find(self, bucket: bytes, key: bytes) -> tuple[bool, bytes | None]:
-        """Return whether a layer contains a write of `key`, and the written value.
+        """Return whether a write of `key` is buffered, and the value that it writes.
 
         The value is None if the write deletes the key, or if there is no write.
         """
