@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 
 def member_id(peer_urls: Sequence[str], token: str) -> int:
-    """Return the id of an initial member. `token` is the token of the cluster."""
+    """Return the id of a member of the initial configuration. `token` is the cluster's token."""
     digest = hashlib.sha1(("".join(sorted(peer_urls)) + token).encode(), usedforsecurity=False)
     return int.from_bytes(digest.digest()[:8], "big")
 

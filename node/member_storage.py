@@ -11,10 +11,12 @@ after this snapshot, and then the backend. If the member crashed before it insta
 snapshot, that snapshot replaces the backend. Entries up to the backend's consistent index are not
 applied again.
 
-A damaged directory ------------------- If the disk has lost or changed a part of the data, the
-member recovers from the leader. It keeps the backend if the backend is complete, and otherwise
-begins with an empty one. It then begins a new log after the backend's last entry. The leader sends
-the entries after this entry (`splitbrain.node.raft.raft.Raft`, `floor`).
+A damaged directory
+-------------------
+If the disk has lost or changed a part of the data, the member recovers from the leader. It keeps
+the backend if the backend is complete, and otherwise begins with an empty one. It then begins a new
+log after the backend's last entry. The leader sends the entries after this entry
+(`splitbrain.node.raft.raft.Raft`, `floor`).
 
 In three cases, the member refuses to start instead:
 

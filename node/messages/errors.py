@@ -208,7 +208,7 @@ def unknown_service(service: str) -> RpcError:
 
 
 def deadline() -> RpcError:
-    """Return gRPC's error for a request whose timeout, which the client has set, has passed."""
+    """Return gRPC's error for a request that has exceeded the timeout of the client."""
     return RpcError(Code.DEADLINE_EXCEEDED, "context deadline exceeded")
 
 

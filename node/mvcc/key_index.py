@@ -32,7 +32,7 @@ Changes = int | array  # type: ignore[type-arg]
 
 
 class KeyIndex:
-    """For each key, the revisions of its changes that are not compacted."""
+    """Stores, for each key, the revisions of its changes that are not compacted."""
 
     __slots__ = ("_changes", "_dead")
 

@@ -99,7 +99,7 @@ class Store:
 
     @property
     def compacted_revision(self) -> int:
-        """The revision of the last compaction, or -1 before it.
+        """The revision of the last compaction, or -1 if there was none.
 
         Earlier revisions cannot be read.
         """

@@ -34,9 +34,10 @@ _VOTE_REQUESTS = frozenset({MessageType.VOTE, MessageType.PRE_VOTE})
 
 
 def accept_higher_term(raft: RaftState, message: Message) -> bool:
-    """Adopt the higher term of a message, if it is valid.
+    """Adopt the higher term of a message. Return False if the message must be ignored.
 
-    Returns False if the message is to be ignored.
+    A vote request is ignored while this member follows a leader (the leader lease). A PRE_VOTE, and
+    a granted pre-vote, do not change the term.
     """
     if message.type in _VOTE_REQUESTS:
         if in_leader_lease(raft) and not is_transfer(message):

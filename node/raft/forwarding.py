@@ -37,7 +37,7 @@ def on_proposal(raft: RaftState, message: Message) -> None:
 def on_read_index(raft: RaftState, message: Message) -> None:
     """Handle READ_INDEX: forward it to the leader.
 
-    The leader answers the member that sent it first.
+    The leader's answer goes directly to the member that made the request, not to this member.
     """
     if can_forward(raft, message.from_):
         raft.send(

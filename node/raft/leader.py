@@ -203,7 +203,10 @@ def catch_up(raft: RaftState, progress: Progress) -> None:
 
 
 def on_heartbeat_response(raft: RaftState, message: Message) -> None:
-    """Handle HEARTBEAT_RESP: the follower is alive, and confirms the reads before the heartbeat."""
+    """Handle HEARTBEAT_RESP: the follower is alive.
+
+    The response also confirms the reads that arrived before the heartbeat was sent.
+    """
     progress = raft.progress.get(message.from_)
     if progress is None:
         return

@@ -1,7 +1,7 @@
 """Reads a short notation for transactions.
 
-ax1      appends 1 to x              ry12    read y = [1 2]      ry   read y = [] wx1      writes x
-= 1                r=x1    read x = 1          r=x  read x as absent
+    ax1      appends 1 to x              ry12    read y = [1 2]      ry   read y = []
+    wx1      writes x = 1                r=x1    read x = 1          r=x  read x as absent
 """
 
 from __future__ import annotations
