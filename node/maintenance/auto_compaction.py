@@ -45,10 +45,7 @@ class Policy(Protocol):
         ...
 
     def compacted(self) -> None:
-        """Note that the store has been compacted to the last target.
-
-        Otherwise it is tried again.
-        """
+        """Record that the store was compacted to the revision that `target` returned last."""
         ...
 
 

@@ -400,7 +400,7 @@ class Raft(RaftState):
     # Snapshots and compaction
 
     def create_snapshot(self, index: Index) -> SnapshotMetadata:
-        """Record that the state machine was saved at `index`, up to which entries are applied.
+        """Record that the state machine was saved at `index`, which must be an applied index.
 
         Returns the metadata to store with the snapshot. Raises StateInvalid if no snapshot is
         possible at `index`.
