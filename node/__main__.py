@@ -43,7 +43,7 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
 
 @click.command(context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]})
 @click.option("--name", default="default", show_default=True, help="The name of this member.")
-@click.option("--data-dir", help="The directory of its data.  [default: NAME.etcd]")
+@click.option("--data-dir", help="The directory of the member's data.  [default: NAME.etcd]")
 @click.option(
     "--initial-cluster",
     help="All members with their peer URLs: n1=http://…,n2=http://…"
@@ -54,8 +54,8 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     type=click.Choice(["new", "existing"]),
     default="new",
     show_default=True,
-    help="existing for a member that was added to a running cluster. It asks the members in"
-    " --initial-cluster for its id and for the list of members.",
+    help="new starts a new cluster. existing is for a member that was added to a running cluster:"
+    " at its first start, it asks the members in --initial-cluster for its id.",
 )
 @click.option(
     "--force-new-cluster",
@@ -67,17 +67,19 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     "--initial-cluster-token",
     default="etcd-cluster",
     show_default=True,
-    help="Distinguishes clusters with the same addresses.",
+    help="A name of the cluster. Clusters with different tokens have different ids, even with the"
+    " same URLs.",
 )
 @click.option(
     "--listen-client-urls",
     default=LOOPBACK_CLIENTS,
     show_default=True,
-    help="The URLs where it listens for clients.",
+    help="The URLs where the member listens for clients.",
 )
 @click.option(
     "--listen-client-http-urls",
-    help="URLs that serve only HTTP. With them, --listen-client-urls serve only gRPC.",
+    help="The URLs where the member listens for clients over HTTP only. If they are given,"
+    " --listen-client-urls serve only gRPC.",
 )
 @click.option(
     "--advertise-client-urls",
@@ -87,26 +89,27 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     "--listen-peer-urls",
     default=LOOPBACK_PEERS,
     show_default=True,
-    help="The URLs where it listens for peers.",
+    help="The URLs where the member listens for peers.",
 )
 @click.option(
     "--initial-advertise-peer-urls",
-    help="The URL where peers reach this member; must be its URL in --initial-cluster."
-    "  [default: the URL there]",
+    help="The URL where peers reach this member. It must be equal to the URL of this member in"
+    " --initial-cluster.  [default: that URL]",
 )
 @click.option(
     "--grpc-keepalive-min-time",
     default="5s",
     show_default=True,
     metavar="DURATION",
-    help="Clients of gRPC that send pings more often are disconnected.",
+    help="The minimal time between two pings of a gRPC client. A client that sends pings more often"
+    " is disconnected.",
 )
 @click.option(
     "--grpc-keepalive-interval",
     default="2h",
     show_default=True,
     metavar="DURATION",
-    help="How long a connection of gRPC can be silent before the member pings the client. 0s: the"
+    help="The time without data from a gRPC client after which the member pings the client. 0s: the"
     " member never pings.",
 )
 @click.option(
@@ -138,7 +141,7 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     type=int,
     default=5,
     show_default=True,
-    help="The number of snapshots that are kept, with the log after the oldest of them.",
+    help="The number of snapshots that are kept. The log after the oldest of them is kept, too.",
 )
 @click.option("--max-request-bytes", type=int, default=1_572_864, show_default=True)
 @click.option("--max-txn-ops", type=int, default=128, show_default=True)
@@ -153,7 +156,8 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
 @click.option(
     "--experimental-initial-corrupt-check",
     is_flag=True,
-    help="Compare the data with that of the peers at the start, and do not start if it differs.",
+    help="At the start, compare the member's data with its peers' data. The member does not start"
+    " if its data differs.",
 )
 @click.option(
     "--experimental-corrupt-check-time",
@@ -167,8 +171,9 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     default="simple",
     show_default=True,
     metavar="KIND",
-    help="The tokens of users: simple, or jwt,sign-method=METHOD,priv-key=FILE,pub-key=FILE,"
-    "ttl=5m. METHOD is HS256, RS256, PS256, ES256, or one with 384 or 512.",
+    help="The kind of the tokens that users get when they log in: simple, or"
+    " jwt,sign-method=METHOD,priv-key=FILE,pub-key=FILE,ttl=5m. METHOD is HS, RS, PS or ES, with"
+    " 256, 384 or 512 after it.",
 )
 @click.option(
     "--password-cost",
@@ -205,7 +210,7 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     type=int,
     default=10_000,
     show_default=True,
-    help="The maximal number of operations until a flush of the backend.",
+    help="The number of applied operations after which the backend is flushed at once.",
 )
 @click.option("--wal-segment-bytes", type=int, default=64 * 1024**2, show_default=True)
 @click.option(
@@ -230,8 +235,15 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     help="The interval at which the leader records the remaining time of longer leases.",
 )
 @click.option("--pre-vote/--no-pre-vote", default=True, show_default=True)
-@click.option("--seed", type=int, help="Makes the random choices of this member repeatable.")
-@click.option("--trace-file", help="A file for an event of each step of the write path.")
+@click.option(
+    "--seed",
+    type=int,
+    help="The seed of this member's random choices, such as election timeouts.  [default: random]",
+)
+@click.option(
+    "--trace-file",
+    help="The file to which the member writes an event for each step of the write path.",
+)
 @click.option(
     "--hold-unsynced",
     is_flag=True,

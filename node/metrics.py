@@ -72,13 +72,13 @@ class Metrics:
 
     def _make_server_metrics(self, server_id: str, version: str) -> None:
         self.has_leader = self._gauge(
-            "etcd_server_has_leader", "Whether a leader is known: 1, else 0."
+            "etcd_server_has_leader", "1 if this member knows a leader, else 0."
         )
         self.is_leader = self._gauge(
-            "etcd_server_is_leader", "Whether this member leads: 1, else 0."
+            "etcd_server_is_leader", "1 if this member is the leader, else 0."
         )
         self.leader_changes = self._counter(
-            "etcd_server_leader_changes_seen_total", "Changes of leader that this member saw."
+            "etcd_server_leader_changes_seen_total", "Leader changes that this member has seen."
         )
         # Despite their names these are gauges in etcd, too: they are Raft indexes.
         self.proposals_committed = self._gauge(
@@ -101,15 +101,17 @@ class Metrics:
             "etcd_server_health_success", "Health checks that found the member healthy."
         )
         self.health_failures = self._gauge(
-            "etcd_server_health_failures", "Health checks that did not."
+            "etcd_server_health_failures", "Health checks that found the member unhealthy."
         )
         self.quota = self._gauge(
             "etcd_server_quota_backend_bytes", "The backend's size at which writes are refused."
         )
-        self._gauge("etcd_server_id", "This member.", ("server_id",)).labels(server_id).set(1)
-        self._gauge("etcd_server_version", "What this member runs.", ("server_version",)).labels(
-            version
-        ).set(1)
+        own_id = self._gauge("etcd_server_id", "The id of this member.", ("server_id",))
+        own_id.labels(server_id).set(1)
+        release = self._gauge(
+            "etcd_server_version", "The etcd release whose API is served.", ("server_version",)
+        )
+        release.labels(version).set(1)
 
     def _make_disk_metrics(self) -> None:
         self.wal_fsync = self._durations(
@@ -117,13 +119,13 @@ class Metrics:
         )
         self.backend_commit = self._durations(
             "etcd_disk_backend_commit_duration_seconds",
-            "Transactions of the backend made durable.",
+            "Commits of the backend to the disk.",
         )
         self.database_size = self._gauge(
             "etcd_mvcc_db_total_size_in_bytes", "The backend's size on disk."
         )
         self.database_size_in_use = self._gauge(
-            "etcd_mvcc_db_total_size_in_use_in_bytes", "The size of the backend's data."
+            "etcd_mvcc_db_total_size_in_use_in_bytes", "The backend's size without free pages."
         )
         self.keys = self._gauge("etcd_debugging_mvcc_keys_total", "Keys in the store.")
         self.current_revision = self._gauge(

@@ -14,29 +14,31 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--key-file", help="The key of --cert-file."),
     click.option(
         "--trusted-ca-file",
-        help="The authorities of clients' certificates. With it, every client needs a certificate.",
+        help="The authorities that sign clients' certificates. If it is given, every client needs a"
+        " certificate.",
     ),
     click.option(
         "--client-cert-auth",
         is_flag=True,
-        help="Clients need a certificate. Its common name is the user of a gRPC request without a"
-        " token.",
+        help="Every client needs a certificate. The common name in it is the user of a gRPC request"
+        " without a token.",
     ),
     click.option("--client-crl-file", help="The revoked certificates of clients."),
     click.option(
         "--client-cert-allowed-hostname", help="A DNS name that clients' certificates must contain."
     ),
-    click.option("--auto-tls", is_flag=True, help="Make a certificate for the URLs for clients."),
+    click.option("--auto-tls", is_flag=True, help="Create a certificate for the client URLs."),
     click.option(
         "--peer-cert-file",
-        help="The certificate of this member at https URLs for peers, and towards its peers.",
+        help="The certificate of this member for its peers, as a server and as a client.",
     ),
     click.option("--peer-key-file", help="The key of --peer-cert-file."),
     click.option(
         "--peer-trusted-ca-file",
-        help="The authorities of peers' certificates. With it, every peer needs a certificate.",
+        help="The authorities that sign peers' certificates. If it is given, every peer needs a"
+        " certificate.",
     ),
-    click.option("--peer-client-cert-auth", is_flag=True, help="Peers need a certificate."),
+    click.option("--peer-client-cert-auth", is_flag=True, help="Every peer needs a certificate."),
     click.option("--peer-crl-file", help="The revoked certificates of peers."),
     click.option(
         "--peer-cert-allowed-cn",
@@ -49,7 +51,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--peer-auto-tls",
         is_flag=True,
-        help="Make a certificate for the URLs for peers. Certificates of peers are not checked.",
+        help="Create a certificate for the peer URLs. Certificates of peers are not checked.",
     ),
     click.option(
         "--self-signed-cert-validity",
@@ -57,7 +59,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         default=1,
         show_default=True,
         metavar="YEARS",
-        help="How long a certificate is valid that --auto-tls or --peer-auto-tls makes.",
+        help="How long a certificate that --auto-tls or --peer-auto-tls creates is valid.",
     ),
 )
 
