@@ -161,7 +161,7 @@ def test_a_serializable_read_is_not_the_cluster_s_answer() -> None:
     assert run.judge().valid is False
 
 
-def test_a_fault_that_was_never_healed_leaves_it_undecided() -> None:
+def test_a_fault_that_was_never_healed_leaves_the_verdict_undecided() -> None:
     run = Run()
     run.put(0.1, 0.2)
     run.fault(1.0, "begin")
@@ -191,7 +191,7 @@ def test_a_write_and_a_read_through_every_member_after_the_last_fault_are_enough
 
 
 @pytest.mark.parametrize("missing", ["write", "linearizable read"])
-def test_a_member_that_was_not_asked_at_the_end_leaves_it_undecided(missing: str) -> None:
+def test_a_member_that_was_not_asked_at_the_end_leaves_the_verdict_undecided(missing: str) -> None:
     run = healed_at(3.0)
     served_at_the_end(run, 3.2, MEMBERS[:2])
     if missing == "write":
@@ -240,7 +240,7 @@ def test_writes_that_end_in_a_run_without_faults_are_unavailable() -> None:
     assert f"{full} (50 times)" in anomaly.because
 
 
-def test_writes_that_end_for_less_than_the_bound_leave_it_undecided() -> None:
+def test_writes_that_end_for_less_than_the_bound_leave_the_verdict_undecided() -> None:
     run = Run()
     for tenth in range(60):
         run.put(tenth / 10, tenth / 10 + 0.01, "ok" if tenth < 50 else "info", error="full")
@@ -269,7 +269,7 @@ def test_failures_with_idle_time_between_them_are_no_silence() -> None:
     assert run.judge(serving=("n1",)).valid is True
 
 
-def test_an_answer_that_was_first_asked_for_late_is_not_late() -> None:
+def test_an_answer_to_a_late_first_request_is_not_late() -> None:
     run = healed_at(3.0)
     run.put(4.999, 5.001)
     assert run.judge().valid is None

@@ -154,7 +154,7 @@ def test_transactions_of_another_form_are_not_judged() -> None:
     assert verdict.counts == {}
 
 
-def test_a_comparison_that_nothing_explains_leaves_it_undecided() -> None:
+def test_a_comparison_that_nothing_explains_leaves_the_verdict_undecided() -> None:
     script = ScriptedHistory()
     answer = TxnResult(succeeded=False, responses=(read("a", None),))
     script.did(swap("mod", "=", 77, "2"), answer, 2)
@@ -280,7 +280,7 @@ def test_keys_that_are_deleted_again_and_again_are_decided(seed: int) -> None:
     assert check_linearizable(corrupted).valid is False
 
 
-def test_a_single_operation_that_proves_it_is_described_as_one() -> None:
+def test_a_single_operation_that_proves_the_anomaly_is_described_as_one() -> None:
     script = ScriptedHistory()
     script.did(Range("a"), read("a", "nobody wrote it"), 2)
     (anomaly,) = judge(script).anomalies

@@ -147,7 +147,7 @@ def test_two_writes_at_one_revision_are_a_duplicate() -> None:
     assert "duplicate revision" in kinds(judge(script, [A1]))
 
 
-def test_of_two_writes_at_one_revision_the_one_that_did_not_make_it_is_lost() -> None:
+def test_if_two_writes_claim_one_revision_the_one_without_its_change_is_lost() -> None:
     script = ScriptedHistory()
     script.did(Put("a", "1"), PutResult(), 2)
     first, second = script.invoke(Put("b", "x")), script.invoke(Delete("a"))
@@ -157,7 +157,7 @@ def test_of_two_writes_at_one_revision_the_one_that_did_not_make_it_is_lost() ->
     assert kinds(verdict) == {"duplicate revision", "lost write"}
 
 
-def test_a_transaction_of_which_a_part_is_there_had_the_wrong_effect() -> None:
+def test_a_transaction_with_a_missing_change_had_the_wrong_effect() -> None:
     script = ScriptedHistory()
     both = Txn((), (Put("a", "1"), Put("b", "1")))
     script.did(both, TxnResult(succeeded=True, responses=(PutResult(), PutResult())), 2)
@@ -170,7 +170,7 @@ def test_a_transaction_of_which_a_part_is_there_had_the_wrong_effect() -> None:
     assert because in anomaly.because
 
 
-def test_a_delete_with_several_possible_operations_names_none() -> None:
+def test_a_delete_with_several_possible_writers_names_no_writer() -> None:
     script = ScriptedHistory()
     script.did(Put("a", "1"), PutResult(), 2)
     script.fail(script.invoke(Delete("a")))
@@ -315,7 +315,7 @@ def test_a_member_behind_is_unknown_unless_it_has_applied_as_much() -> None:
     assert kinds(judged(9)) == {"diverged"}
 
 
-def test_a_member_whose_state_is_unknown_leaves_it_undecided() -> None:
+def test_a_member_whose_state_is_unknown_leaves_the_verdict_undecided() -> None:
     script = ScriptedHistory()
     script.did(Put("a", "1"), PutResult(), 2)
     states = (*members([A1], names=("n1", "n2")), MemberState("n3", error="connection refused"))

@@ -109,7 +109,7 @@ def test_an_element_that_was_taken_and_is_shown_later_is_stale() -> None:
     assert "which process 1's delete q/1" in verdict.anomalies[0].because
 
 
-def test_a_read_while_it_is_taken_shows_it_or_not() -> None:
+def test_a_read_during_a_dequeue_may_show_the_element_or_not() -> None:
     for shown in ((), ("q/1",)):
         script = ScriptedHistory()
         put(script, "q/1")
@@ -119,7 +119,7 @@ def test_a_read_while_it_is_taken_shows_it_or_not() -> None:
         assert judge(script).valid is True
 
 
-def test_an_element_that_two_took_is_duplicated() -> None:
+def test_an_element_that_was_dequeued_twice_is_duplicated() -> None:
     script = ScriptedHistory()
     put(script, "q/1")
     take(script, "q/1")
@@ -280,7 +280,7 @@ def test_a_dequeue_that_found_nothing_takes_nothing() -> None:
     ]).valid is True
 
 
-def test_an_interval_that_was_deleted_takes_all_that_it_names_or_counts() -> None:
+def test_a_deleted_interval_takes_the_elements_that_its_answer_names_or_counts() -> None:
     gone = DeleteResult(deleted=2, prev_kvs=(KeyValue("q/1"), KeyValue("q/2")))
     for answer, expected in (
         (gone, []), (DeleteResult(deleted=2), []), (DeleteResult(deleted=1), ["lost"]),

@@ -94,7 +94,7 @@ LISTS = {
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_lists_show(name: str) -> None:
+def test_histories_of_lists_show_their_anomaly(name: str) -> None:
     texts, expected = LISTS[name]
     assert of(concurrent(*texts)) == sorted(expected)
 
@@ -120,7 +120,7 @@ ORDERED = {
 
 
 @pytest.mark.parametrize("name", ORDERED)
-def test_orders_show(name: str) -> None:
+def test_orders_of_transactions_show_their_anomaly(name: str) -> None:
     texts, processes, plain, session, strict = ORDERED[name]
     made = one_after_another(*texts, processes=processes)
     for model, expected in (
@@ -149,7 +149,7 @@ REGISTERS = {
 
 
 @pytest.mark.parametrize("name", REGISTERS)
-def test_registers_show(name: str) -> None:
+def test_histories_of_registers_show_their_anomaly(name: str) -> None:
     texts, expected = REGISTERS[name]
     assert of(concurrent(*texts)) == sorted(expected)
 
@@ -246,7 +246,7 @@ def _worse(one: str, other: str) -> bool:
     return set(contradicted([one])) > set(contradicted([other]))
 
 
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+def test_written_transactions_are_read_back(tmp_path: Path) -> None:
     for registers in (False, True):
         made = generate_append(300, 5, uncertain=0.1, seed=4, registers=registers)
         path = tmp_path / f"{registers}.jsonl"

@@ -89,7 +89,7 @@ def test_a_watch_that_receives_all_events_in_order_is_valid() -> None:
         ([sent(A2, B2), Cancelled(6, 0, 3)], ["false cancel"]),
     ],
 )
-def test_each_violation_is_named(lines: list[Line], expected: list[str]) -> None:
+def test_each_violation_is_reported_by_its_name(lines: list[Line], expected: list[str]) -> None:
     verdict = judged(*lines)
     assert (verdict.valid, kinds(verdict)) == (False, expected)
     assert all(one.members == ("n2",) for one in verdict.anomalies)
@@ -170,7 +170,7 @@ def test_without_a_change_log_watchers_are_compared_with_each_other() -> None:
     assert kinds(check_watch(Evidence(History.of(()), watches=differ))) == ["lost event"]
 
 
-def test_it_does_not_apply_to_runs_without_watchers() -> None:
+def test_the_checker_does_not_apply_to_runs_without_watchers() -> None:
     verdict = check_watch(Evidence(History.of(())))
     assert verdict.valid is True
     assert "not applicable" in verdict.why
@@ -198,7 +198,7 @@ def test_each_corruption_is_possible_in_some_run() -> None:
     assert [kind for kind in WATCH_CORRUPTIONS if corrupt_watched(run, kind, 3) is None] == []
 
 
-def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
+def test_a_recorded_file_of_watches_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "watch.jsonl"
     recorder = WatchRecorder(path, iter(range(100)).__next__)
     (stream,) = recorder.open_streams(4, "n1", [ALL])
@@ -214,7 +214,7 @@ def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
     assert read_streams(tmp_path / "none") == ()
 
 
-def test_the_watches_of_one_connection_are_streams_of_their_own(tmp_path: Path) -> None:
+def test_the_watches_of_one_connection_are_separate_streams(tmp_path: Path) -> None:
     recorder = WatchRecorder(tmp_path / "watch.jsonl", iter(range(100)).__next__)
     recorder.open_streams(1, "n1", [ALL])
     assert list(recorder.open_streams(2, "n1", [ALL, ALL])) == [1, 2]
@@ -287,13 +287,13 @@ def test_a_silent_stream_owes_a_notification_after_two_intervals() -> None:
     (FaultWindow(1, "partition", ("n2",), 1 * S, 9 * S), ["missing progress"]),
     (FaultWindow(1, "pause", ("n2",), 0, S // 2), ["missing progress"]),
 ])
-def test_a_member_that_is_hit_by_a_fault_owes_nothing(
+def test_a_member_that_is_hit_by_a_fault_owes_no_notification(
     fault: FaultWindow, expected: list[str]
 ) -> None:
     assert owed(EVENTS, end(9), faults=(fault,)) == expected
 
 
-def test_a_watch_that_has_not_reached_its_start_is_owed_nothing() -> None:
+def test_a_watch_that_has_not_reached_its_start_is_owed_no_notification() -> None:
     future = WatchRequest("a", "c", start_revision=4, progress_notify=True)
     assert owed(end(9), request=future, created=3) == []
     assert owed(sent(B4, time=S), end(9), request=future, created=3) == ["missing progress"]
@@ -446,7 +446,7 @@ LATER = WatchRequest("x", later_us=1)
         ),
     ],
 )
-def test_watches_of_one_connection_have_ids_of_their_own(
+def test_watches_of_one_connection_have_different_ids(
     lines: list[Line], first: WatchRequest, expected: list[str]
 ) -> None:
     assert kinds(on_one_connection(*lines, first=first, second=LATER)) == expected

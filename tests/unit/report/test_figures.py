@@ -233,7 +233,7 @@ def test_an_anomaly_that_names_no_operation_has_an_empty_proof() -> None:
     assert proof_of(Anomaly("k", "b", (999,)), [span(1, 0, 1)], (), S).spans == ()
 
 
-def test_pairing_takes_what_is_no_history() -> None:
+def test_events_that_are_no_history_can_be_paired() -> None:
     events = [
         Event(0, 0, 1, "invoke", "get"),
         Event(1, 5, 1, "invoke", "put"),

@@ -364,7 +364,7 @@ def test_every_read_of_a_changed_value_is_refused(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_file_that_is_not_one_of_lmdb_is_reported_as_damaged(tmp_path: Path) -> None:
+def test_a_file_that_lmdb_did_not_write_is_reported_as_damaged(tmp_path: Path) -> None:
     asyncio.run(store_twice(tmp_path / "db"))
     file = tmp_path / "db" / "data.mdb"
     file.write_bytes(bytes(file.stat().st_size))

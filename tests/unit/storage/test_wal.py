@@ -413,7 +413,7 @@ def test_the_name_of_a_segment_contains_its_sequence_number_and_index(
 
 
 @pytest.mark.parametrize("name", ["x", "a.wal", "0-0.wal", "0" * 16 + "-" + "0" * 16 + ".wal.tmp"])
-def test_other_names_are_not_parsed_as_segments(name: str) -> None:
+def test_other_file_names_are_not_names_of_segments(name: str) -> None:
     assert parse_segment_name(name) is None
 
 
