@@ -40,12 +40,12 @@ def nested_puts_are_free(patch: pytest.MonkeyPatch) -> None:
 
 
 def deletions_need_space(patch: pytest.MonkeyPatch) -> None:
-    from splitbrain.node.apply import admission
+    from splitbrain.node.apply import alarm_refusal
 
     def cost(request: object) -> int:
         return 1 if isinstance(request, DeleteRangeRequest) else space_cost.space_cost(request)
 
-    patch.setattr(admission, "space_cost", cost)
+    patch.setattr(alarm_refusal, "space_cost", cost)
 
 
 FULL = test_limits.test_a_full_member_raises_an_alarm_that_stops_writes_at_every_member
