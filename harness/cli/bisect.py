@@ -18,8 +18,8 @@ import click
               help="Replay up to N times at each commit, because real processes do not repeat the"
                    " interleaving.")
 @click.option("--build", default="", metavar="COMMAND",
-              help="A shell command that is run at each commit before. If it fails, the commit is"
-                   " skipped.")
+              help="A shell command to run at each commit before the replay. If it fails, the"
+                   " commit is skipped.")
 def command(
     schedule: Path, good: str, bad: str, repository: Path, times: int, build: str
 ) -> int:

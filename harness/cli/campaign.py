@@ -38,19 +38,19 @@ CORPUS = "histories/corpus"
 @click.option("--time", "limit", callback=duration, default=None, metavar="TIME",
               help="End after TIME, such as 30m or 8h.")
 @click.option("--finds", type=click.IntRange(min=1), default=None, metavar="N",
-              help="End when failures of N groups were found that are not accepted.")
+              help="End when N groups of failures were found. Accepted groups do not count.")
 @click.option("--strength", type=click.IntRange(1, 5), default=2, show_default=True, metavar="N",
               help="Try every combination of values of N axes in each round.")
 @click.option("--adaptive", is_flag=True,
-              help="Choose each run by what the earlier runs reached. Simulation only.")
+              help="Choose each run by the situations that earlier runs reached. Simulation only.")
 @click.option("--workers", type=click.IntRange(1, WORKERS_MAX), default=None, metavar="N",
               help="The number of processes that do runs.  [default: 1]")
 @click.option("--scheduler", default="", metavar="ADDRESS",
               help="Do the runs on a cluster of Dask: the address of its scheduler, such as "
                    "tcp://127.0.0.1:8786, or `local` for a cluster of --workers processes.")
 @click.option("--fetch", is_flag=True,
-              help="With --scheduler: bring the folders of runs of real processes that are not "
-                   "valid into the store.")
+              help="With --scheduler: copy the folders of runs of real processes that are not "
+                   "valid from the workers into the store.")
 @click.option("--corpus", type=click.Path(file_okay=False, path_type=Path), default=Path(CORPUS),
               show_default=True, help="The folder of saved runs, which are repeated first.")
 @click.option("--campaign", "campaign_name", default="", metavar="NAME",

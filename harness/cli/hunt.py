@@ -29,10 +29,10 @@ OF_ETCD = ("system", "etcd_binary", "member_flags", "client")
               help="How long to search, in seconds of wall-clock time, or with a unit, such as"
                    " 40m.")
 @click.option("--all", "every", is_flag=True,
-              help="With --system etcd: continue after a find, and list each cause once.")
+              help="With --system etcd: continue after an invalid run, and list each cause once.")
 @click.option("--adaptive", is_flag=True,
-              help="Choose each run by what the earlier runs reached, instead of running the seeds"
-                   " in order.")
+              help="Choose each run by the situations that earlier runs reached, instead of running"
+                   " the seeds in order.")
 def command(budget: str, every: bool, adaptive: bool, **options: Any) -> int:
     """Simulate seed after seed until a run is invalid.
 
@@ -75,7 +75,7 @@ def command(budget: str, every: bool, adaptive: bool, **options: Any) -> int:
 
         return hunt_etcd(given(options), budget_s, every=every)
     if every:
-        raise BadArguments("--all: expected with --system etcd")
+        raise BadArguments("--all: needs --system etcd")
     return _hunt_simulated(given(options), budget_s, adaptive=adaptive)
 
 

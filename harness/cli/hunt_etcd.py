@@ -44,7 +44,9 @@ def hunt_etcd(chosen: dict[str, Any], budget_s: float, *, every: bool) -> int:
     for name, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
         click.echo(f"  {count:4} runs  {name}")
     if failed:
-        click.secho(f"{failed} runs failed, the harness or a member did not work", fg="yellow")
+        click.secho(
+            f"{failed} runs failed, because the harness or a member did not work", fg="yellow"
+        )
     return 1 if counts else (EXIT_INTERRUPTED if interrupted else 0)
 
 

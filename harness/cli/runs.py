@@ -45,7 +45,7 @@ def subject_options(command: F) -> F:
              invoke_without_command=True)
 @click.option("--valid", is_flag=True, help="Valid runs.")
 @click.option("--invalid", is_flag=True, help="Invalid runs.")
-@click.option("--unknown", is_flag=True, help="Runs without a decision.")
+@click.option("--unknown", is_flag=True, help="Runs with the verdict unknown.")
 @subject_options
 @click.option("--until", callback=moment, default=None, metavar="TIME",
               help="Runs that started before TIME.")

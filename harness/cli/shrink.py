@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from splitbrain.harness.schedule.schedule import Schedule
 
 PRINTED_LINES_MAX = 50
-"""If the source of the test has more lines, it is not printed."""
+"""A pytest test with more lines than this is not printed."""
 
 Print = Callable[[str], object]
 

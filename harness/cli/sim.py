@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from splitbrain.harness.seeds.seed_runs import SeedResult
 
 PLAIN_PROGRESS_S = 30.0
-"""The time between two lines of progress if the output is not a terminal."""
+"""The time in s between two lines of progress if the output is not a terminal."""
 
 
 @simulated_alone
@@ -30,8 +30,8 @@ PLAIN_PROGRESS_S = 30.0
               metavar="W",
               help="How many processes share the runs.")
 @click.option("--adaptive", is_flag=True,
-              help="Choose each run by what the earlier runs reached, instead of running the seeds"
-                   " in order.")
+              help="Choose each run by the situations that earlier runs reached, instead of running"
+                   " the seeds in order.")
 @click.option("--schedule", type=click.Path(exists=True, path_type=Path), default=None,
               help="Run this schedule, a .schedule file or the folder of a run, instead of drawing"
                    " one.")

@@ -72,9 +72,9 @@ def read_saved_run(path: Path) -> SavedRun:
     try:
         saved = msgspec.json.decode(path.read_bytes())
     except (OSError, msgspec.MsgspecError) as problem:
-        raise BadArguments(f"{path} is not a saved seed: {problem}") from problem
+        raise BadArguments(f"{path} is not a saved run: {problem}") from problem
     if not isinstance(saved, dict):
-        raise BadArguments(f"{path} is not a saved seed: expected a JSON object")
+        raise BadArguments(f"{path} is not a saved run: expected a JSON object")
     if isinstance(saved.get("options"), dict) and "versions" in saved:
         return _of_repro(path)
     return _of_seed(path, saved)
@@ -84,7 +84,7 @@ def _of_seed(path: Path, saved: dict[str, Any]) -> SavedRun:
     for name, kind, expected in (("seed", int, "a number"), ("why", str, "a sentence")):
         if name not in saved:
             raise BadArguments(
-                f"{path} has no field {name!r}: a saved seed needs `seed` (a number), `why` (a "
+                f"{path} has no field {name!r}: a saved run needs `seed` (a number), `why` (a "
                 "sentence) and options of a run"
             )
         if type(saved[name]) is not kind:

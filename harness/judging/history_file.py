@@ -72,7 +72,7 @@ class FileOptions:
     model: str = ""
     """The name of a model in `KNOWN_MODELS`."""
     consistency: str = ""
-    """The consistency model of transactions: a name in
+    """The name of a consistency model of transactions, in
     `splitbrain.checkers.transactions.MODELS`."""
     checkers: tuple[str, ...] = ()
     keyed: bool | None = None
@@ -316,8 +316,8 @@ def _own_checkers(history: History, options: FileOptions) -> Mapping[str, Checke
         raise BadArguments("--initial: in a history of Splitbrain every key starts absent")
     if options.model:
         raise BadArguments(
-            f"--model {options.model}: a history of ours is of the key-value store; --checker "
-            "chooses among its checkers"
+            f"--model {options.model}: a history of Splitbrain is that of a key-value store; "
+            "choose its checkers with --checker"
         )
     if options.checkers:
         return checkers_of(options.options, options.checkers)

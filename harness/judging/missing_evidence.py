@@ -124,7 +124,7 @@ def _no_judge(verdicts: Sequence[Verdict]) -> list[str]:
     if not others:
         names = " and ".join(verdict.checker for verdict in verdicts)
         only = f", only {names}" if names else ""
-        return [f"no checker judged what the store answered{only}"]
+        return [f"no checker judged the answers of the store{only}"]
     whys = "; ".join(
         f"{verdict.checker}: {verdict.why.removeprefix(NOT_APPLICABLE)}" for verdict in others
     )

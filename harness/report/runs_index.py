@@ -72,7 +72,7 @@ class RunRow:
             return f"{checker}: {anomaly.kind}: {anomaly.because}"
         error = self.facts.error or (results.error if results else "")
         if error:
-            return f"The run broke off: {error}"
+            return f"The run failed: {error}"
         if results is None:
             return "still running" if self.facts.ended == "running" else "not judged"
         unknown = [verdict for verdict in results.verdicts if verdict.valid is None]

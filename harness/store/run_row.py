@@ -125,7 +125,7 @@ def first_finding(facts: RunFacts, results: ResultFacts) -> tuple[str, str, str]
         return checker, anomaly.kind, _short(anomaly.because)
     error = facts.error or results.error
     if error:
-        return "", "", _short(f"the run broke off: {error}")
+        return "", "", _short(f"the run failed: {error}")
     for verdict in results.verdicts:
         if verdict.valid is None:
             return verdict.checker, "", _short(verdict.why or "unknown")

@@ -44,10 +44,7 @@ STUCK_COLOUR = "#c8102e"
 
 
 def picture_in_order(proof: Proof, members: Sequence[str]) -> go.Figure:
-    """Return the picture "in order" of `proof`.
-
-    It shows in which order the operations began and ended, but not the times.
-    """
+    """Draw `proof` without a time axis: only the order of begins and ends is shown."""
     places, marks = places_in_order(proof.spans, label_lines(proof))
     width = max(WIDTH_PX_MIN, max(place.end for place in places.values()) + STEP_PX)
     figure = _picture(proof, members, places, lambda ns: _between(marks, ns))
@@ -64,7 +61,7 @@ def picture_in_order(proof: Proof, members: Sequence[str]) -> go.Figure:
 
 
 def picture_to_scale(proof: Proof, members: Sequence[str]) -> go.Figure:
-    """Return the picture "to scale" of `proof`. Its horizontal axis is the time of the run."""
+    """Draw `proof` with the time of the run as the horizontal axis."""
     places = places_to_scale(proof.spans)
     figure = _picture(proof, members, places, lambda ns: ns / 1e9)
     low, high = min(p.begin for p in places.values()), max(p.end for p in places.values())
@@ -74,11 +71,10 @@ def picture_to_scale(proof: Proof, members: Sequence[str]) -> go.Figure:
 
 
 def _between(marks: Sequence[tuple[int, float]], ns: int) -> float:
-    """Convert the time `ns` to a horizontal position, in px, in the picture "in order".
+    """Convert the time `ns` to a horizontal position in px, in a picture that shows no times.
 
-    `marks` are pairs (ns, px) of known positions, as `places_in_order` returns them. The position
-    is interpolated between the neighbouring marks. A time outside the marks is at the edge of the
-    picture.
+    `marks` are pairs (ns, px) of known positions, in ascending order. The position is interpolated
+    between the neighbouring marks. A time outside the marks is at the edge of the picture.
     """
     place = bisect_left(marks, (ns, 0.0))
     if place == 0:
@@ -97,8 +93,8 @@ def _picture(
 ) -> go.Figure:
     """Draw `proof` as a figure, with the bars of the operations at `places`.
 
-    `places` maps `Span.invoked` to the begin and end of the bar. `position` converts a time in ns
-    to a position on the x axis.
+    `places` maps the index of the event of an invocation to the begin and end of the bar.
+    `position` converts a time in ns to a position on the x axis.
     """
     labels = label_lines(proof)
     lanes = lane_names(proof.faults, [m for m in members if _is_hit(m, proof.faults)])
@@ -136,7 +132,8 @@ def _operation_bars(
 ) -> list[go.Bar]:
     """Return the bars of the operations, as traces of plotly.
 
-    Each outcome has two traces: the operations that the anomaly names, and the neighbours.
+    Each outcome has two traces: one of the operations that the anomaly names, and one of the
+    neighbours, which are other operations at the same time.
     """
     traces = []
     for outcome in OUTCOMES:
@@ -234,7 +231,7 @@ def _order_traces(proof: Proof, rows: Rows, places: Mapping[int, Place]) -> list
     traces = []
     if proof.order:
         traces.append(go.Scatter(
-            name="an order of the others",
+            name="an order of the other operations",
             mode="markers+text",
             x=order_points(proof.order, places),
             y=[rows.lower_edge(process_of[at]) + MARKER_PX / 2 for at in proof.order],
@@ -242,7 +239,7 @@ def _order_traces(proof: Proof, rows: Rows, places: Mapping[int, Place]) -> list
             textfont={"size": 9, "color": "#fff"},
             marker={"size": MARKER_PX, "color": ORDER_COLOUR, "opacity": 1},
             customdata=[
-                ["note", f"step {number} of an order of the others"
+                ["note", f"number {number} in an order of the other operations"
                  + (f"; the state after it is {proof.state}" if number == len(proof.order) else "")]
                 for number in range(1, len(proof.order) + 1)
             ],
@@ -250,7 +247,9 @@ def _order_traces(proof: Proof, rows: Rows, places: Mapping[int, Place]) -> list
             cliponaxis=False,
         ))
     if proof.stuck is not None:
-        after = f"after step {len(proof.order)}" if proof.order else "at the start"
+        after = (
+            f"after number {len(proof.order)} of the order" if proof.order else "at the start"
+        )
         traces.append(go.Scatter(
             name="does not fit",
             mode="markers",
@@ -258,8 +257,8 @@ def _order_traces(proof: Proof, rows: Rows, places: Mapping[int, Place]) -> list
             y=[rows.centres[process_of[proof.stuck]]],
             marker={"size": 17, "symbol": "x", "color": STUCK_COLOUR,
                     "line": {"color": "#fff", "width": 1.5}},
-            customdata=[["note", f"this operation fits into no order of the others; {after} of the "
-                                 f"order that is shown the state is {proof.state}"]],
+            customdata=[["note", "this operation fits into no order of the other operations; "
+                                 f"{after}, the state is {proof.state}"]],
             hoverinfo="none",
             cliponaxis=False,
         ))

@@ -44,8 +44,8 @@ def playback(schedule: Schedule) -> str:
     """
     if schedule.system != SIMULATED:
         raise BadArguments(
-            f"the run is one of {schedule.system}: only a simulated run can be played back, "
-            "because only it can be repeated exactly"
+            f"this is a run of {schedule.system}; expected a simulated run, because only a "
+            "simulated run can be repeated exactly and played back"
         )
     recorder = StateRecorder()
     with temporary_run_folder() as folder:

@@ -128,7 +128,7 @@ def followed(run: Run, span: Span) -> tuple[tuple[WriteSection, ...], str]:
     if steps is None:
         return (), "The members of this run wrote no traces, so the steps are unknown."
     if span.request.startswith(READS):
-        return (), "A read has no steps on the path of writes."
+        return (), "A read has no steps on the write path."
     by_revision = writes_by_revision(run.spans)
     if span.outcome == "ok":
         rows = [
@@ -138,11 +138,11 @@ def followed(run: Run, span: Span) -> tuple[tuple[WriteSection, ...], str]:
         if rows:
             return tuple(_write(steps, row) for row in rows[:1]), ""
         if not answered_write(span.request, span.answer):
-            return (), "The operation changed nothing, so no write has its revision."
+            return (), "The operation changed nothing, so it has no steps."
         return (), "No trace contains the revision in the answer."
     origin = run.facts.clock_origin_ns
     if origin is None:
-        return (), "This run does not contain the time of its start on the clock of the traces."
+        return (), "The run's record lacks its start on the traces' clock, so steps have no times."
     rows = [*_candidates(steps, span, origin, set(by_revision), run.end_ns)]
     if not rows:
         return (), f"No trace shows that {span.node} accepted this request."

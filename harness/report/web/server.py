@@ -192,7 +192,7 @@ def _requested_run(request: web.Request) -> Path:
     """
     folder = run_folder_of(request.app[STORE], request.query.get("run", ""))
     if folder is None:
-        raise web.HTTPNotFound(text="this is not a run of this store\n")
+        raise web.HTTPNotFound(text="the store contains no such run\n")
     return folder
 
 

@@ -31,7 +31,7 @@ def drawn(**options: object) -> Schedule:
     ('{"seed": "4", "why": "x"}', "seed = '4': expected a number"),
     ('{"seed": 4, "why": "x", "worklod": "kv"}', "did you mean workload"),
     ("[1]", "expected a JSON object"),
-    ("{", "is not a saved seed"),
+    ("{", "is not a saved run"),
     ('{"seed": 4, "options": {}, "versions": {}}', "has format 0; this Splitbrain reads format 1"),
     ('{"seed": 4, "options": {"rate": "x"}, "versions": {}, "format": 1}', "is not a repro.json"),
 ])

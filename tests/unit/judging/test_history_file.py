@@ -225,7 +225,7 @@ def test_anomalies_are_drawn_on_a_page(check: Check, tmp_path: Path) -> None:
     assert f"picture: {page}" in output
     text = page.read_text()
     assert "The first answer that does not fit is that of process" in text
-    assert "an order of the others" in text
+    assert "an order of the other operations" in text
     check(WRITE_SKEW, "--picture", str(page))
     text = page.read_text()
     assert "comes before" in text
@@ -287,7 +287,7 @@ def test_a_history_of_ours_without_its_run_is_judged_by_all_checkers_that_apply(
     capsys.readouterr()
     assert run_main(["check", str(path), "--picture", str(page)]) == 1
     assert "INVALID  linearizable" in capsys.readouterr().out
-    assert "an order of the others" in page.read_text()
+    assert "an order of the other operations" in page.read_text()
 
 
 @pytest.mark.parametrize(("workload", "judged"), [

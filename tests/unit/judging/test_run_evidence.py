@@ -49,10 +49,10 @@ def history(*rows: tuple[str, Outcome, int], first: int = 0) -> History:
 
 
 @pytest.mark.parametrize(("verdicts", "why"), [
-    ((), "no checker judged what the store answered"),
+    ((), "no checker judged the answers of the store"),
     ((NOTHING,), "no checker had anything to judge (watch: the run has no watchers)"),
     ((Verdict("statistics", True), Verdict("availability", True)),
-     "no checker judged what the store answered, only statistics and availability"),
+     "no checker judged the answers of the store, only statistics and availability"),
     ((NOTHING, Verdict("statistics", True)),
      "no checker had anything to judge (watch: the run has no watchers)"),
 ])

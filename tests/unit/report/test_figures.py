@@ -326,7 +326,8 @@ def test_the_numbers_of_an_order_are_below_the_bars() -> None:
     proof = proof_of(anomaly, spans, (), 9 * S)
     rows = rows_of(proof, label_lines(proof), 0)
     figure = picture_in_order(proof, ()).to_plotly_json()
-    (numbered,) = (one for one in figure["data"] if one["name"] == "an order of the others")
+    name = "an order of the other operations"
+    (numbered,) = (one for one in figure["data"] if one["name"] == name)
     radius = numbered["marker"]["size"] / 2
     for y, process in zip(numbered["y"], (0, 1), strict=True):
         assert y - radius >= rows.lower_edge(process)

@@ -57,7 +57,7 @@ def test_a_read_and_a_run_without_traces_say_why_there_are_no_steps(
 ) -> None:
     run = read_run(folder)
     read = next(one for one in run.spans if one.request.startswith(b'{"op":"range"'))
-    assert followed(run, read) == ((), "A read has no steps on the path of writes.")
+    assert followed(run, read) == ((), "A read has no steps on the write path.")
     untraced = read_run(write_run(tmp_path / "untraced", SyntheticRun(30, traced=False)))
     assert "wrote no traces" in followed(untraced, untraced.spans[0])[1]
 

@@ -123,7 +123,7 @@ def test_the_reason_why_a_run_is_unknown_or_broke_off_is_under_its_row(tmp_path:
     (broken / "run.json").write_text(json.dumps({**record, "error": "no port is free"}))
     table = RunsTable(write_index(store).read_text())
     assert [run[1] for run in table.runs] == [
-        ["The run broke off: no port is free"],
+        ["The run failed: no port is free"],
         ["linearizability: unknown; write_path: no member traced"],
     ]
 
