@@ -1,1 +1,1 @@
-"""Chooses each run of a campaign by what the earlier runs reached."""
+"""Chooses each run of a campaign by the situations that earlier runs reached, such as elections."""

@@ -1,4 +1,4 @@
-"""Simulates the runs of an adaptive campaign, and saves the schedules that are not valid."""
+"""Simulates the runs of an adaptive campaign, and saves the schedules of failed runs."""
 
 from __future__ import annotations
 

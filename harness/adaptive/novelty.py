@@ -30,7 +30,7 @@ class Novelty(NamedTuple):
 
     @property
     def score(self) -> int:
-        """The weighted sum of the three numbers."""
+        """The weighted sum of the numbers of conditions, pairs and orders."""
         return (
             CONDITION_WEIGHT * self.conditions + PAIR_WEIGHT * self.pairs
             + ORDER_WEIGHT * self.orders

@@ -1,4 +1,4 @@
-"""Chooses each run of an adaptive campaign by what the earlier runs reached.
+"""Chooses each run of an adaptive campaign by the situations that earlier runs reached.
 
 A run is either drawn from a seed that was not used before, or it is a changed copy of a schedule of
 the corpus. The corpus contains the schedules that reached more new situations than others. Thompson
@@ -59,7 +59,7 @@ class Attempt:
     """The number of the run, from 1."""
     schedule: Schedule
     choices: tuple[str, ...]
-    """The choices that led to this run, as texts. Its result counts for each of them."""
+    """The choices that led to this run, as texts. The result of the run counts for each of them."""
     parent: int = 0
     """The number of the run whose schedule was changed; 0 if the schedule was drawn from a seed."""
 

@@ -24,7 +24,11 @@ class Preferences:
         self._failures: dict[str, float] = {}
 
     def draw(self, choice: str, random: Random) -> float:
-        """Draw a rate of success, from 0 to 1, from the distribution of `choice`."""
+        """Draw a rate of success for `choice`, from 0 to 1.
+
+        The rate is drawn from the Beta distribution of the earlier successes and failures of
+        `choice`.
+        """
         return random.betavariate(
             1 + self._successes.get(choice, 0.0), 1 + self._failures.get(choice, 0.0)
         )

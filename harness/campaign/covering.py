@@ -1,8 +1,9 @@
-"""Computes covering arrays: few configurations in which every combination of values occurs.
+"""Computes covering arrays, from which a campaign gets its configurations.
 
-An axis is a property of runs, such as the workload, with the values that a campaign tries.
-Combinations are those of the values of any two axes (or `strength` axes). The product of all axes
-would have too many configurations for a campaign, and most bugs need only two or three values
+An axis is a property of runs, such as the workload, with the values that a campaign tries. A
+configuration has one value of each axis. A covering array is a small set of configurations in which
+every combination of values of any two axes (or of `strength` axes) occurs. The set of all
+configurations would be too large for a campaign, and most bugs need only two or three values
 together. Source: Kuhn, Wallace, Gallo, "Software Fault Interactions and Implications for Software
 Testing", IEEE TSE 2004.
 
@@ -53,9 +54,9 @@ class Configuration:
 
 
 def covering_array(axes: Axes, salt: str = "") -> tuple[Configuration, ...]:
-    """Return configurations in which every possible combination of `axes.strength` values occurs.
+    """Return a small set of configurations that together contain every possible combination.
 
-    Another `salt` gives another array with this property.
+    A combination consists of values of `axes.strength` axes. Another `salt` gives another set.
     """
     factors = _factors(axes)
     rows = covertable.make(
@@ -109,9 +110,9 @@ def _constraints(factors: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _in_order(first: str, second: str) -> bool:
-    """Return whether a pair of kinds is in its normal order: sorted, with NO_FAULT last.
+    """Return whether two kinds of faults are in their normal order: sorted, with NO_FAULT last.
 
-    Only one order of each pair is tried.
+    A campaign tries only one order of each pair of kinds.
     """
     return second == NO_FAULT or NO_FAULT != first < second
 

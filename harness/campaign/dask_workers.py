@@ -40,11 +40,11 @@ from splitbrain.harness.store.run_row import row_of_folder
 from splitbrain.harness.store.versions import source_digest
 
 LOCAL = "local"
-"""The address with which a campaign starts a cluster of processes on this machine."""
+"""The address that stands for a cluster of processes on this machine, which the campaign starts."""
 CONNECT_S = 10
 FIRST_WORKER_S = 60
 NO_WORKER_S = 300
-"""How long a campaign waits while the cluster has no worker."""
+"""The time for which a campaign waits while the cluster has no worker."""
 REPLACED_AFTER_S = 5
 WORKERS_READ_AGAIN_S = 2.0
 OUTCOMES_READ_AGAIN_S = 0.02

@@ -42,7 +42,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     given: dict[str, Any]
     schedule: Schedule | None = None
     reproduce: str = ""
-    """The command that repeats the run. If it is "", the command consists of the seed and the
+    """The command that repeats the run. If it is "", the command is made from the seed and the
     options."""
     store: str = ""
     """The store for the folders of runs of real processes; "" if the folders are not kept."""
@@ -107,7 +107,7 @@ def run_job(job: Job) -> Outcome:
 def lost(job: Job, because: str) -> Outcome:
     """Return the outcome of a run that was never completed, because its workers died.
 
-    Its verdict is unknown, for the reason `because`.
+    The verdict is unknown, for the reason `because`.
     """
     schedule = schedule_of(job)
     options = schedule.options

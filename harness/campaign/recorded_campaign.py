@@ -63,11 +63,11 @@ Execute = Callable[[NextJob], Generator[Finished, None, None]]
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """The news that one more run has ended."""
+    """A run that has ended, and the group of failures that it began, if any."""
 
     ended: Ended
     new_group: Group | None
-    """The group of its failure if the group is new; otherwise None."""
+    """The group of failures that this run began; None if it began none."""
 
 
 class RecordedCampaign:

@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 
 BYTES_MAX = 256 * 1024 * 1024
-"""The largest archive that is made."""
+"""The maximal size of an archive, in bytes."""
 
 
 def pack(folder: Path) -> bytes | None:

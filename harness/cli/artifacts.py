@@ -29,8 +29,7 @@ def command(
 ) -> int:
     """Write the results of all runs in the store as files for a CI system.
 
-    The command writes these files into the store. The CI job should keep the store as an
-    artifact.
+    The CI job should keep the store as an artifact. The command writes these files into it:
 
     \b
       results.html          a page that shows each failure and its smallest schedule

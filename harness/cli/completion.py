@@ -13,7 +13,7 @@ SHELLS = ("bash", "zsh", "fish")
 def command(shell: str) -> int:
     """Print the script that completes commands and options in SHELL.
 
-    Add the line for your shell to its start file.
+    Add the line for your shell to the file that it reads when it starts:
 
     \b
     ~/.bashrc:                    eval "$(splitbrain completion bash)"

@@ -36,7 +36,7 @@ def command(path: Path, form: str, output: Path) -> int:
       splitbrain export transactions.jsonl --format jepsen-edn -o history.edn
 
     \b
-    Exit codes: 0 written, 254 bad arguments, 255 failure.
+    Exit codes: 0 written, 254 bad arguments, 255 the harness failed.
     """
     if form == "perfetto":
         click.echo(f"{output}: {_perfetto(path, output):,} operations, {form}")

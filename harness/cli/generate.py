@@ -1,4 +1,4 @@
-"""`splitbrain generate`: writes a history of any size, which a model of the store makes."""
+"""`splitbrain generate`: writes a generated history of any size, valid or corrupted."""
 
 from __future__ import annotations
 

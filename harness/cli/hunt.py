@@ -169,7 +169,10 @@ def _adaptive(first: int, chosen: dict[str, Any]) -> Runs:
 
 
 def _print_near(mutant: str, conditions: Counter[str]) -> None:
-    """Print how often the runs reached the conditions related to the planted bug `mutant`."""
+    """Print how often the runs reached the situations that are related to the planted bug `mutant`.
+
+    `conditions` counts these situations, such as elections.
+    """
     from splitbrain.harness.seeds.near_conditions import near_lines
 
     if mutant:

@@ -1,4 +1,4 @@
-"""The command `splitbrain`: its subcommands and its exit codes.
+"""Defines the command `splitbrain`, its subcommands and its exit codes.
 
 The exit codes are Jepsen's: 0 all runs are valid, 1 a run is invalid, 2 a run is unknown, 254
 bad arguments, 255 the harness failed. A command that is interrupted exits with 130, as shells do

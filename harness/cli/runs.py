@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 COLOURS = {"valid": "green", "invalid": "red", "unknown": "yellow"}
 SUBJECT = ("since", "system", "workload", "mutant")
-"""The filters that `splitbrain runs trends` also has."""
+"""The filters that both `splitbrain runs` and `splitbrain runs trends` have."""
 
 store_option = click.option(
     "--store", type=click.Path(file_okay=False, path_type=Path), default=None,

@@ -110,7 +110,8 @@ def _with_trigger(
 ) -> dict[str, Any]:
     """Return the options that must change so that the run can trigger `bug`.
 
-    `drawn` are the options so far. `workload` is the workload that the user gives; "" if none.
+    `drawn` are the options that were drawn so far. `workload` is the workload that the user gives;
+    "" if none.
     """
     one = random.choice([one for one in bug.avoid if _fits(one, workload)])
     changed: dict[str, Any] = {}

@@ -218,9 +218,10 @@ def _operations(
 
 
 def _draw_member(random: Random, members: int, follower_share: float) -> tuple[bool, int]:
-    """Draw `to_follower` and `member` of a `ScheduledOperation`.
+    """Draw where an operation is sent: whether to a follower, and to the member of which number.
 
-    The two values are drawn in every case, so that `follower_share` does not change later draws.
+    They are the fields `to_follower` and `member` of a `ScheduledOperation`. Both are drawn in
+    every case, so that `follower_share` does not change later random values.
     """
     to_follower = random.random() < follower_share
     return to_follower, random.randrange(members)

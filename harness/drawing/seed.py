@@ -8,7 +8,7 @@ from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.seed_range import SEED_MAX, SEED_MIN
 
 SEED_BITS = 32
-"""A number of 32 bits has few enough digits to type."""
+"""The size of a drawn seed. A number of 32 bits is short enough to type."""
 
 
 def seed_or_drawn(given: int | None) -> int:

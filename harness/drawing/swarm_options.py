@@ -166,7 +166,11 @@ def draw_lease_settings(seed: int) -> dict[str, int | bool]:
 
 
 def _conditions(random: Random) -> tuple[NetworkConditions, DiskConditions, int]:
-    """Draw the conditions of network and disks, and `Schedule.deposed_longer_by`."""
+    """Draw the conditions of the network and of the disks.
+
+    The third value is `Schedule.deposed_longer_by`, the number of entries that are added to the
+    logs of deposed leaders.
+    """
     delay_us = random.choice(((80, 120), (80, 120), (500, 1500), (5_000, 10_000)))
     slow_percent = random.choice((0.0, 0.02, 0.02, 1.0))
     loose = random.random() < 0.4

@@ -1,4 +1,4 @@
-"""Draws the watchers of a schedule."""
+"""Draws the watchers of a schedule: which streams each of them opens, at which member and when."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class WatchingWorkload(Protocol):
     """The number of watchers."""
 
     def watch(self, random: Random, watcher: int) -> WatchRequest:
-        """Draw the request of watcher number `watcher`, with `start_revision` 0.
+        """Draw the watch request of watcher number `watcher`, with `start_revision` 0.
 
         If the request has `ask_progress`, some of the streams of the watcher ask for progress.
         """
@@ -82,9 +82,10 @@ class HoldingWorkload(WatchingWorkload, Protocol):
 def draw_watchers(
     seed: int, workload: object, members: int, time_limit_ms: int, bound_share: float = 0.0
 ) -> tuple[ScheduledWatcher, ...]:
-    """Draw the watchers of `workload`. Returns () for a workload without watchers.
+    """Draw the watchers of `workload`: their streams, with the member and the start of each.
 
-    A share `bound_share` of the watchers open all their streams at one member.
+    Returns () for a workload without watchers. A share `bound_share` of the watchers open all their
+    streams at one member.
     """
     if not isinstance(workload, WatchingWorkload):
         return ()

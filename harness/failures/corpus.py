@@ -108,8 +108,8 @@ def _of_repro(path: Path) -> SavedRun:
 def _given(options: Options) -> dict[str, Any]:
     """Return the options that determine a run, including those with the default value.
 
-    Without the defaults, a repetition could take another value from `[tool.splitbrain]`, the test
-    or the planted bug.
+    If the defaults were left out, a repetition could take other values from `[tool.splitbrain]`,
+    the test or the planted bug.
     """
     return {
         name: msgspec.to_builtins(getattr(options, name)) for name in options.__struct_fields__

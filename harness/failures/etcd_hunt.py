@@ -23,7 +23,7 @@ from splitbrain.nemesis.fault_kinds import KINDS as FAULT_KINDS
 
 
 class HuntedRun(msgspec.Struct, frozen=True):
-    """A run of a hunt, with the causes of its anomalies."""
+    """A run of real etcd in a hunt, with the causes of its anomalies."""
 
     seed: int
     options: Options
@@ -40,9 +40,10 @@ class HuntedRun(msgspec.Struct, frozen=True):
 
 
 def hunt_processes(first: int, given: Mapping[str, Any], budget_s: float) -> Iterator[HuntedRun]:
-    """Run the seeds from `first` on, until `budget_s` seconds are over, and yield each run.
+    """Run real etcd with each seed from `first` on, until `budget_s` seconds are over.
 
-    Raises BadArguments if the options are impossible, or if there is no etcd.
+    Yields each run. Raises BadArguments if the options are impossible, or if there is no etcd
+    binary.
     """
     given = {**given, "system": given.get("system", "etcd")}
     tested = tested_version(read_options({**given, "nodes": [1]}))

@@ -20,7 +20,7 @@ from splitbrain.nemesis.nemesis import name_of
 
 
 class Shrunk(msgspec.Struct, frozen=True):
-    """A shrunk schedule, and the signature of its run."""
+    """A shrunk schedule, and the signature of the failure that its run shows."""
 
     schedule: Schedule
     signature: Signature
@@ -28,11 +28,12 @@ class Shrunk(msgspec.Struct, frozen=True):
 
 
 def grouped(groups: Groups, ended: Ended, failing: str = "") -> tuple[Ended, Group | None]:
-    """Put a failed run into the group with its signature. A new group is made if there is none.
+    """Put a failed run into its group: the group of failures with the same signature.
 
-    Returns `ended` with the name of the group, and the group if it is new, otherwise None. A run
-    without a signature is returned unchanged. `failing` is the file of the run's schedule, relative
-    to the store.
+    A signature is the sentence of an anomaly without names and values. If no group has it, a new
+    one is made. Returns `ended` with the name of the group, and the group if it is new, otherwise
+    None. A run without a signature is returned unchanged. `failing` is the file of the run's
+    schedule, relative to the store.
     """
     if ended.signature is None:
         return ended, None

@@ -19,11 +19,11 @@ class RunResult:
     ended: str
     """How the run ended: "time limit", "interrupted" or "failed"."""
     error: str = ""
-    """Why the harness or the system failed; "" if neither failed."""
+    """The reason why the harness or the system under test failed; "" if neither failed."""
     report: Path | None = None
     """The path of the report; None if none was written."""
     simulated: SimulatedRun | None = None
-    """Further facts of a simulated run."""
+    """Further facts about a simulated run; None for a run of real processes."""
 
     @property
     def valid(self) -> bool | None:

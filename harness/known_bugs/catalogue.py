@@ -16,7 +16,7 @@ from splitbrain.harness.known_bugs.known_bug import KnownBug, Version, parse_ver
 ALL = "all"
 FILES = {"etcd": "etcd.toml"}
 OTHER = "other "
-"""Begins the name of a second program of a store, in the versions of a run."""
+"""The prefix of the name of a second program of a store, in the versions of a run."""
 """The store, as in the versions of a run → the list of its known bugs."""
 
 

@@ -36,7 +36,10 @@ def single_counts(counts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def count_tables(counts: Mapping[str, Any]) -> tuple[CountTable, ...]:
-    """Return the other entries of `counts` as tables. Rows with the same columns form one table."""
+    """Return the entries of `counts` that are rows or tables, as tables.
+
+    Rows with the same columns form one table.
+    """
     rows_of: dict[tuple[str, ...], list[tuple[str, tuple[Any, ...]]]] = {}
     for name, row in _rows(counts):
         columns = tuple(str(column) for column in row)[:COLUMNS_MAX]

@@ -1,4 +1,4 @@
-"""Converts operations that another tool recorded to spans, the form in which pictures show them."""
+"""Converts operations that another tool recorded to `Span`, the form in which figures show them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ READS = ("read", "get")
 
 
 def spans_of(logged: Iterable[ForeignOperation]) -> tuple[Span, ...]:
-    """Convert operations that another tool recorded to spans, in the same order.
+    """Convert operations of another tool to `Span`, the form of an operation in reports.
 
-    If the history has no times, the event with index i gets the time i ms.
+    The order stays the same. If the history has no times, the event with index i gets the time i
+    ms.
     """
     return tuple(_span(op) for op in logged)
 
@@ -41,9 +42,10 @@ def _span(op: ForeignOperation) -> Span:
 
 
 def spans_of_transactions(transactions: Iterable[Transaction]) -> tuple[Span, ...]:
-    """Convert transactions to spans, in the same order.
+    """Convert transactions to `Span`, the form of an operation in reports.
 
-    If the history has no times, the event with index i gets the time i ms.
+    The order stays the same. If the history has no times, the event with index i gets the time i
+    ms.
     """
     return tuple(_transaction_span(transaction) for transaction in transactions)
 

@@ -36,18 +36,19 @@ class Span(msgspec.Struct, frozen=True, gc=False):
     call: int
     """The time of the invocation."""
     ended: int | None
-    """When the client stopped waiting, also for an `info`. None if the run ended before."""
+    """The time at which the client stopped waiting, also for an `info`. None if the run ended
+    before."""
 
     @property
     def latency_ms(self) -> float | None:
         return None if self.ended is None else (self.ended - self.call) / 1e6
 
     def request_text(self) -> str:
-        """Return the request in a short notation, or `f` if the invocation has no value."""
+        """Return the request as text, such as `put r1=40`; `f` if the invocation has no value."""
         return request_text(self.request) or clip(self.f)
 
     def result_text(self) -> str:
-        """Return the answer of an operation with outcome `ok`; otherwise the error.
+        """Return the answer of an operation with outcome `ok` as short text; otherwise the error.
 
         If there is no error text, a word for the outcome is returned.
         """

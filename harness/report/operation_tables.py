@@ -66,13 +66,14 @@ class FaultRow:
     fail: int
     info: int
     p99: float | None
-    """A latency as in `KindRow`."""
+    """The 99th percentile of latencies in ms, of operations with outcome `ok`; None if there are
+    none."""
     longest_without_ok_s: float
     """The longest time, while the fault was active, in which no operation succeeded."""
     failed: str = ""
-    """Why the fault could not be injected or healed; "" if it could."""
+    """The reason why the fault could not be injected or healed; "" if it could."""
     effect: str = "unknown"
-    """What the fault has changed."""
+    """What the fault has changed in the system under test, as text."""
 
 
 def kind_rows(spans: Sequence[Span]) -> tuple[KindRow, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from splitbrain.harness.store.atomic_file import write_whole
 
 INDEX_NAME = "index.html"
-"""The table of runs, in the folder that contains the runs."""
+"""The file name of the table of runs, in the folder that contains the runs."""
 
 
 def write_page(path: Path, text: str) -> Path:

@@ -80,7 +80,7 @@ def _anomalies_beyond(run: Run) -> int:
 
 
 def _must_be_drawn(anomalies: Iterable[DrawnAnomaly]) -> set[int]:
-    """Return the operations in the pictures of `anomalies`, by `Span.invoked`.
+    """Return the operations in the pictures of `anomalies`, by the events of their invocations.
 
     The figures must draw these operations even if they draw only a sample of the run.
     """
@@ -128,7 +128,7 @@ def _waterfalls(run: Run) -> tuple[WaterfallOption, ...]:
 
 
 def _grouped(options: Sequence[WaterfallOption]) -> dict[str, list[tuple[int, WaterfallOption]]]:
-    """Return the options of each group, each with its index in `options`."""
+    """Return the writes that the user can select, by group, each with its index in `options`."""
     groups: dict[str, list[tuple[int, WaterfallOption]]] = {}
     for place, option in enumerate(options):
         groups.setdefault(option.group, []).append((place, option))

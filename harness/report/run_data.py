@@ -47,7 +47,7 @@ class Member:
     state: StateFacts | None
     log_tail: tuple[str, ...]
     log_file: str
-    """The path of the log, relative to the run's folder; "" if there is none."""
+    """The path of the log, relative to the run's folder; "" if there is no log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,10 @@ _results = msgspec.json.Decoder(Result)
 
 
 def request_text(value: bytes) -> str:
-    """Return a request in the short notation. `value` is the JSON value of an `invoke`."""
+    """Return a request in a short notation, such as `put r1=40`.
+
+    `value` is the JSON value of an `invoke`.
+    """
     try:
         return clip(_request(_requests.decode(value)))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -44,7 +47,10 @@ def request_text(value: bytes) -> str:
 
 
 def answer_text(value: bytes) -> str:
-    """Return an answer in the short notation. `value` is the JSON value of an `ok`."""
+    """Return an answer in a short notation, such as `rev 57`.
+
+    `value` is the JSON value of an `ok`.
+    """
     try:
         return clip(_result(_results.decode(value)))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -79,7 +85,10 @@ def revision_of(value: bytes) -> int:
 
 
 def answered_write(request: bytes, answer: bytes) -> bool:
-    """Return whether the answer of an operation with outcome `ok` shows that it made a revision."""
+    """Return whether an operation with outcome `ok` made a revision.
+
+    The function decides this from the answer.
+    """
     if b'"op":"range"' in request[:40]:
         return False
     try:
@@ -101,7 +110,7 @@ def json_text(value: bytes) -> str:
 
 
 def clip(text: str, characters_max: int = TEXT_CHARACTERS_MAX) -> str:
-    """Replace what is not printable in `text` as `clean` does, and cut it to `characters_max`."""
+    """Make `text` printable with `clean`, and cut it to `characters_max` characters."""
     shown = clean(text[: characters_max + 1])
     return shown if len(shown) <= characters_max else shown[: characters_max - 1] + "…"
 

@@ -38,12 +38,13 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "server": (*CLIENTS, *ELECTIONS, *STORES),
     "storage": (*DISKS, *RESTARTS, *LOGS),
 }
-"""For each part of the member in which bugs are planted, the conditions that concern that part."""
+"""For each part of the member in which bugs are planted: the situations (conditions), such as
+elections, that concern that part."""
 NEAR_MIN = 3
 STEM_LETTERS = 5
 """Words with the same first letters, such as snapshot and snapshots, count as the same word."""
 SHORT_WORD_LETTERS = 4
-"""Words with fewer letters are ignored."""
+"""Words with fewer letters than this are ignored."""
 COMMON_STEMS = frozenset(("membe", "befor", "after", "entri", "entry", "other", "store", "again"))
 
 

@@ -38,8 +38,8 @@ class SeedResult(msgspec.Struct, frozen=True):
     """How often each condition was reached. A condition is a situation in
     `splitbrain.harness.simulation.coverage`, such as an election."""
     first_reached_s: dict[str, float] = {}
-    """For each condition that was reached, the virtual time of the first time, in the order of
-    these times."""
+    """The virtual time at which each reached condition was first reached, in the order of these
+    times. A condition is a situation such as an election."""
     operations: dict[str, int] = {}
     """The number of operations by outcome."""
     events: int = 0
@@ -115,7 +115,10 @@ def prepare_worker() -> None:
 
 
 def remove_folders_and_exit(number: int, _frame: FrameType | None) -> None:
-    """Remove the folder of the run, and end this process. It is a signal handler."""
+    """Remove the folder of the run, and end this process.
+
+    This function handles SIGTERM in worker processes.
+    """
     # An exception is not enough: during garbage collection it is ignored, and the worker would
     # continue.
     for folder in in_use:

@@ -50,7 +50,7 @@ from splitbrain.nemesis.fault import (
 from splitbrain.node.failpoint import STEPS
 
 SEEDS = 8
-"""The number of other seeds that a candidate is tried with."""
+"""The number of other seeds with which a candidate is tried."""
 NEAR_STEPS = 4
 """A fault is tried at this many steps before the time at which it began, and at as many steps
 after."""
@@ -63,7 +63,7 @@ ADDED_WRITE_FAILPOINTS = (
 DRAFTS_MAX = 1_000
 TAIL_MS = 1_000
 HEARTBEAT_MS, ELECTION_MS = 50, 500
-"""Timeouts that members in processes on a busy machine can keep."""
+"""Timeouts in ms that real processes on a busy machine can keep."""
 QUIET_TIMEOUT_MS = 10_000
 
 
@@ -197,7 +197,10 @@ def _apart(moments: list[float], gap_ms: int, together_ms: int) -> Mapping[float
 
 
 def _at_nearby_steps(schedule: Schedule, place: int) -> Iterator[Schedule]:
-    """Yield copies of `schedule` in which fault number `place` begins at a step near its time."""
+    """Yield copies of `schedule` in which fault number `place` begins at a step of the write path.
+
+    The step is one that the member executed near the time of the fault.
+    """
     scheduled = schedule.faults[place]
     do = action_of(scheduled)
     if do is None:

@@ -51,13 +51,14 @@ T = TypeVar("T")
 Reduction = Callable[[Schedule], Iterator[Schedule]]
 
 TAIL_MS = 100
-"""The time from the beginning of the last operation or fault to the end of the load."""
+"""The time in ms from the beginning of the last operation or fault to the end of the load."""
 HOLDS_MS = (100, 300, 1000, 3000)
 """The durations that are tried for a fault."""
 ROUND_MS = (1000, 100, 10)
 """Times are rounded up to multiples of these numbers."""
 GAPS_MS = (0, 100, 500, 1500)
-"""The lengths that are tried for the time between an operation or fault and the one before it."""
+"""The lengths in ms that are tried for the time between an operation or fault and the one before
+it."""
 
 
 def subsets(items: Sequence[T], least: int = 1) -> Iterator[list[T]]:
@@ -84,7 +85,10 @@ def earlier_ends(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def ended_at(schedule: Schedule, limit_ms: int) -> Schedule:
-    """Return a copy of `schedule` whose load ends at `limit_ms`, without what begins later."""
+    """Return a copy of `schedule` whose load ends at `limit_ms`.
+
+    Operations and faults that begin later are left out.
+    """
     kept = {
         number: one for number, one in enumerate(schedule.operations, start=1)
         if one.at_us < limit_ms * 1000
@@ -104,7 +108,10 @@ def last_begin_ms(schedule: Schedule) -> int:
 
 
 def fewer_faults(schedule: Schedule) -> Iterator[Schedule]:
-    """Yield copies of `schedule` without some of the faults, down to a single fault less."""
+    """Yield copies of `schedule` without some of the faults.
+
+    The last copies have only one fault less.
+    """
     for kept in subsets(schedule.faults):
         yield with_changes(schedule, faults=tuple(kept))
 
@@ -116,7 +123,10 @@ def far_fewer_faults(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
-    """Yield copies of `schedule` without some of the operations, down to a single one less."""
+    """Yield copies of `schedule` without some of the operations.
+
+    The last copies have only one operation less.
+    """
     numbered = list(enumerate(schedule.operations, start=1))
     for kept in subsets(numbered):
         yield with_operations(schedule, dict(kept))
@@ -226,11 +236,12 @@ def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
 def plain_environment(schedule: Schedule) -> Iterator[Schedule]:
     """Yield copies of `schedule` without adverse conditions, or with fewer of them.
 
-    The first copy has no adverse conditions (`with_plain_environment`). In each of the others, one
-    kind is removed:
+    In the first copy, network and disks are ideal, and the members have default settings
+    (`with_plain_environment`). In each of the others, one kind of adverse conditions is removed:
 
     - rare conditions inside the members (`buggify`);
-    - the conditions of the network and the disks, and longer logs of deposed leaders;
+    - the conditions of the network and the disks, and the entries that are added to the logs of
+      deposed leaders;
     - settings that differ from the defaults.
     """
     yield with_plain_environment(schedule)
@@ -263,10 +274,11 @@ def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def faults_for_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """Yield copies of `schedule` without adverse conditions, but with one more fault.
+    """Yield copies of `schedule` with an ideal network and ideal disks, but with one more fault.
 
-    The additional fault isolates the leader or kills members. It can cause what the adverse
-    conditions caused and the failure needs, for example an election. See `with_plain_environment`.
+    A slow network, for example, may cause an election that the failure needs. The additional fault
+    causes such an event: it isolates the leader or kills members. All adverse conditions are
+    removed (`with_plain_environment`).
     """
     if has_plain_environment(schedule):
         return
@@ -433,7 +445,7 @@ def plainer_faults(schedule: Schedule) -> Iterator[Schedule]:
     - A power loss, or a fault of a disk or a clock, becomes a kill.
     - Slow, lossy or half-open links become a partition that isolates a member.
     - A partition of several links becomes a partition that isolates one member.
-    - A black hole becomes a cut.
+    - A black hole, which holds bytes back silently, becomes a cut, which closes connections.
     - A change of the members becomes the removal and addition of a voter, without other changes.
     - A fault of several members becomes a fault of one of them.
     """

@@ -27,12 +27,12 @@ class SentOperation:
     place: int
     member: str
     events: tuple[int, ...]
-    """The indexes of the events of its invocation and completion, and of the read that its client
-    sent before it."""
+    """The indexes of the events of the invocation and completion, and of the read that the client
+    sent before."""
     call: int
     end: int
-    """The time at which the client got the answer, or stopped waiting for it. Equal to `call` if it
-    is unknown."""
+    """The time at which the client got the answer, or stopped waiting for it. Equal to `call` if
+    this time is unknown."""
 
 
 def sent_operations(schedule: Schedule, history: History) -> list[SentOperation]:

@@ -14,7 +14,7 @@ from splitbrain.harness.schedule.schedule import Schedule, with_operations
 SHORT_CHARACTERS = 12
 """Values up to this length, in characters, are not shortened."""
 VALUE_FIELDS = frozenset(("value", "operand"))
-"""The fields of requests that contain values: those of puts and of comparisons."""
+"""The fields of requests that contain values: `value` of a put, and `operand` of a comparison."""
 
 
 def shorter_values(schedule: Schedule) -> Iterator[Schedule]:

@@ -151,9 +151,9 @@ class CampaignFolder:
 
 
 class CampaignLog:
-    """Appends lines to the log of a campaign, inside a context.
+    """A context manager that appends lines to the log of a campaign.
 
-    Only one process may do this at a time; another one gets BadArguments.
+    Only one process can have the log of a campaign open. Another process gets BadArguments.
     """
 
     def __init__(self, folder: CampaignFolder) -> None:

@@ -36,7 +36,7 @@ class Acceptance(msgspec.Struct, frozen=True):
     until: str
     """The last day of the acceptance, as YYYY-MM-DD."""
     accepted: str
-    """When the decision was made, ISO 8601."""
+    """The time of the decision, ISO 8601."""
 
     def holds(self, today: date) -> bool:
         """Return whether the acceptance is still in force on the day `today`."""
@@ -49,30 +49,32 @@ class Shape(msgspec.Struct, frozen=True):
     workload: str
     members: int
     faults: tuple[str, ...]
-    """The kinds of its faults, in the order in which they begin."""
+    """The kinds of the schedule's faults, in the order in which they begin."""
     functions: tuple[str, ...]
-    """The functions of its operations, in their order."""
+    """The functions of the schedule's operations, in their order."""
     minimal: bool
     """Whether the search for a smaller schedule ended because no reduction was possible. False if
     the time of the search ended before."""
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """Failures that probably have one cause."""
+    """A group of failures that probably have one cause."""
 
     name: str
     signatures: tuple[Signature, ...]
     because: str
-    """The anomaly of the first failure."""
+    """The sentence of the anomaly of the first failure."""
     first: int
-    """When the first failure started, in seconds since 1970."""
+    """The time at which the first failure started, in seconds since 1970."""
     first_commit: str = ""
     reproduce: str = ""
     """The command that repeats one of the failures."""
     failing: str = ""
-    """The file of a failing schedule to shrink, relative to the store; "" if there is none."""
+    """The file of a failing schedule that can be shrunk, relative to the store; "" if there is
+    none."""
     shape: Shape | None = None
-    """None if the group was not shrunk."""
+    """The members, faults and operations of the smallest schedule; None if the group was not
+    shrunk."""
     accepted: Acceptance | None = None
     format: int = FORMAT
 
@@ -83,7 +85,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Groups:
-    """The groups in a store. Each change is written to the disk at once."""
+    """The groups of failures in a store. Each change is written to the disk at once."""
 
     def __init__(self, store: Path) -> None:
         self._folder = store / GROUPS

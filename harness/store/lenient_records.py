@@ -28,7 +28,7 @@ class PhaseFacts(msgspec.Struct, frozen=True):
 
 
 class MemberFacts(msgspec.Struct, frozen=True):
-    """A member. `log` and `trace` are paths relative to the run's folder."""
+    """A member in `run.json`. `log` and `trace` are paths relative to the run's folder."""
 
     name: str
     client_url: str = ""
@@ -103,7 +103,7 @@ class ResultFacts(msgspec.Struct, frozen=True):
 
 
 class StateFacts(msgspec.Struct, frozen=True):
-    """A `splitbrain.histories.member_state.MemberState` without the log of changes."""
+    """The final state of a member, without its log of changes."""
 
     revision: int = 0
     compact_revision: int = 0

@@ -76,14 +76,14 @@ class RunRecord(msgspec.Struct, frozen=True):
     """The members that ended by themselves, in the order in which the harness noticed their
     ends."""
     ended_members: tuple[str, ...] = ()
-    """The members that did not run at the end because they had crashed."""
+    """The members that were not running at the end, because they had crashed."""
     tls_probes: tuple[TlsProbe, ...] = ()
     """The connections with which the harness tested the members' TLS; empty without TLS."""
     serving: tuple[str, ...] = ()
     """The members that serve writes and linearizable reads, as the system under test declares."""
     stalls: tuple[Stall, ...] = ()
     clock_origin_ns: int | None = None
-    """The time of the start of the run on the clock of the members' traces."""
+    """The start of the run on the clock of the members' traces, in ns."""
     format: int = FORMAT
 
 
@@ -100,7 +100,7 @@ class FaultCount(msgspec.Struct, frozen=True):
     begin: int
     end: int | None
     outcomes: dict[str, int]
-    """ok, fail, info → the number of operations."""
+    """The number of operations by outcome: ok, fail, info."""
     failed: str = ""
     """The reason why the fault could not be injected or healed; "" if it could."""
     effect: str | None = None
@@ -125,7 +125,7 @@ class Results(msgspec.Struct, frozen=True):
     rate: float = 0.0
     """The number of operations per second of load that ended with outcome `ok` or `fail`."""
     judged_s: float = 0.0
-    """The duration of judging."""
+    """The duration of judging, in s."""
     digest: str = ""
     """The SHA-256 of history, watch streams, final states and traces of a simulated run; "" for
     other runs."""

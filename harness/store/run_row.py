@@ -95,7 +95,10 @@ def row_of_folder(store: Path, folder: Path) -> RunRow:
 
 
 def row_of(key: str, facts: RunFacts, results: ResultFacts) -> RunRow:
-    """Return the row `key` of a run with the record `facts` and the results `results`."""
+    """Return the row of a run with the record `facts` and the results `results`.
+
+    `key` identifies the run in the database.
+    """
     counts = results.operations.get("all", {})
     p50_ms, p99_ms = _latency(results)
     checker, kind, because = first_finding(facts, results)

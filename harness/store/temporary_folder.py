@@ -13,7 +13,8 @@ from splitbrain.harness.store.run_folder import RunFolder
 _MEMORY = "/dev/shm"
 
 in_use: list[Path] = []
-"""The temporary folders of this process. A signal handler that ends it removes them."""
+"""The temporary folders of this process. If a signal ends the process, the signal handler removes
+them."""
 
 
 @contextmanager

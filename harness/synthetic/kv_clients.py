@@ -26,7 +26,7 @@ COMPACTED = "etcdserver: mvcc: required revision has been compacted"
 FUTURE = "etcdserver: mvcc: required revision is a future revision"
 REFUSALS = {"": "", "compacted": COMPACTED, "future": FUTURE}
 LEASE_NS = 200_000_000
-"""The average lifetime of a lease."""
+"""The mean lifetime of a lease."""
 NULL = msgspec.Raw(b"null")
 
 

@@ -306,7 +306,10 @@ def _hash_mismatch(members: list[MemberState]) -> list[MemberState] | None:
 
 
 def _first_put(changes: Sequence[Change]) -> int | None:
-    """Return the index of the first put in the second half of the log; None if there is none."""
+    """Return the index of the first put in the second half of the change log.
+
+    Returns None if there is none.
+    """
     places = range(len(changes) // 2, len(changes))
     return next((place for place in places if changes[place].kind == "put"), None)
 

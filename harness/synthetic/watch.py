@@ -137,7 +137,7 @@ class _Writers:
 
 
 class _Watchers:
-    """Simulates watchers of the changes that were written, and records their streams."""
+    """Simulates watchers, which receive the changes of the writers, and records their streams."""
 
     def __init__(self, random: Random, writers: _Writers) -> None:
         self._random = random

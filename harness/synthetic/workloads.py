@@ -72,7 +72,7 @@ def _draw_txn(random: Random, number: int, key: str, low: str, high: str) -> Txn
 
 
 def draw_aged(random: Random, number: int, revision: int) -> Request:
-    """Draw a request as `draw_kv` does, with three kinds more.
+    """Draw a request as `draw_kv` does, or one of three further kinds.
 
     These are compactions, reads of revisions that may be compacted, and puts with leases.
     """
@@ -87,10 +87,10 @@ def draw_aged(random: Random, number: int, revision: int) -> Request:
 
 
 def draw_mixed(random: Random, number: int, revision: int, keys: int = 12) -> Request:
-    """Draw a request as the workload `kv` does, with requests that clients send rarely.
+    """Draw a request as the workload `kv` does, or one that clients rarely send.
 
-    These are transactions that read at a revision, only read, put many keys, put a large value or
-    are refused, and bursts of compactions.
+    The latter are transactions that read at a revision, only read, put many keys, put a large value
+    or are refused, and bursts of compactions.
     """
     key, other = f"k{random.randrange(keys):03d}", f"k{random.randrange(keys):03d}n"
     if number % 400 < 3:

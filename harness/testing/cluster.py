@@ -25,7 +25,7 @@ from splitbrain.histories.kv import Request
 T = TypeVar("T")
 
 LOG_LINES_SHOWN = 8
-"""How many lines of each member's log a failing test shows."""
+"""The number of last lines of each member's log that a failing test shows."""
 
 
 class Cluster:

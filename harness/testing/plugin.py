@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 TIME_LIMIT_S = 10.0
 REPORT_PROPERTY = "splitbrain_report"
 LAST_FAILED = "cache/lastfailed"
-"""The key in pytest's cache of the ids of tests that failed when they were last run."""
+"""The key in pytest's cache under which the ids of the tests that failed last are stored."""
 SEED_ID = re.compile(r"[\[-]seed-(\d+)[\]-]")
-"""The seed in the id of a test case."""
+"""Matches the seed in the id of a test case."""
 
 FLAGS = {
     "system": ("--splitbrain-system", str,
@@ -62,7 +62,7 @@ FLAGS = {
                      f"duration of the load, in seconds [{TIME_LIMIT_S:g}]"),
     "store": ("--splitbrain-store", str, "the folder of runs [store, in the root folder]"),
 }
-"""Option of a run → the flag of pytest, the type of its value, its help text."""
+"""For each option of a run: the flag of pytest, the type of its value, and its help text."""
 
 _seeds = pytest.StashKey[Sequence[int]]()
 _cluster = pytest.StashKey["Cluster"]()

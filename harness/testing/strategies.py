@@ -63,9 +63,9 @@ ACCEPTED_FAULTS = (*FAULTS, "loss", "corruption", "half_open", "slow_receiver")
 """The kinds of faults that can be drawn. Kinds that are not in `FAULTS` are drawn only if the
 caller names them."""
 HOLD_MS = (1, 2_000)
-"""The least and the longest duration of a fault."""
+"""The shortest and the longest duration of a fault, in ms."""
 PERCENTS = (1.0, 20.0, 100.0)
-"""The shares of syncs that fail on a faulty disk."""
+"""The percentages of syncs that fail on a faulty disk."""
 
 
 def check_schedule(schedule: Schedule) -> None:

@@ -16,9 +16,9 @@ from splitbrain.harness.report.operation_spans import Span
 CHARACTER_PX = 6.4
 LABEL_PADDING_PX = 16
 STEP_PX = 22
-"""The distance in px between two begins or ends in the picture "in order"."""
+"""The distance in px between two begins or ends of operations, in the picture "in order"."""
 LAST_RANK = 1_000_000_000
-"""Sorts an end after all begins of the same time."""
+"""The rank of an end, by which it is sorted after all begins of the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,14 @@ class Place:
 def places_in_order(
     spans: Sequence[Span], labels: Mapping[int, Sequence[str]]
 ) -> tuple[dict[int, Place], list[tuple[int, float]]]:
-    """Compute the position of each bar in the picture "in order".
+    """Compute the position of each bar in the picture "in order", which shows no times.
 
     Returns a pair:
 
-    - the position of each bar in px, by `Span.invoked`;
+    - the position of each bar in px, by the index of the event of its invocation (`Span.invoked`);
     - a mark (ns, px) for each begin and end of a bar, from left to right.
 
-    `labels` contains the lines of each bar's label, by `Span.invoked`. Each bar is at least as wide
+    `labels` contains the lines of each bar's label, by the same index. Each bar is at least as wide
     as its label. The bar of an operation without an end, or with an unknown outcome, extends to the
     right edge.
     """
@@ -66,12 +66,12 @@ def places_in_order(
 
 
 def _edges(spans: Sequence[Span]) -> list[tuple[int, bool, int]]:
-    """Return the begins and ends of `spans` from left to right.
+    """Return the begins and ends of operations from left to right.
 
-    Each is a tuple: the time in ns, whether it is an end, and `Span.invoked`. If a begin and an end
-    have the same time, the begin comes first, because the two operations are concurrent. Exception:
-    if a process ends an operation and begins its next one at this time, the end comes first,
-    because operations of one process must not overlap.
+    Each is a tuple: the time in ns, whether it is an end, and the index of the event of the
+    operation's invocation. If a begin and an end have the same time, the begin comes first, because
+    the two operations are concurrent. Exception: if a process ends an operation and begins its next
+    one at this time, the end comes first, because operations of one process must not overlap.
     """
     operations_of: dict[int, list[Span]] = {}
     for span in sorted(spans, key=lambda span: (span.call, span.invoked)):
@@ -92,16 +92,17 @@ def _edges(spans: Sequence[Span]) -> list[tuple[int, bool, int]]:
 
 
 def width_px(spans: Sequence[Span], labels: Mapping[int, Sequence[str]]) -> float:
-    """Return the width in px of the picture "in order" of `spans`."""
+    """Return the width in px of the picture of `spans` that shows only the order of operations."""
     places, _ = places_in_order(spans, labels)
     return max(place.end for place in places.values()) + STEP_PX
 
 
 def places_to_scale(spans: Sequence[Span]) -> dict[int, Place]:
-    """Return the position of each bar in the picture "to scale", by `Span.invoked`.
+    """Return the position of each bar in the picture "to scale", whose axis is the time of the run.
 
-    Positions are in seconds since the start of the run. The bar of an operation without an end, or
-    with an unknown outcome, extends to the right edge.
+    The keys are the indexes of the events of invocations (`Span.invoked`). Positions are in seconds
+    since the start of the run. The bar of an operation without an end, or with an unknown outcome,
+    extends to the right edge.
     """
     begin = min(span.call for span in spans)
     last = max(span.call if span.ended is None else span.ended for span in spans)

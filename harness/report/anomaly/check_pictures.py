@@ -29,7 +29,8 @@ from splitbrain.histories.history import History
 SHORTENING_S_MAX = 10.0
 """The time limit in s of the search for shorter histories, for all anomalies together."""
 OPERATIONS_TO_SHORTEN_MIN = 4
-"""If an anomaly names fewer operations, it is drawn without a search for a shorter history."""
+"""If an anomaly names fewer operations than this, it is drawn without a search for a shorter
+history."""
 
 
 def draw_run(result: RunResult, path: Path) -> Path | None:

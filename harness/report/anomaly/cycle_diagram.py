@@ -23,19 +23,19 @@ OPERATION_LINES_MAX = 8
 """The text of one operation in a box, such as the read of a long list, is cut to this many
 lines."""
 LINES_MAX = 24
-"""If a box needs more lines, its text is only the transaction's name and process."""
+"""If a box needs more lines than this, its text is only the transaction's name and process."""
 PADDING_PX = 10
 BULGE_PX = 46
 FULL_BOXES_MAX = 8
-"""If a cycle has more transactions, the text of each box is only the transaction's name and
-process."""
+"""If a cycle has more transactions than this, the text of each box is only the transaction's name
+and process."""
 BOXES_MAX = 40
 TOOLTIP_CHARACTERS_MAX = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """The box of a transaction: its centre, half of its size, and its lines of text. All in px."""
+    """The box of a transaction: its centre, half of its width and height in px, and its text."""
 
     x: float
     y: float
@@ -79,8 +79,8 @@ def cycle_diagram(cycle: Mapping[str, Any]) -> str:
 def _lines(transaction: Mapping[str, Any], count: int) -> tuple[str, ...]:
     """Return the lines of text in the box of `transaction`.
 
-    `count` is the number of transactions in the diagram. If it is large, the text is only the
-    transaction's name and process.
+    `count` is the number of transactions in the diagram. If it is above `FULL_BOXES_MAX`, the text
+    is only the transaction's name and process.
     """
     head = f"{transaction['name']} · process {transaction['process']}"
     if count > FULL_BOXES_MAX:

@@ -22,8 +22,8 @@ OPERATIONS_LISTED_MAX = 60
 """The maximal number of operations in the table below the picture of an anomaly."""
 DETAIL_CHARACTERS_MAX = 4_000
 ORDER_PX_MAX = 20_000
-"""The maximal width of the picture "in order", in px. If a picture needs more, its labels are
-cut."""
+"""The maximal width in px of the picture that shows the order of operations. If a picture needs
+more, its labels are cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +89,12 @@ def draw_anomaly(
     end_ns: int,
     with_pictures: bool = True,
 ) -> DrawnAnomaly:
-    """Find the proof of `anomaly` among `spans` and draw it.
+    """Find the operations that prove `anomaly` among `spans`, and draw them.
 
-    `spans` are all operations, in the order of their invocations. The pictures show those of
-    `faults` that were active at the time of the proof, on the rows of `members`. A fault that was
-    never healed lasts until `end_ns`, the end of the run. There are no pictures if `with_pictures`
-    is False, or if the anomaly names no operation.
+    `spans` are all operations, in the order of their invocations. The pictures also show those of
+    `faults` that were active at the same time, on the rows of `members`. A fault that was never
+    healed lasts until `end_ns`, the end of the run. There are no pictures if `with_pictures` is
+    False, or if the anomaly names no operation.
     """
     proof = proof_of(anomaly, spans, faults, end_ns)
     drawn = with_pictures and bool(proof.involved)

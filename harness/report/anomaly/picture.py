@@ -188,10 +188,10 @@ def _bars(
 
 
 def order_points(order: Sequence[int], places: Mapping[int, Place]) -> list[float]:
-    """Return the x position of the number of each operation in the linearization `order`.
+    """Return the x position at which each operation in the linearization `order` is numbered.
 
-    A number marks where the operation takes effect: within its own bar, and never left of the
-    number before it.
+    The position says when the operation takes effect: within its own bar, and never left of the
+    operation before it.
     """
     whole = max(p.end for p in places.values()) - min(p.begin for p in places.values())
     step = whole / 80
@@ -207,7 +207,7 @@ def order_points(order: Sequence[int], places: Mapping[int, Place]) -> list[floa
 def _order_lines(
     proof: Proof, rows: Rows, places: Mapping[int, Place]
 ) -> list[dict[str, Any]]:
-    """Return the line that connects the numbers of the linearization, as shapes of plotly."""
+    """Return the line that connects the numbers of the linearized operations, as plotly shapes."""
     if not proof.order:
         return []
     process_of = {span.invoked: span.process for span in proof.involved}
@@ -222,7 +222,7 @@ def _order_lines(
 
 
 def _order_traces(proof: Proof, rows: Rows, places: Mapping[int, Place]) -> list[go.Scatter]:
-    """Return the numbers of the linearization, and the cross, as traces of plotly.
+    """Return the numbers of the linearized operations, and a cross, as traces of plotly.
 
     The numbers are on the lower edges of the bars. The cross marks the operation that fits into no
     order of the others.

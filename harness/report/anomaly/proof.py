@@ -26,13 +26,15 @@ INVOLVED_MAX = 200
 NEIGHBOURS_MAX = 10
 NEIGHBOUR_CANDIDATES_MAX = 2_000
 WIDTH_WITH_NEIGHBOURS_PX_MAX = 1_200
-"""No more neighbours are added when the picture "in order" reaches this width."""
+"""No more neighbours (operations that the anomaly does not name) are added when the picture reaches
+this width."""
 STATE_CHARACTERS_MAX = 64
 LINE_CHARACTERS_MAX = 48
 """The maximal length of a line in the label of an operation that the anomaly names."""
 NEIGHBOUR_LINE_CHARACTERS_MAX = 26
 NEIGHBOUR_LINES_MAX = 3
-"""The label of a neighbour is cut to this many lines, because a neighbour proves nothing."""
+"""The label of a neighbour (an operation that the anomaly does not name) is cut to this many
+lines."""
 NAME_CHARACTERS_MAX = 12
 
 
@@ -64,9 +66,11 @@ class Proof:
     left_out: int
     """The number of operations that the anomaly names beyond the first `INVOLVED_MAX`."""
     order: tuple[int, ...] = ()
-    """A linearization of the operations without `stuck`; () if the anomaly contains none."""
+    """An order (linearization) of the operations other than `stuck`; () if the anomaly contains
+    none."""
     stuck: int | None = None
-    """The operation that fits into no order of the others; None if the anomaly names none."""
+    """The operation that fits into no order of the other operations; None if the anomaly contains
+    no order."""
     state: str = ""
     """The state of the object (a register, for example) after the operations in `order`."""
     cycle: tuple[CycleEdge, ...] = ()
@@ -82,10 +86,10 @@ class Proof:
 def proof_of(
     anomaly: Anomaly, spans: Sequence[Span], faults: Sequence[FaultWindow], end_ns: int
 ) -> Proof:
-    """Return the proof of `anomaly`. It is empty if the anomaly names no operation.
+    """Collect the proof of `anomaly`: the operations and faults that its picture shows.
 
-    `spans` are all operations of the history, in the order of their invocations. `end_ns` is the
-    end of the run.
+    The proof is empty if the anomaly names no operation. `spans` are all operations of the history,
+    in the order of their invocations. `end_ns` is the end of the run.
     """
     stuck, order = _order_of(anomaly)
     named = {*anomaly.events, *order}
@@ -164,8 +168,8 @@ def _cycle_of(anomaly: Anomaly, drawn: set[int]) -> tuple[tuple[CycleEdge, ...],
 def _order_of(anomaly: Anomaly) -> tuple[int | None, tuple[int, ...]]:
     """Return the operation that fits into no order of the others, and an order of the others.
 
-    Each operation is given by `Span.invoked`. The order is a linearization. Returns (None, ()) if
-    the anomaly lacks one of the two.
+    The order is a linearization. Each operation is given by the index of the event of its
+    invocation. Returns (None, ()) if the anomaly lacks one of the two.
     """
     stuck, order = anomaly.detail.get("stuck"), anomaly.detail.get("linearization", ())
     if not isinstance(stuck, int) or not isinstance(order, list | tuple):
@@ -177,7 +181,7 @@ def _order_of(anomaly: Anomaly) -> tuple[int | None, tuple[int, ...]]:
 
 
 def _neighbours(involved: Sequence[Span], spans: Sequence[Span]) -> tuple[Span, ...]:
-    """Return the operations that use a key of `involved` and began at about the same time.
+    """Return other operations that use a key of `involved` and began at about the same time.
 
     If the operations in `involved` have no keys, all other operations are candidates. The nearest
     in time are taken first, until the picture would become too wide.
@@ -210,11 +214,10 @@ def _neighbours(involved: Sequence[Span], spans: Sequence[Span]) -> tuple[Span, 
 
 
 def label_lines(proof: Proof) -> dict[int, tuple[str, ...]]:
-    """Return the lines of each bar's label, by `Span.invoked`.
+    """Return the lines of each bar's label, by the index of the operation's first event.
 
-    A label contains the request, the answer and the member. The label of an operation that the
-    anomaly names contains the whole text. The label of a neighbour has shorter lines, at most
-    `NEIGHBOUR_LINES_MAX` of them.
+    A label contains the request, the answer and the member. If the anomaly names the operation, the
+    label contains the whole text. Otherwise, it has shorter lines, at most `NEIGHBOUR_LINES_MAX`.
     """
     near = {
         span.invoked: tuple(wrap(

@@ -1,4 +1,4 @@
-"""Renders the index page of a CI artifact: each failure, and links to its files."""
+"""Renders the page results.html of a CI artifact: each failure, and links to its files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from splitbrain.harness.store.run_folder import REPORT
 
 
 def artifact_page(findings: Findings, store: Path) -> str:
-    """Return the index as HTML, without scripts.
+    """Return an HTML page without scripts, which lists the failures and runs.
 
-    The page must be written into `store`, because its links are relative to that folder.
+    The page must be written into the folder `store`, because its links are relative to that folder.
     """
     return environment().get_template("artifacts.html.j2").render(
         title=f"{store.absolute().name}: results", findings=findings, report_name=REPORT,

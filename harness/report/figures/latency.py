@@ -18,8 +18,8 @@ from splitbrain.histories.history import FaultWindow
 
 BINS_MAX = 240
 LEAST_LATENCY_MS = 0.001
-"""Shorter latencies are drawn as this one. A simulated operation may take 0 ms, and a logarithmic
-axis has no zero."""
+"""A latency below this is drawn as this value. A simulated operation may take 0 ms, and a
+logarithmic axis has no zero."""
 
 
 def latency(

@@ -15,7 +15,8 @@ RIGHT_MARGIN_PX = 18
 TOP_MARGIN_PX, BOTTOM_MARGIN_PX = 34, 40
 
 INK = "ink"
-"""The `meta` of a trace of pale bars. The page draws their labels in its text colour."""
+"""The value of `meta` of a trace of pale bars. The page draws the labels of such bars in its text
+colour."""
 
 
 def plain_layout(figure: go.Figure, height_px: int) -> None:

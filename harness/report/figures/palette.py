@@ -44,10 +44,11 @@ FAULTS: dict[str, str] = {
 }
 OTHER_FAULT = "#a0714f"
 CRASH = "#d01c1c"
-"""The end of a member that the harness did not cause."""
+"""The colour of a crash: an end of a member that the harness did not cause."""
 
 SERIES = ("#2b83c6", "#d98a1e", "#0f9d78", "#b4649e", "#7a7f87", "#6f74d8", "#a0714f")
-"""The colours of members or functions, in their order. `report.js` contains the same colours."""
+"""The colours of members or functions, in the order in which they are used. `report.js` contains
+the same colours."""
 
 DEPENDENCIES = {
     "ww": "#d9541e",
@@ -56,7 +57,7 @@ DEPENDENCIES = {
     "process": "#c9a400",
     "realtime": "#7a7f87",
 }
-"""The dependencies between transactions, by kind."""
+"""The colours of the dependencies between transactions, by kind."""
 OTHER_DEPENDENCY = "#7a7f87"
 
 

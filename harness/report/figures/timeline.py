@@ -35,14 +35,14 @@ from splitbrain.harness.store.lenient_records import CrashFacts
 from splitbrain.histories.history import FaultWindow, Outcome
 
 SVG_SPANS_MAX = 6_000
-"""If there are more operations, WebGL draws the bars instead of SVG."""
+"""If there are more operations than this, WebGL draws the bars instead of SVG."""
 
 ROW_PX = (9, 20)
 """The minimal and the maximal height of the row of a process."""
 ROWS_PX_MAX = 640
 LANE_PX = 20
-"""The height of a lane is this, times the largest number of faults that are active on it at the
-same time."""
+"""The height in px that a lane needs for each of the faults that are active on it at the same
+time."""
 LAYERS_MAX = 4
 
 
@@ -92,7 +92,7 @@ def timeline(
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The rows of the figure."""
+    """The row of each process in the timeline, and the times at which processes begin there."""
 
     row_of: Mapping[int, int]
     """The row of each process."""

@@ -133,9 +133,9 @@ def _operations(run: Run, trace: TrackWriter) -> None:
 
 
 def _flows(run: Run) -> dict[int, tuple[int, ...]]:
-    """Return the number of the arrow that follows each write.
+    """Return the number of the arrow of each write, by the index of the event of its invocation.
 
-    The key is the index of the event in which the write was invoked.
+    The arrow leads from the client's operation to the steps on all members.
     """
     if run.steps is None:
         return {}

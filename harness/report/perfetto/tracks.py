@@ -18,7 +18,7 @@ from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import (
 from perfetto.trace_builder.proto_builder import StreamingTraceProtoBuilder
 
 SEQUENCE = 1
-"""The id of the sequence of packets. A trace with one writer has one."""
+"""The id of the sequence of packets. A trace with one writer has one sequence."""
 
 
 class TrackWriter:

@@ -30,7 +30,7 @@ Kind = Literal["request", "answer", "append", "vote", "heartbeat", "other"]
 class Moved:
     """A request, an answer or a message on its way from `source` to `target`.
 
-    Times are in µs. `arrived_us` is None if it was lost.
+    Times are in µs. `arrived_us` is None if the message was lost.
     """
 
     kind: Kind
@@ -215,9 +215,10 @@ def _between_members(recording: Recording) -> Iterator[Moved]:
 
 
 def _kind(text: str) -> Kind:
-    """Return the kind of a frame: heartbeat, append, vote or other. A frame is a batch of messages.
+    """Return the kind of a frame, which is a batch of messages between two members.
 
-    A frame is a heartbeat only if it contains nothing else.
+    The kinds are heartbeat, append, vote and other. A frame is a heartbeat only if it contains
+    nothing else.
     """
     parts = text.split("; ")
     if all(part.startswith("heartbeat") for part in parts):

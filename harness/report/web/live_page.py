@@ -22,7 +22,7 @@ from splitbrain.histories.trace import TraceEvent
 RATE_S = 5.0
 """The rate is computed over this many last seconds of the history."""
 LEAD = b'"lead"'
-"""This text is in the line of a trace that says that a member became leader."""
+"""A line of a trace contains this text if it says that a member became leader."""
 READ_BYTES_MAX = 16 * 1024**2
 """The maximal number of bytes read at once. The rest is read the next time."""
 

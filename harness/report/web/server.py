@@ -1,4 +1,4 @@
-"""The web server of `splitbrain serve`, which shows a store of runs.
+"""Runs the web server of `splitbrain serve`, which shows a store of runs.
 
     /                           all runs, with filter, sort and search
     /-/campaigns  /-/groups     campaigns, and groups of failures

@@ -29,7 +29,7 @@ FILE = "runs.sqlite"
 WAIT_S = 60.0
 """The time for which a process waits for another process that writes."""
 VERDICTS: dict[bool | None, int] = {True: 0, False: 1, None: 2}
-"""The number in the column `verdict` for each verdict."""
+"""The number that stands for each verdict in the column `verdict`."""
 
 
 class DatabaseFailed(SplitbrainError):
@@ -128,7 +128,10 @@ def rename_group(connection: sqlite3.Connection, name: str, new: str) -> None:
 
 
 class GroupCount(NamedTuple):
-    """The number of failures of a group, and the first and last time of them, in s since 1970."""
+    """The number of failures of a group, and when the first and the last of them occurred.
+
+    Times are in seconds since 1970.
+    """
 
     runs: int
     first: int

@@ -1,9 +1,10 @@
 """Finds runs in the database by a filter.
 
-A filter is decided in two steps. First the matching runs are counted by one index, which contains
-all columns that the filter needs. If few runs match, they are then read by the same index and
-sorted. If many match, the runs are read in the order of the result until the page is full, because
-a large share of the runs that are read matches. Both steps read only indexes over numbers.
+A search has two steps. First, the matching runs are counted with one index, which contains all
+columns that the filter needs. Then the runs of the page are read. If few runs match, all of them
+are read with the same index and sorted. If many match, the runs are read in the order of the result
+until the page is full. This is fast, because a large share of the runs that are read matches. Both
+steps read only indexes over numbers.
 """
 
 from __future__ import annotations
@@ -32,27 +33,27 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Determines which runs are found. An empty field does not restrict them."""
 
     verdicts: tuple[str, ...] = ()
-    """Words of `WORDS`."""
+    """Only runs with one of these verdicts: valid, invalid, unknown."""
     since: int | None = None
-    """Runs that started at this time or later, in seconds since 1970."""
+    """Only runs that started at this time or later, in seconds since 1970."""
     until: int | None = None
     test: str = ""
     system: str = ""
     workload: str = ""
     mutant: str = ""
     nemesis: tuple[str, ...] = ()
-    """The kinds of faults that the runs must have. They may have others, too."""
+    """Only runs with all of these kinds of faults. They may have other kinds, too."""
     members: int = 0
     version: str = ""
     commit: str = ""
-    """The first characters of a commit."""
+    """Only runs of the commit that begins with these characters."""
     checker: str = ""
     kind: str = ""
     campaign: str = ""
     group: str = ""
     seed: int | None = None
     text: str = ""
-    """Words in the first anomaly. The beginning of a word is enough."""
+    """Only runs whose first anomaly contains these words. The beginning of a word is enough."""
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -35,7 +35,7 @@ class Trend(msgspec.Struct, frozen=True, kw_only=True):
     rate: float | None
     """The mean of the runs' answered operations per second."""
     p50_ms: float | None
-    """The mean of the runs' median latencies."""
+    """The mean of the runs' median latencies, in ms."""
     p99_ms: float | None
 
 
