@@ -143,7 +143,18 @@ def _check_refused(
             "refused without authentication",
             f"{wording.was_refused(op)} while authentication was certainly disabled", op,
         )
-    elif DENIED in error and who.login is not None and all(
+        return
+    if DENIED not in error or who.login is None:
+        return
+    ended = period.ended(who.login, who.user)
+    if ended is not None:
+        found.add(
+            "ended token not noticed",
+            f"{wording.was_refused(op)} as {who.user}; expected a refusal of the token, because "
+            f"{wording.operation(ended)} had ended it by {store_wording.seconds(ended.ret or 0)}",
+            op, who.login, ended,
+        )
+    elif all(
         period.surely_may_access(who.user, one) for one in needed
     ):
         found.add(

@@ -11,6 +11,8 @@ and refusal are both correct.
                   gets a new password or is deleted, and when authentication is disabled.
     refused       A request is not refused for lack of permission if its user certainly has every
                   permission that the request needs, or if authentication is certainly disabled.
+                  A request for keys with a token that certainly ended is refused because of the
+                  token, not for lack of permission.
     administrator Only a user with the role root changes users and roles.
     conditions    A change of users or roles, or a login, succeeds only if its conditions are met,
                   for example that the user exists. It is not refused for a condition that is met.

@@ -40,6 +40,10 @@ ADMINISTRATOR_EVERY = 4
 ANONYMOUS_SHARE = 0.04
 OTHER_USER_SHARE = 0.15
 OTHER_PASSWORD_SHARE = 0.15
+PREVIOUS_SHARE = 0.2
+"""The share of puts and deletions that also read the previous values."""
+INTERVAL_SHARE = 0.6
+"""The share of comparisons with all keys of an interval."""
 SETTINGS_SHARE = 0.7
 """The share of an administrator's operations that concern users and roles."""
 KINDS: tuple[PermissionKind, ...] = ("READWRITE", "READWRITE", "READWRITE", "READ", "WRITE")
@@ -140,21 +144,21 @@ class Auth:
 
     def _administer(self, random: Random) -> Draft:
         kind, user, role = random.random(), random.choice(USERS), random.choice(ROLES)
-        if kind < 0.4:
+        if kind < 0.37:
             return self._change_permission(random, role)
-        if kind < 0.56:
+        if kind < 0.54:
             return _as_root("grant_role", UserGrantRole(user, role))
-        if kind < 0.66:
+        if kind < 0.64:
             return _as_root("revoke_role", UserRevokeRole(user, role))
-        if kind < 0.71:
+        if kind < 0.69:
             number = int(random.random() < 0.25)
             change = UserChangePassword(user, password_of(user, number))
             return _as_root("change_password", change)
-        if kind < 0.8:
+        if kind < 0.82:
             return self._change_existence(random, user, role)
-        if kind < 0.83:
+        if kind < 0.84:
             return _as_root("user_add", UserAdd(ROOT, ROOT_PASSWORD))
-        if kind < 0.85:
+        if kind < 0.86:
             return _as_root("grant_role", UserGrantRole(ROOT, ROOT))
         if kind < 0.94:
             return _as_root("enable", AuthEnable())
@@ -173,7 +177,7 @@ class Auth:
         kind = random.random()
         if kind < 0.35:
             return _as_root("user_add", UserAdd(user, password_of(user, 0)))
-        if kind < 0.5:
+        if kind < 0.6:
             return _as_root("user_delete", UserDelete(user))
         if kind < 0.85:
             return _as_root("role_add", RoleAdd(role))
@@ -248,27 +252,37 @@ class Auth:
         kind, number = random.random(), random.randrange(self.keys)
         key = _key(number)
         if kind < 0.35:
-            return "put", Put(key, values.take())
+            previous = random.random() < PREVIOUS_SHARE
+            return "put", Put(key, values.take(), prev_kv=previous)
         if kind < 0.62:
             return "get", Range(key, serializable=random.random() < 0.1)
         if kind < 0.75:
             end = number + 1 + random.randrange(4)
-            return "range", Range(key, _key(end) if end < self.keys else "l")
+            return "range", Range(key, self._end(end))
         if kind < 0.82:
             last = _key(number + 2) if random.random() < 0.3 and number + 2 < self.keys else ""
-            return "delete", Delete(key, last)
+            return "delete", Delete(key, last, prev_kv=random.random() < PREVIOUS_SHARE)
         return "txn", self._txn(random, values, key)
 
     def _txn(self, random: Random, values: UniqueValues, key: str) -> Txn:
-        other = _key(random.randrange(self.keys))
+        number = random.randrange(self.keys)
+        other = _key(number)
+        end = ""
+        if random.random() < INTERVAL_SHARE:
+            end = self._end(number + 2 + random.randrange(3))
         inner: Put | Range | Txn = Put(key, values.take()) if random.random() < 0.5 else Range(key)
-        compare = () if random.random() < 0.5 else (Compare(other, "version", ">", 0),)
+        compared = Compare(other, "version", ">", 0, range_end=end)
+        compare = () if random.random() < 0.5 else (compared,)
         otherwise = () if random.random() < 0.5 else (Range(other),)
         if isinstance(inner, Put) and not self.txn_reads:
             otherwise = ()
         if self.nested and random.random() < 0.4:
             inner = Txn(success=(inner,))
         return Txn(compare, (inner,), otherwise)
+
+    def _end(self, number: int) -> str:
+        """The end of an interval of keys before the key `number`, or before "l" without it."""
+        return _key(number) if number < self.keys else "l"
 
 
 def _as_root(f: str, request: AnyRequest) -> Draft:

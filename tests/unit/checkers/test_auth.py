@@ -120,6 +120,10 @@ INVALID: dict[str, tuple[str, tuple[Told, ...]]] = {
         "granted with an ended token",
         ((1, 2, UserChangePassword("bob", "c", token=ROOT), OK), (3, 4, PUT, PutResult())),
     ),
+    "an ended token is not noticed": (
+        "ended token not noticed",
+        ((1, 2, UserDelete("bob", token=ROOT), OK), (3, 4, PUT, DENIED)),
+    ),
     "refused with permission": ("refused with permission", ((1, 2, PUT, DENIED),)),
     "refused without authentication": (
         "refused without authentication",
