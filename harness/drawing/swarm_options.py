@@ -66,8 +66,13 @@ SERVICES_RUNS_PERCENT = 20
 authentication and limits show under no other workload, and most other bugs show under these as
 well."""
 SERVICES = ("auth", "auth", "limits", "limits", "kubernetes")
-CHECKPOINT_INTERVALS_S = (1, 2, 300)
+CHECKPOINT_INTERVALS_S = (1, 1, 2, 300)
 """The intervals at which leaders record the remaining times of leases, in s."""
+LEASE_TIME_LIMITS_S = (12.0, 20.0)
+"""The durations of runs with the workload lease, whose leases live for 2 to 9 s."""
+LEASE_PACES = (0.5, 0.5, 1.0)
+"""How often faults begin in such a run. Between two faults, clients have the time to keep leases
+alive, and leaders have the time to record how much time is left."""
 TURN_TIMEOUT_MS = 2000
 """The minimal timeout of requests in workloads in which clients wait for their turn."""
 KV_OPTIONS: Mapping[str, tuple[int, ...]] = {
@@ -239,6 +244,8 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     chosen = {**drawn, **given}
     if chosen["workload"] in ("lock", "election") and "request_timeout_ms" not in given:
         chosen["request_timeout_ms"] = max(chosen["request_timeout_ms"], TURN_TIMEOUT_MS)
+    if chosen["workload"] == "lease":
+        chosen |= {name: value for name, value in _of_leases(seed).items() if name not in given}
     workload = str(chosen["workload"])
     if workload in DRAWN_OPTIONS and "workload_options" not in given:
         chosen["workload_options"] = {
@@ -246,6 +253,15 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
             for name, values in DRAWN_OPTIONS[workload].items()
         }
     return chosen
+
+
+def _of_leases(seed: int) -> dict[str, float]:
+    """Draw the options of a run with the workload lease."""
+    random = stream(seed, "swarm", "lease runs")
+    return {
+        "time_limit_s": random.choice(LEASE_TIME_LIMITS_S),
+        "fault_pace": random.choice(LEASE_PACES),
+    }
 
 
 def _changes_of_members(random: Random) -> tuple[str, ...]:

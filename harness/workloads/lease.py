@@ -22,13 +22,15 @@ SHARED_TTL_S = 600
 SHARED_SHARE = 0.02
 """The share of operations that grant this shared lease."""
 SELDOM_RENEWED = IDS_PER_CLIENT // 4
-"""This number plus the id of a client's lease gives the id of a lease that is kept alive seldom."""
+"""A lease id of a client plus this number is the id of a lease that is kept alive seldom."""
+SELDOM_APART = IDS_PER_CLIENT // 20
+"""The difference between the ids of two such leases that a client has at the same time."""
 SELDOM_EVERY = 3
-"""For so many of its ordinary leases, each client has one lease that it keeps alive seldom."""
-SELDOM_LONGER_S = 4
-SELDOM_SHARE = 0.06
-"""The share of operations on the lease that is kept alive seldom. Between two keep-alives, the
-leader has time to record its remaining time."""
+"""Each client grants such leases once for so many of its other leases."""
+SELDOM_LONGER_S = (4, 5, 7)
+SELDOM_SHARES = (0.06, 0.02, 0.007)
+"""The shares of operations on these leases. With any number of operations per second, one of them
+is kept alive every few seconds. Leaders then record its remaining time between two keep-alives."""
 OWN_KEY_SHARE = 0.05
 """The share of operations on a key that only this client uses, so that it stays attached for
 longer."""
@@ -42,7 +44,7 @@ class Lease:
     expire. Clients share most keys, so keys move from lease to lease. Some puts detach a key from
     its lease, some change the value and keep the lease, and some change the lease and keep the
     value. A few operations use an earlier lease of the client, which may have ended, or a lease
-    that was never granted. Each client also has a longer lease that it keeps alive seldom. All
+    that was never granted. Each client also has longer leases that it keeps alive seldom. All
     clients grant one more lease, which exists after the first grant.
     """
 
@@ -70,18 +72,23 @@ class Lease:
             kept_alive = random.random() < 0.8
             seldom = number + SELDOM_RENEWED - (number - first) % SELDOM_EVERY
             if seldom == number + SELDOM_RENEWED:
-                yield Draft("grant", LeaseGrant(seldom, self.ttl + SELDOM_LONGER_S))
+                yield from self._grants_of_seldom_renewed(seldom)
             for _ in range(random.randrange(4, 40)):
-                if random.random() < SELDOM_SHARE:
-                    yield _use_of_seldom_renewed(random, seldom, client, values)
-                else:
+                which = _seldom_renewed(random)
+                if which is None:
                     yield self._use(random, number, number - first, kept_alive, values)
+                else:
+                    yield _use_of_seldom_renewed(random, seldom, which, client, values)
             if random.random() < 0.5:
                 yield Draft("revoke", LeaseRevoke(number))
             number += 1
 
     def final_operations(self, clients: int) -> Sequence[Draft]:
         return (Draft(FINAL_READ, Range("l", "m")),)
+
+    def _grants_of_seldom_renewed(self, first: int) -> Iterator[Draft]:
+        for which, longer_s in enumerate(SELDOM_LONGER_S):
+            yield Draft("grant", LeaseGrant(first + which * SELDOM_APART, self.ttl + longer_s))
 
     def _use(
         self, random: Random, lease: int, earlier: int, kept_alive: bool, values: UniqueValues
@@ -119,12 +126,22 @@ class Lease:
         return Draft("time_to_live", LeaseTimeToLive(queried, keys=True))
 
 
+def _seldom_renewed(random: Random) -> int | None:
+    """Choose the seldom renewed lease that the next operation uses, or None for another lease."""
+    draw = random.random()
+    for which, share in enumerate(SELDOM_SHARES):
+        draw -= share
+        if draw < 0:
+            return which
+    return None
+
+
 def _use_of_seldom_renewed(
-    random: Random, lease: int, client: int, values: UniqueValues
+    random: Random, first: int, which: int, client: int, values: UniqueValues
 ) -> Draft:
-    kind = random.random()
+    lease, kind = first + which * SELDOM_APART, random.random()
     if kind < 0.35:
         return Draft("keep_alive", LeaseKeepAlive(lease))
     if kind < 0.7:
-        return Draft("put", Put(f"ls{client}", values.take(), lease=lease))
+        return Draft("put", Put(f"ls{client}n{which}", values.take(), lease=lease))
     return Draft("time_to_live", LeaseTimeToLive(lease, keys=True))
