@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.auth import access
+from splitbrain.node.auth import request_permission
 from splitbrain.node.auth.auth_store import AuthStore, Identity
 from splitbrain.node.messages.rpc import DeleteRangeRequest, PutRequest, RequestOp
 
@@ -18,11 +18,11 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    original = access.check_operation
+    original = request_permission.check_operation
 
     def check_operation(auth: AuthStore, caller: Identity, operation: RequestOp | None) -> None:
         if isinstance(operation, PutRequest | DeleteRangeRequest):
             operation = replace(operation, prev_kv=False)
         original(auth, caller, operation)
 
-    access.check_operation = check_operation
+    request_permission.check_operation = check_operation

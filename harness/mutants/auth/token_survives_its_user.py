@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.auth.apply import AuthApplier
+from splitbrain.node.auth.auth_requests import AuthApplier
 from splitbrain.node.auth.auth_store import ROOT
 from splitbrain.node.messages import auth
 
