@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands below the headings of `GROUPS`."""
+        """Write the list of commands in the help, below the headings of `GROUPS`."""
         for heading, names in GROUPS.items():
             commands = {name: self.get_command(ctx, name) for name in names}
             width = formatter.width - 6 - max(map(len, COMMANDS))

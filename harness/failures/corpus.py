@@ -31,7 +31,8 @@ from splitbrain.harness.store.atomic_file import write_json
 from splitbrain.harness.store.repro import read_repro
 
 SCHEDULE_OPERATIONS_MAX = 2_000
-"""A drawn run is also saved as a schedule if it has at most this many operations."""
+"""A run that was drawn from a seed is also saved as a schedule if it has at most this many
+operations."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ def _accepted(
 ) -> tuple[str, ...] | None:
     """Return the functions whose operations may all fail.
 
-    They are the argument `may_always_fail` of `run_evidence.missing_evidence`. Returns None if
+    They are the argument `may_always_fail` of `missing_evidence.missing_evidence`. Returns None if
     `checkers` are given: then only some checkers of the run are used, and the outcomes of functions
     are not judged.
     """

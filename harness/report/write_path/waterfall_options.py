@@ -36,7 +36,10 @@ CARRIERS = {"grpc": "gRPC", "json": "JSON"}
 def waterfall_options(
     steps: WriteSteps, spans: Sequence[Span], anomalies: Sequence[Anomaly], seed: int
 ) -> tuple[WaterfallOption, ...]:
-    """Return the writes that the user can select: at most 200, as `choose_writes` chooses them."""
+    """Return the writes from which the user selects the waterfall that the page shows.
+
+    They are at most 200 writes, chosen by `choose_writes`.
+    """
     by_revision = writes_by_revision(spans)
     details = [anomaly.detail for anomaly in anomalies]
     revisions = {
