@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -15,8 +14,7 @@ from splitbrain.histories.service_operation import AnyRequest, AnyResult
 ERROR_CHARACTERS_MAX = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(msgspec.Struct, frozen=True, gc=False):
     """The outcome of an operation: `result` is set for `ok`, `error` for `fail` and `info`.
 
     The result of a `Call` is a plain value.

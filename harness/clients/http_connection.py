@@ -51,6 +51,7 @@ class HttpConnection(asyncio.Protocol):
         self._keep_alive = True
         self._give_up_at_s = 0.0
         """The time of the loop at which the present request times out."""
+        self._check_at_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         """The next check for a timeout. All requests until then share it, because a timer for each
         request would cost more CPU time."""
@@ -62,23 +63,29 @@ class HttpConnection(asyncio.Protocol):
     async def ask(self, request: bytes, timeout_s: float) -> tuple[int, bytes]:
         """Send `request`, a complete HTTP request, and return the answer's status and body.
 
-        Raises NotConnected, ConnectionLost, or TimeoutError after `timeout_s`. After an error the
-        connection is closed, because a late answer could be taken for the answer to the next
-        request.
+        The errors are those of `send`.
+        """
+        try:
+            return await self.send(request, timeout_s)
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, request: bytes, timeout_s: float) -> asyncio.Future[tuple[int, bytes]]:
+        """Send `request`, a complete HTTP request. The future returns the status and the body.
+
+        The future raises NotConnected, ConnectionLost, or TimeoutError after `timeout_s`. After an
+        error, and if the caller does not wait for the answer, the caller must close the connection,
+        because a late answer could be taken for the answer to the next request.
         """
         if self._transport is None or self._answer is not None:
             raise NotConnected("the connection is closed or busy")
         answer = self._answer = self._loop.create_future()
-        self._limit_time(self._loop.time() + timeout_s)
+        give_up_at_s = self._give_up_at_s = self._loop.time() + timeout_s
+        if self._timer is None or self._check_at_s > give_up_at_s:
+            self._set_timer(give_up_at_s)
         self._transport.write(request)
-        try:
-            result: tuple[int, bytes] = await answer
-            return result
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            self._answer = None
+        return answer
 
     def close(self) -> None:
         """Close the connection and drop the data that is not sent yet.
@@ -92,21 +99,18 @@ class HttpConnection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
-    def _limit_time(self, give_up_at_s: float) -> None:
-        """Let the present request time out at `give_up_at_s`, in the time of the loop."""
-        self._give_up_at_s = give_up_at_s
-        timer = self._timer
-        if timer is None or timer.when() > give_up_at_s:
-            if timer is not None:
-                timer.cancel()
-            self._timer = self._loop.call_at(give_up_at_s, self._check_time)
+    def _set_timer(self, check_at_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._check_at_s = check_at_s
+        self._timer = self._loop.call_at(check_at_s, self._check_time)
 
     def _check_time(self) -> None:
         self._timer = None
         if self._answer is None:
             return
         if self._loop.time() < self._give_up_at_s:
-            self._timer = self._loop.call_at(self._give_up_at_s, self._check_time)
+            self._set_timer(self._give_up_at_s)
         else:
             self._fail(TimeoutError())
 
@@ -163,8 +167,11 @@ class HttpConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._until_end = False
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result((self._parser.get_status_code(), b"".join(self._body)))
+        answer, self._answer = self._answer, None
+        if answer is not None and not answer.done():
+            body = self._body
+            whole = body[0] if len(body) == 1 else b"".join(body)
+            answer.set_result((self._parser.get_status_code(), whole))
         if not self._keep_alive:
             self.close()
 
@@ -175,8 +182,9 @@ class HttpConnection(asyncio.Protocol):
         self.close()
 
     def _fail(self, problem: Exception) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(problem)
+        answer, self._answer = self._answer, None
+        if answer is not None and not answer.done():
+            answer.set_exception(problem)
 
 
 async def connect(

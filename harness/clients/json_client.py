@@ -43,6 +43,15 @@ class _Member:
     heads: dict[str, bytes] = field(default_factory=dict)
     """The first headers of a request. The key is the path."""
 
+    def take(self) -> HttpConnection | None:
+        """Remove a usable connection from the idle ones; None if there is none."""
+        idle = self.idle
+        while idle:
+            connection = idle.pop()
+            if connection.usable:
+                return connection
+        return None
+
     def post(self, path: str, body: bytes, token: str = "") -> bytes:
         """Return the bytes of the HTTP request that posts `body` to `path`.
 
@@ -77,12 +86,15 @@ class GatewayClient(EtcdClient):
         member = self._members.get(url) or self._member(url)
         message = member.post(path, body, token_of(request))
         try:
-            connection = await self._connection(member)
-            status, answer = await connection.ask(message, self._timeout_s)
+            connection = member.take() or await self._connect(member)
+            try:
+                status, answer = await connection.send(message, self._timeout_s)
+            except BaseException:
+                connection.close()
+                raise
         except OSError as error:  # TimeoutError is a subclass of OSError
             return completion_of_exception(request, error)
-        if connection.usable:
-            member.idle.append(connection)
+        member.idle.append(connection)
         return completion_of_answer(request, status, answer)
 
     def watch(
@@ -99,10 +111,9 @@ class GatewayClient(EtcdClient):
         """Return the member's status, or None if the member does not answer."""
         member = self._member(url)
         try:
-            connection = await self._connection(member)
+            connection = member.take() or await self._connect(member)
             code, answer = await connection.ask(member.post(STATUS_PATH, b"{}"), STATUS_TIMEOUT_S)
-            if connection.usable:
-                member.idle.append(connection)
+            member.idle.append(connection)
             return decode_status(answer) if code == 200 else None
         except (OSError, msgspec.MsgspecError):
             return None
@@ -113,11 +124,7 @@ class GatewayClient(EtcdClient):
             while member.idle:
                 member.idle.pop().close()
 
-    async def _connection(self, member: _Member) -> HttpConnection:
-        while member.idle:
-            connection = member.idle.pop()
-            if connection.usable:
-                return connection
+    async def _connect(self, member: _Member) -> HttpConnection:
         return await connect(member.host, member.port, self._timeout_s, self._tls)
 
     def _member(self, url: str) -> _Member:

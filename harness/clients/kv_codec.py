@@ -177,7 +177,8 @@ ANSWERS: dict[type, Any] = {
 }
 """Maps each type of request to the type of its answer."""
 _DECODERS: dict[type, Any] = {
-    request: msgspec.json.Decoder(answer, strict=False) for request, answer in ANSWERS.items()
+    request: msgspec.json.Decoder(answer, strict=False).decode
+    for request, answer in ANSWERS.items()
 }
 _error_decoder = msgspec.json.Decoder(Error, strict=False)
 
@@ -187,7 +188,7 @@ def decode_result(request: Request, body: bytes) -> Result:
 
     Raises msgspec.MsgspecError if `body` is not an answer to this kind of request.
     """
-    return result_of(_DECODERS[type(request)].decode(body))
+    return result_of(_DECODERS[type(request)](body))
 
 
 KvAnswer = PutAnswer | RangeAnswer | DeleteAnswer | TxnAnswer | CompactAnswer

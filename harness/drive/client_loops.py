@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable
 
 from splitbrain.harness.drive.last_seen import LastSeen
 from splitbrain.harness.drive.operation_counts import OperationCounts
@@ -32,7 +33,9 @@ class ClientLoops(ABC):
         self._sleeping: dict[asyncio.Task[None], None] = {}
 
     @abstractmethod
-    async def _operate(self, process: int, scheduled: ScheduledOperation, seen: LastSeen) -> int:
+    def _operate(
+        self, process: int, scheduled: ScheduledOperation, seen: LastSeen
+    ) -> Awaitable[int]:
         """Send one operation, and return the process number of the client's next operation.
 
         `process` is the number for this operation. `seen` contains what the client has read so far.
@@ -68,20 +71,24 @@ class ClientLoops(ABC):
     async def _client_loop(
         self, number: int, client: ClientOperations, begin_s: float, end_s: float
     ) -> None:
-        loop = asyncio.get_running_loop()
+        time = asyncio.get_running_loop().time
         process = number
         seen = LastSeen()
         due_s = begin_s
         for place, scheduled in enumerate(client.operations):
-            now_s = loop.time()
-            due_s = max(due_s + scheduled.think_us / 1e6, now_s - CATCH_UP_MAX_S)
-            if due_s > now_s and not await self._sleep(due_s - now_s):
-                return
-            if self._stopping or loop.time() >= end_s:
+            now_s = time()
+            due_s += scheduled.think_us / 1e6
+            if due_s > now_s:
+                if not await self._sleep(due_s - now_s):
+                    return
+                now_s = time()
+            elif due_s < now_s - CATCH_UP_MAX_S:
+                due_s = now_s - CATCH_UP_MAX_S
+            if self._stopping or now_s >= end_s:
                 return
             if scheduled.after_ok and not seen.succeeded:
                 continue
-            if self._triggers:
+            if self._numbers:
                 await self._triggers.announce(self._numbers[number][place])
             process = await self._operate(process, scheduled, seen)
 

@@ -6,7 +6,7 @@ value that the client last read. The same schedule and the same answers give the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -220,28 +220,37 @@ class LastSeen:
                 return compare
 
     def _learn(self, request: AnyRequest, result: AnyResult, revision: int) -> None:
-        match request, result:
-            case Put(), PutResult():
-                before = self._keys.get(request.key, ABSENT)
-                self._keys[request.key] = before.put(request.value, revision)
-            case Range(revision=0, serializable=False, keys_only=False), RangeResult():
-                if not request.filtered:
-                    self._read(request, result)
-            case Authenticate(), AuthenticateResult():
-                self.logins.learn(request.name, result.token)
-            case AlarmList(), AlarmListResult(alarms=alarms):
-                full = (one.member for one in alarms if one.kind == NOSPACE)
-                self._alarmed = max(full, default=0)
-            case Campaign(), CampaignResult():
-                self._elected[result.key] = result.revision
-            case Delete(range_end=""), DeleteResult():
-                self._keys.pop(request.key, None)
-            case Txn(), TxnResult():
-                branch = request.success if result.succeeded else request.failure
-                for one, answer in zip(branch, result.responses, strict=False):
-                    self._learn(one, answer, revision)
-            case _:
-                pass
+        learn = _LEARN.get((type(request), type(result)))
+        if learn is not None:
+            learn(self, request, result, revision)
+
+    def _learn_put(self, request: Put, _: PutResult, revision: int) -> None:
+        before = self._keys.get(request.key, ABSENT)
+        self._keys[request.key] = before.put(request.value, revision)
+
+    def _learn_delete(self, request: Delete, _: DeleteResult, __: int) -> None:
+        if not request.range_end:
+            self._keys.pop(request.key, None)
+
+    def _learn_txn(self, request: Txn, result: TxnResult, revision: int) -> None:
+        branch = request.success if result.succeeded else request.failure
+        for one, answer in zip(branch, result.responses, strict=False):
+            self._learn(one, answer, revision)
+
+    def _learn_token(self, request: Authenticate, result: AuthenticateResult, _: int) -> None:
+        self.logins.learn(request.name, result.token)
+
+    def _learn_alarms(self, _: AlarmList, result: AlarmListResult, __: int) -> None:
+        full = (one.member for one in result.alarms if one.kind == NOSPACE)
+        self._alarmed = max(full, default=0)
+
+    def _learn_election(self, _: Campaign, result: CampaignResult, __: int) -> None:
+        self._elected[result.key] = result.revision
+
+    def _learn_range(self, request: Range, result: RangeResult, _: int) -> None:
+        old = request.revision or request.serializable
+        if not old and not request.keys_only and not request.filtered:
+            self._read(request, result)
 
     def _read(self, request: Range, result: RangeResult) -> None:
         if not request.range_end and result.count == 0:
@@ -250,3 +259,16 @@ class LastSeen:
             self._keys[one.key] = Seen(
                 one.value, one.mod_revision, one.create_revision, one.version
             )
+
+
+_LEARN: Mapping[tuple[type, type], Callable[[LastSeen, Any, Any, int], None]] = {
+    (Put, PutResult): LastSeen._learn_put,
+    (Range, RangeResult): LastSeen._learn_range,
+    (Delete, DeleteResult): LastSeen._learn_delete,
+    (Txn, TxnResult): LastSeen._learn_txn,
+    (Authenticate, AuthenticateResult): LastSeen._learn_token,
+    (AlarmList, AlarmListResult): LastSeen._learn_alarms,
+    (Campaign, CampaignResult): LastSeen._learn_election,
+}
+"""What a client learns, by the types of the request and the answer. Other answers teach nothing
+but the revision."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from splitbrain.harness.drive.client_loops import ClientLoops
 from splitbrain.harness.drive.last_seen import LastSeen
@@ -55,22 +55,31 @@ class Load(ClientLoops):
         self._sessions = sessions
         self._leader = leader
 
-    async def _operate(self, process: int, scheduled: ScheduledOperation, seen: LastSeen) -> int:
-        """Send one operation, and return the process number of the client's next operation.
-
-        The client first logs in if it must (`Logins`). Before a transaction that appends to lists,
-        it reads the lists (`LastSeen.look`). If the login or the read does not succeed, the
-        operation is not sent.
-        """
+    def _operate(
+        self, process: int, scheduled: ScheduledOperation, seen: LastSeen
+    ) -> Awaitable[int]:
         member = self._sessions.member_of(process) or choose_member(
             scheduled, self._schedule.members, self._leader.name
         )
-        if scheduled.user and seen.logins.lacks(scheduled.user):
+        if scheduled.user or scheduled.append_to_seen:
+            return self._prepare_and_send(process, scheduled, member, seen)
+        return self._send(process, scheduled.f, seen.request(scheduled), member, seen)
+
+    async def _prepare_and_send(
+        self, process: int, scheduled: ScheduledOperation, member: str, seen: LastSeen
+    ) -> int:
+        """Send one operation, and return the process number of the client's next operation.
+
+        The client first logs in if it must (`Logins`). Before a transaction that appends to lists,
+        the lists are read (`LastSeen.look`). If the login or the read does not succeed, the
+        operation is not sent.
+        """
+        if seen.logins.lacks(scheduled.user):
             login = Authenticate(scheduled.user, scheduled.password)
             process = await self._send(process, LOG_IN, login, member, seen, scheduled.user)
             if seen.logins.lacks(scheduled.user):
                 return process
-        if scheduled.append_to_seen and (look := seen.look(scheduled)) is not None:
+        if (look := seen.look(scheduled)) is not None:
             process = await self._send(process, LOOK, look, member, seen)
             if not seen.succeeded:
                 return process
@@ -90,11 +99,12 @@ class Load(ClientLoops):
         counts.begun += 1
         completion = await self._sessions.invoke(process, f, request, member)
         counts.outcomes[completion.outcome] += 1
-        seen.succeeded = completion.outcome == "ok"
-        if seen.succeeded:
+        if completion.outcome == "ok":
+            seen.succeeded = True
             seen.observe(request, completion.result)
-        else:
-            seen.logins.refused(user, completion.error)
+            return process
+        seen.succeeded = False
+        seen.logins.refused(user, completion.error)
         return process + len(self._schedule.clients) if completion.ends_process else process
 
 

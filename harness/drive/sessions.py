@@ -41,14 +41,19 @@ class Sessions:
         """
         recorder = self._recorder
         recorder.invoke(process, f, request.value if type(request) is Call else request, member)
+        own = self._sessions.get(process)
+        session = None if own is None else own.get(member)
         try:
-            completion = await self._completion(process, f, request, member)
+            if session is None:
+                session = await self._open(process, member)
+            completion = await session.invoke(f, request)
         except asyncio.CancelledError:
             recorder.info(process, f, member, "the run was stopped")
             raise
         if completion.outcome == "ok":
             recorder.ok(process, f, completion.result, member)
-        elif completion.outcome == "fail":
+            return completion
+        if completion.outcome == "fail":
             recorder.fail(process, f, member, completion.error)
         else:
             recorder.info(process, f, member, completion.error)
@@ -65,17 +70,25 @@ class Sessions:
         """Close all sessions, concurrently. A second call has no effect."""
         await asyncio.gather(*(self.close(process) for process in tuple(self._sessions)))
 
-    async def _completion(
-        self, process: int, f: str, request: AnyRequest, member: str
-    ) -> Completion:
-        own = self._sessions.get(process)
-        session = None if own is None else own.get(member)
-        if session is None:
-            address = self._system.address(member)
-            try:
-                session = await self._clients.open(address)
-            except Exception as problem:  # nothing was sent
-                why = f"not connected: {error_text(problem)}"
-                return Completion("fail", error=why, connected=False)
-            self._sessions.setdefault(process, {})[member] = session
-        return await session.invoke(f, request)
+    async def _open(self, process: int, member: str) -> Session:
+        address = self._system.address(member)
+        try:
+            session = await self._clients.open(address)
+        except Exception as problem:  # nothing was sent
+            why = f"not connected: {error_text(problem)}"
+            return _NoSession(Completion("fail", error=why, connected=False))
+        self._sessions.setdefault(process, {})[member] = session
+        return session
+
+
+class _NoSession:
+    """Stands for a session that could not be opened. Every operation has the same outcome."""
+
+    def __init__(self, completion: Completion) -> None:
+        self._completion = completion
+
+    async def invoke(self, f: str, request: AnyRequest, /) -> Completion:
+        return self._completion
+
+    async def close(self) -> None:
+        """Nothing is open."""

@@ -294,7 +294,7 @@ def test_the_history_before_a_failure_of_the_load_is_kept(
     async def fail_later(
         self: Sessions, process: int, f: str, request: AnyRequest, member: str
     ) -> Completion:
-        if next(calls) > 100:
+        if next(calls) > 60:
             raise RuntimeError("gone")
         return await invoke(self, process, f, request, member)
 
