@@ -52,7 +52,8 @@ class RabbitMQ(LocalProcesses):
         return {
             **os.environ, "HOME": str(member.folder), "RABBITMQ_USE_LONGNAME": "true",
             "RABBITMQ_NODENAME": node(member), "RABBITMQ_DIST_PORT": "25672",
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-setcookie splitbrain -start_epmd false",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-setcookie splitbrain",
+            "ERL_FLAGS": "-start_epmd false",  # the member's own process `epmd` serves
             "RABBITMQ_CONFIG_FILE": str(member.folder / "rabbitmq"), "RABBITMQ_LOGS": "-",
             "RABBITMQ_MNESIA_BASE": str(member.folder / "data"),
             "RABBITMQ_LOG_BASE": str(member.folder),
