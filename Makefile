@@ -9,7 +9,7 @@ TRIES ?= 20
 NIGHT ?= 8h
 NIGHTLY := nightly-$(shell date -u +%Y%m%d)
 
-.PHONY: demo test pythons lint bench campaign nightly mutants site locks clean
+.PHONY: suites demo test pythons lint bench campaign nightly mutants site locks clean
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"error: Python 3.11 or later is required, found {v.major}.{v.minor}; try: make PYTHON=python3.12")'
@@ -29,6 +29,10 @@ test: lint pythons
 # Make an environment for each other installed CPython version, to compare digests with.
 pythons: $(READY)
 	@$(BIN)/python -m tests.pythons
+
+# Install the test suites of clients that others wrote for etcd, from PyPI, for their tests.
+suites: $(READY)
+	@$(BIN)/python -m tests.client_suites install
 
 lint: $(READY)
 	$(BIN)/ruff check .

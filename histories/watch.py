@@ -9,6 +9,7 @@ A watcher can have several watches on one connection. Each of them is a stream o
 file. The field `connection` of such a stream is the number of the first stream on the connection.
 
     {"type":"opened","time":81,"stream":4,"watcher":1,"node":"n2","request":{"key":"w","range_end":"x"}}
+    {"type":"listed","time":90,"stream":4,"began":82,"revision":17,"kvs":[{"key":"w","value":"1",…}]}
     {"type":"created","time":93,"stream":4,"revision":17}
     {"type":"events","time":120,"stream":4,"revision":18,"changes":[{"revision":18,"kind":"put",…}]}
     {"type":"progress","time":190,"stream":4,"revision":18}
@@ -75,6 +76,19 @@ class Opened(
     request: WatchRequest
     connection: int = -1
     """The number of the first stream on the same connection; -1 if this watch is the only one."""
+
+
+class Listed(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="listed"):
+    """The watcher has read the keys of its interval at `revision`, in pages, before it watches.
+
+    The watch begins at the next revision. The reads began at the time `began`.
+    """
+
+    time: int
+    stream: int
+    began: int
+    revision: int
+    kvs: tuple[KeyValue, ...]
 
 
 class Created(
@@ -167,7 +181,7 @@ class Closed(
 
 
 Answer = Events | Progress | Cancelled
-Line = Opened | Created | Events | Progress | Cancelled | Stray | Closed
+Line = Opened | Listed | Created | Events | Progress | Cancelled | Stray | Closed
 
 
 @dataclass(slots=True)
@@ -181,6 +195,8 @@ class WatchStream:
     opened: int
     created: Created | None = None
     """The creation of the watch, or None if the member never confirmed it."""
+    listed: Listed | None = None
+    """The keys that the watcher read before, or None if it read no list."""
     answers: list[Answer] = field(default_factory=list)
     strays: list[Stray] = field(default_factory=list)
     closed: Closed | None = None
@@ -258,8 +274,8 @@ def _lines(path: Path) -> Iterator[Line]:
                     return
                 raise HistoryError(
                     f"{path}:{number}: not an event of a watch: {problem}. Expected a JSON object "
-                    'on each line, with "time", "stream" and a "type" (opened, created, events, '
-                    "progress, cancelled, stray or closed)"
+                    'on each line, with "time", "stream" and a "type" (opened, listed, created, '
+                    "events, progress, cancelled, stray or closed)"
                 ) from problem
 
 
@@ -285,6 +301,8 @@ def collect(lines: Iterable[Line]) -> tuple[WatchStream, ...]:
             )
         if isinstance(line, Created):
             stream.created = line
+        elif isinstance(line, Listed):
+            stream.listed = line
         elif isinstance(line, Closed):
             stream.closed = line
         elif isinstance(line, Stray):

@@ -7,6 +7,7 @@
     room       After all keys were deleted, compacted and defragmented, the backend is small.
     size       A request is refused if and only if it is larger than the limit, or contains more
                operations than the limit.
+    corruption No member raises the alarm CORRUPT in a run without faults that change its data.
     retention  Automatic compaction keeps the revisions that it should keep, and removes older
                ones soon.
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.limits.automatic_compaction import check_retention
+from splitbrain.checkers.limits.corruption import check_corruption_alarm
 from splitbrain.checkers.limits.request_sizes import TOO_LARGE, TOO_MANY, check_sizes
 from splitbrain.checkers.limits.settings import Limits
 from splitbrain.checkers.limits.space_quota import (
@@ -53,6 +55,7 @@ def check_limits(evidence: Evidence) -> Verdict:
     check_quota(limits, space, found)
     check_full_members(limits, space, found)
     check_defragmentation(space, found)
+    check_corruption_alarm(history, found)
     past = check_retention(limits, history, found)
     errors = [op.error or "" for op in history.operations]
     counts = {

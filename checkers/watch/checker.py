@@ -20,6 +20,8 @@ The reference is the members' change log. Each stream (one watch on one member) 
                   (`watch/fragments.py`).
     identified    The open watches of a connection have different ids, a watch has the id that its
                   client chose, and a watch that its client cancels ends (`watch/watch_ids.py`).
+    listed        If the watcher has read its keys before, this list and the events after it agree
+                  with the change log (`watch/lists.py`).
     compaction    If the member has compacted the start of a watch, the watch is cancelled with the
                   compacted revision. A watch that needs no compacted revision is not cancelled.
 
@@ -50,6 +52,7 @@ from splitbrain.checkers.model.request_parts import must_be_recent
 from splitbrain.checkers.verdict import Verdict, not_applicable, with_evidence
 from splitbrain.checkers.watch.compactions import Compaction, Compactions, Times
 from splitbrain.checkers.watch.expected_events import find_truth
+from splitbrain.checkers.watch.lists import ListCheck
 from splitbrain.checkers.watch.missing_progress import OwedProgress
 from splitbrain.checkers.watch.stream_check import StreamCheck
 from splitbrain.checkers.watch.watch_ids import check_ids
@@ -83,6 +86,7 @@ def check_watch(evidence: Evidence) -> Verdict:
         interval_ms=evidence.watch_progress_ms, faults=evidence.history.faults, times=times,
         moments=moments, streams=streams,
     )
+    lists = ListCheck(truth, writers)
     events = progress = unlogged = 0
     for stream in streams:
 
@@ -98,6 +102,7 @@ def check_watch(evidence: Evidence) -> Verdict:
             stream=stream, truth=truth, compactions=compactions, times=times, report=report
         )
         check.run()
+        lists.check(stream, check.name, report)
         owed.check(stream, check.name, report)
         events, progress = events + check.events, progress + check.progress
         unlogged += check.unlogged
@@ -119,6 +124,7 @@ def check_watch(evidence: Evidence) -> Verdict:
         "progress notifications": progress,
         "progress notifications owed": owed.owed,
         "cancelled by compaction": _cancelled(streams),
+        "lists": lists.count,
         "anomalies": findings.count,
     }
     anomalies = sorted(findings.anomalies, key=lambda one: one.detail.get("revision", 0))

@@ -125,10 +125,11 @@ class Truth:
             if change.kind == "put" and change.version == 1:
                 before = None if before is UNKNOWN else before
             previous[place] = before
-            held = _holding(change)
+            held = holding(change)
 
 
-def _holding(change: Change) -> KeyValue | None:
+def holding(change: Change) -> KeyValue | None:
+    """The key-value that a key has after `change`; None if it is absent."""
     if change.kind == "delete":
         return None
     return KeyValue(

@@ -79,6 +79,18 @@ class HoldingWorkload(WatchingWorkload, Protocol):
         ...
 
 
+@runtime_checkable
+class ListingWorkload(WatchingWorkload, Protocol):
+    """A workload whose watchers read their keys in pages, and watch from that revision on."""
+
+    list_percent: int
+    """The percentage of streams that begin with such a list. The first stream always does."""
+
+    def list_page(self, random: Random) -> int:
+        """The number of keys of a page."""
+        ...
+
+
 def draw_watchers(
     seed: int, workload: object, members: int, time_limit_ms: int, bound_share: float = 0.0
 ) -> tuple[ScheduledWatcher, ...]:
@@ -107,6 +119,8 @@ def draw_watchers(
         if isinstance(workload, SlowWorkload):
             pauses = stream(seed, "slow watcher", watcher)
             streams = list(_with_pauses(pauses, streams, workload.slow_percent))
+        if isinstance(workload, ListingWorkload):
+            streams = list(_with_lists(stream(seed, "listing watcher", watcher), streams, workload))
         others: Sequence[WatchRequest] = ()
         if isinstance(workload, SharingWorkload):
             others = workload.other_watches(stream(seed, "other watches", watcher), watcher)
@@ -144,6 +158,16 @@ def _with_pauses(
         yield msgspec.structs.replace(
             one, pause_us=pause_us, hold_us=one.hold_us * SLOW_HOLD
         ) if slow else one
+
+
+def _with_lists(
+    random: Random, streams: Sequence[ScheduledStream], workload: ListingWorkload
+) -> Iterator[ScheduledStream]:
+    """The streams of a watcher, of which the first and some others begin with a list."""
+    for number, one in enumerate(streams):
+        lists = random.random() * 100 < workload.list_percent or not number
+        page = workload.list_page(random)
+        yield msgspec.structs.replace(one, start="list", distance=0, page=page) if lists else one
 
 
 def _draw_stream(

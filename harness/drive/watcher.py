@@ -12,6 +12,7 @@ from splitbrain.checkers.model.sequential_store import in_interval
 from splitbrain.checkers.watch.expected_events import passes
 from splitbrain.harness.clients.watch_codec import NO_WATCH, WatchAnswer, WatchPlaces
 from splitbrain.harness.drive.sent_compactions import SentCompactions
+from splitbrain.harness.drive.watch_list import KeyList, ReadingClient, read_list
 from splitbrain.harness.schedule.watchers import ScheduledStream, ScheduledWatcher
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.member_state import Change
@@ -20,6 +21,7 @@ from splitbrain.histories.watch import (
     Closed,
     Created,
     Events,
+    Listed,
     Progress,
     Stray,
     WatchRecorder,
@@ -31,7 +33,7 @@ BACK_OFF_S = 0.1
 
 
 @runtime_checkable
-class WatchingClient(Protocol):
+class WatchingClient(ReadingClient, Protocol):
     """A client that can open watches."""
 
     def watch(
@@ -190,7 +192,14 @@ class Watcher:
         Returns whether the watcher received an answer on it.
         """
         member = self._members[scheduled.member % len(self._members)]
-        start = self._start_of(scheduled)
+        url = self._system.address(member).client_url
+        start, listed, began = self._start_of(scheduled), None, self._recorder.now()
+        if scheduled.start == "list" and not self._keeping:
+            request = self._watches[0].request
+            listed = await read_list(self._client, url, request, scheduled.page)
+            if listed is None:
+                return False
+            start = listed.revision + 1
         ask_progress = scheduled.ask_progress and not self._keeping
         requests = [
             one.resumed(start, ask_progress=ask_progress, keeping=self._keeping)
@@ -199,10 +208,10 @@ class Watcher:
         numbers = self._recorder.open_streams(self.number, member, requests)
         for watch, number in zip(self._watches, numbers, strict=True):
             watch.number = number
+        if listed is not None:
+            self._record_list(numbers[0], began, listed)
         self._slow = bool(scheduled.pause_us) and not self._keeping
-        answers = self._client.watch(
-            self._system.address(member).client_url, requests, small_buffers=self._slow
-        )
+        answers = self._client.watch(url, requests, small_buffers=self._slow)
         why = "ended by the member"
         answered = False
         self._cancelled.clear()
@@ -259,6 +268,12 @@ class Watcher:
             case "first":
                 return 1
         return 0
+
+    def _record_list(self, number: int, began: int, listed: KeyList) -> None:
+        self._recorder.write(Listed(
+            time=self._recorder.now(), stream=number, began=began, revision=listed.revision,
+            kvs=listed.kvs,
+        ))
 
     def _record_answer(self, places: WatchPlaces, answer: WatchAnswer) -> None:
         self._highest = max(self._highest, answer.revision)

@@ -8,7 +8,7 @@ import msgspec
 
 from splitbrain.histories.watch import WatchRequest
 
-Start = Literal["resume", "now", "past", "future", "first", "compacted"]
+Start = Literal["resume", "now", "past", "future", "first", "compacted", "list"]
 
 
 class ScheduledStream(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -22,7 +22,9 @@ class ScheduledStream(msgspec.Struct, frozen=True, omit_defaults=True):
     - `past`, `future`: `distance` revisions before or after the highest revision that the watcher
       has seen;
     - `first`: revision 1;
-    - `compacted`: the highest revision to which a compaction was sent, plus `distance`.
+    - `compacted`: the highest revision to which a compaction was sent, plus `distance`;
+    - `list`: after the revision at which the watcher first reads all keys of its interval, in pages
+      of `page` keys.
 
     A watcher that reads slowly waits for `pause_us` µs after each answer, in the first half of the
     time that it keeps the stream. Then it reads without pauses.
@@ -34,6 +36,7 @@ class ScheduledStream(msgspec.Struct, frozen=True, omit_defaults=True):
     distance: int = 0
     ask_progress: bool = False
     pause_us: int = 0
+    page: int = 0
 
 
 class ScheduledWatcher(msgspec.Struct, frozen=True, omit_defaults=True):

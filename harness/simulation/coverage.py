@@ -140,6 +140,7 @@ BUGGIFIED = tuple(
         "a snapshot's queue is short",
         "the inbox is full",
         "a short apply queue",
+        "few entries may wait to be applied",
         "the backend is flushed at once",
         "tiny appends",
         "few appends in flight",

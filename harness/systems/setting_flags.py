@@ -23,6 +23,10 @@ _OF_BOTH: Mapping[str, Flags] = {
     "request_bytes_max": _number("--max-request-bytes"),
     "txn_operations_max": _number("--max-txn-ops"),
     "compaction_revisions": lambda value: (MODE, "revision", RETENTION, str(value)),
+    "corruption_check_interval_ms": _number("--experimental-corrupt-check-time", "ms"),
+    "initial_corruption_check": lambda value: (
+        ("--experimental-initial-corrupt-check",) if value else ()
+    ),
     "compaction_period_ms": lambda value: (MODE, "periodic", RETENTION, f"{value}ms"),
 }
 

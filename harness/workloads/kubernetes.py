@@ -33,13 +33,15 @@ class Kubernetes:
     that the client last read. Otherwise the transaction reads the object. A list is read in pages
     of up to `page` objects: all later pages are at the revision of the first page. Objects that
     describe events expire with a lease that many of them share. One client compacts. A watcher
-    watches the objects of one kind or of one namespace, with the previous values. It resumes at the
-    revision where its last stream ended.
+    lists the objects of one kind or of one namespace in pages, and watches them, with the previous
+    values, from the revision of the list on. Later streams resume where the last one ended, or
+    begin with a new list.
     """
 
     name: ClassVar[str] = "kubernetes"
     description: ClassVar[str] = "objects guarded by revisions, lists in pages, watches and events"
     checkers: ClassVar[Sequence[str]] = (*ALWAYS, "watch", "lease")
+    list_percent: ClassVar[int] = 35
     may_always_fail: ClassVar[Sequence[str]] = ("list_more", "compact")
     """A run is valid even if these functions never succeed: the revision of a list may be compacted
     before its next page is read."""
@@ -86,6 +88,10 @@ class Kubernetes:
         if watcher % 4 == 3:
             prefix = EVENTS
         return WatchRequest(prefix, _end(prefix), prev_kv=True, progress_notify=True)
+
+    def list_page(self, random: Random) -> int:
+        """The number of keys of a page of a watcher's list."""
+        return 1 + random.randrange(2 * self.page)
 
     def hold_mean_s(self, watcher: int) -> float:
         """Return the mean time in s for which a watcher keeps a stream."""

@@ -28,8 +28,9 @@ class Limits:
     every member, and clears the alarms. Some requests are about as large as `request_kib` KiB
     permits, and some transactions have about as many operations as `txn_operations` permits. With
     `keep_revisions` or `keep_ms`, the store compacts by itself, and clients read about as far into
-    the past as it keeps. With `nested` 0, no transaction contains another one. The settings of the
-    members follow from these options.
+    the past as it keeps. With `nested` 0, no transaction contains another one. With `check_ms`, the
+    members compare their data at their start, and every `check_ms` ms while they run. The settings
+    of the members follow from these options.
     """
 
     name: ClassVar[str] = "limits"
@@ -55,14 +56,16 @@ class Limits:
         keep_revisions: int = 0,
         keep_ms: int = 0,
         nested: int = 1,
+        check_ms: int = 0,
     ) -> None:
         given = (keys, quota_kib, request_kib, txn_operations)
-        past = min(keep_revisions, keep_ms)
+        past = min(keep_revisions, keep_ms, check_ms)
         if min(given) < 1 or past < 0 or keys > 1000 or nested not in (0, 1):
             raise BadArguments(
                 f"the workload limits with keys={keys}, quota_kib={quota_kib}, "
                 f"request_kib={request_kib}, txn_operations={txn_operations}, "
-                f"keep_revisions={keep_revisions}, keep_ms={keep_ms}, nested={nested}: expected 1 "
+                f"keep_revisions={keep_revisions}, keep_ms={keep_ms}, nested={nested}, "
+                f"check_ms={check_ms}: expected 1 "
                 "to 1000 keys, positive limits, nothing negative, and nested 0 or 1"
             )
         self.keys = keys
@@ -72,6 +75,7 @@ class Limits:
         self.keep_revisions = keep_revisions
         self.keep_ms = keep_ms
         self.nested = bool(nested)
+        self.check_ms = check_ms
 
     def member_settings(self) -> Mapping[str, int]:
         settings = {
@@ -79,6 +83,10 @@ class Limits:
             "request_bytes_max": self.request_kib * 1024,
             "txn_operations_max": self.txn_operations,
         }
+        if self.check_ms:
+            settings |= {
+                "corruption_check_interval_ms": self.check_ms, "initial_corruption_check": True,
+            }
         if self.keep_ms:
             return {**settings, "compaction_period_ms": self.keep_ms}
         if self.keep_revisions:

@@ -9,7 +9,11 @@ from typing import cast
 from tests.benchmarks.figure import Figure
 
 BENCHMARKS = {
-    "store": "puts and linearizable gets per second over 1, 8 and 32 connections; peer: etcd",
+    "store": "puts and linearizable gets per second over 1 to 128 connections; peer: etcd",
+    "check_perf": "`etcdctl check perf` over gRPC: loads s and m, writes/s at l; peer: etcd",
+    "put_costs": "where the CPU time of a put goes, over HTTP and over gRPC",
+    "watchers": "events lost and late with 1,000 watchers on one member, 10 of them busy",
+    "restart": "time and memory of a restart of a member with 1,000,000 keys",
     "start": "time from starting three members until all name one leader; peer: etcd",
     "new_leader": "time until another member leads, after SIGKILL and after SIGTERM of the leader",
     "memory": "resident memory of the largest member after 100,000 puts; peer: etcd",

@@ -64,15 +64,16 @@ def memory_mib(system: ProcessCluster) -> list[float]:
 
 
 async def load(
-    system: ProcessCluster, kind: str, connections: int, amount: str
+    system: ProcessCluster, kind: str, connections: int, amount: str,
+    *, module: str = "tests.benchmarks.load",
 ) -> dict[str, float]:
-    """Run `tests.benchmarks.load` in a separate process.
+    """Run the load generator `module` in a separate process.
 
     Returns its summary and `cpu_ms`: the CPU time of all members per operation, in ms.
     """
     before_s = cpu_s(system)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.benchmarks.load",
+        sys.executable, "-m", module,
         kind, str(connections), amount, *urls(system),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import importlib.util
 import json
+import os
 import re
 import shutil
 import socket
@@ -16,6 +17,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+
+import grpc
+from hypothesis import HealthCheck, settings
 
 START_TIMEOUT_S = 15.0
 ANSWER_TIMEOUT_S = 10.0
@@ -36,6 +40,7 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Path
     connection: HTTPConnection | None = None
+    channel: grpc.Channel | None = None
 
     def call(self, method: str, path: str, body: bytes) -> Answer:
         if self.connection is None:
@@ -70,6 +75,8 @@ class Server:
     def stop(self) -> None:
         if self.connection is not None:
             self.connection.close()
+        if self.channel is not None:
+            self.channel.close()
         self.process.kill()
         self.process.wait()
 
@@ -181,6 +188,15 @@ class Pair:
 
 _IDS = re.compile(rb'"(cluster_id|member_id|raft_term)":"\d+"')
 _HASH = re.compile(rb'"hash":\d+')
+
+
+def sequences(usual: int) -> settings:
+    """Settings for `usual` examples, or as many as the variable SEQUENCES demands."""
+    return settings(
+        deadline=None,
+        max_examples=int(os.environ.get("SEQUENCES", usual)),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
 
 
 def masked(answer: Answer) -> Answer:

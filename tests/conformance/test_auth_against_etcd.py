@@ -9,9 +9,10 @@ from http.client import HTTPConnection
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.conformance import grpc_calls
 from tests.conformance.auth_calls import PASSWORDS, AuthCall, calls
 from tests.conformance.server_pair import (
     OURS_COMMAND,
@@ -20,6 +21,7 @@ from tests.conformance.server_pair import (
     encoded,
     etcd_binary,
     masked,
+    sequences,
     start_server,
 )
 
@@ -51,7 +53,12 @@ class Client:
         self.server = server
         self.tokens: dict[str, str] = {"nobody": "abc.1"}
 
-    def call(self, call: AuthCall) -> Answer:
+    def call(self, call: AuthCall, carrier: str = "json") -> Answer:
+        if carrier == "grpc":
+            body = json.dumps(call.body).encode()
+            token = self.tokens.get(call.user, "")
+            answer = grpc_calls.call(self.server, call.path, body, token)
+            return self._remembered(call, answer, ok=0)
         connection = HTTPConnection("127.0.0.1", self.server.port, timeout=10)
         token = self.tokens.get(call.user, "")
         headers = {"Authorization": token} if token else {}
@@ -59,7 +66,11 @@ class Client:
         response = connection.getresponse()
         answer = Answer(response.status, response.read())
         connection.close()
-        if call.path.endswith("/authenticate") and answer.status == 200:
+        return self._remembered(call, answer, ok=200)
+
+    def _remembered(self, call: AuthCall, answer: Answer, ok: int) -> Answer:
+        """Keep the token that the answer contains. Returns the answer."""
+        if call.path.endswith("/authenticate") and answer.status == ok:
             self.tokens[call.body["name"]] = json.loads(answer.body)["token"]
         return answer
 
@@ -118,19 +129,18 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, 
         etcd.stop()
 
 
-@settings(
-    deadline=None, max_examples=20,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-@given(st.lists(calls, min_size=1, max_size=12))
+@pytest.mark.parametrize("carrier", grpc_calls.CARRIERS)
+@sequences(10)
+@given(sequence=st.lists(calls, min_size=1, max_size=12))
 def test_sequences_of_requests_with_authentication_are_answered_as_etcd_answers_them(
-    clients: tuple[Client, Client], sequence: list[AuthCall]
+    clients: tuple[Client, Client], carrier: str, sequence: list[AuthCall]
 ) -> None:
     for client in clients:
         client.prepare()
     ours, etcd = clients
     for call in sequence:
-        assert comparable(ours.call(call)) == comparable(etcd.call(call)), call
+        answers = [comparable(one.call(call, carrier)) for one in (ours, etcd)]
+        assert answers[0] == answers[1], call
 
 
 def test_without_authentication_a_token_is_refused_and_revisions_count_the_changes(

@@ -7,11 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conformance.auth_calls import AuthCall, calls
-from tests.conformance.server_pair import OURS_COMMAND, encoded, etcd_binary, start_server
+from tests.conformance.grpc_calls import CARRIERS
+from tests.conformance.server_pair import (
+    OURS_COMMAND,
+    encoded,
+    etcd_binary,
+    sequences,
+    start_server,
+)
 from tests.conformance.test_auth_against_etcd import Client, comparable
 from tests.unit.auth.test_jwt_tokens import RSA, private_pem, public_pem
 
@@ -46,13 +53,11 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, 
         etcd.stop()
 
 
-@settings(
-    deadline=None, max_examples=20,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-@given(st.lists(calls, min_size=1, max_size=12))
+@pytest.mark.parametrize("carrier", CARRIERS)
+@sequences(10)
+@given(sequence=st.lists(calls, min_size=1, max_size=12))
 def test_sequences_of_requests_are_answered_as_etcd_answers_them(
-    clients: tuple[Client, Client], sequence: list[AuthCall]
+    clients: tuple[Client, Client], carrier: str, sequence: list[AuthCall]
 ) -> None:
     ours, etcd = clients
     for client in clients:
@@ -62,7 +67,8 @@ def test_sequences_of_requests_are_answered_as_etcd_answers_them(
         for user in ("root", "u1", "u2"):
             client.log_in(user)
     for call in sequence:
-        assert comparable(ours.call(call)) == comparable(etcd.call(call)), call
+        answers = [comparable(one.call(call, carrier)) for one in (ours, etcd)]
+        assert answers[0] == answers[1], call
 
 
 def revision(client: Client) -> int:

@@ -12,12 +12,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conformance import lease_requests
+from tests.conformance.grpc_calls import CARRIERS, answers
 from tests.conformance.kv_requests import Call, body_bytes
-from tests.conformance.server_pair import Answer, Pair, Server, encoded, etcd_binary, server_pair
+from tests.conformance.server_pair import (
+    Answer,
+    Pair,
+    Server,
+    encoded,
+    etcd_binary,
+    sequences,
+    server_pair,
+)
 
 pytestmark = [
     pytest.mark.etcd,
@@ -76,9 +85,12 @@ def remaining(normalised: tuple[int, list[Any]]) -> int | None:
     return None
 
 
-def check(pair: Pair, call: Call, bases: dict[str, int]) -> None:
+def check(pair: Pair, call: Call, bases: dict[str, int], carrier: str = "json") -> None:
     body = body_bytes(call, bases)
-    ours, etcd = map(normal, pair.call("POST", call.path, body))
+    found = answers(pair, carrier, call.path, body)
+    if found is None:
+        return
+    ours, etcd = map(normal, found)
     times = remaining(ours), remaining(etcd)
     assert ours == etcd, (call.path, body)
     assert (times[0] is None) == (times[1] is None), (call.path, body)
@@ -86,21 +98,19 @@ def check(pair: Pair, call: Call, bases: dict[str, int]) -> None:
         assert abs(times[0] - times[1]) <= 1, (call.path, body)
 
 
-@settings(
-    deadline=None, max_examples=40,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)  # fmt: skip
-@given(st.lists(lease_requests.calls, min_size=3, max_size=14))
+@pytest.mark.parametrize("carrier", CARRIERS)
+@sequences(20)
+@given(sequence=st.lists(lease_requests.calls, min_size=3, max_size=14))
 def test_sequences_of_requests_are_answered_as_etcd_answers_them(
-    pair: Pair, sequence: list[Call]
+    pair: Pair, carrier: str, sequence: list[Call]
 ) -> None:
     start = reset(pair)
     bases = {"zero": 0, "now": start, "start": start, "compacted": start}
     for lease in lease_requests.GRANTED:
-        check(pair, Call("/v3/lease/grant", {"ID": lease, "TTL": 600}), bases)
+        check(pair, Call("/v3/lease/grant", {"ID": lease, "TTL": 600}), bases, carrier)
     for call in sequence:
         bases["now"] = pair.etcd.revision()
-        check(pair, call, bases)
+        check(pair, call, bases, carrier)
     assert pair.ours.revision() == pair.etcd.revision()
 
 

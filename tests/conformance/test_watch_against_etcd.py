@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.grpc_calls import CARRIERS, WatchStream
 from tests.conformance.server_pair import (
     Answer,
     Pair,
@@ -70,13 +71,20 @@ CHANGES = [
 ]
 
 
-def open_watch(server: Server, requests: list[dict[str, Any]]) -> HTTPResponse:
+Stream = HTTPResponse | WatchStream
+
+
+def open_watch(
+    server: Server, requests: list[dict[str, Any]], carrier: str = "json"
+) -> Stream:
+    if carrier == "grpc":
+        return WatchStream(server, requests)
     connection = HTTPConnection("127.0.0.1", server.port, timeout=LINE_TIMEOUT_S)
     connection.request("POST", "/v3/watch", "".join(map(json.dumps, requests)))
     return connection.getresponse()
 
 
-def lines(stream: HTTPResponse, count: int) -> list[bytes]:
+def lines(stream: Stream, count: int) -> list[bytes]:
     read: list[bytes] = []
     while len(read) < count:
         line = stream.readline()
@@ -91,8 +99,9 @@ def watched(
     changes: list[tuple[str, dict[str, Any]]],
     created: int,
     then: int,
+    carrier: str = "json",
 ) -> list[bytes]:
-    stream = open_watch(server, requests)
+    stream = open_watch(server, requests, carrier)
     try:
         read = lines(stream, created)
         for path, message in changes:
@@ -102,6 +111,7 @@ def watched(
         stream.close()
 
 
+@pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize(
     ("requests", "created", "then"),
     [
@@ -124,18 +134,19 @@ def watched(
     ],
 )
 def test_events_of_changes_are_sent_as_etcd_sends_them(
-    pair: Pair, requests: list[dict[str, Any]], created: int, then: int
+    pair: Pair, requests: list[dict[str, Any]], created: int, then: int, carrier: str
 ) -> None:
     pair.reset()
-    ours = watched(pair.ours, requests, CHANGES, created, then)
-    etcd = watched(pair.etcd, requests, CHANGES, created, then)
+    ours = watched(pair.ours, requests, CHANGES, created, then, carrier)
+    etcd = watched(pair.etcd, requests, CHANGES, created, then, carrier)
     assert ours == etcd
 
 
+@pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("prev_kv", [False, True])
 @pytest.mark.parametrize("back", [6, 3, 1])
 def test_a_watch_from_an_old_revision_begins_with_the_events_since_then(
-    pair: Pair, back: int, prev_kv: bool
+    pair: Pair, back: int, prev_kv: bool, carrier: str
 ) -> None:
     revision = pair.reset()
     start = revision + 6 - back + 1
@@ -144,11 +155,15 @@ def test_a_watch_from_an_old_revision_begins_with_the_events_since_then(
             server.post(path, message)
     requests = [create(range_end=ALL, start_revision=start, prev_kv=prev_kv)]
     # etcd serves watchers that are behind every 100 ms.
-    ours, etcd = (watched(server, requests, [], 1, 1) for server in (pair.ours, pair.etcd))
+    both = (pair.ours, pair.etcd)
+    ours, etcd = (watched(server, requests, [], 1, 1, carrier) for server in both)
     assert ours == etcd
 
 
-def test_the_cancellation_of_a_watch_from_a_compacted_revision_equals_etcds(pair: Pair) -> None:
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_the_cancellation_of_a_watch_from_a_compacted_revision_equals_etcds(
+    pair: Pair, carrier: str
+) -> None:
     revision = pair.reset()
     for server in (pair.ours, pair.etcd):
         for path, message in CHANGES:
@@ -156,7 +171,8 @@ def test_the_cancellation_of_a_watch_from_a_compacted_revision_equals_etcds(pair
         server.post("/v3/kv/compaction", {"revision": revision + 3})
     for start in (-3, 1, revision + 1, revision + 2):
         requests = [create(start_revision=start)]
-        ours, etcd = (watched(server, requests, [], 1, 1) for server in (pair.ours, pair.etcd))
+        both = (pair.ours, pair.etcd)
+        ours, etcd = (watched(server, requests, [], 1, 1, carrier) for server in both)
         assert ours == etcd
 
 

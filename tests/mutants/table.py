@@ -57,6 +57,10 @@ MEASURED = ("node", "harness", "nemesis", "checkers", "histories", "tests/mutant
 """Folders whose sources may affect the result of a hunt."""
 
 
+_SEEDS = re.compile(r"(\d+) seeds? ")
+"""The beginning of the output of a hunt."""
+
+
 class Try(msgspec.Struct, frozen=True):
     """One hunt. The times are those of the whole command, with start and imports."""
 
@@ -88,12 +92,13 @@ def hunt(name: str, number: int, budget_s: float, shrink_s: float) -> Try:
     lines = ran.output.splitlines()
     if ran.code == OUT_OF_TIME:
         return Try(name, number, budget_s, (), 0, 0, ran.wall_s, ran.cpu_s, sources=sources())
-    if ran.code not in (0, INVALID) or not lines or " seeds in " not in lines[0]:
+    counted = _SEEDS.match(ran.output)
+    if ran.code not in (0, INVALID) or counted is None:
         raise RuntimeError(
             f"`splitbrain hunt --mutant {name} --seed {first}` ended with exit code {ran.code}: "
             f"{ran.output[-2000:]}"
         )
-    seeds = int(lines[0].split()[0])
+    seeds = int(counted[1])
     if ran.code == 0:
         return Try(name, number, budget_s, (), 0, seeds, ran.wall_s, ran.cpu_s, sources=sources())
     seed = int(lines[1].removeprefix("seed ").partition(":")[0])

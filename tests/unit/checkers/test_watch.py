@@ -26,6 +26,7 @@ from splitbrain.histories.watch import (
     Created,
     Events,
     Line,
+    Listed,
     Opened,
     Progress,
     Stray,
@@ -35,7 +36,7 @@ from splitbrain.histories.watch import (
     read_streams,
     write_streams,
 )
-from tests.unit.checkers.scripted_history import ScriptedHistory, members
+from tests.unit.checkers.scripted_history import MS, ScriptedHistory, members
 
 A2 = Change(2, "put", "a", "1", 2, 1)
 B2 = Change(2, "put", "b", "1", 2, 1)
@@ -101,6 +102,48 @@ def test_a_watch_with_a_future_start_receives_nothing_before_it() -> None:
     assert kinds(judged(sent(A3), sent(B4), request=request)) == ["event before start"]
     assert judged(Progress(4, 0, 3), sent(B4), request=request).valid is True
     assert kinds(judged(Progress(4, 0, 2), sent(B4), request=request)) == ["early progress"]
+
+
+V_A2, V_B2 = KeyValue("a", "1", 2, 2, 1), KeyValue("b", "1", 2, 2, 1)
+V_B4 = KeyValue("b", "2", 2, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("revision", "kvs", "expected"),
+    [
+        (2, [V_A2, V_B2], []),
+        (3, [V_B2], []),
+        (4, [V_B4], []),
+        (2, [V_A2], ["wrong list"]),
+        (3, [V_A2, V_B2], ["wrong list"]),
+        (3, [V_B4], ["wrong list"]),
+        (2, [V_A2, V_B2, KeyValue("bb", "3", 2, 2, 1)], ["wrong list"]),
+        (2, [V_A2, V_B2, V_B2], ["wrong list"]),
+    ],
+)
+def test_a_list_before_a_watch_contains_the_keys_at_its_revision(
+    revision: int, kvs: list[KeyValue], expected: list[str]
+) -> None:
+    request = WatchRequest("a", "c", start_revision=revision + 1)
+    lines: list[Line] = [Listed(1, 0, 0, revision, tuple(kvs)), sent(B4)]
+    verdict = judged(*lines[: 1 + (revision < 4)], request=request, log=LOG)
+    lists = [one for one in kinds(verdict) if "list" in one]
+    assert lists == expected
+    assert verdict.counts["lists"] == 1
+
+
+def test_a_list_is_not_older_than_a_write_that_was_acknowledged_before_it() -> None:
+    history = ScriptedHistory()
+    history.did(PutRequest("b", "2"), PutResult(), 4)
+    later = 5 * MS
+    lines: list[Line] = [
+        Opened(later, 0, 0, "n2", WatchRequest("a", "c", start_revision=4)),
+        Listed(later, 0, later, 3, (V_B2,)), Created(later, 0, 4), Events(later, 0, 4, (B4,)),
+    ]
+    verdict = check_watch(
+        Evidence(history.history(), members(LOG), watches=collect(lines))
+    )
+    assert "stale list" in kinds(verdict)
 
 
 def test_an_answer_on_a_connection_belongs_to_one_of_its_watches() -> None:
