@@ -246,7 +246,10 @@ class ClusterService:
             raise errors.not_enough_started()
 
     def _check_connected(self, voters: Sequence[MemberId]) -> None:
-        """Raise RpcError unless this member is connected to a quorum of `voters`, with itself."""
+        """Raise RpcError unless this member can reach a quorum of `voters`.
+
+        If this member is one of `voters`, it counts as reached.
+        """
         connected = sum(one == self._raft.id or self._is_connected(one) for one in voters)
         if connected < len(voters) // 2 + 1:
             raise errors.unhealthy()

@@ -277,11 +277,12 @@ class Replay:
         return any(makes(evaluate(self._store, op.request)[1], logged) for op in rivals)
 
     def _assign_uncertain_write(self, revision: int, logged: Sequence[Change]) -> None:
-        """Find a write without an answer that makes exactly the changes `logged`, at `revision`.
+        """Match an unanswered write with `revision`: one that would make the changes `logged`.
 
-        The changes need no writer if they are the end of a lease. If no writer is found, and the
-        search has chosen writers for earlier revisions, Conflict may be raised, so that the search
-        changes its choices.
+        The end of a lease makes its changes without a write. If no write matches, the revision is
+        reported at the end of the replay. But if `GapSearch` has chosen writers for earlier
+        revisions, and another choice could give this revision a write, Conflict is raised, and
+        `GapSearch` makes another choice.
         """
         if self._lease_ended(logged):
             return

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
                    "[default: the checkers of the workload or of the model]")
 @click.option("--model", "models", multiple=True, metavar="NAME",
               help="The model of another tool's history (register, cas-register, kv, mutex, set, "
-                   "counter, unique-ids, queue, list-append or rw-register), or the consistency "
-                   "model that transactions must satisfy (strict-serializable, serializable, "
-                   "snapshot-isolation, …). To set both, give the option twice.  [default: "
-                   "inferred from the operations; strict-serializable]")
+                   "counter, unique-ids, queue, bank, monotonic, list-append or rw-register), or "
+                   "the consistency model that transactions must satisfy (strict-serializable, "
+                   "serializable, snapshot-isolation, …). To set both, give the option twice.  "
+                   "[default: inferred from the operations; strict-serializable]")
 @click.option("--consistency-model", "consistency", default="", metavar="NAME",
               help="The consistency model that transactions must satisfy, such as serializable or "
                    "snapshot-isolation.  [default: strict-serializable]")
 @click.option("--initial", default=None, metavar="VALUE",
               help="The state in which every object of another tool's history starts, as EDN or "
                    "JSON like the file: a register's value, a counter's number, a list of elements "
-                   "for a set or queue, true for a held lock.  [default: empty]")
+                   "for a set or queue, true for a held lock, a bank's total.  [default: empty]")
 @click.option("--format", "form", default="", metavar="NAME",
               help="The format of the file: splitbrain, transactions, json-lines, porcupine-kv, "
                    "jepsen-edn, jepsen-text or jepsen-log.  [default: detected from the content]")

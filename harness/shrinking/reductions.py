@@ -234,15 +234,14 @@ def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
 
 
 def plain_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """Yield copies of `schedule` without adverse conditions, or with fewer of them.
+    """Yield copies of `schedule` whose environment is simpler.
 
-    In the first copy, network and disks are ideal, and the members have default settings
-    (`with_plain_environment`). In each of the others, one kind of adverse conditions is removed:
+    In the first copy, the whole environment is plain (`with_plain_environment`). In each other
+    copy, one part of it is:
 
-    - rare conditions inside the members (`buggify`);
-    - the conditions of the network and the disks, and the entries that are added to the logs of
-      deposed leaders;
-    - settings that differ from the defaults.
+    - no rare conditions are forced inside the members (`buggify`);
+    - network and disks are ideal, and the harness adds no entries to the logs of deposed leaders;
+    - the members have the default settings.
     """
     yield with_plain_environment(schedule)
     yield replace(schedule, buggify=False)

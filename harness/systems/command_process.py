@@ -26,7 +26,7 @@ import msgspec
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.member_process import MemberProcess, log_tail, python_env, spawn
 
-ANSWER_TIMEOUT_S = 15.0
+ANSWER_TIMEOUT_S = 60.0
 COUNTERS_MAX = 4_096
 _COUNTER = struct.Struct("=Q")
 
