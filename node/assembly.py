@@ -8,7 +8,7 @@ from typing import Protocol
 from splitbrain.node import member_settings
 from splitbrain.node.alarms import Alarms
 from splitbrain.node.apply.applier import Applied, Applier
-from splitbrain.node.apply.backend_flusher import BackendFlusher
+from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 from splitbrain.node.auth.auth_store import AuthStore
 from splitbrain.node.auth.authenticator import Authenticator
 from splitbrain.node.auth.jwt_tokens import JwtTokens

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from splitbrain.node.alarms import Alarms
 from splitbrain.node.apply.alarm_refusal import refusal
-from splitbrain.node.apply.backend_flusher import BackendFlusher
+from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 from splitbrain.node.apply.store_requests import apply
 from splitbrain.node.auth.auth_requests import AuthApplier
 from splitbrain.node.auth.auth_store import AuthStore, Identity

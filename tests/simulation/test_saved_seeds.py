@@ -22,7 +22,7 @@ from splitbrain.harness.runs.execute_twice import execute_twice
 from splitbrain.harness.schedule.options import read_options
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.schedule.text import read_schedule
-from splitbrain.node.apply.backend_flusher import BackendFlusher
+from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 
 CORPUS = Path(__file__).resolve().parents[2] / "histories" / "corpus"
 SEEDS = [one for one in read_corpus(CORPUS) if one.schedule is None]

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from splitbrain.node.apply.applier import Applier
-from splitbrain.node.apply.backend_flusher import BackendFlusher
+from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 from splitbrain.node.raft_driver import RaftDriver
 from splitbrain.node.server import Server
 

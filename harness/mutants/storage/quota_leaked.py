@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import SHORT_RUN, Mutant
-from splitbrain.node.apply.backend_flusher import BackendFlusher
+from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 
 LEAKED_BYTES = 64 * 1024**2
 """The number of bytes that each batch with changes takes from the quota. With it, the quota lasts

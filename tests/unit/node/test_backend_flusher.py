@@ -8,7 +8,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import cast
 
-from splitbrain.node.apply.backend_flusher import BackendFlusher
+from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 from splitbrain.node.config import Config
 from splitbrain.node.failpoint import Failpoints
 from splitbrain.node.member_metrics import MemberMetrics

@@ -7,7 +7,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from splitbrain.node.apply.backend_flusher import BackendFlusher
+from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
 from splitbrain.node.raft.config import Config
 from splitbrain.node.raft.raft import Raft
 from splitbrain.node.step_trace import Traced
