@@ -14,7 +14,8 @@ import msgspec
 from splitbrain.histories.event import Event
 from splitbrain.histories.fault_window import FaultWindow, fault_windows
 from splitbrain.histories.garbage_collection import collector_paused
-from splitbrain.histories.operation import Operation, Outcome, pair_events
+from splitbrain.histories.operation import Operation, Outcome
+from splitbrain.histories.pairing import pair_events
 from splitbrain.histories.reader import UnusualLine, read_blocks, read_events
 from splitbrain.histories.service_operation import ServiceOperation
 

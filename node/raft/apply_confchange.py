@@ -6,7 +6,7 @@ takes effect when it is applied, not when it is appended.
 
 from __future__ import annotations
 
-from splitbrain.node.raft import confchange, election, replication
+from splitbrain.node.raft import commit, confchange, election, replication
 from splitbrain.node.raft.confchange import ConfChange
 from splitbrain.node.raft.message import NONE, ConfState, Index
 from splitbrain.node.raft.raft_state import RaftState
@@ -65,7 +65,7 @@ def _lead_on(raft: RaftState) -> None:
             election.become_follower(raft, raft.term, NONE)
         return
     # The majority may be smaller now, so that it has acknowledged more entries.
-    if not replication.maybe_commit(raft):
+    if not commit.maybe_commit(raft):
         for progress in raft.peers:
             replication.append_to(raft, progress, even_if_empty=False)
     if raft.transferee not in raft.conf_state.all_voters:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from splitbrain.node.raft import apply_confchange, confchange, election, quorum, replication
+from splitbrain.node.raft import apply_confchange, commit, confchange, election, quorum, replication
 from splitbrain.node.raft.errors import ConfChangeInvalid, DropReason, ProposalDropped
 from splitbrain.node.raft.message import NONE, Entry, EntryType, MemberId, Message, MessageType
 from splitbrain.node.raft.progress import Progress, ProgressState
@@ -179,7 +179,7 @@ def on_acknowledgement(raft: RaftState, progress: Progress, message: Message) ->
             progress.become_replicate()
     else:
         progress.inflights.free_up_to(message.index)
-    if replication.maybe_commit(raft):
+    if commit.maybe_commit(raft):
         release_postponed_reads(raft)
     elif raft.merging and replication.has_due(raft, progress):
         raft.sends_due = True
@@ -257,12 +257,12 @@ def read_index(raft: RaftState, origin: MemberId, context: bytes) -> None:
     on the leader lease is answered at once, with the commit index. The commit index is up to date
     after the first commit of this term; earlier reads are postponed.
     """
-    if raft.config.lease_based_reads and replication.committed_in_own_term(raft):
+    if raft.config.lease_based_reads and commit.committed_in_own_term(raft):
         answer_read(raft, PendingRead(origin, context, raft.log.committed))
         return
     if len(raft.reads) + len(raft.postponed_reads) >= raft.config.pending_reads_max:
         return
-    if replication.committed_in_own_term(raft):
+    if commit.committed_in_own_term(raft):
         start_read(raft, origin, context)
     else:
         raft.postponed_reads.append((origin, context))
@@ -278,7 +278,7 @@ def start_read(raft: RaftState, origin: MemberId, context: bytes) -> None:
 
 def release_postponed_reads(raft: RaftState) -> None:
     """Start the reads that were postponed until the first commit of this term."""
-    if raft.postponed_reads and replication.committed_in_own_term(raft):
+    if raft.postponed_reads and commit.committed_in_own_term(raft):
         postponed, raft.postponed_reads = raft.postponed_reads, []
         for origin, context in postponed:
             read_index(raft, origin, context)

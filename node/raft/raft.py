@@ -6,9 +6,9 @@ returns everything that must be persisted, sent and applied as a result
 done. Inputs may arrive between the two calls.
 
 The modules `follower`, `candidate` and `leader` handle the messages of each role. The table
-`HANDLERS` selects the handler. `election` handles votes and terms, `replication` handles appends
-and commits, `forwarding` sends proposals on to the leader, and `raft_state` contains the fields
-that all of them change.
+`HANDLERS` selects the handler. `election` handles votes and terms, `replication` handles appends,
+`commit` determines the commit index, `forwarding` sends proposals on to the leader, and
+`raft_state` contains the fields that all of them change.
 
 Source: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm"; Ongaro's
 thesis; etcd-io/raft.
@@ -22,6 +22,7 @@ from random import Random
 from splitbrain.node.raft import (
     apply_confchange,
     candidate,
+    commit,
     confchange,
     election,
     follower,
@@ -349,7 +350,7 @@ class Raft(RaftState):
             self.floor = START
         if self.role is _LEADER:
             if self.merging:
-                replication.acknowledge_own_entries(self)
+                commit.acknowledge_own_entries(self)
             leader.release_postponed_reads(self)
         elif self.role is _CANDIDATE and self.merging:
             election.acknowledge_own_vote(self)

@@ -1,16 +1,15 @@
-"""Replicates the log of a leader, and determines the commit index.
+"""Replicates the log of a leader: sends appends, snapshots and heartbeats.
 
 If `Config.merge_messages` is True, the leader does not send immediately. It records which messages
 are due, and the next Ready contains them. Therefore one APP contains all proposals between two
 Readies, and all reads share one round of heartbeats. If it is False, each input creates its
 messages at once.
 
-Source: Raft paper, 5.3 and 5.4.2; thesis, 10.2.1; flow control follows etcd-io/raft.
+Source: Raft paper, 5.3; thesis, 10.2.1; flow control follows etcd-io/raft.
 """
 
 from __future__ import annotations
 
-from splitbrain.node.raft import quorum
 from splitbrain.node.raft.message import Entry, Index, Message, MessageType, Snapshot
 from splitbrain.node.raft.progress import Progress, ProgressState
 from splitbrain.node.raft.raft_state import RaftState
@@ -18,51 +17,6 @@ from splitbrain.node.raft.raft_state import RaftState
 # A constant of the module is faster than an attribute of an enum class.
 _APP, _HEARTBEAT = MessageType.APP, MessageType.HEARTBEAT
 _REPLICATE = ProgressState.REPLICATE
-
-# Committing
-
-
-def acknowledge_own_entries(raft: RaftState) -> None:
-    """Count the durable part of the leader's own log towards the majority."""
-    own = raft.progress.get(raft.id)
-    if own is not None and own.acknowledge(raft.log.durable):
-        maybe_commit(raft)
-
-
-def maybe_commit(raft: RaftState) -> bool:
-    """Commit up to the index that a majority has made durable.
-
-    Returns True if the commit index increased.
-    """
-    index = agreed_index(raft)
-    if index <= raft.log.committed or not may_commit(raft, index):
-        return False
-    raft.log.commit_to(index)
-    append_to_all(raft)
-    return True
-
-
-def agreed_index(raft: RaftState) -> Index:
-    """Return the highest index that a majority has made durable."""
-    acknowledged = {member: progress.match for member, progress in raft.progress.items()}
-    return quorum.joint_index(raft.voters, raft.voters_outgoing, acknowledged)
-
-
-def may_commit(raft: RaftState, index: Index) -> bool:
-    """Return whether the entry at `index` may be committed because a majority has it.
-
-    Only an entry of the current term may be committed in this way. Source: Raft paper, figure 8.
-    """
-    return raft.log.term_at(index) == raft.term
-
-
-def committed_in_own_term(raft: RaftState) -> bool:
-    """Return whether the leader has committed an entry of its own term.
-
-    If so, the leader knows all entries that earlier leaders committed. Source: thesis, 6.4.
-    """
-    return raft.log.term_at(raft.log.committed) == raft.term
-
 
 # Sending
 

@@ -52,7 +52,7 @@ SECTOR_BYTES = 512
 ALIGNMENT_BYTES = 16
 END_MARK = b"\xa5"
 BODY_BYTES_MAX = 1 << 30
-_HEADER = struct.Struct("<IIII")
+HEADER = struct.Struct("<IIII")
 _CHECKED = struct.Struct("<II")
 _LINKED_BYTES = 12
 _PADDINGS = tuple(bytes(zeros) + END_MARK for zeros in range(ALIGNMENT_BYTES))
@@ -100,7 +100,7 @@ class Damage:
 
 def record_bytes(body_bytes: int) -> int:
     """Return the size of a record on the disk, including END_MARK and padding."""
-    return -(-(_HEADER.size + body_bytes + 1) // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
+    return -(-(HEADER.size + body_bytes + 1) // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
 
 
 def encode_record(
@@ -113,7 +113,7 @@ def encode_record(
     checked = _CHECKED.pack(length, durable)
     linked = checked + body_crc(checked, body).to_bytes(4, "little")
     own_link = next_link(link, linked)
-    padding = _PADDINGS[-(_HEADER.size + length + 1) % ALIGNMENT_BYTES]
+    padding = _PADDINGS[-(HEADER.size + length + 1) % ALIGNMENT_BYTES]
     return b"".join((linked, own_link.to_bytes(4, "little"), body, padding)), own_link
 
 
@@ -145,17 +145,17 @@ def read_record(data: bytes, at: int, *, link: int, file_bytes: int) -> Record |
     """
     if at >= len(data):
         return None
-    header = data[at : at + _HEADER.size]
+    header = data[at : at + HEADER.size]
     if not any(header):
         return _lost_header(data, at)
-    if len(header) < _HEADER.size:
+    if len(header) < HEADER.size:
         return Damage("a header cut short", "16 bytes", torn=True)
-    length, durable, crc, own_link = _HEADER.unpack(header)
+    length, durable, crc, own_link = HEADER.unpack(header)
     computed = next_link(link, header[:_LINKED_BYTES])
     if not crc_matches(own_link, computed):
-        torn = len(data) <= at + _HEADER.size
+        torn = len(data) <= at + HEADER.size
         return Damage(f"a header with link {own_link:#010x}", f"{computed:#010x}", torn=torn)
-    begin = at + _HEADER.size
+    begin = at + HEADER.size
     end = at + record_bytes(length)
     # The zeros that were removed at the end of `data` can be part of the body.
     body = data[begin : begin + length].ljust(min(length, max(file_bytes - begin, 0)), b"\0")
@@ -184,16 +184,4 @@ def has_zero_sector(data: bytes, begin: int, end: int) -> bool:
         if not any(data[at:sector_end]):
             return True
         at = sector_end
-    return False
-
-
-def was_durable(data: bytes, at: int) -> bool:
-    """Return whether a complete record after `at` proves that the data at `at` was synced."""
-    for place in range(at + ALIGNMENT_BYTES, len(data) - _HEADER.size, ALIGNMENT_BYTES):
-        length, durable, crc, _ = _HEADER.unpack_from(data, place)
-        begin = place + _HEADER.size
-        if not at < durable <= place or not 0 < length <= len(data) - begin:
-            continue
-        if body_crc(data[place : place + 8], data[begin : begin + length]) == crc:
-            return True
     return False

@@ -9,7 +9,8 @@ from typing import NoReturn
 import msgspec
 
 from splitbrain.node.raft.message import Index
-from splitbrain.node.storage.wal_record import Damage, Record, RecordType, read_record, was_durable
+from splitbrain.node.storage import torn_tail
+from splitbrain.node.storage.wal_record import Damage, Record, RecordType, read_record
 from splitbrain.node.world import Disk
 
 SUFFIX = ".wal"
@@ -151,7 +152,8 @@ def read_segment(
                 refuse(path, tail.end, "the end of the log", f"more, up to offset {sealed.end}")
             return
         if isinstance(found, Damage):
-            if not (last and is_torn(found, data, tail.end, sealed)):
+            sealed_end = None if sealed is None else sealed.end
+            if not (last and torn_tail.is_torn(found, data, tail.end, sealed_end)):
                 refuse(path, tail.end, found.found, found.expected)
             tail.torn = found
             return
@@ -163,17 +165,6 @@ def read_segment(
             _check_head(path, name, found, link)
         else:
             yield found
-
-
-def is_torn(damage: Damage, data: bytes, at: int, sealed: SealedEnd | None) -> bool:
-    """Return whether `damage` at offset `at` is a torn record, which was never synced.
-
-    All damage after the sealed end counts as torn. Without a seal, a lost sector must explain the
-    damage.
-    """
-    if at == 0 or was_durable(data, at):
-        return False
-    return damage.torn if sealed is None else at >= sealed.end
 
 
 def _check_sealed(path: str, record: Record, sealed: SealedEnd) -> None:

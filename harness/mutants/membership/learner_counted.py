@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import MEMBERS_HUNT, Mutant
-from splitbrain.node.raft import replication
+from splitbrain.node.raft import commit
 from splitbrain.node.raft.quorum import quorum_index
 from splitbrain.node.raft.raft_state import RaftState
 
@@ -16,7 +16,7 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    original = replication.maybe_commit
+    original = commit.maybe_commit
 
     def maybe_commit(raft: RaftState) -> bool:
         matches = {member: one.match for member, one in raft.progress.items()}
@@ -27,4 +27,4 @@ def plant() -> None:
                 return True
         return original(raft)
 
-    replication.maybe_commit = maybe_commit
+    commit.maybe_commit = maybe_commit

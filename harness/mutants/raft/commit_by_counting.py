@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.raft import replication
+from splitbrain.node.raft import commit
 
 MUTANT = Mutant(
     what="an entry of an earlier term is committed by counting replicas",
@@ -13,4 +13,4 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    replication.may_commit = lambda raft, index: True
+    commit.may_commit = lambda raft, index: True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.raft import replication
+from splitbrain.node.raft import commit
 from splitbrain.node.raft.raft_state import RaftState
 
 MUTANT = Mutant(
@@ -18,6 +18,6 @@ def plant() -> None:
     def acknowledge_own_entries(raft: RaftState) -> None:
         own = raft.progress.get(raft.id)
         if own is not None and own.acknowledge(raft.log.last_index):
-            replication.maybe_commit(raft)
+            commit.maybe_commit(raft)
 
-    replication.acknowledge_own_entries = acknowledge_own_entries
+    commit.acknowledge_own_entries = acknowledge_own_entries

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.raft import replication
+from splitbrain.node.raft import commit
 from splitbrain.node.raft.message import EntryType
 from splitbrain.node.raft.raft_state import RaftState
 
@@ -23,6 +23,6 @@ def plant() -> None:
         original(self, data, kind)
         if len(self.voters) == 1:
             self.progress[self.id].acknowledge(self.log.last_index)
-            replication.maybe_commit(self)
+            commit.maybe_commit(self)
 
     RaftState.append_own = append_own  # type: ignore[method-assign]

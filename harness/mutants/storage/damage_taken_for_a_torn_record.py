@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.storage import wal_segment_reader
+from splitbrain.node.storage import torn_tail
 
 MUTANT = Mutant(
     what="the log is cut off at a damaged record, and acknowledged records after it are"
@@ -16,4 +16,4 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    wal_segment_reader.is_torn = lambda *_: True
+    torn_tail.is_torn = lambda *_: True

@@ -22,8 +22,6 @@ NOT_DRAWN = {
     "seal_log": "on exactly in the runs with storage faults, whose members need it to recover",
     "watch_progress_interval_ms": "the harness sets it, and the checker watch needs its value",
     "lease_checkpoint_interval_s": "the checker lease needs its value",
-    "corruption_check_interval_ms": "off: the harness compares the members' data itself",
-    "initial_corruption_check": "a member whose peers do not answer would start late",
     "client_tls": "simulated connections have no bytes to encrypt",
     "peer_tls": "simulated connections have no bytes to encrypt",
     "keepalive_interval_ms": "simulated connections have no HTTP/2 pings",

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from splitbrain.node.raft import election, follower, leader, quorum, replication
+from splitbrain.node.raft import commit, election, follower, leader, quorum
 from splitbrain.node.raft import raft as raft_module
 from splitbrain.node.raft.log import Log
 from splitbrain.node.raft.message import EntryType, MemberId
@@ -86,7 +86,7 @@ def _own_entries_count_at_once(
     append_own(raft, data, kind)
     own = raft.progress.get(raft.id)
     if own is not None and own.acknowledge(raft.log.last_index):
-        replication.maybe_commit(raft)
+        commit.maybe_commit(raft)
 
 
 def _read_without_a_round(raft: RaftState) -> list[PendingRead]:
@@ -128,7 +128,7 @@ PLANTED_BUGS: dict[str, tuple[object, str, object]] = {
     ),
     "a read without a round of heartbeats": (leader, "confirmed_reads", _read_without_a_round),
     "a read before the first commit of the term": (
-        replication,
+        commit,
         "committed_in_own_term",
         lambda raft: True,
     ),
@@ -181,5 +181,5 @@ def test_a_planted_bug_is_found(name: str) -> None:
 def test_a_commit_by_counting_in_an_old_term_is_found_by_figure_8() -> None:
     text = TESTDATA / "figure_8.txt"
     correct = rewritten(text)
-    with patch.object(replication, "may_commit", lambda *_: True):
+    with patch.object(commit, "may_commit", lambda *_: True):
         assert rewritten(text) != correct
