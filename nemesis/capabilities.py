@@ -175,9 +175,9 @@ class CountsDiskEffects(Protocol):
 
 @runtime_checkable
 class CountsEffects(CountsLinkEffects, CountsDiskEffects, Protocol):
-    """A system that counts what faults of its links and disks have changed.
+    """A system that counts the effects of its link and disk faults, such as dropped bytes.
 
-    The nemesis uses the counts to report faults without an effect.
+    The nemesis reports a fault without an effect.
     """
 
 

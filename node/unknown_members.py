@@ -64,9 +64,10 @@ class Strangers:
         """The URLs to which an answer is being sent now."""
 
     def take(self, hello: Hello) -> Callable[[bytes], None] | None:
-        """Return a function for the later frames of a connection, or None to refuse the connection.
+        """Accept a connection whose sender is not in this member's member list, or refuse it.
 
-        `hello` is its first frame. It does not come from a member that this one knows.
+        `hello` is the first frame of the connection. Returns the function that handles its later
+        frames, or None to refuse the connection.
         """
         if hello.channel == "join":
             return self._answer_join

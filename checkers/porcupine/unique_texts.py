@@ -190,11 +190,12 @@ class _Shown:
         self._longest_first = sorted((text for text in shown if text), key=len, reverse=True)
 
     def starts(self) -> tuple[list[str], bool] | None:
-        """Return the possible first appends, and whether a string may have been started twice.
+        """Return the possible first appends to the initial string, and whether one is ambiguous.
 
-        The first value contains the pieces that may have been the first append to the initial
-        string. The piece "" means that no get shows an append to the initial string. Returns None
-        if a string is impossible in every order of the writes.
+        The first value contains these appends as strings. It is [""] if no get shows an append to
+        the initial string. The second value is True if a get begins with a string that was written
+        by several puts, or by a put and by an append. Returns None if a get returned a string that
+        no order of the writes can make.
         """
         starts = {"": None}
         certain = ""

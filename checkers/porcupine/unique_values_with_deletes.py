@@ -104,9 +104,10 @@ class _Pieces:
         cls, met: Sequence[Hashable], wrote: Sequence[Hashable], calls: Sequence[float],
         rets: Sequence[float], empty: Hashable,
     ) -> _Pieces | None:
-        """Return the pieces of a history, or None if a value is written twice.
+        """Divide the history of a register into blocks, deletes, and reads of the empty register.
 
-        The arguments are those of `decide_with_deletes`.
+        Returns None if a value is written twice. The n-th operation met the value `met[n]`, wrote
+        `wrote[n]`, and ran from `calls[n]` to `rets[n]`. `empty` is the value of the empty register.
         """
         writer: dict[Hashable, int] = {}
         for n, value in enumerate(wrote):
