@@ -107,7 +107,8 @@ class _Pieces:
         """Divide the history of a register into blocks, deletes, and reads of the empty register.
 
         Returns None if a value is written twice. The n-th operation met the value `met[n]`, wrote
-        `wrote[n]`, and ran from `calls[n]` to `rets[n]`. `empty` is the value of the empty register.
+        `wrote[n]`, and ran from `calls[n]` to `rets[n]`. `empty` is the value of the empty
+        register.
         """
         writer: dict[Hashable, int] = {}
         for n, value in enumerate(wrote):
