@@ -30,6 +30,7 @@ FAILURES = 3
 CPU_S_MAX = 20.0
 """The time of the search for failing runs of a bug."""
 SHRINK_S = 5.0
+WORKERS = 2
 PURE_SHARE_MIN = 0.9
 GROUPS_A_BUG_MAX = 1.5
 
@@ -60,7 +61,7 @@ def shrunk(store: Path, name: str, budget_s: float) -> None:
 def in_fresh_processes() -> multiprocessing.pool.Pool:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
-    return context.Pool(1, maxtasksperchild=1)
+    return context.Pool(WORKERS, maxtasksperchild=1)
 
 
 def put_into_groups(store: Path, outcomes: list[Outcome]) -> Iterator[tuple[str, Group]]:
