@@ -65,7 +65,7 @@ class Running:
 
         Asserts that the hashes and the change logs of the members are equal at this revision.
         """
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(45):
             while True:
                 statuses = await self.system._statuses()
                 applied = {(s.raft_applied_index, s.header.revision, s.leader)

@@ -35,7 +35,7 @@ def test_each_fault_of_links_changes_frames_and_the_members_agree_after_it(
             for fault in faults.values():
                 await _meets_traffic(running, fault)
 
-    asyncio.run(asyncio.wait_for(main(), 60))
+    asyncio.run(asyncio.wait_for(main(), 180))
 
 
 async def _meets_traffic(running: Running, fault: Fault) -> None:
