@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -39,6 +40,9 @@ def failures(name: str) -> list[Outcome]:
     """The outcomes of up to `FAILURES` invalid runs of the bug `name`, in a process of its own."""
     found: list[Outcome] = []
     number = 0
+    # A bug can make a simulated run endless.
+    signal.signal(signal.SIGPROF, _stop)
+    signal.setitimer(signal.ITIMER_PROF, 2 * CPU_S_MAX)
     began = time.process_time()
     while len(found) < FAILURES and time.process_time() - began < CPU_S_MAX:
         number += 1
@@ -46,10 +50,18 @@ def failures(name: str) -> list[Outcome]:
             campaign=name, number=number, seed=5_000_000 + number,
             given={"system": "simulated", "mutant": name, **mutant(name).hunt},
         )
-        outcome = run_job(job)
+        try:
+            outcome = run_job(job)
+        except TimeoutError:
+            break
         if outcome.ended.signature is not None:
             found.append(outcome)
+    signal.setitimer(signal.ITIMER_PROF, 0.0)
     return found
+
+
+def _stop(*_: object) -> None:
+    raise TimeoutError
 
 
 def shrunk(store: Path, name: str, budget_s: float) -> None:
