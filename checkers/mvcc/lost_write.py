@@ -9,7 +9,6 @@ has a wrong effect.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.model.sequential_store import Made, changes_of
@@ -17,8 +16,8 @@ from splitbrain.checkers.mvcc.change_match import is_part, named_by, same_keys_a
 from splitbrain.histories.history import Operation
 from splitbrain.histories.member_state import Change
 
-LOST_WRITE: Literal["lost write"] = "lost write"
-WRONG_EFFECT: Literal["wrong effect"] = "wrong effect"
+LOST_WRITE = "lost write"
+WRONG_EFFECT = "wrong effect"
 
 
 def lost_at_the_end(write: Operation, revision: int, last: int) -> str:
@@ -34,7 +33,7 @@ def lost_at_the_end(write: Operation, revision: int, last: int) -> str:
 
 def lost_or_wrong(
     write: Operation, revision: int, expected: Made, logged: Sequence[Change]
-) -> tuple[Literal["lost write", "wrong effect"], str]:
+) -> tuple[str, str]:
     """Return the kind of the anomaly and its explanation, if `logged` differs from `expected`.
 
     `expected` are the changes that `write` should have made at `revision`, where it was
@@ -42,8 +41,7 @@ def lost_or_wrong(
     """
     own = same_keys_and_values(expected, logged) or is_part(expected, logged)
     if own or named_by(write, logged):
-        kind: Literal["lost write", "wrong effect"] = WRONG_EFFECT
-        but = "the change log contains"
+        kind, but = WRONG_EFFECT, "the change log contains"
     else:
         kind, but = LOST_WRITE, "at that revision the change log contains"
     should = changes_of(revision, expected)

@@ -9,12 +9,9 @@ Source: etcd's server/etcdserver/api/v3rpc/watch.go (`sendFragments`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from splitbrain.checkers import wording
+from splitbrain.checkers.watch.report import Report
 from splitbrain.histories.watch import Answer, Events, Progress, WatchStream
-
-Report = Callable[[str, str, int], None]
 
 
 def check_fragments(stream: WatchStream, name: str, report: Report) -> None:

@@ -12,23 +12,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from itertools import accumulate
-from typing import Any, Protocol
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.watch.descriptions import pair
 from splitbrain.checkers.watch.expected_events import Truth, holding
+from splitbrain.checkers.watch.report import Report
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import KeyValue
 from splitbrain.histories.watch import Listed, WatchRequest, WatchStream
 
 FIRST_REVISION = 2
 """The revision of the first change of a store."""
-
-
-class Report(Protocol):
-    """Reports an anomaly."""
-
-    def __call__(self, kind: str, because: str, revision: int, **facts: Any) -> None: ...
 
 
 class ListCheck:

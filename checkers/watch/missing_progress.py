@@ -29,10 +29,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from splitbrain.checkers.watch.compactions import Times
+from splitbrain.checkers.watch.report import Report
 from splitbrain.histories.fault_window import FaultWindow
 from splitbrain.histories.watch import Answer, Cancelled, Events, Progress, WatchStream
 
@@ -48,9 +49,6 @@ INTERVALS = 2
 JITTER = 1.1
 HARMLESS = frozenset(("partition", "latency"))
 """Faults of links between members."""
-
-Report = Callable[[str, str, int], None]
-
 
 class OwedProgress:
     """Finds the progress notifications that members should have sent to watchers, and did not.

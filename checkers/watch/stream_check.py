@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import Any, Protocol
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.model.sequential_store import in_interval
@@ -16,15 +15,10 @@ from splitbrain.checkers.watch import descriptions
 from splitbrain.checkers.watch.compactions import Compactions, Times
 from splitbrain.checkers.watch.expected_events import UNKNOWN, Selection, Truth, passes
 from splitbrain.checkers.watch.fragments import check_fragments
+from splitbrain.checkers.watch.report import Report
 from splitbrain.histories.kv import KeyValue
 from splitbrain.histories.member_state import Change
 from splitbrain.histories.watch import Cancelled, Events, Progress, WatchStream
-
-
-class Report(Protocol):
-    """A function that reports an anomaly of a stream. `facts` are added to the anomaly's detail."""
-
-    def __call__(self, kind: str, because: str, revision: int, **facts: Any) -> None: ...
 
 
 def start_of(stream: WatchStream) -> int:
