@@ -75,7 +75,7 @@ class Driver(Protocol):
 class ClusterService:
     """Executes the requests that change the members or transfer the leadership.
 
-    `new_id` returns a request id. `changes` is told the result of a request when this member has
+    `new_id` returns a request id. `changes` receives the result of a request when this member has
     applied it. `is_connected` returns whether this member is connected to a peer. `ask` asks a peer
     a question, and raises ConnectionError if there is no answer.
     """

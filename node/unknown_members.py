@@ -1,8 +1,8 @@
 """Answers connections of members that the cluster does not know, or no longer knows.
 
-Such a member is new, and asks to join, or it was removed, and is told so. A link carries frames in
-one direction. A member therefore answers over a separate link to the peer URL of the other member.
-These links have the following channels:
+Such a member is new and asks to join, or it was removed and does not know that yet. A link carries
+frames in one direction. A member therefore answers over a separate link to the peer URL of the
+other member. These links have the following channels:
 
     join      from a new member to a member of the cluster: its peer URLs
     welcome   the answer: the new member's id, and the members

@@ -256,7 +256,7 @@ def _found_empty(op: ForeignOperation) -> bool:
 
 
 def _queued(op: ForeignOperation) -> Iterator[Operation]:
-    """Yield the requests of a client that `op` stands for. A `drain` becomes several requests."""
+    """Yield the requests for which `op` was recorded. A `drain` becomes several requests."""
     nothing = RangeResult(_HEADER)
     if op.f == "enqueue":
         yield recorded(op, Put(value_text(op.argument)), PutResult(_HEADER), f=ENQUEUE)

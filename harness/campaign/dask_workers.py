@@ -40,7 +40,7 @@ from splitbrain.harness.store.run_row import row_of_folder
 from splitbrain.harness.store.versions import source_digest
 
 LOCAL = "local"
-"""The address that stands for a cluster of processes on this machine, which the campaign starts."""
+"""The address that means a cluster of processes on this machine, which the campaign starts."""
 CONNECT_S = 10
 FIRST_WORKER_S = 60
 NO_WORKER_S = 300

@@ -141,7 +141,7 @@ def _filter(wanted: dict[str, Any]) -> Filter:
 
 
 def store_folder(store: Path | None) -> Path:
-    """Return the absolute path of the store. None stands for the store of the options.
+    """Return the absolute path of the store. None means the store of the options.
 
     Raises BadArguments if the folder does not exist.
     """

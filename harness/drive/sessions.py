@@ -82,7 +82,7 @@ class Sessions:
 
 
 class _NoSession:
-    """Stands for a session that could not be opened. Every operation has the same outcome."""
+    """Replaces a session that could not be opened. Every operation has the same outcome."""
 
     def __init__(self, completion: Completion) -> None:
         self._completion = completion

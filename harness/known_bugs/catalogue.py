@@ -49,7 +49,7 @@ def check_ids(ids: Sequence[str]) -> None:
 def excused_bugs(ids: Sequence[str], versions: Mapping[str, str]) -> tuple[KnownBug, ...]:
     """Return the bugs that are in `ids` and that the tested version has.
 
-    The id `all` stands for all listed bugs of that version. `versions` are the versions in the
+    The id `all` means all listed bugs of that version. `versions` are the versions in the
     record of a run: that of the tested store, and that of a second program if the run has one. A
     store without a list, or a version that cannot be read, has no known bugs.
     """

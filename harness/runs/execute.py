@@ -100,7 +100,7 @@ async def execute_async(
     processes is stopped at once. A simulation is executed in a thread, and continues to its end.
     """
     if schedule.system == SIMULATED:
-        # A simulation runs on an event loop of its own, in virtual time.
+        # A simulation runs on a separate event loop, in virtual time.
         return await asyncio.to_thread(execute, schedule, progress, make, report=report)
     folder = open_folder(schedule)
     shown_by = progress or Silent()

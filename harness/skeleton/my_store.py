@@ -35,7 +35,7 @@ class MySystem(LocalProcesses):
 class MyClient(StoreClient):
     """A connection to one member.
 
-    Its methods may block, because each client runs in a thread of its own.
+    Its methods may block, because each client runs in a separate thread.
     """
 
     # REPLACE: the exceptions after which an operation certainly did not take effect.

@@ -192,7 +192,7 @@ class _Run:
     def _resume(self, client: int, answer: AnyResult | None) -> None:
         """Pass `answer` to the client, and schedule its next request.
 
-        None stands for a failed request; it is also what starts the client.
+        None means a failed request. The client is also started with None.
         """
         wait, request = self.clients[client].send(answer)
         if self.store.now + wait < self.until:

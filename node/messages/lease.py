@@ -55,7 +55,7 @@ class LeaseExpireRequest(
 
 
 class LeaseCheckpoint(Struct, frozen=True, array_like=True):
-    """The remaining time to live of a lease, in seconds. 0 stands for the whole time to live."""
+    """The remaining time to live of a lease, in seconds. 0 means the whole time to live."""
 
     id: int
     remaining_s: int

@@ -115,7 +115,7 @@ class LeaseTable:
         self.observer.removed(lease_id)
 
     def record_remaining(self, lease_id: int, remaining_s: int) -> None:
-        """Record the remaining time to live of a lease. 0 stands for the whole time to live.
+        """Record the remaining time to live of a lease. 0 means the whole time to live.
 
         An unknown lease is ignored: it was revoked before the entry was applied.
         """

@@ -144,7 +144,7 @@ def common_name(certificate: dict[str, Any] | None) -> str:
 def _names_host(certificate: dict[str, Any] | None, host: str) -> bool:
     """Return whether a DNS name in the certificate is `host`.
 
-    A name can begin with "*", which stands for any first label.
+    A name can begin with "*", which matches any first label.
     """
     patterns = [
         value.lower()

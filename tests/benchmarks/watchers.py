@@ -1,6 +1,6 @@
 """1,000 watchers on one member of three, of which ten receive 1,000 events per second each.
 
-Each watcher has a gRPC stream of its own. Clients put `EVENTS_AT_ONCE` keys in each transaction,
+Each watcher has a separate gRPC stream. Clients put `EVENTS_AT_ONCE` keys in each transaction,
 and each value is the time at which the transaction was sent. A watcher of these keys measures the
 delay of each event until it has received it, in the same process.
 """

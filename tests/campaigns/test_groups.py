@@ -37,7 +37,7 @@ GROUPS_A_BUG_MAX = 1.5
 
 
 def failures(name: str) -> list[Outcome]:
-    """The outcomes of up to `FAILURES` invalid runs of the bug `name`, in a process of its own."""
+    """The outcomes of up to `FAILURES` invalid runs of the bug `name`, in a separate process."""
     found: list[Outcome] = []
     number = 0
     # A bug can make a simulated run endless.
@@ -65,7 +65,7 @@ def _stop(*_: object) -> None:
 
 
 def shrunk(store: Path, name: str, budget_s: float) -> None:
-    """Shrink the group `name` of `store`. Called in a process of its own."""
+    """Shrink the group `name` of `store`. Called in a separate process."""
     groups = Groups(store)
     shrink_group(groups, groups.named(name), store, budget_s)
 

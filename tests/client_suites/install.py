@@ -1,4 +1,4 @@
-"""Installs a suite into a virtual environment of its own, from PyPI."""
+"""Installs a suite into a separate virtual environment, from PyPI."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ FILE = "runs.sqlite"
 WAIT_S = 60.0
 """The time for which a process waits for another process that writes."""
 VERDICTS: dict[bool | None, int] = {True: 0, False: 1, None: 2}
-"""The number that stands for each verdict in the column `verdict`."""
+"""The number of each verdict in the column `verdict`."""
 
 
 class DatabaseFailed(SplitbrainError):
