@@ -1,4 +1,4 @@
-"""The nemesis: injects the faults of a schedule at their times, heals them, and records both.
+"""The nemesis: injects the faults of a schedule at their times, and heals each at its end.
 
 All waiting uses the time of the event loop, so that the nemesis also runs on a loop of virtual
 time.
@@ -10,23 +10,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
-from splitbrain.histories.event import FaultEvent, Phase
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.capabilities import HasLeader
-from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import AtStep, Fault, MemberName, ScheduledFault, UserFault
+from splitbrain.nemesis.fault import AtStep, Fault, MemberName, ScheduledFault
+from splitbrain.nemesis.fault_events import FaultEvents, Record, name_of
+from splitbrain.nemesis.healing import heal_all
 from splitbrain.nemesis.injection.all_injectors import inject
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import Injected
 from splitbrain.nemesis.injection.moments import Moments
 from splitbrain.nemesis.injection.operation_trigger import Trigger, Triggers
 from splitbrain.nemesis.injection.step import arm
-
-Record = Callable[[str, FaultEvent], None]
-"""A function that records one event of a fault, whose name (such as "kill") is the first
-argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +50,8 @@ class Nemesis:
     ) -> None:
         self._schedule = tuple(schedule)
         self._in_force = FaultsInForce(system)
-        self._record = record
+        self._events = FaultEvents(self._schedule, record)
         self._now_ms = now_ms
-        self._unhealed: dict[int, Phase] = {}
-        """For each fault that has begun and is not healed: its last recorded phase."""
-        self._injected: dict[int, Injected] = {}
         self.triggers = Triggers()
         """The load announces each operation of the schedule here before the operation begins."""
         self._trigger: dict[int, Trigger] = {
@@ -93,30 +84,12 @@ class Nemesis:
                 await _wait_for_end(task)
 
     async def heal_all(self, healed: Callable[[], None] = lambda: None) -> None:
-        """Heal all faults in force: open all links, and resume and restart members.
-
-        Some faults, such as removed members, can be undone only in a cluster without other faults.
-        If there are any, the method then calls `healed` and undoes them.
+        """Heal all faults in force, as `splitbrain.nemesis.healing.heal_all` does.
 
         This method may be called in any state and several times, after `run` has ended or was
-        cancelled. It tries every member and link, and raises the first error at the end.
+        cancelled.
         """
-        unfinished = list(self._unhealed)
-        for number in unfinished:
-            if self._unhealed[number] in ("begin", "began"):
-                self._record_phase(number, "end")
-        try:
-            await self._in_force.release_all()
-            if self._in_force.needs_restoration:
-                healed()
-                await self._in_force.restore_all()
-        except Exception as problem:
-            for number in unfinished:
-                self._record_phase(number, "failed", error=_reason(problem))
-            raise
-        for number in unfinished:
-            self._record_phase(number, "ended")
-        self._injected.clear()
+        await heal_all(self._in_force, self._events, healed)
 
     def current(self) -> tuple[CurrentFault, ...]:
         """Return the faults in force at this time, in the order of the schedule."""
@@ -125,11 +98,11 @@ class Nemesis:
                 number=number,
                 name=name_of(scheduled.fault),
                 fault=scheduled.fault,
-                members=self._injected[number].members,
+                members=self._events.injected[number].members,
                 end_ms=scheduled.end_ms,
             )
             for number, scheduled in enumerate(self._schedule)
-            if number in self._injected
+            if number in self._events.injected
         )
 
     async def _run_fault(self, number: int, scheduled: ScheduledFault) -> None:
@@ -140,25 +113,25 @@ class Nemesis:
         try:
             if scheduled.when is not None and trigger is None:
                 await self._moments.wait(scheduled.when)
-            self._record_phase(number, "begin")
+            self._events.record(number, "begin")
             injected = await self._inject(scheduled, trigger)
         except Exception as problem:
-            self._record_phase(number, "failed", error=_reason(problem))
-            del self._unhealed[number]
+            self._events.record_failure(number, problem)
+            del self._events.unhealed[number]
             return
-        self._injected[number] = injected
+        self._events.injected[number] = injected
         self._moments.fault_began(name_of(scheduled.fault))
-        self._record_phase(number, "began")
+        self._events.record(number, "began")
         await self._sleep_until(self._end_ms(scheduled))
-        self._record_phase(number, "end")
+        self._events.record(number, "end")
         try:
             await injected.undo()
         except Exception as problem:
             # A part of the fault may still be in force. `heal_all` tries to heal it again.
-            self._record_phase(number, "failed", error=_reason(problem))
+            self._events.record_failure(number, problem)
         else:
-            self._record_phase(number, "ended")
-            del self._injected[number]
+            self._events.record(number, "ended")
+            del self._events.injected[number]
 
     async def _inject(self, scheduled: ScheduledFault, trigger: Trigger | None) -> Injected:
         # The label "aim" must stay, because another label would change every draw.
@@ -189,50 +162,6 @@ class Nemesis:
     async def _sleep_until(self, at_ms: float) -> None:
         while (left_ms := at_ms - self._now_ms()) > 0:  # noqa: ASYNC110 - time, not an event
             await asyncio.sleep(min(left_ms, 3_600_000) / 1000)
-
-    def _record_phase(self, number: int, phase: Phase, error: str = "") -> None:
-        self._unhealed[number] = phase
-        if phase == "ended":
-            del self._unhealed[number]
-        fault = self._schedule[number].fault
-        injected = self._injected.get(number)
-        effect_phase = "ended" if injected and injected.ends_with_undo else "end"
-        self._record(
-            name_of(fault),
-            FaultEvent(
-                fault=number,
-                phase=phase,
-                members=injected.members if injected else (),
-                detail=msgspec.Raw(msgspec.json.encode(fault)),
-                links=injected.links if injected else (),
-                error=error,
-                effect=self._effect(number) if phase == effect_phase else None,
-            ),
-        )
-
-
-    def _effect(self, number: int) -> str | None:
-        """Return what the fault has changed, as text; "" if nothing, None if that is unknown."""
-        injected = self._injected.get(number)
-        if injected is not None:
-            return injected.effect()
-        # A fault at a step is injected only when a member reaches the step.
-        return "" if isinstance(self._schedule[number].fault, AtStep) else None
-
-
-def name_of(fault: object) -> str:
-    """Return the name of a fault in a history: its tag, such as "kill", or its class's name."""
-    if isinstance(fault, UserFault):
-        return fault.path.rpartition(":")[2]
-    config = getattr(fault, "__struct_config__", None)
-    tag = config.tag if config is not None else None
-    return str(tag or type(fault).__name__.lower())
-
-
-def _reason(problem: Exception) -> str:
-    if isinstance(problem, FaultError):
-        return str(problem)
-    return f"{type(problem).__name__}: {problem}"
 
 
 async def _wait_for_end(task: asyncio.Task[None]) -> None:

@@ -27,7 +27,7 @@ from splitbrain.harness.store.lenient_records import RunFacts, read_result_facts
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.run_row import RunRow, row_of, row_of_folder
 from splitbrain.harness.store.temporary_folder import temporary_run_folder
-from splitbrain.nemesis.nemesis import name_of
+from splitbrain.nemesis.fault_events import name_of
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,11 +1,10 @@
-"""Draws the operations of the clients: when each begins, and to which member it is sent."""
+"""Draws the operations of the clients, and when each begins."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from random import Random
 
-from splitbrain.harness.drawing.watcher_drawing import draw_bound
+from splitbrain.harness.drawing.member_drawing import draw_bound, draw_member
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.options import Options
@@ -40,7 +39,7 @@ def draw_operations(
         due_us += gap_us
         if due_us >= limit_us:
             return
-        to_follower, member = _draw_member(target, members, options.follower_share)
+        to_follower, member = draw_member(target, members, options.follower_share)
         if bound_to is not None:
             to_follower, member = False, bound_to
         if draft.member is not None:
@@ -60,13 +59,3 @@ def draw_operations(
             password=draft.password,
             append_to_seen=draft.append_to_seen,
         )
-
-
-def _draw_member(random: Random, members: int, follower_share: float) -> tuple[bool, int]:
-    """Draw where an operation is sent: whether to a follower, and to the member of which number.
-
-    They are the fields `to_follower` and `member` of a `ScheduledOperation`. Both are drawn in
-    every case, so that `follower_share` does not change later random values.
-    """
-    to_follower = random.random() < follower_share
-    return to_follower, random.randrange(members)

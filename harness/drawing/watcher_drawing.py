@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
+from splitbrain.harness.drawing.member_drawing import draw_bound
 from splitbrain.harness.schedule.watchers import ScheduledStream, ScheduledWatcher, Start
 from splitbrain.histories.random_stream import stream
 from splitbrain.histories.watch import WatchRequest
@@ -128,17 +129,6 @@ def draw_watchers(
             _plain(request), tuple(streams), tuple(map(_plain, others))
         ))
     return tuple(watchers)
-
-
-def draw_bound(random: Random, members: int, bound_share: float) -> int | None:
-    """Draw the index of the member to which a client sends all its operations, or None.
-
-    None means that the client sends operations to all members. If a member is cut off, every such
-    client soon waits for an answer of that member. A client that is bound to another member
-    continues.
-    """
-    bound, member = random.random() < bound_share, random.randrange(members)
-    return member if bound else None
 
 
 def _plain(request: WatchRequest) -> WatchRequest:

@@ -6,16 +6,14 @@ schedules for a store that serves etcd's API.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 
 from splitbrain.harness.drive.client_loops import ClientLoops
 from splitbrain.harness.drive.last_seen import LastSeen
+from splitbrain.harness.drive.member_choice import LeaderPoll, choose_member
 from splitbrain.harness.drive.sessions import Sessions
 from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.schedule import Schedule
-from splitbrain.harness.systems.system import System
 from splitbrain.histories.auth import Authenticate
 from splitbrain.histories.service_operation import AnyRequest
 from splitbrain.nemesis.injection.operation_trigger import Triggers
@@ -24,24 +22,6 @@ LOOK = "look"
 """The `f` of the read that a client sends before an operation that depends on it."""
 LOG_IN = "log_in"
 """The `f` of the request with which a client gets a token, before a request of a user."""
-
-
-class LeaderPoll:
-    """Asks the system for its leader at regular intervals, so that operations need not ask."""
-
-    PERIOD_S = 0.2
-
-    def __init__(self, system: System) -> None:
-        self._system = system
-        self.name: str | None = None
-        """The leader at the last poll, or None if there was none."""
-
-    async def run(self) -> None:
-        """Ask again and again, until the task is cancelled."""
-        while True:
-            with contextlib.suppress(Exception):  # then the last known leader is kept
-                self.name = await self._system.leader()
-            await asyncio.sleep(self.PERIOD_S)
 
 
 class Load(ClientLoops):
@@ -106,14 +86,3 @@ class Load(ClientLoops):
         seen.succeeded = False
         seen.logins.refused(user, completion.error)
         return process + len(self._schedule.clients) if completion.ends_process else process
-
-
-def choose_member(scheduled: ScheduledOperation, members: Sequence[str], leader: str | None) -> str:
-    """Return the member to which `scheduled` is sent.
-
-    `leader` is the present leader, or None if it is unknown.
-    """
-    if scheduled.to_follower and leader is not None and len(members) > 1:
-        followers = [member for member in members if member != leader]
-        return followers[scheduled.member % len(followers)]
-    return members[scheduled.member % len(members)]

@@ -31,7 +31,8 @@ from splitbrain.harness.drive.final_phase import (
     gather_states,
     wait_for_agreement,
 )
-from splitbrain.harness.drive.load import LeaderPoll, Load
+from splitbrain.harness.drive.load import Load
+from splitbrain.harness.drive.member_choice import LeaderPoll
 from splitbrain.harness.drive.progress import Progress, Snapshot
 from splitbrain.harness.drive.run_watchers import RunWatchers
 from splitbrain.harness.drive.sessions import Sessions

@@ -16,7 +16,7 @@ from splitbrain.harness.store.campaign_folder import Ended
 from splitbrain.harness.store.failure_groups import Group, Groups, Shape
 from splitbrain.harness.store.failure_signature import Signature, signature_of
 from splitbrain.harness.store.temporary_folder import temporary_run_folder
-from splitbrain.nemesis.nemesis import name_of
+from splitbrain.nemesis.fault_events import name_of
 
 
 class Shrunk(msgspec.Struct, frozen=True):

@@ -13,14 +13,14 @@ from splitbrain.harness.simulation.buggify import Buggify
 from splitbrain.harness.simulation.client_network import ClientNetwork
 from splitbrain.harness.simulation.clock import MachineClock
 from splitbrain.harness.simulation.coverage import Coverage
-from splitbrain.harness.simulation.election_invariants import ElectionMonitor
 from splitbrain.harness.simulation.health import Health
-from splitbrain.harness.simulation.invariants import InvariantMonitor
 from splitbrain.harness.simulation.machine_disk import MachineDisk
 from splitbrain.harness.simulation.member import Member
 from splitbrain.harness.simulation.network import Network
-from splitbrain.harness.simulation.read_invariants import ReadMonitor
-from splitbrain.harness.simulation.request_liveness import RequestMonitor
+from splitbrain.harness.simulation.raft_invariants.election_causes import ElectionMonitor
+from splitbrain.harness.simulation.raft_invariants.monitor import InvariantMonitor
+from splitbrain.harness.simulation.raft_invariants.reads import ReadMonitor
+from splitbrain.harness.simulation.raft_invariants.request_liveness import RequestMonitor
 from splitbrain.harness.simulation.simulated_process import Process
 from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.harness.simulation.world import SimulatedWorld
@@ -140,7 +140,7 @@ class SimulatedCluster:
         return (
             self.buggify.on
             or self.network.conditions != IDEAL_NETWORK
-            or self.invariants.deposed_longer_by > 0
+            or self.invariants.deposed_leaders.longer_by > 0
             or any(one.disk.conditions != IDEAL_DISK for one in self.members.values())
         )
 
@@ -148,7 +148,7 @@ class SimulatedCluster:
         """Make network, disks and members ideal, for the end of the run."""
         self.buggify.on = False
         self.network.make_ideal()
-        self.invariants.deposed_longer_by = 0
+        self.invariants.deposed_leaders.longer_by = 0
         for member in self.members.values():
             member.disk.conditions = IDEAL_DISK
         self.health.rare_conditions_end()

@@ -25,7 +25,7 @@ from splitbrain.harness.simulation.client_coverage import (
     conditions_of_error,
 )
 from splitbrain.harness.simulation.client_network import ClientNetwork
-from splitbrain.harness.simulation.request_liveness import RequestMonitor
+from splitbrain.harness.simulation.raft_invariants.request_liveness import RequestMonitor
 from splitbrain.harness.simulation.watch_stream import watch
 from splitbrain.histories.service_operation import AnyRequest, token_of
 from splitbrain.histories.watch import WatchRequest

@@ -22,9 +22,9 @@ from splitbrain.harness.systems.simulated_settings import check_simulated_settin
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import AtStep, Fault, Kill, PowerLoss, UserFault, reaches_clients
 from splitbrain.nemesis.fault_drawing import STEPS_DRAWN
+from splitbrain.nemesis.fault_events import name_of
 from splitbrain.nemesis.fault_kinds import KINDS, check_machine
 from splitbrain.nemesis.linux.namespaces import missing
-from splitbrain.nemesis.nemesis import name_of
 from splitbrain.nemesis.user_fault import make
 
 HOLD_UNSYNCED = "--hold-unsynced"

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from splitbrain.harness.clients.json_client import open_clients
 from splitbrain.harness.drawing.schedule_drawing import draw_for
-from splitbrain.harness.drive.load import LeaderPoll, Load
+from splitbrain.harness.drive.load import Load
+from splitbrain.harness.drive.member_choice import LeaderPoll
 from splitbrain.harness.drive.sessions import Sessions
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule

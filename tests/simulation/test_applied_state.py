@@ -1,6 +1,6 @@
 """The states of two members after the same entry are compared, and a difference is described."""
 
-from splitbrain.harness.simulation.applied_state import AppliedState, difference
+from splitbrain.harness.simulation.raft_invariants.applied_state import AppliedState, difference
 
 STATE = AppliedState(
     revision=7, compacted=-1, leases=((1, 5, 0, 2), (2, 5, 0, 0)), alarms=(), auth=(False, 1),

@@ -6,9 +6,9 @@ from random import Random
 
 from splitbrain.harness.simulation.clock import MachineClock
 from splitbrain.harness.simulation.coverage import Coverage
-from splitbrain.harness.simulation.invariants import InvariantMonitor
 from splitbrain.harness.simulation.machine_disk import MachineDisk
 from splitbrain.harness.simulation.member import Member
+from splitbrain.harness.simulation.raft_invariants.monitor import InvariantMonitor
 from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from splitbrain.harness.simulation.configuration_invariants import too_short
+from splitbrain.harness.simulation.raft_invariants.configurations import too_short
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,10 @@ from splitbrain.harness.schedule.network_and_disk_conditions import (
     DiskConditions,
     NetworkConditions,
 )
-from splitbrain.harness.simulation.request_liveness import SILENT_REQUESTS_MIN, bound_ns
+from splitbrain.harness.simulation.raft_invariants.request_liveness import (
+    SILENT_REQUESTS_MIN,
+    bound_ns,
+)
 from splitbrain.histories.kv import Compact, Put, Range
 from splitbrain.histories.service_operation import AnyRequest
 from splitbrain.nemesis.capabilities import HEALTHY, DiskState
@@ -237,10 +240,10 @@ def test_a_read_waits_for_the_entries_that_were_committed_when_it_began(
     members = SimulatedMembers()
     invariants, server = members.cluster.invariants, members.cluster.members["n1"].server
     assert server is not None
-    invariants._last_committed = 5
+    invariants.observations.last_committed = 5
 
     async def too_early(self: ReadBarrier) -> None:
-        invariants._last_committed = 9  # committed after the read began
+        invariants.observations.last_committed = 9  # committed after the read began
 
     monkeypatch.setattr(ReadBarrier, "wait", too_early)
     monkeypatch.setattr(server.store, "consistent_index", applied)

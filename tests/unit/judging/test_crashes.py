@@ -13,7 +13,7 @@ from splitbrain.harness.store.records import RunRecord
 from splitbrain.harness.systems.crash import Crash, crash_of, ending, first_panic_lines
 from splitbrain.histories.history import FaultWindow
 from splitbrain.nemesis.fault import AtStep, BitRot, DiskFault, Fault, Kill, Partition, PowerLoss
-from splitbrain.nemesis.nemesis import name_of
+from splitbrain.nemesis.fault_events import name_of
 
 S = 1_000_000_000
 

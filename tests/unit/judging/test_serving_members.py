@@ -10,7 +10,7 @@ from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.store.records import MemberRecord, RunRecord
 from splitbrain.histories.history import FaultWindow
 from splitbrain.nemesis.fault import BitRot, DiskFault, Fault, Kill, LostSectors
-from splitbrain.nemesis.nemesis import name_of
+from splitbrain.nemesis.fault_events import name_of
 
 NAMES = ("n1", "n2", "n3")
 RECORD = RunRecord(

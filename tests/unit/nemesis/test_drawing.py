@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import Partition, ScheduledFault
 from splitbrain.nemesis.fault_drawing import draw_faults
+from splitbrain.nemesis.fault_events import name_of
 from splitbrain.nemesis.fault_frequency import tempo_for
 from splitbrain.nemesis.fault_kinds import KINDS, parse_kinds
-from splitbrain.nemesis.nemesis import name_of
 
 THREE = ("n1", "n2", "n3")
 ALL = tuple(KINDS)

@@ -17,7 +17,7 @@ from splitbrain.checkers.evidence import Checker, Evidence
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.harness.cli.terminal_progress import PlainLines
 from splitbrain.harness.clients.completion import Completion
-from splitbrain.harness.drive.load import choose_member
+from splitbrain.harness.drive.member_choice import choose_member
 from splitbrain.harness.drive.sessions import Sessions
 from splitbrain.harness.judging import judge as judge_module
 from splitbrain.harness.judging.judge import judge, judge_evidence

@@ -103,3 +103,9 @@ def is_quorum(members: Set[MemberId], conf_state: ConfState) -> bool:
         2 * len(members & {*voters}) > len(voters)
         for voters in (conf_state.voters, conf_state.voters_outgoing) if voters
     )
+
+
+def contains(raft: Raft, index: int, term: int) -> bool:
+    """Return whether the log of `raft` contains, or has compacted, this entry."""
+    log = raft.log
+    return log.compacted_index >= index or log.term_at(index) == term

@@ -31,7 +31,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from splitbrain.harness.simulation.member import Member
-from splitbrain.harness.simulation.observed_raft import ObservedRaft
+from splitbrain.harness.simulation.raft_invariants.observed_raft import ObservedRaft
 from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.node.raft import confchange
 from splitbrain.node.raft.confchange import (

@@ -25,11 +25,11 @@ from splitbrain.harness.schedule.network_and_disk_conditions import (
     NetworkConditions,
 )
 from splitbrain.harness.simulation.connection import DELAYS_IN_MEANS_MAX
-from splitbrain.harness.simulation.election_invariants import ElectionMonitor
 from splitbrain.harness.simulation.health import Calm, Health
 from splitbrain.harness.simulation.machine_disk import SYNC_US
 from splitbrain.harness.simulation.member import Member
 from splitbrain.harness.simulation.network import Network
+from splitbrain.harness.simulation.raft_invariants.election_causes import ElectionMonitor
 from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.histories.kv import Delete, Put, Range, Txn, writes
 from splitbrain.histories.service_operation import AnyRequest

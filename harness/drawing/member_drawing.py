@@ -1,0 +1,26 @@
+"""Draws the member to which an operation is sent: any member, a follower, or the client's own."""
+
+from __future__ import annotations
+
+from random import Random
+
+
+def draw_member(random: Random, members: int, follower_share: float) -> tuple[bool, int]:
+    """Draw where an operation is sent: whether to a follower, and to the member of which number.
+
+    They are the fields `to_follower` and `member` of a `ScheduledOperation`. Both are drawn in
+    every case, so that `follower_share` does not change later random values.
+    """
+    to_follower = random.random() < follower_share
+    return to_follower, random.randrange(members)
+
+
+def draw_bound(random: Random, members: int, bound_share: float) -> int | None:
+    """Draw the index of the member to which a client sends all its operations, or None.
+
+    None means that the client sends operations to all members. If a member is cut off, every such
+    client soon waits for an answer of that member. A client that is bound to another member
+    continues.
+    """
+    bound, member = random.random() < bound_share, random.randrange(members)
+    return member if bound else None
