@@ -11,17 +11,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from msgspec.structs import replace
 
 from splitbrain.harness.clients.administrator import Administrator
 from splitbrain.harness.clients.carriers import clients_of
 from splitbrain.harness.clients.session import EtcdClient
+from splitbrain.harness.drive.background_tasks import (
+    cancel_and_wait,
+    in_background,
+    is_cancelling,
+)
 from splitbrain.harness.drive.client_loops import ClientLoops
 from splitbrain.harness.drive.final_phase import (
     BEYOND_BOUND_S,
@@ -138,12 +142,12 @@ class Drive:
         # There are no stalls in virtual time.
         monitors = () if getattr(self._system, "virtual_time", False) else (self._stalls.run(),)
         try:
-            async with _in_background(*monitors):
+            async with in_background(*monitors):
                 await self._run_phases()
         except Exception as problem:
             error = _error_text(problem)
         finally:
-            cancelled = _is_cancelling()
+            cancelled = is_cancelling()
             error = await self._close_watchers() or error
             self._notice_crashes()
             running = self._running()
@@ -239,7 +243,7 @@ class Drive:
                 with self._phase("load"):
                     await self._load_under_faults(new_load)
         finally:
-            await _cancel_and_wait(leader_poll)
+            await cancel_and_wait(leader_poll)
 
     async def _heal(self) -> None:
         with self._phase("heal"):
@@ -258,7 +262,7 @@ class Drive:
             return
         watches_crashes = isinstance(self._system, CrashReporter)
         others = (self._poll_crashes(),) if watches_crashes else ()
-        async with _in_background(self._nemesis.run(), self._show_progress(), *others):
+        async with in_background(self._nemesis.run(), self._show_progress(), *others):
             await self._load.run()
             # The last operation may end before the last fault: the load lasts its full time.
             left_s = self._schedule.time_limit_ms / 1000 - self._load_ms() / 1000
@@ -453,35 +457,6 @@ class Drive:
         """
         path, folder = path.absolute(), self._folder.path
         return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
-
-
-@contextlib.asynccontextmanager
-async def _in_background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run `coroutines` as tasks while the body of `async with` runs.
-
-    At the end, the tasks are cancelled. If a task has failed, its error is raised.
-    """
-    tasks = [asyncio.create_task(one) for one in coroutines]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            await _cancel_and_wait(task)
-    for task in tasks:
-        if not task.cancelled() and (problem := task.exception()) is not None:
-            raise problem
-
-
-def _is_cancelling() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-async def _cancel_and_wait(task: asyncio.Task[None]) -> None:
-    """Cancel `task` and wait until it has ended. An error stays in the task."""
-    task.cancel()
-    while not task.done():
-        await asyncio.wait([task])
 
 
 def _error_text(problem: BaseException) -> str:
