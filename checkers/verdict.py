@@ -25,7 +25,7 @@ class Anomaly(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: dict[str, Any] = {}
     """The same facts for programs, such as the revision. The keys depend on the checker."""
     known: str = ""
-    """The id of a known bug of the tested store that the anomaly shows; "" if there is none."""
+    """The id of the known bug that the anomaly shows, or "" if the anomaly shows no known bug."""
 
 
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=False):

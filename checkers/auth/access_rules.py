@@ -126,8 +126,9 @@ def _outlives(op: Operation | ServiceOperation, token: str) -> bool:
     """Return whether a correct store may accept `op` with `token` after the token has ended.
 
     etcd compares the auth revision in a JSON Web Token only for requests for keys. A request for
-    users or roles is therefore accepted with an old JSON Web Token. Such a token has three parts
-    that are separated by dots. A simple token has two parts, and is never accepted after its end.
+    users or roles is therefore accepted with an old JSON Web Token. A simple token is never
+    accepted after its end. A JSON Web Token has three parts that are separated by dots, and a
+    simple token has two.
     """
     return isinstance(op, ServiceOperation) and token.count(".") == JWT_DOTS
 

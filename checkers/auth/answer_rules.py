@@ -34,10 +34,10 @@ from splitbrain.histories.service_operation import ServiceOperation
 class Condition(NamedTuple):
     """A condition of a request to the auth service, for example that a user exists.
 
-    `register` contains the values that the fact had during the run. The condition is met if the
-    value is in `values`. Otherwise the store refuses the request with an error that contains
-    `error`. `text` describes the unmet condition, for messages. If `register` is None, the
-    condition is unknown and is not judged.
+    `register` contains the values that the fact (such as "the user exists") had during the run. The
+    condition is met if the value at the time of the request is in `values`. Otherwise the store
+    refuses the request with an error that contains `error`. `text` describes the unmet condition,
+    for messages. If `register` is None, the condition is unknown and is not judged.
     """
 
     register: Register[bool] | Register[str] | None

@@ -1,4 +1,4 @@
-"""`auth`: an operation succeeds only if its user is permitted, and is not refused otherwise.
+"""`auth`: a permitted operation is not refused, and an operation that is not permitted fails.
 
 The checker follows each fact about users and roles as a register: whether authentication is
 enabled, which users and roles exist, who has which role, and what each role permits
@@ -52,7 +52,7 @@ FINAL = "final_read"
 
 
 def check_auth(evidence: Evidence) -> Verdict:
-    """An operation succeeds only if its user is permitted, and is refused only if not.
+    """An operation succeeds only if its user is permitted, and is refused only if the user is not.
 
     The checker applies only to histories with operations on users or roles.
     """

@@ -9,8 +9,8 @@ The checker judges four kinds of answers:
                is the one at which the key was created.
     leader     The answer contains the key that has its turn at the revision of the answer, and
                this key's value at that revision. Without such a key the answer contains no key.
-               The revision of the answer is at least that of each key-value operation, and of
-               each earlier leader request, that was answered before the request.
+               The revision of the answer is not too low: each key-value operation and each
+               leader request that was answered before this request has at most this revision.
     proclaim   If the request is acknowledged, the value was put on the leader's key at the
                revision of the answer.
     resign     If the request is acknowledged, the leader's key does not exist at the revision of
@@ -168,10 +168,10 @@ def _leader_text(named: tuple[str, str] | None) -> str:
 
 
 def _stale_leaders(history: History) -> Iterator[Anomaly]:
-    """Report each answer to the question who leads an election, if its revision is too low.
+    """Report each answer to a leader request (who leads the election?) with too low a revision.
 
-    The revision must be at least that of every key-value operation, and of every earlier question
-    of this kind, that was answered before this request was invoked.
+    Every key-value operation and every leader request that was answered before this request was
+    invoked must have the same revision or a lower one.
     """
     ended: list[tuple[int, int, Operation | ServiceOperation]] = []
     for op in history.operations:

@@ -16,11 +16,11 @@ class LeaderChange:
 
     term: int
     after: int
-    """The leader was elected after this time: an operation was invoked then that was answered in an
-    earlier term."""
+    """The leader was elected after this time, because an operation that was invoked at this time
+    was answered in an earlier term."""
     by: int
-    """The leader was elected before this time: the first answer with this term or a later one
-    returned then."""
+    """The leader was elected before this time, because the first answer with this term or a later
+    term returned at this time."""
 
 
 def leader_changes(history: History) -> tuple[LeaderChange, ...]:

@@ -17,7 +17,7 @@ The log contains no times, but the answers bound the time of each revision
     late          The lease and its keys are gone soon after its time has run out. The time T
                   starts at the last operation that may have renewed the lease. It may start again
                   at each change of term, because a new leader of etcd extends each lease by its
-                  whole time to live. It may also start again until the end of each fault.
+                  whole time to live. It may also start again at any time during a fault.
     kept alive    After an answer has shown the end of a lease, no keep-alive of it succeeds.
     puts          No put takes effect with a lease that was never granted, or that has ended.
     time to live  The remaining time in an answer is at most what can be left, and at least the

@@ -10,10 +10,10 @@ A lease is judged only if all these conditions are satisfied:
 - The lease is longer than the interval. Shorter leases are not recorded.
 - It was never kept alive. A keep-alive deletes the record, and in etcd no new one follows until the
   next leader change.
-- Since the grant there was no fault except pauses, partitions, slow links, and the adverse
-  conditions of a simulated run, which only slow the members down. If the records are durable,
-  kills and power losses are also permitted. After any other fault, a member may have forgotten the
-  records or measured the time wrongly.
+- Since the grant there were only faults that slow the members down: pauses, partitions, slow links,
+  and the adverse conditions of a simulated run. If the records are durable, kills and power losses
+  are also permitted. After any other fault, a member may have forgotten the records or measured the
+  time wrongly.
 - The answers contain the terms.
 
 Source: etcd, server/lease/lessor.go (`scheduleCheckpointIfNeeded`, `Promote`); pull requests 9924

@@ -17,8 +17,8 @@ from splitbrain.histories.member_state import Change
 
 LATE_NS = 5 * S
 """The time allowed from the end of a lease to the deletion of its keys. The leader looks for
-expired leases twice a second and revokes them through Raft, it may be busy, and a new leader
-adds an election timeout."""
+expired leases twice a second, and revokes them through Raft. It may be busy. If a new leader is
+elected first, an election timeout is added."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class LeaseEvidence:
     def clocks_drifted(self, begin: int, end: int) -> bool:
         """Return whether the fault `drift` was in force at any time from `begin` to `end`.
 
-        No store can measure the time of a lease with a clock of a wrong rate.
+        No store can measure the time of a lease with a clock that runs at a wrong rate.
         """
         return any(fault.f == "drift" for fault in self.faults_between(begin, end))
 
@@ -102,9 +102,9 @@ class LeaseEvidence:
 
         The result is a triple. The first value is this time, including LATE_NS, the time allowed
         for the deletion of the keys. The second value is the last time at which the lease's time
-        may have started. The third value is True if it may have started again then (`restarts`),
-        and False if a grant or a keep-alive started it. Keep-alives, elections and faults after the
-        end of the lease do not count.
+        may have started. The third value tells what may have started it: True for an election or a
+        fault (`restarts`), False for a grant or a keep-alive. Keep-alives, elections and faults
+        after the end of the lease do not count.
         """
         tries = [
             (op.call, (op.ended or op.call) + (lease.ttl_ns if op.outcome == "info" else 0), False)
@@ -128,8 +128,8 @@ class LeaseEvidence:
     def latest_start(self, lease: Lease, until: int) -> tuple[int, bool]:
         """Return the latest time up to `until` at which the time of `lease` may have started.
 
-        The second value is True if it may have started again (`restarts`), and False if a grant or
-        a keep-alive started it.
+        The second value tells what may have started it: True for an election or a fault
+        (`restarts`), False for a grant or a keep-alive.
         """
         last = lease.last_try(until)
         restart = max(self.restarts(until), default=0)

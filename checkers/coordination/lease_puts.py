@@ -19,7 +19,7 @@ from splitbrain.histories.service_operation import ServiceOperation
 
 @dataclass(frozen=True, slots=True)
 class _LeasePut:
-    """A put with a lease that took effect, according to its answer or to the change log."""
+    """A put that attached its key to a lease, according to its answer or to the change log."""
 
     key: str
     lease: int
@@ -63,7 +63,7 @@ def check_puts(given: LeaseEvidence, found: Findings) -> None:
 
 
 def _puts(given: LeaseEvidence) -> Iterator[_LeasePut]:
-    """Yield each put with a lease that took effect, as its answer or the change log shows."""
+    """Yield each put that attached its key to a lease, from the answers and the change log."""
     known: set[tuple[int, str]] = set()
     for op in given.history.operations:
         if op.result is not None:

@@ -18,7 +18,7 @@ from splitbrain.histories.service_operation import ServiceOperation, ServiceResu
 
 S = 1_000_000_000
 CLOCK_ERROR_NS = 50_000_000
-"""While a lease lives, the clocks of members and clients may come to differ by this time."""
+"""While a lease lives, the clocks of members and clients may drift apart by up to this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Lease:
 
     @property
     def uncertain(self) -> bool:
-        """Return whether a grant or keep-alive has no answer, so that it may happen at any time."""
+        """Return whether a grant or keep-alive has no answer, so it may happen at any time."""
         return any(op.outcome == "info" for op in self.tries)
 
     @property

@@ -16,8 +16,8 @@ the writes of the transaction only during the turn of the key.
                       When a release is acknowledged, the key does not exist at the revision of the
                       answer.
 
-A write counts as fenced if its transaction has a comparison of the version, the create revision or
-the mod revision of a lock's key that is false if the key is absent, such as `version` > 0.
+A write is fenced if its transaction compares the version, the create revision or the mod revision
+of a lock's key, and the comparison is false for an absent key. An example is `version` > 0.
 
 `mutual_exclusion` is judged by times only. `fencing` is judged exactly, by the members' change log.
 A history can violate `mutual_exclusion` and satisfy `fencing`. The verdict of `fencing` therefore
@@ -89,9 +89,12 @@ def check_mutual_exclusion(evidence: Evidence) -> Verdict:
 def check_fencing(evidence: Evidence) -> Verdict:
     """A lock is granted, and writes fenced by it take effect, only during the turn of its key.
 
-    The checker applies only to histories that contain lock operations. The verdict is unknown if
-    no member's change log begins at the first revision. The counts of the verdict show how often
-    two clients held a lock at the same time. For `fencing` this is not an anomaly.
+    The checker applies only to histories that contain lock operations. The verdict is unknown if no
+    member's change log begins at the first revision. The counts of the verdict show how often two
+    clients held a lock at the same time. For `fencing` this is not an anomaly.
+
+    The clients of a lock wait in a queue of keys. The turn of a key begins when the key is first in
+    the queue, and ends when the key is deleted.
     """
     history = evidence.history
     locks = [op for op in history.services if isinstance(op.request, Lock)]

@@ -235,7 +235,7 @@ def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def _contains_elements(adding: str, logged: Logged) -> bool:
-    """Return whether an operation `adding` succeeded, or another operation returned an element.
+    """Return whether an operation with the function `adding` succeeded, or an element was returned.
 
     If neither is the case, the log is no evidence: the store may have been down for the whole run.
     """
@@ -256,7 +256,7 @@ def _found_empty(op: ForeignOperation) -> bool:
 
 
 def _queued(op: ForeignOperation) -> Iterator[Operation]:
-    """Yield the requests for which `op` was recorded. A `drain` becomes several requests."""
+    """Convert `op` to operations of a recorded history. A `drain` becomes several dequeues."""
     nothing = RangeResult(_HEADER)
     if op.f == "enqueue":
         yield recorded(op, Put(value_text(op.argument)), PutResult(_HEADER), f=ENQUEUE)

@@ -1,9 +1,9 @@
-"""`limits`: a store refuses the requests that exceed its limits, and no others for this reason.
+"""`limits`: a store refuses exactly the requests that exceed its limits.
 
     space      While the alarm NOSPACE is raised, requests that put keys are refused for lack of
                space, and no others. The alarm remains until it is cleared. No request is refused
-               before the acknowledged and uncertain changes can have filled the quota, and no put
-               is acknowledged long after the acknowledged changes have filled it.
+               before the acknowledged and uncertain changes together can have filled the quota. No
+               put is acknowledged long after the acknowledged changes alone have filled the quota.
     room       After all keys were deleted, compacted and defragmented, the backend is small.
     size       A request is refused if and only if it is larger than the limit, or contains more
                operations than the limit.

@@ -13,7 +13,7 @@ DAMAGE = frozenset(("storage",))
 
 
 def check_corruption_alarm(history: History, found: Findings) -> None:
-    """Report a list of alarms with CORRUPT, unless a fault of the run changes data.
+    """Report each answer that lists the alarm CORRUPT, unless a fault of the run changes data.
 
     If the data of two members really differs, the checker `mvcc` reports this, too.
     """

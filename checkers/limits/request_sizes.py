@@ -44,7 +44,7 @@ def operations_of(request: Request) -> int:
 
 
 def _count(request: Request) -> int:
-    """Return the number of comparisons and operations in `request`, which itself counts as one."""
+    """Return one (for `request` itself) plus the number of comparisons and operations in it."""
     if not isinstance(request, Txn):
         return 1
     inner = sum(_count(one) for one in (*request.success, *request.failure))

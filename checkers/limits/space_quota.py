@@ -93,7 +93,7 @@ def _latest(op: ServiceOperation) -> int:
 def check_alarm(space: Space, op: Operation, found: Findings) -> None:
     """Check that no put is acknowledged while the alarm NOSPACE is raised.
 
-    Also reports a request that puts nothing, and was refused for lack of space.
+    Also reports a request that was refused for lack of space although it puts nothing.
     """
     needs_space = any(True for _ in puts(op.request))
     if op.outcome == "ok" and needs_space and op.ret is not None:
@@ -114,7 +114,7 @@ def check_alarm(space: Space, op: Operation, found: Findings) -> None:
 
 
 def check_lists(space: Space, found: Findings) -> None:
-    """Check that an alarm which was listed is listed again until it is cleared."""
+    """Check that an alarm, once listed, is in every later list until it is cleared."""
     for op in space.history.services:
         if not isinstance(op.result, AlarmListResult) or op.ret is None:
             continue
@@ -156,8 +156,8 @@ def _most_bytes(op: Operation) -> int:
 def check_quota(limits: Limits, space: Space, found: Findings) -> None:
     """Check that no put is acknowledged long after the backend has exceeded the quota.
 
-    Only the changes that are certainly in the backend count. With automatic compaction it is
-    unknown which changes these are, so nothing is judged.
+    The checker counts only changes that are certainly in the backend. With automatic compaction
+    these changes are unknown, so nothing is judged.
     """
     if not limits.quota_bytes or limits.keep_revisions or limits.keep_ns:
         return

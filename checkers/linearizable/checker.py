@@ -11,7 +11,7 @@ If each value of a key is written once, as in the project's workloads, the key i
 sorting. Most other keys need a search.
 
 The checker applies only if each write is a put, a delete of one key, or a transaction of the form
-"if this key has this value, put another one, else read the key". A comparison of `mod_revision`
+"if this key has this value, put another value, else read the key". A comparison of `mod_revision`
 counts as a comparison with the value that this revision wrote. For this, some answer must show the
 value, and the key's values must be unique. A transaction that only reads counts as one read for
 each of its ranges.
@@ -172,7 +172,7 @@ class _Values:
         self._names = [text_order(key) for key in self._keys]
 
     def keys_in(self, request: Range) -> list[str]:
-        """Return all keys in the interval of `request` that some operation writes."""
+        """Return the keys that some operation writes, and that are in the interval of `request`."""
         first = bisect_left(self._names, text_order(request.key))
         end = request.range_end
         last = len(self._names) if end == "\0" else bisect_left(self._names, text_order(end))
@@ -226,7 +226,7 @@ def _operations(op: Recorded, values: _Values) -> Iterator[Op]:
 def _expiries(op: Recorded) -> Iterator[Op]:
     """Yield a delete at an unknown time for each key that `op` puts and that may have a lease.
 
-    The delete represents the end of the lease, which may happen or not.
+    The delete represents the end of the lease, which may or may not happen.
     """
     for part in parts(op.request):
         if isinstance(part, Put) and (part.lease or part.ignore_lease):

@@ -1,9 +1,9 @@
-"""Moves deletes that found their key to places in an order where the key exists.
+"""Reorders the operations on a key, so that the key exists at each delete that found it.
 
 An answer such as `deleted: 1` shows that the key existed, but does not show its value. The
-algorithm that orders operations by sorting (`porcupine/unique_values_with_deletes.py`) ignores
-such answers. It may therefore place such a delete where the key is absent. `place_deletes` repairs
-the order by moves that change no other answer:
+algorithm that orders operations by sorting (`porcupine/unique_values_with_deletes.py`) ignores such
+answers. Its order may therefore contain such a delete where the key is absent. `place_deletes`
+repairs the order by moves that change no other answer:
 
 - The delete moves to a place where the key exists and the next operation is a write whose answer
   does not depend on the state.
@@ -19,7 +19,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 STEPS_MAX = 20_000_000
-"""The maximum of deletes times operations for one key. Above it, the order stays undecided."""
+"""The maximum for the number of deletes times the number of operations of one key. Above it,
+`place_deletes` returns None."""
 
 Step = Callable[[int, Any], tuple[bool, Any]]
 

@@ -1,9 +1,9 @@
 """Judges the reads of the member list under load.
 
 - *Not empty, and unique.* A list has members, and contains no id and no peer URL twice.
-- *Never again.* An id that was listed, and then was not, is not listed again. The cluster gives a
-  new id to each member that is added. Therefore a linearizable read that lists the id of a removed
-  member has read an old list. Only reads that do not overlap in time are compared.
+- *Never again.* After an id has disappeared from the list, no later read lists it. The cluster
+  gives a new id to each member that is added. Therefore a linearizable read that lists the id of a
+  removed member has read an old list. Only reads that do not overlap in time are compared.
 
 Cost: linear in the number of listed members.
 

@@ -1,16 +1,15 @@
-"""`members`: reads of the member list show no removed member again, and at the end of a run, all
-members list the same members, each of which exists.
+"""`members`: no read lists a removed member again, and all members have the same list at the end.
 
 - *Same list.* All members list the same ids, with the same peer URLs, as learners or as voters.
 - *Unique.* No list contains an id or a peer URL twice.
 - *Itself.* A member that answers lists its own id. A removed member must not serve.
 - *Existing.* Each listed id is that of a member that answers, so no removed member is listed.
-- *Complete.* At the end of a run each place has a voter again, so each list has as many voters as
-  the run has places.
+- *Complete.* Each member that answers at the end of a run is listed, as a voter. (A run replaces
+  the members that it removes, and promotes all learners before its end.)
 
 These lists are read when all faults are healed, so they are read after restarts and snapshots. The
-last two rules are judged only if all members have answered, and none was excused. The rules for
-reads under load are in `list_reads.py`.
+last two rules are judged only if all members have answered, and no member was permitted to stop
+because of a fault. The rules for reads under load are in `list_reads.py`.
 
 Cost: n squared in the number of members, and linear in the number of reads.
 

@@ -94,7 +94,7 @@ def refusal_of(store: SequentialStore, txn: Txn) -> Refusal:
 
 
 def effect(state: State, writes: Sequence[Put | Delete]) -> Made:
-    """Return the changes that `writes`, one after the other at one revision, make in `state`."""
+    """Return the changes that `writes`, executed in order at one revision, make in `state`."""
     revision = state.revision + 1
     if len(writes) == 1:
         (write,) = writes
@@ -188,13 +188,15 @@ def _range(store: SequentialStore, request: Range, given: Result | None) -> Rang
 def answer_range(
     request: Range, held: Sequence[KeyValue], count: int, given: Result | None = None
 ) -> RangeResult:
-    """Return the answer to the read `request` if its interval contains `count` keys.
+    """Return the answer to the read `request`.
 
-    `held` contains the key-values of these keys, in the order of the keys. If the request has a
-    limit, and neither sorts nor filters, `held` may end at the limit. `given` is the answer that
-    was observed: if the request's order does not decide between key-values, they are in the order
-    of `given`. As in etcd, the answer's `count` includes the keys that the bounds of the revisions
-    exclude.
+    `count` is the number of keys in the interval of the request. `held` contains their key-values,
+    in the order of the keys. If the request has a limit, and neither sorts nor filters, `held` may
+    end at the limit.
+
+    `given` is the observed answer. Key-values that the request's order leaves equal are returned in
+    the order of `given`. As in etcd, the answer's `count` also includes the keys that the request's
+    bounds on revisions exclude.
     """
     header = NO_HEADER if given is None else given.header
     if request.count_only:
@@ -349,7 +351,7 @@ def holds(state: State, compare: Compare) -> bool:
 
 
 def compared(state: State, compare: Compare) -> tuple[Sequence[KeyValue], bool]:
-    """Return the key-values with which `compare` is concerned, and whether it is true in `state`.
+    """Return the key-values that `compare` tests, and whether `compare` is true in `state`.
 
     If the comparison is false, only the first key-value for which it is false is returned.
     """

@@ -1,6 +1,6 @@
 """Contains a sequential v3 key-value store: its keys and leases at one revision.
 
-`model/evaluation.py` computes the answer to a request, and its changes.
+`model/evaluation.py` computes the answer to a request, and the changes that the request makes.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class NoPastError(Exception):
 
 
 class SequentialStore:
-    """The key-values at `revision`. With `past`, also those at all earlier revisions."""
+    """The key-values at `revision`. If `past` is true, also those at all earlier revisions."""
 
     def __init__(self, past: bool = True) -> None:
         self.revision = 1

@@ -2,8 +2,8 @@
 
 A put or a delete has one path. A transaction has one path for each branch that it may take, and
 each nested transaction multiplies the paths of its branch. Different requests often have paths with
-the same writes, for example the failure branches of transactions that differ only in the value of
-the put in the other branch. The search for uncertain writes therefore groups paths, not requests.
+the same writes, for example the failure branches of transactions that differ only in the put of
+their success branch. The search for uncertain writes therefore groups paths, not requests.
 """
 
 from __future__ import annotations

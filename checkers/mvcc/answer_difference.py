@@ -74,7 +74,7 @@ def _txn_difference(
 
 
 def _comparisons(request: Txn, holds: bool, store: SequentialStore) -> str:
-    """Describe the comparisons of `request` that decide which branch is the right one.
+    """Describe the comparisons of `request` that decide which branch is right.
 
     If the transaction should succeed (`holds`), these are all comparisons. Otherwise they are the
     comparisons that are false. The description also contains the key-values that they found.

@@ -48,7 +48,7 @@ def check_mvcc(evidence: Evidence) -> Verdict:
     - No operation succeeded, and no state of a member is known.
     - The state of a member could not be read, or a member was behind when its state was read.
     - An answer has no revision.
-    - The search for the writers of revisions without a known writer reached its limit.
+    - Some revisions have no known writer, and the search for their writers reached its limit.
     """
     service = next((op for op in evidence.history.services if makes_keys(op.request)), None)
     findings = Findings()
@@ -81,8 +81,8 @@ def check_operations(
     """Check that the operations are linearizable by their revisions, and agree with the change log.
 
     The rules are those of `mvcc/revision_order.py` and `mvcc/compaction.py`. Anomalies, and reasons
-    why the verdict is unknown, are added to `findings`. The search for the writers of revisions
-    without a known writer ends after `search_limit_s` seconds.
+    why the verdict is unknown, are added to `findings`. If revisions have no known writer, the
+    search for their writers ends after `search_limit_s` seconds.
     """
     compactions = Compactions(operations, members)
     refused = compactions.seen_by_refused()

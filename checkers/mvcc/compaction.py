@@ -4,8 +4,9 @@ A compaction to revision C that is answered at revision R makes no revision. It 
 between the write of R and the write of R + 1. From then on the store refuses reads of revisions
 below C, and compactions to C or below. This gives four rules:
 
-1. Compactions take effect in the order of their C. So if c has a lower C than d, the R of c is not
-   higher than the R of d. If both have the same R, d had not returned when c was invoked.
+1. Compactions take effect in the order of their C. So if compaction c has a lower C than compaction
+   d, the R of c is not higher than the R of d. If both have the same R, d had not returned when c
+   was invoked.
 2. An answered read of revision r takes effect before each compaction to C > r. So the revision in
    the header of the read's answer is at most R. If it equals R and the read is linearizable, the
    compaction had not returned when the read was invoked. (A serializable read may see an earlier
@@ -203,9 +204,9 @@ class Compactions:
     def check_refusals(self, certain: Sequence[Operation], findings: Findings) -> None:
         """Check rules 3 and 4 of this module, about refused reads and compactions.
 
-        A request may be refused because a revision is compacted only if a compaction explains the
-        refusal. It may be refused because of a future revision only if no earlier answer showed
-        that revision. `certain` are the operations whose answers have a revision.
+        If a request was refused because a revision is compacted, a compaction must explain this. If
+        it was refused because of a future revision, no earlier answer may have shown this revision.
+        `certain` are the operations whose answers have a revision.
         """
         if not self._refused:
             return

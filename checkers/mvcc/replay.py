@@ -53,7 +53,7 @@ class Replay:
 
     A plain read of a past revision is judged when the replay is at that revision. A transaction
     that reads a past revision can only be judged by a store that keeps all revisions, which is
-    slower. With `past`, the store keeps them. Without `past`, such a transaction raises
+    slower. If `past` is true, the store keeps them. Otherwise such a transaction raises
     NoPastError.
 
     `compacted_before` returns the revision up to which the store is certainly compacted when it
@@ -277,10 +277,10 @@ class Replay:
         return any(makes(evaluate(self._store, op.request)[1], logged) for op in rivals)
 
     def _assign_uncertain_write(self, revision: int, logged: Sequence[Change]) -> None:
-        """Match an unanswered write with `revision`: one that would make the changes `logged`.
+        """Match `revision` with a write without an answer that would make the changes `logged`.
 
-        The end of a lease makes its changes without a write. If no write matches, the revision is
-        reported at the end of the replay. But if `GapSearch` has chosen writers for earlier
+        Nothing is matched if the changes are the end of a lease. If no write matches, the revision
+        is reported at the end of the replay. But if `GapSearch` has chosen writers for earlier
         revisions, and another choice could give this revision a write, Conflict is raised, and
         `GapSearch` makes another choice.
         """
@@ -382,7 +382,7 @@ class Replay:
             self._search.fixed(op)
 
     def _of_the_future(self, op: Operation, now: int) -> bool:
-        """Report `op` and return True if `op` reads a revision after `now`, that of its answer."""
+        """Report `op`, and return True, if it reads a revision above that of its answer, `now`."""
         request = op.request
         if type(request) is Range:
             later = request.revision

@@ -33,9 +33,9 @@ an acknowledged write are gaps. A search among the uncertain writes then finds t
 gaps (`mvcc/writer_search.py`).
 
 Rule 1 does not apply if the later operation is a serializable read, because such a read may return
-an old state. It does apply if the earlier operation is one, because a revision that any member
-shows is committed. A read at a past revision r shows the store at r. Its rank comes from the
-current revision, which is in the header of its answer.
+an old state. It does apply if the earlier operation is a serializable read, because a revision that
+any member shows is committed. A read at a past revision r shows the store at r. Its rank comes from
+the current revision, which is in the header of its answer.
 
 Compactions make no revision. The order of compactions and reads of past revisions with the same
 rank is checked in `mvcc/compaction.py`.

@@ -123,7 +123,7 @@ def _comparable(target: str, operand: str | int) -> str | int:
 
 
 class _Paths:
-    """Paths of operations, grouped by their puts and deletes at the first access.
+    """Paths of operations. They are grouped by their puts and deletes when they are first read.
 
     A path is the list of writes that an operation makes under a condition.
     """
@@ -200,8 +200,8 @@ class UncertainWrites:
     def _naming(self, changes: Sequence[Change]) -> Sequence[WriteSequence]:
         """Return the writes without an answer that contain the first put of `changes`.
 
-        If `changes` contains no put, they are those that delete its first key. The writes are
-        grouped by the list of their puts and deletes.
+        If `changes` contains no put, return the writes that delete the first key in `changes`. The
+        writes are grouped by the list of their puts and deletes.
         """
         for change in changes:
             if change.kind == "put":

@@ -138,7 +138,7 @@ class _Sweep:
 
     @staticmethod
     def _covered_up_to(request: Range, result: RangeResult) -> tuple[bytes | None, bool]:
-        """Return the end of the keys that the answer `result` covers, and whether it is included.
+        """Return the end of the keys that an answer covers, and whether it covers the end, too.
 
         If a limit cut the answer off, the end is the last key of the answer. The end is None if
         there is no upper bound.

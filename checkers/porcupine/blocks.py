@@ -68,7 +68,7 @@ def decide_blocks(
     """Decide whether the operations are linearizable, given that they form `blocks`.
 
     A block is a sequence of operations with no other state-changing operation between them. `calls`
-    and `rets` are the times of the operations. With `starting`, the first block contains the
+    and `rets` are the times of the operations. If `starting` is true, the first block contains the
     initial state, and therefore begins before all operations.
     """
     bounds: list[tuple[float, float]] = []

@@ -60,7 +60,7 @@ _TRANSITIONS_MAX = 20_000
 """`advance` pauses after this number of new transitions, because states may be large."""
 
 _NODES_PER_LOOK = 8
-"""`advance` looks at the clock once for so many configurations."""
+"""`advance` reads the clock once per this number of configurations."""
 _COPIED_MAX = 1_000_000
 """The maximal total length of the partial linearizations that are kept, except the longest."""
 

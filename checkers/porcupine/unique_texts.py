@@ -97,10 +97,11 @@ class _Placing:
         self._opened = 0
 
     def place(self, writes: list[int]) -> int | None:
-        """Return the write that made one more occurrence of a piece. `writes` are all its writes.
+        """Return the write that explains one more place where a string shows a piece.
 
-        The result is the number of a write, or a placeholder if the piece was written several
-        times. Returns None if all writes of the piece are already assigned.
+        `writes` are all writes of the piece. The result is the number of a write, or a placeholder
+        if the piece was written several times. Returns None if all writes of the piece are already
+        assigned.
         """
         if len(writes) == 1:
             if writes[0] in self._placed:

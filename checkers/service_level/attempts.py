@@ -1,4 +1,4 @@
-"""Collects the attempts to write or read through a member, and whether it served them.
+"""Collects the attempts to write or read through a member, and whether the member served them.
 
 A member serves an attempt if it answers with success, or if it refuses the attempt for a reason in
 the request, such as a compacted revision or a key that the user may not read. An answer such as "no

@@ -1,17 +1,17 @@
 """`availability`: the store serves when no fault is in force.
 
 - **Recovery**: the cluster answers within the bound after the last fault was healed.
-- **The end**: after that, each member that the system declares to serve has answered a write and
-  a linearizable read.
+- **The end**: after the last fault was healed, each member that must serve at the end
+  (`Evidence.serving`) has answered a write and a linearizable read.
 - **Silence**: without an active fault, no member leaves writes or linearizable reads unanswered
   for longer than the bound.
 - **Poor service**: without an active fault, the requests to a member do not keep failing, and do
   not keep taking seconds (`poor_service.py`).
 
-Only answers of the whole cluster count: those to writes, and to reads that must be recent. The
-time in which the harness itself was stalled does not count against the store. The checker also
-counts the outcomes of the operations during each kind of fault, and measures the time until each
-member answers again. Cost: n log n.
+Only operations that need the whole cluster are judged: writes and linearizable reads. The time in
+which the harness itself was stalled does not count against the store. The checker also counts the
+outcomes of the operations during each kind of fault, and measures the time until each member
+answers again. Cost: n log n.
 """
 
 from __future__ import annotations
@@ -266,7 +266,8 @@ def _no_answer(
 def _by_member(answered: Sequence[Operation], healed: int) -> dict[str, float]:
     """Return for each member the time in ms from `healed` (in ns) to the member's first answer.
 
-    `answered` contains the operations that were answered after that, in the order of their answers.
+    `answered` contains the operations that were answered after `healed`, in the order of their
+    answers.
     """
     found: dict[str, float] = {}
     for op in answered:

@@ -1,4 +1,4 @@
-"""Finds periods of a run: with and without faults, and those with a stalled harness."""
+"""Finds the periods of a run with faults, without faults, and with a stalled harness."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 The attempts of a route are cut into parts of at least `PART_ATTEMPTS_MIN` attempts and
 `PART_NS_MIN`. A part is poor if more than `POOR_PERCENT_MAX` % of its attempts failed or took
-longer than `SLOW_NS`. The service is poor if more than half of at least `PARTS_MIN` parts are.
+longer than `SLOW_NS`. The service is poor if there are at least `PARTS_MIN` parts, and more than
+half of them are poor.
 
 A single election, or a disk that hangs for a second, makes one or two parts poor. A member that
 loses every tenth request makes all parts poor.

@@ -1,8 +1,8 @@
 """Finds silences: periods without a fault in which a member answers no attempt of one kind.
 
-A silence consists of attempts that overlap or follow each other closely, while none is served. It
-ends when one is served, when a fault begins, or when no attempt is made for `IDLE_NS`: without an
-attempt, nothing shows whether the member would have answered.
+A silence consists of attempts that overlap or follow each other closely, and none of which is
+served. The silence ends when an attempt is served, when a fault begins, or when no attempt is made
+for `IDLE_NS`: without an attempt, nothing shows whether the member would have answered.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Silence(NamedTuple):
     end: int
     attempts: Sequence[Attempt]
     is_last: bool
-    """True if no attempt was served after it in the same period without faults."""
+    """True if no attempt was served after the silence in the same period without faults."""
 
 
 def silences(
@@ -61,8 +61,8 @@ def silences(
 def _chains(attempts: Sequence[Attempt], begin: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield periods in which attempts overlap, or follow each other within `IDLE_NS`.
 
-    The first period begins at `begin`, and attempts that are not in `attempts` are pending until
-    `end`. If `begin` equals `end`, there are no such attempts.
+    From `begin` to `end`, attempts that are not in `attempts` are pending. The first period
+    therefore begins at `begin`. If the two times are equal, there are no such attempts.
     """
     for one in attempts:
         if begin == end or one.begin - end > IDLE_NS:

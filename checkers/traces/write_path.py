@@ -5,12 +5,12 @@ members use the same clock. A trace line is in the page cache before the effect 
 leave the member. The rules are true of every run of a correct cluster:
 
 - *Synced before committed.* When (index, term) is marked committed for the first time on any
-  member, a majority must have synced it: a majority of the voters that this member knows, and of
-  each group of a joint configuration. A follower traces `follower_wal` before it
-  acknowledges, and a leader traces `leader_wal` before it includes itself in the majority. Only
-  the first commit of an entry is judged, because a committed entry stays committed through later
-  leaders, restarts and snapshots. The checker follows the log of each member, including
-  overwrites: a new entry at an index drops all later entries.
+  member, a majority of the voters that this member knows must have synced it. In a joint
+  configuration, this is a majority of each of the two groups. A follower traces `follower_wal`
+  before it acknowledges, and a leader traces `leader_wal` before it includes itself in the
+  majority. Only the first commit of an entry is judged, because a committed entry stays committed
+  through later leaders, restarts and snapshots. The checker follows the log of each member,
+  including overwrites: a new entry at an index drops all later entries.
 - *A leader commits first.* The member that commits an entry first is leader, or was leader since
   its last start. (It may lose leadership in the same event-loop turn in which it commits.)
 - *Committed before applied.* Before a member applies an entry, some member has marked the entry
@@ -23,10 +23,10 @@ leave the member. The rules are true of every run of a correct cluster:
   request again. If a request is at two indexes, it was proposed twice.
 - *Answered after its own apply.* A member answers a request only if it has applied the request
   since its last start.
-- *The chain is complete.* A request that was answered had been accepted by the member, received
-  by a leader, and committed at its index. Each acknowledged write in the history was answered
-  by the member that the client called, at the revision that the client received, and not in a term
-  before that of its entry.
+- *The chain is complete.* A request that was answered had been accepted by the member, received by
+  a leader, and committed at its index. Each acknowledged write in the history was answered by the
+  member that the client called, at the revision that the client received. The term of the answer is
+  at least that of the entry.
 
 A member can be killed after it has written an entry to its log and before it has written the trace
 line. After a restart, the checker therefore assumes that the member has synced two kinds of
@@ -258,9 +258,10 @@ class WritePathSweep:
     ) -> bool:
         """Return whether `holders`, the members that synced an entry, are a majority.
 
-        The majority is one of the voters in the configuration of `leader`. Events at the same time
-        have no order, so the configuration before a change at this time counts, too. If a voter was
-        replaced, its trace is not known any more. Such a voter is counted as a holder.
+        More than half of the voters in the configuration of `leader` must be holders. If the
+        configuration changed at the time of `event`, the voters before the change are also
+        accepted, because events at the same time have no order. A voter that was replaced is
+        counted as a holder, because its trace is unknown.
         """
         if not leader.voters:
             return len(holders) >= self._majority

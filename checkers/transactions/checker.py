@@ -115,7 +115,7 @@ def infer(
     model: str = DEFAULT,
     initial: Element | None = None,
 ) -> Dependencies:
-    """Return the dependencies of `transactions`: which transaction must be before which other one.
+    """Return the dependencies of `transactions`: the order in which they must have happened.
 
     The transactions must be all over lists, or all over registers. Every register starts with the
     value `initial` (None: the register is absent).

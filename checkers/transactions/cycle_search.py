@@ -36,7 +36,7 @@ class Edge(NamedTuple):
 
 
 class Web:
-    """The dependencies and the order between the transactions `members`, for the search of cycles.
+    """The dependencies and the order between the transactions `members`, for the search for cycles.
 
     Transactions are indexes in `timing.nodes`. `order` is "process", "realtime" or "".
     """

@@ -43,7 +43,7 @@ LISTS, REGISTERS = "append", "wr"
 def transactions_of(history: History, lists: bool) -> list[Transaction]:
     """Convert the operations of `history` to transactions, in the order of their invocations.
 
-    With `lists`, each key is a list of elements. Otherwise each key is a register.
+    If `lists` is true, each key is a list of elements. Otherwise each key is a register.
     """
     return list(_Reading(history, lists).run())
 

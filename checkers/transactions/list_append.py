@@ -432,9 +432,9 @@ class _Inference:
     def _before_unseen(self, unseen: dict[int, list[int]], readers: Any, version: Any) -> Edges:
         """Return the anti-dependencies of the readers that saw the longest list of a key.
 
-        Each of them is before the transactions that appended an element that no read shows.
-        `unseen` maps the number of a key's last version to these transactions. `readers` contains
-        the transaction of each read, and `version` the number of the version that it read.
+        Each of these readers is before the transactions that appended an element that no read
+        shows. `unseen` maps the number of a key's last version to these transactions. `readers`
+        contains the transaction of each read, and `version` the number of the version that it read.
         """
         source: list[int] = []
         target: list[int] = []

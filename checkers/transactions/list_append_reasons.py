@@ -65,7 +65,10 @@ class Reasons:
         return self._writers[key].get(element) == node
 
     def _before(self, made: Append) -> tuple[Element, ...]:
-        """Return the elements before the appended one in its list, or all if no read shows it."""
+        """Return the elements before the one that `made` appended, as the longest read shows them.
+
+        If the longest read lacks this element, these are all elements of the longest read.
+        """
         whole = self._longest[made.key]
         return whole[: whole.index(made.element)] if made.element in whole else whole
 

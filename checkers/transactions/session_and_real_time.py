@@ -43,9 +43,9 @@ class Timing:
     def process_edges(self) -> tuple[Nodes, Nodes]:
         """Return the edges of the session order, as arrays of sources and targets.
 
-        There is an edge from each transaction that ended to the next transaction of its process
-        that ended, and to the transactions between the two that never ended. No edge begins at a
-        transaction that never ended, because it may take effect at any later time. Nodes are
+        Each transaction that ended has an edge to the next transaction of its process that ended.
+        It also has an edge to each transaction between these two, which never ended. No edge begins
+        at a transaction that never ended, because it may take effect at any later time. Nodes are
         indexes in `nodes`.
         """
         order = np.lexsort((self.invoked, self.process))

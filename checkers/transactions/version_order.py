@@ -75,7 +75,7 @@ def by_realtime(uses: Iterable[Use]) -> VersionOrder:
 
     The last version that a transaction read or wrote is before the first version that a later
     transaction read or wrote. A pair of transactions is left out if a third transaction is between
-    them, because its pairs imply the same order.
+    them, because the pairs with the third transaction imply the same order.
     """
     order = VersionOrder()
     events: list[tuple[int, bool, Use]] = []

@@ -13,7 +13,7 @@ from splitbrain.histories.history import Operation
 class Compaction:
     """A compaction to `revision` that a client requested.
 
-    `answered` is the revision in the header of its answer, or None if it was not answered.
+    `answered` is the revision in the header of the answer, or None if there is no answer.
     """
 
     revision: int
@@ -25,8 +25,8 @@ class Compaction:
 class Compactions:
     """All compactions of a run.
 
-    With `others`, the store also compacted by itself (etcd's `--auto-compaction-*`). Any revision
-    may then have been compacted.
+    If `others` is true, the store also compacted by itself (etcd's `--auto-compaction-*`), so any
+    revision may have been compacted.
     """
 
     def __init__(self, compactions: Sequence[Compaction], others: bool = False) -> None:

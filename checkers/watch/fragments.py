@@ -1,4 +1,4 @@
-"""Checks the fragments of a watch: an answer that the next answer of the watch continues.
+"""Checks fragments: answers of a watch that the next answer of the same watch continues.
 
 A member splits an answer only if the watch asked for fragments. All fragments of one answer have
 the same header, and the last part is not a fragment. Nothing else comes between the parts, except a

@@ -1,8 +1,8 @@
 """Compares the list that a watcher reads before it watches with the members' change log.
 
 The list is a read of an interval in pages, all at one revision. It must contain the key-values that
-the change log yields at this revision, and its revision must not be before that of a write that was
-acknowledged before the reads began. Together with the events after the list, the watcher then knows
+the change log yields at this revision. Each write that was acknowledged before the reads began must
+have this revision or a lower one. Together with the events after the list, the watcher then knows
 all keys at every later revision.
 
 A key without a change in the log is judged only if the log is complete from the first revision on.
@@ -78,13 +78,13 @@ class ListCheck:
             )
 
     def _acknowledged_before(self, time: int) -> int:
-        """The highest revision of the writes that were acknowledged before `time`."""
+        """Return the highest revision of the writes that were acknowledged before `time`."""
         place = bisect_left(self._times, time)
         return self._highest[place - 1] if place else 0
 
 
 def _keys_at(truth: Truth, request: WatchRequest, revision: int) -> dict[str, KeyValue | None]:
-    """The value of each key of the interval that the log mentions; None: the key was deleted."""
+    """Return each changed key of the interval with its key-value at `revision` (None: deleted)."""
     watched = WatchRequest(request.key, request.range_end)
     keys: dict[str, KeyValue | None] = {}
     for change in truth.selection(watched).changes:

@@ -2,13 +2,13 @@
 
 A notification means that the watcher has received all events up to a revision. A member owes one in
 two cases. In both cases the watch must have been created, and no fault may hit the member.
-Partitions and slow links do not count, because a member notifies watchers of its own state.
+Partitions and slow links are permitted, because a member notifies watchers of its own state.
 
 *Periodically*, if the watch request has `progress_notify`. A member has a ticker for each stream.
 etcd lengthens the interval of the ticker at random by up to a tenth. At each tick, the member
 notifies a watcher that has received no events since the previous tick. Therefore a notification is
 owed after a silence of two intervals. etcd does not notify a watcher whose start is in the future.
-Therefore the silence counts only after the watcher has certainly reached its start. If several
+Therefore the silence begins only after the watcher has certainly reached its start. If several
 watches share a connection, a watcher that reads slowly records answers long after they were sent.
 Therefore such a notification is missing only in two cases. The whole connection was silent, or the
 silence ended with an event whose write was invoked after the notification was due.
@@ -211,9 +211,8 @@ def _times(stream: WatchStream) -> Iterator[tuple[int, Answer | None]]:
 def _answer_times(streams: Sequence[WatchStream]) -> dict[int, list[int]]:
     """Return the times in ns of all answers on each connection, ascending.
 
-    The answer that a watch was created is one of them.
-
-    Connections with a single watch are left out.
+    The answer that confirms the creation of a watch is one of them. Connections with a single watch
+    are left out.
     """
     times: dict[int, list[int]] = defaultdict(list)
     for stream in streams:

@@ -1,6 +1,6 @@
 """Checks the ids of the watches on one connection, and that cancelled watches end.
 
-A member gives each watch of a connection an id that no other open watch has, or the one that the
+A member gives each watch of a connection an id that no other open watch has, or the id that the
 client chose. It confirms the cancellation of a watch before it creates a watch that the client
 requested afterwards.
 

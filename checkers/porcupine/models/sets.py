@@ -137,10 +137,10 @@ def _with_repeated_adds(
     order: list[int],
     adds: dict[Hashable, list[int]],
 ) -> list[int]:
-    """Insert the adds that are not in `order` into it, each as early as possible.
+    """Insert into `order` the adds that it lacks, each as early as possible.
 
-    They are adds of elements that another operation in `order` adds. `adds` contains the adds of
-    each element, as indexes in `operations`.
+    The element of each such add is also added by another operation in `order`. `adds` contains the
+    adds of each element, as indexes in `operations`.
     """
     points: list[tuple[float, int]] = []
     latest = -math.inf
