@@ -35,10 +35,10 @@ class LinkState(msgspec.Struct, frozen=True):
     `lost_percent` of the packets are lost and sent again by TCP, so they arrive late. In
     `corrupt_percent` of the packets, one bit is flipped, and no checksum of the network shows it.
 
-    With `half_open`, the source loses the connections between the two members that exist when the
-    state begins. The source's ends are reset. The target's ends stay open, so the target notices
-    nothing, and the bytes that it sends are discarded. When the state ends, the target's ends are
-    reset, too.
+    With `half_open`, the source loses its connections to and from the target when the state begins.
+    The source's ends are reset. The target's ends stay open, so the target notices nothing, and the
+    bytes that the target sends are discarded. When the state ends, the target's ends are reset,
+    too.
     """
 
     open: bool = True
@@ -215,7 +215,7 @@ class Disked(Protocol):
     """A system whose disks can fail, fill up, slow down and falsify writes."""
 
     async def set_disk(self, member: MemberName, state: DiskState) -> None:
-        """Set the state of the member's disk. It is in force when the method returns."""
+        """Set the state of the member's disk. The state is in force when the method returns."""
         ...
 
     async def revive(self, member: MemberName) -> None:
@@ -235,7 +235,7 @@ class Corruptible(Protocol):
         ...
 
     async def lose_sectors(self, member: MemberName, area: DiskArea, sectors: int) -> str:
-        """Restore earlier content of up to `sectors` durable sectors of a file in `area`.
+        """Damage a file in `area`: up to `sectors` durable sectors get back earlier content.
 
         Returns a text that names the place, or "" if there is no earlier content. The page cache
         still contains the newer content.
@@ -309,7 +309,7 @@ class Maintainable(Serving, Protocol):
     """A system whose members an operator can maintain while they run, for example defragment."""
 
     async def maintain(self, member: MemberName, action: OperatorDo) -> None:
-        """Execute the operator's action `action` at the member. It is never `restart`.
+        """Execute the operator's action `action` at the member. `action` is never `restart`.
 
         Raises an error if the member refuses the action.
         """
@@ -323,8 +323,8 @@ class Upgradable(Serving, Protocol):
     def use_other_program(self, member: MemberName, *, other: bool) -> None:
         """Choose the program with which the member starts next time.
 
-        `other` selects the other program, and False the original one. Raises FaultError if there is
-        no other program.
+        If `other` is True, this is the other program. Otherwise it is the original program. Raises
+        FaultError if there is no other program.
         """
         ...
 
@@ -389,7 +389,7 @@ class Resizable(Protocol):
 
     In this protocol a member's name is the name of a place: a machine with addresses. After a
     removal, a new member in the place has the same addresses and another id. The requests are sent
-    to the member `at`. They raise FaultError if it refuses or does not answer. If it does not
+    to the member `at`. They raise FaultError if this member refuses or does not answer. Without an
     answer, the request may still take effect.
     """
 
@@ -412,7 +412,8 @@ class Resizable(Protocol):
         ...
 
     async def update_member(self, at: MemberName, member: MemberName, listed: ListedMember) -> None:
-        """Ask `at` to set the peer URLs of `listed` to its present ones, without an effect."""
+        """Ask `at` to update the member `listed` with its present peer URLs, which changes
+        nothing."""
         ...
 
     async def clear_member(self, member: MemberName) -> None:
@@ -425,8 +426,8 @@ class Resizable(Protocol):
     async def fill_member(self, member: MemberName, *, start: bool) -> None:
         """Allow a new member in the place `member`, whose former member was removed.
 
-        The new member joins the cluster when it starts. With `start`, this method starts it if it
-        does not run.
+        The new member joins the cluster when it starts. If `start` is True, this method starts it,
+        unless it already runs.
         """
         ...
 
@@ -471,7 +472,7 @@ class Transferable(Protocol):
     """A cluster whose leadership can be transferred."""
 
     async def transfer_leadership(self, member: MemberName) -> None:
-        """Ask the leader to transfer its leadership to `member`, and wait until it has.
+        """Ask the leader to transfer its leadership to `member`, and wait until this is done.
 
         Raises FaultError if the leader refuses, or does not succeed.
         """
@@ -480,7 +481,7 @@ class Transferable(Protocol):
 
 @runtime_checkable
 class HasMoments(Protocol):
-    """A system that counts events, such as elections, so that a fault can begin at one."""
+    """A system that counts events, such as elections, so that faults can begin at such events."""
 
     def occurrences(self, event: MomentEvent) -> int | None:
         """Return how often the event has happened so far on all members; None if unknown."""

@@ -28,11 +28,11 @@ TARGETS: tuple[Target, ...] = ("any", "leader", "follower", "minority", "majorit
 PartitionShape = Literal[
     "isolate", "isolate_leader", "halves", "bridge", "ring", "one_way", "clients"
 ]
-"""The links that a partition cuts. isolate: each member that `target` selects from all
-others. isolate_leader: the leader from all others. halves: a minority from a majority.
-bridge: two halves that are connected only through one member. ring: each member is connected
-to a majority, and no two members to the same one. one_way: what the selected members send is
-lost, and what others send to them arrives. clients: the selected members from all clients.
+"""The links that a partition cuts. isolate: each member that `target` selects from all others.
+isolate_leader: the leader from all others. halves: a minority from a majority. bridge: two halves
+that are connected only through one member. ring: each member is connected to a majority, and no two
+members to the same majority. one_way: what the selected members send is lost, and what others send
+to them arrives. clients: the selected members from all clients.
 `splitbrain.nemesis.partition_shapes` computes the links."""
 
 PARTITION_SHAPES: tuple[PartitionShape, ...] = (
@@ -172,8 +172,8 @@ class ClockDrift(msgspec.Struct, frozen=True, tag_field="fault", tag="drift"):
     """Run members' clocks and timers faster by `ppm` millionths, or slower if `ppm` is negative.
 
     The fault is healed by setting the clocks to the normal rate. The time that the clocks gained or
-    lost is not corrected. Needs `Clocked` or `HasProcess`; of processes, only the wall clock is
-    changed.
+    lost is not corrected. Needs `Clocked` or `HasProcess`. If the members are real processes, only
+    their wall clocks are changed.
     """
 
     target: Target = "any"
@@ -213,10 +213,10 @@ class BitRot(msgspec.Struct, frozen=True, tag_field="fault", tag="rot"):
 
 
 class LostSectors(msgspec.Struct, frozen=True, tag_field="fault", tag="lost"):
-    """Restore earlier content of durable sectors on each member's disk. Needs `Corruptible`.
+    """Damage each member's disk: durable sectors get back earlier content. Needs `Corruptible`.
 
-    The page cache still contains the newer content, so the loss shows after the next power loss.
-    The fault is never healed.
+    The page cache still contains the newer content, so members read the earlier content only after
+    the next power loss. The fault is never healed.
     """
 
     target: Target = "any"
@@ -342,7 +342,8 @@ class BlockedLog(msgspec.Struct, frozen=True, tag_field="fault", tag="log"):
 
 OperatorDo = Literal["defragment", "snapshot", "move_leader", "restart"]
 """An operator's action. defragment: a member rewrites its backend. snapshot: a snapshot is read.
-move_leader: the leader hands over to the member. restart: the members restart one by one."""
+move_leader: the leader transfers its leadership to the member. restart: the members restart one by
+one."""
 
 
 class OperatorAction(msgspec.Struct, frozen=True, tag_field="fault", tag="operator"):
@@ -421,12 +422,12 @@ class MembershipChange(msgspec.Struct, frozen=True, tag_field="fault", tag="memb
     A place is the name and the addresses of a member. `do` is one of two actions. replace: the new
     member is added as soon as the old one is removed. remove: the place stays empty until the end
     of the fault. With `learner`, the new member is added as a learner, and promoted when it has
-    caught up. With `contended`, other changes are requested at the same time as each change and, in
-    some tries, a transfer of the leadership.
+    caught up. With `contended`, other changes are requested at the same time as each change. In
+    some tries, a transfer of the leadership is requested, too.
 
     A change that the cluster refuses is requested again. The changes run in the background. The end
-    of the fault waits until each place has a voter that serves. The fault has no effect if the
-    places of an earlier fault of this kind do not all have such a voter yet.
+    of the fault waits until each place has a voter that serves. The fault has no effect if an
+    earlier fault of this kind has left a place that has no such voter yet.
     """
 
     target: Target = "any"

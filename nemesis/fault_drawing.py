@@ -90,9 +90,9 @@ def draw_faults(
 
     `tempo` is the frequency and the duration of the faults. By default it is
     `tempo_for(duration_ms)`. With `snapshots`, faults of the kind "step" also hit members that
-    receive or restore a snapshot. Such a fault has no effect if the run sends no snapshots, as a
-    short run with the default settings. `steps` are the steps of the write path at which the kind
-    "step" injects faults.
+    receive or restore a snapshot. Such a fault has no effect if the run sends no snapshots, and a
+    short run with the default settings sends none. `steps` are the steps of the write path at which
+    the kind "step" injects faults.
 
     Kinds that need several members (`OF_SEVERAL_MEMBERS`) are left out for a single member. Raises
     FaultError for a kind that is unknown, or that `capabilities` does not contain.

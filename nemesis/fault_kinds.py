@@ -68,7 +68,7 @@ class FaultKind:
     def common(self) -> bool:
         """Return whether the selection "all" includes the kind.
 
-        It includes the kinds that every store that runs as processes supports.
+        The selection "all" consists of the kinds that all stores support, if they run as processes.
         """
         return not (
             self.needs_failpoints or self.processes_only or self.requires or self.named_only

@@ -1,4 +1,4 @@
-"""Heals all faults that are still in force at the end of the load, and records that."""
+"""Heals all faults that are still in force at the end of the load, and records the healing."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ async def heal_all(
     """Heal all faults in force: open all links, and resume and restart members.
 
     Some faults, such as removed members, can be undone only in a cluster without other faults. If
-    there are any, the function then calls `healed` and undoes them. It tries every member and link,
-    and raises the first error at the end. It may be called several times.
+    there are such faults, the function calls `healed` after all other faults are healed, and then
+    undoes them. The function tries every member and link, and raises the first error at the end. It
+    may be called several times.
     """
     unfinished = list(events.unhealed)
     for number in unfinished:

@@ -70,7 +70,7 @@ def bridge(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:
 
 
 def ring(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:
-    """Return the links to cut so that each member sees a majority, and no two see the same one.
+    """Return the links to cut so that each member sees a majority, but no two the same majority.
 
     The members form a ring in drawn order. Each member stays connected to its nearest neighbours on
     both sides. The number of neighbours is such that they and the member form a majority. In a

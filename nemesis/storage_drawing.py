@@ -5,8 +5,9 @@ a run hit a fixed minority of the members, and one area of the disk of each. Two
 would be two independent faults: a member that has lost its log and the seal of its log cannot know
 what it has acknowledged.
 
-Most of these faults show only when the member reads its disk again. Each of them is therefore
-followed by a power loss of the same member, or by a kill if the page cache shows the fault too.
+Most of these faults show only when the member reads its disk again. Therefore each of them is
+followed by a power loss of the same member. A kill keeps the page cache, so it is enough only if
+the fault has also changed the page cache.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
 A run is either drawn from a seed that was not used before, or it is a changed copy of a schedule of
 the corpus. The corpus contains the schedules that reached more new situations than others. Thompson
-sampling (`splitbrain.harness.adaptive.thompson_sampling`) makes the choices: between the two kinds
-of runs; of the configuration of a drawn run; of the schedule and the kind of change of a changed
-one. A run is a success if the novelty that it reached (`splitbrain.harness.adaptive.novelty`),
-divided by its cost, is not below the median of the last runs.
+sampling (`splitbrain.harness.adaptive.thompson_sampling`) chooses between these two kinds of runs.
+It also chooses the configuration of a drawn run, and the schedule and the kind of change of a
+changed run. A run is a success if the novelty that it reached
+(`splitbrain.harness.adaptive.novelty`), divided by its cost, is at least the median of the last
+runs.
 
 The scheduler is pure. The seed and the results determine all choices, so that a campaign with one
 worker is repeatable. Sources: Meng et al., "Greybox Fuzzing of Distributed Systems" (Mallory), CCS
@@ -41,7 +42,7 @@ DRAWN = "a schedule drawn from a seed"
 CHANGED = "a changed schedule of the corpus"
 CANDIDATES = 24
 """To draw a run, this many seeds are drawn, and the one with the most promising configuration is
-run. The seeds are drawn as in other campaigns, so that the runs remain as varied as there."""
+run. The seeds are drawn as in other campaigns, so the runs are as varied as in those campaigns."""
 CORPUS_MAX = 64
 MEDIAN_RUNS = 31
 EVENTS_MIN = 5_000

@@ -1,4 +1,4 @@
-"""The commands that the harness sends to the process of a mounted disk, and the answer to one."""
+"""The commands that the harness sends to the process of a mounted disk, and their answer."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ class FaultyVolume:
             return f"{path} at {inode.rot(self._random, bits)}"
 
     def lose_sectors(self, area: DiskArea, sectors: int) -> str:
-        """Restore earlier content of up to `sectors` durable sectors of a random file in `area`.
+        """Damage a random file in `area`: up to `sectors` durable sectors get back earlier content.
 
         Returns the file and the sectors as text, or `no sectors to lose`.
         """

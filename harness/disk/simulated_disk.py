@@ -27,7 +27,7 @@ from typing import Any
 
 SECTOR_BYTES = 512
 SYNCS_REMEMBERED = 12
-"""The number of the last syncs whose sectors can be lost after they became durable."""
+"""After a sector became durable, it can be lost only if one of this many last syncs wrote it."""
 ROOT = "."
 
 
@@ -62,7 +62,7 @@ class Inode:
     def unsynced_bytes(self) -> int:
         """Return the number of bytes that a power loss could lose.
 
-        Dropped data counts as one byte.
+        Data that a failed sync has dropped counts as one byte.
         """
         return sum(len(data) for _, data in self.writes) + self.dropped
 
@@ -94,7 +94,7 @@ class Inode:
         return len(self.writes), len(self.sizes)
 
     def sync(self, covered: tuple[int, int]) -> None:
-        """Make the writes durable that are `covered`, a result of `mark`.
+        """Make the writes durable that `covered`, a result of `mark`, counts.
 
         Later writes stay pending.
         """
@@ -154,7 +154,7 @@ class Inode:
         return chosen, content[:chosen]
 
     def lose_sectors(self, random: Random, count: int) -> list[int]:
-        """Restore the earlier content of up to `count` durable sectors.
+        """Damage the file: up to `count` durable sectors get back earlier content.
 
         The sectors are taken at random from one of the last syncs, often from the last one. Returns
         their numbers.

@@ -45,9 +45,9 @@ class GitFailed(SplitbrainError):
 def bisect(repository: Path, good: str, bad: str, judge: Judge) -> Iterator[Tried]:
     """Judge commits between `good` and `bad` until the first bad one is found, and yield each.
 
-    The last one that is yielded with the state "bad" is the first bad commit. Raises BadArguments
-    if a commit does not exist, if `good` is not good or `bad` is not bad, or if only commits are
-    left that cannot be judged.
+    The last commit that is yielded with the state "bad" is the first bad commit. Raises
+    BadArguments if a commit does not exist, if `good` is not good or `bad` is not bad, or if only
+    commits are left that cannot be judged.
     """
     commits = {name: _commit(repository, name) for name in (good, bad)}
     with _worktree(repository, commits[good]) as folder:

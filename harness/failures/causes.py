@@ -23,11 +23,11 @@ class Cause(msgspec.Struct, frozen=True):
 def causes_of(verdicts: Sequence[Verdict], trigger: str = "") -> tuple[Cause, ...]:
     """Return the causes of an invalid run, each once.
 
-    A known bug can have a signature, which selects the anomalies that show the bug. `trigger` is a
-    known bug without a signature, if the run drew the trigger of exactly one such bug. Anomalies
-    that no signature selects are then attributed to that bug. Without `trigger`, their cause is
-    named after their checker and the kind of the first one, because one bug often makes several
-    kinds of anomalies.
+    A known bug can have a signature, which selects the anomalies that show the bug. The anomalies
+    of a checker that no signature selects have one cause together, because one bug often makes
+    several kinds of anomalies. If `trigger` is "", this cause is named after the checker and the
+    kind of its first anomaly. Otherwise the cause is the known bug `trigger`: the only known bug
+    without a signature whose trigger the run contains.
     """
     causes: dict[str, Cause] = {}
     for one in _all(verdicts, trigger):

@@ -84,7 +84,7 @@ class FileOptions:
 
 @dataclass(frozen=True, slots=True)
 class HistoryFile:
-    """The content of a history file. Only some fields are set, which depend on the file:
+    """The content of a history file. The file decides which fields are set:
 
     - for a history of this project: `history`, and in `members` the states from its sidecar file;
     - for transactions in this project's format: `transactions`;

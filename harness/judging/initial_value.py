@@ -57,8 +57,8 @@ def initial_register(text: str | None, form: str, of_lists: bool, raw: bool) -> 
     """Decode `text` to the initial value of the registers that transactions read and write.
 
     The readers of most formats replace each value by an int or a str that is equal only for equal
-    values (`value_identity.identity`). This function replaces the initial value in the same way.
-    With `raw`, a string stays as it is.
+    values (`value_identity.identity`). This function replaces the initial value in the same way. If
+    `raw` is True, a string stays as it is.
     """
     value = initial_value(text, form, "list-append" if of_lists else "rw-register")
     return value if raw and type(value) is str else identity(value)

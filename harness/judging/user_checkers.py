@@ -20,9 +20,10 @@ ENTRY_POINTS = "splitbrain.checkers"
 def load_checker(name: str, known: Collection[str], *, of_log: bool) -> Checker:
     """Load the checker with the dotted path or entry point `name`.
 
-    The user's function returns a `Verdict`, or the anomalies that it finds. With `of_log`, its
-    argument is `Evidence.log`; otherwise it is the whole `Evidence`. `known` are the names of the
-    built-in checkers, for the error message. Raises BadArguments if no such function exists.
+    The user's function returns a `Verdict`, or the anomalies that it finds. If `of_log` is True,
+    the function's argument is `Evidence.log`. Otherwise it is the whole `Evidence`. `known` are the
+    names of the built-in checkers, for the error message. Raises BadArguments if no such function
+    exists.
     """
     if ":" in name:
         function = load_path(name, "checker")

@@ -214,7 +214,7 @@ def _at_nearby_steps(schedule: Schedule, place: int) -> Iterator[Schedule]:
 
 
 def _at_added_write(schedule: Schedule, place: int) -> Iterator[Schedule]:
-    """Yield copies of `schedule` with one more write, at a step of which fault `place` begins.
+    """Yield copies of `schedule` with one more write. Fault `place` begins at a step of this write.
 
     `place` is the number of the fault. The write is sent to the member that the fault hits, at the
     time of the fault. It is needed if the member executes no other step near that time.

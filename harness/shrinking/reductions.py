@@ -236,8 +236,8 @@ def _within(fault: Fault, members: Sequence[str]) -> Fault | None:
 def plain_environment(schedule: Schedule) -> Iterator[Schedule]:
     """Yield copies of `schedule` whose environment is simpler.
 
-    In the first copy, the whole environment is plain (`with_plain_environment`). In each other
-    copy, one part of it is:
+    In the first copy, the whole environment is plain (`with_plain_environment`). In each later
+    copy, only one part of the environment is plain:
 
     - no rare conditions are forced inside the members (`buggify`);
     - network and disks are ideal, and the harness adds no entries to the logs of deposed leaders;
@@ -250,7 +250,7 @@ def plain_environment(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """Yield the copies of `plain_environment`, then copies in which one value gets its default.
+    """Yield all that `plain_environment` yields, then copies in which one value gets its default.
 
     The values are settings of the members, and conditions of the network and the disks.
     """

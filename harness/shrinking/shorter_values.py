@@ -36,7 +36,8 @@ def shorter_values(schedule: Schedule) -> Iterator[Schedule]:
 def _shortened(values: list[str]) -> dict[str, str]:
     """Return a shorter value for each long one of `values`.
 
-    It is the shortest prefix, of `SHORT_CHARACTERS` characters or more, that is no other value.
+    It is the shortest prefix that differs from all other values and has at least `SHORT_CHARACTERS`
+    characters.
     """
     taken = {one for one in values if len(one) <= SHORT_CHARACTERS}
     shorter = {}

@@ -81,7 +81,7 @@ def first_leader(folder: RunFolder) -> str:
 
 
 def _followers(schedule: Schedule, folder: RunFolder) -> dict[int, str]:
-    """Return the member that served each operation that was to be sent to any follower.
+    """Return which member served each operation that the schedule sends to any follower.
 
     The keys are the numbers of the operations.
     """

@@ -49,7 +49,7 @@ async def _authentication(
 async def _change_users(system: Authenticates, members: Sequence[MemberName]) -> None:
     """Change users, roles and permissions by requests to one member after the other.
 
-    Never returns: the fault cancels the task at its end.
+    Never returns. The end of the fault cancels the task.
     """
     for number, member in enumerate(itertools.cycle(members)):
         with contextlib.suppress(FaultError):  # another fault may hit the member

@@ -39,8 +39,8 @@ process."""
 
 Stop = Literal["killed", "paused"]
 Condition = Literal["running", "killed", "paused", "unknown"]
-"""The condition of a member. It is unknown after an action on the member was cancelled or
-raised."""
+"""The condition of a member. It is unknown after an action on the member was cancelled or raised an
+error."""
 
 
 class FaultsInForce:
@@ -165,9 +165,10 @@ class FaultsInForce:
         return forget
 
     def register(self, heal: Undo) -> Undo:
-        """Add a fault of another kind, such as one of clocks, which the function `heal` heals.
+        """Add a fault that affects no link and stops no member, such as a fault of a clock.
 
-        The returned Undo calls `heal`, and does nothing after `heal` has succeeded once.
+        The function `heal` heals the fault. The returned Undo calls `heal`, and does nothing after
+        `heal` has succeeded once.
         """
         token = self._next_token()
         self._other_undos[token] = heal

@@ -43,7 +43,7 @@ class LinkTable:
 
 
 def combine(one: LinkState, other: LinkState) -> LinkState:
-    """Return the state of a link to which both states apply, as of two devices in a row.
+    """Return the state of a link to which both states apply, as if two faulty devices were in it.
 
     The link is cut if either state cuts it. Delays and jitters add up, and the lower rate and the
     smaller buffer apply. A packet is lost or changed if either state loses or changes it.

@@ -77,9 +77,9 @@ class Places:
             await self._clear(place)
 
     async def restore(self, place: MemberName, fault: MembershipChange) -> None:
-        """Request what is missing until a voter with the name `place` serves.
+        """Request additions and promotions until a voter with the name `place` serves.
 
-        An addition or a promotion can be missing.
+        Only what is missing is requested: the addition, the promotion, or both.
         """
         async with self._lock(place):
             if place in self._open:
@@ -180,9 +180,9 @@ class Places:
         """Await `request` and, if the fault is contended, send other requests at the same time.
 
         These are another change of the membership and, in some tries, a transfer of the leadership.
-        A leader that is elected before it has applied the first change must not accept another one.
-        At the end of a run no other requests are sent, because each change must succeed in limited
-        time.
+        A leader that is elected before it has applied the first change must not accept another
+        change. At the end of a run no other requests are sent, because each change must succeed in
+        limited time.
         """
         others = [one for one in listed if one != place]
         if not fault.contended or not others or self._ending:
@@ -234,7 +234,7 @@ class Places:
                     await asyncio.sleep(RETRY_S)
 
     async def _clear(self, place: MemberName) -> None:
-        """Stop the removed member, and delete its data. No process starts there until `_fill`."""
+        """Stop the removed member, and delete its data. No process starts there before `_fill`."""
         if place not in self._stops:
             self._stops[place] = await self._in_force.stop_members("killed", (place,))
             await self._system.clear_member(place)

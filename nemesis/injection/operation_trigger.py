@@ -1,4 +1,4 @@
-"""Lets the load tell the nemesis just before an operation begins for which a fault is scheduled."""
+"""Lets the nemesis arm a fault just before a given operation of the load begins."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ class Trigger:
     """Connects one operation of the load with one fault that must be armed just before it.
 
     The load sets `due` when the operation is about to begin, and then waits for `armed`. The
-    nemesis waits for `due`, arms the fault (it sets the failpoint), and sets `armed`, also if that
-    failed.
+    nemesis waits for `due`, arms the fault (it sets the failpoint), and sets `armed`. It also sets
+    `armed` if it could not arm the fault.
     """
 
     def __init__(self) -> None:
@@ -22,8 +22,8 @@ class Trigger:
 class Triggers:
     """All triggers of a run, by the number of their operation.
 
-    A trigger is for a fault that must be armed just before this operation. The load announces each
-    operation.
+    Each trigger belongs to a fault that must be armed just before the operation. The load announces
+    each operation.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Triggers:
         return trigger
 
     async def announce(self, operation: int) -> None:
-        """Set the triggers of `operation` due, and wait until each of their faults is armed."""
+        """Make the triggers of `operation` due, and wait until each of their faults is armed."""
         self.operations_begun += 1
         triggers: Iterable[Trigger] = self._waiting.pop(operation, ())
         for trigger in triggers:

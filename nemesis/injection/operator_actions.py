@@ -89,7 +89,7 @@ async def _upgrade(fault: Upgrade, in_force: FaultsInForce, random: Random) -> I
 async def _restoration(_: Restoration, in_force: FaultsInForce, random: Random) -> Injected:
     """Restore all members from a snapshot.
 
-    Keep them killed meanwhile, so that no fault starts one.
+    The members stay killed meanwhile, so that no other fault starts one of them.
     """
     system: Restorable = require(in_force, Restorable)
     members = await resolve_target("all", in_force, random)

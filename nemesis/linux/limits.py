@@ -45,8 +45,9 @@ def set_limit(pid: int, kind: int, value: int, journal: Journal) -> Limit:
 def files_limit(pid: int, spare: int) -> int:
     """Return the limit with which the process can open `spare` more files.
 
-    The kernel limits the number of a file descriptor, not their count, and a process may have
-    unused lower numbers. Raises FaultError if the open files cannot be read.
+    The kernel limits the highest file descriptor and not the number of open files. A process may
+    therefore have unused file descriptors below the highest one. Raises FaultError if the open
+    files cannot be read.
     """
     try:
         used = {int(one.name) for one in Path(f"/proc/{pid}/fd").iterdir()}

@@ -1,9 +1,9 @@
 """A journal of changes to the machine that must be undone, also after a crash of the harness.
 
-Each change is written to the journal before it is made, and settled after it is undone. A journal
-belongs to the process that wrote it. If that process has ended, the next run undoes the changes
-that were not settled (`undo_leftovers`). A restart of the machine removes the journals, because it
-also undoes the changes.
+Each change is written to the journal before it is made, and marked as settled after it is undone. A
+journal belongs to the process that wrote it. If that process has ended, the next run undoes the
+changes that were not settled (`undo_leftovers`). A restart of the machine removes the journals,
+because it also undoes the changes.
 """
 
 from __future__ import annotations
