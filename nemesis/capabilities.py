@@ -412,8 +412,7 @@ class Resizable(Protocol):
         ...
 
     async def update_member(self, at: MemberName, member: MemberName, listed: ListedMember) -> None:
-        """Ask `at` to update the member `listed` with its present peer URLs, which changes
-        nothing."""
+        """Ask `at` to update `listed` with its present peer URLs, which changes nothing."""
         ...
 
     async def clear_member(self, member: MemberName) -> None:

@@ -1,4 +1,4 @@
-"""Bug: a follower answers a put as soon as it has forwarded it, before the leader commits it."""
+"""Bug: a follower answers a put as soon as it has forwarded the put, before the leader commits."""
 
 from __future__ import annotations
 

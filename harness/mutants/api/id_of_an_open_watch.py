@@ -1,4 +1,5 @@
-"""Bug: the id of a new watch is the number of open watches on its stream, even if it is in use."""
+"""Bug: the id of a new watch is the number of open watches on its stream, even if this id is in
+use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bug: a transaction takes its success branch whatever the result of its comparisons."""
+"""Bug: a transaction runs its success branch, whatever the result of its comparisons."""
 
 from __future__ import annotations
 

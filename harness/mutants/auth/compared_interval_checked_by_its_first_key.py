@@ -1,4 +1,4 @@
-"""A comparison with all keys of an interval needs a permission only for the first of them."""
+"""Bug: a comparison with all keys of an interval needs a permission only for the first of them."""
 
 from __future__ import annotations
 

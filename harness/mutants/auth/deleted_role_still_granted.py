@@ -1,6 +1,6 @@
 """Bug: a deleted role is not taken from its users.
 
-They have the role again when a role of this name is added.
+These users have the role again when a role of this name is added.
 """
 
 from __future__ import annotations

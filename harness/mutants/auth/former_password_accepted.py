@@ -1,4 +1,4 @@
-"""Bug: a login with the password before the last one succeeds."""
+"""Bug: a login with the user's previous password succeeds."""
 
 from __future__ import annotations
 

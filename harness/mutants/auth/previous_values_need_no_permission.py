@@ -1,4 +1,4 @@
-"""A put or a deletion returns previous values that its user may not read."""
+"""Bug: a put or a deletion returns previous values that its user may not read."""
 
 from __future__ import annotations
 

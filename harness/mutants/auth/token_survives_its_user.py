@@ -1,4 +1,4 @@
-"""A token remains valid after its user has been deleted."""
+"""Bug: a token remains valid after its user has been deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A leader records the elapsed time of a lease as its remaining time."""
+"""Bug: a leader records the elapsed time of a lease as its remaining time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A keep-alive does not replace the remaining time that a leader has recorded."""
+"""Bug: a keep-alive does not replace the remaining time that a leader has recorded."""
 
 from __future__ import annotations
 

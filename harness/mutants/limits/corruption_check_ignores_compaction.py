@@ -1,4 +1,4 @@
-"""The corruption check compares members that have compacted to different revisions."""
+"""Bug: the corruption check compares members that have compacted to different revisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A member answers the corruption check with the hash of its newest revision."""
+"""Bug: a member answers the corruption check with the hash of its newest revision."""
 
 from __future__ import annotations
 

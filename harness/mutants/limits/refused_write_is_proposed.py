@@ -1,4 +1,4 @@
-"""A write that is refused because too many requests wait is proposed nevertheless."""
+"""Bug: a write that is refused because too many requests wait is proposed nevertheless."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Bug: a new leader accepts a change of the members before it has committed an own entry.
+"""Bug: a new leader accepts a change of the members before it commits an entry of its term.
 
-An entry of its own term would show that all earlier changes are committed.
+Such an entry would show that all earlier changes are committed.
 """
 
 from __future__ import annotations

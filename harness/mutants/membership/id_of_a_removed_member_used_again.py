@@ -1,4 +1,4 @@
-"""Bug: a new member with the URLs of a removed one gets its id."""
+"""Bug: a new member with the URLs of a removed member gets the removed member's id."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Bug: a new member accepts the first answer to its question for its id.
+"""Bug: a new member asks which id it has, and accepts the first answer.
 
-The answer may come from a member that lags.
+This answer may come from a member that lags.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bug: a leader appends proposals while it hands over its leadership."""
+"""Bug: a leader appends proposals while it transfers its leadership."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bug: a leader accepts a change of the members while an earlier one is not applied."""
+"""Bug: a leader accepts a change of the members while an earlier change is not applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bug: a leader hands over before the transferee has its log."""
+"""Bug: a leader transfers its leadership before the transferee has the leader's log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bug: a follower that rejects an append still takes the commit index from it."""
+"""Bug: a follower that rejects an append still adopts the commit index of the append."""
 
 from __future__ import annotations
 

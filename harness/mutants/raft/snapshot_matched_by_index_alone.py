@@ -1,6 +1,6 @@
 """Bug: a follower whose log reaches the index of a snapshot keeps its entries.
 
-It does not compare the terms.
+The follower does not compare the terms.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bug: a follower cuts its log off behind the last entry of every append, also of an old one."""
+"""Bug: a follower cuts off its log behind the last entry of every append, even of an old append."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bug: a member that recovers counts the entries that its disk has lost as applied."""
+"""Bug: a member that recovers treats entries that its disk has lost as applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bug: a member that starts treats entries of its log as durable that were never synced."""
+"""Bug: a member that starts treats entries of its log that were never synced as durable."""
 
 from __future__ import annotations
 
