@@ -1,5 +1,4 @@
-"""Bug: the id of a new watch is the number of open watches on its stream, even if this id is in
-use."""
+"""Bug: a new watch gets the number of open watches on its stream as its id, even if taken."""
 
 from __future__ import annotations
 

@@ -10,8 +10,7 @@ Pieces = list[tuple[Event, ...]]
 
 
 class _OneMore(Pieces):
-    """A sequence of pieces. It reports of every piece, even the last, that another piece
-    follows."""
+    """A sequence of pieces that reports, even for the last piece, that another piece follows."""
 
     def __len__(self) -> int:
         count = super().__len__()
