@@ -1,8 +1,8 @@
 """Pairs the events of a history into spans: operations in the form in which a report shows them.
 
-`splitbrain.histories.history` raises an error if the events do not form a history. `pair` in this
-module accepts any events, because reports matter most for runs that went wrong. Values are not
-decoded into types, because workloads may use any JSON.
+`splitbrain.histories.history` raises an error if the events do not form a history. The function
+`pair` of this module accepts any events, because reports matter most for runs that went wrong.
+Values are not decoded into types, because workloads may use any JSON.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Span(msgspec.Struct, frozen=True, gc=False):
     """The time of the invocation."""
     ended: int | None
     """The time at which the client stopped waiting, also for an `info`. None if the run ended
-    before."""
+    before that time."""
 
     @property
     def latency_ms(self) -> float | None:

@@ -69,7 +69,7 @@ class FaultRow:
     """The 99th percentile of latencies in ms, of operations with outcome `ok`; None if there are
     none."""
     longest_without_ok_s: float
-    """The longest time, while the fault was active, in which no operation succeeded."""
+    """The longest time without a successful operation while the fault was active."""
     failed: str = ""
     """The reason why the fault could not be injected or healed; "" if it could."""
     effect: str = "unknown"

@@ -80,7 +80,7 @@ def _anomalies_beyond(run: Run) -> int:
 
 
 def _must_be_drawn(anomalies: Iterable[DrawnAnomaly]) -> set[int]:
-    """Return the operations in the pictures of `anomalies`, by the events of their invocations.
+    """Return the indexes of the invocations of all operations in the pictures of `anomalies`.
 
     The figures must draw these operations even if they draw only a sample of the run.
     """

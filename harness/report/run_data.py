@@ -249,7 +249,7 @@ def _documents(folder: Path) -> tuple[tuple[str, str], ...]:
 
 
 def _document(path: Path) -> str:
-    """Return a JSON file with indentation. Only the beginning of a large file is returned."""
+    """Return the indented text of a JSON file. Only the beginning of a large file is returned."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

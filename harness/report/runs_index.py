@@ -109,7 +109,7 @@ def verdict_counts(rows: Iterable[RunRow]) -> dict[str, int]:
 def render_index(store: Path, *, live: bool = False) -> str:
     """Return the index of `store` as HTML.
 
-    With `live`, the page also links to folders, and to reports that were not written. Only
+    With `live`, the page also links to folders, and to reports that are not written yet. Only
     `splitbrain serve` can answer these links.
     """
     rows, older = run_rows(store)

@@ -2,8 +2,8 @@
 
 A rare condition is, for example, a full queue or a batch of one entry. The member's code calls
 `world.buggify(point)` where such a condition could occur. If the call returns True, the member
-behaves as if the condition had occurred. The argument is the text of the condition. For a whole
-run, a point is on or off: a point that is off never returns True.
+behaves as if the condition had occurred. The argument names the condition. Each point is on or off
+for the whole run. At a point that is off, the call never returns True.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ FIRES_PERCENT = (2, 10, 25, 60)
 values is drawn for each point that is on in the run."""
 LOSSY_FIRES_PERCENT_MAX = 25
 LOSSY = ("a frame finds its queue full", "the inbox is full")
-"""Points at which the member drops messages. The condition occurs in at most
-`LOSSY_FIRES_PERCENT_MAX` percent of their visits, because a cluster that loses more messages makes
-no progress."""
+"""Points at which the member drops messages. The condition occurs at most at
+`LOSSY_FIRES_PERCENT_MAX` percent of the visits, because a cluster that loses more messages makes no
+progress."""
 FIRST_VISITS = 6
 FIRST_VISITS_FIRE_PERCENT = 50
 """At each of the first `FIRST_VISITS` visits of a point that is on, its rare condition occurs with
@@ -32,7 +32,7 @@ would have little effect."""
 
 
 class _Point:
-    """A place in the member's code at which a rare condition can occur, in a run that uses it.
+    """A place in the member's code at which a rare condition can occur in this run.
 
     The condition occurs at `percent` of the visits, and more often at the first visits.
     """

@@ -30,7 +30,7 @@ class OpenExchange(Protocol):
 
 
 class ClientListener:
-    """A process of a member that serves clients, and the requests that it works on."""
+    """A member's process that serves clients, and its requests in progress."""
 
     def __init__(self, process: Process, api: Api) -> None:
         self.process = process
@@ -119,7 +119,8 @@ class Exchange(Generic[T]):
         if self._future.done():
             return
         if not self._machine.powered:
-            # A machine without power refuses nothing, so the client waits for its timeout.
+            # A machine without power does not refuse the connection, so the client waits until its
+            # timeout.
             self._reached("a request found a machine without power")
             return
         self._listener = listener = self._clients.listener(self._url)
@@ -150,8 +151,8 @@ class Exchange(Generic[T]):
     def member_gone(self) -> None:
         """Handle the end of the member's process: the machine resets the connection.
 
-        The request then fails. A machine that has lost power resets nothing, so the client waits
-        for its timeout.
+        The request then fails. A machine that has lost power does not reset the connection, so the
+        client waits until its timeout has passed.
         """
         self._reached("a member ended with a request in flight")
         if self._machine.powered:
@@ -170,7 +171,7 @@ class Exchange(Generic[T]):
     def _leave(self) -> None:
         """Close the connection at the client.
 
-        The member cancels the request when it notices that.
+        The member cancels the request when it notices the closed connection.
         """
         assert self._listener is not None
         self._reached("a client cancelled a request in flight")

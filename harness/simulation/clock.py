@@ -56,7 +56,7 @@ class MachineClock:
         return self._drift_ppm != 0
 
     def drift(self, ppm: int) -> None:
-        """Let the clocks run faster by `ppm` parts per million, or slower if it is negative.
+        """Let the clocks run faster by `ppm` parts per million, or slower if `ppm` is negative.
 
         Timers that are already set do not move.
         """

@@ -69,7 +69,7 @@ class SimulatedCluster:
         )
         loop.observe = self.invariants
         self._pause_waiters: dict[tuple[str, str], list[asyncio.Future[None]]] = {}
-        """Maps a member and a failpoint to futures. They are completed when the member pauses
+        """Maps a member and a failpoint to the futures that are completed when the member pauses
         there."""
         for name in members:
             machine = self.network.add_machine(name, peer_url(name))
@@ -107,9 +107,9 @@ class SimulatedCluster:
         return disk
 
     def replace_disk(self, name: str) -> None:
-        """Give the machine an empty disk. The next process there joins the running cluster.
+        """Give the machine an empty disk. The next process on it joins the running cluster.
 
-        The member must be down. It must have been added to the cluster again before its process
+        The member must be down. It must be added to the cluster again before its next process
         starts.
         """
         member = self.members[name]
@@ -158,8 +158,7 @@ class SimulatedCluster:
     def start(self, name: str) -> None:
         """Start a process of the member.
 
-        Does nothing if the member has a process, or if its machine has no place in the cluster
-        because the member was removed.
+        Does nothing if the member has a process, or was removed from the cluster.
         """
         member = self.members[name]
         if member.alive or member.vacant:

@@ -1,6 +1,6 @@
 """Records which conditions of `coverage.py` occur when a member's commit index advances.
 
-For example: an entry is committed while a follower is far behind, or while it needs a snapshot.
+For example, an entry is committed while a follower is far behind or needs a snapshot.
 """
 
 from __future__ import annotations

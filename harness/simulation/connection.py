@@ -24,8 +24,9 @@ from splitbrain.node import peer_frame
 RETRANSMIT_NS = 200_000_000
 """The time before the first retransmission. Source: Linux's TCP_RTO_MIN."""
 RETRANSMITS_MAX = 4
-"""How often a fault can lose the same frame. Each loss doubles the delay, so that more losses would
-delay the frame by more than ten seconds, and until long after the end of the fault."""
+"""The largest number of times that a fault loses the same frame. Each loss doubles the delay. With
+more losses, a frame would arrive more than ten seconds late, and long after the end of the
+fault."""
 
 DELAYS_IN_MEANS_MAX = 4
 """The longest random delay of a frame, as a multiple of the mean delay."""
@@ -76,11 +77,11 @@ class Link:
         self._random = random
         self._free_at_ns = 0
         self.disturbed_ns = 0
-        """The time at which the last disturbance ends: a lost or late frame, or a connection that
-        begins or ends. In ns of virtual time."""
+        """The time at which the last disturbance ends, in ns of virtual time. A disturbance is a
+        lost or late frame, or a connection that begins or ends."""
         self.effects = 0
-        """How many frames and connections the faults of this link have held back, delayed or
-        broken."""
+        """The number of frames that the faults of this link have lost, changed or delayed, and of
+        connections that they have broken or prevented."""
         self.connections = 0
         """The number of connections over this link. Connections of which one end is gone do not
         count."""
@@ -133,7 +134,7 @@ class Link:
         self.disturbed_ns = max(self.disturbed_ns, self._loop.now_ns + for_ns)
 
     def happens(self, percent: float) -> bool:
-        """Draw whether an event with the probability `percent` happens."""
+        """Return True with a probability of `percent` percent."""
         return percent > 0 and self._random.random() * 100 < percent
 
     def with_flipped_bit(self, frame: bytes) -> bytes:
@@ -143,7 +144,7 @@ class Link:
         return bytes(changed)
 
     def fraction(self) -> float:
-        """Draw a number between 0 and 1."""
+        """Return a random number between 0 and 1."""
         return self._random.random()
 
 
@@ -211,7 +212,7 @@ class Connection:
         """Send a frame of which one bit is flipped on its way.
 
         Members send a checksum with each frame. If the checksum does not match, the listening
-        member closes the connection, so the connection breaks here.
+        member closes the connection. This method therefore breaks it.
         """
         link = self.link
         link.effects += 1
@@ -295,7 +296,7 @@ class Connection:
             self._detach()
 
     def end_lost(self) -> None:
-        """Stop counting the connection, of which one end is gone, as a connection of the link."""
+        """Record that one end of the connection is gone, so that the link no longer counts it."""
         if self._whole:
             self._whole = False
             self.link.connections -= 1
@@ -316,7 +317,7 @@ class Connection:
             self._loop.soon(None, dialler.lost, self)
 
     def _retransmit(self) -> None:
-        """Retransmit the data that was not acknowledged, again and again, until a reset comes back.
+        """Retransmit the data that was not acknowledged, repeatedly, until a reset comes back.
 
         A machine that was restarted does not know the connection and answers with a reset.
         """

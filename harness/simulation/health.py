@@ -60,8 +60,8 @@ class Health:
         self._disturbed_ns: dict[str, int] = {}
         self._limited = False
         self.unsettled: dict[str, None] = {}
-        """The changes of the membership that are in progress. Meanwhile it is unknown which members
-        are a majority, so no member counts as healthy."""
+        """The changes of the membership that are in progress. During a change it is unknown which
+        members are a majority, so no member counts as healthy."""
 
     def rare_condition(self, name: str) -> None:
         """Record that the rare condition `name` has occurred in some member."""
@@ -108,7 +108,7 @@ class Health:
     def pair_since(self, one: str, other: str) -> int | None:
         """Return the time since which two members and the links between them have been healthy.
 
-        Returns None if one of the four is not healthy.
+        Returns None if one of these members or links is not healthy.
         """
         return _latest(
             self.member_since(one), self.member_since(other),
@@ -124,7 +124,7 @@ class Health:
         return _latest(*alone, *(self.pair_since(a, b) for a, b in combinations(names, 2)))
 
     def calm_around(self, leader: str, member: str) -> Calm | None:
-        """Return the majority with `leader` and `member` that has been healthy for longest.
+        """Return the majority that contains `leader` and `member` and has been healthy for longest.
 
         Returns None if there is none. Only the links to and from the leader must be healthy.
         """

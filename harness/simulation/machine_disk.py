@@ -65,16 +65,16 @@ class MachineDisk:
         self.effects = 0
         """How many reads, writes and syncs the faults in `state` have changed so far."""
         self.slow_until_ns = 0
-        """The time at which the last sync ends that a slow disk has prolonged. This can be after
-        the fault that makes the disk slow has ended."""
+        """When the last sync ends that was prolonged by a fault. This time can be after the end of
+        the fault."""
         self.lost_durable_data = False
         """Whether the disk has ever lost or changed data that it had reported as durable."""
         self.remembers = False
-        """Whether files keep earlier contents of their sectors, which `lose_sectors` can
-        restore."""
+        """Whether files keep the earlier contents of their sectors, which the fault `LostSectors`
+        needs."""
 
     def begins_to_sync(self) -> None:
-        """Complete the futures of those who wait for the beginning of a sync."""
+        """Complete the futures of the tasks that wait for a sync to begin."""
         for future in self.awaited:
             self._loop.soon(None, _complete, future)
         self.awaited.clear()
@@ -89,7 +89,7 @@ class MachineDisk:
         self.volume.lose_power(self.random)
 
     def stop_backends(self) -> None:
-        """Interrupt running commits to the backends, because their process has ended."""
+        """Interrupt the running commits to the backends, because the process has ended."""
         for backend in self.backends:
             took_effect = backend.stop_at_once(self.random)
             if took_effect is not None:
@@ -119,7 +119,7 @@ class MachineDisk:
         return stored.rot(self.random, bits) if isinstance(stored, StoredBackend) else []
 
     def lose_sectors(self, area: DiskArea, sectors: int) -> str:
-        """Restore earlier content of up to `sectors` durable sectors in `area`.
+        """Replace up to `sectors` durable sectors in `area` by their earlier content.
 
         Returns the places as text, or "" if no earlier content is remembered.
         """
@@ -154,7 +154,7 @@ class MachineDisk:
     def misdirected(self, path: str, offset: int, size: int) -> int:
         """Return the offset at which a write takes effect.
 
-        It is `offset`, unless the disk misdirects the write to another one.
+        It is `offset`, unless the disk misdirects the write to another offset.
         """
         if not (is_in_area(path, self.state.area) and self.happens(self.state.misdirect_percent)):
             return offset
@@ -176,7 +176,7 @@ class MachineDisk:
     # --- faults --------------------------------------------------------------------------
 
     def happens(self, percent: float) -> bool:
-        """Draw whether an event with the probability `percent` happens."""
+        """Return True with a probability of `percent` percent."""
         return percent > 0 and self.random.random() * 100 < percent
 
     def check_write(self, what: str) -> None:
@@ -197,7 +197,7 @@ class MachineDisk:
             raise DiskError(f"{what}: Input/output error")
 
     def sync_fails(self) -> bool:
-        """Draw whether a sync fails. A failed one counts as an effect of the fault."""
+        """Decide at random whether a sync fails. Counts a failed sync as an effect of the fault."""
         fails = self.happens(self.state.sync_error_percent)
         self.effects += fails
         return fails
@@ -221,7 +221,8 @@ class SimulatedFile:
         self._inode = inode
         self._open = True
         self.unsynced_bytes = inode.unsynced_bytes
-        """The number of unsynced bytes of the file, also those that earlier processes wrote."""
+        """The number of unsynced bytes of the file, including those that earlier processes
+        wrote."""
         self._lost_bytes = int(inode.dropped)
         """The number of bytes that failed syncs dropped. A later sync does not make them durable,
         unless all of them are written again."""

@@ -42,7 +42,7 @@ from splitbrain.node.server import Server
 TIMEOUT_S = 2.0
 POLL_S = 0.02
 SETTLING_S = 3.0
-"""How many seconds the end of a change disturbs the members (`health.py`)."""
+"""The end of a change disturbs the members for this number of seconds (`health.py`)."""
 
 
 class SimulatedMembership:
@@ -56,7 +56,7 @@ class SimulatedMembership:
         self.administrator = Administrator()
 
     async def leader(self) -> MemberName | None:
-        """Return the leader of the highest term that a member knows; None if it is not up."""
+        """Return the leader of the highest term that a member knows. None: that leader is down."""
         known = [
             (member.server.raft.term, member.server.raft.leader)
             for member in self.cluster.members.values()
@@ -118,7 +118,7 @@ class SimulatedMembership:
             self.cluster.start(member)
 
     def membership_changes(self, member: MemberName, *, settled: bool) -> None:
-        """Record a change of the membership at the machine `member`: its begin, or its end.
+        """Record that a change of the membership begins or ends at the machine `member`.
 
         `settled` is False at the begin, and True when the change has taken effect.
         """

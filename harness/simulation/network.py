@@ -96,7 +96,7 @@ class Dialler:
 
     @property
     def cut_off(self) -> bool:
-        """Return whether frames do not pass in at least one of the two directions."""
+        """Return whether at least one of the two directions holds frames back."""
         return self._out.held or self._back.held
 
     @property
@@ -294,7 +294,7 @@ class Network:
     def process_ended(self, name: str) -> None:
         """Reset the connections to the process that has ended on the machine `name`.
 
-        The dialling ends do not learn that if the links lose the resets.
+        If a link loses the reset, the dialling end does not notice the end of the process.
         """
         machine = self._machines[name]
         machine.listener = None

@@ -48,8 +48,8 @@ def simulate(
     """Run `schedule` in virtual time and write the files of the run into `folder`.
 
     The checkers do not run yet. With `end_when_violated`, the load ends when the first invariant is
-    violated. If `recorder` is given, it records the states of the members. Raises BadArguments if a
-    planted bug that is not the schedule's is already in this Python process.
+    violated. If `recorder` is given, it records the states of the members. Raises BadArguments if
+    this Python process already contains a planted bug that is not in the schedule.
     """
     with warnings.catch_warnings(), collector_paused():
         # A process that was killed leaves coroutines that were never started.

@@ -19,7 +19,8 @@ from splitbrain.node.storage.write_buffer import Writes
 
 PAGE_BYTES = 4096
 COMMITS_REMEMBERED = 6
-"""The number of the last commits whose former contents are kept, for the fault `LostSectors`."""
+"""For this number of the last commits, the content before the commit is kept, for the fault
+`LostSectors`."""
 Place = tuple[bytes, bytes]
 """The bucket and the key of a pair."""
 
@@ -27,7 +28,7 @@ Place = tuple[bytes, bytes]
 class FaultyDisk(Protocol):
     """The faults of the machine's disk that affect the backend's file.
 
-    If `remembers` is True, the backend keeps the content before each of the last commits.
+    If `remembers` is True, the backend keeps the content that preceded each of the last commits.
     """
 
     random: Random
@@ -114,7 +115,7 @@ class StoredBackend(Committed):
     def lose_power(self, random: Random) -> None:
         """Apply a power loss: decide about the running commit, and undo what is not durable.
 
-        Torn commits, and commits whose sync was a lie, are not durable.
+        Torn commits, and commits whose sync had no effect, are not durable.
         """
         self.stop_at_once(random)
         for (bucket, key), old, new in self._torn:
@@ -137,7 +138,7 @@ class StoredBackend(Committed):
         self.digest = earlier.digest
 
     def lose_pairs(self, random: Random, count: int) -> list[str]:
-        """Restore the earlier values of `count` neighbouring pairs, which a recent commit changed.
+        """Replace `count` neighbouring pairs by their values before a recent commit.
 
         Returns the places as `bucket/key`. The list is empty if no commit is remembered.
         """

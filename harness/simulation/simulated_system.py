@@ -51,7 +51,8 @@ class SimulatedSystem(SimulatedMembership):
         self._stopped = False
         self._random = stream(cluster.seed, "power")
         self._delays_s: dict[tuple[MemberName, str], float] = {}
-        """Maps a member and a failpoint at which it is delayed to the delay in seconds."""
+        """Maps a member and a failpoint to the delay of the member at that failpoint, in
+        seconds."""
 
     @property
     def members(self) -> Sequence[MemberName]:

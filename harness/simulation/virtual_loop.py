@@ -51,9 +51,9 @@ class Deadlock(SplitbrainError):
 
 
 class Livelock(SplitbrainError):
-    """Raised when callbacks schedule callbacks at the same time without an end.
+    """Raised when callbacks endlessly schedule callbacks at the same virtual time.
 
-    Virtual time then does not advance.
+    Virtual time would never advance.
     """
 
 
@@ -267,8 +267,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         if str(context.get("message", "")).startswith("Future exception was never retrieved"):
-            # The task that waited for the error was killed or gave up at the same time. When the
-            # interpreter reports this differs between its versions.
+            # The task that waited for the error was killed or gave up at the same time. Versions of
+            # the interpreter report this at different times.
             return
         problem = context.get("exception")
         details = f"{type(problem).__name__}: {problem}" if problem is not None else ""

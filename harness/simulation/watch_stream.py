@@ -39,8 +39,8 @@ async def watch(
 ) -> AsyncGenerator[WatchAnswer, None]:
     """Open the watches `requests` at the member at `url`, and yield their answers.
 
-    The answers end when the stream ends, which raises OSError. Close the generator to cancel the
-    watches. With `small_buffers` the client is a slow reader, whose connection buffers few lines.
+    When the stream ends, the generator raises OSError. Close the generator to cancel the watches.
+    With `small_buffers` the client is a slow reader, whose connection buffers few lines.
     """
     window = SMALL_WINDOW_LINES if small_buffers else 0
     later_us = max(one.later_us for one in requests)
@@ -92,8 +92,7 @@ class Stream:
         self._closed = False
         self._window = window
         self._unread = 0
-        """The number of lines that the member has sent and that, as far as it knows, were not
-        read."""
+        """The number of lines that the member has sent and that it does not know to be read."""
         self._room = asyncio.Event()
 
     def open(self) -> None:

@@ -18,7 +18,7 @@ LABEL_PADDING_PX = 16
 STEP_PX = 22
 """The distance in px between two begins or ends of operations, in the picture "in order"."""
 LAST_RANK = 1_000_000_000
-"""The rank of an end, by which it is sorted after all begins of the same time."""
+"""The rank that sorts the end of an operation after all begins at the same time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ TOOLTIP_CHARACTERS_MAX = 600
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """The box of a transaction: its centre, half of its width and height in px, and its text."""
+    """The box of a transaction: centre, half the width and half the height (in px), and text."""
 
     x: float
     y: float

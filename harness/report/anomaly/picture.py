@@ -1,4 +1,4 @@
-"""Draws an anomaly: a bar for each operation of its proof, in the row of its process.
+"""Draws an anomaly: each operation of its proof is a bar in the row of the operation's process.
 
 The label of a bar is the request and the answer. Pale bars are neighbours: operations that the
 anomaly does not name. Below the rows of processes, there is a row for each member that a fault hit.

@@ -1,7 +1,7 @@
 """Computes the rows of a picture of an anomaly: their positions and heights, in px from the top.
 
-There is a row for each process, as high as its highest label. Below these rows, there is a lower
-row for each member that a fault hit.
+There is a row for each process, as high as its highest label. Below these rows, each member that a
+fault hit has a row of smaller height.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ ANNOTATIONS_MAX = 10
 def workflow_commands(findings: Findings) -> Iterator[str]:
     """Yield GitHub's workflow command for each failure.
 
-    The command is an error, or a notice if the user has accepted the failure's group. If runs are
-    unknown, a warning is added.
+    The command is an error, or a notice if the user has accepted the failure's group. If runs have
+    an unknown verdict, a warning is added.
     """
     found = sorted(findings.groups, key=lambda one: bool(one.known))
     for one in found[:ANNOTATIONS_MAX]:

@@ -1,4 +1,4 @@
-"""Reads the runs and groups of failures that CI artifacts show from the database of runs."""
+"""Reads from the database of runs the runs and groups of failures that CI artifacts show."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from splitbrain.harness.store.failure_groups import Group, Groups
 from splitbrain.harness.store.run_row import RunRow
 
 RUNS_MAX = 5_000
-"""The maximal number of runs in the artifacts. Runs that are not valid take precedence, then the
-newest runs. `Findings.counts` includes all runs."""
+"""The maximal number of runs in the artifacts. Runs that are not valid are chosen first, then the
+newest valid runs. `Findings.counts` includes all runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,7 +133,7 @@ def _operations(run: Run, trace: TrackWriter) -> None:
 
 
 def _flows(run: Run) -> dict[int, tuple[int, ...]]:
-    """Return the number of the arrow of each write, by the index of the event of its invocation.
+    """Return the number of each write's arrow, by the index of the event of the invocation.
 
     The arrow leads from the client's operation to the steps on all members.
     """

@@ -106,7 +106,7 @@ def _times(history: History) -> Mapping[int, int]:
 def _anomalies(verdicts: tuple[Verdict, ...], times: Mapping[int, int]) -> Iterator[Mark]:
     """Yield a mark for each anomaly that names operations.
 
-    Its time is the end of the last of these operations.
+    The time of the mark is the end of the last of these operations.
     """
     for verdict in verdicts:
         for anomaly in verdict.anomalies[:MARKS_PER_CHECKER_MAX]:

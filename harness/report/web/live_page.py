@@ -20,7 +20,7 @@ from splitbrain.histories.event import NEMESIS, Event, FaultEvent
 from splitbrain.histories.trace import TraceEvent
 
 RATE_S = 5.0
-"""The rate is computed over this many last seconds of the history."""
+"""The number of seconds, at the end of the history, over which the rate is computed."""
 LEAD = b'"lead"'
 """A line of a trace contains this text if it says that a member became leader."""
 READ_BYTES_MAX = 16 * 1024**2

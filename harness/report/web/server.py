@@ -275,7 +275,7 @@ def run_folder_of(store: Path, requested: str) -> Path | None:
 
 
 def is_report(store: Path, path: Path) -> bool:
-    """Return whether `path` is where the report of a run belongs, whether or not it was written."""
+    """Return whether `path` is the path of a run's report. The report need not exist."""
     depth = len(path.relative_to(store).parts)
     return path.name == REPORT and depth == 3 and is_run(path.parent)
 

@@ -20,8 +20,8 @@ from splitbrain.histories.trace import STEPS, TraceEvent, read_trace
 
 WRITES_MAX = 200_000
 TRACE_EVENTS_MAX = 4_000_000
-"""The maximal number of events read from the trace of one member. The report mentions a longer
-trace."""
+"""The maximal number of events read from the trace of one member. If a trace is longer, the report
+says so."""
 
 NEVER = -1
 _STEP_PLACE = {step: place for place, step in enumerate(STEPS)}

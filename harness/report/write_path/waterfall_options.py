@@ -1,4 +1,4 @@
-"""Lists the writes of which the user can select one, to see its waterfall on the page."""
+"""Lists the writes whose waterfalls the user can select on the page."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CARRIERS = {"grpc": "gRPC", "json": "JSON"}
 def waterfall_options(
     steps: WriteSteps, spans: Sequence[Span], anomalies: Sequence[Anomaly], seed: int
 ) -> tuple[WaterfallOption, ...]:
-    """Return the writes from which the user selects the waterfall that the page shows.
+    """Return the writes whose waterfalls the user can select on the page.
 
     They are at most 200 writes, chosen by `choose_writes`.
     """

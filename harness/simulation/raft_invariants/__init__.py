@@ -1,1 +1,1 @@
-"""Checks the invariants of Raft after each step of a simulated member, and its liveness."""
+"""Checks the invariants and the liveness of Raft while a cluster is simulated."""

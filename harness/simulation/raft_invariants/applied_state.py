@@ -56,7 +56,7 @@ def difference(one: AppliedState, other: AppliedState) -> str:
 
 
 def _shown(part: object, other: object) -> str:
-    """Return `part` as text; of a tuple, only the elements that `other` lacks."""
+    """Return `part` as text. A tuple is reduced to the elements that `other` lacks."""
     if not isinstance(part, tuple) or not isinstance(other, tuple):
         return str(part)
     return str([element for element in part if element not in other])

@@ -9,14 +9,16 @@
     caught up            a leader promotes a learner only if the learner has most of its log
     own configuration    a member campaigns only if it is a voter and has applied all committed
                          changes
-    leaving              a leader leaves a joint configuration that is to end by itself
+    leaving              a leader leaves a joint configuration if its change asks for that
     removed              a member stops soon after it has applied its own removal
-    complete transferee  a leader hands over only to a voter that has its whole log durably
+    complete transferee  a leader hands over only to a voter that durably stores the leader's whole
+                         log
     quiet transfer       a leader appends nothing while it hands over
     end of a transfer    a transfer ends within an election timeout
-    in flight            the window of a follower contains no append that it has acknowledged
-    uncommitted size     the size that a leader counts as uncommitted is at most that of the
-                         proposals that it has not applied
+    in flight            a leader's window for a follower contains no append that the follower has
+                         acknowledged
+    uncommitted size     the size that a leader counts as uncommitted is at most the size of the
+                         proposals that the leader has not applied
 
 This module computes the expected configurations itself. It does not use
 `splitbrain.node.raft.confchange`, because the rules must also find mistakes in that module.
@@ -50,8 +52,8 @@ READY_PERCENT = 90
 """The part of the leader's log that a learner needs before it is promoted. Source: etcd's
 readyPercent."""
 APPENDED_MEANWHILE_MAX = 8
-"""The number of entries that a learner may lack in addition. Its leader can append so many between
-the comparison of the logs and the append of the promotion."""
+"""A learner may lack this number of entries in addition, because its leader can append so many
+entries between the comparison of the logs and the append of the promotion."""
 REMOVED_NS_MAX = 2_500_000_000
 """How long a removed member may still run. It answers its clients for a second before it stops."""
 SLACK_TICKS = 2

@@ -1,4 +1,4 @@
-"""Makes leaders of earlier terms dangerous: each gets a read, and its log is made longer.
+"""Provokes mistakes of deposed leaders: each gets a read, and its log is made longer.
 
 A deposed leader that does not know of its successor must not answer the read, because the answer
 would be stale. Its additional entries are never committed, and must disappear from its log later.

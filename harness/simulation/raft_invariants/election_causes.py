@@ -8,12 +8,12 @@
     lease             a member that has heard from its leader within an election timeout ignores
                       vote requests; so does a leader
     check-quorum      a leader steps down in its term only if no majority has responded since its
-                      last check, and it does step down if none has for two election timeouts, in
-                      which its configuration has not changed
+                      last check; it must step down after two election timeouts in which no majority
+                      has responded and its configuration has not changed
 
 The last three rules are checked if the settings pre-vote and check-quorum are on. Together they
-keep a leader in power that a majority can reach, because a candidate needs the votes of a majority,
-and a majority ignores its requests.
+keep a leader in power while a majority can reach it: a candidate needs the votes of a majority, and
+a majority ignores the candidate's requests.
 
 Source: Raft thesis, 6.2, 6.3 and 9.6; etcd-io/raft.
 """
@@ -34,8 +34,8 @@ SLACK_TICKS = 2
 """The number of ticks by which a member's clock can differ from a count of its ticks: one at each
 end of a period."""
 QUICK_SYNCS = 30
-"""A disk can delay a heartbeat by several syncs. If so many syncs take an election timeout, the
-disk is too slow for the rules, and the member is not judged."""
+"""A disk can delay a heartbeat by several syncs. If this number of syncs takes an election timeout
+or longer, the disk is too slow for the rules, and the member is not judged."""
 
 _FROM_LEADER = frozenset({MessageType.APP, MessageType.HEARTBEAT, MessageType.SNAP})
 _TO_LEADER = frozenset({MessageType.APP_RESP, MessageType.HEARTBEAT_RESP})
@@ -280,7 +280,7 @@ class ElectionMonitor:
         """Return the leader that `one` must have heard from within its election timeout.
 
         The result also contains the time since when nothing has disturbed the two members and the
-        link from the leader. It is None if there is no leader of this kind.
+        link from the leader. Returns None if there is no such leader.
         """
         found = self.leader()
         timeout_ns = one.raft.config.election_ticks * one.tick_ns

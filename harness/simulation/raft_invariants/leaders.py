@@ -69,7 +69,7 @@ class LeaderInvariants:
         """Check that the leader's log contains the entries that were committed in earlier terms.
 
         A leader that is elected by delayed votes may lack entries that were committed in later
-        terms. The leader can never commit an entry, so this is no violation.
+        terms. Such a leader can never commit an entry, so this is no violation.
         """
         committed, committed_by = self._observations.committed, self._observations.committed_by
         last = max((index for term, index in committed_by.items() if term < raft.term), default=0)

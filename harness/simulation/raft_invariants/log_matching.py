@@ -19,7 +19,7 @@ from splitbrain.node.raft.ready import Role
 
 
 class LogMatching:
-    """Checks each entry that a member's log has gained, and each index that a leader counts.
+    """Checks each new entry of a member's log, and each index that a leader counts as stored.
 
     `appended` is called with each new entry that changes the configuration.
     """
@@ -79,7 +79,8 @@ class LogMatching:
                 self._appended(name, raft, entry)
 
     def check_matches(self, name: str, raft: Raft) -> None:
-        """Check the index up to which the leader `name` counts entries as stored, by follower."""
+        """Check, for each follower, up to which index the leader `name` counts entries as
+        stored."""
         for peer in raft.peers:
             for other, one in self._observations.seen.items():
                 if one.raft.id == peer.id:

@@ -1,4 +1,4 @@
-"""Observes each step of a member, and has the invariants of Raft checked that it may have broken.
+"""Observes each step of a member, and checks the invariants of Raft that the step can violate.
 
 An invariant must be true at all times. A condition (`splitbrain.harness.simulation.coverage`)
 should be true at some time in a campaign. The invariants are:
@@ -54,7 +54,7 @@ _LEADER, _FOLLOWER = Role.LEADER, Role.FOLLOWER
 
 
 class InvariantMonitor:
-    """Has the invariants checked after each step of a member, and collects `violations` as texts.
+    """Checks the invariants after each step of a member, and collects `violations` as texts.
 
     Each text begins with the virtual time in seconds. `deposed_longer_by` is the number of entries
     by which the logs of deposed leaders are made longer than the log of the new leader.

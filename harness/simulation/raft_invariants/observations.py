@@ -31,7 +31,7 @@ class Observations:
         self.last_committed = 0
         """The largest index that any member has committed."""
         self.committed_by: dict[int, int] = {}
-        """Maps a term to the highest index that a member in that term was the first to commit."""
+        """Maps a term to the highest index that was first committed by a member in that term."""
         self.violations: list[str] = []
         """The violations as texts. Each text begins with the virtual time in seconds."""
 

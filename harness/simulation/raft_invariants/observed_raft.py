@@ -81,7 +81,7 @@ class ObservedRaft:
     def voted_for(self, leader: Raft) -> bool:
         """Return whether this member has durably voted for `leader` in its term.
 
-        A durable record of a later term is accepted, too, because it has replaced the vote.
+        A durable record of a later term is enough, because it has replaced the vote.
         """
         storage = self.server.storage
         known = [] if storage.unsynced_bytes else [storage.hard_state]

@@ -17,7 +17,7 @@ from splitbrain.node.raft.ready import Ready
 from splitbrain.node.server import Server
 
 BOUND_NS = 500_000_000
-"""How long a read may still wait after its index was applied, because the member may first finish a
+"""How long a read may still wait after its index was applied. The member may first have to finish a
 batch of entries or the installation of a snapshot."""
 
 

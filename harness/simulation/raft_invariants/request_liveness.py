@@ -39,13 +39,13 @@ from splitbrain.node.read_barrier import RETRY_S
 
 HOPS_MAX = 8
 """The largest number of frames, one after the other, that a request waits for. A read at a follower
-needs so many, if it has to wait for the end of another round of reads."""
+waits for so many if it first has to wait for the end of an earlier round of reads."""
 SYNCS_MAX = 20
 """The largest number of syncs that a request waits for. Each member on its way may first have to
 finish two syncs."""
 COMMITS_MAX = 2
-"""The largest number of backend commits that a request waits for. It occurs if its member installs
-a snapshot."""
+"""The largest number of backend commits that a request waits for. A request waits for so many if
+its member installs a snapshot."""
 REST_NS = 100_000_000
 SILENCE_NS = 2_000_000_000
 """A member may be silent for this time in addition to the bound of a request."""
