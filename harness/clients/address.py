@@ -12,8 +12,8 @@ class Address(msgspec.Struct, frozen=True):
     """The URLs of a member.
 
     `client_url` may also be only `HOST:PORT`. `peer_url` is the address at which other members
-    reach this member: that of its proxy, if it has one. `ports` contains further ports of the
-    member, by name.
+    reach this member. If the member has a proxy, `peer_url` is the address of the proxy. `ports`
+    contains further ports of the member, by name.
     """
 
     name: str

@@ -10,8 +10,8 @@ from splitbrain.harness.errors import SystemFailed
 
 LOG_IN_TIMEOUT_S = 10.0
 ANSWER_BYTES_MAX = 1 << 20
-"""The number of bytes of an answer that are kept. The rest, for example of a snapshot, is only
-read."""
+"""The number of bytes of an answer that are kept. The rest is read and dropped, for example the
+rest of a snapshot."""
 CHUNK_BYTES = 1 << 16
 
 

@@ -1,11 +1,12 @@
 """One HTTP/2 connection to a member, for unary calls and streams of gRPC, by grpcio.
 
-Any number of calls share a connection. The first call opens it, and a call after it broke opens it
-again.
+Any number of calls share a connection. The first call opens the connection. If the connection
+breaks, the next call opens it again.
 
 The errors of grpcio show whether a call may have reached the member. grpcio sends a call only on a
-connection on which the member has answered, so a call that fails because there is none was
-certainly not sent. Retries are switched off, because a retried write could take effect twice.
+connection on which the member has answered. A call that fails because there is no such connection
+was therefore certainly not sent. Retries are switched off, because a retried write could take
+effect twice.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ SEND_TIMEOUT_S = 10.0
 """How long the member may take to accept the first messages of a stream. Without this limit, a send
 to a member that reads nothing would never end."""
 LATE_S = 5.0
-"""A call should end at its deadline. It is cancelled this long after the deadline in any case."""
+"""A call should end at its deadline. If it does not, it is cancelled after this additional time."""
 
 _NO_CONNECTION = ("failed to connect to all addresses", "DNS resolution failed")
 """The beginnings of grpcio's error details if there was no connection on which the call could be
@@ -42,8 +43,8 @@ sent."""
 class GrpcConnection:
     """A connection to the member at `target`, such as "127.0.0.1:2379", for one event loop.
 
-    Opening the connection takes at most `connect_timeout_s`. If `window_bytes` is not 0, about this
-    many bytes at most wait in each stream for the client to read them.
+    Opening the connection takes at most `connect_timeout_s`. If `window_bytes` is not 0, it is
+    about the largest number of bytes that wait in a stream for the client to read them.
     """
 
     def __init__(

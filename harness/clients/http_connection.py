@@ -74,9 +74,9 @@ class HttpConnection(asyncio.Protocol):
     def send(self, request: bytes, timeout_s: float) -> asyncio.Future[tuple[int, bytes]]:
         """Send `request`, a complete HTTP request. The future returns the status and the body.
 
-        The future raises NotConnected, ConnectionLost, or TimeoutError after `timeout_s`. After an
-        error, and if the caller does not wait for the answer, the caller must close the connection,
-        because a late answer could be taken for the answer to the next request.
+        The future raises NotConnected, ConnectionLost, or TimeoutError after `timeout_s`. The
+        caller must close the connection after an error, and also when it stops waiting for the
+        answer. Otherwise a late answer could be taken for the answer to the next request.
         """
         if self._transport is None or self._answer is not None:
             raise NotConnected("the connection is closed or busy")

@@ -44,7 +44,7 @@ class _Member:
     """The first headers of a request. The key is the path."""
 
     def take(self) -> HttpConnection | None:
-        """Remove a usable connection from the idle ones; None if there is none."""
+        """Remove a usable idle connection from the list, and return it; None if there is none."""
         idle = self.idle
         while idle:
             connection = idle.pop()

@@ -32,8 +32,7 @@ from splitbrain.histories.watch import WatchRequest
 
 STATUS_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 10.0
-"""How long a request may take. For a large store, HashKV takes seconds, and so does a batch of a
-watch."""
+"""How long a request may take. In a large store, HashKV and a batch of a watch take seconds."""
 CONNECT_TIMEOUT_S = 2.0
 LINE_BYTES_MAX = 256 * 1024 * 1024
 """The largest length of a line. One line of a watch is a batch of up to 1000 revisions."""

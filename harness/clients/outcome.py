@@ -4,8 +4,8 @@
 - An error of another request is `fail` if the tables below show that the request certainly had no
   effect and never will have one.
 - A code of gRPC is judged by the status that the JSON gateway has for it.
-- Every other error, also one that is not in the tables, is `info`. A wrong `fail` would make the
-  checkers reject a correct store, while a needless `info` only slows them down.
+- Every other error, including one that is not in the tables, is `info`. A wrong `fail` would make
+  the checkers reject a correct store, while a needless `info` only slows them down.
 
 Source: etcd 3.5, server/etcdserver (v3_server.go, server.go, apply.go) and api/v3rpc (quota.go,
 key.go, interceptor.go), which show where in the path of a write each error arises; grpc-gateway's

@@ -23,7 +23,7 @@ async def download_snapshot(
 ) -> None:
     """Write a snapshot of the member at `url`, with its checksum, to the file `path`.
 
-    Raises SystemFailed if the member refuses it, or if it is not complete after `timeout_s`.
+    Raises SystemFailed if the member refuses, or if the snapshot is not complete after `timeout_s`.
     """
     try:
         with path.open("wb") as file:

@@ -1,7 +1,7 @@
 """Draws the options of runs of real etcd, for a hunt.
 
-Each run may trigger at most one of those known bugs whose trigger a run can avoid. Therefore the
-cause of an anomaly is known, and a frequent bug does not hide the others.
+A run can avoid the triggers of some known bugs. Each run may trigger at most one of these bugs.
+Therefore the cause of an anomaly is known, and a frequent bug does not hide the others.
 """
 
 from __future__ import annotations

@@ -6,10 +6,10 @@ from random import Random
 
 
 def draw_member(random: Random, members: int, follower_share: float) -> tuple[bool, int]:
-    """Draw where an operation is sent: whether to a follower, and to the member of which number.
+    """Draw whether an operation is sent to a follower, and the number of the member or follower.
 
-    They are the fields `to_follower` and `member` of a `ScheduledOperation`. Both are drawn in
-    every case, so that `follower_share` does not change later random values.
+    The two values are the fields `to_follower` and `member` of a `ScheduledOperation`. Both are
+    drawn in every case, so that `follower_share` does not change later random values.
     """
     to_follower = random.random() < follower_share
     return to_follower, random.randrange(members)

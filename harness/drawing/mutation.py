@@ -111,10 +111,11 @@ def change_seed(schedule: Schedule, source: Source) -> Schedule | None:
 
 
 def change_conditions(schedule: Schedule, source: Source) -> Schedule | None:
-    """Draw one of the conditions of the run anew.
+    """Draw one part of the conditions of the run anew.
 
-    It is the settings of the members, the network, the disks, the logs of deposed leaders, or
-    whether rare conditions inside the members are frequent. Returns None if nothing changes.
+    The part is one of these: the settings of the members, the network, the disks, the number of
+    entries that are added to the logs of deposed leaders, or whether rare conditions inside the
+    members are frequent. Returns None if nothing changes.
     """
     drawn = draw_environment(source.random.getrandbits(SEED_BITS))
     name = source.random.choice(("settings", "network", "disk", "deposed_longer_by", "buggify"))

@@ -54,10 +54,10 @@ NODES_DRAWN = (1, 3, 3, 3, 5)
 def draw_schedule(options: Options) -> Schedule:
     """Draw the schedule that `options` and their seed determine.
 
-    If the options contain no seed, a random seed is drawn. If they name known bugs of the tested
-    store, and the tested version has such a bug, the triggers of that bug are not drawn. Raises
-    BadArguments for an unknown workload, system or kind of fault, and for a kind of fault that the
-    system does not support.
+    If the options contain no seed, a random seed is drawn. If the options name known bugs of the
+    tested store, and the tested version has such a bug, the triggers of that bug are not drawn.
+    Raises BadArguments for an unknown workload, system or kind of fault, and for a kind of fault
+    that the system does not support.
     """
     options = msgspec.structs.replace(options, seed=seed_or_drawn(options.seed))
     drawn = without_triggers(options)
@@ -69,7 +69,7 @@ def draw_schedule(options: Options) -> Schedule:
 def without_triggers(options: Options) -> Options:
     """Return `options`, changed so that the run does not trigger the known bugs that they name.
 
-    Raises BadArguments if they ask for such a trigger with a workload option.
+    Raises BadArguments if an option of the workload asks for such a trigger.
     """
     bugs = excused_bugs(options.known, tested_version(options)) if options.known else ()
     if not bugs:

@@ -31,9 +31,9 @@ KIND_WEIGHTS: Mapping[str, int] = {
 }
 """The weights with which the kinds of faults are drawn for a run."""
 STORAGE_RUNS_PERCENT = 12
-"""The percentage of runs that have storage faults in addition. These have no weight, because they
-must be rare: while a member recovers its data from its peers, it does little that another fault
-could show to be wrong."""
+"""The percentage of runs that have storage faults in addition. Storage faults have no weight,
+because they must be rare: while a member only recovers its data from its peers, other faults find
+few bugs in it."""
 LINK_RUNS_PERCENT = 12
 """The percentage of runs that have one of `LINK_FAULTS` in addition, which change single frames and
 connections."""
@@ -46,7 +46,7 @@ MEMBERS_KINDS = (
     ("joint", "transfer"),
 )
 MEMBER_LISTS_PERCENT = 25
-"""The percentage, among the runs that change the members, of runs with the workload that reads the
+"""Of the runs that change the members, the percentage of runs with the workload that reads the
 member list."""
 OF_PROCESSES = ("kill", "pause", "partition", "latency", "power", "step")
 """The kinds of faults that real processes support. `power` is among them, because a SIGKILL of a
@@ -81,7 +81,7 @@ KV_OPTIONS: Mapping[str, tuple[int, ...]] = {
     "long_percent": (0, 10, 60, 60),
     "many_percent": (0, 0, 1, 8),
     "large_percent": (0, 0, 0, 3),
-    # Compactions refuse reads of the past, which find other bugs.
+    # After a compaction, the store refuses reads of the past, and such reads find other bugs.
     "compactions": (0, 1, 1),
 }
 """The options of the workload kv that are drawn."""
@@ -108,8 +108,8 @@ faults. In a cluster of five, two members can fail. In a cluster of four, half i
 HOLDS_IN_ELECTIONS = (1.5, 3.0, 6.0)
 """The minimal duration of a fault, in election timeouts."""
 USED_PERCENT: Mapping[str, int] = {"wal_segment_bytes": 65, "check_quorum": 55}
-"""The percentage of runs that use a drawn value for this setting. For other settings, it is
-`USED_PERCENT_DEFAULT`."""
+"""For some settings, the percentage of runs that use a drawn value. For each other setting, the
+percentage is `USED_PERCENT_DEFAULT`."""
 USED_PERCENT_DEFAULT = 40
 
 
@@ -201,8 +201,8 @@ def _conditions(random: Random) -> tuple[NetworkConditions, DiskConditions, int]
 def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     """Draw the options of the run with `seed` in a campaign of simulated runs.
 
-    The options in `given` are not drawn. If `given["swarm"]` is False, only those kinds of faults
-    are drawn that real processes support, too.
+    The options in `given` are not drawn. If `given["swarm"]` is False, only kinds of faults that
+    real processes support are drawn.
     """
     random = stream(seed, "swarm", "options")
     heartbeat_ms, election_ms = random.choice(ELECTIONS)

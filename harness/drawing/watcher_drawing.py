@@ -82,10 +82,11 @@ class HoldingWorkload(WatchingWorkload, Protocol):
 
 @runtime_checkable
 class ListingWorkload(WatchingWorkload, Protocol):
-    """A workload whose watchers read their keys in pages, and watch from that revision on."""
+    """A workload whose watchers list their keys in pages, and watch from the list's revision."""
 
     list_percent: int
-    """The percentage of streams that begin with such a list. The first stream always does."""
+    """The percentage of streams that begin with such a list. The first stream always begins with
+    one."""
 
     def list_page(self, random: Random) -> int:
         """The number of keys of a page."""

@@ -30,8 +30,8 @@ READ_TIMEOUT_S = 2.0
 """A member that does not answer within this time is skipped."""
 
 FAR_AHEAD = 1_500
-"""A distance in revisions. A run does not reach so many revisions while a compaction is on its
-way."""
+"""A distance in revisions. While a compaction is on its way, a run makes fewer revisions than
+this."""
 UNREAD = "not sent: no member could be read up to the revision to compact"
 """The recorded error of a compaction that was not sent."""
 
@@ -64,10 +64,7 @@ class ChangeArchive:
             self._archived[state.member] = state
 
     def covers(self, revision: int) -> bool:
-        """Return whether the archived changes of a member are complete up to `revision`.
-
-        They must begin at revision 1. One such member is sufficient.
-        """
+        """Return whether the archive has all changes of some member up to `revision`."""
         return any(
             state.first_revision <= 1 and state.revision >= revision
             for state in self._archived.values()

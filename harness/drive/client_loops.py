@@ -28,8 +28,8 @@ class ClientLoops(ABC):
         """Connects operations with the faults that begin at them."""
         self._numbers = schedule.operation_numbers() if self._triggers else ()
         self._stopping = False
-        # A dict keeps the order in which the tasks fell asleep. The order of a set would differ
-        # when a simulated run is repeated.
+        # A dict keeps the order in which the tasks fell asleep. The order of a set could differ
+        # between repetitions of a simulated run.
         self._sleeping: dict[asyncio.Task[None], None] = {}
 
     @abstractmethod

@@ -23,8 +23,8 @@ from splitbrain.histories.service_operation import AnyRequest, with_token
 
 POLL_S = 0.1
 BEYOND_BOUND_S = 2.0
-"""A failed final operation is tried again until this time after the bound of availability. So the
-checker can decide whether the member exceeds the bound."""
+"""A failed final operation is tried again until the bound of availability and this additional time
+have passed, so that the checker can decide whether the member exceeds the bound."""
 ANSWERS = ("name not found", "already exists")
 """Errors that count as an answer: a user or role does not exist, or exists already."""
 FINAL_WRITES_LIMIT_S = 120.0
@@ -129,7 +129,7 @@ class FinalOperations:
     ) -> None:
         """Send each of the reads `drafts` to each of `members`.
 
-        A read that fails is sent again until `limit_s` seconds have passed since the first one.
+        A read that fails is sent again until `limit_s` seconds have passed since the first read.
         After that, each remaining read is sent once.
         """
         deadline = asyncio.get_running_loop().time() + limit_s

@@ -1,4 +1,4 @@
-"""Records what one client has read and written, and completes its next requests with it.
+"""Records what one client has read and written, and completes its next requests with these values.
 
 Some scheduled operations depend on earlier answers, such as a compare-and-swap that expects the
 value that the client last read. The same schedule and the same answers give the same requests.
@@ -98,7 +98,7 @@ def with_revisions(request: Txn, ranges_back: Sequence[tuple[int, int]], seen: i
 
 
 def next_page(request: Range, result: RangeResult) -> Range | None:
-    """Return the range that continues `request` at the same revision, behind the last key.
+    """Return the range that continues `request` at the same revision, after the last key read.
 
     Returns None if `result` contains all keys of the range.
     """
@@ -270,5 +270,5 @@ _LEARN: Mapping[tuple[type, type], Callable[[LastSeen, Any, Any, int], None]] = 
     (AlarmList, AlarmListResult): LastSeen._learn_alarms,
     (Campaign, CampaignResult): LastSeen._learn_election,
 }
-"""What a client learns, by the types of the request and the answer. Other answers teach nothing
-but the revision."""
+"""What a client learns, by the types of the request and the answer. From other answers, a client
+learns only the revision."""

@@ -1,9 +1,9 @@
 """The authentication tokens of one client of a run.
 
 A client begins without a token. Two errors show whether authentication is enabled: "user name is
-empty" shows that it is, and "authentication is not enabled" shows that it is not. While it is
-enabled, the client logs in before it sends a request of a user of whom it has no token. A client
-whose token is refused logs in again.
+empty" shows that it is, and "authentication is not enabled" shows that it is not. While
+authentication is enabled, the client logs in before it sends a request of a user for whom it has no
+token. A client whose token is refused logs in again.
 """
 
 from __future__ import annotations

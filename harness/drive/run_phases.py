@@ -264,7 +264,8 @@ class Drive:
         others = (self._poll_crashes(),) if watches_crashes else ()
         async with in_background(self._nemesis.run(), self._show_progress(), *others):
             await self._load.run()
-            # The last operation may end before the last fault: the load lasts its full time.
+            # The load lasts its full time, because the last operation may end before the last
+            # fault.
             left_s = self._schedule.time_limit_ms / 1000 - self._load_ms() / 1000
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(left_s, 0)):

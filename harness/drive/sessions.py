@@ -91,4 +91,4 @@ class _NoSession:
         return self._completion
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing, because nothing is open."""

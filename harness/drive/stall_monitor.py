@@ -1,7 +1,7 @@
 """Notices periods in which the harness did not run, although it had work to do.
 
-In such a period the machine was overloaded or suspended. The harness sees late answers then, and
-the members may not have run either, so the checkers do not count the period against the store.
+In such a period the machine was overloaded or suspended. The harness then sees answers late, and
+perhaps the members did not run either. So the checkers do not count the period against the store.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STALLS_MAX = 10_000
 
 
 class StallMonitor:
-    """Collects stalls, which are periods in which the harness did not run, while `run` runs.
+    """Collects stalls, from the start of `run` until it is cancelled.
 
     `now_ns` returns the time by the clock of the history's events.
     """

@@ -28,7 +28,7 @@ class KeyList:
 async def read_list(
     client: ReadingClient, url: str, watched: WatchRequest, page: int
 ) -> KeyList | None:
-    """Read the interval of `watched`: the first page now, and the others at its revision.
+    """Read the interval of `watched` in pages, all at the revision of the first page.
 
     Returns None if a page could not be read, for example because its revision was compacted.
     """

@@ -1,4 +1,4 @@
-"""One watcher of a run. It keeps one connection at a time, at changing members, and records it."""
+"""One watcher of a run, which records the answers on one connection at a time."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ class Watcher:
     async def _run_connection(self, scheduled: ScheduledStream) -> bool:
         """Keep one connection until it ends.
 
-        Returns whether the watcher received an answer on it.
+        Returns whether the watcher received an answer on the connection.
         """
         member = self._members[scheduled.member % len(self._members)]
         url = self._system.address(member).client_url

@@ -16,8 +16,8 @@ PAIRS = {
 """The options whose value is a mapping, each with the flag that adds one pair NAME=VALUE."""
 SWITCHES = ("trace", "swarm", "allow_crash", "tls")
 NOT_OF_THE_RUN = ("seed", "store", "name", "keep_data")
-"""The options that a command line does not contain: they do not change what happens in a run. The
-seed is added separately."""
+"""The options that a command line does not contain. The seed is added separately, and the other
+options do not change what happens in a run."""
 
 
 def run_line(options: Options, seed: int) -> str:

@@ -131,10 +131,11 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=False, forbid_unknown_f
     """Limits of the service level, such as p99=200ms,availability=99%,recovery=5s. A run that
     exceeds one of them is invalid. See `splitbrain.checkers.service_level.budget`."""
     allow_crash: bool = False
-    """Whether a member is allowed to end by itself. If not, a run in which one does is invalid."""
+    """Whether a member is allowed to end by itself. If not, a run in which a member ends by itself
+    is invalid."""
     allow_unanswered: tuple[str, ...] = ()
-    """Functions of the workload whose operations may all fail. Without this option, the verdict
-    would be unknown."""
+    """Functions of the workload whose operations may all fail. If all operations of another
+    function fail, the verdict can be unknown."""
     known: tuple[str, ...] = ()
     """Known bugs of the tested store that the run avoids, or whose effects are no anomalies: names
     in `splitbrain list known-bugs`, or "all" for every listed bug of the tested version."""

@@ -85,7 +85,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     deposed_longer_by: int = 0
     """Only simulation uses this number. If it is not 0, empty entries are added to the log of a
     leader that was deposed and does not know it yet, until this log has so many entries more than
-    its successor's log. The added entries are never committed."""
+    the log of the new leader. The added entries are never committed."""
     buggify: bool = False
     """Whether rare conditions inside the members are made frequent. Only simulation uses it."""
     fails_by: str = ""
@@ -244,7 +244,7 @@ def _renumbered(
 
 
 def with_changes(schedule: Schedule, **changed: Any) -> Schedule:
-    """Return a copy of `schedule` with the fields in `changed`, and options that agree."""
+    """Return a copy of `schedule` with the fields in `changed`, and with matching options."""
     return fixed(replace(schedule, **changed))
 
 

@@ -15,8 +15,9 @@ from splitbrain.nemesis.fault import BitRot, DiskFault, LostSectors, loses_data
 def is_survivable(schedule: Schedule) -> bool:
     """Return whether correct members survive the storage faults of `schedule`.
 
-    They do if the faults hit at most a minority of the members, only one area of each disk, and
-    logs only of members with a seal.
+    They survive if three conditions are true. The faults hit at most a minority of the members.
+    They hit only one area of each disk. The members have the settings, such as a seal of their
+    logs, that the faults need.
     """
     areas: dict[str, set[str]] = defaultdict(set)
     for one in schedule.faults:

@@ -53,7 +53,7 @@ class Axes(msgspec.Struct, frozen=True):
 class CampaignRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The content of `campaign.json`.
 
-    Together with the number of a run, it determines everything that is drawn for that run.
+    The record and the number of a run determine everything that is drawn for that run.
     """
 
     name: str

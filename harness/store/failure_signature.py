@@ -22,7 +22,7 @@ CONDITION_CHARACTERS_MAX = 200
 
 
 class Signature(msgspec.Struct, frozen=True, order=True):
-    """The description of a failure that is equal for failures with probably the same cause.
+    """The description of a failure. It is equal for failures that probably have the same cause.
 
     `checker` found the anomaly, and `kind` is the kind of the anomaly. Failures with equal
     signatures are one group.

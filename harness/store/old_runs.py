@@ -14,7 +14,7 @@ from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.run_folders import begun_folders, point_latest
 
 RUNNING_AFTER_CHANGE = timedelta(hours=1)
-"""A run without a recorded end may still be running for this time after its last change."""
+"""A run without a recorded end is regarded as running until this time after its last change."""
 _STARTED = "%Y%m%dT%H%M%SZ"
 
 
@@ -98,7 +98,7 @@ def _repoint_latest(store: Path) -> None:
 def _may_run(run: RunFolder, now: datetime | None) -> bool:
     """Return whether the run may still be in progress.
 
-    This is assumed if its record is unreadable or contains no end, and if one of its files has
+    Both must be true: the record is unreadable or contains no end, and a file of the run has
     changed within `RUNNING_AFTER_CHANGE`.
     """
     facts, _ = read_run_facts(run)

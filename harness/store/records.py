@@ -35,7 +35,7 @@ class Phase(msgspec.Struct, frozen=True):
 class Stall(msgspec.Struct, frozen=True):
     """A period in which the harness had work to do but did not run, in ns since the run's start.
 
-    The machine was overloaded or suspended. The members may not have run in the period either.
+    The machine was overloaded or suspended. Perhaps the members did not run in this period either.
     """
 
     begin: int

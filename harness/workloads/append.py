@@ -45,7 +45,7 @@ class _Transactions(ABC):
     def _draw(self, random: Random, values: UniqueValues, generation: int) -> Draft:
         """Draw one transaction.
 
-        `generation` is the number of the group of `keys` keys that it uses.
+        `generation` is the number of the group of `keys` keys that the transaction uses.
         """
 
     def final_operations(self, clients: int) -> Sequence[Draft]:

@@ -77,8 +77,8 @@ class Auth:
         "revoke_permission", "change_password", "user_get", "role_get", "enable",
         "disable",
     )
-    """A run is valid even if these functions never succeed, because users and roles can be in a
-    state in which they are refused."""
+    """A run is valid even if these functions never succeed, because the store may refuse them in
+    every state of the users and roles that the run reaches."""
 
     def __init__(
         self,
@@ -281,7 +281,7 @@ class Auth:
         return Txn(compare, (inner,), otherwise)
 
     def _end(self, number: int) -> str:
-        """The end of an interval of keys before the key `number`, or before "l" without it."""
+        """Return the end of an interval: the key `number`, or "l", which comes after all keys."""
         return _key(number) if number < self.keys else "l"
 
 

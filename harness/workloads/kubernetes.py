@@ -19,7 +19,7 @@ EVENTS = "/registry/events/"
 ALL, ALL_END = "/registry/", "/registry0"
 LEASES_PER_CLIENT = 1_000_000
 EVENTS_PER_LEASE = (5, 20)
-"""The smallest and the largest number of events that share a lease."""
+"""The smallest and the largest number of event objects that share a lease."""
 PAGES_MAX = 3
 COMPACT_PERCENT = 2
 COMPACT_BACK = (10, 80)

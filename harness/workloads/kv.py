@@ -22,9 +22,8 @@ LONG = (600, 3000)
 """The shortest and the longest length of long values, in characters. They are longer than a sector
 of a disk, so that a single write can be torn."""
 LARGE = (4_000, 12_000, 40_000, 130_000)
-"""The lengths of large values, in characters. The longest is longer than a segment of a write-ahead
-log with the smallest settings, and a small part of the largest request that etcd accepts (1.5
-MiB)."""
+"""The lengths of large values, in characters. The longest value is longer than the smallest segment
+of a write-ahead log, and much shorter than the largest request that etcd accepts (1.5 MiB)."""
 LARGE_KEYS = 3
 MANY = (60, 100)
 """The smallest and the largest number of puts in a transaction of many puts. etcd accepts 128."""
@@ -35,8 +34,8 @@ BURST = (1, 1, 2, 3, 5)
 FUTURE_COMPACTIONS = 0.15
 """The share of compactions to a future revision."""
 FUTURE_AHEAD = (2_000, 100_000)
-"""How many revisions in the future such a compaction is, at least and at most. The revision does
-not exist when the request arrives."""
+"""The smallest and the largest number of revisions by which such a compaction is ahead of the
+newest revision that the client has seen. The revision does not exist when the request arrives."""
 NEVER_GRANTED = 7
 """The id of a lease that does not exist."""
 
@@ -49,18 +48,18 @@ Operation = Put | Range | Delete | Txn
 class KV:
     """Draws puts, gets, deletes, ranges, reads of past revisions, transactions and compactions.
 
-    Most operations are on `keys` keys. `long_percent` percent of the values that they write are
-    long. Some ranges are sorted by any target of the API, or have a bound of the revisions of the
-    keys that they return. Most reads are linearizable, some are serializable, and some read at a
-    revision near the last one that the client has seen. Such a revision can already be compacted,
-    or be in the future.
+    Most operations are on `keys` keys, and `long_percent` percent of the written values are long.
+    Some ranges are sorted, by any target of the API. Some return only keys whose revisions are
+    within a bound. Most reads are linearizable, some are serializable, and some read at a revision
+    near the last one that the client has seen. Such a revision can already be compacted, or be in
+    the future.
 
     There are three kinds of transactions:
 
     - Most have one or two comparisons, each of one key or of an interval of keys. A comparison uses
       the value, mod_revision, version or create_revision that the client last read, or tests
-      whether the key exists. Both branches put, delete and read. Some reads are at a revision. Some
-      branches contain a nested transaction.
+      whether the key exists. Both branches put, delete and read. Some reads are at a past revision.
+      Some branches contain a nested transaction.
     - Some only read, and mix serializable and linearizable ranges.
     - A few contain an operation that the store refuses, so that the whole transaction must have no
       effect.
@@ -69,7 +68,8 @@ class KV:
     the keys of these puts. `large_percent` percent put, read or delete large values.
 
     With `compactions` 0, no client compacts. Transactions that write and also read at a revision
-    make the members of etcd diverge (etcd issue 18667); with `txn_revisions` 0, none are sent.
+    make the members of etcd diverge (etcd issue 18667). With `txn_revisions` 0, no such
+    transactions are sent.
     """
 
     name: ClassVar[str] = "kv"
@@ -365,7 +365,7 @@ class KV:
         )
 
     def _large(self, random: Random, values: UniqueValues) -> Draft:
-        """Draw a put of a large value, alone or between small ones, or a read of one."""
+        """Draw a put, a read or a delete of a large value. Some puts are in a transaction."""
         kind = random.random()
         key = f"large/{random.randrange(LARGE_KEYS)}"
         if kind < 0.4:

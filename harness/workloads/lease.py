@@ -15,25 +15,27 @@ IDS_PER_CLIENT = 1_000_000
 NEVER_GRANTED = IDS_PER_CLIENT // 2
 """This number plus the id of a client's lease gives the id of a lease that never exists."""
 EARLIER_MAX = 4
-"""The number of its last leases that a client still uses."""
+"""The number of a client's most recent leases that the client still uses."""
 SHARED_ID = IDS_PER_CLIENT * IDS_PER_CLIENT
-"""The id of a lease that all clients grant and none uses. Most of these grants must be refused."""
+"""The id of a lease that all clients ask for and none uses. Most of these grants must be refused,
+because the lease already exists."""
 SHARED_TTL_S = 600
 SHARED_SHARE = 0.02
-"""The share of operations that grant this shared lease."""
+"""The share of operations that ask for this shared lease."""
 SELDOM_RENEWED = IDS_PER_CLIENT // 4
-"""A lease id of a client plus this number is the id of a lease that is kept alive seldom."""
+"""This number plus the id of a client's lease gives the id of a lease that is seldom kept alive."""
 SELDOM_APART = IDS_PER_CLIENT // 20
-"""The difference between the ids of two such leases that a client has at the same time."""
+"""The difference between the ids of two such leases of a client at the same time."""
 SELDOM_EVERY = 3
-"""Each client grants such leases once for so many of its other leases."""
+"""For each group of this number of other leases, a client grants such leases once."""
 SELDOM_LONGER_S = (4, 5, 7)
 SELDOM_SHARES = (0.06, 0.02, 0.007)
-"""The shares of operations on these leases. With any number of operations per second, one of them
-is kept alive every few seconds. Leaders then record its remaining time between two keep-alives."""
+"""The shares of operations on each of these leases. The shares differ so much that, at any rate of
+operations, one of the leases is kept alive every few seconds. Leaders then record its remaining
+time between two keep-alives."""
 OWN_KEY_SHARE = 0.05
-"""The share of operations on a key that only this client uses, so that it stays attached for
-longer."""
+"""The share of operations on a key that only this client uses, so that the key stays attached to
+its lease for longer."""
 
 
 class Lease:
@@ -44,8 +46,8 @@ class Lease:
     expire. Clients share most keys, so keys move from lease to lease. Some puts detach a key from
     its lease, some change the value and keep the lease, and some change the lease and keep the
     value. A few operations use an earlier lease of the client, which may have ended, or a lease
-    that was never granted. Each client also has longer leases that it keeps alive seldom. All
-    clients grant one more lease, which exists after the first grant.
+    that was never granted. Each client also has longer leases that it seldom keeps alive. All
+    clients also ask for one shared lease, which already exists after the first grant.
     """
 
     name: ClassVar[str] = "lease"

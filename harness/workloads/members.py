@@ -18,7 +18,7 @@ class Members:
     """Reads the member list, and writes and reads `keys` keys.
 
     `lists_percent` of the operations read the list. Most of these reads are linearizable. The
-    workload does not change the members. The fault `members` does.
+    workload does not change the members; the fault `members` changes them.
     """
 
     name: ClassVar[str] = "members"

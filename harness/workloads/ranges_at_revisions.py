@@ -16,8 +16,8 @@ from splitbrain.histories.kv import Range, Txn
 
 RECENT_BACK_MAX = 30
 OLDEST = 1_000_000
-"""A distance of more revisions than a run reaches. A read so far back is at revision 1, which does
-not exist any more after the first compaction."""
+"""A distance larger than the newest revision of any run. A read at this distance is at revision 1,
+which no longer exists after the first compaction."""
 NEAR_FUTURE = 8
 """The largest distance into the near future. Such a revision may exist when the request is
 executed."""

@@ -15,7 +15,7 @@ class Register:
     """Puts, gets and compare-and-swaps `keys` registers.
 
     After `operations_per_client` operations a client continues with the next `keys` registers, so
-    that the history of a register stays short enough for a general search.
+    that the history of a register stays short enough for a checker that searches.
 
     A compare-and-swap is a transaction. Half of them compare the value of the key with the value
     that this client last read; the others compare the mod_revision. If the comparison succeeds, the

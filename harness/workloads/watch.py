@@ -18,10 +18,10 @@ LONG = (600, 3000)
 COMPACT_BACK_MAX = 60
 IDLE_EVERY = 8
 IDLE_PLACE = 6
-"""The watcher at this position, from 0, in each group of `IDLE_EVERY` watchers watches keys that no
-client writes."""
+"""In each group of `IDLE_EVERY` watchers, the one at this position, from 0, is idle: no client
+writes the keys that it watches."""
 TURN_SHARE = 0.6
-"""Of the watchers with several watches, the share that cancels some of them and then opens
+"""Of the watchers with several watches, this share cancels some of its watches and then opens
 others."""
 LATER_US = (1, 2_000, 50_000, 400_000)
 """The times after which a watcher cancels watches and opens others, in µs."""
@@ -203,8 +203,8 @@ class Watch:
 def _with_turns(random: Random, watches: Sequence[WatchRequest]) -> Iterator[WatchRequest]:
     """Yield `watches`; the client chooses the ids of some, and opens some of them later.
 
-    Watches whose id the client chooses come first, because a member could otherwise choose the same
-    ids for other watches before. Watches that are opened later come last. Some of the first watches
+    Watches whose id the client chooses come first. Otherwise a member could already have chosen the
+    same ids for other watches. Watches that are opened later come last. Some of the first watches
     are cancelled before the later ones are opened.
     """
     chosen = random.randrange(len(watches) + 1)

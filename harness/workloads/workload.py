@@ -65,11 +65,11 @@ class Draft:
     after_ok: bool = False
     """Whether the operation is sent only if this client's previous operation succeeded."""
     continue_list: bool = False
-    """Whether the operation reads the next keys if the client's last range with a limit left keys
-    out. It reads at the revision of that range."""
+    """Whether the operation continues the client's last range with a limit. If that range left keys
+    out, the operation reads the next keys, at the revision of that range."""
     member: int | None = None
-    """If not None, the number of the member to which the operation is sent, modulo the number of
-    members. Otherwise the member is drawn."""
+    """The number of the member to which the operation is sent, modulo the number of members. None:
+    the member is drawn."""
     user: str = ""
     """The user as whom the operation is sent. The client logs in with `password` when it must."""
     password: str = ""

@@ -32,7 +32,7 @@ def of_answer(f: str, argument: Any, answer: Any) -> Completion:
 
 
 ANSWERED = frozenset(("read", "dequeue", "generate", "drain", "get"))
-"""Functions that may return None as their answer, because a register or a queue is empty."""
+"""Functions for which None is an answer: the register or the queue is empty."""
 
 
 def of_error(
@@ -57,7 +57,7 @@ def _matches(error: BaseException, definite: DefiniteError) -> bool:
 
 
 def _text(error: BaseException) -> str:
-    """Return the error in one line. The line contains its type, unless it is `Definite`."""
+    """Return the error in one line, with its type unless the type is `Definite`."""
     if isinstance(error, Definite):
         return " ".join(str(error).split())[:ERROR_CHARACTERS_MAX] or "did not happen"
     return error_text(error)

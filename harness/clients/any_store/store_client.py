@@ -5,12 +5,12 @@ member, calls its `invoke` for one operation after the other, and closes it. A c
 asynchronous if its `open` is a coroutine function. Its other methods may then be coroutine
 functions. The methods of a synchronous client run in a separate thread.
 
-`invoke` returns the answer of an operation that succeeded. If `invoke`
-raises `Definite`, or an exception of a class that the client's attribute `definite` lists, the
-operation certainly did not take effect (`fail`). After other exceptions,
-the operation may have taken effect or may still do so (`info`). A read is then `fail`, because it
-has no effect. After any exception that is not definite, the connection is closed, and the process
-of the history ends. A client that decides the outcome itself returns a `Completion`.
+`invoke` returns the answer of an operation that succeeded. If `invoke` raises `Definite`, or an
+exception of a class that the client's attribute `definite` lists, the operation certainly did not
+take effect (`fail`). After other exceptions, the operation may have taken effect or may still do so
+(`info`). Only a read is `fail` after every exception, because it has no effect. After any exception
+that is not definite, the connection is closed, and the process of the history ends. A client that
+decides the outcome itself returns a `Completion`.
 """
 
 from __future__ import annotations

@@ -92,8 +92,7 @@ def timeline(
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The row of each process in the timeline, and the times at which processes begin in each
-    row."""
+    """The row of each process in the timeline, and the times at which processes begin in a row."""
 
     row_of: Mapping[int, int]
     """The row of each process."""

@@ -116,7 +116,7 @@ def record_again(folder: Path) -> None:
 
 
 def rename_group(connection: sqlite3.Connection, name: str, new: str) -> None:
-    """Move all runs of the group `name` to the group `new`, which may exist."""
+    """Move all runs of the group `name` to the group `new`, which may already exist."""
     with _transaction(connection):
         connection.execute("INSERT OR IGNORE INTO failure_groups (name) VALUES (?)", (new,))
         connection.execute(

@@ -1,10 +1,10 @@
 """Finds runs in the database by a filter.
 
 A search has two steps. First, the matching runs are counted with one index, which contains all
-columns that the filter needs. Then the runs of the page are read. If few runs match, all of them
-are read with the same index and sorted. If many match, the runs are read in the order of the result
-until the page is full. This is fast, because a large share of the runs that are read matches. Both
-steps read only indexes over numbers.
+columns that the filter needs. Then the runs of the requested page are read. If few runs match, all
+of them are read with the same index and sorted. If many match, the runs are read in the order of
+the result until the page is full. This is fast, because a large share of the runs that are read
+matches. Both steps read only indexes over numbers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Sort = Literal["started", "rate", "p99_ms"]
 SORTS: dict[Sort, str] = {
     "started": "runs_started", "rate": "runs_rate", "p99_ms": "runs_p99",
 }
-"""For each column by which a result may be sorted, the index that is in its order."""
+"""Maps each column by which a result can be sorted to the index that has the same order."""
 WORDS: dict[str, int] = {"valid": 0, "invalid": 1, "unknown": 2}
 
 
