@@ -13,9 +13,9 @@ EXIT_FAILED = 255
 def exit_code_of(valid: bool | None, error: str = "") -> int:
     """Return the exit code for the verdict `valid` of a run or a history.
 
-    `error` describes the failure of the harness or the system under test; "" if neither failed. If
-    one failed, the exit code is 255. Exception: if an anomaly was found before, the exit code is
-    that of an invalid run.
+    `error` describes the failure of the harness or the system under test; "" if neither failed.
+    After such a failure, the exit code is 255, unless an anomaly was found before the failure. Then
+    the exit code is that of an invalid run.
     """
     if valid is False:
         return EXIT_INVALID

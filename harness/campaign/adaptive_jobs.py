@@ -21,8 +21,8 @@ class AdaptiveJobs:
     """The jobs of a campaign whose runs an `AdaptiveScheduler` chooses.
 
     If the campaign was interrupted, the scheduler first receives the results in the log once more.
-    It makes the same choices from the same results, and so gets the state that it had before. The
-    first jobs are then the runs that had begun but have no end in the log.
+    From the same results it makes the same choices, and so returns to the state before the
+    interruption. The first jobs are then the runs that had begun but have no end in the log.
     """
 
     def __init__(self, record: CampaignRecord, folder: CampaignFolder, store: Path) -> None:

@@ -57,8 +57,8 @@ def in_dask(
     """Run the jobs on the cluster at `address`, and yield each outcome when it arrives.
 
     With the address `local`, a cluster of `workers` processes is started on this machine. With
-    `fetch`, the workers send the folders of runs of real processes that are not valid, and these
-    are unpacked into `store`.
+    `fetch`, a worker sends the folder of each run of real processes that is not valid, and the
+    folder is unpacked into `store`.
     """
     with connected(address, workers) as client:
         running = _Running(client, store, fetch=fetch)

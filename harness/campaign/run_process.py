@@ -4,7 +4,7 @@ A worker of Dask executes its jobs in threads. But a run needs a process: member
 from a main thread, a planted bug cannot be removed from a process, and a run can kill its process.
 Therefore each thread of a worker gives its jobs to a `RunProcess`.
 
-The two processes are connected by a socket. If the parent dies, even by SIGKILL, the socket is
+A socket connects the worker and this process. If the worker dies, even by SIGKILL, the socket is
 closed. The process then stops its run, removes the folder of the run, and ends.
 """
 

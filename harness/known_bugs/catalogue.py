@@ -15,9 +15,9 @@ from splitbrain.harness.known_bugs.known_bug import KnownBug, Version, parse_ver
 
 ALL = "all"
 FILES = {"etcd": "etcd.toml"}
+"""Maps the name of a store, as in the versions of a run, to the file with its known bugs."""
 OTHER = "other "
 """The prefix of the name of a second program of a store, in the versions of a run."""
-"""The store, as in the versions of a run → the list of its known bugs."""
 
 
 @functools.cache

@@ -1,1 +1,1 @@
-"""Executes a schedule as one run, in real time or in simulation; or twice, to compare the two."""
+"""Executes a schedule in real time or in simulation, once or twice (to compare the two runs)."""

@@ -42,7 +42,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 elections, that concern that part."""
 NEAR_MIN = 3
 STEM_LETTERS = 5
-"""Words with the same first letters, such as snapshot and snapshots, count as the same word."""
+"""Words in which this number of first letters is equal, such as snapshot and snapshots, count as
+the same word."""
 SHORT_WORD_LETTERS = 4
 """Words with fewer letters than this are ignored."""
 COMMON_STEMS = frozenset(("membe", "befor", "after", "entri", "entry", "other", "store", "again"))

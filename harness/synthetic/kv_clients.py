@@ -52,8 +52,8 @@ class Simulation:
         self.store = RecordedStore()
         self._corruptor = corruptor
         self._compactable_max = 0
-        """The revision before the corrupted one, or 0 if no revision is corrupted yet. Compactions
-        stop there, because the members' logs must contain the corrupted revision."""
+        """The revision before the corrupted one, or 0 if no revision is corrupted yet. No
+        compaction goes beyond it, because the members' logs must contain the corrupted revision."""
         self._compaction_acknowledged = 0
         """The highest revision of any acknowledged compaction so far."""
         self._workload = workload

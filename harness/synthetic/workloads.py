@@ -28,7 +28,8 @@ class SyntheticWorkload:
 
 
 def draw_kv(random: Random, number: int, revision: int, keys: int = 12) -> Request:
-    """Draw a request as the workload `kv` does: any request of etcd's KV service but compaction."""
+    """Draw a request as the workload `kv` does: any request of etcd's KV service except
+    compactions."""
     key = f"k{random.randrange(keys):03d}"
     first = random.randrange(keys)
     low, high = f"k{first:03d}", f"k{first + 1 + random.randrange(4):03d}"
@@ -89,8 +90,8 @@ def draw_aged(random: Random, number: int, revision: int) -> Request:
 def draw_mixed(random: Random, number: int, revision: int, keys: int = 12) -> Request:
     """Draw a request as the workload `kv` does, or one that clients rarely send.
 
-    The latter are transactions that read at a revision, only read, put many keys, put a large value
-    or are refused, and bursts of compactions.
+    The rare requests are bursts of compactions, and transactions that read at a revision, only
+    read, put many keys, put a large value or are refused.
     """
     key, other = f"k{random.randrange(keys):03d}", f"k{random.randrange(keys):03d}n"
     if number % 400 < 3:
