@@ -46,7 +46,7 @@ def command(
 
     \b
     Exit codes: 0 all runs are valid, 1 a run is invalid and its group of failures is not
-    accepted, 2 a run is unknown or there is none, 254 bad arguments, 255 the harness failed.
+    accepted, 2 a run is unknown or there are no runs, 254 bad arguments, 255 the harness failed.
     """
     from splitbrain.harness.exit_codes import exit_code_of
     from splitbrain.harness.report.ci.annotations import code_quality, workflow_commands

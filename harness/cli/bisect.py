@@ -36,8 +36,9 @@ def command(
       splitbrain bisect --good v0.1.0 store/groups/mvcc-wrong-answer-a8f0.schedule
       splitbrain bisect --good 1a2b3c4 --bad main --times 10 --build "make" my.schedule
 
-    \b Exit codes: 0 the commit was found, 254 bad arguments, or the good commit is bad or the bad
-    one is good, 255 the harness failed.
+    \b
+    Exit codes: 0 the commit was found, 254 bad arguments, or the schedule fails at the good
+    commit or does not fail at the bad one, 255 the harness failed.
     """
     from splitbrain.harness.failures.bisection import bisect, replay_judge
 

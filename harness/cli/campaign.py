@@ -46,11 +46,11 @@ CORPUS = "histories/corpus"
 @click.option("--workers", type=click.IntRange(1, WORKERS_MAX), default=None, metavar="N",
               help="The number of processes that do runs.  [default: 1]")
 @click.option("--scheduler", default="", metavar="ADDRESS",
-              help="Do the runs on a cluster of Dask: the address of its scheduler, such as "
+              help="Do the runs on a cluster of Dask. ADDRESS is that of its scheduler, such as "
                    "tcp://127.0.0.1:8786, or `local` for a cluster of --workers processes.")
 @click.option("--fetch", is_flag=True,
-              help="With --scheduler: copy the folders of runs of real processes that are not "
-                   "valid from the workers into the store.")
+              help="With --scheduler and real processes: copy the folder of each run that is not "
+                   "valid from its worker into the store.")
 @click.option("--corpus", type=click.Path(file_okay=False, path_type=Path), default=Path(CORPUS),
               show_default=True, help="The folder of saved runs, which are repeated first.")
 @click.option("--campaign", "campaign_name", default="", metavar="NAME",
@@ -61,7 +61,7 @@ CORPUS = "histories/corpus"
               show_default=True, metavar="S",
               help="How long to shrink each new group of failures, in seconds; 0: not at all.")
 @click.option("--keep-valid", is_flag=True,
-              help="Keep the folders of valid runs of real processes, too.")
+              help="Also keep the folders of valid runs of real processes.")
 @click.option("--quiet", is_flag=True, help="Print only the result.")
 def command(
     runs: int | None, limit: Any, finds: int | None, strength: int, adaptive: bool,
@@ -76,16 +76,14 @@ def command(
     project's own store with the workloads kv, register, set, watch and append, all kinds of
     faults, and 1, 3 and 5 members.
 
-    A configuration is one value of each axis, but up to two kinds of faults. A round is a set
-    of configurations with one run each. In a round, every combination of values of any two
-    axes (or --strength axes) occurs. Each further round consists of other configurations and
-    other seeds.
+    A configuration is one value of each axis; only --nemesis can have two values. A round is a set
+    of configurations with one run each. In a round, every combination of values of any two axes (or
+    --strength axes) occurs. Each further round consists of other configurations and other seeds.
 
-    The saved runs in --corpus whose system and workload are among the axes are run first.
-    Every run is added to the database that `splitbrain runs` searches. Failures that
-    probably have the same cause are put into one group, and one failure of each group is
-    shrunk; `splitbrain groups` lists the groups. A group that was accepted does not make the
-    campaign invalid.
+    A saved run in --corpus is run first if its system and workload are among the axes. Every run is
+    added to the database that `splitbrain runs` searches. Failures that probably have the same
+    cause are put into one group, and one failure of each group is shrunk; `splitbrain groups` lists
+    the groups. A group that was accepted does not make the campaign invalid.
 
     Ctrl-C ends the campaign, and --resume continues it. The finished runs are kept, and the
     runs that were in progress are repeated. Without --runs, --time and --finds, the campaign
@@ -137,7 +135,7 @@ def _budget(
 ) -> Budget:
     """Return the limits of the campaign. Without limits in the options, the limit is one round.
 
-    An adaptive campaign has no rounds, so it needs a limit. Raises BadArguments without one.
+    An adaptive campaign has no rounds. Raises BadArguments if it has no limit either.
     """
     from splitbrain.harness.campaign.plan import round_size
     from splitbrain.harness.campaign.recorded_campaign import Budget
@@ -212,7 +210,8 @@ def _created(
 
 
 def _axes(chosen: dict[str, Any], strength: int) -> Any:
-    """Return the axes of the campaign that the options name, and remove these from `chosen`."""
+    """Return the axes of the campaign that the options name, and remove these options from
+    `chosen`."""
     from splitbrain.harness.campaign.covering import supports
     from splitbrain.harness.drawing.swarm_options import KIND_WEIGHTS
     from splitbrain.harness.schedule.schedule import SIMULATED

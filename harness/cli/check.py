@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from splitbrain.harness.judging.run_result import RunResult
 
 
-@click.command("check", short_help="Judge a recorded run or history, also of other tools.")
+@click.command("check", short_help="Judge a recorded run, or a history of any tool.")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--checker", "names", multiple=True, metavar="NAME",
               help="Run only this checker; see `splitbrain list checkers`. Can be repeated.  "
@@ -31,15 +31,17 @@ if TYPE_CHECKING:
               help="The consistency model that transactions must satisfy, such as serializable or "
                    "snapshot-isolation.  [default: strict-serializable]")
 @click.option("--initial", default=None, metavar="VALUE",
-              help="The state in which every object of another tool's history starts, as EDN or "
-                   "JSON like the file: a register's value, a counter's number, a list of elements "
-                   "for a set or queue, true for a held lock, a bank's total.  [default: empty]")
+              help="The initial state of every object in another tool's history, as EDN or JSON "
+                   "like the file: the value of a register, the number of a counter, the list of "
+                   "elements of a set or a queue, true for a held lock, the total of a bank.  "
+                   "[default: empty]")
 @click.option("--format", "form", default="", metavar="NAME",
               help="The format of the file: splitbrain, transactions, json-lines, porcupine-kv, "
                    "jepsen-edn, jepsen-text or jepsen-log.  [default: detected from the content]")
 @click.option("--keyed/--no-keyed", default=None,
-              help="Treat each value as a pair [key, value], where each key is an independent "
-                   "object, or as a plain value.  [default: detected from the values]")
+              help="Whether each value is a pair [key, value] in which each key is an independent "
+                   "object. If not, each value is a plain value.  [default: detected from the "
+                   "values]")
 @click.option("--search-limit", type=float, default=None, metavar="S",
               help="Time limit of each checker that searches, in seconds. A checker that reaches "
                    "the limit gives the verdict unknown.  [default: that of the run, or 60]")
@@ -141,8 +143,8 @@ def _check_run(
     """Judge a run again, and write its `results.json` and `report.html`.
 
     `names` are the checkers to use; if it is empty, the checkers of the run are used. `changed`
-    contains limits that replace those of the run. If one of the two is given, no file is written,
-    because the stored verdict is always that of the run's own checkers and limits. With
+    contains limits that replace those of the run. If a checker or a limit is given, no file is
+    written, because the stored verdict is always that of the run's own checkers and limits. With
     `no_report`, no report is written.
     """
     import dataclasses

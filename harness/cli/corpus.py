@@ -24,14 +24,14 @@ def command() -> None:
               help="The name of the saved files, without suffix.  [default: TEST-SEED]")
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path),
               default=Path("histories/corpus"), show_default=True,
-              help="The folder of saved runs: the setting splitbrain_corpus of pytest.")
+              help="The folder of saved runs, which pytest's setting splitbrain_corpus names.")
 def add(run: Path, why: str, name: str, folder: Path) -> int:
     """Save a run in the corpus. RUN is its folder, a file in it, or a .schedule file.
 
-    If the run was drawn from options and a seed, the options and the seed are saved in
-    NAME.json. If it is also a simulation of at most 2,000 operations, its schedule is saved
-    in NAME.schedule too, because a later version may draw another schedule from the same seed.
-    If the run was not drawn from a seed, only NAME.schedule is written.
+    If the run was drawn from options and a seed, the options and the seed are saved in NAME.json. A
+    later version may draw another schedule from them. Therefore, if the run is a simulation of at
+    most 2,000 operations, its schedule is saved in NAME.schedule, too. If the run was not drawn
+    from a seed, only NAME.schedule is written.
 
     \b
     Examples:

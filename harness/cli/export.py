@@ -26,8 +26,8 @@ def command(path: Path, form: str, output: Path) -> int:
     append and wr become transactions. Knossos and Elle can judge the EDN file.
 
     With --format perfetto, PATH is the folder of a run, and the trace contains its operations,
-    faults, anomalies and the steps of each write on each member. It needs the extra `perfetto`.
-    Open the file with ui.perfetto.dev or with Perfetto's trace processor.
+    faults, anomalies and the steps of each write on each member. This format needs the extra
+    `perfetto`. Open the file with ui.perfetto.dev or with Perfetto's trace processor.
 
     \b
     Examples:

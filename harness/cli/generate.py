@@ -95,8 +95,8 @@ def command(
 def _check_corruption(workload: str, corrupt: str, members: int) -> None:
     """Raise BadArguments if the corruption `corrupt` is impossible.
 
-    It is impossible if `workload` has no such corruption, or if it needs more members than
-    `members`.
+    It is impossible if `workload` has no such corruption, or if the corruption needs more than
+    `members` members.
     """
     from splitbrain.harness.errors import BadArguments
     from splitbrain.harness.synthetic.kv_corruptions import CORRUPTIONS

@@ -44,10 +44,10 @@ def command(budget: str, every: bool, adaptive: bool, **options: Any) -> int:
     If the planted bug is not found, the command prints situations in which the bug could
     appear, such as an election or a full queue, and how often the runs reached each of them.
 
-    With --adaptive, each run is chosen by the situations that earlier runs reached:
-    configurations and schedules that led to new ones, or to a new combination or order of
-    them, are preferred. The command prints what it prefers, and saves the schedule of the
-    invalid run in STORE/adaptive.
+    With --adaptive, each run is chosen by the situations that earlier runs reached: configurations
+    and schedules that led to new situations, or to a new combination or order of situations, are
+    preferred. The command prints what it prefers, and saves the schedule of the invalid run in
+    STORE/adaptive.
 
     With --system etcd, the search is for bugs of an unmodified etcd binary. The seed of a run
     selects the workload, its options, the faults and the flags of etcd. With --all, the search

@@ -36,16 +36,16 @@ def start(flags: tuple[str, ...]) -> None:
 @command.command("cluster", short_help="Start a local cluster.")
 @click.option("--members", default=3, show_default=True, type=click.IntRange(1, 9))
 @click.option("--data-dir", default="splitbrain-cluster", show_default=True, metavar="DIR",
-              help="The folder with the members' data. An existing one is used again.")
+              help="The folder with the members' data. If it exists, its data is used.")
 @click.option("--client-port", default=2379, show_default=True, type=click.IntRange(1, 65_535),
-              help="The first member's port for clients. The others' are 10, 20, … higher.")
+              help="The first member's port for clients. Those of the others are 10, 20, … higher.")
 @click.option("--tls", is_flag=True,
               help="Encrypt all connections, with certificates of clients and members.")
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED)
 def cluster(
     members: int, data_dir: str, client_port: int, *, tls: bool, flags: tuple[str, ...]
 ) -> int:
-    """Start a cluster of members on this machine, until Ctrl-C.
+    """Start a cluster of members on this machine, and stop it at Ctrl-C.
 
     Each member is a process, and writes its log to a file in its folder. FLAGS after `--` are
     added to the command line of each member.
@@ -67,11 +67,11 @@ def cluster(
 @click.argument("backup", type=click.Path(exists=True, dir_okay=False))
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED)
 def restore(backup: str, flags: tuple[str, ...]) -> int:
-    """Create the data directory of a member of a new cluster from BACKUP.
+    """Create a member's data directory from BACKUP, for a new cluster.
 
-    BACKUP is a file that `etcdctl snapshot save` wrote, from a member of this store. FLAGS are
-    the flags with which the member will be started. Restore all members of the new cluster from
-    the same backup.
+    BACKUP is a snapshot of a member of this store, written by `etcdctl snapshot save`. FLAGS are
+    the flags with which the member will be started. Restore all members of the new cluster from the
+    same backup.
     """
     from splitbrain.harness.errors import BadArguments
     from splitbrain.node.__main__ import restore_member

@@ -14,7 +14,7 @@ from splitbrain.harness.schedule.command_line import shown
 from splitbrain.harness.store.records import FaultCount
 
 ANOMALIES_SHOWN_MAX = 5
-"""If a checker found one kind of anomaly, at most this number of anomalies is printed."""
+"""If a checker found only one kind of anomaly, at most this number of anomalies is printed."""
 OF_A_KIND_SHOWN_MAX = 2
 """If a checker found several kinds of anomalies, at most this number of each kind is printed."""
 

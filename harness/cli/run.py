@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @budget_option
 @checker_option
 @click.option("--schedule", type=click.Path(exists=True, path_type=Path), default=None,
-              help="Run this schedule, a .schedule file or the folder of a run, instead of drawing"
+              help="Run this schedule (a .schedule file or the folder of a run) instead of drawing"
                    " one. --system then selects the system that it runs on.")
 @click.option("--no-report", is_flag=True, help="Do not write report.html.")
 @click.option("--report-failed", is_flag=True,

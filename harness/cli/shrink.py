@@ -159,7 +159,8 @@ def _drawn(chosen: dict[str, Any], budget: float) -> Schedule:
     """Draw the schedule to shrink from the options `chosen`.
 
     If the options contain no seed, the first seed is used whose run shows the planted bug. Raises
-    BadArguments if no seed is found within `budget` seconds, or if there is no planted bug either.
+    BadArguments if no seed is found within `budget` seconds, or if the options contain neither a
+    seed nor a planted bug.
     """
     from splitbrain.harness.drawing.schedule_drawing import draw_swarm_schedule
     from splitbrain.harness.errors import BadArguments

@@ -33,10 +33,10 @@ PLAIN_PROGRESS_S = 30.0
               help="Choose each run by the situations that earlier runs reached, instead of running"
                    " the seeds in order.")
 @click.option("--schedule", type=click.Path(exists=True, path_type=Path), default=None,
-              help="Run this schedule, a .schedule file or the folder of a run, instead of drawing"
+              help="Run this schedule (a .schedule file or the folder of a run) instead of drawing"
                    " one.")
 @click.option("--no-report", is_flag=True,
-              help="Do not write report.html. With several --runs, none is written in any case.")
+              help="Do not write report.html. With --runs above 1, it is never written.")
 @click.option("--quiet", is_flag=True, help="Print only the outcome, without progress.")
 def command(
     runs: int, workers: int, adaptive: bool, schedule: Path | None, no_report: bool, quiet: bool,
@@ -49,11 +49,10 @@ def command(
     would determine. The same seed and sources repeat the run byte for byte, with the same
     digest.
 
-    With --adaptive, each run is chosen by the situations that earlier runs reached, such as
-    an election or a full queue: configurations and schedules that led to new situations, or
-    to a new combination or order of them, are preferred. Each run that is not valid is saved
-    as a .schedule file in STORE/adaptive. With one worker, --seed and --runs determine all
-    runs.
+    With --adaptive, each run is chosen by the situations that earlier runs reached, such as an
+    election or a full queue: configurations and schedules that led to new situations, or to a new
+    combination or order of situations, are preferred. Each run that is not valid is saved as a
+    .schedule file in STORE/adaptive. With one worker, --seed and --runs determine all runs.
 
     \b
     Examples:

@@ -320,7 +320,7 @@ def _replaced(changes: tuple[Change, ...], place: int, change: Change) -> tuple[
 
 CORRUPTIONS: Mapping[str, Corruption] = {
     "stale-read": Corruption(
-        "a read that must be recent misses an acknowledged write", answer=_stale_read,
+        "a linearizable read misses an acknowledged write", answer=_stale_read,
     ),
     "wrong-value": Corruption(
         "a read returns a value that the key does not have at the revision",

@@ -28,8 +28,8 @@ class SyntheticWorkload:
 
 
 def draw_kv(random: Random, number: int, revision: int, keys: int = 12) -> Request:
-    """Draw a request as the workload `kv` does: any request of etcd's KV service except
-    compactions."""
+    """Draw a request as the workload `kv` does: any request of etcd's KV service, except
+    compaction."""
     key = f"k{random.randrange(keys):03d}"
     first = random.randrange(keys)
     low, high = f"k{first:03d}", f"k{first + 1 + random.randrange(4):03d}"
