@@ -1,7 +1,8 @@
 """Defines an operation of a store that is tested through a client of the user.
 
 In the file of a history, the value of such an operation is only the field `value`, as in Jepsen. In
-a schedule, the struct `Call` represents the operation, next to the requests of a v3 store.
+a schedule, the struct `Call` represents the operation. Operations of a v3 store have structs of
+their own.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ READS = frozenset(("read",))
 
 
 def only_reads(f: str, value: Any) -> bool:
-    """Whether a call changes nothing: a read, or a transaction of reads."""
+    """Return whether a call changes nothing: it is a read, or a transaction of reads."""
     if f == "txn" and isinstance(value, list | tuple):
         return all(micro[0] == "r" for micro in value)
     return f in READS

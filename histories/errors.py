@@ -1,4 +1,4 @@
-"""Defines the error that the readers of histories and of the files of a run raise."""
+"""Defines the error of all readers of histories and of other files in a run's folder."""
 
 from __future__ import annotations
 

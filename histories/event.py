@@ -44,7 +44,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
 
 class FaultEvent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The value of an event of the nemesis: one phase of the fault number `fault`.
+    """The value of an event of the nemesis: one phase of the fault with the number `fault`.
 
     The phases are `begin` (the injection starts), `began` (the injection is complete, so the fault
     is in force), `end` (the healing starts), `ended` (the healing is complete) and `failed` (the
@@ -61,5 +61,5 @@ class FaultEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str = ""
     """The reason why the fault could not be injected or healed; "" in other phases."""
     effect: str | None = None
-    """In the phase `end`: what the fault has changed, or "" if it has changed nothing. None if the
-    system cannot tell, and in other phases."""
+    """In the phase `end`, a description of what the fault has changed. It is "" if the fault has
+    changed nothing. It is None if the change is unknown, and in all other phases."""

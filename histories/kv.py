@@ -1,4 +1,4 @@
-"""Defines the operations of a v3 key-value store in a history.
+r"""Defines the operations of a v3 key-value store in a history.
 
 Keys and values are text, because the harness chooses its own keys, and a person can read text in a
 history. A store that corrupts values may return bytes that are not UTF-8. Each such byte becomes
@@ -105,7 +105,7 @@ class Range(_Value, frozen=True, tag_field="op", tag="range"):
 
     @property
     def filtered(self) -> bool:
-        """Return whether the read excludes key-values whose revisions are out of its bounds."""
+        """Return whether the read has a bound on revisions, so that it can exclude key-values."""
         return bool(self.min_mod or self.max_mod or self.min_create or self.max_create)
 
 

@@ -2,11 +2,11 @@
 
 The end of the file is mapped into memory that the operating system shares with the file. A line is
 therefore in the file as soon as it is copied, even if this process is killed right afterwards.
-While the file is open, it ends with spaces, which readers of JSON Lines ignore. A line's end is
-copied last, so that a line that is cut short by a kill has none.
+While the file is open, it ends with spaces, which readers of JSON Lines ignore. The newline of a
+line is copied last. If a kill cuts a line short, the line therefore has no newline.
 
-The spaces are written before they are mapped, because a write reports a full disk, and memory
-cannot.
+The spaces are first written to the file, and only then mapped. If the disk is full, the write
+reports this, while a change of the mapped memory could not.
 """
 
 from __future__ import annotations

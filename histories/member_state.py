@@ -38,11 +38,11 @@ class ListedMember(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class MemberState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The status of a member and its changes.
 
-    `changes` is complete from `first_revision` (1, or the compacted revision + 1) to
-    `revision`. `hash` is HashKV at `hash_revision` after a compaction at `compact_revision`;
-    hashes of two members are comparable only if both revisions are equal. If the member
-    did not answer, `error` is the reason and the other fields have no meaning. `members` is the
-    list of all members, as this member knows it; empty if the store has no such list.
+    `changes` is complete from `first_revision` (1, or the compacted revision + 1) to `revision`.
+    `hash` is HashKV at `hash_revision` after a compaction at `compact_revision`; the hashes of two
+    members are comparable only if the members agree in both of these revisions. If the member did
+    not answer, `error` is the reason and the other fields have no meaning. `members` is the list of
+    all members, as this member knows it; empty if the store has no such list.
     """
 
     member: str

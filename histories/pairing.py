@@ -1,4 +1,4 @@
-"""Pairs the invocations and completions of a history to operations.
+"""Combines the invocations and the completions of a history into operations.
 
 An operation without a completion, or with an indeterminate one (`info`), has no end: it may take
 effect at any later time.
@@ -27,7 +27,7 @@ def pair_events(events: Iterable[Event]) -> tuple[list[Operation], list[ServiceO
 
     Returns the operations of the key-value service and those of the other services. Raises
     HistoryError for an event that does not fit the events before it, such as a completion without
-    an invocation. Raises it also for a value that is not a request or an answer.
+    an invocation. HistoryError is also raised for a value that is neither a request nor an answer.
     """
     requests: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
     results: msgspec.json.Decoder[AnyResult] = msgspec.json.Decoder(AnyResult)

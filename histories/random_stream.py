@@ -13,11 +13,11 @@ import random
 
 
 def subseed(seed: int, *path: str | int) -> int:
-    """Return a 64-bit seed for the consumer of random numbers that `path` names."""
+    """Return the 64-bit seed for the consumer with this `path`."""
     name = "\x1f".join([str(seed), *(str(part) for part in path)])
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
 
 
 def stream(seed: int, *path: str | int) -> random.Random:
-    """Return the random generator of the consumer of random numbers that `path` names."""
+    """Return the random generator for the consumer with this `path`."""
     return random.Random(subseed(seed, *path))

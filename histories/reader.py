@@ -109,7 +109,7 @@ class UnusualLine(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """The content of a history's file, whose operations are all of the key-value service."""
+    """The content of a history's file that has only operations of the key-value service."""
 
     events: Sequence[Event]
     operations: tuple[Operation, ...]

@@ -4,7 +4,8 @@ An event is in the file before the call returns. Therefore every event that was 
 file even if the harness is killed, and an invocation is recorded before its request is sent. The
 file is a `MappedFile`, so that an event needs no system call. If its file system cannot map files,
 each event is one unbuffered write. The file is not synced, because a history need not survive a
-crash of the machine. A simulated run, which its seed repeats, buffers the events instead.
+crash of the machine. In a simulated run, the events are buffered instead, because its seed can
+repeat the run.
 
 Indexes start at 0 and increase by 1. Times never decrease, because one thread records all events.
 """
@@ -40,7 +41,7 @@ class _Event(msgspec.Struct, gc=False, omit_defaults=True):
 
 
 class _WrittenFile:
-    """Appends lines to a file by writes, as `MappedFile` does by memory."""
+    """Appends each line to a file by a write. Used if the file system cannot map files."""
 
     def __init__(self, path: Path, buffer_bytes: int = 0) -> None:
         self._file: BinaryIO = path.open("ab", buffer_bytes)

@@ -59,8 +59,8 @@ class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     index: int = 0
     revision: int = 0
     peer: str = ""
-    """The receiver for `replicate`; the member that forwarded the proposal, if any, for
-    `leader_receive`; see `STEPS` for `start` and `vote`; "" for all other steps."""
+    """For `replicate`, the receiver. For `leader_receive`, the member that forwarded the proposal,
+    if any. For `start` and `vote`, see `STEPS`. For all other steps, ""."""
     carrier: str = ""
     """How the client's request came, for `client_request` and `respond`: "grpc" or "json"; "" if
     it came in simulation."""

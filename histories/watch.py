@@ -1,12 +1,12 @@
 """Defines and stores the requests and answers of a run's watchers: the file `watch.jsonl`.
 
-A *watcher* is a client that watches an interval of keys during the whole run. It uses *streams*,
-one after the other. A stream is one watch at one member. If a watcher loses or closes its stream,
-it opens the next one at another member, usually from the revision where the last one ended. Streams
-are numbered over the whole run.
+A *watcher* is a client that watches an interval of keys during the whole run. A *stream* is one
+watch at one member. Usually a watcher has one stream at a time. If the watcher loses or closes this
+stream, it opens the next one at another member, usually from the revision where the last one ended.
+Streams are numbered over the whole run.
 
-A watcher can have several watches on one connection. Each of them is a stream of its own in the
-file. The field `connection` of such a stream is the number of the first stream on the connection.
+A watcher can also have several streams at the same time, on one connection. The field `connection`
+of such a stream is the number of the first stream on the connection.
 
     {"type":"opened","time":81,"stream":4,"watcher":1,"node":"n2","request":{"key":"w","range_end":"x"}}
     {"type":"listed","time":90,"stream":4,"began":82,"revision":17,"kvs":[{"key":"w","value":"1",…}]}
@@ -44,10 +44,10 @@ class WatchRequest(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     With `start_revision` 0, the watch starts from the next revision. With `ask_progress`, a
     progress request is sent right after the watch request.
 
-    `watch_id` is the id that the client chooses for the watch (0: the member chooses one). With
-    `later_us`, the request is sent that many µs after the other requests of its connection, where
-    the protocol allows that. Just before, the client cancels the watches of the connection with
-    `cancel`.
+    `watch_id` is the id that the client chooses for the watch (0: the member chooses one). If
+    `later_us` is not 0, the request is sent that many µs after the other requests of its
+    connection, if the protocol allows that. Just before this request, the client cancels all
+    watches of the connection whose `cancel` is True.
     """
 
     key: str
@@ -79,7 +79,7 @@ class Opened(
 
 
 class Listed(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="listed"):
-    """The watcher has read the keys of its interval at `revision`, in pages, before it watches.
+    """Before the watch, the watcher has read the keys of its interval, in pages, at `revision`.
 
     The watch begins at the next revision. The reads began at the time `began`.
     """

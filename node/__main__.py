@@ -260,15 +260,16 @@ def main(**flags: object) -> None:
     write-ahead log and an LMDB file, and replicates with Raft. The flags are etcd's. The
     environment variable SPLITBRAIN_FAILPOINTS sets failpoints.
 
-    Exit codes: 0 stopped by a signal or removed from the cluster, 1 start failed or the member had
-    to stop, 2 wrong flags (254 if `splitbrain node start` is the command).
+    Exit codes: 0 if the member was stopped by a signal or removed from the cluster, 1 if it could
+    not start or had to stop, 2 if a flag is wrong. For a wrong flag, `splitbrain node start` exits
+    with 254 instead.
     """
     try:
         config = member_config(flags)
     except ConfigError as problem:
         raise click.UsageError(str(problem)) from problem
-    # The objects that exist now live until the process ends, so the garbage collector can ignore
-    # them.
+    # All objects that have been created so far are needed until the process ends, so the garbage
+    # collector can ignore them.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     # A thread that returns from the disk must not wait 5 ms for the interpreter's lock.
@@ -285,7 +286,7 @@ def main(**flags: object) -> None:
 class _Flags:
     """The values of the flags by name.
 
-    Each method converts a value to a type of the configuration.
+    Each method returns the value of one flag, converted to the type that `Config` needs.
     """
 
     def __init__(self, values: dict[str, object]) -> None:

@@ -54,14 +54,14 @@ class Hooks(Protocol):
         ...
 
     def propose_as_leader(self, request: LessorRequest) -> None:
-        """Propose a request that this leader makes by itself, about leases. Do not wait for it.
+        """Propose a request about leases for this leader itself, and do not wait for the result.
 
         Raises ProposalDropped.
         """
         ...
 
     async def replicate_as_leader(self, request: LessorRequest) -> None:
-        """Propose a request that this leader makes by itself, and wait until it is applied.
+        """Propose a request about leases for this leader itself, and wait until it is applied.
 
         Raises ProposalDropped, RpcError.
         """
@@ -97,7 +97,7 @@ class Hooks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a member has recovered from its data directory, and the tokens of its users."""
+    """The state that a member has recovered from its data directory, and its users' tokens."""
 
     storage: MemberStorage
     store: Store

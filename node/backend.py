@@ -57,7 +57,7 @@ class Backend(Protocol):
 
     @property
     def pending_operations(self) -> int:
-        """The number of buffered writes that no flush has taken yet."""
+        """The number of buffered writes that are not part of a flush yet."""
         ...
 
     async def flush(self) -> None:

@@ -106,9 +106,9 @@ class ClusterService:
     # --- members ------------------------------------------------------------------
 
     async def add(self, peer_urls: Sequence[str], *, learner: bool) -> Member:
-        """Add a member, and return it. It is then started with --initial-cluster-state existing.
+        """Add a member, and return it. Raises RpcError.
 
-        Raises RpcError.
+        The new member must then be started with --initial-cluster-state existing.
         """
         urls = checked_peer_urls(peer_urls)
         self._refuse_known_urls(urls)
@@ -138,7 +138,7 @@ class ClusterService:
         await self._replicate(change)
 
     async def promote(self, member: MemberId) -> None:
-        """Make a learner a voter.
+        """Promote a learner to a voter.
 
         If this member is not the leader, ask the leader. Raises RpcError.
 
@@ -174,7 +174,8 @@ class ClusterService:
     async def answer(self, data: bytes) -> bytes | None:
         """Promote a learner for a peer that asks for it, and return the encoded answer.
 
-        Returns None for another question. Raises ConnectionError if this member is not the leader.
+        Returns None if `data` is not such a question. Raises ConnectionError if this member is not
+        the leader.
         """
         try:
             question = msgspec.msgpack.decode(data, type=Promotion)
@@ -233,7 +234,7 @@ class ClusterService:
         return self._raft.conf_state.voters
 
     def _check_quorum_with(self, *, added: bool = False, removed: MemberId = NONE) -> None:
-        """Raise RpcError unless the started voters are a quorum of the voters after the change.
+        """Raise RpcError unless enough voters are started to form a quorum after the change.
 
         The change adds a voter (`added`) or removes the member `removed`.
         """
@@ -241,14 +242,15 @@ class ClusterService:
         started = sum(self._membership.has_started(one) for one in voters)
         count = len(voters) + (1 if added else 0)
         if added and started == 1 and count == 2:
-            return  # The second member of a cluster of one member cannot start before it is added.
+            # The second member can start only after it was added.
+            return
         if not count or started < count // 2 + 1:
             raise errors.not_enough_started()
 
     def _check_connected(self, voters: Sequence[MemberId]) -> None:
         """Raise RpcError unless this member can reach a quorum of `voters`.
 
-        If this member is one of `voters`, it counts as reached.
+        If this member is one of `voters`, it is counted as reached.
         """
         connected = sum(one == self._raft.id or self._is_connected(one) for one in voters)
         if connected < len(voters) // 2 + 1:
@@ -273,7 +275,7 @@ class ClusterService:
             await self._clock.sleep(POLL_S)
 
     async def hand_over(self, timeout_s: float) -> None:
-        """Transfer the leadership to another voter, if this member is the leader and is to stop.
+        """Transfer the leadership to another voter, before this member stops.
 
         The new leader is the active voter with the longest log. Returns at once if this member is
         not the leader, or if no other voter is active. Otherwise waits until another member is the

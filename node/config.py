@@ -60,7 +60,7 @@ class Config:
     client_tls: TlsSettings = NO_CLIENT_TLS
     peer_tls: TlsSettings = NO_PEER_TLS
     self_signed_years: int = 1
-    """For how many years a certificate is valid that the member creates for itself."""
+    """The validity, in years, of a certificate that the member creates for itself."""
     keepalive_min_time_ms: int = 5_000
     """The minimal time between two pings of a client. A client that pings more often is
     disconnected."""

@@ -3,11 +3,11 @@
 There is a failpoint before and after each step of the write path, and before and after the two
 steps of installing a received snapshot.
 
-A failpoint is off, or it has a chain of terms as in gofail, separated by "->". At each visit of the
-failpoint, the first term that applies is executed. The terms are `off`, `sleep(MS)` (wait for MS
-milliseconds), `panic` (the process ends at once, as if killed), `pause` (the process stops, as by
-SIGSTOP, until it is continued) and `error` (the step fails). `N*term` applies to the first N
-visits, `N#term` only to the N-th visit, and `P%term` with a probability of P percent.
+A failpoint is off, or it has a chain of terms. As in gofail, "->" separates the terms. At each
+visit of the failpoint, the first term that applies is executed. The terms are `off`, `sleep(MS)`
+(wait for MS milliseconds), `panic` (the process ends at once, as if killed), `pause` (the process
+stops, as by SIGSTOP, until it is continued) and `error` (the step fails). `N*term` applies to the
+first N visits, `N#term` only to the N-th visit, and `P%term` with a probability of P percent.
 
     before_leader_wal=panic
     after_replicate=sleep(200)
@@ -70,7 +70,7 @@ class FailpointError(Exception):
 
 
 class Clock(Protocol):
-    """The clock of a member, as far as failpoints use it."""
+    """The methods of a member's clock that failpoints use."""
 
     async def sleep(self, seconds: float) -> None: ...
 

@@ -1,8 +1,9 @@
 """Makes a member the only member of its cluster, after the majority is lost (--force-new-cluster).
 
 The member drops the entries that are not known to be committed. Then it writes committed entries
-that remove all other members. It keeps its id, and the cluster keeps its id, keys and revisions.
-The other members must never run again with their data, because they may have elected a leader.
+that remove all other members. The member keeps its id. The cluster keeps its id, its keys and its
+revisions. The other members must never run again with their data, because they may have elected a
+leader.
 
 Source: etcd's `--force-new-cluster` (createConfChangeEnts, getIDs).
 """
@@ -31,7 +32,7 @@ NO_REQUEST = 0
 async def force_new_cluster(
     storage: MemberStorage, membership: Membership, applied: Index, own: MemberId
 ) -> None:
-    """Append committed entries to the log that remove all members except `own`.
+    """Append committed entries to the log. They remove all members except `own`.
 
     `applied` is the index up to which `membership` is applied.
 
@@ -61,7 +62,7 @@ async def force_new_cluster(
 def _record_after(
     record: ClusterRecord, applied: Index, entries: tuple[Entry, ...]
 ) -> ClusterRecord:
-    """Return the members after the committed entries. Some of these may not be applied yet."""
+    """Return the members after the committed entries, some of which may not be applied yet."""
     for entry in entries:
         if entry.type is EntryType.NORMAL or entry.index <= applied:
             continue

@@ -4,10 +4,11 @@ The new member knows only the URLs in --initial-cluster. It asks the other membe
 cluster's id, and the members with which the cluster began, because the log begins with them. It
 stores the answer before it creates its log, and later starts use the stored answer.
 
-A former member may have had the same URLs, and a member that has not applied its removal still
-lists it. The new member must not get the id of the former one, which may have acknowledged entries.
-Therefore no member answers with the id of a member that has started before, or whose removal is in
-its log. The new member also needs the same answer from half of the other voters (`is_confirmed`).
+A former member may have had the same URLs. The new member must not get the id of the former member,
+which may have acknowledged entries. Some member may not have applied the removal of the former
+member yet, and still list it. Therefore a member does not answer with an id whose owner has started
+before, or whose removal is in the log. The new member also needs the same answer from half of the
+other voters (`is_confirmed`).
 
 Source: etcd's `--initial-cluster-state existing` (bootstrapExistingClusterNoWAL).
 """
@@ -37,7 +38,7 @@ T = TypeVar("T")
 
 
 class NotAdmitted(Exception):
-    """No member of the cluster has answered that the new member belongs to it."""
+    """No member has answered that the new member belongs to the cluster."""
 
 
 async def joined_config(world: World, config: Config) -> Config:

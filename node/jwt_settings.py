@@ -29,7 +29,7 @@ class JwtSettings:
 
 
 class Keys(NamedTuple):
-    """The keys as PyJWT takes them. `signing` is None if there is no private key."""
+    """The keys in the form that PyJWT expects. `signing` is None if there is no private key."""
 
     signing: Any
     verifying: Any

@@ -22,8 +22,8 @@ def member_id(peer_urls: Sequence[str], token: str) -> int:
 def added_member_id(peer_urls: Sequence[str], request: int) -> int:
     """Return the id of a member that is added to a running cluster.
 
-    `request` is the id of the request that adds it. With another request, the same URLs give
-    another id, because the id of a removed member is never used again.
+    `request` is the id of the request that adds the member. Another request with the same URLs
+    gives another id, because the id of a removed member must never be used again.
     """
     return member_id(peer_urls, f"request {request}")
 

@@ -50,7 +50,7 @@ def export(
     pending: Callable[[], int],
     store: Store,
 ) -> None:
-    """Read the member's status and its store for the gauges whenever /metrics is requested."""
+    """Let the gauges read the member's status and store whenever /metrics is requested."""
     for gauge, read in (
         (metrics.proposals_committed, lambda: status().raft_index),
         (metrics.proposals_applied, lambda: status().raft_applied_index),

@@ -13,7 +13,7 @@ from splitbrain.node.raft.config import Config as RaftConfig
 from splitbrain.node.world import World
 
 FRAGMENT_OVERHEAD_BYTES = 512 * 1024
-"""A watch response is split if it is larger than the maximal request by more than this.
+"""A watch response is split if it is more than this larger than the maximal request.
 
 Source: etcd's grpcOverheadBytes.
 """

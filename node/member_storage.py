@@ -7,15 +7,15 @@
     member/snap/    snapshots; member/snap/db is the backend
 
 Recovery first reads the newest snapshot that is complete and recorded in the log, then the log
-after this snapshot, and then the backend. If the member crashed before it installed a leader's
-snapshot, that snapshot replaces the backend. Entries up to the backend's consistent index are not
-applied again.
+after this snapshot, and then the backend. A leader's snapshot that was received but not installed
+before a crash replaces the backend. Entries up to the backend's consistent index are not applied
+again.
 
 A damaged directory
 -------------------
 If the disk has lost or changed a part of the data, the member recovers from the leader. It keeps
 the backend if the backend is complete, and otherwise begins with an empty one. It then begins a new
-log after the backend's last entry. The leader sends the entries after this entry
+log, whose first entry follows the last entry in the backend. The leader sends all later entries
 (`splitbrain.node.raft.raft.Raft`, `floor`).
 
 In three cases, the member refuses to start instead:
@@ -106,7 +106,7 @@ class Recovered:
 class MemberStorage:
     """The durable state of a running member. `open` creates it.
 
-    The caller makes only one call at a time that uses the log.
+    The caller must not make two calls at the same time if both use the log.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class MemberStorage:
         starts: int,
         damage: Exception,
     ) -> MemberStorage:
-        """Begin a new log because of `damage`. It begins after the backend's last entry.
+        """Begin a new log because of `damage`. Its first entry follows the backend's last entry.
 
         A complete backend is kept. Otherwise the member begins with an empty one.
         """
@@ -240,9 +240,10 @@ class MemberStorage:
         """
         async with self._turn:
             await self._snapshots.save(Snapshot(metadata))
-            # An entry can be applied before the hard state with its commit index is written. The
-            # mark is therefore written together with its commit index. Otherwise recovery might
-            # ignore the mark, although the older snapshots have been removed.
+            # Recovery uses only snapshots whose mark in the log is committed. An entry can be
+            # applied before the hard state with its commit index is written, so the mark is written
+            # together with a commit index. Otherwise recovery might ignore this snapshot, although
+            # the older ones have been removed.
             await self._wal.save_snapshot_mark(metadata, committed=True)
             await self._snapshots.remove_old(metadata, self._snapshots_kept)
             kept = self._snapshots.metadata_kept()
@@ -261,7 +262,7 @@ class MemberStorage:
         self.snapshot = snapshot.metadata
 
     async def snapshot_installed(self, snapshot: Snapshot) -> None:
-        """Remove the data of a received snapshot from its file. The backend contains it now."""
+        """Remove the data of a received snapshot from its file, because the backend contains it."""
         async with self._turn:
             await self._snapshots.save(Snapshot(snapshot.metadata))
 
@@ -358,7 +359,7 @@ def _check_committed(disk: Disk, seal: SealFile | None, recovered: Recovered) ->
 
 
 def _promises(disk: Disk, seal: SealFile | None) -> Seal | None:
-    """Return what this member may have acknowledged, as a seal.
+    """Return a seal that contains what this member may have acknowledged.
 
     The result is None if neither the log nor the seal can be read.
     """
@@ -400,7 +401,7 @@ def _check_owner(found: WalMetadata, expected: WalMetadata, config: Config) -> N
 def _next_start(disk: Disk, seal: SealFile | None) -> int:
     """Count this start, and return the number of starts so far. Raises DataRefused.
 
-    If there is a seal, every later seal contains the number.
+    If the log has a seal, the number becomes part of every later seal.
     """
     sealed = seal.read() if seal is not None else None
     content = disk.read(INCARNATION) if disk.exists(INCARNATION) else None

@@ -60,7 +60,7 @@ class Membership:
 
     @property
     def is_removed(self) -> bool:
-        """Whether the member that runs this code was removed from the cluster."""
+        """Whether this member itself was removed from the cluster."""
         return any(known.id == self.own.member_id for known in self._record.removed)
 
     def members(self) -> list[Member]:
@@ -88,15 +88,15 @@ class Membership:
     def has_started(self, member: MemberId) -> bool:
         """Return whether a member has started, as shown by its published name.
 
-        The initial members count as started, because they have the name from the flags.
+        The initial members are treated as started, because they have the name from the flags.
         """
         return any(one.id == member and one.name for one in self.members())
 
     def peer_urls(self) -> dict[MemberId, str]:
         """Return the first peer URL of each other member.
 
-        If a new member does not know its own entry yet, the result includes the members in the
-        answer that it got when it joined.
+        If this member was added and has not yet applied the entry that added it, the result also
+        contains the members that were in the answer when it joined.
         """
         known = {one.id: one for one in self._record.members}
         if self.own.member_id not in known:
@@ -111,8 +111,8 @@ class Membership:
     def apply(self, change: ConfChange) -> RpcError | None:
         """Store a committed change of the members.
 
-        If it has no effect, return the reason, or else None. There must be no await between this
-        call and `Store.set_consistent_index`.
+        Returns the reason if the change has no effect, and otherwise None. There must be no await
+        between this call and `Store.set_consistent_index`.
         """
         refused = refusal(self._record, change)
         if refused is None:

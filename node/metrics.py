@@ -180,7 +180,7 @@ class Metrics:
         return durations
 
     def read_when_asked(self, gauge: Gauge, read: Callable[[], float]) -> None:
-        """Make a gauge call `read` when /metrics is requested."""
+        """Let the gauge `gauge` get its value from `read` whenever /metrics is requested."""
         gauge.set_function(read)
 
     def render(self) -> bytes:
@@ -189,9 +189,9 @@ class Metrics:
 
 
 class Durations(Collector):
-    """A histogram of durations that is observed from one thread only.
+    """A histogram of durations that only one thread may fill.
 
-    It is faster than `prometheus_client.Histogram`, which takes two locks for each observation.
+    It is faster than `prometheus_client.Histogram`, which acquires two locks for each duration.
     """
 
     def __init__(self, name: str, help_text: str, bounds_s: Sequence[float]) -> None:

@@ -1,4 +1,4 @@
-"""Sends questions from one member to another, each of which gets one answer.
+"""Sends questions from one member to another. Each question gets one answer.
 
 Links between members carry frames in one direction. A question is therefore sent over this member's
 link to the peer, and the answer over the peer's link to this member. Questions have links of their

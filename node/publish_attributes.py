@@ -29,7 +29,7 @@ async def publish(
     propose: Callable[[bytes], None],
     retry_s: float,
 ) -> None:
-    """Propose the name and client URLs of this member until it has applied them.
+    """Propose the name and client URLs of this member, again and again until they are applied.
 
     `propose` passes an entry to Raft. `waiting` waits until this member has applied the entry. The
     proposal is repeated after `retry_s` seconds if `propose` raises ProposalDropped, or if

@@ -119,10 +119,10 @@ class RaftDriver:
             self._wake.set()
 
     def _tick_early(self) -> None:
-        """Bring the first election forward, as soon as a majority is connected after the start.
+        """After the start, hasten the first election as soon as a majority is connected.
 
-        If no leader is known then, Raft's clock makes `election_ticks - 2` ticks at once. Source:
-        etcd's --initial-election-tick-advance.
+        If no leader is known at that moment, Raft's clock advances by `election_ticks - 2` ticks.
+        Source: etcd's --initial-election-tick-advance.
         """
         others = len(self._raft.conf_state.all_voters) - 1
         if self._raft.leader:
@@ -193,7 +193,7 @@ class RaftDriver:
                 step(message)
 
     async def _take_forwarded(self, message: Message) -> None:
-        """Pass a proposal that another member has forwarded to Raft: step 3 of the write path."""
+        """Pass a forwarded proposal of another member to Raft: step 3 of the write path."""
         try:
             await self._path.before("leader_receive")
             self._raft.step(message)
@@ -207,7 +207,7 @@ class RaftDriver:
     # --- output of Raft: steps 4 to 9 ---------------------------------------------
 
     async def run(self) -> None:
-        """Handle what Raft hands out, whenever there is something. Does not return.
+        """Handle the Readies of Raft, one after the other. Does not return.
 
         Raises DiskError and LogContradicted. The member must then stop.
         """
@@ -229,8 +229,8 @@ class RaftDriver:
         for state in ready.read_states:
             self._reads.confirmed(state)
         # Committed entries that are already durable here need not wait until this Ready is
-        # persisted. A leader's committed entries are always durable. A follower can receive an
-        # entry together with its commit.
+        # persisted. A leader's committed entries are always durable. A follower's may not be
+        # durable yet, because it can receive an entry together with its commit.
         commits = bool(marked or ready.committed_entries or ready.snapshot is not None)
         early = commits and are_durable(ready, marked)
         if early:
@@ -328,7 +328,7 @@ class RaftDriver:
             await self._path.reached_after(step)
         if ready.snapshot is not None:
             await self._perhaps_slowly()
-            # The snapshot counts only after the hard state with its commit index is saved.
+            # A restart uses the snapshot only if the hard state with its commit index is saved.
             await self._path.reached_after("snapshot_receive")
 
     async def _save(self, ready: Ready) -> None:

@@ -2,7 +2,8 @@
 
 Each member of the new cluster is restored from the same backup, with the flags with which the
 member is started afterwards. The new cluster keeps keys, revisions, leases and alarms. It has new
-ids, new members, and a new log that begins after the first entry.
+ids, new members and a new log. Instead of entry 1, this log has a snapshot, which contains the data
+of the backup. The first entry of the log is therefore entry 2.
 
 Source: etcd's `etcdutl snapshot restore`.
 """
@@ -20,7 +21,7 @@ from splitbrain.node.storage.wal import Wal, WalMetadata, wal_exists
 from splitbrain.node.world import Disk
 
 FIRST_INDEX, FIRST_TERM = 1, 1
-"""The position of the first entry of the new log. Its effect is the content of the backup."""
+"""The position of the snapshot with which the new log begins."""
 _MEMBERS = b"members"
 
 

@@ -215,8 +215,9 @@ class Server:
     async def _serve_once_recovered(self) -> None:
         """Begin to serve clients when a member that has lost data has recovered.
 
-        The store must first contain all entries that were committed when the log reached its floor
-        again. An older store could give answers that are older than this member's earlier answers.
+        Such a member has a floor (`RaftState.floor`). When its log has reached the floor again, the
+        store must first contain all entries that are committed at that time. An older store could
+        give answers that are older than this member's earlier answers.
         """
         pause_s = self._config.heartbeat_ms / 1000
         while self.raft.recovering:
@@ -318,7 +319,7 @@ class Server:
     ) -> OperationResponse:
         """Replicate a write of the user `identity`, and return its response: steps 1 to 11.
 
-        `propose` has checked the limits before. Raises RpcError.
+        The limits were checked before, by `propose`. Raises RpcError.
         """
         subject = Traced(self.parts.ids.next())
         data = encode(
@@ -343,14 +344,14 @@ class Server:
         return done.response
 
     def propose_as_leader(self, request: LessorRequest) -> None:
-        """Propose a request that this leader makes by itself, about leases. Do not wait for it.
+        """Propose a request about leases for this leader itself, and do not wait for the result.
 
         Raises ProposalDropped.
         """
         self.parts.driver.propose_own(encode(InternalRequest(self.parts.ids.next(), request)))
 
     async def replicate_as_leader(self, request: LessorRequest) -> None:
-        """Propose a request that this leader makes by itself, and wait until it is applied.
+        """Propose a request about leases for this leader itself, and wait until it is applied.
 
         Raises ProposalDropped, RpcError.
         """
@@ -446,7 +447,7 @@ class Server:
         return ResponseHeader(self.cluster_id, self.member_id, self.store.revision, self.raft.term)
 
     def health(self, ignored_alarms: Collection[str] = ()) -> tuple[bool, str]:
-        """Return whether the member can serve requests, and a reason if not, or "".
+        """Return whether the member can serve requests, and the reason if it cannot (otherwise "").
 
         As in etcd's /health, a member cannot serve if it knows no leader, or if an alarm is raised
         whose name is not among `ignored_alarms`.

@@ -98,8 +98,8 @@ class SnapshotSender:
     async def _send_frames(self, link: PeerLink, frames: Iterable[bytes]) -> bool:
         """Wait for the connection, then put the frames into the queue of the link.
 
-        Returns False if the connection is not made in time, if it breaks, or if no byte can be
-        sent. The frames in the queue are then lost, and the later frames are useless without them.
+        Returns False if there is no connection in time, if it breaks, or if no byte can be sent.
+        The frames in the queue are then lost, and the later frames are useless without them.
         """
         begun = False
         for frame in frames:

@@ -26,8 +26,8 @@ _CHANNELS = frozenset({"messages", "snapshot", "calls"})
 class Hello(msgspec.Struct, frozen=True, array_like=True):
     """The first frame of every connection: cluster, sender, intended receiver, and channel.
 
-    The channel says which frames follow. Members that know each other use `messages`, `snapshot`
-    and `calls`. `splitbrain.node.unknown_members` describes the other channels.
+    The channel determines which frames follow. Members that know each other use `messages`,
+    `snapshot` and `calls`. `splitbrain.node.unknown_members` describes the other channels.
     """
 
     cluster: int
@@ -128,15 +128,19 @@ class Transport:
         return self._peers[peer]
 
     def take_calls_with(self, take: Callable[[MemberId, bytes], None]) -> None:
-        """Call `take` with each frame of the channel "calls", and the peer that sent it."""
+        """From now on, call `take` for each frame of the channel "calls".
+
+        Its arguments are the peer that sent the frame, and the frame.
+        """
         self._take_call = take
 
     def take_strangers_with(
         self, take: Callable[[Hello], Callable[[bytes], None] | None]
     ) -> None:
-        """Call `take` with the first frame of each connection that does not come from a member.
+        """From now on, call `take` for each connection that does not come from a member.
 
-        `take` returns a function for the later frames, or None to refuse the connection.
+        Its argument is the first frame of the connection. It returns a function for the later
+        frames, or None to refuse the connection.
         """
         self._take_stranger = take
 

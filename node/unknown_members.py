@@ -27,7 +27,7 @@ from splitbrain.node.world import World
 
 ANSWER_TRIES = 100
 ANSWER_POLL_S = 0.05
-"""How often the link for an answer is polled. If it is still not connected, no answer is sent."""
+"""If a link for an answer is not connected after `ANSWER_TRIES` polls, no answer is sent."""
 QUEUE_BYTES_MAX = 1024**2
 
 

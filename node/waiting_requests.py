@@ -23,7 +23,7 @@ COUNTER_BITS = 28
 
 
 class RequestIds:
-    """Creates the request ids of one member, from one start to the next."""
+    """Creates the request ids of one member while its process runs."""
 
     def __init__(self, member: int, incarnation: int) -> None:
         prefix = (member & 0xFFFF) << INCARNATION_BITS | incarnation % (1 << INCARNATION_BITS)

@@ -6,7 +6,7 @@ import asyncio
 
 
 class Wakeup:
-    """A flag that one task waits for. Several calls of `set` before the task runs count as one.
+    """A flag that one task waits for. Several calls of `set` wake the task only once.
 
     It is faster than `asyncio.Event`, but only one task can wait. A member waits for messages,
     entries and flushes thousands of times a second.

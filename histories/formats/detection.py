@@ -78,7 +78,7 @@ class _Request(msgspec.Struct):
 def _is_own(text: str) -> bool:
     """Return whether this project wrote the history that begins with `text`.
 
-    The first event of a client is then an invocation whose value has a field `op`.
+    In such a history, the first event of a client is an invocation whose value has a field `op`.
     """
     for line in text.splitlines():
         if not line.strip():

@@ -30,7 +30,7 @@ BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 class ForeignEvent(msgspec.Struct, frozen=True, gc=False):
     """One event. `place` is its position among all events of the file, from 0.
 
-    `process` is None if the event does not belong to a client, but for example to Jepsen's nemesis.
+    `process` is None if the event belongs to no client, for example an event of Jepsen's nemesis.
     `line` is the number of the event's line, from 1, for messages. `time` is in ns. `key` is the
     object, if the event has a field for it.
     """
@@ -55,7 +55,8 @@ class ForeignOperation(msgspec.Struct, frozen=True, gc=False):
     operation ended in `info`. `call_ns` and `ended_ns` are the times in the file, in ns, or None.
 
     `argument` is the argument of the function `f`, and `answer` is its result. `outcome` has the
-    same meaning as in a history of this project. `key` is "" if the history is about one object.
+    same meaning as in a history of this project. `key` is "" if the history is about a single
+    object.
     """
 
     process: int
@@ -143,10 +144,11 @@ def _check_same_operation(invoke: ForeignEvent, end: ForeignEvent, source: str) 
 
 
 def check_client(process: int | None, name: object, kind: Kind) -> None:
-    """Raise HistoryError if the process of an event is not a number, unless the nemesis made it.
+    """Raise HistoryError if an event belongs neither to a client nor to the nemesis.
 
-    `process` is None if the process is not a number. `name` is the process as the file contains it.
-    An event is one of the nemesis if its process is a name and its type, `kind`, is `info`.
+    `process` is the number of the client, or None if the process in the file is not a number.
+    `name` is the process as the file contains it. An event belongs to the nemesis if its process is
+    a name and its type, `kind`, is `info`.
     """
     if process is not None:
         return

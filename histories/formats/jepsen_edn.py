@@ -107,8 +107,8 @@ def quick_rows(block: bytes) -> list[list[Any]] | None:
     """Return the maps of `block`, which has one map on each line.
 
     Each map is returned as a list in which keys and values alternate. Returns None if the block
-    contains anything but plain vectors, numbers and keywords, or does not have one map on each
-    line.
+    contains anything else than plain vectors, numbers and keywords, or does not have one map on
+    each line.
     """
     block = _BARE_TAG.sub(b"", block)
     lines = block.count(b"\n") + (not block.endswith(b"\n"))

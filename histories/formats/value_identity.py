@@ -107,7 +107,7 @@ def identity(value: Any) -> int | str | None:
 
 
 def value_text(value: Any) -> str:
-    """Return the text of `value`, in which different values have different texts.
+    """Return `value` as text. Different values have different texts.
 
     A string is written without quotes unless the text could be confused with that of another
     value.
@@ -160,7 +160,7 @@ def _other(value: Any) -> str:
 
 
 def _float(value: float) -> str:
-    """Return the text of a float of JSON: that of the equal integer, if there is one."""
+    """Return the text of a JSON float. If it equals an integer, this is the integer's text."""
     if type(value) is not Float and value.is_integer():
         return str(int(value))
     return repr(value + 0.0)

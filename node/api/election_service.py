@@ -89,10 +89,10 @@ class ElectionHandlers:
         return ResignResponse(header=response.header)
 
     async def observe(self, request: LeaderRequest) -> AsyncGenerator[LeaderResponse, None]:
-        """Yield the leader of an election whenever it changes or changes its value.
+        """Yield the leader of an election, and again whenever the leader or its value changes.
 
-        The first response is the current leader. If there is no leader, it is the next one. The
-        iterator does not end until the caller closes it.
+        If there is no leader at first, the first response is the next leader. The iterator does not
+        end until the caller closes it.
         """
         queue = self._queue(request.name)
         try:
@@ -145,8 +145,8 @@ class ElectionHandlers:
     async def _proclaim(self, leader: LeaderKey, value: bytes) -> ResponseHeader:
         """Put `value` at the leader's key, and return the header of the response.
 
-        Raises RpcError if the key was deleted, or deleted and created again, since the client was
-        elected.
+        Raises RpcError if the key has been deleted since the client was elected, even if it was
+        created again.
         """
         put = PutRequest(key=leader.key, value=value, lease=leader.lease)
         response = await self._kv.txn(if_created_at(leader.key, leader.rev, put))

@@ -1,8 +1,8 @@
 """Decodes requests from JSON exactly as etcd's gateway does. It is slower than msgspec.
 
-Each message has a table of its fields in the order of the protobuf definition, in which the gateway
-reads them. The order decides which of two errors is reported. It also decides which field of a
-oneof is used if a request contains several.
+Each message has a table of its fields. The fields are in the order of the protobuf definition, and
+the gateway reads them in this order. The order decides which of two errors is reported. It also
+decides which field of a oneof is used if a request contains several.
 
 Source: golang/protobuf 1.5.2, `jsonpb/decode.go`, with unknown fields allowed as in grpc-gateway
 1.16; compared with etcd 3.5.1.
@@ -50,8 +50,9 @@ class Field:
 class Message:
     """A protobuf message: its fields, and the function `build` that creates its value.
 
-    `build(values, union)` gets the ordinary fields by name in `values`. `union` contains the field
-    of the message's oneof that the request gave, or is empty if the request gave none.
+    The first argument of `build(values, union)` contains the ordinary fields by name. The second
+    one contains the field of the message's oneof that the request has set, or is empty if it has
+    set none.
     """
 
     build: Callable[[dict[str, Any], dict[str, Any]], Any]
@@ -162,7 +163,7 @@ SCALAR_READERS: dict[str, Reader] = {
     "int64": _int64,
     "uint64": _uint64,
 }
-"""The readers of fields that are no messages, by the name of the protobuf type."""
+"""The readers of all fields whose type is not a message, by the name of the type."""
 
 
 def _of(struct: Callable[..., Any]) -> Callable[[dict[str, Any], dict[str, Any]], Any]:

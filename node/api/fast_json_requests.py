@@ -1,11 +1,11 @@
 """Decodes most JSON requests with msgspec, which is many times faster than
 `exact_json_requests`.
 
-A request in the usual form has only known fields, in snake case. Enums are names. Numbers are bare,
-or in quotes, as grpc-gateway writes them, with at most 18 digits.
-`splitbrain.node.api.exact_json_requests`, which reads exactly like Go, decodes all other requests
-and reports the errors of invalid ones. Both decoders return the same value for every request that
-this module accepts.
+A request in the usual form has only known fields, whose names are in snake case. It gives enums by
+name. Its numbers have at most 18 digits, and can be in quotes, as grpc-gateway writes them. All
+other requests are decoded by `splitbrain.node.api.exact_json_requests`, which reads exactly like Go
+and reports the errors of invalid requests. Both decoders return the same value for every request
+that this module accepts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _Number = str | rpc.Int64
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z")
 _COMPARE_UNION = ("version", "create_revision", "mod_revision", "value", "lease")
 
-# A look-up in a dict is faster than an attribute of an enum class and than an enum's value.
+# A look-up in a dict is faster than reading an attribute of an enum class, or an enum's value.
 _TARGETS = {target.name: target.value for target in rpc.CompareTarget}
 _RESULTS = {result.name: result.value for result in rpc.CompareResult}
 _SORT_ORDERS = {order.name: order.value for order in rpc.SortOrder}
@@ -138,7 +138,7 @@ def _operation(wire: _RequestOp, nested_max: int) -> rpc.RequestOp | None:
     """Return the operation, or None if `wire` contains none.
 
     Raises Unusual if it contains several. `nested_max` is the number of levels of transactions that
-    may still follow.
+    the operation may contain.
     """
     given: list[rpc.RequestOp] = []
     if wire.request_range is not None:

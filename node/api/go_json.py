@@ -173,7 +173,7 @@ def _scalar_end(data: bytes, at: int) -> int:
 def _key_end(data: bytes, at: int) -> int:
     """Return the offset of the first byte after an object's key and the colon that follows it.
 
-    The key should begin at `at`.
+    There may be spaces between `at` and the key. Raises GoJsonError if no key follows.
     """
     at = _skip(_SPACE, data, at)
     character = _character(data, at)
@@ -368,7 +368,10 @@ def integer(raw: bytes, go_type: str, low: int, high: int) -> int:
 
 
 def byte_string(raw: bytes) -> bytes:
-    """Convert a raw value to bytes: a base64 string, or an array of numbers, as Go reads []byte."""
+    """Convert a raw value to bytes.
+
+    As in Go, the value is a base64 string or an array of numbers.
+    """
     value = kind(raw)
     if value == "string":
         return base64_decode(unquote(raw))
@@ -415,8 +418,8 @@ def base64_decode(text: bytes) -> bytes:
 def _check_padding(text: bytes, at: int, characters: int) -> None:
     """Raise GoJsonError unless the padding of a base64 text is complete and the text ends after it.
 
-    `at` is the offset after the first "=". `characters` is the number of characters that this group
-    of four has before the "=".
+    `at` is the offset after the first "=". `characters` is the number of characters before the "="
+    in the last group of four.
     """
     if characters < 2:
         raise _corrupt(at - 1)

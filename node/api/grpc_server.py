@@ -1,10 +1,10 @@
 """Serves the v3 API (`splitbrain.node.api.v3_service`) over gRPC, with grpcio's asyncio server.
 
-Clients do not connect to this server directly, but to `splitbrain.node.real.client_port`, which
-forwards each connection to the server. It gives each connection a name, by which a handler finds
-the client's certificate.
+Clients do not connect to this server directly. They connect to the port that
+`splitbrain.node.real.client_port` opens, and the port forwards each connection to the server. The
+port also gives each connection a name, by which a handler finds the client's certificate.
 
-Source: the messages of statuses are those of grpc-go 1.38, which etcd 3.5.1 contains.
+Source: grpc-go 1.38, which is part of etcd 3.5.1, for the texts of errors.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ STREAMS_MAX = 10_000
 HEADER_BYTES_MAX = 64 * 1024
 """The maximal size of the header fields of a request, in bytes."""
 BYTES_OVER_LIMIT_MAX = 64 * 1024**2
-"""A message that exceeds the limit by more bytes than this is refused by grpcio, with grpcio's
-text.
+"""If a message exceeds the size limit by more than this many bytes, grpcio refuses it.
 
-Smaller messages are refused with etcd's text.
+The client then gets grpcio's error text. Other messages that exceed the limit are refused with
+etcd's text.
 """
 FOR_EVER_MS = 2**31 - 1
 CLOSE_S = 1.0
-"""How many seconds a stopping server waits until its clients have received their last answers."""
+"""The time, in seconds, that a stopping server gives its clients to receive their last answers."""
 
 _STATUS = {Code(status.value[0]): status for status in grpc.StatusCode}
 _CALLER = Caller("grpc")
@@ -62,7 +62,7 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     `common_name` maps the name of a connection to the common name in the client's certificate. It
     returns "" if the client has no certificate, and None if the connection does not come from the
-    client port. Requests of a connection that does not come from the client port are refused.
+    client port. In the latter case, the server refuses all requests of the connection.
     """
 
     def __init__(
@@ -242,7 +242,7 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]
 async def _send(
     served: _Served, context: grpc.aio.ServicerContext, answers: AsyncGenerator[Any, None]
 ) -> None:
-    """Send the responses of a stream. Waits whenever the client's window is full."""
+    """Send the responses of a stream. Whenever the client's flow-control window is full, wait."""
     try:
         async for answer in answers:
             await context.write(served.encode(answer))

@@ -80,7 +80,7 @@ class HttpGateway:
     def __init__(self, api: Api, log: Log) -> None:
         self._api = api
         self._log = log
-        # base64 turns three bytes into four; the rest is for the JSON syntax.
+        # base64 turns three bytes into four. The rest of the factor 2 is for the JSON syntax.
         largest = api.member.request_bytes_max + MESSAGE_OVERHEAD_BYTES
         self.body_bytes_max = 2 * largest
         self._streams: dict[asyncio.Task[Any], None] = {}
@@ -197,7 +197,7 @@ class HttpGateway:
     ) -> AsyncGenerator[Any, None]:
         """Return an iterator over the responses of a stream.
 
-        The stream's requests are in the body.
+        The requests of the stream are read from the HTTP body.
         """
         if method.kind is Kind.SERVER_STREAM:
             return handle(json_codec.decode_request(method.route, await self._body(request)))
@@ -210,8 +210,8 @@ class HttpGateway:
     ) -> web.StreamResponse:
         """Send the responses of a stream to the client, one line for each.
 
-        As in the gateway, the headers are sent with the first line. The client of a watch stream
-        that has not created a watch therefore receives no bytes.
+        As in the gateway, the headers are sent with the first line. A client that has opened a
+        watch stream therefore receives no bytes before it creates a watch.
         """
         response = web.StreamResponse(headers=_OK_HEADERS)
         task = asyncio.current_task()
@@ -313,7 +313,7 @@ async def _first_requests(
     """Read the body until at least one request is complete, and return the complete requests.
 
     The list is empty if the body contains no request. Raises RpcError if the first request is
-    invalid. If a later request is invalid, only the requests before it are read.
+    invalid. If a later request is invalid, only the requests before it are returned.
     """
     found: list[Any] = []
     while not found:

@@ -31,7 +31,7 @@ class MemberLogHandler(logging.Handler):
                 "warn", MALFORMED, client=_client(record), why=_reason(problem)
             )
         elif isinstance(problem, RequestPayloadError):
-            pass  # `HttpServer.handle` answers and logs it
+            pass  # The handler of the request answers and logs this error.
         elif problem is not None:
             self._log(
                 "error", record.getMessage(), traceback="".join(traceback.format_exception(problem))
@@ -55,7 +55,7 @@ def _reason(problem: HttpProcessingError) -> str:
 
 
 def http_logger(log: Log) -> logging.Logger:
-    """Return a logger, for one server, that writes each record to `log`.
+    """Return the logger for one server. It writes each record to `log`.
 
     The logger is not registered in `logging`, so two members in one process do not share it.
     """

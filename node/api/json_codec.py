@@ -45,7 +45,7 @@ _READERS: dict[str, exact_json_requests.Message] = {
 def _reader(method: str) -> exact_json_requests.Message:
     reader = _READERS.get(method)
     if reader is None:
-        # The definitions are imported only if they are needed, because this takes a while.
+        # The definitions are imported only if they are needed, because the import is slow.
         from splitbrain.node.api.json_from_proto import request_reader
 
         reader = _READERS[method] = request_reader(BY_KEY[method])

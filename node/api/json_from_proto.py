@@ -71,7 +71,7 @@ def _reader(field: FieldDescriptor, hint: Any) -> exact_json_requests.Reader:
 def response_writer(struct: type) -> Write:
     """Return the writer that converts values of `struct` to JSON.
 
-    The name of `struct` is also the name of its message, by which the definition is found.
+    The definition is found by the name of `struct`, because the message has the same name.
     """
     return _writer(descriptor_of_struct(struct))
 

@@ -37,7 +37,7 @@ def object_of(*fields: str) -> str:
 
 
 def int64(name: str, number: int) -> str:
-    """Return the field `name` with a 64-bit number, which JSON has in quotes. Returns "" for 0."""
+    """Return the field `name` with a 64-bit number, in quotes as in jsonpb. Returns "" for 0."""
     return f'"{name}":"{number}"' if number else ""
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 class Keepalive:
     """When the member sends pings on a gRPC connection, and how often a client may send them.
 
-    A client is disconnected if it pings more often than every `min_time_ms`, or while it has no
-    open stream. The member pings a client that was silent for `interval_ms` (0: never). It
-    disconnects the client if no answer arrives within `timeout_ms`.
+    A client is disconnected if two of its pings follow each other in less than `min_time_ms`. It is
+    also disconnected if it pings while it has no open stream. The member pings a client that was
+    silent for `interval_ms` (0: never). It disconnects the client if no answer arrives within
+    `timeout_ms`.
     """
 
     min_time_ms: int = 5_000

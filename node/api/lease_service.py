@@ -34,8 +34,9 @@ class LeaseHandlers:
     async def grant(self, request: LeaseGrantRequest) -> LeaseGrantResponse:
         """Create a lease.
 
-        The member that proposes the grant chooses a missing id, and raises a time to live that is
-        too short. The proposed request contains both, so all members apply the same values.
+        The member that proposes the grant completes the request: it chooses an id if there is none,
+        and raises a time to live that is too short. The proposed request contains both, so all
+        members apply the same values.
         """
         leases = self._member.leases
         chosen = LeaseGrantRequest(
@@ -58,8 +59,8 @@ class LeaseHandlers:
     ) -> AsyncGenerator[LeaseKeepAliveResponse, None]:
         """Yield one response for each request, until the requests end. Raises RpcError.
 
-        The revision in a response's header is read before the lease is renewed. Therefore it is not
-        higher than the revision of a revocation that follows the renewal.
+        The revision in a response's header is read before the lease is renewed. If the lease is
+        revoked after that, the revision of the revocation is therefore never lower.
         """
         async for request in requests:
             header = self._member.header()

@@ -59,9 +59,10 @@ class MaintenanceHandlers:
             yield SnapshotResponse(remaining_bytes=remaining, blob=blob)
 
     async def downgrade(self, request: DowngradeRequest) -> DowngradeResponse:
-        """Check a request to downgrade the cluster, and refuse it if it is wrong.
+        """Answer a request about a downgrade of the cluster. Only the action VALIDATE is supported.
 
-        This member can neither begin nor cancel a downgrade.
+        VALIDATE checks whether the cluster could be downgraded to the version in the request. This
+        member can neither begin nor cancel a downgrade, so other actions are refused.
         """
         match request.action:
             case DowngradeAction.VALIDATE:
@@ -78,7 +79,10 @@ class MaintenanceHandlers:
 
 
 async def check_admin(member: MemberPort) -> None:
-    """Raise RpcError unless the client has the role root, with the text that etcd sends here."""
+    """Raise RpcError unless the client has the role root.
+
+    The error is worded as in etcd's Maintenance service.
+    """
     try:
         await member.auth.check_admin()
     except RpcError as refused:

@@ -14,7 +14,7 @@ from splitbrain.node.mvcc.store import Store
 
 
 class LeasePort(Protocol):
-    """Answers the requests about leases that are not writes. The cluster's leader answers them."""
+    """Handles the requests about leases that need no entry in the log, such as keep-alives."""
 
     @property
     def ttl_s_min(self) -> int:
@@ -57,7 +57,7 @@ class ClusterPort(Protocol):
         ...
 
     async def promote(self, member: int) -> None:
-        """Make a learner a voter."""
+        """Promote a learner to a voter."""
         ...
 
     async def move_leader(self, target: int) -> None:
@@ -75,7 +75,7 @@ class MemberPort(Protocol):
 
     @property
     def leases(self) -> LeasePort:
-        """Answers the requests about leases that are not writes."""
+        """Handles the requests about leases that need no entry in the log."""
         ...
 
     @property
@@ -176,7 +176,7 @@ class MemberPort(Protocol):
         ...
 
     def spawn(self, work: Awaitable[None], name: str) -> None:
-        """Run `work` as a task of the member that continues when the current request ends.
+        """Run `work` as a task of the member. The task continues when the current request ends.
 
         `name` is the name of the task.
         """
@@ -190,7 +190,7 @@ class MemberPort(Protocol):
         ...
 
     def health(self, ignored_alarms: Collection[str] = ()) -> tuple[bool, str]:
-        """Return whether the member can serve requests, and a reason if not, or "".
+        """Return whether the member can serve requests, and the reason if it cannot (otherwise "").
 
         The alarms whose names are in `ignored_alarms` do not count.
         """
@@ -201,7 +201,7 @@ class AdminPort(Protocol):
     """Sets the failpoints of a member under test."""
 
     def set(self, name: str, term: str) -> None:
-        """Activate the failpoint `name`. `term` says what happens there, as in gofail.
+        """Activate the failpoint `name`. `term` describes what happens there, as in gofail.
 
         Raises ValueError if the name or the term is unknown.
         """

@@ -4,8 +4,8 @@ A row of `METHODS` describes a method for both protocols: its name in gRPC, its 
 gateway, and the type of its requests. The handler of a method is in `v3_service.Api`. A method
 without a row is answered with UNIMPLEMENTED by gRPC and with 404 by the gateway.
 
-The codecs find the protobuf definition of a struct in `proto/` by name: the struct
-`LeaseGrantRequest` is the message `LeaseGrantRequest`, and its field `ttl` is the field `TTL`.
+The codecs find the protobuf definition of a struct in `proto/` by name. For example, the struct
+`LeaseGrantRequest` belongs to the message of the same name, and its field `ttl` to the field `TTL`.
 
 Source: etcd 3.5.1, `api/etcdserverpb/rpc.proto`, `server/etcdserver/api/v3lock`, `v3election`.
 """
@@ -20,7 +20,7 @@ from splitbrain.node.messages import auth, cluster, election, health, lease, loc
 
 
 class Kind(Enum):
-    """Which side of a method sends a stream of messages instead of one message.
+    """Which sides of a method send a stream of messages instead of one message.
 
     The values are those of the metrics' label `grpc_type`.
     """

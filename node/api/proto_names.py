@@ -1,4 +1,4 @@
-"""Names the attributes and structs in `splitbrain.node.messages` for the messages in `proto/`."""
+"""Finds the attributes and structs in `splitbrain.node.messages` for the messages in `proto/`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Ends the streams of clients that require a leader, when this member knows no leader.
 
-A client requires a leader by the header `hasleader` of its request.
+A client requires a leader if its request has the header `hasleader`.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/interceptor.go` (monitorLeader).
 """
@@ -22,7 +22,7 @@ StreamHandler = Callable[[Any], AsyncGenerator[Any, None]]
 
 
 def requiring_leader(member: MemberPort, handle: StreamHandler) -> StreamHandler:
-    """Return `handle` with a check of the leader for clients that require one.
+    """Return `handle` with an additional check for clients that require a leader.
 
     A stream of such a client ends with an RpcError if the member has no leader when the stream
     begins, or loses its leader for more than three election timeouts.

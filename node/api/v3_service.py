@@ -225,7 +225,7 @@ class Api:
         return await self.member.propose(request)
 
     def _check_message(self, payload_bytes: int, request: PutRequest | TxnRequest) -> None:
-        """Raise RpcError for a message that gRPC refuses because of its size before etcd reads it.
+        """Raise RpcError if the message is so large that gRPC refuses it before etcd reads it.
 
         `payload_bytes` is the size of the keys and values of `request`.
         """

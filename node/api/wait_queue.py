@@ -133,10 +133,10 @@ class WaitQueue:
         return self._newest_or_oldest(SortOrder.ASCEND)
 
     async def wait_for_turn(self, place: Place) -> ResponseHeader:
-        """Wait until all earlier keys are deleted, and return the header of a read after that.
+        """Wait until all earlier keys are deleted. Then read the store, and return the header.
 
-        If the wait fails or is cancelled, the client's key is deleted. Raises RpcError. A client
-        whose lease has ended, so that its key is gone, gets an error too.
+        If the wait fails or is cancelled, the client's key is deleted. Raises RpcError. This also
+        happens if the client's key is gone because its lease has ended.
         """
         if place.is_first:
             return place.header
@@ -169,9 +169,9 @@ class WaitQueue:
     async def changes(
         self, key: bytes, range_end: bytes, revision: int, *, no_put: bool = False
     ) -> AsyncGenerator[WatchBatch, None]:
-        """Yield the changes of an interval from `revision` on. Ends if they are compacted.
+        """Yield the changes of an interval of keys, from `revision` on.
 
-        With `no_put`, only deletions are yielded.
+        With `no_put`, only deletions are yielded. The iterator ends if `revision` is compacted.
         """
         watches = self._member.store.watches
         watcher = watches.create(key, range_end, start_revision=revision, no_put=no_put)

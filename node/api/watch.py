@@ -1,8 +1,8 @@
-"""Handles the Watch service: a stream of one client, with any number of watchers.
+"""Handles the Watch service. A stream belongs to one client, and has any number of watchers.
 
 A client can send requests while it receives responses. Responses wait in a short queue. While the
 queue is full, watchers wait, and their events stay in bounded buffers
-(`splitbrain.node.mvcc.watch`). If the client sends no more requests, its watches continue.
+(`splitbrain.node.mvcc.watch`). When the client ends its requests, its watches continue.
 
 Source: etcd 3.5.1, `server/etcdserver/api/v3rpc/watch.go`, `mvcc/watcher.go`.
 """
@@ -154,7 +154,7 @@ class WatchStream:
         self._pumps[watch_id] = asyncio.create_task(self._or_fail(pump))
 
     async def _request_progress(self) -> None:
-        """Send one progress response for the whole stream, after all events up to now are sent.
+        """Send one progress response for the whole stream, once all events so far are sent.
 
         The request is ignored if a watcher is still reading old events, or starts at a future
         revision. etcd behaves like this since 3.5.8. etcd 3.5.1 always sends a response, which can

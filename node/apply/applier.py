@@ -205,8 +205,8 @@ class Applier:
     def _apply_conf_change(self, entry: Entry) -> None:
         """Store a change of the members, and pass it to Raft.
 
-        There is no await between these two calls. A snapshot of the store and the configuration
-        that Raft records for it therefore contain the same members.
+        There is no await between these two calls. A snapshot of the store therefore contains the
+        same members as the configuration that Raft records for the snapshot.
         """
         change = confchange.decode(entry.data)
         refused = self._membership.apply(change)

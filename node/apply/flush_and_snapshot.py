@@ -62,7 +62,7 @@ class BackendFlusher:
         return self._backend.size_bytes
 
     def schedule_flush(self) -> None:
-        """Flush the applied entries after the batch interval, or at once if the batch is full."""
+        """Schedule a flush: after the batch interval, or at once if the batch is full."""
         operations_max = self._config.backend_batch_operations_max
         if self._world.buggify("the backend is flushed at once"):
             operations_max = 0
@@ -145,7 +145,8 @@ class BackendFlusher:
         """Return the index up to which the log can be compacted after `snapshot` was taken.
 
         The log keeps the entries that slow followers may need. It also keeps the entries that Raft
-        does not know as applied yet: Raft learns this when the whole Ready that contains them is
-        processed, and with a slow WAL this can be later than the flush of the backend.
+        does not know as applied yet. Raft learns that entries are applied when the whole Ready that
+        contains them is processed. With a slow WAL, this can be later than the flush of the
+        backend.
         """
         return min(snapshot.index - self._config.catch_up_entries, self._raft.log.applied)

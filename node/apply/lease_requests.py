@@ -46,8 +46,8 @@ def apply_revoke(store: Store, request: LeaseRevokeRequest) -> LeaseRevokeRespon
 def apply_expire(store: Store, request: LeaseExpireRequest, term: int) -> LeaseRevokeResponse:
     """Delete an expired lease and its keys.
 
-    `term` is the term of the entry. The request is ignored if the leader that proposed it was
-    deposed before it became an entry.
+    `term` is the term of the entry. The request is ignored if a later leader appended it to the log
+    (`is_of_term`).
     """
     lease = store.leases.get(request.id)
     if lease is not None and is_of_term(request, term):
@@ -60,8 +60,8 @@ def apply_checkpoint(
 ) -> LeaseCheckpointResponse:
     """Record the remaining times to live of leases.
 
-    `term` is the term of the entry. The request is ignored if the leader that proposed it was
-    deposed before it became an entry.
+    `term` is the term of the entry. The request is ignored if a later leader appended it to the log
+    (`is_of_term`).
     """
     if is_of_term(request, term):
         for one in request.checkpoints:
@@ -70,10 +70,10 @@ def apply_checkpoint(
 
 
 def is_of_term(request: LeaseExpireRequest | LeaseCheckpointRequest, term: int) -> bool:
-    """Return whether the leader that proposed the request also appended it to the log, in `term`.
+    """Return whether the leader that proposed the request also appended it to the log.
 
-    A deposed leader forwards its proposal to the new leader. In the meantime, the new leader may
-    have renewed the lease.
+    `term` is the term of the entry. A deposed leader forwards its proposal to the new leader, which
+    then appends it. In the meantime, the new leader may have renewed the lease.
     """
     return request.term == term
 

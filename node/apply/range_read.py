@@ -65,7 +65,7 @@ def fetch_limit(request: RangeRequest) -> int:
 
     The number is the limit plus one, because one more key shows whether the response is complete. A
     sorted or filtered range is read completely. There is one exception, as in etcd: a range with a
-    sort target but without a sort order is cut first and sorted afterwards.
+    sort target but without a sort order is first cut to its limit and then sorted.
     """
     filtered = (
         request.min_mod_revision

@@ -1,9 +1,9 @@
 """Executes a committed request on the store: `apply(store, operation)`.
 
-The result depends only on the store and the operation, so it is the same on every member. If the
-operation cannot be executed, for example because its revision is compacted or a key is missing,
-`apply` returns an RpcError, and the store does not change. It never raises one, because a committed
-request must not stop a member.
+The result depends only on the store and the operation, so it is the same on every member. An
+operation cannot be executed if, for example, its revision is compacted or a key is missing. The
+store then does not change, and `apply` returns an RpcError. It does not raise the error, because a
+committed request must not stop a member.
 
 Source: etcd 3.5.1, `server/etcdserver/apply.go`.
 """
@@ -191,7 +191,7 @@ def relation_holds(compare: Compare, kv: KeyValue) -> bool:
     """Return whether the relation of `compare`, such as "greater", is true for the key `kv`.
 
     As in etcd, an unknown relation is always true. If the target of `compare` is unknown, both
-    sides count as equal.
+    sides are treated as equal.
     """
     sign = compared(compare, kv)
     match compare.result:
@@ -211,7 +211,8 @@ def compared(compare: Compare, kv: KeyValue) -> int:
     """Compare `kv` with the operand of `compare`. Return -1 (less), 0 (equal) or 1 (greater)."""
     operand = compare.operand
     if compare.target == CompareTarget.VALUE:
-        # `compare_operand` has given the operand the right type. Another type counts as empty.
+        # `compare_operand` has given the operand the right type. A value of another type is treated
+        # as empty.
         value = operand if isinstance(operand, bytes) else b""
         return (kv.value > value) - (kv.value < value)
     number = compared_number(compare.target, kv)
@@ -298,8 +299,8 @@ def check_chosen_ranges(store: Store, chosen: Chosen) -> None:
 def check_revision(store: Store, revision: int) -> None:
     """Raise RpcError if `revision`, at which a transaction reads, is compacted or in the future.
 
-    A negative revision means the newest revision in a single range. In a transaction, it counts as
-    compacted, as in etcd.
+    In a single range, a negative revision means the newest revision. In a transaction, it is
+    refused as compacted, as in etcd.
     """
     if revision > store.revision:
         raise errors.future_revision()
@@ -352,7 +353,7 @@ def check_lease(store: Store, request: PutRequest) -> None:
 
 
 def put(transaction: WriteTransaction, request: PutRequest) -> PutResponse:
-    """Put a key inside `transaction`. The caller has made the checks."""
+    """Put a key inside `transaction`. The caller has already checked the request."""
     value, lease = request.value, request.lease
     if wants_previous(request):
         (kept,) = transaction.range(request.key).kvs

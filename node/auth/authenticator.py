@@ -21,8 +21,8 @@ from splitbrain.node.mvcc.store import Store
 class Authenticator:
     """Identifies clients, and checks their permissions, for the handlers of the API.
 
-    `read_barrier` waits until this member has applied all entries that were committed when it was
-    called. `password_cost_log2` is the cost of hashing a new password, as a power of two.
+    `read_barrier` waits until this member has applied all entries that were committed at the call.
+    The cost of hashing a new password is 2 to the power of `password_cost_log2`.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Authenticator:
         return self._tokens.identity_of(token, self._auth.revision)
 
     def check(self, identity: Identity, request: object) -> None:
-        """Raise RpcError unless `identity` may execute the read `request` on the current state.
+        """Raise RpcError unless `identity` may now execute `request`, which only reads.
 
         As in etcd, a token of an earlier auth revision is refused even if no key is read.
         """

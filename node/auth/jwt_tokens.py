@@ -1,9 +1,9 @@
 """Signs and verifies JSON Web Tokens, which contain a user, an auth revision and an expiry time.
 
 Members do not store these tokens. Every member with the public key can verify them, also after a
-restart. A token is valid until it expires. If users or roles change, or authentication is disabled,
-the auth revision increases, so that a request for keys with an older token is refused. As in etcd,
-an administrator's request with an older token is not refused.
+restart. A token is valid until it expires. The auth revision increases if users or roles change, or
+if authentication is disabled. A request that reads or writes keys is then refused if its token has
+an older auth revision. As in etcd, an administrator's request is not refused.
 
 Source: RFC 7519; etcd 3.5.1, `server/auth/jwt.go`.
 """
@@ -67,9 +67,9 @@ class JwtTokens:
         return Identity(user, revision) if self._is_current(claims) else None
 
     def _is_current(self, claims: dict[str, Any]) -> bool:
-        """Return whether the current time is within the times in `claims`, which are in seconds.
+        """Return whether the current time is within the limits in `claims`, which are in seconds.
 
-        A missing claim permits every time.
+        A missing claim is no limit.
         """
         now_s = self._wall_ns() / 1e9
         begins, ends = (claims.get(name, default) for name, default in (

@@ -20,7 +20,7 @@ from splitbrain.node.auth.auth_store import Identity
 TTL_S = 300.0
 PREFIX_LETTERS = 16
 _SWEEP = 64
-"""Expired tokens are removed once after this many assignments."""
+"""The number of assignments of tokens after which the expired tokens are removed."""
 
 
 class Tokens(Protocol):
@@ -30,8 +30,8 @@ class Tokens(Protocol):
         """Assign a token to `user`, and return it.
 
         Every member calls this when it applies a login. `prefix` is the random part of the token,
-        and `index` the index of the login's entry. JSON Web Tokens are not assigned but signed, by
-        the member that the client called: then the result is "".
+        and `index` the index of the login's entry. A JSON Web Token is signed instead, by the
+        member that the client called. In this case, the result is "".
         """
         ...
 
@@ -61,7 +61,7 @@ class Tokens(Protocol):
 class SimpleTokens:
     """The simple tokens that this member knows.
 
-    `now_ns` returns its monotonic time in nanoseconds.
+    `now_ns` returns the member's monotonic time in nanoseconds.
     """
 
     def __init__(self, now_ns: Callable[[], int]) -> None:

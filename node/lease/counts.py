@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 class LeaseCounts:
     """Counters since the start of the member.
 
-    `renewed` and `expired` count only while this member is the primary lessor
+    `renewed` and `expired` increase only while this member is the primary lessor
     (`splitbrain.node.lease.lessor`). `ttls_s` maps a time to live, in seconds, to the number of
     granted leases that have it.
     """

@@ -4,11 +4,11 @@ The lessor with the expiry times is called the *primary* (`splitbrain.node.lease
 member accepts these requests. A member that is not the leader forwards them to the leader, over the
 connections between members (`splitbrain.node.peer_calls`).
 
-Before the primary answers, a majority confirms that it is still the leader, and it applies all
-entries that were committed when the request arrived. Otherwise a deposed leader could renew a lease
-that the new leader lets expire, or a lease that was revoked. etcd does not confirm leadership for a
-keep-alive. Since 3.5.23, etcd's leader at least waits until it has applied all entries that it
-knows to be committed.
+Before the primary answers, a majority confirms that the primary is still the leader. The primary
+also applies all entries that were committed when the request arrived. Otherwise a deposed leader
+could renew a lease that the new leader lets expire, or a lease that was revoked. etcd does not
+confirm leadership for a keep-alive. Since 3.5.23, etcd's leader at least waits until it has applied
+all entries that it knows to be committed.
 
 Source: etcd's `server/etcdserver/v3_server.go` (LeaseRenew, LeaseTimeToLive).
 """
@@ -59,11 +59,11 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
 
 
 class NotPrimary(Exception):
-    """This member is not the primary, or no longer. The request can be sent to the leader."""
+    """This member is not, or no longer, the primary. The request can be sent to the leader."""
 
 
 class LeaseService:
-    """Handles the requests about leases that are not writes: keep-alives, queries and new ids.
+    """Handles the requests about leases that need no entry in the log, such as keep-alives.
 
     `read_barrier` waits until this member has applied all entries that were committed at the call.
     `replicate` waits until a request that this leader proposes is applied. `ask` sends a question
@@ -129,14 +129,14 @@ class LeaseService:
     def leases(self) -> list[int]:
         """Return the ids of the leases in this member's store.
 
-        The leader may already have others.
+        The store of the leader may already contain others.
         """
         return self._lessor.by_expiry()
 
     # --- questions of other members -----------------------------------------------
 
     async def answer_peer(self, data: bytes) -> bytes:
-        """Answer a request that another member has forwarded, as the primary.
+        """As the primary, answer a request that another member has forwarded.
 
         Raises ConnectionError if this member cannot answer.
         """
@@ -171,9 +171,9 @@ class LeaseService:
             await self._clock.sleep(RETRY_S)
 
     async def _answer(self, question: Question) -> Answer:
-        """Answer as the primary.
+        """As the primary, answer a question.
 
-        Raises NotPrimary if this member is not the primary, and RpcError.
+        Raises NotPrimary if this member is not the primary. Raises RpcError for other errors.
         """
         term = self._lessor.primary_term
         if not term:
@@ -200,8 +200,9 @@ class LeaseService:
     async def _renew(self, lease_id: int, term: int) -> Answer:
         """Renew a lease.
 
-        If the lease has expired, the request waits for its end. If a remaining time was recorded,
-        the record is replaced first, because a new leader would restart the lease with it.
+        If the lease has expired, the request waits for its end. If a checkpoint has recorded a
+        shorter remaining time, the whole time to live is recorded first. Otherwise a new leader
+        would restart the lease with the shorter time.
         """
         lessor = self._lessor
         while (lease := self._table.get(lease_id)) is not None:

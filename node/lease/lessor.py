@@ -52,16 +52,16 @@ _S = 1_000_000_000
 
 @dataclass(slots=True)
 class _Times:
-    """When a lease expires, and what has been proposed about it, on the primary.
+    """The expiry time of a lease and the proposals about the lease, on the primary.
 
     Times are in nanoseconds of the primary's monotonic clock.
     """
 
     expires_ns: int
     end_ns: int
-    """When to propose the end of the lease next, if the lease has expired by then."""
+    """The next time to propose the end of the lease, provided that it has expired by then."""
     checkpoint_ns: int = 0
-    """When to propose a checkpoint of the lease next. 0 means never."""
+    """The next time to propose a checkpoint of the lease. 0 means never."""
     recording: bool = False
     """Whether a checkpoint of the lease was proposed and is not applied yet."""
     end_proposed: bool = False

@@ -27,7 +27,7 @@ from splitbrain.node.world import World
 
 ANSWER_TIMEOUT_S = 5.0
 START_TRIES, TRIES = 50, 10
-"""How often a peer without a connection is asked, when the member starts (`START_TRIES`) and later.
+"""The number of times that a peer without a connection is asked, at the start and later.
 
 The member connects to a peer when it first sends to it, so the first try can fail.
 """
@@ -133,8 +133,8 @@ class CorruptionCheck:
     def answer(self, data: bytes) -> bytes | None:
         """Answer the question of a peer with this member's hash.
 
-        Return None for another question. Raises ConnectionError if the revision is compacted, or if
-        this member has not applied it yet.
+        Returns None if `data` is not such a question. Raises ConnectionError if the revision is
+        compacted, or if this member has not applied it yet.
         """
         try:
             question = msgspec.msgpack.decode(data, type=HashQuestion)

@@ -4,9 +4,9 @@ While the alarm is raised, no member applies a request that needs space
 (`splitbrain.node.apply.alarm_refusal`). Deletions, compactions and reads are still served, so that
 an operator can free space, defragment the members, and clear the alarm.
 
-Source: etcd's `quotaAlarmer` and `quotaApplierV3`. etcd applies the first write that exceeds the
-quota at some member, and answers it with an error. In contrast, this member refuses the write
-before it proposes it, or else applies it and answers with success.
+Source: etcd's `quotaAlarmer` and `quotaApplierV3`. In etcd, the first write that exceeds the quota
+of a member is applied, and is nevertheless answered with an error. Here, a write is either refused
+before it is proposed, or applied and answered with success.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from splitbrain.node.wakeup import Wakeup
 from splitbrain.node.world import World
 
 RETRY_S = 1.0
-"""The pause before a member tries again to raise an alarm, in seconds."""
+"""The pause, in seconds, before a member tries again to raise an alarm."""
 
 
 class SpaceQuota:

@@ -75,16 +75,18 @@ def invalid_auth_management() -> RpcError:
 
 
 def old_auth_revision() -> RpcError:
-    """Return the error for a request with an older auth revision. etcd 3.5.1 does not translate it.
+    """Return the error for a request with an older auth revision.
 
-    etcd sends an error that it does not translate with the code UNKNOWN and without the prefix
-    "etcdserver: ".
+    As in etcd 3.5.1, its code is UNKNOWN, and its text has no prefix "etcdserver: ".
     """
     return RpcError(Code.UNKNOWN, "auth: revision in header is old")
 
 
 def no_password_user() -> RpcError:
-    """Return the error for a login of a user that has no password. etcd does not translate it."""
+    """Return the error for a login of a user that has no password.
+
+    As in etcd 3.5.1, its code is UNKNOWN, and its text has no prefix "etcdserver: ".
+    """
     return RpcError(
         Code.UNKNOWN, "auth: authentication failed, password was given for no password user"
     )
@@ -95,8 +97,8 @@ def verifies_only() -> RpcError:
 
 
 def untranslated(error: RpcError) -> RpcError:
-    """Return `error` with the code and message of the Maintenance service.
+    """Return `error` with the code and text that etcd's Maintenance service gives it.
 
-    As in etcd, this service does not translate the errors of authentication.
+    The code is UNKNOWN, and the text begins with "auth: " instead of "etcdserver: ".
     """
     return RpcError(Code.UNKNOWN, error.message.replace("etcdserver: ", "auth: ", 1))

@@ -1,4 +1,4 @@
-"""Encodes the payload of a log entry: a request, and the id by which a member finds its waiter.
+"""Encodes the payload of a log entry: a client's request with an id.
 
 The encoding is msgpack, with the name of the request's struct and without default values. All
 members must apply exactly the same operations. Therefore a member that cannot decode a committed
@@ -37,7 +37,9 @@ class MemberAttributesRequest(
 
 
 class InternalRequest(msgspec.Struct, frozen=True, array_like=True):
-    """A request with an id. No two requests of a cluster have the same id.
+    """A request with an id. By the id, a member finds the call that waits for the result.
+
+    No two requests of a cluster have the same id.
 
     `user` is the user who sent the request, and `auth_revision` the auth revision at which the
     proposing member identified the user. `auth_revision` is 0 if the client sent no token.

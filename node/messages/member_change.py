@@ -1,4 +1,4 @@
-"""Defines the changes of the cluster's members: their log entries, and their record in the backend.
+"""Defines changes of the cluster's members in the log, and the record of the members.
 
 An entry contains a change of Raft's configuration. The context of this change contains the kind of
 the change, the peer URLs, and the id by which a member finds the request that waits for the result.
@@ -82,7 +82,7 @@ def as_conf_change(change: MemberChange) -> ConfChange:
 
 
 def member_change_of(change: ConfChange) -> MemberChange | None:
-    """Return the change of a member that a change of Raft's configuration contains in its context.
+    """Return the change of a member in the context of `change`, a change of Raft's configuration.
 
     Returns None if `change` concerns only Raft's configuration. Raises msgspec.MsgspecError if the
     context is malformed.

@@ -17,7 +17,7 @@ from splitbrain.node.messages.rpc import (
 )
 
 # The size of the InternalRaftRequest around a request: a header with an id of ten bytes, in a field
-# whose tag and length take two.
+# whose tag and length need two bytes.
 _RAFT_HEADER_BYTES = 2 + 1 + 11
 
 

@@ -175,7 +175,7 @@ WriteRequest = PutRequest | DeleteRangeRequest | TxnRequest | CompactionRequest
 def compare_operand(target: int, union: dict[str, int | bytes]) -> int | bytes:
     """Return the operand that a comparison of `target` uses.
 
-    `union` contains the field that the request set in the oneof `target_union`, by its name.
+    `union` contains the field that the request has set in the oneof `target_union`, by name.
     """
     if target == CompareTarget.VALUE:
         return union.get("value", b"")

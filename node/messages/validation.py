@@ -1,4 +1,4 @@
-"""Validates requests: refuses those that etcd refuses before they reach Raft.
+"""Validates requests before they are passed to Raft. Source of the rules: etcd.
 
 A member runs the same checks again when it applies a committed request. The second time, the limits
 are not checked, because members can have different limits. An invalid committed request must result
@@ -50,10 +50,10 @@ def check_delete_range(request: DeleteRangeRequest) -> None:
 def check_txn(request: TxnRequest, operations_max: int | None) -> None:
     """Raise RpcError if a transaction is too large, or if one of its operations is invalid.
 
-    The size of a transaction is the largest of three numbers: its comparisons, the operations of
-    its success branch, and those of its failure branch. The size of a nested transaction is added
-    to the sizes of the transactions that contain it. The sum may be at most `operations_max` (None:
-    no limit).
+    The size of a transaction is the largest of three numbers: the number of its comparisons, of the
+    operations of its success branch, and of the operations of its failure branch. The size of a
+    nested transaction is added to the sizes of the transactions that contain it. The sum may be at
+    most `operations_max` (None: no limit).
     """
     check_txn_operations(request, operations_max)
     check_overlaps(request.success)
@@ -95,10 +95,11 @@ def check_overlaps(
 ) -> tuple[dict[bytes, None], list[Interval]]:
     """Raise RpcError if a branch can put a key twice, or put a key and delete it.
 
-    Returns the keys that are put and the intervals that are deleted, which the outer transaction
-    checks. The checks and their order are those of etcd, with two gaps. A deletion of all keys from
-    some key on (end "\\0") is treated as if it overlapped no put. The puts of a nested transaction
-    are not compared with the deletions of a later nested transaction.
+    Returns the keys that are put and the intervals that are deleted. The caller uses them to check
+    the transaction that contains this branch. The checks and their order are those of etcd, with
+    two gaps. A deletion of all keys from some key on (end "\\0") is treated as if it overlapped no
+    put. The puts of a nested transaction are not compared with the deletions of a later nested
+    transaction.
     """
     puts: dict[bytes, None] = {}
     deletions = [
@@ -138,7 +139,7 @@ def check_put_once(key: bytes, puts: dict[bytes, None], deletions: list[Interval
 def is_read_only(request: TxnRequest) -> bool:
     """Return whether the transaction contains only ranges.
 
-    As in etcd, the result is False if it contains a nested transaction.
+    As in etcd, the result is False if the transaction contains a nested transaction.
     """
     return all(
         isinstance(operation, RangeRequest) for operation in (*request.success, *request.failure)

@@ -98,9 +98,9 @@ class KeyIndex:
     ) -> tuple[list[Packed], int]:
         """Find the keys from `start` up to, not including, `end` that existed at revision `main`.
 
-        `end` None means no end, and `main` None means now. Returns two values: for the first
-        `limit` keys (0: all) in key order, the packed change of the put that was current; and the
-        number of all keys found.
+        `end` None means no end, and `main` None means now. Returns two values. The first is a list,
+        in key order, with the current put of each of the first `limit` keys (0: all). The second is
+        the number of all keys found.
         """
         if main is None and not self._dead:
             return self._select_alive(start, end, limit)
@@ -169,9 +169,9 @@ class KeyIndex:
     def _select_alive(
         self, start: bytes, end: bytes | None, limit: int
     ) -> tuple[list[Packed], int]:
-        """Do what `select` does for the present revision, if no key is deleted.
+        """Do what `select` does for the present revision.
 
-        Counting is then fast.
+        The index must contain no deleted keys. Counting is then fast.
         """
         count = self._count_alive(start, end)
         found: list[Packed] = []

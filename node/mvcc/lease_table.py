@@ -130,9 +130,9 @@ class LeaseTable:
     def attach(self, key: bytes, lease_id: int) -> None:
         """Attach `key` to a lease, and detach it from its previous lease.
 
-        If `lease_id` is 0, the key is only detached. This is also done if the lease does not exist.
-        That case occurs only while the table is loaded, for old versions of a key: a put with a
-        missing lease is refused.
+        If `lease_id` is 0, or the lease does not exist, the key is only detached. A missing lease
+        is possible only for an old version of a key, when the member loads the table at its start.
+        A new put with a missing lease is refused.
         """
         previous = self._lease_of.pop(key, 0)
         if previous:

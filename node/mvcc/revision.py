@@ -32,7 +32,7 @@ Packed = int
 
 
 class Revision(NamedTuple):
-    """The revision of one change: `main` of its transaction, and `sub`, its number therein."""
+    """The revision of one change: `main` of its transaction, and its number `sub` in it."""
 
     main: int
     sub: int = 0

@@ -203,8 +203,8 @@ class Store:
     def _changes_between(self, first: Packed, end: Packed) -> array[int]:
         """Return the changes from `first` up to, not including, `end`, in order.
 
-        The list comes from memory, not from the backend. A change that the backend has lost then
-        causes an error when it is read, and is not left out silently.
+        The list comes from memory, not from the backend. If the backend has lost one of the
+        changes, reading this change fails. Otherwise it would be left out silently.
         """
         return self._changes[bisect_left(self._changes, first) : bisect_left(self._changes, end)]
 

@@ -8,8 +8,8 @@ to its buffer. When the consumer has emptied the buffer, the watcher reads the m
 the backend, in pieces, until it has caught up. A watch from an old revision works in the same way.
 
 A slow consumer therefore uses a limited amount of memory and loses no events. There is one
-exception: if a compaction removes missing events, the watcher is cancelled with the compacted
-revision.
+exception: if a compaction removes events that the watcher has not read yet, the watcher is
+cancelled, and its last batch contains the compacted revision.
 
 All events of one revision are in one batch.
 
@@ -124,7 +124,7 @@ class Watcher:
     async def next_batch(self) -> WatchBatch | None:
         """Wait for events, and return them.
 
-        Returns None after `WatchHub.cancel`, if none are left.
+        Returns None if the watcher was cancelled and no events are left.
         """
         while True:
             if self._buffer:
@@ -146,7 +146,7 @@ class Watcher:
     def wants(self, event: Event) -> bool:
         """Return whether the watcher's filters accept `event`.
 
-        Its key is in the watcher's interval.
+        The caller has checked that the event's key is in the watcher's interval.
         """
         if event.kv.mod_revision < self.next_revision:
             return False

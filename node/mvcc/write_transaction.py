@@ -1,4 +1,4 @@
-"""Implements transactions that change the store. All changes of one have the same revision.
+"""Implements transactions that change the store. All changes of one transaction share a revision.
 
 There must be no await between `Store.write()` and `end()`. Otherwise another task could read half
 of the transaction, or a flush of the backend could make half of it durable.
@@ -88,9 +88,9 @@ class WriteTransaction:
     def put_over(
         self, previous: KeyValue | None, key: bytes, value: bytes, lease: int
     ) -> KeyValue:
-        """Put a key whose previous key-value the caller has read already.
+        """Put a key, and return its new key-value.
 
-        Return the new key-value.
+        The caller has already read the previous key-value.
         """
         return KeyValue(
             key,
@@ -137,7 +137,7 @@ class WriteTransaction:
     def end(self) -> int:
         """End the transaction and return the store's revision.
 
-        If the transaction has changes, they become the store's next revision, and watchers are
+        If the transaction has made changes, the store's revision increases by one, and watchers are
         notified.
         """
         revision = self.revision

@@ -51,8 +51,8 @@ def _update_progress(raft: RaftState) -> None:
         one = known.get(member)
         if one is None:
             one = raft.new_progress(member, max(raft.log.last_index, 1))
-            # A new member has not had the time to answer. It must not count as inactive at the next
-            # check.
+            # A new member has not had the time to answer. It must not be treated as inactive at
+            # the next check.
             one.recent_active = True
         one.is_learner = member in raft.learners
         progress[member] = one
@@ -64,7 +64,7 @@ def _lead_on(raft: RaftState) -> None:
         if raft.config.step_down_on_removal:
             election.become_follower(raft, raft.term, NONE)
         return
-    # The majority may be smaller now, so that it has acknowledged more entries.
+    # The majority may be smaller now, and may have acknowledged more entries than the former one.
     if not commit.maybe_commit(raft):
         for progress in raft.peers:
             replication.append_to(raft, progress, even_if_empty=False)

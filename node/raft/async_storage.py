@@ -37,7 +37,7 @@ from splitbrain.node.raft.ready import Ready
 
 
 class StorageAppendResponse(msgspec.Struct, frozen=True, gc=False):
-    """Confirms that the log is durable up to `index`, and `snapshot` too, if it is not None.
+    """Confirms that the log is durable up to `index`, and that `snapshot`, if any, is durable.
 
     `term` is the member's term when the write was requested, and `log_term` is the term of the
     entry at `index`. `index` is 0 if nothing of the log had to be written.
@@ -65,7 +65,7 @@ class StorageAppend(msgspec.Struct, frozen=True, gc=False):
 class StorageApply(msgspec.Struct, frozen=True, gc=False):
     """The entries that the apply thread applies.
 
-    It then passes `entries` to `AsyncRaft.applied`.
+    Afterwards, the thread passes `entries` to `AsyncRaft.applied`.
     """
 
     entries: tuple[Entry, ...]
@@ -74,8 +74,8 @@ class StorageApply(msgspec.Struct, frozen=True, gc=False):
 class AsyncReady(msgspec.Struct, frozen=True, gc=False):
     """A Ready, and the parts of it that the two threads handle.
 
-    The owner sends the messages of `ready` at once. It leaves the fields of `ready` that `append`
-    and `apply` contain to the threads.
+    The owner sends the messages of `ready` at once. The threads handle those fields of `ready` that
+    are also in `append` and `apply`.
     """
 
     ready: Ready

@@ -1,7 +1,7 @@
 """Determines the commit index of a leader.
 
-An entry is committed when a majority has made it durable, and it has the leader's current term.
-Earlier entries are committed with it.
+An entry of the leader's current term is committed when a majority has made it durable. Earlier
+entries are committed with it.
 
 Source: Raft paper, 5.4.2 and figure 8.
 """

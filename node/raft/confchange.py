@@ -1,7 +1,7 @@
 """Defines changes of the cluster's configuration, and their effect on a `ConfState`.
 
-A change that affects at most one voter takes effect in one step. Any other change goes through a
-joint configuration (Raft thesis, 4.3), which a second change leaves.
+A change that affects at most one voter takes effect in one step. Any other change first enters a
+joint configuration (Raft thesis, 4.3). A second change then leaves it.
 
 Source: etcd-io/raft, `confchange` and `ConfChangeV2`.
 """
@@ -27,7 +27,7 @@ class ConfChangeType(IntEnum):
 
 
 class Transition(IntEnum):
-    """Return whether a change uses joint consensus.
+    """How a change takes effect: with or without joint consensus.
 
     AUTO uses joint consensus only for several changes at once. JOINT_IMPLICIT and JOINT_EXPLICIT
     always use it. After JOINT_EXPLICIT, the application must propose to leave the joint

@@ -42,9 +42,9 @@ class Config:
     snapshot_ticks_max: int = 100
     """How many ticks the leader waits for the result of a snapshot.
 
-    If a live follower does not acknowledge the snapshot and the transport does not report its
-    result in this time, the snapshot counts as lost. The leader then probes the follower and can
-    send another snapshot.
+    The snapshot is treated as lost if, within this time, the live follower does not acknowledge it
+    and the transport does not report its result. The leader then probes the follower and can send
+    another snapshot.
     """
     lease_based_reads: bool = False
     """Whether a leader answers reads at once, because check-quorum gives it a lease, as in

@@ -21,7 +21,7 @@ from splitbrain.node.raft.raft_state import RaftState
 from splitbrain.node.raft.ready import Role
 
 TRANSFER = b"transfer"
-"""The context of a VOTE of a member that campaigns because the leader asked it to.
+"""The context of a VOTE of a member that campaigns at the leader's request.
 
 The leader lease does not block such a VOTE.
 """
@@ -164,9 +164,10 @@ def learn_commit(raft: RaftState, message: Message) -> None:
     """Advance the commit index to the one in a rejected vote, if this log contains that entry.
 
     A leader may be removed, or become a learner, before the other voters know that this change is
-    committed. These voters still need votes in the former configuration. Members that are no longer
-    voters may reject them forever, because the logs of these members are longer. With the commit
-    index, a candidate can apply the change, and campaign in the new configuration.
+    committed. These voters still need votes in the former configuration. The members that are no
+    longer voters may reject every such candidate forever, because their own logs are longer. But
+    their rejections contain the commit index. With this index, a candidate can apply the change,
+    and campaign in the new configuration.
 
     Source: raft-rs, `maybe_commit_by_vote`.
     """

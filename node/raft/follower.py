@@ -57,7 +57,7 @@ def log_matches(log: Log, index: Index, term: Term) -> bool:
 
 
 def contradicts_committed(log: Log, index: Index, term: Term) -> bool:
-    """Return whether this log has another entry at `index` than the leader, and it is committed.
+    """Return whether this log has a committed entry at `index` that differs from the leader's.
 
     This is possible only if a member has lost durable data.
     """
@@ -205,7 +205,7 @@ def transfer(raft: RaftState, to: MemberId) -> None:
 
 
 def forget_leader(raft: RaftState) -> None:
-    """Forget the leader, so that this member grants votes before its election timeout.
+    """Forget the leader, so that this member can grant votes without waiting for a timeout.
 
     The call has no effect with lease-based reads, because the leader then relies on this member to
     refuse votes.

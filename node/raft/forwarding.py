@@ -1,4 +1,4 @@
-"""Forwards proposals and read requests from a member that does not lead to the leader.
+"""Lets a member forward proposals and read requests to the leader.
 
 Proposals are collected and sent with the next Ready, several in one message. There is no
 confirmation: the message, or the answer to a read request, can get lost.

@@ -8,7 +8,7 @@ from splitbrain.node.raft.message import Index
 
 
 class Inflights:
-    """The window of unacknowledged appends to one follower, limited in messages and in bytes.
+    """The window of unacknowledged appends to one follower. It limits their number and their bytes.
 
     The byte limit is soft, as in etcd-io/raft: the message that exceeds it is still sent, and the
     next message waits.

@@ -190,7 +190,7 @@ def on_acknowledgement(raft: RaftState, progress: Progress, message: Message) ->
 
 
 def catch_up(raft: RaftState, progress: Progress) -> None:
-    """Send a follower the entries that it lacks at once, also if messages are merged."""
+    """Send a follower all the entries that it lacks. Do so at once, even if messages are merged."""
     if progress.id == raft.id:
         return
     if progress.can_bump_commit(raft.log.committed):
@@ -220,7 +220,7 @@ def on_heartbeat_response(raft: RaftState, message: Message) -> None:
 
 
 def nudge(raft: RaftState, progress: Progress) -> None:
-    """Make an append due for a live follower, because an earlier append may be lost."""
+    """Schedule an append to a live follower, because an earlier append may be lost."""
     if progress.state is _SNAPSHOT:
         await_snapshot(raft, progress)
     progress.paused = False
@@ -254,8 +254,8 @@ def read_index(raft: RaftState, origin: MemberId, context: bytes) -> None:
     """Accept a read from `origin`, and answer it when a majority has confirmed this leader.
 
     If too many reads wait, the read is dropped, as if the network had lost it. A read that relies
-    on the leader lease is answered at once, with the commit index. The commit index is up to date
-    after the first commit of this term; earlier reads are postponed.
+    on the leader lease is answered at once, with the commit index. Before the first commit of this
+    term, the commit index may be out of date, so reads are postponed until then.
     """
     if raft.config.lease_based_reads and commit.committed_in_own_term(raft):
         answer_read(raft, PendingRead(origin, context, raft.log.committed))
@@ -269,7 +269,7 @@ def read_index(raft: RaftState, origin: MemberId, context: bytes) -> None:
 
 
 def start_read(raft: RaftState, origin: MemberId, context: bytes) -> None:
-    """Add a read that waits for a round of heartbeats, and make the round due."""
+    """Add a read that waits for a round of heartbeats, and schedule this round."""
     raft.reads.add(PendingRead(origin, context, raft.log.committed))
     answer_confirmed_reads(raft)  # The read is answered at once if one member is a majority.
     if raft.reads.round_due and not raft.merging:
@@ -310,7 +310,7 @@ def answer_read(raft: RaftState, read: PendingRead) -> None:
 
 
 def confirmed_reads(raft: RaftState) -> list[PendingRead]:
-    """Remove and return the reads that a majority has confirmed after they arrived."""
+    """Remove and return the reads that a majority has confirmed."""
     return raft.reads.take_confirmed(raft.voters, raft.voters_outgoing)
 
 
@@ -360,10 +360,10 @@ def on_unreachable(raft: RaftState, member: MemberId) -> None:
 def on_snapshot_status(raft: RaftState, member: MemberId, *, delivered: bool) -> None:
     """Handle the report that a SNAP was delivered to the follower or failed.
 
-    The leader then probes the follower: after the snapshot if it was delivered, and otherwise
-    after the last entry that matched. It does not probe at once, because the follower may still
-    be installing the snapshot. It waits until the follower answers a heartbeat or acknowledges
-    entries.
+    The leader then probes the follower. The probe starts after the snapshot if the snapshot was
+    delivered, and otherwise after the last entry that matched. It is not sent at once, because the
+    follower may still be installing the snapshot. The leader waits until the follower answers a
+    heartbeat or acknowledges entries.
     """
     progress = raft.progress.get(member)
     if progress is None or progress.state is not _SNAPSHOT:

@@ -17,7 +17,7 @@ Term = int
 Index = int
 NONE: MemberId = 0
 Position = tuple[Term, Index]
-"""The term and index of an entry. Compared as tuples, they order logs as a vote does."""
+"""The term and index of an entry. As tuples, positions compare logs in the same way as a vote."""
 START: Position = (0, 0)
 """The position before the first entry."""
 
@@ -48,7 +48,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class HardState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The state that must be durable before a message that depends on it is sent.
 
-    `commit` alone needs no sync.
+    A change of `commit` alone needs no sync.
     """
 
     term: Term = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.node.raft.message import Message, MessageType
 
 TERM_MAX = 2**63
-"""The maximal term of a message. A higher one could not be increased further and be encoded."""
+"""The limit of the terms in messages. The term after a higher one could not be encoded."""
 
 # A constant of the module is faster than an attribute of an enum class.
 _APP, _SNAP = MessageType.APP, MessageType.SNAP

@@ -33,9 +33,9 @@ _PROBE, _REPLICATE, _SNAPSHOT = (
 class Progress:
     """What a leader knows about one member.
 
-    `match` is the last index that the member is known to have durably. For the leader itself, it is
-    the durable index of its own log. `next` is the index of the next entry to send. Invariant: 0 <=
-    match < next.
+    `match` is the last index up to which the member's log is known to be durable and equal to the
+    leader's log. For the leader itself, it is the durable index of its own log. `next` is the index
+    of the next entry to send. Invariant: 0 <= match < next.
     """
 
     __slots__ = (

@@ -13,7 +13,7 @@ from splitbrain.node.raft.message import MemberId
 
 
 class VoteResult(Enum):
-    """The result of a vote: PENDING until a majority has granted it, or none can any more."""
+    """The result of a vote: WON, LOST, or PENDING until one of the two is certain."""
 
     PENDING = "pending"
     WON = "won"
@@ -36,7 +36,7 @@ def quorum_index(voters: Sequence[MemberId], acknowledged: Mapping[MemberId, int
 
 
 def tally(voters: Sequence[MemberId], votes: Mapping[MemberId, bool]) -> VoteResult:
-    """Return WON if a majority has granted the vote, LOST if none can any more, or else PENDING."""
+    """Return WON if a majority has granted, LOST if this has become impossible, or else PENDING."""
     granted = sum(1 for voter in voters if votes.get(voter) is True)
     if granted >= majority(voters):
         return VoteResult.WON

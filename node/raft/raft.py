@@ -101,8 +101,8 @@ class Raft(RaftState):
     Raft hands out the committed entries after `applied` again.
 
     A member whose disk has lost a part of its log starts with the rest, and gets the lost entries
-    from the leader. Its hard state then has a term above all terms in which it can have sent a
-    message. `floor` is the position of the last entry that it may have acknowledged. If the log is
+    from the leader. Its hard state must then have a higher term than all messages that it can have
+    sent. `floor` is the position of the last entry that it may have acknowledged. If the log is
     complete, `floor` is START.
 
     `conf_state` is the configuration at `applied`. If it is None, no entry between the snapshot and
@@ -239,9 +239,10 @@ class Raft(RaftState):
             follower.transfer(self, to)
 
     def forget_leader(self) -> None:
-        """Make a follower forget its leader until it hears from one again.
+        """Make a follower forget its leader until a leader contacts it again.
 
-        In the meantime it grants votes, even if check-quorum would make it refuse them.
+        In the meantime, the follower grants votes that it would otherwise refuse because of
+        check-quorum.
         """
         if self.role is Role.FOLLOWER:
             follower.forget_leader(self)
@@ -464,7 +465,7 @@ class Raft(RaftState):
 
 
 def must_sync(before: HardState, hard_state: HardState | None, entries: tuple[Entry, ...]) -> bool:
-    """Return whether the disk must be synced for a Ready: for new entries, a new term or vote.
+    """Return whether a Ready needs a sync: it does for new entries, a new term or a new vote.
 
     A new commit index alone needs no sync, because a member can learn it again. Source: Raft paper,
     figure 2.

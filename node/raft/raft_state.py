@@ -1,8 +1,8 @@
 """Contains the mutable state of one member's Raft, and the basic functions that change it.
 
 `Raft` in `raft.py` adds the inputs and the outputs. The modules of the roles (`follower`,
-`candidate`, `leader`) and of the protocol (`election`, `replication`) take a `RaftState`. They do
-not import `Raft`, which imports them.
+`candidate`, `leader`) and of the protocol (`election`, `replication`) contain functions of a
+`RaftState`. `raft.py` imports these modules, so they cannot import `Raft`.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class RaftState:
     # Output
 
     def send(self, message: Message) -> None:
-        """Send a message that claims nothing that must first become durable."""
+        """Send a message that does not depend on unsynced state."""
         self.messages.append(message)
 
     def send_after_sync(self, message: Message) -> None:

@@ -41,8 +41,9 @@ MakeProtocol = Callable[[], asyncio.Protocol]
 class _FirstBytes(asyncio.Protocol):
     """A new connection whose first bytes have not arrived. They decide how it is served.
 
-    A protocol whose server is None is not served. If only one is served, it gets every connection.
-    With `by_certificate`, a client of gRPC can be identified by the common name in its certificate.
+    A protocol whose server is None is not served. If only one protocol is served, its server gets
+    every connection. With `by_certificate`, a client of gRPC can be identified by the common name
+    in its certificate.
     """
 
     def __init__(

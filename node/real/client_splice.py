@@ -1,8 +1,9 @@
 """Connects a client's TCP connection to a server in the same process, byte for byte.
 
-The server listens at a Unix socket with an abstract name. The other end of each connection to it
-has an abstract name, too, by which the server can identify the client. No other process can take a
-name while it is in use, and the operating system frees all names when the process ends.
+The server listens at a Unix socket with an abstract name. The client's end of each connection to
+the server has an abstract name, too. By this name, the server can identify the client. No other
+process can take a name while it is in use, and the operating system frees all names when the
+process ends.
 
 A *splice* is a pair of two connections, one to the client and one to the server. It passes the
 bytes of each to the other.

@@ -92,7 +92,7 @@ class FrameReceiver(asyncio.Protocol):
 
 
 class _FrameSender(asyncio.Protocol):
-    """The end of a connection at the member that connects. It only sends."""
+    """The end of a connection at the member that has opened it. This end only sends."""
 
     def __init__(self) -> None:
         self.lost = asyncio.get_running_loop().create_future()
@@ -139,7 +139,7 @@ class TcpPeerLink:
 
     def send(self, frame: bytes) -> bool:
         transport = self._transport
-        # Unlike asyncio's transports, uvloop's raise an error once they are closing.
+        # A transport of uvloop that is closing raises an error on a write. asyncio's do not.
         if transport is None or transport.is_closing():
             return False
         if transport.get_write_buffer_size() > self._queue_bytes_max:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 NOT_BEFORE_MARGIN = timedelta(hours=1)
-"""A new certificate is valid from this time before now on, because clocks of machines differ."""
+"""The period before its creation for which a certificate is also valid, because clocks differ."""
 
 
 def self_signed(folder: Path, hosts: Iterable[str], years: int) -> tuple[Path, Path]:

@@ -69,7 +69,7 @@ class Tls:
     def refusal(self, certificate: dict[str, Any] | None) -> str:
         """Return the reason why a client or peer with this certificate is refused, or "".
 
-        The certificate has a valid signature. It is the result of `SSLObject.getpeercert`.
+        `certificate` is the result of `SSLObject.getpeercert`. Its signature is known to be valid.
         """
         wanted_cn, wanted_host = self.settings.allowed_cn, self.settings.allowed_hostname
         if wanted_cn and common_name(certificate) != wanted_cn:

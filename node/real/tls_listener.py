@@ -13,7 +13,7 @@ from splitbrain.node.real.tls import Tls
 HANDSHAKE_S = 10.0
 """How long a handshake may take, in seconds."""
 PAUSE_S = 1.0
-"""How long no connection is accepted after an error such as too many open files, in seconds."""
+"""After an error such as too many open files, no connection is accepted for this many seconds."""
 BACKLOG = 1024
 
 MakeProtocol = Callable[[], asyncio.Protocol]

@@ -1,14 +1,15 @@
 """Checks that the file of a backend still contains what was written to it.
 
-LMDB itself has no checksums. Therefore each value is stored with a CRC32C of its bucket, its key
-and itself. Every read checks this CRC. A *content digest* reveals damage that no CRC reveals: a
-pair that is missing, or older than the rest. The digest contains the number of all pairs and the
-sum of their CRCs. Each commit changes the digest together with the pairs. `ContentDigest.check`
-compares the digest with the content when the member starts.
+LMDB itself has no checksums. Therefore each value is stored with a CRC32C, which covers the value,
+its key and its bucket. Every read checks this CRC. A *content digest* reveals damage that no CRC
+reveals: a pair that is missing, or older than the rest. The digest contains the number of all pairs
+and the sum of their CRCs. Each commit changes the digest together with the pairs.
+`ContentDigest.check` compares the digest with the content when the member starts.
 
-If the whole file is in an older state, it passes these checks. The member then applies the log
-entries whose effects the file lacks. If the log no longer contains these entries, the newest
-snapshot is ahead of the file, and `splitbrain.node.member_storage` treats the data as damaged.
+These checks do not notice that the whole file is in an older state. In this case, the member
+applies the log entries whose effects the file lacks. If the log no longer contains these entries,
+the newest snapshot is ahead of the file, and `splitbrain.node.member_storage` treats the data as
+damaged.
 """
 
 from __future__ import annotations

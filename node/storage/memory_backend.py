@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 async def run_at_once(work: Callable[[], T]) -> T:
-    """Run `work` after all other ready tasks, as a thread would. `work` takes no time."""
+    """Run `work` after all tasks that are ready, as a thread would. It takes no simulated time."""
     await asyncio.sleep(0)
     return work()
 
@@ -42,7 +42,7 @@ class Committed:
     def put(self, bucket: bytes, key: bytes, stored: bytes | None) -> bytes | None:
         """Replace a pair, or remove it if `stored` is None.
 
-        Returns the stored value before, or None.
+        Returns the value that was stored before, or None.
         """
         pairs = self.buckets[bucket]
         old: bytes | None = pairs.get(key)
@@ -155,7 +155,7 @@ class MemoryBackend:
             await self._run(self._defragment)
 
     def _defragment(self) -> None:
-        """Do nothing but commit: a file in memory has no free pages."""
+        """Only commit the buffered writes: a file in memory has no free pages."""
 
     def check(self) -> None:
         committed = self._committed

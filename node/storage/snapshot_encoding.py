@@ -65,7 +65,7 @@ def check_copy(copy: bytes) -> None:
 
 
 def decode_copy(copy: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Yield the (bucket, key, value) triples of a copy, in order. Call `check_copy` before."""
+    """Yield the (bucket, key, value) triples of a copy, in order. Call `check_copy` first."""
     at = len(MAGIC)
     bucket: bytes | None = None
     pairs = 0

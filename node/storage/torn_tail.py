@@ -12,8 +12,9 @@ from splitbrain.node.storage.wal_record import ALIGNMENT_BYTES, HEADER, Damage, 
 def is_torn(damage: Damage, data: bytes, at: int, sealed_end: int | None) -> bool:
     """Return whether `damage` at offset `at` is a torn record, which was never synced.
 
-    `data` is the content of the segment. All damage after `sealed_end` counts as torn. Without a
-    seal (None), a lost sector must explain the damage.
+    `data` is the content of the segment. Damage is never torn if a later record shows that the data
+    was synced. With a seal, all other damage from `sealed_end` on is torn. Without a seal (None),
+    all other damage is torn that a lost sector explains.
     """
     if at == 0 or was_durable(data, at):
         return False

@@ -78,7 +78,7 @@ def wal_exists(disk: Disk, directory: str) -> bool:
 
 
 class Wal:
-    """An open write-ahead log. `create`, `open` and `begin_anew` return one."""
+    """An open write-ahead log. The class methods `create`, `open` and `begin_anew` return it."""
 
     def __init__(
         self,
@@ -228,7 +228,7 @@ class Wal:
             self._file.truncate(max(tail.file_bytes, tail.end))
 
     def _extend_trimmed(self, tail: Tail) -> None:
-        """Give the newest segment its full size again, which `trim` has reduced.
+        """Restore the full size of the newest segment, which `trim` has reduced.
 
         Later syncs then need not make a new file size durable.
         """
@@ -335,10 +335,11 @@ class Wal:
     async def save_snapshot_mark(
         self, metadata: SnapshotMetadata, *, committed: bool = False
     ) -> None:
-        """Write a record, the mark of a snapshot, which says that the snapshot exists.
+        """Write the mark of a snapshot, and make it durable.
 
-        Make it durable. The snapshot's file must already be durable. A file without a mark is
-        harmless, because it is not used, but a mark without its file would leave a gap in the data.
+        The mark is a record that says that the snapshot exists. The snapshot's file must already be
+        durable. A file without a mark is harmless, because it is not used, but a mark without its
+        file would leave a gap in the data.
 
         A mark is valid only if its index is not above the commit index of the log's last hard state
         (see `snapshot_marks`). With `committed`, this method first raises the commit index to the
@@ -370,7 +371,7 @@ class Wal:
         oldest = max(usable, key=lambda mark: (mark.metadata.index, mark.sequence))
         segments = list_segments(self._disk, self._directory)
         # A mark that was ignored after a crash can be in a much earlier segment than the
-        # entries after it.
+        # entries that follow its snapshot.
         in_segment = [name.sequence for name in segments].index(oldest.sequence)
         keep = min(first_needed(segments, oldest.metadata.index), in_segment)
         for name in segments[:keep]:
@@ -400,7 +401,7 @@ class Wal:
     async def _write_seal(self, seal: Seal) -> None:
         """Write the seal, if the log has one.
 
-        The member may acknowledge its records only afterwards.
+        Only afterwards may the member acknowledge the records that the seal covers.
         """
         if self._seal is not None:
             await self._seal.write(seal)

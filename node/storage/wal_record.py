@@ -1,4 +1,4 @@
-"""Encodes and decodes records of the write-ahead log, and tells torn records from corrupt ones.
+"""Encodes and decodes records of the write-ahead log, and distinguishes torn and corrupt ones.
 
 The format of a record, with sizes in bytes, is
 

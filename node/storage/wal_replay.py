@@ -132,7 +132,7 @@ def replay(
     snapshot is usually in this segment or a later one. If it is not, all segments are read.
     `sealed` is the seal of the log, if it has one. If `decode_entries` is False, entries are
     skipped and the result contains none. Raises WalCorrupt if the log contains no mark of `after`,
-    or if it ends before the seal.
+    or if the log ends before the end that the seal records.
     """
     segments = wal_segment_reader.list_segments(disk, directory)
     if not segments:
@@ -213,8 +213,9 @@ def read_promises(disk: Disk, directory: str, sealed: Seal | None = None) -> Sea
     """Read the whole log, and return its end as a `Seal`.
 
     The seal contains the last hard state and the last entry. If a snapshot mark or the floor is
-    later than the last entry, the seal contains its position instead. The snapshot files are not
-    needed. Raises WalCorrupt, DiskError, and FileNotFoundError if there is no log.
+    later than the last entry, the seal contains the position of that mark or floor instead. The
+    snapshot files are not needed. Raises WalCorrupt, DiskError, and FileNotFoundError if there is
+    no log.
     """
     segments = wal_segment_reader.list_segments(disk, directory)
     if not segments:

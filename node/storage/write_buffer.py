@@ -1,8 +1,8 @@
 """Buffers the writes that a backend has accepted and that are not durable yet.
 
 There are two layers. `pending` contains new writes, and `in_flight` is the batch that a flush is
-writing. A read looks first in `pending`, then in `in_flight`, then in the committed content. Within
-a batch only the last write to a key counts, because the batch becomes durable as a whole.
+writing. A read looks first in `pending`, then in `in_flight`, then in the committed content. A
+batch keeps only the last write to each key, because the batch becomes durable as a whole.
 """
 
 from __future__ import annotations
