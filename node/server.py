@@ -215,9 +215,9 @@ class Server:
     async def _serve_once_recovered(self) -> None:
         """Begin to serve clients when a member that has lost data has recovered.
 
-        Such a member has a floor (`RaftState.floor`). When its log has reached the floor again, the
-        store must first contain all entries that are committed at that time. An older store could
-        give answers that are older than this member's earlier answers.
+        When its log has reached `RaftState.floor` again, the store must first contain all entries
+        that are then committed. An older store could give older answers than this member gave
+        before.
         """
         pause_s = self._config.heartbeat_ms / 1000
         while self.raft.recovering:
