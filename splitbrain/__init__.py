@@ -40,20 +40,20 @@ if TYPE_CHECKING:
     from splitbrain.harness.schedule.text import parse_schedule
     from splitbrain.harness.store.records import FaultCount, Results
     from splitbrain.harness.store.run_folder import RunFolder
-    from splitbrain.harness.systems.cluster_settings import ClusterSettings
+    from splitbrain.harness.systems.clusters.local_processes import (
+        LocalMember,
+        LocalProcesses,
+        ProxiedProcesses,
+    )
+    from splitbrain.harness.systems.clusters.processes_with_disks import DiskedProcesses
+    from splitbrain.harness.systems.etcd_like.cluster_settings import ClusterSettings
+    from splitbrain.harness.systems.etcd_like.member_addresses import Place
+    from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
     from splitbrain.harness.systems.hosts.host import Host
     from splitbrain.harness.systems.hosts.remote_processes import (
         RemoteMember,
         RemoteProcesses,
     )
-    from splitbrain.harness.systems.local_processes import (
-        LocalMember,
-        LocalProcesses,
-        ProxiedProcesses,
-    )
-    from splitbrain.harness.systems.member_addresses import Place
-    from splitbrain.harness.systems.process_cluster import ProcessCluster
-    from splitbrain.harness.systems.processes_with_disks import DiskedProcesses
     from splitbrain.harness.systems.system import (
         Address,
         AnySystem,
@@ -135,7 +135,7 @@ _MODULES = {
     "splitbrain.harness.clients.any_store.store_client": (
         "Client", "Definite", "Invocation", "StoreClient",
     ),
-    "splitbrain.harness.systems.processes_with_disks": (
+    "splitbrain.harness.systems.clusters.processes_with_disks": (
         "DiskedProcesses",
     ),
     "splitbrain.harness.systems.hosts.host": (
@@ -144,7 +144,7 @@ _MODULES = {
     "splitbrain.harness.systems.hosts.remote_processes": (
         "RemoteMember", "RemoteProcesses",
     ),
-    "splitbrain.harness.systems.local_processes": (
+    "splitbrain.harness.systems.clusters.local_processes": (
         "LocalMember", "LocalProcesses", "ProxiedProcesses",
     ),
     "splitbrain.harness.workloads.any_store.store_workload": (
@@ -183,13 +183,13 @@ _MODULES = {
     "splitbrain.harness.store.run_folder": (
         "RunFolder",
     ),
-    "splitbrain.harness.systems.process_cluster": (
+    "splitbrain.harness.systems.etcd_like.process_cluster": (
         "ProcessCluster",
     ),
-    "splitbrain.harness.systems.member_addresses": (
+    "splitbrain.harness.systems.etcd_like.member_addresses": (
         "Place",
     ),
-    "splitbrain.harness.systems.cluster_settings": (
+    "splitbrain.harness.systems.etcd_like.cluster_settings": (
         "ClusterSettings",
     ),
     "splitbrain.harness.systems.system": (

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.harness.systems.etcd import find_binary
+from splitbrain.harness.systems.etcd_like.etcd import find_binary
 from splitbrain.nemesis.fault_kinds import KINDS, FaultKind
 from splitbrain.nemesis.linux.namespaces import missing as namespaces_missing
 

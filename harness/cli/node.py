@@ -54,7 +54,7 @@ def cluster(
     Example:
       splitbrain node cluster --members 3 -- --snapshot-count 100
     """
-    from splitbrain.harness.systems.standalone_cluster import run_local_cluster
+    from splitbrain.harness.systems.etcd_like.standalone_cluster import run_local_cluster
 
     def show(line: str) -> None:
         click.echo(line)

@@ -57,7 +57,7 @@ from splitbrain.harness.systems.system import (
     System,
     tls_of,
 )
-from splitbrain.harness.systems.tls_probe import TlsProbe
+from splitbrain.harness.systems.tls.tls_probe import TlsProbe
 from splitbrain.harness.workloads.operations_outside_load import (
     administrator,
     final_reads,

@@ -24,7 +24,7 @@ import msgspec
 from splitbrain.checkers.verdict import Anomaly, Verdict, merge
 from splitbrain.checkers.wording import seconds
 from splitbrain.harness.store.records import RunRecord
-from splitbrain.harness.systems.crash import Crash
+from splitbrain.harness.systems.processes.crash import Crash
 from splitbrain.histories.history import FaultWindow
 from splitbrain.nemesis.fault import (
     AtStep,

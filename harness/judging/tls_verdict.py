@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from splitbrain.checkers.verdict import Anomaly, Verdict, merge
 from splitbrain.harness.store.records import RunRecord
-from splitbrain.harness.systems.tls_probe import VALID_IDENTITY, TlsProbe
+from splitbrain.harness.systems.tls.tls_probe import VALID_IDENTITY, TlsProbe
 
 TLS = "tls"
 

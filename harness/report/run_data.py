@@ -27,7 +27,7 @@ from splitbrain.harness.store.lenient_records import (
     read_state_facts,
 )
 from splitbrain.harness.store.run_folder import OLD_PLAN, REPRO, RESULTS, RUN, SCHEDULE, RunFolder
-from splitbrain.harness.systems.member_files import LOG, TRACE, MemberFiles
+from splitbrain.harness.systems.processes.member_files import LOG, TRACE, MemberFiles
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.event import NEMESIS, Event
 from splitbrain.histories.history import FaultWindow, History, read_events

@@ -14,8 +14,8 @@ from splitbrain.harness.simulation.cluster import SimulatedCluster, client_url, 
 from splitbrain.harness.simulation.member_state import member_state
 from splitbrain.harness.simulation.membership import SimulatedMembership
 from splitbrain.harness.simulation.simulated_client import SimulatedClient
-from splitbrain.harness.systems.member_files import MemberFiles
-from splitbrain.harness.systems.python_node import member_version_text
+from splitbrain.harness.systems.etcd_like.python_node import member_version_text
+from splitbrain.harness.systems.processes.member_files import MemberFiles
 from splitbrain.harness.systems.system import Address
 from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.random_stream import stream

@@ -14,7 +14,7 @@ import msgspec
 
 from splitbrain.checkers.verdict import Anomaly, Verdict
 from splitbrain.harness.store.run_folder import RunFolder
-from splitbrain.harness.systems.member_files import MemberFiles
+from splitbrain.harness.systems.processes.member_files import MemberFiles
 
 T = TypeVar("T")
 

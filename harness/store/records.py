@@ -9,8 +9,8 @@ import msgspec
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
-from splitbrain.harness.systems.crash import Crash
-from splitbrain.harness.systems.tls_probe import TlsProbe
+from splitbrain.harness.systems.processes.crash import Crash
+from splitbrain.harness.systems.tls.tls_probe import TlsProbe
 
 FORMAT = 1
 """This number is incremented when a file in a run's folder changes its meaning."""

@@ -34,7 +34,7 @@ from splitbrain.harness.store.json_record import check_format, decode, read_byte
 from splitbrain.harness.store.records import Repro, Results, RunRecord
 from splitbrain.harness.store.repro import read_repro
 from splitbrain.harness.store.zero_tails import free_zero_tails
-from splitbrain.harness.systems.member_files import MemberFiles
+from splitbrain.harness.systems.processes.member_files import MemberFiles
 from splitbrain.histories.event import Event, FaultEvent
 from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.watch import FILE_NAME as WATCHES

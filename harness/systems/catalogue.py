@@ -2,7 +2,7 @@
 
 Besides the built-in systems, an installed package can offer one as an entry point of the group
 `splitbrain.systems`, and any class can be named by its path, `package.module:Class`.
-`systems/factory.py` creates the system of a run.
+`factory.py` creates the system of a run.
 """
 
 from __future__ import annotations

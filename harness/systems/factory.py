@@ -11,10 +11,10 @@ from splitbrain.harness.mutants.catalogue import mutant_command, mutant_flags
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE, SIMULATED, load_system
-from splitbrain.harness.systems.cluster_settings import WATCH_PROGRESS_MS, ClusterSettings
+from splitbrain.harness.systems.etcd_like.cluster_settings import WATCH_PROGRESS_MS, ClusterSettings
 from splitbrain.harness.systems.networks.network import NAMESPACES
 from splitbrain.harness.systems.optional_methods import completed
-from splitbrain.harness.systems.setting_flags import setting_flags
+from splitbrain.harness.systems.settings.setting_flags import setting_flags
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.random_stream import subseed
 from splitbrain.nemesis.fault import (
@@ -67,7 +67,7 @@ def _with_links(kind: type, options: Options) -> type:
 
     With network namespaces, the links of any class of local processes can be cut.
     """
-    from splitbrain.harness.systems.local_processes import LinkedProcesses, LocalProcesses
+    from splitbrain.harness.systems.clusters.local_processes import LinkedProcesses, LocalProcesses
 
     if options.network != NAMESPACES or not issubclass(kind, LocalProcesses):
         return kind
@@ -90,11 +90,11 @@ def failpoint_steps(options: Options) -> tuple[str, ...]:
 
 def _built_in_class(name: str) -> type | None:
     if name == PYTHON_NODE:
-        from splitbrain.harness.systems.python_node import PythonNode
+        from splitbrain.harness.systems.etcd_like.python_node import PythonNode
 
         return PythonNode
     if name == ETCD:
-        from splitbrain.harness.systems.etcd import Etcd
+        from splitbrain.harness.systems.etcd_like.etcd import Etcd
 
         return Etcd
     return None
@@ -107,7 +107,7 @@ def check_program(options: Options) -> None:
     """
     if options.system != ETCD:
         return
-    from splitbrain.harness.systems.etcd import find_binary, version_of
+    from splitbrain.harness.systems.etcd_like.etcd import find_binary, version_of
 
     try:
         first = version_of(find_binary(options.etcd_binary))
@@ -135,7 +135,7 @@ def tested_version(options: Options) -> Mapping[str, str]:
     """
     if options.system == SIMULATED:
         return {}
-    from splitbrain.harness.systems.etcd import OTHER_ETCD, Etcd, find_binary, version_of
+    from splitbrain.harness.systems.etcd_like.etcd import OTHER_ETCD, Etcd, find_binary, version_of
 
     kind = _built_in_class(options.system) or load_system(options.system)
     if not (isinstance(kind, type) and issubclass(kind, Etcd)):
@@ -168,7 +168,7 @@ def make_system(schedule: Schedule, folder: Path) -> System:
 
 
 def _python_node(schedule: Schedule, folder: Path) -> System:
-    from splitbrain.harness.systems.python_node import COMMAND, PythonNode
+    from splitbrain.harness.systems.etcd_like.python_node import COMMAND, PythonNode
 
     options = schedule.options
     flags, command = options.member_flags, COMMAND
@@ -182,7 +182,7 @@ def _python_node(schedule: Schedule, folder: Path) -> System:
 
 
 def _etcd(schedule: Schedule, folder: Path) -> System:
-    from splitbrain.harness.systems.etcd import Etcd
+    from splitbrain.harness.systems.etcd_like.etcd import Etcd
 
     options = schedule.options
     settings = _settings(schedule, folder, options.member_flags)
@@ -221,7 +221,7 @@ def needs_proxies(schedule: Schedule) -> bool:
 
 
 def needs_disks(schedule: Schedule) -> bool:
-    """Return whether a fault of the schedule needs mounted disks (`mounted_disk.py`).
+    """Return whether a fault of the schedule needs mounted disks (`disks/`).
 
     A fault that cuts the power at a step of the write path needs none: without mounted disks, it
     kills the process instead.

@@ -14,8 +14,8 @@ from typing import Protocol, runtime_checkable
 from splitbrain.harness.clients.address import Address
 from splitbrain.harness.clients.administrator import Administrator
 from splitbrain.harness.clients.tls import ClientTls
-from splitbrain.harness.systems.crash import Crash
-from splitbrain.harness.systems.tls_probe import TlsProbe
+from splitbrain.harness.systems.processes.crash import Crash
+from splitbrain.harness.systems.tls.tls_probe import TlsProbe
 from splitbrain.histories.member_state import MemberState
 from splitbrain.nemesis.capabilities import Killable, LinkState, Partitionable, Pausable
 from splitbrain.nemesis.fault import MemberName

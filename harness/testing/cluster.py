@@ -18,7 +18,7 @@ from splitbrain.harness.schedule.options import Options, read_options
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.systems.factory import make_system
-from splitbrain.harness.systems.member_process import log_tail
+from splitbrain.harness.systems.processes.member_process import log_tail
 from splitbrain.harness.systems.system import System, tls_of
 from splitbrain.histories.kv import Request
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from splitbrain.harness.store.versions import versions_now
-from splitbrain.harness.systems.etcd import find_binary, version_of
+from splitbrain.harness.systems.etcd_like.etcd import find_binary, version_of
 from tests.benchmarks.catalogue import BENCHMARKS, run
 from tests.benchmarks.figure import Figure, load_average
 

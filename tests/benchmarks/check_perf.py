@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from splitbrain.harness.systems.process_cluster import ProcessCluster
+from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
 from tests.benchmarks.figure import Figure, load_average
 from tests.benchmarks.members import cpu_s, running, urls
 from tests.conformance.server_pair import etcd_binary

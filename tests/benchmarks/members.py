@@ -15,10 +15,10 @@ from typing import Literal
 
 import psutil
 
-from splitbrain.harness.systems.cluster_settings import ClusterSettings
-from splitbrain.harness.systems.etcd import Etcd
-from splitbrain.harness.systems.process_cluster import ProcessCluster
-from splitbrain.harness.systems.python_node import PythonNode
+from splitbrain.harness.systems.etcd_like.cluster_settings import ClusterSettings
+from splitbrain.harness.systems.etcd_like.etcd import Etcd
+from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
+from splitbrain.harness.systems.etcd_like.python_node import PythonNode
 
 Kind = Literal["ours", "etcd"]
 NAMES = ("n1", "n2", "n3")

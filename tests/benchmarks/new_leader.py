@@ -19,7 +19,7 @@ from statistics import median
 import aiohttp
 
 from splitbrain.harness.clients.member_state import status
-from splitbrain.harness.systems.process_cluster import ProcessCluster
+from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
 from tests.benchmarks.figure import Figure, load_average
 from tests.benchmarks.members import cluster
 

@@ -19,8 +19,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from splitbrain.harness.systems.cluster_settings import ClusterSettings
-from splitbrain.harness.systems.python_node import PythonNode
+from splitbrain.harness.systems.etcd_like.cluster_settings import ClusterSettings
+from splitbrain.harness.systems.etcd_like.python_node import PythonNode
 from tests.benchmarks.figure import Figure, load_average
 from tests.benchmarks.members import NAMES, load
 from tests.benchmarks.sampled_member import LOOP, STAGES

@@ -28,8 +28,8 @@ from splitbrain.checkers.traces.write_path import check_write_path
 from splitbrain.harness.clients.json_client import GatewayClient
 from splitbrain.harness.drive.final_phase import gather_states, wait_for_agreement
 from splitbrain.harness.drive.sessions import Sessions
-from splitbrain.harness.systems.cluster_settings import ClusterSettings
-from splitbrain.harness.systems.python_node import PythonNode
+from splitbrain.harness.systems.etcd_like.cluster_settings import ClusterSettings
+from splitbrain.harness.systems.etcd_like.python_node import PythonNode
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Put, Range
 from splitbrain.histories.recorder import Recorder

@@ -14,11 +14,11 @@ import aiohttp
 import psutil
 import pytest
 
-from splitbrain.harness.systems.cluster_settings import ClusterSettings
-from splitbrain.harness.systems.etcd import Etcd
+from splitbrain.harness.systems.etcd_like.cluster_settings import ClusterSettings
+from splitbrain.harness.systems.etcd_like.etcd import Etcd
+from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
+from splitbrain.harness.systems.etcd_like.python_node import PythonNode
 from splitbrain.harness.systems.networks.network import LOOPBACK
-from splitbrain.harness.systems.process_cluster import ProcessCluster
-from splitbrain.harness.systems.python_node import PythonNode
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 
 SYSTEMS = [pytest.param(Etcd, marks=pytest.mark.etcd), PythonNode]

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from splitbrain.harness.systems.member_process import MemberProcess, spawn
 from splitbrain.harness.systems.networks.namespaces import Namespaces
+from splitbrain.harness.systems.processes.member_process import MemberProcess, spawn
 from splitbrain.nemesis.linux import namespaces
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin")

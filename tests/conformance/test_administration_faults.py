@@ -11,7 +11,7 @@ import pytest
 from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.systems.python_node import PythonNode
+from splitbrain.harness.systems.etcd_like.python_node import PythonNode
 from splitbrain.harness.systems.schedule_support import refuse_unsupported
 from splitbrain.nemesis.fault import Authentication, Kill, NoSpace
 from splitbrain.nemesis.injection.all_injectors import inject

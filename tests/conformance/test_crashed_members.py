@@ -17,8 +17,8 @@ from splitbrain.harness.judging.run_result import RunResult
 from splitbrain.harness.runs.execute import run_sync
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
+from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
 from splitbrain.harness.systems.factory import make_system
-from splitbrain.harness.systems.process_cluster import ProcessCluster
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.history import History
 from splitbrain.node.failpoint import PANICS

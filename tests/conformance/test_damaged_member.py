@@ -11,8 +11,8 @@ import lmdb
 import pytest
 import requests
 
-from splitbrain.harness.systems.cluster_settings import ClusterSettings
-from splitbrain.harness.systems.python_node import PythonNode
+from splitbrain.harness.systems.etcd_like.cluster_settings import ClusterSettings
+from splitbrain.harness.systems.etcd_like.python_node import PythonNode
 
 pytestmark = pytest.mark.cluster
 

@@ -9,9 +9,9 @@ from random import Random
 
 import pytest
 
-from splitbrain.harness.systems.etcd import Etcd
-from splitbrain.harness.systems.process_cluster import ProcessCluster
-from splitbrain.harness.systems.python_node import PythonNode
+from splitbrain.harness.systems.etcd_like.etcd import Etcd
+from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
+from splitbrain.harness.systems.etcd_like.python_node import PythonNode
 from splitbrain.nemesis.fault import BitRot, DiskFault, PowerLoss
 from splitbrain.nemesis.injection.all_injectors import inject
 from splitbrain.nemesis.linux.mounts import fuse_missing, mounted_folders

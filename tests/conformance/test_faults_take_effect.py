@@ -12,7 +12,7 @@ from typing import Literal
 import psutil
 import pytest
 
-from splitbrain.harness.systems.process_cluster import ProcessCluster
+from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
 from splitbrain.histories.event import FaultEvent
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.fault import Kill, Latency, Partition, Pause

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.systems.etcd import find_binary
+from splitbrain.harness.systems.etcd_like.etcd import find_binary
 
 FINDS = Path(__file__).parents[2] / "docs" / "finds"
 SCRIPTS = sorted(FINDS.glob("*.py"))

@@ -18,7 +18,7 @@ from splitbrain.harness.errors import BadArguments, SystemFailed
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.systems.factory import capabilities_of
 from splitbrain.harness.systems.hosts.host import Host, hosts_of
-from splitbrain.harness.systems.member_process import python_env
+from splitbrain.harness.systems.processes.member_process import python_env
 from splitbrain.nemesis.injection.all_injectors import inject
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from tests.conformance.ssh_hosts import missing, ssh_hosts

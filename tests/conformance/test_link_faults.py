@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from splitbrain.harness.systems.process_cluster import ProcessCluster
-from splitbrain.harness.systems.python_node import PythonNode
+from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
+from splitbrain.harness.systems.etcd_like.python_node import PythonNode
 from splitbrain.nemesis.fault import Corruption, Fault, HalfOpen, PacketLoss, SlowReceiver
 from splitbrain.nemesis.injection.all_injectors import inject
 from tests.conformance.running_cluster import SYSTEMS, Running, cluster

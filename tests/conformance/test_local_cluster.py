@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from splitbrain.harness.systems.standalone_cluster import PORTS_APART
+from splitbrain.harness.systems.etcd_like.standalone_cluster import PORTS_APART
 from splitbrain.node.storage.backup_file import encode_backup
 from tests.conformance.server_pair import encoded
 from tests.unit.storage.stored_keys import backend_with

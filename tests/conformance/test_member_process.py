@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from splitbrain.harness.systems.cluster_settings import ClusterSettings
-from splitbrain.harness.systems.etcd import Etcd
-from splitbrain.harness.systems.process_cluster import ProcessCluster
-from splitbrain.harness.systems.python_node import PythonNode
+from splitbrain.harness.systems.etcd_like.cluster_settings import ClusterSettings
+from splitbrain.harness.systems.etcd_like.etcd import Etcd
+from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
+from splitbrain.harness.systems.etcd_like.python_node import PythonNode
 from tests.conformance.server_pair import etcd_binary
 
 pytestmark = pytest.mark.cluster

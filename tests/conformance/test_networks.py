@@ -20,9 +20,9 @@ import pytest
 
 from splitbrain import LinkState, LocalMember, Partition, ProxiedProcesses
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.systems.member_process import python_env
+from splitbrain.harness.systems.etcd_like.python_node import PythonNode
 from splitbrain.harness.systems.networks.network import NAMESPACES
-from splitbrain.harness.systems.python_node import PythonNode
+from splitbrain.harness.systems.processes.member_process import python_env
 from splitbrain.nemesis.capabilities import NORMAL
 from splitbrain.nemesis.injection.all_injectors import inject
 from splitbrain.nemesis.linux import namespaces

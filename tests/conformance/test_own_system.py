@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.harness.systems.etcd import find_binary
+from splitbrain.harness.systems.etcd_like.etcd import find_binary
 from tests.conformance.server_pair import etcd_binary
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "howto" / "test-a-store-with-etcds-api.md"

@@ -11,7 +11,7 @@ from random import Random
 import psutil
 import pytest
 
-from splitbrain.harness.systems.etcd import Etcd
+from splitbrain.harness.systems.etcd_like.etcd import Etcd
 from splitbrain.nemesis.fault import BlockedLog, CpuStarvation, FewFiles, LittleMemory, Pause
 from splitbrain.nemesis.injection.all_injectors import inject
 from splitbrain.nemesis.linux.stop_process import is_stopped

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from splitbrain.harness.systems.etcd import find_binary
-from splitbrain.harness.systems.snapshot_restoration import restore_program
+from splitbrain.harness.systems.etcd_like.etcd import find_binary
+from splitbrain.harness.systems.etcd_like.snapshot_restoration import restore_program
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import Kill, Restoration
 from splitbrain.nemesis.injection.all_injectors import inject

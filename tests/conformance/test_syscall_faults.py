@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from splitbrain.harness.systems.etcd import Etcd
+from splitbrain.harness.systems.etcd_like.etcd import Etcd
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import AtStep, Pause, SyscallFault

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from splitbrain.harness.systems.certificates import Authority, KeyPair
+from splitbrain.harness.systems.tls.certificates import Authority, KeyPair
 from tests.conformance.server_pair import etcd_binary, free_port
 
 pytestmark = pytest.mark.cluster

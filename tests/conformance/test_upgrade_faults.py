@@ -14,9 +14,9 @@ from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.runs.execute import open_folder
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.systems.cluster_settings import ClusterSettings
-from splitbrain.harness.systems.etcd import Etcd, find_binary
-from splitbrain.harness.systems.process_cluster import ProcessCluster
+from splitbrain.harness.systems.etcd_like.cluster_settings import ClusterSettings
+from splitbrain.harness.systems.etcd_like.etcd import Etcd, find_binary
+from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
 from splitbrain.nemesis.fault import Kill, Upgrade
 from splitbrain.nemesis.injection.all_injectors import inject
 from tests.conformance.running_cluster import Running, cluster, on_a_cluster

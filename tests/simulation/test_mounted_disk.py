@@ -18,8 +18,8 @@ import pytest
 from splitbrain.harness.simulation.machine_disk import MachineDisk, SimulatedDisk
 from splitbrain.harness.simulation.simulated_process import Process
 from splitbrain.harness.simulation.virtual_loop import VirtualLoop
-from splitbrain.harness.systems.member_process import python_env
-from splitbrain.harness.systems.mounted_disk import MountedDisk
+from splitbrain.harness.systems.disks.mounted_disk import MountedDisk
+from splitbrain.harness.systems.processes.member_process import python_env
 from splitbrain.nemesis.capabilities import HEALTHY, DiskState
 from splitbrain.nemesis.linux.mounts import fuse_missing, mounted_folders
 from splitbrain.nemesis.linux.undo_journal import Journal, undo_leftovers
@@ -297,8 +297,8 @@ def test_the_mounted_disk(test: Callable[[Disk], object], tmp_path: Path) -> Non
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from splitbrain.harness.systems.mounted_disk import MountedDisk
-from splitbrain.harness.systems.member_process import python_env
+from splitbrain.harness.systems.disks.mounted_disk import MountedDisk
+from splitbrain.harness.systems.processes.member_process import python_env
 from splitbrain.nemesis.linux.undo_journal import Journal, undo_leftovers
 
 async def main():

@@ -15,7 +15,7 @@ import msgspec
 from splitbrain.harness.report.html import TEMPLATES, render_script
 from splitbrain.harness.store.lenient_records import RunFacts, read_run_facts
 from splitbrain.harness.store.run_folder import REPORT, RunFolder
-from splitbrain.harness.systems.member_files import TRACE
+from splitbrain.harness.systems.processes.member_files import TRACE
 from splitbrain.histories.event import NEMESIS, Event, FaultEvent
 from splitbrain.histories.trace import TraceEvent
 

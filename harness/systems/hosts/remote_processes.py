@@ -10,10 +10,10 @@ from typing import ClassVar
 
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.systems.clusters.member_processes import MemberProcesses
 from splitbrain.harness.systems.hosts.host import Host, hosts_of
 from splitbrain.harness.systems.hosts.host_network import HostNetwork
 from splitbrain.harness.systems.hosts.remote_process import RemoteTree
-from splitbrain.harness.systems.member_processes import MemberProcesses
 from splitbrain.harness.systems.networks.namespaces import FIRST_PORT
 from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.fault import MemberName

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.harness.systems.ports import HOST, Ports
+from splitbrain.harness.systems.processes.ports import HOST, Ports
 from splitbrain.harness.systems.proxies.proxy_process import ProxyProcess
 from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.fault import MemberName

@@ -17,9 +17,9 @@ from collections import deque
 
 import msgspec
 
-from splitbrain.harness.systems.command_process import Counters, Execute, serve_commands
 from splitbrain.harness.systems.networks.nftables import SLOW_INTERFACE
 from splitbrain.harness.systems.networks.packets import ends, with_flipped_bit
+from splitbrain.harness.systems.processes.command_process import Counters, Execute, serve_commands
 from splitbrain.harness.systems.proxies.link import Link
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.capabilities import LinkState

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from splitbrain.harness.systems.command_process import ControlledProcess
 from splitbrain.harness.systems.networks.nftables import Link
 from splitbrain.harness.systems.networks.slow_links import SetState
+from splitbrain.harness.systems.processes.command_process import ControlledProcess
 from splitbrain.nemesis.capabilities import LinkState
 
 

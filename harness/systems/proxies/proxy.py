@@ -31,7 +31,7 @@ from functools import partial
 from random import Random
 from typing import Any, cast
 
-from splitbrain.harness.systems.ports import HOST
+from splitbrain.harness.systems.processes.ports import HOST
 from splitbrain.harness.systems.proxies.link import Link
 from splitbrain.harness.systems.proxies.one_direction import Lane
 from splitbrain.harness.systems.proxies.socket_owner import End, owner

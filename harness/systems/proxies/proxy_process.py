@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.harness.systems.command_process import (
+from splitbrain.harness.systems.processes.command_process import (
     ControlledProcess,
     Counters,
     Execute,

@@ -11,8 +11,8 @@ from splitbrain.harness.cli.main import run_main
 from splitbrain.harness.counted import counted
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.store.run_folders import make_run_folder
-from splitbrain.harness.systems.ports import Ports
-from splitbrain.harness.systems.standalone_cluster import run_local_cluster
+from splitbrain.harness.systems.etcd_like.standalone_cluster import run_local_cluster
+from splitbrain.harness.systems.processes.ports import Ports
 
 SYSTEM = "tests.unit.any_store.memory_store:MemorySystem"
 CLIENT = "tests.unit.any_store.memory_store:MemoryClient"

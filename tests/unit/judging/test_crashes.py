@@ -10,7 +10,7 @@ import pytest
 from splitbrain.harness.judging.crash_verdict import crash_verdict, lets_stop
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.store.records import RunRecord
-from splitbrain.harness.systems.crash import Crash, crash_of, ending, first_panic_lines
+from splitbrain.harness.systems.processes.crash import Crash, crash_of, ending, first_panic_lines
 from splitbrain.histories.history import FaultWindow
 from splitbrain.nemesis.fault import AtStep, BitRot, DiskFault, Fault, Kill, Partition, PowerLoss
 from splitbrain.nemesis.fault_events import name_of

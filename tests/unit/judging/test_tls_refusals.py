@@ -7,7 +7,7 @@ import pytest
 from splitbrain.harness.judging.tls_verdict import tls_verdict
 from splitbrain.harness.schedule.options import DEFAULTS
 from splitbrain.harness.store.records import RunRecord
-from splitbrain.harness.systems.tls_probe import TlsProbe
+from splitbrain.harness.systems.tls.tls_probe import TlsProbe
 
 GOOD = TlsProbe("n1", "client", "a certificate of the authority", accepted=True)
 REFUSED = TlsProbe("n1", "peer", "no certificate", accepted=False)

@@ -19,7 +19,7 @@ from splitbrain.harness.known_bugs.catalogue import excused_bugs
 from splitbrain.harness.known_bugs.excuse import excused
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.store.records import RunRecord
-from splitbrain.harness.systems.crash import Crash
+from splitbrain.harness.systems.processes.crash import Crash
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Compact, CompactResult, Header, KeyValue
 from splitbrain.histories.lease import (

@@ -12,7 +12,7 @@ from splitbrain.harness.drawing.schedule_drawing import draw_schedule
 from splitbrain.harness.schedule.command_line import run_line
 from splitbrain.harness.schedule.options import read_options
 from splitbrain.harness.schedule.text import as_text, parse_schedule
-from splitbrain.harness.systems.log_counts import LogCounts
+from splitbrain.harness.systems.processes.log_counts import LogCounts
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import Kill, Partition, Pause, ScheduledFault
 from splitbrain.nemesis.fault_drawing import draw_faults

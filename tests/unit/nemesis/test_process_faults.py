@@ -11,7 +11,7 @@ from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.runs.execute import open_folder
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.text import as_text, parse_schedule
-from splitbrain.harness.systems.etcd_failpoints import STEP_AREAS
+from splitbrain.harness.systems.etcd_like.etcd_failpoints import STEP_AREAS
 from splitbrain.harness.systems.factory import capabilities_of
 from splitbrain.nemesis.fault import AtStep
 from splitbrain.nemesis.linux import strace

@@ -14,7 +14,7 @@ import grpc
 import pytest
 import uvloop
 
-from splitbrain.harness.systems.certificates import Authority
+from splitbrain.harness.systems.tls.certificates import Authority
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.config import Config, ConfigError
 from splitbrain.node.messages.current_client import CALLER, Caller

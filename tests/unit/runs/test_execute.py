@@ -30,7 +30,7 @@ from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.store.records import Results, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.schedule_source import schedule_at
-from splitbrain.harness.systems.crash import Crash
+from splitbrain.harness.systems.processes.crash import Crash
 from splitbrain.harness.workloads.operations_outside_load import FINAL_FUNCTIONS
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Put, Range

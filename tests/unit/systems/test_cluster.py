@@ -17,11 +17,12 @@ import psutil
 import pytest
 
 from splitbrain.harness.errors import BadArguments, SystemFailed
-from splitbrain.harness.systems import catalogue, etcd
-from splitbrain.harness.systems.cluster_settings import ClusterSettings
-from splitbrain.harness.systems.member_process import log_tail, spawn
-from splitbrain.harness.systems.process_cluster import ProcessCluster
-from splitbrain.harness.systems.python_node import PythonNode, member_version
+from splitbrain.harness.systems import catalogue
+from splitbrain.harness.systems.etcd_like import etcd
+from splitbrain.harness.systems.etcd_like.cluster_settings import ClusterSettings
+from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
+from splitbrain.harness.systems.etcd_like.python_node import PythonNode, member_version
+from splitbrain.harness.systems.processes.member_process import log_tail, spawn
 from splitbrain.harness.systems.version_text import version_text
 from splitbrain.nemesis.fault_kinds import KINDS, supported_kinds
 

@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.harness.systems.member_process import MemberProcess, log_tail, spawn
-from splitbrain.harness.systems.ports import PORT_MIN, Ports
+from splitbrain.harness.systems.processes.member_process import MemberProcess, log_tail, spawn
+from splitbrain.harness.systems.processes.ports import PORT_MIN, Ports
 from splitbrain.harness.systems.proxies.socket_owner import End, _owner_by_psutil, owner
 
 SLEEPER = (sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)")
@@ -113,7 +113,7 @@ def test_a_program_that_does_not_exist_is_reported(tmp_path: Path) -> None:
 def test_a_harness_that_is_killed_leaves_no_member_running(tmp_path: Path) -> None:
     code = (
         "import os, sys, time; from pathlib import Path;"
-        "from splitbrain.harness.systems.member_process import spawn;"
+        "from splitbrain.harness.systems.processes.member_process import spawn;"
         f"p = spawn({SLEEPER!r}, os.environ, Path(sys.argv[1]));"
         "print(p.pid, flush=True); time.sleep(60)"
     )
@@ -166,7 +166,7 @@ def test_concurrent_processes_reserve_different_ports() -> None:
 def test_a_port_with_a_listener_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        ports = "splitbrain.harness.systems.ports"
+        ports = "splitbrain.harness.systems.processes.ports"
         monkeypatch.setattr(f"{ports}._candidates", lambda: range(port, port + 1))
         monkeypatch.setattr(f"{ports}._TRIES_MAX", 3)
         with pytest.raises(SystemFailed, match="no free port found"):

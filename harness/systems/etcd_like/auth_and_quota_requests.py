@@ -9,8 +9,8 @@ import msgspec
 
 from splitbrain.harness.clients.administrator import Administrator
 from splitbrain.harness.clients.administrator_session import AdministratorSession
-from splitbrain.harness.systems.next_start import NextStarts
-from splitbrain.harness.systems.request_failure import as_fault_error
+from splitbrain.harness.systems.etcd_like.next_start import NextStarts
+from splitbrain.harness.systems.etcd_like.request_failure import as_fault_error
 from splitbrain.harness.systems.system import Address
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import MemberName

@@ -24,7 +24,12 @@ from pathlib import Path
 import msgspec
 
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.harness.systems.member_process import MemberProcess, log_tail, python_env, spawn
+from splitbrain.harness.systems.processes.member_process import (
+    MemberProcess,
+    log_tail,
+    python_env,
+    spawn,
+)
 
 ANSWER_TIMEOUT_S = 60.0
 COUNTERS_MAX = 4_096

@@ -27,7 +27,12 @@ from splitbrain.harness.disk.commands import (
     SetState,
 )
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.harness.systems.member_process import MemberProcess, log_tail, python_env, spawn
+from splitbrain.harness.systems.processes.member_process import (
+    MemberProcess,
+    log_tail,
+    python_env,
+    spawn,
+)
 from splitbrain.nemesis.capabilities import DiskState
 from splitbrain.nemesis.fault import DiskArea
 from splitbrain.nemesis.linux.mounts import unmount

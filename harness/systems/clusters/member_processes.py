@@ -20,10 +20,10 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from splitbrain.harness.clients.address import Address
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.systems.crash import Crash, CrashLog, log_bytes
-from splitbrain.harness.systems.member_files import MemberFiles
-from splitbrain.harness.systems.member_process import log_tail
 from splitbrain.harness.systems.networks.network import MemberNetwork
+from splitbrain.harness.systems.processes.crash import Crash, CrashLog, log_bytes
+from splitbrain.harness.systems.processes.member_files import MemberFiles
+from splitbrain.harness.systems.processes.member_process import log_tail
 from splitbrain.nemesis.fault import MemberName
 
 POLL_S = 0.05

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from splitbrain.harness.systems.member_disks import MemberDisks
+from splitbrain.harness.systems.disks.member_disks import MemberDisks
 from splitbrain.nemesis.capabilities import DiskState
 from splitbrain.nemesis.fault import DiskArea, MemberName
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from splitbrain.harness.systems.log_pipe import LogPipe
+from splitbrain.harness.systems.processes.log_pipe import LogPipe
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import MemberName
 

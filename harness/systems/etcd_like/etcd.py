@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.harness.systems.cluster_settings import ClusterSettings
-from splitbrain.harness.systems.etcd_failpoints import STEP_AREAS, EtcdSteps
-from splitbrain.harness.systems.member_addresses import Place
-from splitbrain.harness.systems.process_cluster import ProcessCluster
-from splitbrain.harness.systems.python_node import etcd_flags
-from splitbrain.harness.systems.snapshot_restoration import SnapshotRestoration
+from splitbrain.harness.systems.etcd_like.cluster_settings import ClusterSettings
+from splitbrain.harness.systems.etcd_like.etcd_failpoints import STEP_AREAS, EtcdSteps
+from splitbrain.harness.systems.etcd_like.member_addresses import Place
+from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
+from splitbrain.harness.systems.etcd_like.python_node import etcd_flags
+from splitbrain.harness.systems.etcd_like.snapshot_restoration import SnapshotRestoration
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import DiskArea, MemberName
 from splitbrain.nemesis.moment import MomentEvent

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from splitbrain.harness.clients.tls import ClientTls
-from splitbrain.harness.systems.cluster_settings import ClusterSettings
-from splitbrain.harness.systems.member_addresses import Place
-from splitbrain.harness.systems.tls_probe import TlsProbe, UrlKind, probe_tls
+from splitbrain.harness.systems.etcd_like.cluster_settings import ClusterSettings
+from splitbrain.harness.systems.etcd_like.member_addresses import Place
+from splitbrain.harness.systems.tls.tls_probe import TlsProbe, UrlKind, probe_tls
 
 if TYPE_CHECKING:
-    from splitbrain.harness.systems.certificates import ClusterCertificates
+    from splitbrain.harness.systems.tls.certificates import ClusterCertificates
 
 
 class Encryption:
@@ -32,7 +32,7 @@ class Encryption:
         """Create new certificates for the hosts of `member_urls`, next to the members' folders."""
         if self._settings.tls:
             # The import takes some time, and few runs need this module.
-            from splitbrain.harness.systems.certificates import ClusterCertificates
+            from splitbrain.harness.systems.tls.certificates import ClusterCertificates
 
             hosts = [urlsplit(url).hostname or "" for url in member_urls]
             self.certificates = ClusterCertificates(self._settings.folder / "tls", hosts)

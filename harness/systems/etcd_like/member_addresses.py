@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from splitbrain.harness.systems.member_files import MemberFiles
+from splitbrain.harness.systems.processes.member_files import MemberFiles
 from splitbrain.nemesis.fault import MemberName
 
 

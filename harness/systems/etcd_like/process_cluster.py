@@ -17,24 +17,24 @@ from splitbrain.harness.clients.json_messages import Status
 from splitbrain.harness.clients.member_state import member_state, status
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.harness.systems.auth_and_quota_requests import Administration
-from splitbrain.harness.systems.cluster_settings import ClusterSettings
-from splitbrain.harness.systems.cluster_tls import Encryption
-from splitbrain.harness.systems.crash import PORT_LOST, Crash, CrashLog, log_bytes
-from splitbrain.harness.systems.disk_faults import DiskFaults
-from splitbrain.harness.systems.log_counts import LogCounts
-from splitbrain.harness.systems.member_addresses import Place
-from splitbrain.harness.systems.member_disks import MemberDisks
-from splitbrain.harness.systems.member_files import MemberFiles
-from splitbrain.harness.systems.member_logs import LogFaults, MemberLogs
-from splitbrain.harness.systems.member_process import MemberProcess, log_tail, spawn
-from splitbrain.harness.systems.membership import ProcessMembership
+from splitbrain.harness.systems.disks.disk_faults import DiskFaults
+from splitbrain.harness.systems.disks.member_disks import MemberDisks
+from splitbrain.harness.systems.etcd_like.auth_and_quota_requests import Administration
+from splitbrain.harness.systems.etcd_like.cluster_settings import ClusterSettings
+from splitbrain.harness.systems.etcd_like.cluster_tls import Encryption
+from splitbrain.harness.systems.etcd_like.member_addresses import Place
+from splitbrain.harness.systems.etcd_like.membership import ProcessMembership
+from splitbrain.harness.systems.etcd_like.next_start import ChangesPrograms, NextStarts
 from splitbrain.harness.systems.networks.namespaces import Namespaces
 from splitbrain.harness.systems.networks.network import NAMESPACES, Loopback, MemberNetwork
-from splitbrain.harness.systems.new_connections import NewConnections
-from splitbrain.harness.systems.next_start import ChangesPrograms, NextStarts
+from splitbrain.harness.systems.networks.new_connections import NewConnections
+from splitbrain.harness.systems.processes.crash import PORT_LOST, Crash, CrashLog, log_bytes
+from splitbrain.harness.systems.processes.log_counts import LogCounts
+from splitbrain.harness.systems.processes.member_files import MemberFiles
+from splitbrain.harness.systems.processes.member_logs import LogFaults, MemberLogs
+from splitbrain.harness.systems.processes.member_process import MemberProcess, log_tail, spawn
 from splitbrain.harness.systems.system import Address
-from splitbrain.harness.systems.tls_probe import TlsProbe
+from splitbrain.harness.systems.tls.tls_probe import TlsProbe
 from splitbrain.histories.member_state import MemberState
 from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.errors import FaultError

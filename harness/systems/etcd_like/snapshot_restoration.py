@@ -22,9 +22,9 @@ import aiohttp
 from splitbrain.harness.clients.member_state import status
 from splitbrain.harness.clients.snapshot_file import download_snapshot
 from splitbrain.harness.errors import SystemFailed
-from splitbrain.harness.systems.member_addresses import Place
-from splitbrain.harness.systems.ports import Ports
-from splitbrain.harness.systems.request_failure import as_fault_error
+from splitbrain.harness.systems.etcd_like.member_addresses import Place
+from splitbrain.harness.systems.etcd_like.request_failure import as_fault_error
+from splitbrain.harness.systems.processes.ports import Ports
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import MemberName
 

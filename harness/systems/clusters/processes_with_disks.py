@@ -9,9 +9,9 @@ from typing import ClassVar
 from splitbrain.harness.disk.faulty_disk import Areas
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.systems.disk_faults import DiskFaults
-from splitbrain.harness.systems.local_processes import LocalMember, LocalProcesses
-from splitbrain.harness.systems.member_disks import MemberDisks
+from splitbrain.harness.systems.clusters.local_processes import LocalMember, LocalProcesses
+from splitbrain.harness.systems.disks.disk_faults import DiskFaults
+from splitbrain.harness.systems.disks.member_disks import MemberDisks
 from splitbrain.nemesis.fault import MemberName
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE, SIMULATED
-from splitbrain.harness.systems.cluster_settings import WATCH_PROGRESS_MS
+from splitbrain.harness.systems.etcd_like.cluster_settings import WATCH_PROGRESS_MS
 
 FLAGS = (
     "--experimental-watch-progress-notify-interval", "--watch-progress-notify-interval",

@@ -11,11 +11,11 @@ from platform import python_version
 
 import aiohttp
 
-from splitbrain.harness.systems.cluster_settings import ClusterSettings
-from splitbrain.harness.systems.member_addresses import Place
-from splitbrain.harness.systems.member_files import MemberFiles
-from splitbrain.harness.systems.member_process import python_env
-from splitbrain.harness.systems.process_cluster import ProcessCluster
+from splitbrain.harness.systems.etcd_like.cluster_settings import ClusterSettings
+from splitbrain.harness.systems.etcd_like.member_addresses import Place
+from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
+from splitbrain.harness.systems.processes.member_files import MemberFiles
+from splitbrain.harness.systems.processes.member_process import python_env
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import DiskArea, MemberName
 from splitbrain.nemesis.moment import MomentEvent

@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.errors import BadArguments, SystemFailed
-from splitbrain.harness.systems.member_process import log_tail, python_env
-from splitbrain.harness.systems.ports import HOST, PORT_MAX, is_free
-from splitbrain.harness.systems.python_node import COMMAND
+from splitbrain.harness.systems.etcd_like.python_node import COMMAND
+from splitbrain.harness.systems.processes.member_process import log_tail, python_env
+from splitbrain.harness.systems.processes.ports import HOST, PORT_MAX, is_free
 
 if TYPE_CHECKING:
-    from splitbrain.harness.systems.certificates import ClusterCertificates
+    from splitbrain.harness.systems.tls.certificates import ClusterCertificates
 
 PORTS_APART = 10
 START_S_MAX = 60.0
@@ -84,7 +84,7 @@ def run_local_cluster(
 
 
 def _certificates(folder: Path) -> ClusterCertificates:
-    from splitbrain.harness.systems.certificates import ClusterCertificates
+    from splitbrain.harness.systems.tls.certificates import ClusterCertificates
 
     _make(folder)
     return ClusterCertificates(folder)

@@ -13,7 +13,7 @@ import aiohttp
 from splitbrain.harness.clients import maintenance, membership
 from splitbrain.harness.clients.administrator import Administrator
 from splitbrain.harness.clients.administrator_session import AdministratorSession
-from splitbrain.harness.systems.request_failure import as_fault_error
+from splitbrain.harness.systems.etcd_like.request_failure import as_fault_error
 from splitbrain.harness.systems.system import Address
 from splitbrain.nemesis.capabilities import ListedMember
 from splitbrain.nemesis.errors import FaultError

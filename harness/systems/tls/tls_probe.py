@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 if TYPE_CHECKING:
-    from splitbrain.harness.systems.certificates import ClusterCertificates, KeyPair
+    from splitbrain.harness.systems.tls.certificates import ClusterCertificates, KeyPair
 
 TRIES = 3
 TIMEOUT_S = 5.0

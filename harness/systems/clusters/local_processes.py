@@ -26,12 +26,12 @@ import psutil
 
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.systems.member_files import MemberFiles
-from splitbrain.harness.systems.member_process import MemberProcess, spawn
-from splitbrain.harness.systems.member_processes import MemberProcesses
+from splitbrain.harness.systems.clusters.member_processes import MemberProcesses
 from splitbrain.harness.systems.networks.namespaces import Namespaces
 from splitbrain.harness.systems.networks.network import NAMESPACES, Loopback, MemberNetwork
-from splitbrain.harness.systems.ports import HOST
+from splitbrain.harness.systems.processes.member_files import MemberFiles
+from splitbrain.harness.systems.processes.member_process import MemberProcess, spawn
+from splitbrain.harness.systems.processes.ports import HOST
 from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.fault import MemberName
 

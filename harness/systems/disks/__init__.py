@@ -1,0 +1,1 @@
+"""The mounted disks of members, which lose, change and refuse data."""

@@ -1,0 +1,1 @@
+"""Certificates of a cluster, and tests of the connections that its members accept and refuse."""
