@@ -9,7 +9,7 @@ from splitbrain.node.raft_driver import RaftDriver
 from splitbrain.node.server import Server
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("harness", "checkers", "nemesis", "histories", "node")
+FOLDERS = ("harness", "harness/systems", "checkers", "nemesis", "histories", "node")
 CLASSES = {one.__name__: one for one in (Applier, BackendFlusher, RaftDriver, Server)}
 
 
