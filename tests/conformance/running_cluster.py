@@ -104,7 +104,7 @@ async def cluster(
         yield running
     finally:
         await running.session.close()
-        pids = [p.pid for p in system._processes.values()]
+        pids = [pid for name in members for pid in system.pids(name)]
         await system.stop()
     assert not any(psutil.pid_exists(pid) for pid in pids)
 

@@ -10,8 +10,6 @@ the option `network`, each member has a network namespace instead, and no proxy 
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import pwd
 import shutil
@@ -20,19 +18,15 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
-import psutil
-
-from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.systems.clusters.member_processes import MemberProcesses
-from splitbrain.harness.systems.networks.namespaces import Namespaces
-from splitbrain.harness.systems.networks.network import NAMESPACES, Loopback, MemberNetwork
+from splitbrain.harness.systems.clusters.link_faults import LinkFaults
+from splitbrain.harness.systems.clusters.store_processes import StoreProcesses
+from splitbrain.harness.systems.clusters.this_machine import ProcessesOfThisMachine
+from splitbrain.harness.systems.networks.local_network import local_network
+from splitbrain.harness.systems.networks.network import MemberNetwork
 from splitbrain.harness.systems.processes.member_files import MemberFiles
-from splitbrain.harness.systems.processes.member_process import MemberProcess, spawn
 from splitbrain.harness.systems.processes.ports import HOST
-from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.fault import MemberName
 
 
@@ -60,53 +54,7 @@ class LocalMember:
         return MemberFiles(self.folder).data
 
 
-class LocalTree:
-    """A process of this machine, with its descendants."""
-
-    def __init__(self, process: MemberProcess) -> None:
-        self.process = process
-        self.kill_sent = False
-
-    @property
-    def exit_code(self) -> int | None:
-        return self.process.exit_code
-
-    def alive(self) -> bool:
-        return self.process.alive()
-
-    async def kill(self) -> None:
-        self.kill_sent = True
-        children = self._descendants()
-        self.process.kill()
-        for child in children:
-            with contextlib.suppress(psutil.Error):
-                child.kill()
-        await self.process.kill_and_wait()
-        await asyncio.to_thread(psutil.wait_procs, children, 10)
-
-    async def pause(self) -> None:
-        await self.process.pause()
-        for child in self._descendants():
-            with contextlib.suppress(psutil.Error):
-                child.suspend()
-
-    async def resume(self) -> None:
-        for child in self._descendants():
-            with contextlib.suppress(psutil.Error):
-                child.resume()
-        self.process.resume()
-
-    async def terminate(self, grace_ms: int) -> None:
-        await self.process.terminate(grace_ms)
-
-    def _descendants(self) -> list[psutil.Process]:
-        try:
-            return list(psutil.Process(self.process.pid).children(recursive=True))
-        except psutil.Error:
-            return []
-
-
-class LocalProcesses(MemberProcesses[LocalMember]):
+class LocalProcesses(StoreProcesses[LocalMember], ProcessesOfThisMachine[LocalMember]):
     """Starts members as processes of this machine; implements kill and pause.
 
     All methods are called in one asyncio loop. The members are killed when the thread of that loop
@@ -114,9 +62,9 @@ class LocalProcesses(MemberProcesses[LocalMember]):
     functions.
     """
 
-    proxied: ClassVar[Sequence[str]] = ()
+    proxied: Sequence[str] = ()
     """The names of the ports that have a proxy, if all members are on loopback."""
-    user: ClassVar[str] = ""
+    user: str = ""
     """The user as whom the members run if the harness runs as root, such as "postgres"."""
 
     def __init__(
@@ -126,34 +74,33 @@ class LocalProcesses(MemberProcesses[LocalMember]):
         self._user_folders: dict[MemberName, Path] = {}
         """The folders of members that run as another user. They are outside the folder of the
         run."""
-        self._user = self.user if self.user and os.geteuid() == 0 else None
 
     def environment(self, member: LocalMember) -> Mapping[str, str]:
         """Return the environment variables of the member's processes."""
         return dict(os.environ)
 
-    def pids(self, member: MemberName) -> tuple[int, ...]:
-        """Return the process ids of the member's running processes, without their descendants."""
-        return tuple(
-            tree.process.pid for tree in self._running(member) if isinstance(tree, LocalTree)
-        )
-
     # --- start and stop ------------------------------------------------------------------
 
     def _make_network(self) -> MemberNetwork:
-        seed = self.options.seed or 0
-        if self.options.network == NAMESPACES:
-            return Namespaces(seed=seed, log=self.folder / "slow_links.log")
-        return Loopback(seed=seed, proxied=self.proxied, log=self.folder / "proxies.log")
+        return local_network(
+            self.options.network, seed=self.options.seed or 0, proxied=self.proxied,
+            folder=self.folder,
+        )
 
-    def _owners(self) -> Mapping[MemberName, tuple[int, ...]]:
-        return {name: self.pids(name) for name in self._processes}
+    def _environment(self, place: LocalMember) -> Mapping[str, str]:
+        return self.environment(place)
+
+    def _working_folder(self, place: LocalMember) -> Path | None:
+        return place.folder
+
+    def _user_name(self) -> str | None:
+        return self.user if self.user and os.geteuid() == 0 else None
 
     async def _place(self, name: MemberName, number: int) -> LocalMember:
         ends = await self._network.endpoints(name, self.ports)
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
-        if self._user:
+        if self._user_name():
             # Perhaps only this user can enter the folder of the run. So the members need another
             # folder.
             folder = Path(tempfile.mkdtemp(prefix=f"splitbrain-{name}-"))
@@ -163,11 +110,19 @@ class LocalProcesses(MemberProcesses[LocalMember]):
             host=ends.host, namespace=ends.namespace,
         )
 
+    async def _prepare_member(self, place: LocalMember) -> None:
+        await super()._prepare_member(place)
+        self._give_to_user(place.folder)
+
     def _give_to_user(self, folder: Path) -> None:
-        if self._user:
-            owner = pwd.getpwnam(self._user)
+        if (user := self._user_name()) is not None:
+            owner = pwd.getpwnam(user)
             for path in (folder, *folder.rglob("*")):
                 os.chown(path, owner.pw_uid, owner.pw_gid)
+
+    async def _close(self) -> None:
+        await super()._close()
+        self._keep_folders()
 
     def _keep_folders(self) -> None:
         """Move the folders of members that ran as another user into the folder of the run."""
@@ -178,42 +133,13 @@ class LocalProcesses(MemberProcesses[LocalMember]):
             shutil.rmtree(folder)
         self._user_folders.clear()
 
-    async def _prepare(self, place: LocalMember) -> None:
-        await super()._prepare(place)
-        self._give_to_user(place.folder)
 
-    async def _start_process(
-        self, place: LocalMember, command: Sequence[str], log: Path
-    ) -> LocalTree:
-        return LocalTree(spawn(
-            command, self.environment(place), log, user=self._user, folder=place.folder,
-            namespace=place.namespace,
-        ))
-
-    async def _close(self) -> None:
-        await super()._close()
-        self._keep_folders()
-
-
-class LinkedProcesses(LocalProcesses):
+class LinkedProcesses(LocalProcesses, LinkFaults[LocalMember]):
     """A store whose members are local processes with links; implements all faults of links.
 
     If the members are in network namespaces, this class is added to the bases of a system that
     lacks it, because each link can then be changed without proxies.
     """
-
-    async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
-        """Set the state of the link from `source` to `target`, for all ports with a proxy."""
-        try:
-            await self._network.set_link(source, target, state)
-        except SystemFailed as problem:
-            raise SystemFailed(
-                f"the links of {self._shown_name()} cannot be changed: {problem}"
-            ) from problem
-
-    def link_effects(self, source: MemberName, target: MemberName) -> int:
-        """Return how many packets or chunks the faults of the link have changed so far."""
-        return self._network.link_effects(source, target)
 
 
 class ProxiedProcesses(LinkedProcesses):

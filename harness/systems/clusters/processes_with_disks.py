@@ -31,15 +31,15 @@ class DiskedProcesses(LocalProcesses, DiskFaults):
     ) -> None:
         super().__init__(members=members, folder=folder, options=options, **more)
         self._disks = MemberDisks(self.areas, options.seed or 0)
-        if self._user:
+        if self._user_name():
             raise SystemFailed(
                 f"{self._shown_name()}: members with a disk of their own cannot run as the user "
-                f"{self._user}; run the harness as this user, or use LocalProcesses"
+                f"{self.user}; run the harness as this user, or use LocalProcesses"
             )
 
-    async def stop(self) -> None:
+    async def _close(self) -> None:
         try:
-            await super().stop()
+            await super()._close()
         finally:
             await self._disks.unmount()
 

@@ -134,7 +134,7 @@ class Etcd(ProcessCluster, SnapshotRestoration):
 
     async def start_at(self, places: Sequence[Place]) -> None:
         for place in places:
-            self._spawn(place.name, place)
+            await self._spawn(place)
         await self._update_owners()
 
     async def kill_all(self) -> None:

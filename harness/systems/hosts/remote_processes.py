@@ -10,12 +10,12 @@ from typing import ClassVar
 
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.schedule.options import Options
-from splitbrain.harness.systems.clusters.member_processes import MemberProcesses
+from splitbrain.harness.systems.clusters.link_faults import LinkFaults
+from splitbrain.harness.systems.clusters.store_processes import StoreProcesses
 from splitbrain.harness.systems.hosts.host import Host, hosts_of
 from splitbrain.harness.systems.hosts.host_network import HostNetwork
 from splitbrain.harness.systems.hosts.remote_process import RemoteTree
 from splitbrain.harness.systems.networks.namespaces import FIRST_PORT
-from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.fault import MemberName
 
 
@@ -37,7 +37,7 @@ class RemoteMember:
         return self.folder / "data"
 
 
-class RemoteProcesses(MemberProcesses[RemoteMember]):
+class RemoteProcesses(StoreProcesses[RemoteMember], LinkFaults[RemoteMember]):
     """Starts members on other hosts; implements kill, pause, partitions and packet loss.
 
     The hosts are given by `--system-option hosts=…`, or by the method `hosts`. Each member needs a
@@ -74,16 +74,6 @@ class RemoteProcesses(MemberProcesses[RemoteMember]):
         """Return environment variables of the member's processes, besides those of the login."""
         return {}
 
-    # --- faults of links -----------------------------------------------------------------
-
-    async def set_link(self, source: MemberName, target: MemberName, state: LinkState) -> None:
-        """Set the state of the link from `source` to `target`."""
-        await self._network_of_hosts().set_link(source, target, state)
-
-    def link_effects(self, source: MemberName, target: MemberName) -> int:
-        """Return how many packets the faults of the link have changed so far."""
-        return self._network_of_hosts().link_effects(source, target)
-
     # --- start and stop ------------------------------------------------------------------
 
     def _make_network(self) -> HostNetwork:
@@ -100,8 +90,8 @@ class RemoteProcesses(MemberProcesses[RemoteMember]):
             ports=ends.ports,
         )
 
-    async def _prepare(self, place: RemoteMember) -> None:
-        await super()._prepare(place)
+    async def _prepare_member(self, place: RemoteMember) -> None:
+        await super()._prepare_member(place)
         connection = self._network_of_hosts().of(place.name)
         await connection.upload(self.files(place), place.folder)
 

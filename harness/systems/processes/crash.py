@@ -73,13 +73,19 @@ def crash_of(member: MemberName, exit_code: int | None, log: Path, log_begin: in
 class Endable(Protocol):
     """A process that can end, and whose exit code can be read."""
 
-    kill_sent: bool
-    """Whether the harness sent a SIGKILL, so that the end is no crash."""
+    @property
+    def kill_sent(self) -> bool:
+        """Return whether the harness sent a SIGKILL, so that the end is no crash.
+
+        The process may not have ended yet.
+        """
 
     @property
-    def exit_code(self) -> int | None: ...
+    def exit_code(self) -> int | None:
+        """Return the exit code: None while the process runs, -9 after a SIGKILL."""
 
-    def alive(self) -> bool: ...
+    def alive(self) -> bool:
+        """Return whether the process runs. A process stopped by SIGSTOP runs."""
 
 
 class CrashLog:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,3 +40,15 @@ class MemberFiles:
     def state(self) -> Path:
         """Return the path of the member's final state, which the harness writes."""
         return self.folder / STATE
+
+    def clear(self) -> None:
+        """Delete everything in the member's folder but its logs."""
+        if not self.folder.is_dir():
+            return
+        for path in self.folder.iterdir():
+            if path.name == LOG or path.suffix == f".{LOG}":
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
