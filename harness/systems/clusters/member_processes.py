@@ -30,7 +30,6 @@ from splitbrain.harness.systems.processes.member_process import log_tail
 from splitbrain.harness.systems.processes.process_tree import ProcessTree
 from splitbrain.nemesis.fault import MemberName
 
-START_TRIES_MAX = 3
 log = logging.getLogger("splitbrain.systems")
 
 
@@ -55,6 +54,9 @@ class MemberProcesses(ABC, Generic[M]):
     one_at_a_time: bool = False
     """Whether a member is started only when the member before it is ready."""
     start_timeout_s: float = 60.0
+    start_tries_max: int = 3
+    """How often the start is tried while other programs take ports of the members. Between two
+    tries, all files of the members but their logs are deleted."""
     stop_grace_ms: int = 0
     """The time between SIGTERM and SIGKILL when the run ends. 0: only SIGKILL is sent."""
 
@@ -130,7 +132,7 @@ class MemberProcesses(ABC, Generic[M]):
                 f"the cluster {self._shown_name()} is already started; stop it first"
             )
         try:
-            for tries_left in reversed(range(START_TRIES_MAX)):
+            for tries_left in reversed(range(self.start_tries_max)):
                 try:
                     await self._start_once()
                     return

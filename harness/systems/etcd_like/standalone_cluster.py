@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import ssl
-import subprocess
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -16,17 +15,92 @@ from urllib.parse import urlsplit
 
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.errors import BadArguments, SystemFailed
+from splitbrain.harness.systems.clusters.readiness import NotReady
+from splitbrain.harness.systems.clusters.this_machine import ProcessesOfThisMachine
+from splitbrain.harness.systems.etcd_like.member_addresses import Place
 from splitbrain.harness.systems.etcd_like.python_node import COMMAND
+from splitbrain.harness.systems.networks.local_network import local_network
+from splitbrain.harness.systems.networks.network import LOOPBACK, MemberNetwork
 from splitbrain.harness.systems.processes.member_process import log_tail, python_env
 from splitbrain.harness.systems.processes.ports import HOST, PORT_MAX, is_free
+from splitbrain.nemesis.fault import MemberName
 
 if TYPE_CHECKING:
     from splitbrain.harness.systems.tls.certificates import ClusterCertificates
 
 PORTS_APART = 10
-START_S_MAX = 60.0
-STOP_GRACE_S = 10.0
+STOP_GRACE_MS = 10_000
 POLL_S = 0.2
+
+
+class StandaloneCluster(ProcessesOfThisMachine[Place]):
+    """Members of this project at fixed ports, with data that may exist already."""
+
+    name = "cluster"
+    stop_grace_ms = STOP_GRACE_MS
+    start_tries_max = 1  # the ports are the user's, and the data must not be deleted
+
+    def __init__(
+        self, *, members: Sequence[MemberName], folder: Path, client_port: int,
+        flags: Sequence[str], certificates: ClusterCertificates | None,
+    ) -> None:
+        super().__init__(members=members, folder=folder)
+        self._client_port = client_port
+        self._flags = tuple(flags)
+        self._certificates = certificates
+
+    def example_command(self) -> str:
+        """Return a command of etcdctl that writes a key to the cluster."""
+        urls = ",".join(place.client_url for place in self.places.values())
+        identity = ""
+        if self._certificates is not None:
+            client = self._certificates.client
+            identity = f"--cacert={client.authority} --cert={client.cert} --key={client.key} "
+        return f"etcdctl --endpoints={urls} {identity}put key value"
+
+    async def wait_for_an_end(self) -> None:
+        """Wait until a member ends by itself, and raise SystemFailed then."""
+        while not (crashes := self.ended_by_themselves()):  # noqa: ASYNC110 - polls the processes
+            await asyncio.sleep(POLL_S)
+        crash = crashes[0]
+        raise SystemFailed(
+            f"{crash.member} ended by itself with {crash.how}; its log ({crash.log}) ends:\n"
+            f"{log_tail(Path(crash.log))}"
+        )
+
+    def _make_network(self) -> MemberNetwork:
+        return local_network(LOOPBACK, seed=0, proxied=(), folder=self.folder)
+
+    async def _place(self, name: MemberName, number: int) -> Place:
+        scheme = "http" if self._certificates is None else "https"
+        port = self._client_port + PORTS_APART * (number - 1)
+        peer_url = f"{scheme}://{HOST}:{port + 1}"
+        return Place(
+            name=name, client_url=f"{scheme}://{HOST}:{port}", peer_url=peer_url,
+            advertised_url=peer_url, folder=self.folder / name,
+        )
+
+    def _commands(self, place: Place) -> Mapping[str, Sequence[str]]:
+        initial = ",".join(f"{one.name}={one.peer_url}" for one in self.places.values())
+        tls_flags = () if self._certificates is None else self._certificates.flags()
+        return {"": (
+            *COMMAND, "--name", place.name, "--data-dir", str(place.data),
+            "--initial-cluster", initial, "--listen-peer-urls", place.peer_url,
+            "--listen-client-urls", place.client_url, *tls_flags, *self._flags,
+        )}
+
+    def _environment(self, place: Place) -> Mapping[str, str]:
+        return python_env()
+
+    async def _not_ready(self, members: Sequence[MemberName]) -> NotReady | None:
+        client = None if self._certificates is None else self._certificates.client
+        sick = [
+            one for one in members
+            if not await asyncio.to_thread(_is_healthy, self.places[one].client_url, client)
+        ]
+        if not sick:
+            return None
+        return NotReady(reason=f"{', '.join(sick)} did not become healthy", members=sick)
 
 
 def run_local_cluster(
@@ -46,41 +120,33 @@ def run_local_cluster(
     is in use or the folder cannot be created, and SystemFailed if a member does not start or ends
     by itself.
     """
-    ports = [client_port + PORTS_APART * number for number in range(count)]
-    _check_ports(ports)
+    _check_ports([client_port + PORTS_APART * number for number in range(count)])
     names = [f"n{number}" for number in range(1, count + 1)]
-    scheme = "https" if tls else "http"
-    peers = [f"{scheme}://127.0.0.1:{port + 1}" for port in ports]
-    clients = [f"{scheme}://127.0.0.1:{port}" for port in ports]
-    certificates = _certificates(folder / "tls") if tls else None
-    tls_flags = () if certificates is None else certificates.flags()
-    initial = ",".join(f"{name}={peer}" for name, peer in zip(names, peers, strict=True))
-    processes: dict[str, subprocess.Popen[bytes]] = {}
-    with _stopped_by_signals():
-        try:
-            for name, peer, client in zip(names, peers, clients, strict=True):
-                own = folder / name
-                _make(own)
-                with (own / "log").open("ab") as log:
-                    processes[name] = subprocess.Popen(
-                        [
-                            *COMMAND, "--name", name, "--data-dir", str(own / "data"),
-                            "--initial-cluster", initial, "--listen-peer-urls", peer,
-                            "--listen-client-urls", client, *tls_flags, *flags,
-                        ],
-                        env=python_env(), stdout=log, stderr=log,
-                    )  # fmt: skip
-            own_identity = None if certificates is None else certificates.client
-            _wait_until_started(processes, clients, own_identity, folder)
-            show(f"members: {', '.join(names)}; data and logs in {folder}")
-            identity = "" if certificates is None else f"{_identity(certificates.client)} "
-            show(f"etcdctl --endpoints={','.join(clients)} {identity}put key value")
-            _wait_for_an_end(processes, folder)
-        except KeyboardInterrupt:
-            show("stopping")
-        finally:
-            _stop(list(processes.values()))
+    for name in names:
+        _make(folder / name)
+    cluster = StandaloneCluster(
+        members=names, folder=folder, client_port=client_port, flags=flags,
+        certificates=_certificates(folder / "tls") if tls else None,
+    )
+    asyncio.run(_run(cluster, show))
     return 0
+
+
+async def _run(cluster: StandaloneCluster, show: Callable[[str], None]) -> None:
+    """Run the cluster until a signal, or until a member ends."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await cluster.start()
+        show(f"members: {', '.join(cluster.members)}; data and logs in {cluster.folder}")
+        show(cluster.example_command())
+        await cluster.wait_for_an_end()
+    except asyncio.CancelledError:
+        show("stopping")
+    finally:
+        await cluster.stop()
 
 
 def _certificates(folder: Path) -> ClusterCertificates:
@@ -88,11 +154,6 @@ def _certificates(folder: Path) -> ClusterCertificates:
 
     _make(folder)
     return ClusterCertificates(folder)
-
-
-def _identity(client: ClientTls) -> str:
-    """Return the options of etcdctl that show the client's certificate; "" without TLS."""
-    return f"--cacert={client.authority} --cert={client.cert} --key={client.key}"
 
 
 def _check_ports(client_ports: Sequence[int]) -> None:
@@ -119,23 +180,6 @@ def _make(folder: Path) -> None:
         ) from problem
 
 
-def _wait_until_started(
-    processes: dict[str, subprocess.Popen[bytes]], urls: Sequence[str], client: ClientTls | None,
-    folder: Path,
-) -> None:
-    """Wait until all members are healthy. Raises SystemFailed after START_S_MAX."""
-    deadline = time.monotonic() + START_S_MAX
-    for name, url in zip(processes, urls, strict=True):
-        while not _is_healthy(url, client):
-            _refuse_ended(processes, folder)
-            if time.monotonic() > deadline:
-                raise SystemFailed(
-                    f"{name} is not healthy at {url}/health after {START_S_MAX:g} s; its log ends:"
-                    f"\n{log_tail(folder / name / 'log')}"
-                )
-            time.sleep(POLL_S)
-
-
 def _is_healthy(url: str, client: ClientTls | None) -> bool:
     """Return whether the member at `url` serves clients and knows a leader.
 
@@ -159,45 +203,3 @@ def _is_healthy(url: str, client: ClientTls | None) -> bool:
         return True
     except OSError:
         return False
-
-
-
-
-def _wait_for_an_end(processes: dict[str, subprocess.Popen[bytes]], folder: Path) -> None:
-    while True:
-        _refuse_ended(processes, folder)
-        time.sleep(POLL_S)
-
-
-def _refuse_ended(processes: dict[str, subprocess.Popen[bytes]], folder: Path) -> None:
-    """Raise SystemFailed if a member has ended."""
-    for name, process in processes.items():
-        if process.poll() is not None:
-            log = folder / name / "log"
-            raise SystemFailed(
-                f"{name} ended with exit code {process.returncode}; its log ({log}) ends:\n"
-                f"{log_tail(log)}"
-            )
-
-
-@contextlib.contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        try:
-            process.wait(STOP_GRACE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
