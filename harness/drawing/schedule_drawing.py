@@ -37,7 +37,7 @@ from splitbrain.harness.systems.factory import (
     failpoint_steps,
     tested_version,
 )
-from splitbrain.harness.systems.settings.setting_flags import SETTING_FLAGS
+from splitbrain.harness.systems.member_settings.setting_flags import SETTING_FLAGS
 from splitbrain.harness.workloads.workload import Workload
 from splitbrain.harness.workloads.workload_of_run import workload_of
 from splitbrain.histories.random_stream import stream

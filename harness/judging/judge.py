@@ -29,8 +29,8 @@ from splitbrain.harness.schedule.command_line import run_line
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.store.records import Results, RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
-from splitbrain.harness.systems.settings.lease_checkpoints import lease_checkpoints
-from splitbrain.harness.systems.settings.watch_progress import watch_progress_ms
+from splitbrain.harness.systems.member_settings.lease_checkpoints import lease_checkpoints
+from splitbrain.harness.systems.member_settings.watch_progress import watch_progress_ms
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.history import FaultWindow, History
 from splitbrain.histories.member_state import MemberState

@@ -25,7 +25,7 @@ from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.harness.store.records import RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.systems.etcd_like.cluster_settings import WATCH_PROGRESS_MS
-from splitbrain.harness.systems.settings.token_secret import METHOD, SECRET_FILE
+from splitbrain.harness.systems.member_settings.token_secret import METHOD, SECRET_FILE
 from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.histories.garbage_collection import collector_paused
 from splitbrain.histories.recorder import Recorder

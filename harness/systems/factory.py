@@ -12,9 +12,9 @@ from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE, SIMULATED, load_system
 from splitbrain.harness.systems.etcd_like.cluster_settings import WATCH_PROGRESS_MS, ClusterSettings
+from splitbrain.harness.systems.member_settings.setting_flags import setting_flags
 from splitbrain.harness.systems.networks.network import NAMESPACES
 from splitbrain.harness.systems.optional_methods import completed
-from splitbrain.harness.systems.settings.setting_flags import setting_flags
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.random_stream import subseed
 from splitbrain.nemesis.fault import (

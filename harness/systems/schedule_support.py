@@ -16,9 +16,9 @@ from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE
 from splitbrain.harness.systems.clusters.local_processes import LocalProcesses
 from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
 from splitbrain.harness.systems.factory import capabilities_of, failpoint_steps, system_class
+from splitbrain.harness.systems.member_settings.setting_flags import setting_flags
+from splitbrain.harness.systems.member_settings.simulated_settings import check_simulated_settings
 from splitbrain.harness.systems.networks.network import NAMESPACES
-from splitbrain.harness.systems.settings.setting_flags import setting_flags
-from splitbrain.harness.systems.settings.simulated_settings import check_simulated_settings
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import AtStep, Fault, Kill, PowerLoss, UserFault, reaches_clients
 from splitbrain.nemesis.fault_drawing import STEPS_DRAWN

@@ -12,8 +12,8 @@ from splitbrain.harness.runs.execute import execute
 from splitbrain.harness.schedule.text import parse_schedule
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.store.schedule_source import schedule_at
+from splitbrain.harness.systems.member_settings.setting_flags import setting_flags
 from splitbrain.harness.systems.schedule_support import adapted
-from splitbrain.harness.systems.settings.setting_flags import setting_flags
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Put, Range, RangeResult
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from splitbrain.harness.systems.settings.lease_checkpoints import lease_checkpoints
+from splitbrain.harness.systems.member_settings.lease_checkpoints import lease_checkpoints
 
 
 @pytest.mark.parametrize(("flags", "expected"), [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from splitbrain.harness.systems.settings.watch_progress import watch_progress_ms
+from splitbrain.harness.systems.member_settings.watch_progress import watch_progress_ms
 
 FLAG = "--experimental-watch-progress-notify-interval"
 

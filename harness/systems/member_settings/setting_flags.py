@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE
-from splitbrain.harness.systems.settings.token_secret import jwt_flags
+from splitbrain.harness.systems.member_settings.token_secret import jwt_flags
 
 Flags = Callable[[int | bool], tuple[str, ...]]
 RETENTION = "--auto-compaction-retention"
