@@ -1,1 +1,1 @@
-"""Base classes of stores whose members are processes: start, readiness, kill, pause and restart."""
+"""Base classes of all clusters of processes: start, readiness, kill, pause and restart."""
