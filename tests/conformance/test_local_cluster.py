@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
@@ -78,3 +79,23 @@ def test_three_members_are_restored_and_started_by_one_command(tmp_path: Path) -
         running.send_signal(signal.SIGTERM)
         running.wait(PATIENCE_S)
     assert running.returncode == 0
+
+
+def test_a_cluster_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    first = free_ports()
+    running = subprocess.Popen(
+        [*COMMAND, "cluster", "--members", "1", "--data-dir", str(tmp_path),
+         "--client-port", str(first)],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert running.stdout is not None
+        assert "members: n1; data and logs in" in running.stdout.readline()
+        (member,) = psutil.Process(running.pid).children()
+    finally:
+        running.kill()
+        running.wait(PATIENCE_S)
+    deadline = time.monotonic() + PATIENCE_S
+    while member.is_running() and member.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -183,6 +183,49 @@ def test_a_member_that_does_not_start_is_an_error_with_the_end_of_its_log(tmp_pa
         driven(made(Broken, tmp_path), lambda: asyncio.sleep(0))
 
 
+def test_a_cluster_starts_again_on_other_ports_after_another_program_took_one(
+    tmp_path: Path
+) -> None:
+    class Late(Toy):
+        """The first start fails as if the port were in use, and leaves a file."""
+
+        first_ports: Mapping[str, int] | None = None
+
+        def prepare(self, member: LocalMember) -> None:
+            (member.folder / "config").write_text("for one start")
+
+        def command(self, member: LocalMember) -> Sequence[str]:
+            if self.first_ports is None:
+                self.first_ports = member.ports
+                script = "touch left; echo Address already in use; exit 1"
+                return ("/bin/sh", "-c", script)
+            return toy_command(member)
+
+    system = made(Late, tmp_path, 1)
+    assert isinstance(system, Late)
+
+    async def body() -> None:
+        assert ask(system, b'["read", "x", null]\n') == b"null\n"
+        assert system.places["n1"].ports != system.first_ports
+        assert not (tmp_path / "n1" / "left").exists()
+        assert (tmp_path / "n1" / "config").exists()
+        assert "in use" in system.log_path("n1").read_text()
+        assert system.ended_by_themselves() == ()
+        with pytest.raises(SystemFailed, match="already started"):
+            await system.start()
+
+    driven(system, body)
+
+
+def test_an_unknown_member_is_refused(tmp_path: Path) -> None:
+    system = made(Toy, tmp_path)
+    assert not system.alive("n1")
+    with pytest.raises(SystemFailed, match="no member 'n9' in this cluster: it has n1, n2"):
+        system.alive("n9")
+    with pytest.raises(SystemFailed, match="has not been started, so n1 has no address"):
+        system.address("n1")
+
+
 def test_a_member_that_is_never_healthy_is_an_error_with_that_of_the_last_check(
     tmp_path: Path
 ) -> None:
