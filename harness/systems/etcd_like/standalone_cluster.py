@@ -133,7 +133,10 @@ def run_local_cluster(
 
 
 async def _run(cluster: StandaloneCluster, show: Callable[[str], None]) -> None:
-    """Run the cluster until a signal, or until a member ends."""
+    """Run the cluster until a signal, or until a member ends.
+
+    A second signal kills the members at once.
+    """
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -146,7 +149,8 @@ async def _run(cluster: StandaloneCluster, show: Callable[[str], None]) -> None:
     except asyncio.CancelledError:
         show("stopping")
     finally:
-        await cluster.stop()
+        with contextlib.suppress(asyncio.CancelledError):
+            await cluster.stop()
 
 
 def _certificates(folder: Path) -> ClusterCertificates:
