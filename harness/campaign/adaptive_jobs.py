@@ -69,7 +69,7 @@ class AdaptiveJobs:
 
 
 def result_of(ended: Ended) -> SeedResult:
-    """Convert the result of a logged run to the form that the scheduler takes."""
+    """Convert the result of a logged run to the form that the scheduler expects."""
     row = ended.row
     return SeedResult(
         seed=row.seed or 0, valid=row.valid, digest="", simulated_s=0.0, wall_s=ended.wall_s,

@@ -98,7 +98,7 @@ def _factors(axes: Axes) -> dict[str, list[Any]]:
 
 
 def _constraints(factors: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the constraints of pairs of axes, in the form that the library covertable takes."""
+    """Yield the constraints of pairs of axes, in the form that the library covertable expects."""
     for names in (
         (FAULT, SECOND_FAULT), (SYSTEM, FAULT), (SYSTEM, SECOND_FAULT), (MEMBERS, FAULT),
         (MEMBERS, SECOND_FAULT),

@@ -210,8 +210,7 @@ def _created(
 
 
 def _axes(chosen: dict[str, Any], strength: int) -> Any:
-    """Return the axes of the campaign that the options name, and remove these options from
-    `chosen`."""
+    """Return the axes of the campaign from the options `chosen`, and remove these options."""
     from splitbrain.harness.campaign.covering import supports
     from splitbrain.harness.drawing.swarm_options import KIND_WEIGHTS
     from splitbrain.harness.schedule.schedule import SIMULATED

@@ -61,7 +61,7 @@ def encode_watches(requests: Sequence[WatchRequest]) -> bytes:
 def first_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
     """Return the fields of the messages that are sent when the connection opens.
 
-    The messages create the watches, in their order, except those with `later_us`. If a watch has
+    The messages create the watches, in their order, except watches with `later_us`. If a watch has
     `ask_progress`, a progress request follows the last of the messages. The form of the fields is
     that of `request_messages.py`.
     """

@@ -1,4 +1,4 @@
-"""Draws the member to which an operation is sent: any member, a follower, or the client's own."""
+"""Draws the member to which an operation is sent: any, a follower, or the client's fixed one."""
 
 from __future__ import annotations
 

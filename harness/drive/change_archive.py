@@ -115,8 +115,8 @@ def _revision(change: Change) -> int:
 class ArchivingClient(EtcdClient):
     """A client that reads all members' change logs before it sends a compaction.
 
-    If the archive does not cover the revision to compact, and this revision is not far ahead, the
-    compaction is not sent, and the outcome is `fail`.
+    If the archive does not cover the revision to compact, the compaction is not sent, and the
+    outcome is `fail`. A compaction to a revision far in the future is always sent.
     """
 
     def __init__(

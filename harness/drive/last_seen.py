@@ -41,7 +41,7 @@ class Seen(NamedTuple):
     """The state of a key as one client last saw it.
 
     The answer to a put contains no version and no create_revision. After a put, these two fields
-    are computed from the state before the put that this client saw, as if no other client had
+    are computed from the state that this client saw before the put, as if no other client had
     written the key in the meantime.
     """
 

@@ -1,7 +1,7 @@
 """The load of a run: every client sends its operations in order, and all of them are recorded.
 
-The load is the same for all stores. Tokens of users and reads before transactions exist only in
-schedules for a store that serves etcd's API.
+The load is the same for all stores. Only a schedule for a store that serves etcd's API contains
+users, who need tokens, and transactions that need a read before them.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ ENDED = ("invalid auth token", "revision of auth store is old", "revision in hea
 
 
 class Logins:
-    """Whether authentication is enabled, as far as one client knows, and the client's tokens."""
+    """What one client knows: whether authentication is enabled, and the tokens of users."""
 
     def __init__(self) -> None:
         self._enabled = False

@@ -339,8 +339,8 @@ class Drive:
     async def _write_through(self, final: FinalOperations, running: Sequence[str]) -> None:
         """Send a write through each of the `running` members until it is answered.
 
-        The writes may take longer than the bound of availability, so that the checker can judge it.
-        A time in which the harness itself did not run does not count.
+        The writes may take longer than the bound of availability, so that the checker can find that
+        a member exceeds the bound. A time in which the harness itself did not run does not count.
         """
         enough_ns = self._stalls.unstalled_ns() + round(self._beyond_bound_s * 1e9)
         last_ns = self._recorder.now() + round(FINAL_WRITES_LIMIT_S * 1e9)

@@ -54,9 +54,9 @@ class WatchLoad:
     async def finish(self, states: Sequence[MemberState], agreed_revision: int | None) -> None:
         """Wait until each watcher has received its last events, then close the streams.
 
-        A watcher must receive all changes in `states`, the members' final states, that match its
-        request. The wait ends after `LAST_EVENTS_TIMEOUT_S`. If `agreed_revision` is None, because
-        the members did not agree on a revision, the streams are closed at once.
+        A watcher must receive all changes in the members' final `states` that match its request.
+        The wait ends after `LAST_EVENTS_TIMEOUT_S`. If `agreed_revision` is None, because the
+        members did not agree on a revision, the streams are closed at once.
         """
         for watcher in self._watchers:
             watcher.keep_streams()

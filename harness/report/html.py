@@ -124,7 +124,7 @@ def plotly_js(*, whole: bool) -> str:
 
 
 def _policy(scripts: Sequence[str], *, eval_needed: bool) -> str:
-    """Return a content security policy that allows only `scripts`, and forbids all loading.
+    """Return a content security policy that allows only `scripts`, and forbids to load anything.
 
     With `eval_needed`, the policy also allows eval, because plotly's WebGL traces compile their
     drawing code with `Function`.

@@ -18,7 +18,7 @@ from splitbrain.histories.history import Outcome
 
 
 class Span(msgspec.Struct, frozen=True, gc=False):
-    """One operation: times in ns since the start of the run, request and result."""
+    """One operation: its request, its result, and its times in ns since the start of the run."""
 
     process: int
     f: str

@@ -111,7 +111,7 @@ def read_run(folder: Path) -> Run:
 def _kept(read: tuple[T | None, str], problems: list[str]) -> T | None:
     """Return the value that was read, which is None if it could not be read.
 
-    `read` is a pair of the value and a sentence about a problem, which is added to `problems`
+    `read` is a pair: the value, and a sentence about a problem. The sentence is added to `problems`
     unless it is "".
     """
     value, problem = read

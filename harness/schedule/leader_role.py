@@ -1,4 +1,4 @@
-"""Exchanges the member that a schedule expects to lead with the member that really leads."""
+"""Exchanges two members in a schedule: the expected leader, and the member that really leads."""
 
 from __future__ import annotations
 

@@ -279,7 +279,7 @@ def _fault_path(name: str) -> str:
 
 
 def refuse_unknown(names: Mapping[str, Any], what: str) -> None:
-    """Raise BadArguments for a key of `names` that is no option: "KEY is not `what`"."""
+    """Raise BadArguments if a key of `names` is not an option. `what` describes a valid key."""
     known = Options.__struct_fields__
     for name in names:
         if name not in known:

@@ -1,7 +1,8 @@
 """Decides whether correct members survive the storage faults of a schedule.
 
 `splitbrain.nemesis.storage_drawing` draws only faults that correct members survive. A schedule that
-is changed afterwards can contain others, and a run with them proves nothing against the members.
+is changed afterwards can contain other storage faults. An invalid run with them does not show a bug
+of the members.
 """
 
 from __future__ import annotations

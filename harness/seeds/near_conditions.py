@@ -53,9 +53,9 @@ def near_conditions(name: str) -> tuple[str, ...]:
     """Return the conditions that are related to the planted bug `name`.
 
     A condition is a situation that the simulation counts, such as an election. Candidates are the
-    conditions of the part of the member that contains the bug, and `BUGGIFIED`. A candidate is
-    selected if its text shares a word with the description of the bug. If fewer than `NEAR_MIN` are
-    selected, all conditions of that part are returned instead.
+    conditions in `BUGGIFIED`, and the conditions that concern the part of the member with the bug.
+    A candidate is selected if its text shares a word with the description of the bug. If fewer than
+    `NEAR_MIN` are selected, all conditions of that part are returned instead.
     """
     of_part = (*GROUPS.get(room_of(name), CONDITIONS), *BUGGIFIED)
     described = _stems(f"{name.replace('_', ' ')} {mutant(name).what}")

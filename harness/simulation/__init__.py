@@ -1,4 +1,4 @@
-"""Virtual time, network, disks and clocks, in which the code of `node` runs in one process.
+"""Simulates time, network, disks and clocks, so that the code of `node` runs in one process.
 
 The member's code does not know that it is simulated. It calls only the interfaces of
 `splitbrain.node.world`, which this package implements.

@@ -55,7 +55,7 @@ def _percent(random: Random, point: str) -> int:
 
 
 class Buggify:
-    """Decides, each time that a member reaches a point, whether its rare condition occurs.
+    """Decides, each time that a member reaches a point, whether the rare condition occurs.
 
     One object decides for all members of a run. If `on` is False, no condition ever occurs.
     `reached` is called with the name of the point each time that a condition occurs.

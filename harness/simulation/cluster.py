@@ -233,7 +233,7 @@ class SimulatedCluster:
                 future.set_result(None)
 
     def kill(self, name: str) -> None:
-        """End the member's process as SIGKILL does. The page cache keeps the data that it wrote."""
+        """End the member's process as SIGKILL does. The page cache keeps the written data."""
         member = self.members[name]
         if member.process is not None and not member.process.ended:
             if not self.stopping:

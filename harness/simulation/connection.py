@@ -51,7 +51,7 @@ class DiallingEnd(Protocol):
 
     @property
     def unanswered(self) -> bool:
-        """Return whether resets from machines that do not know the connection are lost."""
+        """Return whether the reset is lost that a machine sends for an unknown connection."""
 
     def lost(self, connection: Connection) -> None:
         """Handle the end of `connection`, which has broken."""

@@ -1,6 +1,6 @@
 """The list of conditions that some runs of a campaign should reach, and a count of each.
 
-A condition is a situation such as "a leader was killed". The simulated world and `invariants.py`
+A condition is a situation such as "a leader was killed". The simulated world and `raft_invariants/`
 observe the conditions from outside the members. A condition that no run reaches shows what the
 campaign does not test.
 

@@ -46,7 +46,7 @@ SETTLING_S = 3.0
 
 
 class SimulatedMembership:
-    """Changes the members of a simulated cluster; the part of `SimulatedSystem` for these faults.
+    """The part of `SimulatedSystem` that changes the members of the simulated cluster.
 
     Implements the protocols `Resizable`, `JointlyResizable` and `Transferable`.
     """

@@ -101,7 +101,7 @@ class Dialler:
 
     @property
     def unanswered(self) -> bool:
-        """Return whether resets from machines that do not know a connection are lost."""
+        """Return whether the reset is lost that a machine sends for an unknown connection."""
         return self.cut_off or self._back.state.half_open
 
     def finish(self) -> None:

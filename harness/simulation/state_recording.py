@@ -1,7 +1,7 @@
 """Records the states of simulated members, and the messages between them, over virtual time.
 
-The recording only observes: it draws nothing and schedules nothing. So the run and its digest are
-the same as without it.
+The recording only observes: it draws no random values and schedules no callbacks. So the run and
+its digest are the same as without a recording.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def _punch_hole(handle: int, offset: int, length: int) -> None:
 
 
 def _end_of_content(path: Path, size: int) -> int:
-    """Return the offset after the last byte of the file that is not zero."""
+    """Return the offset after the last nonzero byte of the file."""
     with path.open("rb") as file:
         end = size
         while end > 0:

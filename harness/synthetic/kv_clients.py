@@ -137,7 +137,7 @@ class Simulation:
         self._schedule(ended, "return", call)
 
     def _invoke_late(self, now: int, call: Call) -> None:
-        """Record the invocation of an operation that has already taken effect, as a corruption.
+        """As a corruption, record the invocation of an operation that has already taken effect.
 
         The invocation is postponed until a client has seen the effect.
         """

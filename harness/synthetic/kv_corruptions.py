@@ -134,7 +134,7 @@ class Corruptor:
     def ignores_compaction(self, call: Call, number: int) -> bool:
         """Return whether the store answers the read `call` although its revision is compacted.
 
-        This is itself a corruption.
+        Such an answer is itself a corruption.
         """
         if not self.corruption.compaction or self._is_idle(number) or call.fate != "ok":
             return False

@@ -150,7 +150,7 @@ def _aborted_read(transactions: list[Transaction], random: Random) -> bool:
 
 
 def _intermediate_read(transactions: list[Transaction], random: Random) -> bool:
-    """Let a read end between two elements that one transaction appended.
+    """Cut a read off between two elements that one transaction appended.
 
     Returns False if there is no such read.
     """

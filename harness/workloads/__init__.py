@@ -1,1 +1,1 @@
-"""Generators of operations, each with the checkers that judge them."""
+"""Workloads, which generate operations and name the checkers that judge them."""

@@ -1,4 +1,4 @@
-"""Finds the workload of a run by name: built in, from an entry point, or by a dotted path."""
+"""Finds the workload of a run: a built-in one, an entry point, or a dotted path."""
 
 from __future__ import annotations
 

@@ -71,9 +71,9 @@ class Kubernetes:
                     yield from self._use(random, client, values)
 
     def quiet_operations(self) -> Sequence[Draft]:
-        """Return a delete of the events.
+        """Return a request that deletes all objects that describe events.
 
-        Without it, a lease could delete keys while the members are read.
+        Otherwise the leases could delete these objects while the members are read.
         """
         return (Draft(QUIET, Delete(EVENTS, _end(EVENTS))),)
 

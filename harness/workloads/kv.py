@@ -195,9 +195,10 @@ class KV:
         return self._bounded(random, request)
 
     def _bounded(self, random: Random, request: Range) -> Draft:
-        """Return a copy of `request` with a bound shortly before the newest revision seen.
+        """Return a copy of the range `request` with a bound of the revisions of the keys.
 
-        The bound limits the mod or create revisions of the keys that the range returns.
+        The range then returns only keys whose mod or create revisions are within the bound. The
+        bound is slightly lower than the newest revision that the client has seen.
         """
         bound: Bound = random.choice(("min_mod", "max_mod", "min_create", "max_create"))
         back = int(2 * RECENT_BACK_MAX * random.random() ** 2)
@@ -211,7 +212,7 @@ class KV:
         )
 
     def _compact(self, random: Random) -> Draft:
-        """Draw a compaction to the newest revision that the client has seen, or shortly before it.
+        """Draw a compaction to the newest revision that the client has seen, or slightly below it.
 
         A few compactions are to a future revision, which the store must refuse.
         """

@@ -1,4 +1,4 @@
-"""A workload of leases that are granted, kept alive, revoked or left to expire, with keys."""
+"""A workload of leases with keys. The leases are kept alive, revoked, or left to expire."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ SERIALIZABLE_SHARE = 0.1
 class Members:
     """Reads the member list, and writes and reads `keys` keys.
 
-    `lists_percent` of the operations read the list. Most of these reads are linearizable. The
-    workload does not change the members; the fault `members` changes them.
+    `lists_percent` percent of the operations read the list. Most of these reads are linearizable.
+    The workload does not change the members; the fault `members` changes them.
     """
 
     name: ClassVar[str] = "members"

@@ -1,7 +1,7 @@
 """The operations of a run before its load, and those at its end.
 
 At the end, after all faults are healed, a write through each member and the workload's reads are
-sent. They show that each member serves again, and the reads show what the run has left.
+sent. They show that each member serves again. The reads also show which data the run has left.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ FINAL_KEY = "splitbrain-final"
 def final_write(workload: Workload, value: str) -> Draft | None:
     """Return the write of the unique `value` that is sent through one member at the end.
 
-    Returns None if the workload sends no such write. A workload whose store does not serve a put of
-    any key defines its own `final_write(value)`.
+    Returns None if the workload sends no such write. If the store does not accept puts of every
+    key, the workload defines a method `final_write(value)`.
     """
     own: Callable[[str], Draft | None] | None = getattr(workload, "final_write", None)
     return Draft(FINAL_WRITE, Put(FINAL_KEY, value)) if own is None else own(value)

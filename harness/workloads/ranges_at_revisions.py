@@ -39,7 +39,7 @@ def draw_back(random: Random) -> int:
 
 
 def draw_refused_back(random: Random) -> int:
-    """Draw the distance of a revision that the store mostly refuses: future, or revision 1."""
+    """Draw the distance of a future revision, or of revision 1. The store mostly refuses both."""
     draw = random.random()
     if draw < 0.3:
         return -random.randint(1, NEAR_FUTURE)
@@ -47,10 +47,10 @@ def draw_refused_back(random: Random) -> int:
 
 
 def with_ranges_back(draft: Draft, draw: Callable[[Range], int | None]) -> Draft:
-    """Return a copy of the transaction `draft` in which ranges read at revisions.
+    """Return a copy of the transaction `draft` in which some ranges read at drawn revisions.
 
-    `draw` is called with each range. It returns how much lower the revision of the range is than
-    the newest one that the client has seen, or None for a range that reads at the newest revision.
+    `draw` is called with each range, and returns the distance of its revision. It returns None for
+    a range that reads at the newest revision.
     """
     assert isinstance(draft.request, Txn)
     drawn = ((place, draw(one)) for place, one in enumerate(ranges(draft.request)))

@@ -15,8 +15,8 @@ class Set:
     """Adds unique elements and reads them all at the end.
 
     An element is stored as a key below `set/<client>/`, whose value is the element. The key is
-    written by a put, or by a transaction that puts it if it does not exist. `reads_percent` of the
-    operations count the elements or read some of them.
+    written by a put, or by a transaction that puts it if it does not exist. `reads_percent` percent
+    of the operations count the elements or read some of them.
     """
 
     name: ClassVar[str] = "set"

@@ -45,8 +45,8 @@ class Watch:
 
     Every fourth watcher has up to `watches` watches on one connection. For some of these watches
     the client chooses the id. Many of these watchers cancel some of their watches after a while,
-    and then open others on the same connection. `slow_percent` of the watchers read slowly.
-    `long_percent` of the values are long.
+    and then open others on the same connection. `slow_percent` percent of the watchers read slowly.
+    `long_percent` percent of the values are long.
 
     With `progress_requests` 0 no watcher sends progress requests, which etcd before 3.5.8 answers
     wrongly (issue #15220). With `compactions` 0 no client compacts.

@@ -98,7 +98,7 @@ class Workload(Protocol):
         ...
 
     def final_operations(self, clients: int, /) -> Sequence[Draft]:
-        """Return reads of all keys of the run, sent to every member after all faults are healed.
+        """Return the reads of all keys that are sent to every member after all faults are healed.
 
         `clients` is the number of clients of the run.
         """

@@ -32,7 +32,7 @@ class Place:
 def places_in_order(
     spans: Sequence[Span], labels: Mapping[int, Sequence[str]]
 ) -> tuple[dict[int, Place], list[tuple[int, float]]]:
-    """Compute the position of each bar in the picture "in order", which shows no times.
+    """Compute the position of each bar in the picture that shows only the order of operations.
 
     Returns a pair:
 

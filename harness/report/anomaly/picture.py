@@ -190,8 +190,8 @@ def _bars(
 def order_points(order: Sequence[int], places: Mapping[int, Place]) -> list[float]:
     """Return the x position at which each operation in the linearization `order` is numbered.
 
-    The position says when the operation takes effect: within its own bar, and never left of the
-    operation before it.
+    The position shows when the operation takes effect. It is within the operation's bar, and never
+    left of the position of the operation before it.
     """
     whole = max(p.end for p in places.values()) - min(p.begin for p in places.values())
     step = whole / 80

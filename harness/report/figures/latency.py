@@ -67,7 +67,7 @@ def latency(
 def bin_seconds(end_ns: int) -> float:
     """Return the time, in s, over which each percentile and rate is computed.
 
-    It is the smallest of 1, 2 or 5 times a power of ten that divides the run into at most
+    It is 1, 2 or 5 times a power of ten: the shortest such time that divides the run into at most
     `BINS_MAX` bins.
     """
     least = max(end_ns / 1e9, 0.001) / BINS_MAX

@@ -67,8 +67,8 @@ def render(
 ) -> str:
     """Return the HTML page of `recording`.
 
-    Each of `faults` is a pair: its begin, and its end, or None if it was never healed. `spans` are
-    the operations of the clients.
+    Each of `faults` is a pair of begin and end. The end is None if the fault was never healed.
+    `spans` are the operations of the clients.
     """
     times = [one.us for one in recording.moments] + [one.us for one in marks]
     times += [one.arrived_us or one.sent_us for one in recording.messages]

@@ -117,7 +117,7 @@ def _with_report(store: Path, runs: tuple[RunRow, ...]) -> set[str]:
 
 
 class _Link:
-    """Makes links to the page of runs, with the current fields except for those that are changed.
+    """Makes links to the page of runs that change some fields and keep the others.
 
     An empty value removes a field.
     """

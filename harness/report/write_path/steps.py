@@ -70,7 +70,7 @@ class WriteSteps:
     def of_row(self, row: int) -> list[tuple[int, str, str]]:
         """Return (ns, step, member) of each completed step of the write in `row`.
 
-        The order is that of time. Steps with the same time are in the order of the write path.
+        The steps are ordered by time. Steps with the same time are in the order of the write path.
         """
         start = row * self._width
         count = len(self.members)

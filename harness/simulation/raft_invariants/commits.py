@@ -29,7 +29,7 @@ class CommitInvariants:
         self._observations = observations
 
     def check_same_entries(self, name: str, first: int, raft: Raft) -> None:
-        """Compare the committed entries of `raft`, from the index `first`, with other members'."""
+        """Compare the committed entries of `raft`, from the index `first`, with those of others."""
         log, committed = raft.log, self._observations.committed
         for index in range(first, log.committed + 1):
             term = log.term_at(index)

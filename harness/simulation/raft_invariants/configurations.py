@@ -9,7 +9,7 @@
     caught up            a leader promotes a learner only if the learner has most of its log
     own configuration    a member campaigns only if it is a voter and has applied all committed
                          changes
-    leaving              a leader leaves a joint configuration if its change asks for that
+    leaving              a leader leaves a joint configuration whose `auto_leave` is set
     removed              a member stops soon after it has applied its own removal
     complete transferee  a leader hands over only to a voter that durably stores the leader's whole
                          log
@@ -158,7 +158,7 @@ class ConfigurationMonitor:
         self._observe_ticks(member.name, server)
 
     def _report(self, rule: str, name: str, what: str) -> None:
-        """Report the first violation of `rule` by the member `name`; leave later ones out."""
+        """Report the first violation of `rule` by the member `name`; ignore later ones."""
         if (rule, name) not in self._reported:
             self._reported.add((rule, name))
             self._violated(f"{name} {what}")
@@ -257,7 +257,7 @@ class ConfigurationMonitor:
             self._contend(name, raft)
 
     def _contend(self, name: str, raft: Raft) -> None:
-        """Propose a change to a leader that has not applied the last change, once in each term.
+        """Once in each term, propose a change to a leader that has not applied the last change.
 
         The leader must not append the proposal. If a leader appends it, the rule "one at a time"
         reports that. The proposed change has no effect on the configuration.

@@ -101,7 +101,7 @@ class _Observed:
 
 
 class ElectionMonitor:
-    """Checks the elections of a cluster by the messages and the ticks of every member's Raft."""
+    """Checks elections. For this it observes the messages and the ticks of every member's Raft."""
 
     def __init__(
         self,
@@ -181,7 +181,7 @@ class ElectionMonitor:
         raft.advance = observed_advance  # type: ignore[method-assign]
 
     def interrupted(self, member: Member) -> None:
-        """Record that a member no longer leads, before it is paused or its process ends."""
+        """Record that `member` no longer leads, because it is about to be paused or ended."""
         if member.server is not None and member.server.raft.role is Role.LEADER:
             self.led_until_ns = self._loop.now_ns
 
@@ -203,7 +203,7 @@ class ElectionMonitor:
     # --- messages ---------------------------------------------------------------------------
 
     def _request(self, one: _Observed, message: Message, step: Callable[[Message], None]) -> None:
-        """Let `step` process a vote request, and check that it is ignored during a lease.
+        """Let `step` process a vote request, and check that `step` ignores it during a lease.
 
         A member has a lease while it leads, or has heard from its leader within an election
         timeout.

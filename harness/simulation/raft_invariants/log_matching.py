@@ -79,7 +79,7 @@ class LogMatching:
                 self._appended(name, raft, entry)
 
     def check_matches(self, name: str, raft: Raft) -> None:
-        """Check, for each follower, the index up to which the leader `name` counts entries."""
+        """Check up to which index the leader `name` counts entries as stored, for each follower."""
         for peer in raft.peers:
             for other, one in self._observations.seen.items():
                 if one.raft.id == peer.id:

@@ -85,7 +85,7 @@ class _Silence:
 
 
 class RequestMonitor:
-    """Checks the rules of this module.
+    """Checks that members answer their requests in time, by the rules of this module.
 
     It is notified of the arrival and the end of each request.
     """

@@ -1,4 +1,4 @@
-"""Finds the workload of a user's client by name: built in, an entry point, or a dotted path."""
+"""Finds the workload for a user's client: a built-in one, an entry point, or a dotted path."""
 
 from __future__ import annotations
 

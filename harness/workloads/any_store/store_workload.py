@@ -32,7 +32,7 @@ class StoreWorkload(Protocol):
     - `keyed`: True if each value is a pair [key, value], as in Jepsen's independent tests.
     - `setup`: the plain value that is passed to the client's method `setup` once before the load.
     - `drain`: the function whose final call is repeated until it returns None.
-    - `initial`: the state in which the objects begin, for the checkers.
+    - `initial`: the initial state of the objects, which the checkers need.
     - `consistency`: the consistency model that the checker `transactions` judges by.
     """
 
