@@ -93,7 +93,7 @@ def tried(row: dict[str, Any], seed: int, release: str) -> dict[str, Any]:
             kinds[kind] = kinds.get(kind, 0) + count
     name = repro["options"]["system"].rpartition(":")[2].lower()
     own = {part: text for part, text in repro["versions"].items() if part.replace("-", "") == name}
-    found = {"words": words_of(row, result), "release": release} if release else {}
+    found = {"words": words_of(row, result), **({"release": release} if release else {})}
     return {
         "row": row["name"], "seed": seed, "valid": result.valid, "error": result.error,
         "kinds": kinds, "seconds": round(time.monotonic() - began, 1),
@@ -103,14 +103,15 @@ def tried(row: dict[str, Any], seed: int, release: str) -> dict[str, Any]:
 
 
 def words_of(row: dict[str, Any], result: RunResult) -> str:
-    """Return the text of the first anomaly that matches a signature of `row`, or ""."""
+    """Return the text of the first anomaly that the row `row` is about, or ""."""
     signatures = [msgspec.convert(one, Signature) for one in row.get("shows", ())]
     return next(
         (
             " ".join(f"{anomaly.kind}: {anomaly.because}".split())[:WORDS_MAX]
             for verdict in result.results.verdicts
             for anomaly in verdict.anomalies
-            if any(signature.matches(verdict.checker, anomaly) for signature in signatures)
+            if anomaly.kind in row.get("finds", ())
+            or any(signature.matches(verdict.checker, anomaly) for signature in signatures)
         ),
         "",
     )

@@ -94,9 +94,30 @@ def page() -> str:
                 f"| {row['name']} | {row['claim']} | {right} of {len(own)} | "
                 f"{counted([one['kinds'] for one in own])} | {seconds:.0f} s |"
             )
-        lines.append("")
+        lines += ["", *finds(folder)]
     return "\n".join(lines)
 
+
+def finds(folder: Path) -> list[str]:
+    """Return the lines with the first find of each row of a store, and what is documented."""
+    lines: list[str] = []
+    for row in rows_of(folder):
+        own = [one for one in results_of(folder) if is_of(row, one)]
+        first = next((one for one in own if one.get("words") and is_expected(row, one)), None)
+        if first is None:
+            continue
+        lines += [
+            f"- **{row['name']}**, seed {first['seed']}, `{command_of(row)}`:", "",
+            f"      {shown(first['words'])}", "",
+            *([f"  {row['documented']}", ""] if "documented" in row else []),
+        ]
+    if not lines:
+        return []
+    return [
+        "For each find, this list contains the seed and the options of the first try whose verdict",
+        "was kept, the first words of the verdict, and what is documented about the anomaly:", "",
+        *lines,
+    ]
 
 
 def bugs_found(folder: Path) -> list[str]:
@@ -144,7 +165,7 @@ def bugs_found(folder: Path) -> list[str]:
         first = next(one for one in results if is_find(row, one))
         lines += [
             f"- **{row['name']}**, seed {first['seed']}, `{command_of(row)}`:", "",
-            f"      {first['words'].strip().splitlines()[0][:WORDS_SHOWN_MAX]}", "",
+            f"      {shown(first['words'])}", "",
         ]
     return lines
 
@@ -167,8 +188,7 @@ def controls(rows: list[dict[str, Any]], results: list[dict[str, Any]]) -> list[
     head = [
         "", "A control is a run that must be valid. The tries of #15220, #18089 and their controls "
         "over gRPC ran at", "raised priority, in place of earlier tries, most of which sent fewer "
-        "than 200 operations because the", "machine was busy. The anomaly of a control over gRPC, "
-        "`revision order`, is not explained yet.", "",
+        "than 200 operations because the", "machine was busy.", "",
         "| control | release | valid | anomalies | median time |", "|---|---|---|---|---|",
     ]
     return [*head, *lines] if lines else []
@@ -176,6 +196,10 @@ def controls(rows: list[dict[str, Any]], results: list[dict[str, Any]]) -> list[
 
 def is_find(row: dict[str, Any], result: dict[str, Any]) -> bool:
     return bool(is_of(row, result) and result["release"] == row["release"] and result["words"])
+
+
+def shown(words: str) -> str:
+    return words.strip().splitlines()[0][:WORDS_SHOWN_MAX]
 
 
 def tries_of(row: dict[str, Any], results: list[dict[str, Any]]) -> tuple[int, int, float]:
@@ -204,6 +228,8 @@ def command_of(row: dict[str, Any]) -> str:
         flag = flag_of(name)
         if name == "workload_options":
             words += [f"-o {option}={given}" for option, given in value.items()]
+        elif name in ("system_options", "client_options"):
+            words += [f"--{flag} {option}={given}" for option, given in value.items()]
         elif name == "member_flags":
             words += [f"--member-flag={given}" for given in value]
         elif isinstance(value, list):

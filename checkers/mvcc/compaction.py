@@ -1,23 +1,25 @@
 """Checks compactions, reads of past revisions, and the refusals of both.
 
-A compaction to revision C that is answered at revision R makes no revision. It takes effect
-between the write of R and the write of R + 1. From then on the store refuses reads of revisions
-below C, and compactions to C or below. This gives four rules:
+A compaction to revision C makes no revision. The revision R in the header of its answer is only an
+upper bound. etcd reads R after the compaction has taken effect, and a physical compaction first
+removes the old versions. Other writes may take effect in between. So the compaction takes effect
+before the write of R + 1. It takes effect when the store has reached at least a revision L: C, or a
+higher revision in the answer to a read of a revision below C. From then on the store refuses reads
+of revisions below C, and compactions to C or below. This gives four rules:
 
 1. Compactions take effect in the order of their C. So if compaction c has a lower C than compaction
-   d, the R of c is not higher than the R of d. If both have the same R, d had not returned when c
-   was invoked.
+   d, d had not returned when c was invoked, and no revision above the R of d had been shown by
+   then.
 2. An answered read of revision r takes effect before each compaction to C > r. So the revision in
    the header of the read's answer is at most R. If it equals R and the read is linearizable, the
    compaction had not returned when the read was invoked. (A serializable read may see an earlier
    state of its member.) An uncertain transaction that reads r has therefore not made a revision
    above R.
 3. A request that was refused because r is compacted takes effect after some compaction to C > r.
-   So the request has seen R. (If that compaction has no answer, R is unknown. The request has
-   then seen C, because the store refuses a compaction to a future revision.) The refused request
-   counts as an operation that saw this revision (`mvcc/revision_order.py`). If no such compaction
-   was invoked, the refusal is wrong. After the refusal returned, the store must also refuse reads
-   of r or lower, and compactions to r + 1 or lower.
+   So the request has seen the L of that compaction. The refused request counts as an operation that
+   saw this revision (`mvcc/revision_order.py`). If no such compaction was invoked, the refusal is
+   wrong. After the refusal returned, the store must also refuse reads of r or lower, and
+   compactions to r + 1 or lower.
 4. If a linearizable request was refused because r is a future revision, no operation that saw r
    had returned when the request was invoked.
 
@@ -29,8 +31,8 @@ but the states of the members show them. If there are any, or if no state is kno
 revision may have been compacted. A refused compaction then saw at least the revision in its
 request, and a refused read saw at least the revision after the one that it asked for.
 
-Source: etcd 3.5, server/mvcc/kvstore.go (checkCompaction, updateCompactRev) and kvstore_txn.go
-(rangeKeys). Cost: n log n.
+Source: etcd 3.5, server/mvcc/kvstore.go (checkCompaction, updateCompactRev), kvstore_txn.go
+(rangeKeys) and server/etcdserver/v3_server.go (Compact). Cost: n log n.
 """
 
 from __future__ import annotations
@@ -84,8 +86,16 @@ class Compactions:
         self._possible = [op for op in compactions if op.outcome != "fail"]
         self._refused = [op for op in operations if op.outcome == "fail" and _refused(op)]
         self._readers: list[Operation] = []
+        self._returns: list[int] = []
+        self._shown: list[int] = []
+        """For each of `_returns`, the highest revision that was shown up to then."""
         if compactions or self._refused:
-            self._readers = [op for op in operations if op.outcome == "ok" and _reads_past(op)]
+            answered = [op for op in operations if op.result is not None]
+            self._readers = [op for op in answered if op.outcome == "ok" and _reads_past(op)]
+            by_return = sorted(answered, key=_returned)
+            self._returns = [_returned(op) for op in by_return]
+            self._shown = list(accumulate(map(revision_of, by_return), max))
+        self._bounds = self._lower_bounds()
         targets = {_target(op) for op in self._possible}
         known = [one for one in members if one.error is None]
         self._complete = bool(known) and all(
@@ -96,28 +106,55 @@ class Compactions:
 
     def check_order(self, findings: Findings) -> None:
         """Check rule 1 of this module: compactions take effect in the order of their targets."""
-        latest: dict[int, Operation] = {}
-        highest: Operation | None = None
-        before: Operation | None = None
-        for op in self.done:
-            revision = revision_of(op)
-            if _target(op) > revision:
+        later: Operation | None = None
+        first = lowest = later
+        """Of the compactions to higher targets: the one that returned first, and the one whose
+        answer has the lowest revision."""
+        for op in reversed(self.done):
+            if _target(op) > revision_of(op):
                 self._wrong_answer(op, "which is a future revision", findings)
-            same = latest.get(revision)
-            if before is not None and _target(before) == _target(op):
-                why = f"although {wording.operation(before)} had compacted to it"
-                self._wrong_answer(op, why, findings, before)
-            elif highest is not None and revision_of(highest) > revision:
-                why = f"although {wording.operation(op)} came first"
-                self._wrong_answer(highest, why, findings, op)
-            elif same is not None and op.returned is not None and op.returned < same.invoked:
-                why = f"although {wording.operation(op)} came first"
-                self._wrong_answer(same, why, findings, op)
-            if highest is None or revision > revision_of(highest):
-                highest = op
-            if same is None or op.invoked > same.invoked:
-                latest[revision] = op
-            before = op
+            if later is not None and _target(later) == _target(op):
+                why = f"although {wording.operation(op)} had compacted to it"
+                self._wrong_answer(later, why, findings, op)
+            else:
+                for other in (first, lowest):
+                    if other is not None and self._is_before(other, op):
+                        why = f"although {wording.operation(other)} came first"
+                        self._wrong_answer(op, why, findings, other)
+                        break
+            if first is None or _returned(op) < _returned(first):
+                first = op
+            if lowest is None or revision_of(op) < revision_of(lowest):
+                lowest = op
+            later = op
+
+    def _is_before(self, one: Operation, other: Operation) -> bool:
+        """Return whether the compaction `one` certainly took effect before `other`."""
+        return (
+            _returned(one) < other.invoked
+            or revision_of(one) < self._shown_before(other.invoked)
+        )
+
+    def _shown_before(self, event: int) -> int:
+        """Return the highest revision that an operation had shown before the event `event`."""
+        place = bisect_left(self._returns, event)
+        return self._shown[place - 1] if place else 0
+
+    def _lower_bounds(self) -> dict[int, int]:
+        """Return the L of each compaction that may have taken effect.
+
+        L is described in the docstring of this module. The key is the index of the event that
+        invoked the compaction.
+        """
+        readers = sorted((min(past_revisions(op)), revision_of(op)) for op in self._readers)
+        bounds: dict[int, int] = {}
+        place = read = 0
+        for op in sorted(self._possible, key=_target):
+            while place < len(readers) and readers[place][0] < _target(op):
+                read = max(read, readers[place][1])
+                place += 1
+            bounds[op.invoked] = max(_target(op), read)
+        return bounds
 
     def _wrong_answer(
         self, op: Operation, why: str, findings: Findings, other: Operation | None = None
@@ -195,9 +232,7 @@ class Compactions:
             in_time = op.returned is None or compaction.invoked < op.returned
             if compaction is op or _target(compaction) < needed or not in_time:
                 continue
-            revision = _target(compaction)
-            if compaction.outcome == "ok":
-                revision = revision_of(compaction)
+            revision = self._bounds[compaction.invoked]
             least = revision if least is None else min(least, revision)
         return least
 

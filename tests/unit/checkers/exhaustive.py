@@ -64,29 +64,44 @@ def some_order_explains(
     `log` is the change log of a store at revision `last`, from revision `first` on. An operation
     may come next if no remaining operation had returned before its invocation. A serializable
     read may come later. A refusal because of a compaction or a future revision is certain, too.
-    Leases may end at any time, and without a change log the store may compact by itself.
+    Leases may end at any time, and without a change log the store may compact by itself. The store
+    reads the revision in the answer to a compaction after the compaction has taken effect, and
+    other operations may take effect in between.
     """
     certain = [op for op in operations if op.outcome == "ok" or _refusal(op)]
     uncertain = [op for op in operations if op.outcome == "info"]
     everything = [*certain, *uncertain]
 
     def explore(
-        left: frozenset[int], histories: tuple[Store, ...], made: Changes, compacted: int
+        left: frozenset[int], histories: tuple[Store, ...], made: Changes, compacted: int,
+        unanswered: frozenset[int] = frozenset(),
     ) -> bool:
+        """Whether the rest explains the history. `unanswered` are compactions that took effect."""
+        answered = frozenset(
+            n for n in unanswered if _answered(everything[n]) == len(histories) - 1
+        )
+        left, unanswered = left - answered, unanswered - answered
         known = tuple(change for change in made if change[0] >= first)
         if log is not None and known != log[: len(known)]:
             return False
         ended = log is None or (known == log and len(histories) - 1 >= last)
         if ended and all(everything[n].outcome == "info" for n in left):
             return True
-        for n in sorted(left):
+        for n in sorted(left - unanswered):
             op = everything[n]
             if not _exempt(op) and any(_before(everything[m], op) for m in left if m != n):
                 continue
             refused = _must_refuse(op.request, histories, compacted)
             if _refusal(op) or refused:
                 is_refused = op.outcome == "fail" and refused and refused in (op.error or "")
-                if is_refused and explore(left - {n}, histories, made, compacted):
+                if is_refused and explore(
+                    left - {n}, histories, made, compacted, unanswered
+                ):
+                    return True
+                continue
+            if op.outcome == "ok" and isinstance(op.request, Compact):
+                up_to, waiting = op.request.revision, unanswered | {n}
+                if explore(left, histories, made, up_to, waiting):
                     return True
                 continue
             result, after, changes = _apply(op.request, histories)
@@ -97,23 +112,33 @@ def some_order_explains(
             if op.outcome == "info" and not changes and not compaction:
                 continue
             up_to = op.request.revision if isinstance(op.request, Compact) else compacted
-            if explore(left - {n}, reached, made + changes, up_to):
+            if explore(left - {n}, reached, made + changes, up_to, unanswered):
                 return True
         if log is None and any(_refusal(everything[n]) for n in left):
             for up_to in range(compacted + 1, len(histories)):
-                if explore(left, histories, made, up_to):
+                if explore(left, histories, made, up_to, unanswered):
                     return True
-        for lease in {kv.lease for kv in histories[-1] if kv.lease}:
-            after = tuple(kv for kv in histories[-1] if kv.lease != lease)
-            gone = tuple(
-                (len(histories), "delete", kv.key) for kv in histories[-1] if kv.lease == lease
-            )
-            if explore(left, (*histories, after), made + gone, compacted):
+        for after, gone in _ended_leases(histories):
+            if explore(left, (*histories, after), made + gone, compacted, unanswered):
                 return True
         return False
 
     # The state of revision r is at index r; no operation made revision 0.
     return explore(frozenset(range(len(everything))), ((), ()), (), 0)
+
+
+def _ended_leases(histories: tuple[Store, ...]) -> Iterator[tuple[Store, Changes]]:
+    """For each lease that has keys: the store after its end, and the changes."""
+    for lease in {kv.lease for kv in histories[-1] if kv.lease}:
+        after = tuple(kv for kv in histories[-1] if kv.lease != lease)
+        yield after, tuple(
+            (len(histories), "delete", kv.key) for kv in histories[-1] if kv.lease == lease
+        )
+
+
+def _answered(op: Operation) -> int:
+    assert op.result is not None
+    return op.result.header.revision
 
 
 def _before(one: Operation, other: Operation) -> bool:

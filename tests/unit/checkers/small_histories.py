@@ -11,7 +11,16 @@ from splitbrain.checkers.model.evaluation import Evaluation, evaluate
 from splitbrain.checkers.model.request_parts import reads_made
 from splitbrain.checkers.model.sequential_store import SequentialStore
 from splitbrain.histories.history import History, Operation, Outcome
-from splitbrain.histories.kv import Compact, Compare, Delete, Header, Put, Range, Txn
+from splitbrain.histories.kv import (
+    Compact,
+    CompactResult,
+    Compare,
+    Delete,
+    Header,
+    Put,
+    Range,
+    Txn,
+)
 from splitbrain.histories.member_state import Change, MemberState
 
 Target = Literal["value", "version", "create", "mod", "lease"]
@@ -113,8 +122,9 @@ def recorded(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operation],
     changes: list[Change] = []
     results: dict[int, Any] = {}
     compacted = 0
+    reached: list[tuple[int, int]] = []
     for number in sorted(range(count), key=lambda n: (calls[n][1], n)):
-        call, _, _, _, happens, request = calls[number]
+        call, effect, _, _, happens, request = calls[number]
         if not happens:
             continue
         if draw(st.integers(0, 9)) == 0:
@@ -127,6 +137,10 @@ def recorded(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operation],
         if isinstance(request, Compact):
             compacted = request.revision
         results[number] = _take_effect(draw, store, request, changes)
+        reached.append((effect, store.revision))
+    for number, result in results.items():
+        if isinstance(result, CompactResult):
+            results[number] = _answered_later(draw, result, calls[number][1:3], reached)
     # Each operation has its own process.
     ops = []
     for number, (call, _, ret, outcome, _, request) in enumerate(calls):
@@ -142,6 +156,16 @@ def recorded(draw: st.DrawFn, operations_max: int = 6) -> tuple[list[Operation],
             )
         )
     return sorted(ops, key=lambda op: op.invoked), changes
+
+
+def _answered_later(
+    draw: st.DrawFn, result: CompactResult, times: tuple[int, int], reached: list[tuple[int, int]]
+) -> CompactResult:
+    """`result` with a revision that the store had between two `times`: effect and return."""
+    effect, ret = times
+    shown = [revision for at, revision in reached if effect <= at < ret]
+    revision = draw(st.sampled_from((result.header.revision, *shown)))
+    return CompactResult(Header(revision=revision))
 
 
 def _refusal(request: Any, store: SequentialStore, compacted: int) -> str:

@@ -21,6 +21,9 @@ from splitbrain.histories.member_state import Change
 from tests.unit.checkers.judged_script import A1, A2, KV1, KV2, judge, kinds, read
 from tests.unit.checkers.scripted_history import ScriptedHistory, members
 
+REFUSED = "etcdserver: mvcc: required revision has been compacted"
+A3 = Change(4, "put", "a", "3", 2, 3)
+
 
 def test_after_a_compaction_uncertain_writes_fill_the_gaps_if_they_can() -> None:
     script = ScriptedHistory()
@@ -133,6 +136,53 @@ def test_a_refusal_without_a_possible_compaction_is_wrong() -> None:
     script.fail(process, "etcdserver: mvcc: required revision has been "
                                                  "compacted")
     assert kinds(judge(script, [A1])) == {"wrong refusal"}
+
+
+def test_the_answer_to_a_compaction_may_show_writes_that_came_after_it() -> None:
+    """etcd reads the revision of the answer after a physical compaction has removed old versions.
+
+    In between, it refuses other compactions to the same revision, and writes.
+    """
+    script = ScriptedHistory()
+    script.did(Put("a", "1"), PutResult(), 2)
+    script.did(Put("a", "2"), PutResult(), 3)
+    compaction = script.invoke(Compact(3, physical=True))
+    script.fail(script.invoke(Compact(3)), REFUSED)
+    script.did(Put("a", "3"), PutResult(), 4)
+    script.ok(compaction, CompactResult(), 4)
+    assert check_mvcc(Evidence(script.history())).valid is True
+    assert judge(script, [A1, A2, A3], compact_revision=3).valid is True
+
+
+def test_of_two_concurrent_compactions_the_one_to_the_lower_revision_may_show_more() -> None:
+    for apart, kind in ((False, ""), (True, "wrong answer")):
+        script = ScriptedHistory()
+        script.did(Put("a", "1"), PutResult(), 2)
+        script.did(Put("a", "2"), PutResult(), 3)
+        lower = -1 if apart else script.invoke(Compact(2, physical=True))
+        script.did(Compact(3), CompactResult(), 3)
+        script.did(Put("a", "3"), PutResult(), 4)
+        script.ok(script.invoke(Compact(2)) if apart else lower, CompactResult(), 4)
+        assert kinds(check_mvcc(Evidence(script.history()))) == {kind} - {""}
+
+
+def test_a_refused_request_has_seen_the_revision_of_each_read_before_the_compaction() -> None:
+    """A write that began after the refusal has a higher revision than this read."""
+    script = ScriptedHistory()
+    script.did(Put("a", "1"), PutResult(), 2)
+    script.did(Put("a", "2"), PutResult(), 3)
+    past = script.invoke(Range("a", revision=2))
+    third = script.invoke(Put("a", "3"))
+    script.info(script.invoke(Compact(3)))
+    script.fail(script.invoke(Range("a", revision=1)), REFUSED)
+    fourth = script.invoke(Put("a", "4"))
+    script.ok(past, read(KV1), 4)
+    for values, kind in (("34", ""), ("43", "revision order")):
+        script.ok(third, PutResult(), 4 + values.index("3"))
+        script.ok(fourth, PutResult(), 4 + values.index("4"))
+        later = [Change(4 + n, "put", "a", value, 2, 3 + n) for n, value in enumerate(values)]
+        assert kinds(judge(script, [A1, A2, *later], compact_revision=3)) == {kind} - {""}
+        script.events = script.events[:-2]
 
 
 def test_after_a_refusal_no_compaction_to_that_revision_succeeds() -> None:
