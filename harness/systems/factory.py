@@ -79,8 +79,8 @@ def _with_links(kind: type, options: Options) -> type:
 def failpoint_steps(options: Options) -> tuple[str, ...]:
     """Return the steps of the write path at which faults can be drawn for the system.
 
-    A class whose members have failpoints at only some of the steps names these in the attribute
-    `failpoint_steps`.
+    A class whose members have failpoints at only some of the steps names these steps in the
+    attribute `failpoint_steps`.
     """
     if options.system == SIMULATED:
         return STEPS_DRAWN
@@ -223,7 +223,7 @@ def needs_proxies(schedule: Schedule) -> bool:
 def needs_disks(schedule: Schedule) -> bool:
     """Return whether a fault of the schedule needs mounted disks (`disks/`).
 
-    A fault that cuts the power at a step of the write path needs none: without mounted disks, it
+    A fault that cuts the power at a step of the write path needs no mounted disks. Without them, it
     kills the process instead.
     """
     return any(

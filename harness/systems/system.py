@@ -114,7 +114,7 @@ class ServingMembers(Protocol):
 
 @runtime_checkable
 class HasHealth(Protocol):
-    """A system that can tell whether a member serves requests."""
+    """A system that can check whether a member serves requests."""
 
     def healthy(self, member: MemberName) -> Awaitable[bool] | bool:
         """Return whether the member serves. An exception means that it does not."""

@@ -33,7 +33,7 @@ class HealthChecks:
             return False
 
     def last_problem(self, members: Sequence[MemberName]) -> str:
-        """Return the error of the last check of the first of `members` that has one, or ""."""
+        """Return the error of the last check, for the first of `members` that has one; or ""."""
         text = next((self._problems[one] for one in members if one in self._problems), "")
         return f"; its last check raised {text}" if text else ""
 

@@ -137,8 +137,8 @@ class LocalProcesses(StoreProcesses[LocalMember], ProcessesOfThisMachine[LocalMe
 class LinkedProcesses(LocalProcesses, LinkFaults[LocalMember]):
     """A store whose members are local processes with links; implements all faults of links.
 
-    If the members are in network namespaces, this class is added to the bases of a system that
-    lacks it, because each link can then be changed without proxies.
+    With network namespaces, each link can be changed without proxies. Therefore the harness then
+    adds this class to the bases of a system that lacks it.
     """
 
 

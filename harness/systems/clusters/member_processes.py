@@ -56,7 +56,7 @@ class MemberProcesses(ABC, Generic[M]):
     start_timeout_s: float = 60.0
     start_tries_max: int = 3
     """How often the start is tried while other programs take ports of the members. Between two
-    tries, all files of the members but their logs are deleted."""
+    tries, all files of the members except their logs are deleted."""
     stop_grace_ms: int = 0
     """The time between SIGTERM and SIGKILL when the run ends. 0: only SIGKILL is sent."""
 
@@ -96,7 +96,7 @@ class MemberProcesses(ABC, Generic[M]):
         """Return which of `members` are not ready, and why; None if all are ready."""
 
     async def _prepare(self) -> None:
-        """Create what the members need before their first start. All places are known."""
+        """Create what the members need before their first start. All members are in `places`."""
 
     async def _set_up(self) -> None:
         """Do what is left when all members are ready."""
@@ -112,7 +112,7 @@ class MemberProcesses(ABC, Generic[M]):
         await self._network.stop()
 
     def _may_start(self, member: MemberName) -> bool:
-        """Return whether `restart` starts a process in the place of the member."""
+        """Return whether `restart` may start processes of the member."""
         return True
 
     def _owners(self) -> Mapping[MemberName, tuple[int, ...]]:
@@ -228,7 +228,7 @@ class MemberProcesses(ABC, Generic[M]):
 
     async def restart(self, member: MemberName) -> None:
         """Start those processes of the member that do not run. Returns when they run."""
-        # A cancelled call of `kill` may not have waited for the end of the processes.
+        # If a call of `kill` was cancelled, processes may still be running.
         killed = [one for one in self._of(member).values() if one.kill_sent and one.alive()]
         await _together(one.kill() for one in killed)
         self._notice_crashes(member)
@@ -262,7 +262,7 @@ class MemberProcesses(ABC, Generic[M]):
     def ended_by_themselves(self) -> Sequence[Crash]:
         """Return a crash for each process that ended although the harness did not kill it.
 
-        The crashes are in the order of detection. A crash is also reported if the end of a fault
+        The crashes are in the order of detection. A crash is reported even if the end of a fault
         has restarted the member since.
         """
         for name in self._processes:
@@ -285,7 +285,7 @@ class MemberProcesses(ABC, Generic[M]):
             self._crashes.notice(member, process, self._log_of(member, part))
 
     def _log_of(self, member: MemberName, part: str) -> Path:
-        """Return the path of the log of one process. The first one writes the member's log."""
+        """Return the path of the log of one process. That of the first one is the member's log."""
         first = next(iter(self._processes.get(member, {})), part)
         folder = self.folder / member
         return MemberFiles(folder).log if part in ("", first) else folder / f"{part}.log"
@@ -319,7 +319,7 @@ class MemberProcesses(ABC, Generic[M]):
 
 
 async def _together(calls: Iterable[Awaitable[None]]) -> None:
-    """Await all calls at the same time. A single call begins before anything else happens."""
+    """Await all calls at the same time. A single call is awaited directly and begins at once."""
     several = tuple(calls)
     if len(several) == 1:
         await several[0]

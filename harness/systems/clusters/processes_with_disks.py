@@ -16,7 +16,7 @@ from splitbrain.nemesis.fault import MemberName
 
 
 class DiskedProcesses(LocalProcesses, DiskFaults):
-    """A store whose members are local processes, with the folder `data` of each on a FUSE disk.
+    """A store whose members are local processes. The folder `data` of each is on a FUSE disk.
 
     It implements the faults `power`, `disk` and `storage`. The members must keep their data in this
     folder (`LocalMember.data`). They cannot run as another user, because another user cannot enter

@@ -27,7 +27,7 @@ class NotReady:
     reason: str
     """The reason in words, such as "no leader that all members know"."""
     members: Sequence[MemberName]
-    """The members that are not ready, or all of them if the reason concerns the whole cluster."""
+    """The members that are not ready, or all members if the reason concerns the whole cluster."""
     detail: str = ""
     """More about the present state, for the message of a start that takes too long."""
 

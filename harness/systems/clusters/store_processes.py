@@ -1,8 +1,8 @@
 """The base class of users' stores: the methods with which a user's class describes its members.
 
-A subclass for each place where processes run (`local_processes.py`, `hosts/`) starts them. A class
-of the user, derived from such a subclass, defines the command line of a member, and when a member
-is healthy.
+The subclasses in `local_processes.py` and `hosts/` start the processes on this machine and on other
+hosts. A user's class is derived from one of these subclasses. It defines the command line of a
+member, and when a member is healthy.
 """
 
 from __future__ import annotations

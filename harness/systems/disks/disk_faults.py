@@ -12,8 +12,8 @@ from splitbrain.nemesis.fault import DiskArea, MemberName
 class DiskFaults:
     """Cuts the power of members, and makes their mounted disks fail.
 
-    Implements `Powered`, `Disked` and `Corruptible`. This is the last base class of a cluster,
-    whose other base classes define `kill` and `restart`.
+    Implements `Powered`, `Disked` and `Corruptible`. A cluster must name this class last among its
+    base classes, because the others define `kill` and `restart`.
     """
 
     _disks: MemberDisks

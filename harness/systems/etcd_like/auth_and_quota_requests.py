@@ -100,7 +100,7 @@ class Administration(ABC):
         await self._post(at, "maintenance/alarm", request)
 
     async def _post_new(self, at: MemberName, operation: str, request: dict[str, object]) -> None:
-        """Send a request that creates something. It is no error if that exists already."""
+        """Send a request that creates an object. It is no error if the object exists already."""
         try:
             await self._post(at, operation, request)
         except FaultError as problem:

@@ -36,7 +36,7 @@ class ClusterSettings:
     """The network of the members: `loopback`, or `namespaces` with one network namespace for
     each."""
     proxied: bool = True
-    """Whether peers reach each other through proxies, which faults of links need on loopback."""
+    """Whether peers reach each other through proxies. On loopback, faults of links need proxies."""
     mounted_disks: bool = False
     """Whether each member's data folder is a mounted disk (`systems/disks/`), which faults of
     power and of disks need."""

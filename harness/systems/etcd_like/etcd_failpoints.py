@@ -94,7 +94,7 @@ class EtcdSteps:
             await asyncio.Event().wait()
 
     async def kill_with(self, member: MemberName, kill: Coroutine[Any, Any, None]) -> None:
-        """Await `kill`, which kills the member. A call before which it is held never begins."""
+        """Await `kill`, which kills the member. A system call that waits at a step never begins."""
         if (one := self._held.get(member)) is None:
             await kill
         else:

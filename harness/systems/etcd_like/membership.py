@@ -119,7 +119,7 @@ class ProcessMembership(ABC):
 
 
 def _empty(folder: Path) -> None:
-    """Delete the content of `folder`. The folder itself may be the root of a mounted disk."""
+    """Delete the content of `folder`, but not `folder`, which may be the root of a mounted disk."""
     if folder.is_dir():
         for path in folder.iterdir():
             if path.is_dir() and not path.is_symlink():

@@ -215,7 +215,7 @@ class ProcessCluster(
         return Address(member, place.client_url, place.advertised_url)
 
     def occurrences(self, event: MomentEvent) -> int | None:
-        """Return how often `event` has happened, by the members' logs; None if unknown.
+        """Return how often `event` has happened according to the members' logs; None if unknown.
 
         New connections are counted in the kernel's table of connections.
         """

@@ -1,8 +1,8 @@
 """Restores all members of a cluster of etcd from one snapshot, as an operator does.
 
 The members start with client URLs that no client knows. When all of them have applied the same
-entries, one of them is asked for a snapshot. It contains every acknowledged write, because the
-members have started from their logs. Then each member's data folder is replaced.
+entries, one of them is asked for a snapshot. The snapshot contains every acknowledged write,
+because the members have started from their logs. Then each member's data folder is replaced.
 """
 
 from __future__ import annotations

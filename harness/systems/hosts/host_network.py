@@ -110,7 +110,7 @@ class HostNetwork:
             self._counting = asyncio.create_task(self._count(), name="counters of hosts")
 
     def link_effects(self, source: MemberName, target: MemberName) -> int:
-        """Return how many packets of the link were dropped or refused, when last read."""
+        """Return how many packets of the link were dropped or refused until the last reading."""
         link = (self.of(source).host.address, self.of(target).host.address)
         name = counter(link)
         return sum(counters.get(name, 0) for counters in self._counters.values())

@@ -17,8 +17,8 @@ def watch_progress_ms(
 ) -> int:
     """Return the interval in ms in a run with watchers, or 0 if it is unknown.
 
-    It is unknown for the user's own systems, for etcd 3.4, which has no flag for it, and if the
-    user has given the members a flag for it.
+    It is unknown in three cases: the system is a user's own, it is etcd 3.4, which has no flag for
+    the interval, or the user has given the members this flag.
     """
     if system not in (PYTHON_NODE, ETCD, SIMULATED):
         return 0

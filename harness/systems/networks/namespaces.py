@@ -75,7 +75,7 @@ class Namespaces:
         self._spaces: dict[MemberName, str] = {}
         self._states: dict[Link, LinkState] = {}
         self._streams: dict[Link, tuple[Stream, ...]] = {}
-        """Maps a link to the connections that its source has lost and its target has not."""
+        """Maps a link to the connections that its source has lost and its target still has."""
         self._slow = SlowProcess(seed, log)
         self._lock = asyncio.Lock()
         self._counters: dict[str, int] = {}

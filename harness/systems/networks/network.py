@@ -29,7 +29,8 @@ class Endpoints:
     ports: Mapping[str, int]
     """Maps the name of a port to the number at which the member listens."""
     dialled: Mapping[str, int]
-    """Maps the name of a port to the number at which other members reach it: perhaps a proxy's."""
+    """Maps the name of a port to the number at which other members reach it, possibly at a
+    proxy."""
     namespace: Path | None = None
     """The network namespace of the member's processes, or None if they run in that of the
     harness."""

@@ -24,7 +24,7 @@ _CONDITIONS = {
 }
 """Maps a chain to a condition on the packets to which its rules apply. Packets that were delayed
 come back from the slow interface, and must not be delayed again. The reset for a refused packet
-takes the loopback interface on the host that sent the packet, and must not be refused."""
+passes through the loopback interface on the host that sent the packet, and must not be refused."""
 
 Link = tuple[str, str]
 """A directed link: the address of its source and the address of its target."""
@@ -122,7 +122,7 @@ def _rules(link: Link, states: Mapping[Link, LinkState]) -> Iterator[str]:
 
 
 def _stream_rules(link: Link, streams: Iterable[Stream]) -> Iterator[str]:
-    """Yield rules for connections that the link's source has lost and the target has not."""
+    """Yield rules for connections that the link's source has lost and the target still has."""
     count = f"counter name {counter(link)}"
     for one in streams:
         yield (

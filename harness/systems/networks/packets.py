@@ -1,4 +1,4 @@
-"""Reads the addresses of IPv4 packets, and flips bits of packets with a matching checksum.
+"""Reads the addresses of IPv4 packets, and flips bits in them without breaking the checksum.
 
 Source: RFC 791, RFC 9293 and RFC 768.
 """

@@ -67,7 +67,7 @@ class SlowLink:
             self.take(packet, asyncio.get_running_loop().time())
 
     def take(self, packet: bytes, now_s: float) -> None:
-        """Let a packet wait for its time, or lose it if too many packets wait already."""
+        """Let a packet wait for its time, or drop it if too many packets wait already."""
         state = self._link.state
         limit = state.buffer_bytes_max or PACKET_BYTES_MAX * QUEUE_PACKETS_MAX
         if len(self._waiting) >= QUEUE_PACKETS_MAX or self._waiting_bytes > limit:

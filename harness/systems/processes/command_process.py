@@ -1,4 +1,4 @@
-"""A process that executes commands of the harness and counts in memory that the harness reads.
+"""A process that executes commands of the harness, and counts events in shared memory.
 
 The harness starts a Python module in a separate process with two file descriptors: one end of a
 socket pair, and shared memory for the counters. The process first sends a line that it is ready.
@@ -47,12 +47,12 @@ class Counters:
         self._memory = mmap.mmap(memory, COUNTERS_MAX * _COUNTER.size)
 
     def add(self, slot: int, number: int) -> None:
-        """Add `number` to the counter at position `slot`. Does nothing from COUNTERS_MAX on."""
+        """Add `number` to the counter at `slot`. Does nothing if `slot` >= COUNTERS_MAX."""
         if slot < COUNTERS_MAX:
             _COUNTER.pack_into(self._memory, slot * _COUNTER.size, self.value(slot) + number)
 
     def value(self, slot: int) -> int:
-        """Return the counter at position `slot`; 0 from COUNTERS_MAX on."""
+        """Return the counter at `slot`; 0 if `slot` >= COUNTERS_MAX."""
         if slot >= COUNTERS_MAX:
             return 0
         return int(_COUNTER.unpack_from(self._memory, slot * _COUNTER.size)[0])

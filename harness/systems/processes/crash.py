@@ -77,7 +77,7 @@ class Endable(Protocol):
     def kill_sent(self) -> bool:
         """Return whether the harness sent a SIGKILL, so that the end is no crash.
 
-        The process may not have ended yet.
+        The process need not have ended yet.
         """
 
     @property

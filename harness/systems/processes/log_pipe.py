@@ -21,7 +21,7 @@ _FILLER = b"\0"
 
 
 class LogPipe:
-    """A pipe for a member's output, and its copy to the file `log` by the running event loop.
+    """A pipe for a member's output, which the running event loop copies to the file `log`.
 
     All processes of the member use the same pipe. Call `close` at the end.
     """

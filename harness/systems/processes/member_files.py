@@ -42,7 +42,7 @@ class MemberFiles:
         return self.folder / STATE
 
     def clear(self) -> None:
-        """Delete everything in the member's folder but its logs."""
+        """Delete everything in the member's folder except its logs."""
         if not self.folder.is_dir():
             return
         for path in self.folder.iterdir():

@@ -49,7 +49,7 @@ class MemberProcess:
         """The pid together with the time of creation. No other process has the same pair."""
         self._paused = False
         self.kill_sent = False
-        """Whether a SIGKILL was sent. The process may not have ended yet."""
+        """Whether a SIGKILL was sent. The process need not have ended yet."""
 
     @property
     def pid(self) -> int:
@@ -154,8 +154,8 @@ def spawn(
 
     If `output` is given, the process writes to this file descriptor instead of to `log`. The
     process runs as `user`, in the working directory `folder` and the network namespace `namespace`.
-    By default, these are those of the harness. `pass_fds` are file descriptors that stay open in
-    the process.
+    None means the user, the directory or the namespace of the harness. `pass_fds` are file
+    descriptors that stay open in the process.
     """
     as_user = None if user is None else pwd.getpwnam(user)
     network = None if namespace is None else os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
@@ -192,9 +192,9 @@ def spawn(
 def _prepare_child(network: int | None, user: pwd.struct_passwd | None) -> Callable[[], None]:
     """Return a function that a child process calls between fork and exec.
 
-    It enters the network namespace `network` and becomes `user`, in this order, because `user` may
-    not be allowed to enter the namespace. Then it does what `die_with_parent` describes; a change
-    of the user would undo that. None means that nothing changes.
+    It enters the network namespace `network` and then becomes `user`, who perhaps has no permission
+    to enter the namespace. At last it does what `die_with_parent` describes, because a change of
+    the user would undo that. None means no change of the namespace or the user.
     """
     setns, last = _LIBC.setns, die_with_parent()
     setgroups, setgid, setuid = os.setgroups, os.setgid, os.setuid
@@ -236,7 +236,7 @@ def die_with_parent() -> Callable[[], None]:
 
 
 def python_env() -> dict[str, str]:
-    """Return this process's environment, so that `python -m splitbrain.…` works in any folder."""
+    """Return an environment in which `python -m splitbrain.…` works in any folder."""
     env = dict(os.environ)
     package = importlib.util.find_spec("splitbrain")
     assert package is not None

@@ -90,7 +90,8 @@ class LocalTree:
 def _has_no_children(pid: int) -> bool:
     """Return whether the kernel lists no children of the process; False if it keeps no list.
 
-    psutil reads the state of every process of the machine, which delays a fault by milliseconds.
+    psutil is not used, because it reads the state of every process of the machine, which delays a
+    fault by milliseconds.
     """
     try:
         lists = [one.read_text() for one in Path(f"/proc/{pid}/task").glob("*/children")]

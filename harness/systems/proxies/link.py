@@ -74,7 +74,7 @@ class Link:
         return due + max(state.delay_ms + jitter_ms, 0.0) / 1000 + self._resent_s(size)
 
     def _resent_s(self, size: int) -> float:
-        """Return the delay of a chunk in s, because packets of it are lost and sent again."""
+        """Return the delay of a chunk in s that lost packets cause, because they are sent again."""
         if not self.state.lost_percent:
             return 0.0
         late_s, pause_s, size_left = 0.0, RETRANSMIT_S, size
@@ -97,7 +97,7 @@ class Link:
         return bytes(changed)
 
     def _hits(self, percent: float, size: int) -> bool:
-        """Draw whether an event hits a chunk of `size` bytes.
+        """Decide at random whether an event hits a chunk of `size` bytes.
 
         The event hits each packet of the chunk with the probability `percent`.
         """

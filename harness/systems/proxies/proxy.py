@@ -1,10 +1,10 @@
 """Loopback TCP proxies between members: one listener for each member's advertised peer URL.
 
-The proxies do not parse the members' protocol. They find out which member dialled a connection from
-the process that owns the other end of the connection. The directed link from `a` to `b` applies to
-the bytes from the dialler on connections that `a` dialled, and to the bytes to the dialler on
-connections that `b` dialled. The second case matters because etcd sends most of its messages in the
-answers to requests of their receiver.
+The proxies do not parse the members' protocol. To find out which member dialled a connection, they
+search for the process that owns the other end of the connection. The directed link from `a` to `b`
+applies to the bytes from the dialler on connections that `a` dialled, and to the bytes to the
+dialler on connections that `b` dialled. The second case matters because etcd sends most of its
+messages as answers, on connections that the receiver of the messages dialled.
 
 - If both links of a pair are closed (`open` is False), its connections are reset, and so are
   new ones.
@@ -203,7 +203,7 @@ class DiallerEnd(asyncio.Protocol):
         self._proxies.accepted(self)
 
     def join(self, connection: Connection) -> None:
-        """Pass the bytes that are read to `connection`, first those that were read before."""
+        """Pass to `connection` the bytes that were read already, and then those that are read."""
         self.connection = connection
         connection.forward.read_from(self.transport, reading=not self._received_early)
         for data in self._received_early:

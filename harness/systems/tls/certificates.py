@@ -1,4 +1,4 @@
-"""Creates the certificates of a cluster with TLS: an authority, and what it signs."""
+"""Creates the certificates of a cluster with TLS: an authority, and certificates that it signs."""
 
 from __future__ import annotations
 

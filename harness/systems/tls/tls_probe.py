@@ -1,7 +1,8 @@
 """Tests whether members with TLS refuse connections that they must refuse.
 
-A probe is one connection. The harness observes whether its handshake succeeds. It offers at most
-TLS 1.2, because there a member has checked the client's certificate before the handshake ends.
+A probe is one connection. The harness observes whether the handshake succeeds. A probe offers at
+most TLS 1.2, because in this version the handshake ends only after the member has checked the
+client's certificate.
 """
 
 from __future__ import annotations
