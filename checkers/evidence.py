@@ -1,8 +1,8 @@
 """Defines the evidence of one run: everything that the checkers judge.
 
 A checker is a pure function `Evidence -> Verdict`. It never talks to a member. A field is empty if
-the run could not collect it. If a checker needs this field, its verdict is unknown (`valid=None`)
-and names the missing evidence.
+the run could not collect it. If a checker needs an empty field, its verdict is unknown
+(`valid=None`) and names the missing evidence.
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ def changes(made: Sequence[Change]) -> str:
 
 
 def hidden_difference(made: Sequence[Change], other: Sequence[Change]) -> str:
-    """Describe the first difference of two lists of changes that `changes` does not show.
+    """Describe the first difference of two lists of changes, if the text of `changes` hides it.
 
     Returns "" if the descriptions of the lists already differ.
     """

@@ -111,10 +111,10 @@ class Partitionable(Protocol):
 class DiskState(msgspec.Struct, frozen=True):
     """The faults of a member's disk. A percentage is the probability for each single operation.
 
-    If a sync fails, it reports an error, and it is unknown which of the bytes it covered are
-    durable. With `lying`, syncs report success and make nothing durable. A misdirected write goes
-    to a wrong place in its file. Of a torn write only a part becomes durable, although the sync
-    reports success. These three faults affect only the `area` of the disk, if it is given.
+    If a sync fails, it reports an error, and only an unknown part of its bytes becomes durable.
+    With `lying`, syncs report success and make nothing durable. A misdirected write goes to a wrong
+    place in its file. Of a torn write only a part becomes durable, although the sync reports
+    success. These three faults affect only the `area` of the disk, if it is given.
 
     A correct store survives `slow_ms`, `full` and the errors of writes, syncs and reads on any
     number of members. A member that cannot continue because of such a fault stops. A store with
@@ -306,7 +306,7 @@ class Serving(Protocol):
 
 @runtime_checkable
 class Maintainable(Serving, Protocol):
-    """A system whose members an operator can maintain while they run, for example defragment."""
+    """A system whose running members an operator can maintain, for example by a defragmentation."""
 
     async def maintain(self, member: MemberName, action: OperatorDo) -> None:
         """Execute the operator's action `action` at the member. `action` is never `restart`.

@@ -111,8 +111,8 @@ class PacketLoss(msgspec.Struct, frozen=True, tag_field="fault", tag="loss"):
 class Corruption(msgspec.Struct, frozen=True, tag_field="fault", tag="corruption"):
     """Flip one bit in `percent` of the packets on all links to and from members.
 
-    The change is one that TCP's checksum does not detect, so the receiving process reads it. Needs
-    `FaultyLinks`. The fault is healed by making the links normal again.
+    TCP's checksum does not detect the change, so the receiving process reads the changed bytes.
+    Needs `FaultyLinks`. The fault is healed by making the links normal again.
     """
 
     target: Target = "any"
@@ -121,7 +121,7 @@ class Corruption(msgspec.Struct, frozen=True, tag_field="fault", tag="corruption
 
 
 class HalfOpen(msgspec.Struct, frozen=True, tag_field="fault", tag="half_open"):
-    """Make members lose their connections to other members, which do not notice it.
+    """Make members lose their connections to other members, which do not notice the loss.
 
     The fault affects the connections that exist when it begins. The member's end is reset. The
     other end stays open: it accepts bytes, which are lost, and receives none. New connections are
@@ -133,7 +133,7 @@ class HalfOpen(msgspec.Struct, frozen=True, tag_field="fault", tag="half_open"):
 
 
 class SlowReceiver(msgspec.Struct, frozen=True, tag_field="fault", tag="slow_receiver"):
-    """Limit the rate at which members receive from each other member, and their buffers.
+    """Limit the rate at which members receive from other members, and their receive buffers.
 
     A member receives at most `rate_bytes_per_s` from each other member, so that the buffers of
     the senders fill up. The bytes that the member sends are not slowed. Needs

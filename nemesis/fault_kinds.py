@@ -76,7 +76,7 @@ class FaultKind:
 
     @property
     def protocols(self) -> str:
-        """Return the names of the protocols of which the system must have one, in words."""
+        """Return the names of the protocols in words. The system must have at least one of them."""
         needs = self.needs if isinstance(self.needs, tuple) else (self.needs,)
         return " or ".join(protocol.__name__ for protocol in needs)
 

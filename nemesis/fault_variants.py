@@ -23,7 +23,7 @@ _TARGET_WEIGHTS: dict[Target, int] = {
 
 
 def weighted_targets(member_count: int) -> list[Target]:
-    """Return the possible targets with `member_count` members, each as often as its weight."""
+    """Return the possible targets with `member_count` members, each repeated by its weight."""
     return [target for target in targets_for(member_count) for _ in range(_TARGET_WEIGHTS[target])]
 
 

@@ -86,8 +86,7 @@ class Nemesis:
     async def heal_all(self, healed: Callable[[], None] = lambda: None) -> None:
         """Heal all faults in force, as `splitbrain.nemesis.healing.heal_all` does.
 
-        This method may be called in any state and several times, after `run` has ended or was
-        cancelled.
+        This method may be called several times, after `run` has ended or was cancelled.
         """
         await heal_all(self._in_force, self._events, healed)
 

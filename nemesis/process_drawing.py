@@ -28,7 +28,7 @@ _VISITS = (1, 2, 5, 20)
 
 
 def syscall_faults(member_count: int) -> list[Variant]:
-    """Return the variants of faults of system calls from which the faults of a run are drawn.
+    """Return the variants of `SyscallFault` from which the faults of a run are drawn.
 
     They affect syncs and writes. A correct store survives each of them.
     """
@@ -77,7 +77,7 @@ def cpu_starvations(member_count: int) -> list[Variant]:
 
 
 def few_files(member_count: int) -> list[Variant]:
-    """Return the variants of limits of open files from which the faults of a run are drawn."""
+    """Return the variants of `FewFiles` from which the faults of a run are drawn."""
     def draw(target: Target) -> Variant:
         return lambda random: FewFiles(target, random.choice((0, 1, 4)))
 
@@ -85,7 +85,7 @@ def few_files(member_count: int) -> list[Variant]:
 
 
 def little_memory(member_count: int) -> list[Variant]:
-    """Return the variants of limits of memory from which the faults of a run are drawn."""
+    """Return the variants of `LittleMemory` from which the faults of a run are drawn."""
     def draw(target: Target) -> Variant:
         return lambda random: LittleMemory(target, random.choice((0, 1 << 20, 32 << 20)))
 
@@ -100,7 +100,8 @@ def blocked_logs(member_count: int) -> list[Variant]:
 def upgrades(member_count: int) -> list[Variant]:
     """Return the variants of upgrades from which the faults of a run are drawn.
 
-    Some upgrade all members, and some only a part of them, as in the middle of an upgrade.
+    Some variants upgrade all members, and others only a part of them, as in the middle of an
+    upgrade.
     """
     some: tuple[Target, ...] = ("leader", "minority", "majority") if member_count > 1 else ()
     return [always(Upgrade(target)) for target in ("all", "all", *some)]
@@ -115,7 +116,7 @@ def authentications(member_count: int) -> list[Variant]:
 
 
 def full_backends(member_count: int) -> list[Variant]:
-    """Return the variants of faults of the space quota from which the faults of a run are drawn."""
+    """Return the variants of `NoSpace` from which the faults of a run are drawn."""
     targets = weighted_targets(member_count)
     return [
         *(always(NoSpace(target, "quota")) for target in targets),

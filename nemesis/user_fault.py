@@ -39,7 +39,7 @@ def is_user_kind(name: str) -> bool:
 def load(path: str) -> Any:
     """Return the user's class or function at the dotted `path`.
 
-    Its module may also be in the working directory. Raises FaultError if the object does not exist,
+    The module may also be in the working directory. Raises FaultError if the object does not exist,
     or is neither a function nor a class with the needed methods.
     """
     module_name, _, name = path.partition(":")

@@ -189,7 +189,7 @@ def _wrong(
 
 
 def check_revisions(services: Sequence[ServiceOperation], found: Findings) -> None:
-    """Check that the auth revision never decreases from one answer to a later one."""
+    """Check that the auth revision never decreases from one answer to a later answer."""
     ended: list[tuple[int, int, ServiceOperation]] = []
     statuses = [op for op in services if isinstance(op.result, AuthStatusResult)]
     for op in sorted(statuses, key=lambda one: one.call):

@@ -287,9 +287,9 @@ def _write_out_of_turn(
     """Return an anomaly if the lock's key `key` did not have its turn at the fenced write `op`.
 
     A key has its turn while it is the first in the queue for the lock. `revision` is the revision
-    that `op` made, and `written` the key that it wrote. The turn is judged at the revision before,
-    because the comparison of a transaction sees the store before its writes. Returns None if `key`
-    had its turn.
+    that `op` made, and `written` the key that it wrote. The turn is judged at the revision before
+    `revision`, because the comparison of a transaction sees the store before its writes. Returns
+    None if `key` had its turn.
     """
     turn = turns.of_key(key, revision - 1)
     if turn is not None and turn.has_turn_at(revision - 1):

@@ -31,8 +31,8 @@ def recorded(
 ) -> Operation:
     """Convert `op` to a recorded operation with `request`.
 
-    The recorded operation has the answer `result` if `op` succeeded. `f` is its function (empty:
-    that of `op`).
+    The recorded operation has the answer `result` if `op` succeeded. Its function is `f`, or the
+    function of `op` if `f` is empty.
     """
     call, end = times_of(op)
     return Operation(

@@ -1,4 +1,4 @@
-"""Judges registers, strings and locks in histories of other tools, by porcupine.
+"""Judges registers, strings and locks in histories of other tools, with porcupine.
 
 The events in a verdict are line numbers of the file, and the times are those in the file.
 """
@@ -35,8 +35,8 @@ def register_operations(
     """Convert the reads, writes and compare-and-swaps of a log to operations for porcupine.
 
     Operations that did not happen are left out. If `failed_swap_reads` is true, a failed
-    compare-and-swap happened and found another value than the expected one, as in the logs of
-    porcupine. Otherwise a failed compare-and-swap did not happen, as in Knossos. Raises
+    compare-and-swap is judged as a read of another value than the expected one, as in the logs of
+    porcupine. Otherwise it is treated as an operation that did not happen, as in Knossos. Raises
     HistoryError for an operation that a register does not have.
     """
     operations: list[Operation[registers.Input, registers.Value]] = []
@@ -144,8 +144,9 @@ def check_registers(
 ) -> Verdict:
     """Each key is a linearizable register with the operations read, write and compare-and-swap.
 
-    Every register starts with the value `initial`. `failed_swap_reads` says whether a failed
-    compare-and-swap happened and found another value than the expected one.
+    Every register starts with the value `initial`. If `failed_swap_reads` is true, a failed
+    compare-and-swap is judged as a read of another value than the expected one. Otherwise it is
+    ignored.
     """
     operations = register_operations(logged, failed_swap_reads)
     if not any(_observes(op) for op in operations):

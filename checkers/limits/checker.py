@@ -39,7 +39,7 @@ NAME = "limits"
 
 
 def check_limits(evidence: Evidence) -> Verdict:
-    """Requests over the store's limits are refused, and no other request is refused for a limit.
+    """Requests over the store's limits are refused, and no other request because of a limit.
 
     The checker applies only to runs whose members have limits in their settings.
     """

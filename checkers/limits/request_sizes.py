@@ -34,7 +34,8 @@ def operations_of(request: Request) -> int:
     """Return the number of operations of `request` that the store compares with its limit.
 
     This is the length of the longest part of a transaction (comparisons, success or failure
-    branch). The number of a nested transaction is added to that of the outer one.
+    branch). The number of operations of a nested transaction is added to that of the outer
+    transaction.
     """
     if not isinstance(request, Txn):
         return 0

@@ -1,4 +1,4 @@
-"""`linearizable`: each key is a linearizable register, by the search of porcupine.
+"""`linearizable`: checks that each key is a linearizable register, with porcupine's algorithms.
 
 This checker uses values only and ignores all revisions. It is therefore a second opinion on the
 checker `mvcc`, which orders operations by revisions.
@@ -121,7 +121,7 @@ def _shows(op: Op) -> bool:
 
 
 def register_operations(history: History) -> list[Op]:
-    """Convert the history to operations on registers. The times are the indexes of events.
+    """Convert the history to operations on registers, whose times are the indexes of events.
 
     Raises NotApplicable if an operation is not on one register, and Undecidable if the history
     does not show the value that a comparison of `mod_revision` refers to.
@@ -237,7 +237,7 @@ def _reads_of_txn(request: Txn, result: Any, values: _Values) -> Iterator[tuple[
     """Yield a read of a register for each key that the ranges of the transaction `request` read.
 
     `request` must contain only reads, and it must be linearizable. All its ranges then read the
-    current state, also a range that is marked as serializable.
+    current state, even a range that is marked as serializable.
     """
     if not isinstance(result, TxnResult):
         return

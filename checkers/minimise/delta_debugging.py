@@ -44,8 +44,9 @@ def minimise(
 def shortest_prefix(length: int, fails: Callable[[int], bool]) -> int:
     """Return the smallest number n for which `fails(n)` is true.
 
-    `fails` must be true for `length`, and for each number above one for which it is true. Small
-    numbers are tried first. Therefore no tried number is much larger than twice the result.
+    `fails` must be true for `length`. If it is true for a number, it must also be true for all
+    larger numbers. Small numbers are tried first. Therefore no tried number is much larger than
+    twice the result.
     """
     low, high = 0, min(1, length)
     while high < length and not fails(high):

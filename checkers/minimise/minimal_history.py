@@ -19,7 +19,7 @@ from splitbrain.histories.kv import writes
 def shortest_history(
     evidence: Evidence, checker: Checker, anomaly: Anomaly, deadline: float
 ) -> tuple[Recorded, ...]:
-    """Return the operations that `checker` needs to find an anomaly of the kind of `anomaly`.
+    """Return the operations that `checker` needs to find an anomaly of the same kind as `anomaly`.
 
     The found anomaly must have an event in common with `anomaly`. The result is empty if `anomaly`
     names no operation of the history. The members' states and traces are kept unchanged.
@@ -69,7 +69,7 @@ def needed_of(
 
 
 def weaken(op: Recorded) -> Recorded | None:
-    """Return a write as a write that may or may not have happened. Return None for a read."""
+    """Weaken `op`: return a write that may or may not have happened, or None for a read."""
     if not writes(op.request):
         return None
     return msgspec.structs.replace(op, outcome="info", result=None, ret=None)

@@ -24,6 +24,8 @@ T = TypeVar("T")
 class Weakening(Generic[T]):
     """Makes weaker histories from `items`, the operations of a history in the order of their calls.
 
+    A weaker history claims less: some operations in it may or may not have happened.
+
     `ended(item)` is the end time of an item. It is infinite if the item has no end. `weaken(item)`
     returns the weaker form of an item, or None if the item is to be removed. `begun(item)` is the
     begin time of an item. If `begun` is given, a weaker history leaves out all items that begin

@@ -1,4 +1,4 @@
-"""Computes the answer of a sequential v3 store to a request, and the changes of the request.
+"""Computes the answer of a sequential store to a request of etcd's v3 API, and its changes.
 
 Transactions are evaluated as in etcd. All comparisons, including those of nested
 transactions, are made before the first write. The operations of the chosen branch then run

@@ -1,4 +1,4 @@
-"""Contains a sequential v3 key-value store: its keys and leases at one revision.
+"""Contains a sequential key-value store like etcd's: its keys and leases at one revision.
 
 `model/evaluation.py` computes the answer to a request, and the changes that the request makes.
 """

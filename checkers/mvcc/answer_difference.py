@@ -180,7 +180,7 @@ def _kind(result: Result) -> str:
 
 
 def wrong_header(result: Result, before: int, after: int) -> str:
-    """Describe a response inside a transaction whose header has a wrong revision.
+    """Describe a response that is inside a transaction and has a wrong revision in its header.
 
     Returns "" if there is no such response. The allowed revisions are 0, `before` and `after`,
     which are the revisions before and after the transaction.

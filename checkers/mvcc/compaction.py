@@ -213,7 +213,7 @@ class Compactions:
     # --- rules 3 and 4
 
     def seen_by_refused(self) -> list[tuple[Operation, int]]:
-        """Return pairs (operation, revision) for operations that were refused as compacted.
+        """Return pairs (operation, revision) for operations that compactions made the store refuse.
 
         The revision is the lowest one that the operation can have seen, by rule 3 of this module.
         """
@@ -281,8 +281,8 @@ class Compactions:
     def _check_after_refusals(self, findings: Findings) -> None:
         """Check that a refusal because of a compaction is final (last part of rule 3).
 
-        Later, the store must also refuse reads and compactions that ask for the same or a lower
-        revision.
+        After such a refusal, the store must also refuse reads and compactions that ask for the same
+        or a lower revision.
         """
         refused = sorted(
             (op for op in self._refused if COMPACTED in (op.error or "")), key=_returned

@@ -191,7 +191,7 @@ class Replay:
     # --- writes
 
     def _write(self, revision: int) -> None:
-        """Apply the changes of `revision` to the store, and compare its writer with the change log.
+        """Apply the changes of `revision` to the store, and compare its writer with the log.
 
         The revision is in the change log, or it has an acknowledged write.
         """
@@ -337,7 +337,7 @@ class Replay:
         return self._logged.at(revision, compacted)
 
     def _lease_ended(self, logged: Sequence[Change]) -> bool:
-        """Return whether the changes `logged` are exactly the deletes of one lease's end."""
+        """Return whether the end of one lease makes exactly the changes `logged`."""
         if not logged or logged[0].kind != "delete" or not self._store.leases:
             return False
         held = self._store.now.get(logged[0].key)

@@ -53,7 +53,7 @@ class Pool:
         """Return the first operation of the pool that is not assigned yet, or None.
 
         `used` contains the invocation indexes of the assigned operations. `era` is a number that
-        changes when an operation is removed from `used`. The result is None if the operation was
+        changes when an operation is removed from `used`. The result is None if this operation was
         not invoked before `deadline`, an index of an event.
         """
         calls, place = self._calls, self._unused if era == self._era else 0
@@ -100,7 +100,7 @@ class WriteSequence:
 
 
 def _equality(condition: Condition) -> Compare | None:
-    """Return a comparison that tests one field of one key for equality, if `condition` has one."""
+    """Return a comparison in `condition` that tests a field of one key for equality, or None."""
     for compares, wanted in condition.tests:
         for compare in compares if wanted else ():
             if compare.result == "=" and not compare.range_end:

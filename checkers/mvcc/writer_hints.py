@@ -96,9 +96,9 @@ class GapHints:
     def _count_puts(self, certain: Sequence[Operation]) -> None:
         """Find revisions without a known writer that certainly did not put a key.
 
-        Two answers of the operations `certain` show a key with two versions. If the version grew by
-        exactly the number of acknowledged puts between them, no other revision between them put the
-        key.
+        The answers of the operations `certain` show versions of keys. If the version of a key grew
+        by exactly the number of acknowledged puts between two answers, no other revision between
+        them put the key.
         """
         for op in certain:
             assert op.result is not None
@@ -142,8 +142,8 @@ class GapHints:
     def shape(self, request: Request) -> Request:
         """Return `request` without the values that appear in no answer and in no comparison.
 
-        No answer can distinguish two requests that have the same result, so one of them is tried
-        for both.
+        If two requests become equal in this way, no answer can distinguish them, so only one of
+        them is tried.
         """
         if isinstance(request, Put):
             if (

@@ -380,7 +380,7 @@ class GapSearch:
         return sum(choice.gap for choice in self._choices if choice.revision < revision)
 
     def shown(self, revision: int) -> Sequence[KeyValue]:
-        """Return the key-values that `revision`, a revision without a known writer, put.
+        """Return the key-values that were put at `revision`, a revision without a known writer.
 
         They are known from answers. The result is empty if `revision` has a known writer.
         """
@@ -402,7 +402,7 @@ class GapSearch:
         )
 
     def fixed(self, op: Operation) -> None:
-        """Mark the keys that the answer of `op` shows completely as independent of earlier choices.
+        """Mark the keys that the answer of `op` completely shows: they depend on no earlier choice.
 
         The choices are the writers that the search chose for revisions without a known writer. The
         taints of the keys, which are sets of such revisions, are removed. The answer must have been

@@ -3,7 +3,7 @@
 A counter is a key whose value is a number. An absent key counts as 0. Operations with the function
 `increment` change the counter. Each of them is a compare-and-swap of the number, that is, a
 transaction such as "if the value is 4, put 5" or "if the key is absent, put 5". Reads of the
-counter are linearizable gets, and compare-and-swaps that failed and return the value. In the
+counter are linearizable gets, and failed compare-and-swaps whose answers contain the value. In the
 histories of other tools, the number before an increment is unknown. Such an increment is
 represented as a put of "+5" or "-5".
 
@@ -18,8 +18,9 @@ represented as a put of "+5" or "-5".
 
 An increment without an answer may take effect at any time after its invocation, or never.
 
-A decrease is an increment by a negative amount. In a counter with decreases, reads may decrease
-and numbers may repeat. The checker then judges only the bounds (`lost` and `unexpected`).
+A decrease is an increment by a negative amount. In a counter with decreases, a later read may show
+a lower number, and numbers may repeat. The checker then judges only the bounds (`lost` and
+`unexpected`).
 
 Cost: n log n. Source: Jepsen's checker `counter` has the same bounds.
 """
@@ -42,7 +43,7 @@ INCREMENT = "increment"
 
 
 class _NotACounter(Exception):
-    """Raised if an increment is not a compare-and-swap of a number, or a value is not a number."""
+    """Raised if an increment is not a compare-and-swap of a number, or if a value is no number."""
 
 
 @dataclass(frozen=True, slots=True)

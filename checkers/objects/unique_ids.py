@@ -85,7 +85,7 @@ def each_once(
 
 
 def _check_increasing(numbers: list[tuple[int, Operation]], findings: Findings) -> None:
-    """Check that no operation got a lower number than one that returned before its invocation.
+    """Check that no operation got a lower number than an operation that returned before it began.
 
     `numbers` contains pairs (number, operation). The numbers are the revisions that the operations
     made.

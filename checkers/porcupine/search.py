@@ -272,10 +272,10 @@ class Search(Generic[S, I, O]):
     ) -> list[tuple[float, int, int]]:
         """Return the moves that depend on the operation that returns first, at the time `least`.
 
-        Two operations depend on each other if they touch the same part of the state, or if a chain
-        of other operations connects them, each of which touches a part of the next one. All
-        operations that were called by `least` count for the chain, also those that the present
-        state does not allow.
+        Two operations depend on each other if they touch the same part of the state. They also
+        depend on each other if a chain of other operations connects them, in which each operation
+        and the next one touch the same part. All operations that were called by `least` count for
+        the chain, also those that the present state does not allow.
         """
         nxt, call, kinds = self._next, self._call, self._kinds
         parts = 0

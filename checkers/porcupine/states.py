@@ -127,7 +127,7 @@ class Transitions(Generic[S, I, O]):
         """Compute the state that an operation of `kind` reaches from the state `number`.
 
         The result is the number of the reached state, or IMPOSSIBLE if the model does not allow the
-        operation. It is also stored in `kind.row`.
+        operation. The result is also stored in `kind.row`.
         """
         state = self.states[number]
         possible, after = self._step(state, kind.input, kind.output)

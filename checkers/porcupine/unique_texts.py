@@ -215,7 +215,7 @@ class _Shown:
         return [certain] if certain else list(starts), again
 
     def blocks(self, start: str, placing: _Placing) -> list[Block] | None:
-        """Return the blocks of writes and gets that the strings in the answers of the gets show.
+        """Return the blocks of writes and gets that follow from the answers of the gets.
 
         The first block is that of the initial string. `start` is the piece that was appended first
         to the initial string, or "". `placing` assigns the writes to the pieces. Returns None if a

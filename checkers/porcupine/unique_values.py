@@ -104,7 +104,7 @@ def _block(
     """Return the block that begins with the write of `value`.
 
     `written` contains the index of this write. The block continues with the next value as long as
-    some operation found the current value in the register and wrote another one. The function
+    some operation found the current value in the register and wrote another value. The function
     removes the operations of the block from `readers` and `next_writer`.
     """
     block = [written, readers.pop(value, [])]

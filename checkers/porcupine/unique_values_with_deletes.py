@@ -68,8 +68,8 @@ def decide_with_deletes(
     When the n-th operation took effect, the register had the value `met[n]`, and the operation
     wrote `wrote[n]`. NOTHING means that the value is unknown, or that the operation wrote nothing.
     A delete is an operation that wrote `empty`. `calls` and `rets` are the times of the operations.
-    Returns None (undecided) if another value is written twice, or if neither of the module's two
-    tests decides.
+    Returns None (undecided) if a value other than `empty` is written twice, or if neither of the
+    module's two tests decides.
     """
     pieces = _Pieces.of(met, wrote, calls, rets, empty)
     if pieces is None:

@@ -1,9 +1,9 @@
 """Finds poor service: without a fault, many attempts through a member fail or are slow.
 
-The attempts of a route are cut into parts of at least `PART_ATTEMPTS_MIN` attempts and
-`PART_NS_MIN`. A part is poor if more than `POOR_PERCENT_MAX` % of its attempts failed or took
-longer than `SLOW_NS`. The service is poor if there are at least `PARTS_MIN` parts, and more than
-half of them are poor.
+The attempts of one kind (write or read) through one member are cut into parts. A part has at least
+`PART_ATTEMPTS_MIN` attempts, and takes at least `PART_NS_MIN`. A part is poor if more than
+`POOR_PERCENT_MAX` % of its attempts failed or took longer than `SLOW_NS`. The service is poor if
+there are at least `PARTS_MIN` parts, and more than half of them are poor.
 
 A single election, or a disk that hangs for a second, makes one or two parts poor. A member that
 loses every tenth request makes all parts poor.
@@ -66,7 +66,7 @@ def quality(
 
 
 def _parts(attempts: Sequence[Attempt]) -> Iterator[Sequence[Attempt]]:
-    """Yield the parts of at least PART_ATTEMPTS_MIN attempts and PART_NS_MIN.
+    """Cut `attempts` into parts of at least PART_ATTEMPTS_MIN attempts and PART_NS_MIN.
 
     Attempts at the end that are too few for a part are left out.
     """

@@ -35,7 +35,8 @@ def silences(
 
     `attempts` are those of one kind of operation through one member, in the order of their
     invocations. `free` is a period without faults. An attempt that began before this period is not
-    part of a silence, because a fault may have delayed it. Its answer ends a silence.
+    part of a silence, because a fault may have delayed it. The answer to such an attempt ends a
+    silence.
     """
     answers = sorted(
         one.end for one in attempts if one.served and free.begin <= one.end <= free.end

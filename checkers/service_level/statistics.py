@@ -25,7 +25,7 @@ PERCENTILES = (50.0, 95.0, 99.0, 99.9)
 
 
 def check_statistics(evidence: Evidence) -> Verdict:
-    """Measures latencies, answered shares during faults, and recovery times; never invalid."""
+    """Measures latencies, shares of answered operations, and recovery times; never invalid."""
     history = evidence.history
     latencies: dict[tuple[str, str], list[int]] = {}
     for op in history.operations:

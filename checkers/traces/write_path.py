@@ -355,7 +355,7 @@ class WritePathSweep:
     def _led(self, term: int) -> bool:
         """Return whether some member was leader in `term` or a later term since its last start.
 
-        Such a member explains why the traces contain no `leader_receive`: a follower that begins
+        If there is such a member, a missing `leader_receive` is no anomaly: a follower that begins
         to forward a request, and becomes leader before it proposes the request, only traces
         `follower_forward`.
         """
@@ -413,7 +413,7 @@ def no_traces(name: str, evidence: Evidence) -> Verdict:
 
 
 def _check_acknowledged(history: History, sweep: WritePathSweep, findings: Findings) -> int:
-    """Report each acknowledged write that the trace of the member that answered does not contain.
+    """Report each acknowledged write that is missing from the trace of the member that answered.
 
     Also reports a write that was answered in an earlier term than that of its entry. Returns the
     number of acknowledged writes.

@@ -182,9 +182,9 @@ class _Examination:
         """Search for example cycles of the kind `base` in the components `members`.
 
         A component is left out if it already shows a worse kind. `edges` are all edges that a cycle
-        may contain. A cycle must contain an edge of `required` and else only edges of the kinds
-        `allowed`. `anti` says how many anti-dependencies it may contain. `order` is the order of
-        transactions whose edges it may also contain.
+        may contain. A cycle must contain an edge of `required`. All its other edges are of the
+        kinds `allowed`, or edges of the order `order`. `anti` says how many anti-dependencies a
+        cycle may contain.
         """
         rank = BASES.index(base)
         fresh = [one for one in members if self._worst[one].min() > rank]

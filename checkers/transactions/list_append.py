@@ -201,7 +201,7 @@ class _Inference:
             )
 
     def _append_in(self, place: int, made: Append, state: dict[Key, Any]) -> None:
-        """Add the append `made` to `state`: what its transaction knows about each key.
+        """Add the append `made` to `state`: the knowledge of its transaction about each key.
 
         `place` is the index of the transaction. `state` maps each key to a pair: the elements that
         the transaction knows, and the index of the read that showed them (-1: no read). The
@@ -288,7 +288,7 @@ class _Inference:
         return self._readers.get(key, [])
 
     def _check_writers(self) -> None:
-        """Report reads of elements that no transaction, or a failed one, appended."""
+        """Report reads of elements that no transaction, or only a failed transaction, appended."""
         transactions = self._transactions
         for key, whole in self._longest.items():
             writers = self._writers[key]
@@ -346,7 +346,7 @@ class _Inference:
     # --- edges
 
     def commit_read_transactions(self) -> None:
-        """Mark a transaction with an unknown outcome as committed if a read shows its element."""
+        """Mark transactions with an unknown outcome as committed if a read shows their elements."""
         for key, whole in self._longest.items():
             writers = self._writers[key]
             reads = [whole]
@@ -422,7 +422,7 @@ class _Inference:
         return [one if one >= 0 and committed[one] else -1 for one in found]
 
     def _unseen(self, key: Key, whole: tuple[Element, ...]) -> list[int]:
-        """Return the committed transactions that appended an element not in `whole` to `key`."""
+        """Return the committed transactions that appended to `key` what `whole` lacks."""
         seen = set(whole)
         return list(dict.fromkeys(
             writer for element, writer in self._writers[key].items()

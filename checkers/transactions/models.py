@@ -102,7 +102,7 @@ MODELS: tuple[str, ...] = tuple(IMPLIES)
 
 
 def model_named(name: str) -> str:
-    """Return the name of the consistency model with this name or synonym, such as `PL-3`.
+    """Return the name of a consistency model, given this name or a synonym such as `PL-3`.
 
     Raises ValueError with the known names.
     """

@@ -51,10 +51,10 @@ def infer_registers(
 ) -> Dependencies:
     """Return the dependencies of `transactions` over registers.
 
-    `order` is the order that the model respects: "process", "realtime" or "". If it is not empty,
-    it also orders versions. If `writes_follow_reads` is true, a transaction that reads and then
-    writes a key shows the order of two versions: the version that it read is before the version
-    that it wrote. Every key starts with the value `initial` (None: the key is absent).
+    `order` is the order that the model respects: "process", "realtime" or "". If `order` is not
+    empty, it also orders versions. If `writes_follow_reads` is true, a transaction that reads and
+    then writes a key shows the order of two versions: the version that it read is before the
+    version that it wrote. Every key starts with the value `initial` (None: the key is absent).
 
     Raises UnusableHistory if a value was written to a key twice, or if a transaction is over
     lists.

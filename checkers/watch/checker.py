@@ -12,16 +12,16 @@ The reference is the members' change log. Each stream (one watch on one member) 
                   reconnects therefore misses no event.
     bookmarkable  When a progress notification arrives, all events up to its revision have arrived,
                   and this revision is not in the future. A watch that starts at a future revision
-                  is not notified of an earlier one. A notification arrives when it is owed
-                  (`watch/missing_progress.py`).
+                  is not notified of an earlier revision. A notification arrives when it is
+                  owed (`watch/missing_progress.py`).
     filtered      Only events of the requested keys and kinds arrive, with the right prev_kv. If
                   the start is in the future, no event of an earlier revision arrives.
     fragmented    Only a watch that asked for fragments receives them, and each is continued
                   (`watch/fragments.py`).
     identified    The open watches of a connection have different ids, a watch has the id that its
                   client chose, and a watch that its client cancels ends (`watch/watch_ids.py`).
-    listed        If the watcher has read its keys before, this list and the events after it agree
-                  with the change log (`watch/lists.py`).
+    listed        If the watcher first reads a list of the keys, the list and the events after it
+                  agree with the change log (`watch/lists.py`).
     compaction    If the member has compacted the start of a watch, the watch is cancelled with the
                   compacted revision. A watch that needs no compacted revision is not cancelled.
 

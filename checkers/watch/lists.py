@@ -2,8 +2,8 @@
 
 The list is a read of an interval in pages, all at one revision. It must contain the key-values that
 the change log yields at this revision. Each write that was acknowledged before the reads began must
-have this revision or a lower one. Together with the events after the list, the watcher then knows
-all keys at every later revision.
+have this revision or a lower one. From the list and the events after it, the watcher knows all keys
+at every later revision.
 
 A key without a change in the log is judged only if the log is complete from the first revision on.
 """

@@ -1,8 +1,9 @@
 """Finds progress notifications that a member owed a watcher and did not send.
 
-A notification means that the watcher has received all events up to a revision. A member owes one in
-two cases. In both cases the watch must have been created, and no fault may hit the member.
-Partitions and slow links are permitted, because a member notifies watchers of its own state.
+A notification means that the watcher has received all events up to a revision. A member owes a
+notification in the two cases below. In both cases the watch must have been created, and no fault
+may hit the member. Partitions and slow links are permitted, because a member notifies watchers of
+its own state.
 
 *Periodically*, if the watch request has `progress_notify`. A member has a ticker for each stream.
 etcd lengthens the interval of the ticker at random by up to a tenth. At each tick, the member

@@ -138,7 +138,7 @@ class StreamCheck:
         )
 
     def check_batch(self, batch: Events, ended: Cancelled | None) -> None:
-        """Check that the header of an answer with events has a revision that is high enough.
+        """Check that the revision in an answer's header is at least that of its last event.
 
         `ended` is the cancellation of the watch before this answer, or None. Events after a
         cancellation are reported.
@@ -249,7 +249,8 @@ class StreamCheck:
     def check_cancel(self, cancelled: Cancelled) -> None:
         """Report a cancellation of the watch that no compaction explains.
 
-        It is explained if events that the watch had not yet received were compacted.
+        A compaction explains the cancellation if it removed events that the watch had not received
+        yet.
         """
         revision = cancelled.compact_revision
         if not revision:

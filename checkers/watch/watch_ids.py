@@ -63,7 +63,7 @@ def _check_connection(together: Sequence[WatchStream], report: Report) -> None:
 def _open_before(
     created: Created, earlier: Sequence[tuple[Created, WatchStream]]
 ) -> Iterator[tuple[Created, WatchStream]]:
-    """Yield the watches of a connection that had the id of `created` when it was created.
+    """Yield the open watches that already had the id of the watch `created` at its creation.
 
     `earlier` are the watches that were created before, each with its stream. A watch that had ended
     is left out.

@@ -132,7 +132,7 @@ class AdaptiveScheduler:
         """Return a run with a changed schedule of the corpus.
 
         Returns None if the chosen change is impossible, or if correct members could fail under the
-        result.
+        changed schedule.
         """
         random = self._random
         parent = self._chosen_parent()
@@ -198,7 +198,7 @@ def configuration(seed: int, given: Mapping[str, Any]) -> tuple[tuple[str, ...],
     """Return the choices that describe the schedule that `seed` draws, in groups.
 
     Each choice is a text. The groups are: the kinds of faults, the number of these kinds, the
-    workload, the number of members, and whether rare conditions inside the members are frequent.
+    workload, the number of members, and whether rare conditions are forced inside the members.
     """
     options = draw_options(seed, given)
     kinds: Collection[str] = options["nemesis"]

@@ -52,7 +52,7 @@ class Preferences:
     def rates(self) -> Iterator[tuple[float, float, str]]:
         """Yield for each choice its expected rate of success, its number of runs, and its text.
 
-        Earlier runs count less than one run each.
+        In the number of runs, an earlier run counts as less than one.
         """
         for choice in sorted({*self._successes, *self._failures}):
             success, failure = self._successes.get(choice, 0.0), self._failures.get(choice, 0.0)

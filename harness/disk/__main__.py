@@ -33,7 +33,7 @@ from splitbrain.harness.disk.fuse_operations import FuseOperations
 
 
 def main() -> None:
-    """Mount the disk, and serve it and the harness's commands until the process ends."""
+    """Mount the disk, serve it, and execute the harness's commands, until the process ends."""
     import mfusepy
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness handles a Ctrl-C

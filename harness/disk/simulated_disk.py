@@ -90,11 +90,11 @@ class Inode:
         self.sizes.append(size)
 
     def mark(self) -> tuple[int, int]:
-        """Return how many pending writes, and how many pending sizes, a sync now covers."""
+        """Return the numbers of pending writes and pending sizes, which a sync now covers."""
         return len(self.writes), len(self.sizes)
 
     def sync(self, covered: tuple[int, int]) -> None:
-        """Make the writes durable that `covered`, a result of `mark`, counts.
+        """Make the writes durable that were pending when `mark` returned `covered`.
 
         Later writes stay pending.
         """
@@ -156,8 +156,8 @@ class Inode:
     def lose_sectors(self, random: Random, count: int) -> list[int]:
         """Damage the file: up to `count` durable sectors get back earlier content.
 
-        The sectors are taken at random from one of the last syncs, often from the last one. Returns
-        their numbers.
+        One of the last syncs, often the last one, wrote these sectors. The draw is random. Returns
+        the numbers of the sectors.
         """
         changed = [sectors for sectors in self.history or () if sectors]
         if not changed:
@@ -283,7 +283,7 @@ class Volume:
     def files(self, path: str = "") -> list[tuple[str, Inode]]:
         """Return all files of this tree with their paths, sorted by path.
 
-        `path` is put in front of each path; it is the path of this directory.
+        `path` is the path of this directory. The returned paths begin with it.
         """
         found: list[tuple[str, Inode]] = []
         for name in sorted(self.entries):

@@ -109,8 +109,8 @@ def _of_repro(path: Path) -> SavedRun:
 def _given(options: Options) -> dict[str, Any]:
     """Return the options that determine a run, including those with the default value.
 
-    If the defaults were left out, a repetition could take other values from `[tool.splitbrain]`,
-    the test or the planted bug.
+    Without the defaults, a repetition could use other values, which come from `[tool.splitbrain]`,
+    from the test or from the planted bug.
     """
     return {
         name: msgspec.to_builtins(getattr(options, name)) for name in options.__struct_fields__

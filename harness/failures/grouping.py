@@ -1,4 +1,4 @@
-"""Puts failures that probably have the same cause into a group, and shrinks one of each group."""
+"""Groups failures that probably have the same cause, and shrinks one failure of each group."""
 
 from __future__ import annotations
 

@@ -223,7 +223,7 @@ _TOO_DEEP = "contains values that are nested too deeply: expected at most a few 
 
 
 def one_line(message: str) -> str:
-    """Replace each line end in `message` by its escape."""
+    """Replace each line end in `message` by its escape sequence."""
     return message.replace("\n", "\\n").replace("\r", "\\r")
 
 

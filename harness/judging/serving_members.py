@@ -3,8 +3,8 @@
 The system under test declares which members serve. Two kinds of these members are excepted:
 
 - members that had crashed and did not run at the end, which the checker `crashed` judges;
-- members whose disk lost or changed durable data. They may find that out at any time, and must
-  stop then. If they are at least half of the members, no member has to serve.
+- members whose disk lost or changed durable data. Such a member may notice this at any time, and
+  must then stop. If at least half of the members are of this kind, no member has to serve.
 """
 
 from __future__ import annotations

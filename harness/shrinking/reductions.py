@@ -57,8 +57,7 @@ HOLDS_MS = (100, 300, 1000, 3000)
 ROUND_MS = (1000, 100, 10)
 """Times are rounded up to multiples of these numbers."""
 GAPS_MS = (0, 100, 500, 1500)
-"""The lengths in ms that are tried for the time between an operation or fault and the one before
-it."""
+"""The lengths in ms that are tried for the time between two successive operations or faults."""
 
 
 def subsets(items: Sequence[T], least: int = 1) -> Iterator[list[T]]:
@@ -110,7 +109,7 @@ def last_begin_ms(schedule: Schedule) -> int:
 def fewer_faults(schedule: Schedule) -> Iterator[Schedule]:
     """Yield copies of `schedule` without some of the faults.
 
-    The last copies have only one fault less.
+    The last copies lack only one fault.
     """
     for kept in subsets(schedule.faults):
         yield with_changes(schedule, faults=tuple(kept))
@@ -125,7 +124,7 @@ def far_fewer_faults(schedule: Schedule) -> Iterator[Schedule]:
 def fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
     """Yield copies of `schedule` without some of the operations.
 
-    The last copies have only one operation less.
+    The last copies lack only one operation.
     """
     numbered = list(enumerate(schedule.operations, start=1))
     for kept in subsets(numbered):
@@ -403,7 +402,7 @@ def quicker_conclusions(schedule: Schedule) -> Iterator[Schedule]:
 def closer_together(schedule: Schedule) -> Iterator[Schedule]:
     """Yield copies of `schedule` in which one gap is reduced to one of `GAPS_MS`.
 
-    A gap is the time between an operation or fault and the one before it.
+    A gap is the time between the begins of two successive operations or faults.
     """
     moments = sorted({
         *(one.at_us // 1000 for one in schedule.operations),

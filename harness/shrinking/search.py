@@ -86,7 +86,7 @@ far."""
 
 @dataclass(frozen=True, slots=True)
 class ShrinkResult:
-    """The smallest schedule that was found. The checker `schedule.fails_by` finds it invalid."""
+    """The smallest schedule that was found. Its run is invalid by the same checker."""
 
     schedule: Schedule
     tries: int
@@ -174,8 +174,8 @@ class _Search:
         """Apply one reduction as often as possible. Return whether it made the schedule smaller.
 
         When a candidate fails, it becomes the smallest schedule, and the reduction continues with
-        the candidates of this schedule. As many candidates are skipped as were tried before without
-        success, because most of them would not fail again.
+        the candidates of this schedule. The reduction skips as many of them as it has already tried
+        without success, because most of these would not fail either.
         """
         reduced = False
         position = 0

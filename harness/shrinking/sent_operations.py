@@ -1,4 +1,4 @@
-"""Finds for each operation in a recorded history the operation of the schedule that was sent."""
+"""Matches the operations in a recorded history with the operations of the schedule."""
 
 from __future__ import annotations
 

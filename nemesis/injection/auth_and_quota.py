@@ -1,8 +1,8 @@
 """Injectors of faults that administrators cause: authentication, quotas and alarms.
 
 Such a fault changes the replicated state, so that healing it needs a cluster that serves. Therefore
-the Undo tries for `HEAL_TIMEOUT_S`. If it does not succeed, it is tried again at the end of the
-run, when all other faults are healed.
+the Undo tries for `HEAL_TIMEOUT_S`. If the Undo does not succeed, it is called again at the end of
+the run, when all other faults are healed.
 
 The import of this module registers its injectors with `inject`.
 """

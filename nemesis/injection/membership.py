@@ -64,9 +64,9 @@ class Places:
         return task
 
     async def remove(self, place: MemberName, fault: MembershipChange) -> None:
-        """Request the removal of the member until the cluster confirms it. Then delete its data.
+        """Request the removal of the member until the cluster confirms the removal.
 
-        `place` is the member's name.
+        `place` is the member's name. After the confirmation, the member's data is deleted.
         """
         self._open[place] = None
         self._system.membership_changes(place, settled=False)
@@ -122,7 +122,7 @@ class Places:
     ) -> bool:
         """Ask the member `at` to remove the member `place`.
 
-        Returns whether the cluster confirms it.
+        Returns whether the cluster confirms the removal.
         """
         listed = await self._system.list_members(at)
         if place in listed:
@@ -161,8 +161,8 @@ class Places:
     async def _fill_if_added(self, at: MemberName, place: MemberName) -> None:
         """Start the new member in `place` if `at` has applied its addition.
 
-        Without the new member, the others may not form a quorum, and then no linearizable read
-        succeeds.
+        Without the new member, the other members may be too few for a quorum. Then no linearizable
+        read succeeds.
         """
         listed = await self._system.list_members(at, linearizable=False)
         found = listed.get(place)
@@ -301,7 +301,7 @@ class JointChanges:
         )
 
     async def promote(self) -> None:
-        """Request that all members become voters again, until they are."""
+        """Repeat the request to make all members voters again, until all are voters."""
         await _repeat(self._request_voters)
         self._members = ()
         self._system.membership_changes("joint", settled=True)

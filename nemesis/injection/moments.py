@@ -22,7 +22,7 @@ LEADER_POLL_S = 0.05
 
 
 class Moments:
-    """Counts the events of one run, and waits until one has happened a given number of times."""
+    """Counts the events of one run, and waits until an event has happened a number of times."""
 
     def __init__(self, system: HasLeader, triggers: Triggers) -> None:
         self._system = system

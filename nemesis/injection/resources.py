@@ -106,7 +106,7 @@ class BlockedLogs:
             self._system.block_log(member)
 
     def remove(self, members: tuple[MemberName, ...]) -> None:
-        """Unblock the logs of `members` that no other fault still blocks."""
+        """Unblock those logs of `members` that no other fault still blocks."""
         for member in members:
             self._counts[member] -= 1
             if not self._counts[member]:

@@ -43,7 +43,7 @@ class ArmedFault:
     async def inject_when_reached(self) -> Injected:
         """Wait for the first member that reaches the step, and inject the fault there.
 
-        If the action is `sleep`, the method does not wait, and the fault counts as in force at
+        If the action is `sleep`, the method does not wait, and the fault is treated as in force at
         once. The member delays the step by itself and does not report that it has reached it.
         """
         if self._fault.do == "sleep":
@@ -95,7 +95,7 @@ class ArmedFault:
         return ()
 
     async def _disarm(self) -> None:
-        """Clear the failpoints, and resume a member that has paused at one in the meantime."""
+        """Clear the failpoints, and resume a member that has paused at one of them meanwhile."""
         members, self.members = self.members, ()
         await self._clear(members)
         if isinstance(self._system, Pausable):

@@ -74,7 +74,7 @@ class HeldCall:
         self._continue()
 
     async def reach(self, visit: int, edge: Edge) -> None:
-        """Wait until the process is held before or after (`edge`) call number `visit`.
+        """Wait until the process is held at call number `visit`, before or after it (`edge`).
 
         The process must have been armed with `first_action(visit, edge)`. Raises ProcessEnded if
         the process ends first.

@@ -1,4 +1,4 @@
-"""Models sets in two ways: with add, remove and contains, or with adds and whole reads.
+"""Models sets in two ways: with add, remove and contains, or with add and reads of the whole set.
 
 `element_set` is judged element by element. `grow_only_set` has reads of the whole set, as in
 Jepsen's `set` tests. Such reads are ordered by inclusion, so the model is decided by sorting.
