@@ -46,10 +46,16 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 class FaultEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """The value of an event of the nemesis: one phase of the fault with the number `fault`.
 
-    The phases are `begin` (the injection starts), `began` (the injection is complete, so the fault
-    is in force), `end` (the healing starts), `ended` (the healing is complete) and `failed` (the
-    fault could not be injected or healed). `members` are the members that the fault hit; they are
-    known from `began` on. `detail` is the fault itself, as JSON.
+    The phases are:
+
+    - `begin`: the injection starts.
+    - `began`: the injection is complete, so the fault is in force.
+    - `end`: the healing starts.
+    - `ended`: the healing is complete.
+    - `failed`: the fault could not be injected or healed.
+
+    `members` are the members that the fault hit; they are known from `began` on. `detail` is the
+    fault itself, as JSON.
     """
 
     fault: int

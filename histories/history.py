@@ -37,7 +37,7 @@ class History:
 
     @property
     def end_ns(self) -> int:
-        """Return the last time in any operation or fault, in ns since the start of the run.
+        """Return the latest time of any operation or fault, in ns since the start of the run.
 
         Returns 0 for an empty history.
         """

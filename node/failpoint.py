@@ -4,10 +4,18 @@ There is a failpoint before and after each step of the write path, and before an
 steps of installing a received snapshot.
 
 A failpoint is off, or it has a chain of terms. As in gofail, "->" separates the terms. At each
-visit of the failpoint, the first term that applies is executed. The terms are `off`, `sleep(MS)`
-(wait for MS milliseconds), `panic` (the process ends at once, as if killed), `pause` (the process
-stops, as by SIGSTOP, until it is continued) and `error` (the step fails). `N*term` applies to the
-first N visits, `N#term` only to the N-th visit, and `P%term` with a probability of P percent.
+visit of the failpoint, the first term that applies is executed:
+
+    off         nothing happens
+    sleep(MS)   wait for MS milliseconds
+    panic       the process ends at once, as if killed
+    pause       the process stops, as by SIGSTOP, until it is continued
+    error       the step fails
+    N*term      applies to the first N visits
+    N#term      applies only to the N-th visit
+    P%term      applies with a probability of P percent
+
+Some examples are:
 
     before_leader_wal=panic
     after_replicate=sleep(200)

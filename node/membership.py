@@ -96,7 +96,7 @@ class Membership:
         """Return the first peer URL of each other member.
 
         If this member was added and has not yet applied the entry that added it, the result also
-        contains the members that were in the answer when it joined.
+        contains the members in the answer that it got when it joined.
         """
         known = {one.id: one for one in self._record.members}
         if self.own.member_id not in known:

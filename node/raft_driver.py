@@ -61,7 +61,7 @@ class RaftDriver:
     """Drives the Raft of one member.
 
     `run` is the task. Only this task passes peers' messages to Raft. `leader_changed` is called
-    when the role of this member or the leader changes.
+    when this member's role changes, or when another member becomes leader.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class RaftDriver:
             self._wake.set()
 
     def _tick_early(self) -> None:
-        """After the start, hasten the first election as soon as a majority is connected.
+        """After the start, shorten the wait for the first election once a majority is connected.
 
         If no leader is known at that moment, Raft's clock advances by `election_ticks - 2` ticks.
         Source: etcd's --initial-election-tick-advance.

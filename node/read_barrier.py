@@ -57,7 +57,7 @@ class ReadBarrier:
     async def wait(self) -> None:
         """Wait until this member has applied all entries that were committed at the call.
 
-        Raises the deadline's error, or the error passed to `leader_changed`.
+        Raises an error if the read takes too long, or the error that is passed to `leader_changed`.
         """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._next.append(future)

@@ -215,8 +215,8 @@ class Server:
     async def _serve_once_recovered(self) -> None:
         """Begin to serve clients when a member that has lost data has recovered.
 
-        When its log reaches `RaftState.floor` again, some entries are committed. The store must
-        first contain all of them, so that no answer is older than an earlier answer of this member.
+        Before, the store must contain all entries that were committed when the log reached
+        `RaftState.floor`. So no answer is older than an earlier answer of this member.
         """
         pause_s = self._config.heartbeat_ms / 1000
         while self.raft.recovering:

@@ -1,4 +1,4 @@
-"""Decides which values in the histories of other tools are equal.
+r"""Decides which values in the histories of other tools are equal.
 
 Python treats 1, 1.0 and True as equal, but other tools distinguish some of them. `identity` maps a
 value to an int, a str or None. Two values have equal identities only if the tool that wrote the

@@ -25,7 +25,7 @@ def requiring_leader(member: MemberPort, handle: StreamHandler) -> StreamHandler
     """Return `handle` with an additional check for clients that require a leader.
 
     A stream of such a client ends with an RpcError if the member has no leader when the stream
-    begins, or loses its leader for more than three election timeouts.
+    begins. It also ends if the member then has no leader for more than three election timeouts.
     """
 
     def open_stream(requests: Any) -> AsyncGenerator[Any, None]:

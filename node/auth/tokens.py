@@ -2,8 +2,8 @@
 
 Simple tokens are random texts. Every member remembers all of them, each with its user, because a
 token is assigned when a committed entry is applied. Tokens are not stored on disk. A token becomes
-invalid when the member's process ends, after `TTL_S` seconds without use, when its user is deleted
-or gets a new password, and when authentication is disabled.
+invalid if the member's process ends, if it is not used for `TTL_S` seconds, if its user is deleted
+or gets a new password, or if authentication is disabled.
 
 Source: etcd 3.5.1, `server/auth/simple_token.go`. The other kind is in `jwt_tokens.py`.
 """
@@ -43,7 +43,7 @@ class Tokens(Protocol):
         ...
 
     def identity_of(self, token: str, auth_revision: int) -> Identity | None:
-        """Return the user and the auth revision that a token proves, or None if it is not valid.
+        """Return the user and the auth revision in a token, or None if the token is not valid.
 
         `auth_revision` is the present auth revision.
         """
@@ -84,7 +84,7 @@ class SimpleTokens:
         raise AssertionError("a simple token is assigned by the entry of the login")
 
     def identity_of(self, token: str, auth_revision: int) -> Identity | None:
-        """Return the user of a token, or None if it is not valid.
+        """Return the user of a token, or None if the token is not valid.
 
         The token's time to live starts again.
         """

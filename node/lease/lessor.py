@@ -187,7 +187,7 @@ class Lessor:
     def remaining_s(self, lease: Lease) -> int:
         """Return the remaining time in whole seconds, rounded as in etcd.
 
-        Negative if it has passed.
+        The result is negative if the time has passed.
         """
         return int((self._expires_ns(lease) - self._clock.monotonic_ns()) / _S)
 

@@ -1,7 +1,7 @@
 """Compacts the store without a client's request, by age or by number of revisions.
 
-The leader proposes the compactions. As in etcd, there are two modes, which the flag
-`--auto-compaction-mode` chooses. `--auto-compaction-retention` is the retention.
+The leader proposes the compactions. As in etcd, the flag `--auto-compaction-mode` selects one of
+two modes, and the flag `--auto-compaction-retention` sets the retention.
 
 - `revision`: the retention is a number of revisions. Once every five minutes, the store is
   compacted so that this number of revisions remains.

@@ -82,7 +82,7 @@ def as_conf_change(change: MemberChange) -> ConfChange:
 
 
 def member_change_of(change: ConfChange) -> MemberChange | None:
-    """Return the change of a member in the context of `change`, a change of Raft's configuration.
+    """Return the change of a member that the field `context` of `change` contains.
 
     Returns None if `change` concerns only Raft's configuration. Raises msgspec.MsgspecError if the
     context is malformed.

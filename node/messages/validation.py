@@ -1,4 +1,4 @@
-"""Validates requests before they are passed to Raft. Source of the rules: etcd.
+"""Validates requests before they are passed to Raft.
 
 A member runs the same checks again when it applies a committed request. The second time, the limits
 are not checked, because members can have different limits. An invalid committed request must result

@@ -170,9 +170,11 @@ def on_snapshot(raft: RaftState, message: Message) -> None:
 def restore(raft: RaftState, snapshot: Snapshot) -> bool:
     """Replace the log by `snapshot`. Returns False if the log is kept.
 
-    The log is kept in three cases: this member has already committed the entries of the snapshot,
-    this member is not in the configuration of the snapshot, or the log contains the snapshot's last
-    entry.
+    The log is kept in three cases:
+
+    - This member has already committed the entries of the snapshot.
+    - This member is not in the configuration of the snapshot.
+    - The log contains the snapshot's last entry.
     """
     metadata = snapshot.metadata
     conf_state = metadata.conf_state

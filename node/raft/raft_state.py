@@ -206,7 +206,7 @@ class RaftState:
         self.peers = tuple(one for member, one in progress.items() if member != self.id)
 
     def forget_leadership(self) -> None:
-        """Clear the leader's fields.
+        """Clear the fields that only a leader uses.
 
         Reads that wait at this leader get no answer, and their callers ask again.
         """

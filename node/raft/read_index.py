@@ -61,7 +61,8 @@ class ReadIndex:
     def heartbeat_context(self) -> bytes:
         """Return the context for the next heartbeat.
 
-        Its acknowledgement confirms all reads so far. The context is empty if no read is waiting.
+        The acknowledgement of this heartbeat confirms all reads so far. The context is empty if no
+        read is waiting.
         """
         if not self._pending:
             return b""

@@ -360,9 +360,9 @@ class Wal:
         `index` is the index of the oldest snapshot that is kept. The remaining segments are
         sufficient to open the log after this snapshot or a later one.
 
-        If a mark is beyond the durable commit index, a start after a crash would ignore it (see
-        `snapshot_marks`). While such a mark exists, the segments that the newest valid mark needs
-        are kept, too.
+        If the mark of a snapshot is beyond the durable commit index, a start after a crash would
+        ignore it (see `snapshot_marks`). While such a mark exists, the segments that the newest
+        valid mark needs are kept, too.
         """
         bound = min(index, self._durable_commit)
         usable = [mark for mark in self._marks if mark.metadata.index <= bound]
