@@ -1,4 +1,4 @@
-"""`splitbrain list`: lists the names that the options of other commands take."""
+"""`splitbrain list`: lists the names that the options of other commands accept."""
 
 from __future__ import annotations
 
@@ -112,12 +112,12 @@ SECTIONS: dict[str, tuple[str, Callable[[], Iterable[Row]]]] = {
     "known-bugs": ("run --known", _known_bugs),
     "corruptions": ("generate --corrupt", _corruptions),
 }
-"""Each title of a section, with the option that takes its names, and the function that yields its
-rows."""
+"""Maps the title of a section to the option that accepts its names, and to the function that yields
+its rows."""
 
 NOTES = {"store-workloads": ", with --client", "store-checkers": ", with --client"}
-"""Sections whose names need a further option, and that option, which is added to the title of the
-section."""
+"""Maps a section whose names need a further option to a text about this option. The text is added
+to the title of the section."""
 
 FORMER_NAMES = {"spoils": "corruptions"}
 """Old names of sections, with their present names. They are accepted, but not shown."""
@@ -138,8 +138,8 @@ def command(section: str | None) -> int:
     """List workloads, nemeses, systems, checkers, mutants, known bugs and corruptions, or one
     SECTION alone.
 
-    The title of each section names the option that takes its names. The option takes each
-    name exactly as it is printed.
+    The title of each section is followed by the option that accepts its names. The option accepts
+    each name exactly as it is printed.
     """
     for title in (section,) if section else SECTIONS:
         option, rows_of = SECTIONS[title]

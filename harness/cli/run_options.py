@@ -132,7 +132,7 @@ checker_option = click.option(
 """The option --checker of `splitbrain run`, which adds a checker.
 
 It is not in `OPTIONS`, because `hunt` and `shrink` have another option --checker, which selects the
-only checker.
+one checker that judges.
 """
 
 

@@ -30,7 +30,7 @@ from splitbrain.histories.random_stream import subseed
 from splitbrain.nemesis.fault import AtStep, Authentication, ScheduledFault, loses_data
 
 FORMAT = 2
-"""Incremented when the encoded form of a schedule changes its meaning."""
+"""This number is incremented when the encoded form of a schedule changes its meaning."""
 
 SIMULATED, PYTHON_NODE, ETCD = "simulated", "python_node", "etcd"
 """The names of built-in systems."""

@@ -45,7 +45,7 @@ class SeedResult(msgspec.Struct, frozen=True):
     events: int = 0
     """The number of event-loop callbacks that the simulation ran, which measures its cost."""
     reproduce: str = ""
-    """The command that repeats the run. If it is "", that is `splitbrain sim` with the seed."""
+    """The command that repeats the run; "" means `splitbrain sim` with the seed."""
 
 
 def run_seed(seed: int, given: Mapping[str, Any]) -> SeedResult:

@@ -65,8 +65,8 @@ class MachineDisk:
         self.effects = 0
         """How many reads, writes and syncs the faults in `state` have changed so far."""
         self.slow_until_ns = 0
-        """When the last sync ends that was prolonged by a fault. This time can be after the end of
-        the fault."""
+        """The end of the last sync that a fault has prolonged. It can be later than the end of the
+        fault."""
         self.lost_durable_data = False
         """Whether the disk has ever lost or changed data that it had reported as durable."""
         self.remembers = False

@@ -19,8 +19,8 @@ from splitbrain.node.storage.write_buffer import Writes
 
 PAGE_BYTES = 4096
 COMMITS_REMEMBERED = 6
-"""For this number of the last commits, the content before the commit is kept, for the fault
-`LostSectors`."""
+"""The backend remembers the content before each of its last commits, up to this number, for the
+fault `LostSectors`."""
 Place = tuple[bytes, bytes]
 """The bucket and the key of a pair."""
 

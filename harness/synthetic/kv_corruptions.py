@@ -385,4 +385,4 @@ CORRUPTIONS: Mapping[str, Corruption] = {
         "one member has a different HashKV", states=_hash_mismatch, members_min=2,
     ),
 }
-"""The corruptions, by the name that `splitbrain generate --corrupt` takes."""
+"""Maps the value of `splitbrain generate --corrupt` to the corruption."""

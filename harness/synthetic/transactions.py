@@ -24,7 +24,7 @@ TRANSACTIONS: Mapping[str, str] = {
     "append": "transactions that read lists and append to them",
     "wr": "transactions that read and write registers",
 }
-"""The workloads of transactions, by the name that `splitbrain generate --workload` takes."""
+"""Maps the value of `splitbrain generate --workload` to the description of the workload."""
 
 Fate = Literal["ok", "fail", "info"]
 

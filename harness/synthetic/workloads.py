@@ -28,8 +28,7 @@ class SyntheticWorkload:
 
 
 def draw_kv(random: Random, number: int, revision: int, keys: int = 12) -> Request:
-    """Draw a request as the workload `kv` does: any request of etcd's KV service, except
-    compaction."""
+    """Draw a request as the workload `kv` does. Compactions are never drawn."""
     key = f"k{random.randrange(keys):03d}"
     first = random.randrange(keys)
     low, high = f"k{first:03d}", f"k{first + 1 + random.randrange(4):03d}"
@@ -162,4 +161,4 @@ WORKLOADS: Mapping[str, SyntheticWorkload] = {
     ),
     "set": SyntheticWorkload("adds of unique elements, and a few reads", draw_set, adds=True),
 }
-"""The workloads, by the name that `splitbrain generate --workload` takes."""
+"""Maps the value of `splitbrain generate --workload` to the workload."""

@@ -122,7 +122,7 @@ class HasHealth(Protocol):
 
 
 class AnySystem(Protocol):
-    """What every system must have. It is enough for a store that is tested by a user's client.
+    """The methods of every system. They are enough for a store that a user's client tests.
 
     All methods are called in one asyncio loop. `splitbrain.harness.systems.optional_methods`
     provides the other methods of `System` for a class that lacks them.

@@ -21,8 +21,7 @@ IDLE_PLACE = 6
 """In each group of `IDLE_EVERY` watchers, the one at this position, from 0, is idle: no client
 writes the keys that it watches."""
 TURN_SHARE = 0.6
-"""Of the watchers with several watches, this share cancels some of its watches and then opens
-others."""
+"""Of the watchers with several watches, this share cancels some watches and then opens others."""
 LATER_US = (1, 2_000, 50_000, 400_000)
 """The times after which a watcher cancels watches and opens others, in µs."""
 IDLE_HOLD = 4

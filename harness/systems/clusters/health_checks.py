@@ -13,7 +13,7 @@ CHECK_TIMEOUT_S = 2.0
 
 
 class HealthChecks:
-    """Calls checks of members. A check that raises or takes too long is not passed."""
+    """Calls checks of members. A member does not pass a check that raises or takes too long."""
 
     def __init__(self) -> None:
         self._problems: dict[MemberName, str] = {}
@@ -33,7 +33,7 @@ class HealthChecks:
             return False
 
     def last_problem(self, members: Sequence[MemberName]) -> str:
-        """Return the error of the last check, for the first of `members` that has one; or ""."""
+        """Return the last check's error of the first member that has one; "" if none has."""
         text = next((self._problems[one] for one in members if one in self._problems), "")
         return f"; its last check raised {text}" if text else ""
 

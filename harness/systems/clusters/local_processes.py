@@ -42,8 +42,8 @@ class LocalMember:
     ports: Mapping[str, int]
     """The ports at which the member must listen, by name."""
     dialled: Mapping[str, int]
-    """The ports at which the other members reach this member, by name: `ports`, or those of its
-    proxies."""
+    """The ports at which the other members reach this member, by name. They are equal to `ports`,
+    unless the member has proxies."""
     host: str = HOST
     """The address of the member, at which it must listen."""
     namespace: Path | None = None

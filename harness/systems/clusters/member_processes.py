@@ -99,7 +99,7 @@ class MemberProcesses(ABC, Generic[M]):
         """Create what the members need before their first start. All members are in `places`."""
 
     async def _set_up(self) -> None:
-        """Do what is left when all members are ready."""
+        """Do what must be done after all members are ready."""
 
     async def _before_restart(self, member: MemberName) -> None:
         """Do what is needed before a member that does not run is started again."""
@@ -285,7 +285,7 @@ class MemberProcesses(ABC, Generic[M]):
             self._crashes.notice(member, process, self._log_of(member, part))
 
     def _log_of(self, member: MemberName, part: str) -> Path:
-        """Return the path of the log of one process. That of the first one is the member's log."""
+        """Return the path of one process's log. That of the first process is the member's log."""
         first = next(iter(self._processes.get(member, {})), part)
         folder = self.folder / member
         return MemberFiles(folder).log if part in ("", first) else folder / f"{part}.log"

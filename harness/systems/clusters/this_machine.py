@@ -36,7 +36,7 @@ class ProcessesOfThisMachine(MemberProcesses[H]):
         return tuple(tree.process.pid for tree in self._running_trees(member))
 
     def is_stopped(self, member: MemberName) -> bool:
-        """Return whether the member is stopped, but not by `pause`: for example by a failpoint."""
+        """Return whether the member is stopped for another reason than `pause`: at a failpoint."""
         trees = tuple(self._running_trees(member))
         return bool(trees) and member not in self._paused and all(one.is_stopped() for one in trees)
 

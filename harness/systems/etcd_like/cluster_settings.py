@@ -38,11 +38,11 @@ class ClusterSettings:
     proxied: bool = True
     """Whether peers reach each other through proxies. On loopback, faults of links need proxies."""
     mounted_disks: bool = False
-    """Whether each member's data folder is a mounted disk (`systems/disks/`), which faults of
-    power and of disks need."""
+    """Whether each member's data folder is a mounted disk (`systems/disks/`). Faults of power and
+    of disks need mounted disks."""
     piped_logs: bool = False
-    """Whether members write their logs into pipes that the harness reads, which the fault `log`
-    needs."""
+    """Whether members write their logs into pipes that the harness reads. The fault `log` needs
+    pipes."""
     tls: bool = False
     """Whether the members serve clients and peers with TLS, and require certificates of both."""
     watch_progress_ms: int = 0

@@ -1,4 +1,4 @@
-"""The TLS of a cluster of processes: its certificates, the members' flags, and the clients."""
+"""TLS in a cluster of processes: the certificates, the members' flags, and the clients."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ class Place:
     peer_url: str
     """The address at which the member listens for its peers."""
     advertised_url: str
-    """The address at which other members reach the member: that of its proxy, if it has one."""
+    """The address at which other members reach the member. If the member has a proxy, this is the
+    address of the proxy."""
     folder: Path
     namespace: Path | None = None
     """The network namespace of the member, or None if it runs in that of the harness."""

@@ -31,7 +31,7 @@ from splitbrain.nemesis.capabilities import NORMAL, LinkState
 from splitbrain.nemesis.fault import MemberName
 
 COUNT_PERIOD_S = 0.3
-"""The time between two readings of the counters, while a link is not normal."""
+"""The time between two readings of the packet counters, while a link has a fault."""
 
 
 class HostNetwork:
@@ -110,7 +110,7 @@ class HostNetwork:
             self._counting = asyncio.create_task(self._count(), name="counters of hosts")
 
     def link_effects(self, source: MemberName, target: MemberName) -> int:
-        """Return how many packets of the link were dropped or refused until the last reading."""
+        """Return how many packets of the link were dropped or refused, as last read."""
         link = (self.of(source).host.address, self.of(target).host.address)
         name = counter(link)
         return sum(counters.get(name, 0) for counters in self._counters.values())

@@ -27,10 +27,10 @@ class Endpoints:
 
     host: str
     ports: Mapping[str, int]
-    """Maps the name of a port to the number at which the member listens."""
+    """Maps the name of a port to the port number at which the member listens."""
     dialled: Mapping[str, int]
-    """Maps the name of a port to the number at which other members reach it, possibly at a
-    proxy."""
+    """Maps the name of a port to the port number at which other members reach the member. This can
+    be a port of a proxy."""
     namespace: Path | None = None
     """The network namespace of the member's processes, or None if they run in that of the
     harness."""

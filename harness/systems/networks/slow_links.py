@@ -25,7 +25,7 @@ from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.capabilities import LinkState
 
 QUEUE_PACKETS_MAX = 1_000
-"""The largest number of packets that wait on one link. Later ones are lost, as at a router."""
+"""The largest number of packets that wait on one link. Further packets are lost, as at a router."""
 PACKET_BYTES_MAX = 65_536
 READS_MAX = 64
 _TUNSETIFF = 0x400454CA

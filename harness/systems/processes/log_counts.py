@@ -14,8 +14,8 @@ LINE_BYTES_MAX = 65_536
 class LogCounts:
     """Counts the lines of the file `path` that match the pattern of each event.
 
-    Each call reads only the text that was written since the previous call. A line counts when it is
-    complete.
+    Each call reads only the text that was written since the previous call. A line is counted when
+    it is complete.
     """
 
     def __init__(self, path: Path, patterns: Mapping[MomentEvent, str]) -> None:

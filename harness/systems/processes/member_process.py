@@ -192,9 +192,9 @@ def spawn(
 def _prepare_child(network: int | None, user: pwd.struct_passwd | None) -> Callable[[], None]:
     """Return a function that a child process calls between fork and exec.
 
-    It enters the network namespace `network` and then becomes `user`, who perhaps has no permission
-    to enter the namespace. At last it does what `die_with_parent` describes, because a change of
-    the user would undo that. None means no change of the namespace or the user.
+    The function enters the network namespace `network` and then becomes `user`, who perhaps has no
+    permission to enter the namespace. Finally it does what `die_with_parent` describes, because a
+    change of the user would undo that. None means no change of the namespace or the user.
     """
     setns, last = _LIBC.setns, die_with_parent()
     setgroups, setgid, setuid = os.setgroups, os.setgid, os.setuid

@@ -74,7 +74,7 @@ class Link:
         return due + max(state.delay_ms + jitter_ms, 0.0) / 1000 + self._resent_s(size)
 
     def _resent_s(self, size: int) -> float:
-        """Return the delay of a chunk in s that lost packets cause, because they are sent again."""
+        """Return the delay in s that a chunk suffers because lost packets are sent again."""
         if not self.state.lost_percent:
             return 0.0
         late_s, pause_s, size_left = 0.0, RETRANSMIT_S, size
