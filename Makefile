@@ -46,7 +46,7 @@ bench: $(READY)
 
 # Run the long tests, of which `make test` runs only samples.
 campaign: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m campaign
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m campaign -o faulthandler_timeout=0
 
 # Run a campaign over this project's store, simulated and as processes, and group the failures. If
 # it is started again on the same day, it continues.

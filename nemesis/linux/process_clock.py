@@ -28,6 +28,7 @@ from splitbrain.nemesis.linux.wall_clock_code import CODE, ENTRIES, SIZE, with_v
 
 REQUIRES = "x86-64 processes that this user may trace"
 TRIES_MAX = 100
+START_S = 1.0
 JUMP_BYTES = 5
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SYMBOL = struct.Struct("<IBBHQQ")
@@ -98,7 +99,7 @@ def open_clock(pid: int) -> WallClock:
 
     Raises FaultError if that is impossible.
     """
-    begin, image = _image(pid)
+    begin, image = _image(pid, time.monotonic() + START_S)
     functions = _functions(image)
     room = (len(image) - SIZE) & ~0xF
     # The new code stays in a process whose clock was restored, and is used again.
@@ -144,11 +145,20 @@ def missing() -> str:
     return f"clocks of processes need the right to trace processes: {refused}" if refused else ""
 
 
-def _image(pid: int) -> tuple[int, bytes]:
-    """Return the address and the bytes of the process's vDSO."""
+def _image(pid: int, give_up_s: float) -> tuple[int, bytes]:
+    """Return the address and the bytes of the process's vDSO.
+
+    While a process starts its program, it has no vDSO for a moment. The function waits for it until
+    the monotonic clock shows `give_up_s`.
+    """
     try:
-        maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
-        (line,) = [one for one in maps if one.endswith("[vdso]")]
+        while True:
+            maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
+            found = [one for one in maps if one.endswith("[vdso]")]
+            if found or time.monotonic() > give_up_s:
+                break
+            time.sleep(0.005)
+        (line,) = found
         begin, end = (int(part, 16) for part in line.split()[0].split("-"))
         memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
         try:

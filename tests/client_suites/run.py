@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,6 +19,8 @@ from tests.conformance.server_pair import etcd_binary
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = Path(__file__).with_name("profile.py")
 EXAMPLES, EXAMPLES_OF_SAMPLE = 20, 2
+TIMEOUT_S, TIMEOUT_OF_SAMPLE_S = 1800, 240
+"""Some tests of the suites wait forever if one of their requests fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,25 @@ def run_in_namespaces(suite: Suite, *, sample: bool) -> Result:
             *NAMESPACES, sys.executable, "-m", "tests.client_suites.run", suite.name, name,
             "sample" if sample else "all",
         ]  # fmt: skip
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        output = _output_of(command, TIMEOUT_OF_SAMPLE_S if sample else TIMEOUT_S)
         report = Path(name) / "report.xml"
-        output = done.stdout + done.stderr
         if not report.exists():
             raise RuntimeError(f"{suite.name} did not run: {output}")
         return _read(report, output)
+
+
+def _output_of(command: Sequence[str], timeout_s: int) -> str:
+    """Run `command`, and return what it printed. After `timeout_s`, it is killed."""
+    with tempfile.TemporaryFile() as printed:
+        try:
+            subprocess.run(
+                command, cwd=ROOT, stdout=printed, stderr=subprocess.STDOUT, check=False,
+                timeout=timeout_s,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            printed.write(f"\nnot finished after {timeout_s} s".encode())
+        printed.seek(0)
+        return printed.read().decode("utf-8", "replace")
 
 
 def _read(report: Path, output: str) -> Result:
