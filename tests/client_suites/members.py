@@ -92,7 +92,7 @@ def environment(etcdctl: Path) -> dict[str, str]:
         **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         "PATH": f"{etcdctl.parent}:{os.environ['PATH']}",
         "TEST_ETCD_VERSION": "v3.5.1",
-        # The default of 5 s is too short on a loaded machine. A test waits forever for a failed put.
+        # A test waits forever for a put that fails after 5 s, the default, on a loaded machine.
         "ETCDCTL_COMMAND_TIMEOUT": "60s",
         "PYTHON_ETCD_HTTP_URL": f"http://localhost:{CLIENT_PORT}",
         "PYTHONDONTWRITEBYTECODE": "1",
