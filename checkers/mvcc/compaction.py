@@ -213,7 +213,7 @@ class Compactions:
     # --- rules 3 and 4
 
     def seen_by_refused(self) -> list[tuple[Operation, int]]:
-        """Return pairs (operation, revision) for operations that compactions made the store refuse.
+        """Return (operation, revision) for operations that were refused because of a compaction.
 
         The revision is the lowest one that the operation can have seen, by rule 3 of this module.
         """
