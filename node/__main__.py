@@ -134,7 +134,7 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     type=int,
     default=5_000,
     show_default=True,
-    help="The number of entries before a snapshot that the log keeps for slow followers.",
+    help="How many entries before a snapshot the log keeps for slow followers.",
 )
 @click.option(
     "--max-snapshots",

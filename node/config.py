@@ -80,7 +80,7 @@ class Config:
     snapshot_count: int = 10_000
     """The number of applied entries between two snapshots."""
     catch_up_entries: int = 5_000
-    """The number of entries before a snapshot that the log keeps for slow followers."""
+    """How many entries before a snapshot the log keeps for slow followers."""
     snapshots_kept: int = 5
     """The number of snapshots that are kept.
 
