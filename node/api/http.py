@@ -1,8 +1,8 @@
 """Serves the v3 API (`splitbrain.node.api.v3_service`) as JSON over HTTP.
 
 Paths, methods, statuses and bodies are those of etcd's gateway and of etcd's other handlers
-(/health, /version, /metrics). The server is aiohttp's low-level server. aiohttp's application,
-router and middlewares are not used, because they would slow down each request.
+(/health, /version, /metrics). `splitbrain.node.real.http_connection` parses the requests and sends
+the answers.
 
 Source: grpc-gateway 1.16, `runtime/mux.go`, `runtime/handler.go`; etcd 3.5.1,
 `server/embed/serve.go`, `etcdhttp`; compared with etcd 3.5.1.
@@ -11,18 +11,22 @@ Source: grpc-gateway 1.16, `runtime/mux.go`, `runtime/handler.go`; etcd 3.5.1,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from typing import Any
+from urllib.parse import parse_qs, quote
 
 import msgspec
-from aiohttp import web
-from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 from splitbrain.node import metrics
 from splitbrain.node.api import json_codec
-from splitbrain.node.api.http_log import MALFORMED
-from splitbrain.node.api.member_interface import Log
+from splitbrain.node.api.http_message import (
+    AnswerStream,
+    BodyTooLarge,
+    HttpAnswer,
+    HttpRequest,
+    head_of,
+)
 from splitbrain.node.api.methods import METHODS, Kind, Method
 from splitbrain.node.api.request_metrics import observer
 from splitbrain.node.api.required_leader import StreamHandler
@@ -54,20 +58,23 @@ ProcessCollector(registry=_PROCESS)
 
 JSON_CALLER = Caller("json")
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+OK_HEAD = head_of(200, _OK_HEADERS)
+
+Handler = Callable[[HttpRequest], Coroutine[Any, Any, HttpAnswer]]
+Streamer = Callable[[HttpRequest, AnswerStream], Coroutine[Any, Any, HttpAnswer | None]]
 
 
-def _answer(body: bytes, *, status: int = 200, headers: dict[str, str]) -> web.Response:
-    return web.Response(body=body, status=status, headers=headers)
+def _answer(body: bytes, *, status: int = 200, headers: dict[str, str]) -> HttpAnswer:
+    return HttpAnswer(head_of(status, headers), body)
 
 
-def _error(problem: RpcError) -> web.Response:
+def _error(problem: RpcError) -> HttpAnswer:
     return _answer(
         json_codec.encode_error(problem), status=problem.http_status, headers=_ERROR_HEADERS
     )
 
 
-def _refused(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
+def _refused(status: int, text: str, headers: dict[str, str] | None = None) -> HttpAnswer:
     """Return an error response with the headers and the body of Go's http.Error."""
     return _answer(
         f"{text}\n".encode(), status=status, headers={**_REFUSED_HEADERS, **(headers or {})}
@@ -77,60 +84,59 @@ def _refused(status: int, text: str, headers: dict[str, str] | None = None) -> w
 class HttpGateway:
     """Handles the HTTP requests to one `Api`, by their paths."""
 
-    def __init__(self, api: Api, log: Log) -> None:
+    def __init__(self, api: Api) -> None:
         self._api = api
-        self._log = log
         # base64 turns three bytes into four. The rest of the factor 2 is for the JSON syntax.
         largest = api.member.request_bytes_max + MESSAGE_OVERHEAD_BYTES
         self.body_bytes_max = 2 * largest
-        self._streams: dict[asyncio.Task[Any], None] = {}
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._streams: dict[str, Streamer] = {}
         self._routes: dict[str, Handler] = {}
         for method in METHODS:
-            if not method.route:
-                continue
-            unary = method.kind is Kind.UNARY
-            route = self._unary(method) if unary else self._stream(method)
-            self._routes[method.route] = route
-            if method.old_route:
-                self._routes[method.old_route] = route
+            for route in filter(None, (method.route, method.old_route)):
+                if method.kind is Kind.UNARY:
+                    self._routes[route] = self._unary(method)
+                else:
+                    self._streams[route] = self._stream(method)
         self._routes["/health"] = self._health
         self._routes["/version"] = self._version
         self._routes["/metrics"] = self._metrics
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one HTTP request."""
-        path = request.path
-        route = self._routes.get(path)
-        if route is None:
-            route = self._other_route(path)
+    def handle(self, request: HttpRequest) -> Coroutine[Any, Any, HttpAnswer]:
+        """Answer a request whose answer is not a stream."""
         if request.method == "OPTIONS":
-            return _answer(b"", headers=_CORS)
-        try:
-            return await route(request)
-        except RpcError as problem:
-            return _error(problem)
-        except web.RequestPayloadError:
-            client = request.remote or "unknown"
-            self._log(
-                "warn", MALFORMED, client=client, why="the body does not match its encoding"
-            )
-            return _refused(400, "Bad Request", {"Connection": "close"})
+            return _allowed_methods()
+        route = self._routes.get(request.path)
+        return (route or self._other_route(request.path))(request)
+
+    def streamer(self, request: HttpRequest) -> Streamer | None:
+        """Return the function that answers `request` with a stream, or None if `handle` answers it.
+
+        The function can be called before the body is complete. It returns an answer if it has sent
+        no piece, and otherwise None.
+        """
+        if request.method != "POST":
+            return None
+        path = request.path
+        return self._streams.get(path) or self._streams.get(_without_beta(path))
 
     def _other_route(self, path: str) -> Handler:
         # etcd still accepts the old prefix of the gateway.
-        if path.startswith("/v3beta/"):
-            route = self._routes.get("/v3/" + path.removeprefix("/v3beta/"))
-            if route is not None:
-                return route
+        route = self._routes.get(_without_beta(path))
+        if route is not None:
+            return route
+        if path in self._streams or _without_beta(path) in self._streams:
+            return _not_allowed
         if self._api.admin is not None and (path + "/").startswith("/admin/failpoints/"):
             return self._failpoints
         return self._not_found
 
-    async def _not_found(self, request: web.BaseRequest) -> web.Response:
+    async def _not_found(self, request: HttpRequest) -> HttpAnswer:
         # Go's mux redirects to the clean form of a path, and from "/v3" to "/v3/".
         clean = "/v3/" if request.path == "/v3" else _clean(request.path)
         if clean != request.path:
             linked = request.method in ("GET", "HEAD")
+            clean = quote(clean)
             body = f'<a href="{clean}">Moved Permanently</a>.\n\n' if linked else ""
             return _answer(body.encode(), status=301, headers={**_CORS, "Location": clean})
         in_gateway = request.path.startswith(("/v3/", "/v3beta/"))
@@ -144,9 +150,9 @@ class HttpGateway:
         began, observe = observer(self._api.metrics, method)
         clock = asyncio.get_running_loop().time
 
-        async def answer(request: web.BaseRequest) -> web.Response:
+        async def answer(request: HttpRequest) -> HttpAnswer:
             if request.method != "POST":
-                return _refused(405, "Method Not Allowed")
+                return await _not_allowed(request)
             begin = clock()
             began()
             CALLER.set(_caller(request))
@@ -157,43 +163,41 @@ class HttpGateway:
                 observe(problem.code, clock() - begin)
                 return _error(problem)
             observe(Code.OK, clock() - begin)
-            return web.Response(body=body, headers=_OK_HEADERS)
+            return HttpAnswer(OK_HEAD, body)
 
         return answer
 
-    async def _body(self, request: web.BaseRequest) -> bytes:
+    async def _body(self, request: HttpRequest) -> bytes:
         try:
-            return await request.read()
-        except HTTPRequestEntityTooLarge:
+            return await request.body.read()
+        except BodyTooLarge:
             raise RpcError(
                 Code.RESOURCE_EXHAUSTED,
                 f"http: request body larger than max ({self.body_bytes_max} bytes)",
             ) from None
 
-    def _stream(self, method: Method) -> Handler:
+    def _stream(self, method: Method) -> Streamer:
         handle = self._api.streams[method.route]
         began, observe = observer(self._api.metrics, method)
         clock = asyncio.get_running_loop().time
 
-        async def answer(request: web.BaseRequest) -> web.StreamResponse:
-            if request.method != "POST":
-                return _refused(405, "Method Not Allowed")
+        async def answer(request: HttpRequest, output: AnswerStream) -> HttpAnswer | None:
             begin = clock()
             began()
             CALLER.set(_caller(request))
             try:
                 answers = await self._opened(request, method, handle)
-                response = await self._answer_stream(request, answers)
+                await self._send_stream(output, answers)
             except RpcError as problem:
                 observe(problem.code, clock() - begin)
-                raise
+                return _error(problem)
             observe(Code.OK, clock() - begin)
-            return response
+            return None if output.started else HttpAnswer(OK_HEAD, b"")
 
         return answer
 
     async def _opened(
-        self, request: web.BaseRequest, method: Method, handle: StreamHandler
+        self, request: HttpRequest, method: Method, handle: StreamHandler
     ) -> AsyncGenerator[Any, None]:
         """Return an iterator over the responses of a stream.
 
@@ -205,40 +209,35 @@ class HttpGateway:
         first = await _first_requests(request, requests)
         return handle(_all_requests(request, requests, first))
 
-    async def _answer_stream(
-        self, request: web.BaseRequest, answers: AsyncGenerator[Any, None]
-    ) -> web.StreamResponse:
+    async def _send_stream(
+        self, output: AnswerStream, answers: AsyncGenerator[Any, None]
+    ) -> None:
         """Send the responses of a stream to the client, one line for each.
 
         As in the gateway, the headers are sent with the first line. A client that has opened a
-        watch stream therefore receives no bytes before it creates a watch.
+        watch stream therefore receives no bytes before it creates a watch. Raises RpcError if the
+        stream fails before its first line.
         """
-        response = web.StreamResponse(headers=_OK_HEADERS)
         task = asyncio.current_task()
         assert task is not None
-        self._streams[task] = None
+        self._tasks[task] = None
         try:
             async for answer in answers:
-                if not response.prepared:
-                    await response.prepare(request)
-                await response.write(json_codec.encode_stream_line(answer))
+                await output.write(json_codec.encode_stream_line(answer))
         except RpcError as problem:
-            if not response.prepared:
+            if not output.started:
                 raise
-            await response.write(json_codec.encode_stream_error(problem))
-        except ConnectionError:
-            pass  # the client has disconnected
+            await output.write(json_codec.encode_stream_error(problem))
         finally:
-            del self._streams[task]
+            del self._tasks[task]
             await answers.aclose()
-        return response
 
     # --- handlers outside the gateway ---------------------------------------------
 
-    async def _health(self, request: web.BaseRequest) -> web.Response:
+    async def _health(self, request: HttpRequest) -> HttpAnswer:
         if request.method != "GET":
             return _refused(405, "Method Not Allowed", {"Allow": "GET"})
-        ignored = request.query.getall("exclude", [])
+        ignored = parse_qs(request.query).get("exclude", [])
         healthy, reason = self._api.member.health(ignored)
         if self._api.metrics is not None:
             counted = self._api.metrics.health_success if healthy else None
@@ -248,19 +247,19 @@ class HttpGateway:
             return _refused(503, body.decode())
         return _answer(body, headers={**_CORS, "Content-Type": _TEXT})
 
-    async def _version(self, request: web.BaseRequest) -> web.Response:
+    async def _version(self, request: HttpRequest) -> HttpAnswer:
         if request.method != "GET":
             return _refused(405, "Method Not Allowed", {"Allow": "GET"})
         body = msgspec.json.encode({"etcdserver": SERVER_VERSION, "etcdcluster": CLUSTER_VERSION})
         return _answer(body, headers={**_CORS, "Content-Type": _JSON})
 
-    async def _metrics(self, _request: web.BaseRequest) -> web.Response:
+    async def _metrics(self, _request: HttpRequest) -> HttpAnswer:
         body = generate_latest(_PROCESS)
         if self._api.metrics is not None:
             body = self._api.metrics.render() + body
         return _answer(body, headers={**_CORS, "Content-Type": metrics.CONTENT_TYPE})
 
-    async def _failpoints(self, request: web.BaseRequest) -> web.Response:
+    async def _failpoints(self, request: HttpRequest) -> HttpAnswer:
         """List, set or clear failpoints.
 
         GET lists them, PUT sets a failpoint to the term in the body, and DELETE clears a failpoint.
@@ -284,7 +283,7 @@ class HttpGateway:
 
     def end_streams(self) -> None:
         """End the open streams when the member stops. A watch stream does not end by itself."""
-        for task in list(self._streams):
+        for task in list(self._tasks):
             task.cancel()
 
 
@@ -300,15 +299,26 @@ def _clean(path: str) -> str:
     return "/" + "/".join(steps) + slash
 
 
-def _caller(request: web.BaseRequest) -> Caller:
-    headers = request.headers
-    token = headers.get("Authorization", "")
-    leader = headers.get("Grpc-Metadata-Hasleader", "")
+def _without_beta(path: str) -> str:
+    """Return `path` with the present prefix of the gateway, if it has the old one."""
+    return "/v3/" + path.removeprefix("/v3beta/") if path.startswith("/v3beta/") else path
+
+
+async def _allowed_methods() -> HttpAnswer:
+    return _answer(b"", headers=_CORS)
+
+
+async def _not_allowed(_request: HttpRequest) -> HttpAnswer:
+    return _refused(405, "Method Not Allowed")
+
+
+def _caller(request: HttpRequest) -> Caller:
+    token, leader = request.authorization, request.has_leader
     return Caller("json", token, leader == "true") if token or leader else JSON_CALLER
 
 
 async def _first_requests(
-    request: web.BaseRequest, requests: json_codec.StreamRequests
+    request: HttpRequest, requests: json_codec.StreamRequests
 ) -> list[Any]:
     """Read the body until at least one request is complete, and return the complete requests.
 
@@ -317,7 +327,7 @@ async def _first_requests(
     """
     found: list[Any] = []
     while not found:
-        data = await request.content.readany()
+        data = await request.body.next_pieces()
         if not data:
             break
         found = requests.feed(data)
@@ -325,11 +335,11 @@ async def _first_requests(
 
 
 async def _all_requests(
-    request: web.BaseRequest, requests: json_codec.StreamRequests, first: list[Any]
+    request: HttpRequest, requests: json_codec.StreamRequests, first: list[Any]
 ) -> AsyncIterator[Any]:
     for one in first:
         yield one
-    while data := await request.content.readany():
+    while data := await request.body.next_pieces():
         try:
             found = requests.feed(data)
         except RpcError:

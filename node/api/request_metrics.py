@@ -19,16 +19,13 @@ def observer(
     """
     if registry is None:
         return lambda: None, lambda _code, _seconds: None
-    labels = (method.name, method.service, method.kind.value)
-    started = registry.requests_started.labels(*labels)
-    seconds = registry.request_seconds.labels(*labels)
-    handled = {code: registry.requests_handled.labels(*labels, _camel(code)) for code in Code}
+    names = {code: _camel(code) for code in Code}
+    counts = registry.requests.of(method.name, method.service, method.kind.value, names.values())
 
     def observe(code: Code, elapsed_s: float) -> None:
-        handled[code].inc()
-        seconds.observe(elapsed_s)
+        counts.end(names[code], elapsed_s)
 
-    return started.inc, observe
+    return counts.begin, observe
 
 
 def _camel(code: Code) -> str:

@@ -2,28 +2,23 @@
 
 The first bytes of a connection decide how it is served. If they are the preface of HTTP/2, the
 client speaks gRPC, and the connection is spliced to grpcio's server, which listens at an internal
-address. Otherwise the client speaks HTTP/1, and aiohttp takes over the transport.
+address. Otherwise the client speaks HTTP/1, and an `HttpConnection` takes over the transport.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
-
-from aiohttp import web
-from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import StreamReader
-from aiohttp.web_protocol import RequestHandler
+from typing import cast
 
 from splitbrain.node.api.client_network import Carriers
 from splitbrain.node.api.grpc_server import GrpcServer
 from splitbrain.node.api.http import HttpGateway
-from splitbrain.node.api.http_log import http_logger
 from splitbrain.node.api.keepalive import Keepalive
 from splitbrain.node.api.member_interface import Log
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.real.client_splice import Splices
+from splitbrain.node.real.http_server import HttpServer
 from splitbrain.node.real.listen_address import address_error, host_and_port
 from splitbrain.node.real.tls import Tls, common_name
 from splitbrain.node.real.tls_listener import BACKLOG, TlsListener
@@ -31,9 +26,6 @@ from splitbrain.node.world import Closable
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """The first bytes of a client that speaks HTTP/2. Source: RFC 9113, section 3.4."""
-KEEPALIVE_S = 75.0
-SHUTDOWN_S = 1.0
-"""How many seconds a stopping server waits for the requests in progress."""
 
 MakeProtocol = Callable[[], asyncio.Protocol]
 
@@ -87,35 +79,6 @@ class _FirstBytes(asyncio.Protocol):
             chosen.data_received(first)
 
 
-def _http_server(http: HttpGateway, log: Log) -> web.Server:
-    """Return aiohttp's low-level server, with a limit on the size of request bodies.
-
-    When a client disconnects, the handler of its request is cancelled. Otherwise the handler of a
-    watch without events would not notice that the client has disconnected.
-    """
-    loop = asyncio.get_running_loop()
-
-    def make(
-        message: RawRequestMessage,
-        payload: StreamReader,
-        protocol: RequestHandler,
-        writer: Any,
-        task: asyncio.Task[None],
-    ) -> web.BaseRequest:
-        return web.BaseRequest(
-            message, payload, protocol, writer, task, loop, client_max_size=http.body_bytes_max
-        )
-
-    return web.Server(
-        http.handle,
-        request_factory=make,
-        handler_cancellation=True,
-        logger=http_logger(log),
-        access_log=None,
-        keepalive_timeout=KEEPALIVE_S,
-    )
-
-
 class ClientPort:
     """Serves one `Api` over gRPC, HTTP/1 or both, as `carriers` selects.
 
@@ -127,8 +90,8 @@ class ClientPort:
     ) -> None:
         self._tls = None if tls is None else TlsListener(tls, self._protocol, log)
         self._by_certificate = tls is not None and tls.settings.client_cert_auth
-        self._gateway = HttpGateway(api, log)
-        self._http = None if carriers is Carriers.GRPC else _http_server(self._gateway, log)
+        self._gateway = HttpGateway(api)
+        self._http = None if carriers is Carriers.GRPC else HttpServer(self._gateway, log)
         self._splices = None if carriers is Carriers.HTTP else Splices(log)
         self._grpc = (
             None if self._splices is None
@@ -139,7 +102,8 @@ class ClientPort:
 
     def _protocol(self) -> asyncio.Protocol:
         return _FirstBytes(
-            self._splices, self._http, self._undecided, by_certificate=self._by_certificate
+            self._splices, None if self._http is None else self._http.connection,
+            self._undecided, by_certificate=self._by_certificate
         )
 
     async def listen(self, url: str) -> None:
@@ -174,7 +138,7 @@ class ClientPort:
             await self._grpc.close()
             self._splices.close()
         if self._http is not None:
-            await self._http.shutdown(SHUTDOWN_S)
+            await self._http.close()
 
 
 async def serve(

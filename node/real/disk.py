@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +24,11 @@ T = TypeVar("T")
 MAP_RESERVE_BYTES = 1024**3
 MAP_WITHOUT_QUOTA_BYTES = 256 * 1024**3
 
+SLOW_S = 0.005
+"""A sync that takes longer is slow, in seconds."""
+QUICK_SYNCS = 8
+"""After this many quick syncs in succession, syncs run in the event loop."""
+
 
 @contextlib.contextmanager
 def _disk_errors(what: str) -> Iterator[None]:
@@ -30,6 +36,43 @@ def _disk_errors(what: str) -> Iterator[None]:
         yield
     except OSError as problem:
         raise DiskError(f"{what}: {problem.strerror or problem}") from problem
+
+
+class Syncer:
+    """Syncs files: in the event loop while the disk is quick, and otherwise in a thread.
+
+    The change to another thread and back takes longer than a quick sync. A slow sync must not stop
+    the event loop, so that heartbeats continue. After a sync of more than SLOW_S, all syncs run in
+    the thread, until QUICK_SYNCS of them in succession were quick.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "disk-sync")
+        self._quick_syncs = 0
+
+    async def sync(self, descriptor: int) -> None:
+        """Make the data of an open file durable. Raises OSError."""
+        if self._quick_syncs < QUICK_SYNCS:
+            await self.run(self._sync, descriptor)
+            return
+        # The bytes that were written to connections are sent before the next callbacks run. The
+        # followers then sync at the same time as the leader.
+        await asyncio.sleep(0)
+        self._sync(descriptor)
+
+    async def run(self, work: Callable[..., T], *arguments: object) -> T:
+        """Call `work` in the thread, and return its result."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, work, *arguments)
+
+    def _sync(self, descriptor: int) -> None:
+        began_s = time.perf_counter()
+        os.fdatasync(descriptor)
+        quick = time.perf_counter() - began_s < SLOW_S
+        self._quick_syncs = self._quick_syncs + 1 if quick else 0
+
+    def end_work(self) -> None:
+        self._thread.shutdown(wait=True)
 
 
 class RealFile:
@@ -40,7 +83,7 @@ class RealFile:
     """
 
     def __init__(
-        self, path: Path, descriptor: int, syncer: ThreadPoolExecutor, *, hold: bool
+        self, path: Path, descriptor: int, syncer: Syncer, *, hold: bool
     ) -> None:
         self._path = path
         self._descriptor = descriptor
@@ -75,14 +118,10 @@ class RealFile:
             os.ftruncate(self._descriptor, size)
 
     async def sync(self) -> None:
-        # The sync runs in a thread, so that a slow disk delays only the callers of `sync`.
-        # Heartbeats continue, and the leader's sync runs in parallel with the followers' syncs.
         self._release_held()
         covered = self.unsynced_bytes
         with _disk_errors(f"sync {self._path}"):
-            await asyncio.get_running_loop().run_in_executor(
-                self._syncer, os.fdatasync, self._descriptor
-            )
+            await self._syncer.sync(self._descriptor)
         self.unsynced_bytes -= covered
 
     def close(self) -> None:
@@ -95,7 +134,7 @@ class RealFile:
 class RealDisk:
     """A directory of the operating system's file system. Paths are relative to `root`.
 
-    One thread syncs the WAL, and another thread works for the backend. A slow flush of the backend
+    A `Syncer` syncs the WAL, and a thread works for the backend. A slow flush of the backend
     therefore does not delay a sync of the WAL.
     """
 
@@ -105,7 +144,7 @@ class RealDisk:
         self._root = root
         self._hold_unsynced = hold_unsynced
         self._quota_bytes = backend_quota_bytes
-        self._syncer = ThreadPoolExecutor(1, "disk-sync")
+        self._syncer = Syncer()
         self._backend_worker = ThreadPoolExecutor(1, "backend")
         self._lock: int | None = None
 
@@ -175,7 +214,7 @@ class RealDisk:
     async def sync_directory(self, path: str) -> None:
         place = self._root / path
         with _disk_errors(f"sync {place}"):
-            await asyncio.get_running_loop().run_in_executor(self._syncer, _sync_directory, place)
+            await self._syncer.run(_sync_directory, place)
 
     def lock(self) -> None:
         self.make_directory(".")
@@ -212,7 +251,7 @@ class RealDisk:
 
     def end_work(self) -> None:
         """Wait until both threads have finished their work. Afterwards they accept none."""
-        self._syncer.shutdown(wait=True)
+        self._syncer.end_work()
         self._backend_worker.shutdown(wait=True)
 
     def close(self) -> None:
