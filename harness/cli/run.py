@@ -104,7 +104,7 @@ def _known_note(options: Options) -> str:
 
 
 def _mutant_note(schedule: Schedule) -> str:
-    """Return why a run of real processes may not show its planted bug, as a note to print.
+    """Return why a run of real processes can fail to show its planted bug, as a note to print.
 
     Returns "" if the run is simulated, if it has no planted bug, or if runs of real processes with
     its workload and faults are known to show the bug.

@@ -1,7 +1,7 @@
 """The interface between a run and the clients of any store: `Clients` and `Session`.
 
 A session is the connection of one process of the history to one member. The clients of etcd's API,
-the simulated clients and the clients of a user's store implement this interface, so that the load
+the simulated clients and the clients of a user's store implement this interface. Therefore the load
 of a run is the same for all stores.
 """
 

@@ -1,9 +1,9 @@
 """Draws the options of simulated runs by swarm testing: each seed selects a few kinds of faults.
 
 The seed also selects settings of the members and conditions of network and disks. Many runs that
-each use a few kinds find more bugs than the same number of runs that use all kinds, because one
-kind of fault can hide the bugs that another kind reveals. Source: Groce et al., "Swarm Testing",
-ISSTA 2012.
+each use a few kinds find more bugs than the same number of runs that use all kinds. The reason is
+that one kind of fault can hide the bugs that another kind reveals. Source: Groce et al., "Swarm
+Testing", ISSTA 2012.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ COORDINATION_RUNS_PERCENT = 20
 COORDINATION = ("lease", "lease", "lease", "lock", "election")
 SERVICES_RUNS_PERCENT = 20
 """The percentage of runs whose drawn workload is replaced by one of `SERVICES`. Bugs of
-authentication and limits show under no other workload, and most other bugs show under these as
-well."""
+authentication and limits show only under these workloads, and most other bugs show under them,
+too."""
 SERVICES = ("auth", "auth", "limits", "limits", "kubernetes")
 CHECKPOINT_INTERVALS_S = (1, 1, 2, 300)
 """The intervals at which leaders record the remaining times of leases, in s."""

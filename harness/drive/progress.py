@@ -11,7 +11,7 @@ from typing import Protocol, Self
 class Snapshot:
     """The progress of a run at one moment. Times are in seconds since the load began.
 
-    In other phases than the load, only `phase` is set.
+    Outside the load, only `phase` is set.
     """
 
     phase: str

@@ -79,7 +79,7 @@ def _holds(condition: tuple[str, str], version: Version) -> bool:
 def parse_version(text: str) -> Version | None:
     """Return the version in a text such as `3.5.1` or `3.6.0-rc.0`; None if there is none.
 
-    A pre-release counts as the release that it precedes.
+    A pre-release is treated as the release that it precedes.
     """
     found = _VERSION.match(text)
     return tuple(map(int, found.groups())) if found else None

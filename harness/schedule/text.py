@@ -255,7 +255,7 @@ class _Reader:
         self._watchers: list[ScheduledWatcher] = []
         self._leader = ""
         self._once: set[str] = set()
-        """The statements that were read and may not appear a second time."""
+        """The statements that were read and must not appear a second time."""
 
     def take(self, number: int, line: str) -> None:
         self._line = f"{self._name}, line {number}: {line!r}"

@@ -269,8 +269,8 @@ class KV:
         """Draw one to three operations on different keys, for one branch of a transaction.
 
         The keys differ, because a store refuses a transaction that puts one key twice. In some
-        branches, all operations but the first are in a nested transaction. `reads` is the share of
-        reads.
+        branches, all operations except the first are in a nested transaction. `reads` is the share
+        of reads.
         """
         count = min(self.keys, random.choice((1, 1, 2, 3)))
         numbers = random.sample(range(self.keys), count)

@@ -129,7 +129,7 @@ class Lease:
 
 
 def _seldom_renewed(random: Random) -> int | None:
-    """Choose the seldom renewed lease that the next operation uses, or None for another lease."""
+    """Choose which seldom renewed lease the next operation uses. None: it uses another lease."""
     draw = random.random()
     for which, share in enumerate(SELDOM_SHARES):
         draw -= share

@@ -107,7 +107,7 @@ class Limits:
             yield from self._clean()
 
     def final_write(self, value: str) -> Draft:
-        """Return a delete, which needs no space, as the final write through a member."""
+        """Return the final write through a member: a delete, because it needs no space."""
         return Draft(FINAL_WRITE, Delete(FINAL_KEY))
 
     def final_operations(self, clients: int) -> Sequence[Draft]:

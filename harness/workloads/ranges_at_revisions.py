@@ -27,8 +27,8 @@ FAR_FUTURE = (200, 1000)
 def draw_back(random: Random) -> int:
     """Draw the distance of a revision that the store can mostly read.
 
-    Most revisions are recent, so that a member that lags may not have applied them yet. A few are
-    revision 1 or in the near future.
+    Most revisions are recent, so that a member that lags has perhaps not applied them yet. A few
+    are revision 1 or in the near future.
     """
     draw = random.random()
     if draw < 0.05:

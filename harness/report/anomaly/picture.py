@@ -188,7 +188,7 @@ def _bars(
 
 
 def order_points(order: Sequence[int], places: Mapping[int, Place]) -> list[float]:
-    """Return the x position at which each operation in the linearization `order` is numbered.
+    """Return the x position of the number of each operation in the linearization `order`.
 
     The position shows when the operation takes effect. It is within the operation's bar, and never
     left of the position of the operation before it.

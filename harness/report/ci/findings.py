@@ -1,4 +1,4 @@
-"""Reads from the database of runs the runs and groups of failures that CI artifacts show."""
+"""Reads the runs and failures that CI artifacts show. Their source is the database of runs."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Finding:
 class Findings:
     """The runs and failures that the CI artifacts show.
 
-    `counts` is the number of runs by verdict. `runs` lists the runs that are not valid before the
-    valid ones. `groups` also contains the invalid runs that are in no group.
+    `counts` is the number of runs by verdict. In `runs`, all runs that are not valid come first.
+    `groups` also contains the invalid runs that are in no group.
     """
 
     counts: dict[str, int]

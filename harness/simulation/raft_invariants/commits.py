@@ -23,13 +23,13 @@ from splitbrain.node.raft.raft import Raft
 
 
 class CommitInvariants:
-    """Checks the entries between the former and the present commit index of a member."""
+    """Checks the entries from a member's previous commit index to its present one."""
 
     def __init__(self, observations: Observations) -> None:
         self._observations = observations
 
     def check_same_entries(self, name: str, first: int, raft: Raft) -> None:
-        """Compare the committed entries of `raft`, from the index `first`, with those of others."""
+        """Compare committed entries of `raft`, from `first` on, with those of the other members."""
         log, committed = raft.log, self._observations.committed
         for index in range(first, log.committed + 1):
             term = log.term_at(index)

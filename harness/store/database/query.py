@@ -57,7 +57,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A page of the runs that match a filter, and the number of all of them."""
+    """A page of the runs that match a filter, and the number of all matching runs."""
 
     counts: dict[str, int]
     """The number of all matching runs, by verdict."""

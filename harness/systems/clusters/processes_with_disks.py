@@ -20,7 +20,7 @@ class DiskedProcesses(LocalProcesses, DiskFaults):
 
     It implements the faults `power`, `disk` and `storage`. The members must keep their data in this
     folder (`LocalMember.data`). They cannot run as another user, because another user cannot enter
-    the disk. Derive from this class and `ProxiedProcesses` for faults of links as well.
+    the disk. For faults of links as well, derive a class from this class and `ProxiedProcesses`.
     """
 
     areas: ClassVar[Areas] = {}

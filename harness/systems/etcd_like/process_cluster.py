@@ -236,7 +236,7 @@ class ProcessCluster(
         """Return the leader of the highest term that a member reports at present.
 
         Returns None if no member reports a leader. Also returns None if the reported leader is
-        paused or does not run, because its followers may not have noticed this yet.
+        paused or does not run, because perhaps its followers have not noticed this yet.
         """
         statuses = [one for one in (await self._statuses()).values() if one.leader]
         if not statuses:

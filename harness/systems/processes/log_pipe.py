@@ -42,7 +42,7 @@ class LogPipe:
                 self._file.write(data.replace(_FILLER, b""))
 
     def block(self) -> None:
-        """Fill the pipe, and stop reading from it, so that the next line of the log blocks."""
+        """Fill the pipe, and stop reading from it, so that the member blocks at its next line."""
         if not self._blocked:
             self._blocked = True
             self._loop.remove_reader(self._read_end)

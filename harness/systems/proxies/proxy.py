@@ -2,9 +2,10 @@
 
 The proxies do not parse the members' protocol. To find out which member dialled a connection, they
 search for the process that owns the other end of the connection. The directed link from `a` to `b`
-applies to the bytes from the dialler on connections that `a` dialled, and to the bytes to the
-dialler on connections that `b` dialled. The second case matters because etcd sends most of its
-messages as answers, on connections that the receiver of the messages dialled.
+applies to bytes on two kinds of connections. On a connection that `a` dialled, it applies to the
+bytes from the dialler. On a connection that `b` dialled, it applies to the bytes to the dialler.
+The second case matters because etcd sends most of its messages as answers, on connections that the
+receiver of the messages dialled.
 
 - If both links of a pair are closed (`open` is False), its connections are reset, and so are
   new ones.

@@ -1,1 +1,1 @@
-"""Workloads that are independent of any store. Their values are those of Jepsen."""
+"""Workloads that are independent of any store. Their operations have Jepsen's values."""

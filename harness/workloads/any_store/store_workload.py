@@ -2,7 +2,8 @@
 
 Such a workload draws calls of functions (`read`, `write`, `txn`, …) with plain values. It names the
 functions that a client must implement, and the checkers that judge the log of the calls. The values
-are those of Jepsen, so that `splitbrain check` and `splitbrain export` read the history, too.
+have the same form as in Jepsen, so that `splitbrain check` and `splitbrain export` can read the
+history.
 
 A workload of a user is named by a dotted path (`package.module:Class`) or by an entry point of the
 group `splitbrain.store_workloads`.

@@ -1,4 +1,4 @@
-"""Workloads of transactions for any store: over lists and registers, as in Elle, and a bank."""
+"""Workloads of transactions for any store: on lists, on registers, and on accounts of a bank."""
 
 from __future__ import annotations
 
