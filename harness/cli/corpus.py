@@ -29,9 +29,9 @@ def add(run: Path, why: str, name: str, folder: Path) -> int:
     """Save a run in the corpus. RUN is its folder, a file in it, or a .schedule file.
 
     If the run was drawn from options and a seed, the options and the seed are saved in NAME.json. A
-    later version may draw another schedule from them. Therefore, if the run is a simulation of at
-    most 2,000 operations, its schedule is saved in NAME.schedule, too. If the run was not drawn
-    from a seed, only NAME.schedule is written.
+    later version of Splitbrain may draw another schedule from them. Therefore, if the run is a
+    simulation of at most 2,000 operations, its schedule is saved in NAME.schedule, too. If the run
+    was not drawn from a seed, only NAME.schedule is written.
 
     \b
     Examples:
