@@ -201,7 +201,7 @@ class _Inference:
             )
 
     def _append_in(self, place: int, made: Append, state: dict[Key, Any]) -> None:
-        """Add the append `made` to `state`: the knowledge of its transaction about each key.
+        """Add the append `made` to `state`, which contains what its transaction has seen so far.
 
         `place` is the index of the transaction. `state` maps each key to a pair: the elements that
         the transaction knows, and the index of the read that showed them (-1: no read). The

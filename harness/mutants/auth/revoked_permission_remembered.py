@@ -1,4 +1,4 @@
-"""Bug: a member still permits what it has permitted once, after the permission was revoked."""
+"""Bug: after a permission was revoked, a member still permits what it permitted before."""
 
 from __future__ import annotations
 
