@@ -271,7 +271,7 @@ _STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "crash", "power", "pause", "is
 
 
 def _step_deck(steps: Collection[str], *, snapshots: bool) -> Callable[[int], list[Variant]]:
-    """Return a function that makes the variants of faults at `steps` from a member count.
+    """Return a function that returns the variants of faults at `steps`, given a member count.
 
     Each fault hits one member just before or after a step of the write path.
     """

@@ -241,7 +241,7 @@ def _at_added_write(schedule: Schedule, place: int) -> Iterator[Schedule]:
 def _further_write(schedule: Schedule) -> Draft | None:
     """Return a put that the workload can draw and that the schedule does not contain.
 
-    Returns None if there is none.
+    Returns None if there is no such put.
     """
     options = schedule.options
     workload = workload_of(options)
