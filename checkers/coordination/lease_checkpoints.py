@@ -2,8 +2,8 @@
 
 Without such records (checkpoints), a new leader extends each lease by its whole time to live, so a
 lease may live forever. With checkpoints, a leader records the remaining time of each lease through
-Raft at a fixed interval since it began to lead, or since the grant. A new leader extends the lease
-only by the time that was recorded last.
+Raft, at a fixed interval. The first interval begins when the leader begins to lead or, if this is
+later, at the grant. A new leader extends the lease only by the time that was recorded last.
 
 A lease is judged only if all these conditions are satisfied:
 

@@ -44,7 +44,7 @@ def load_checker(name: str, known: Collection[str], *, of_log: bool) -> Checker:
 def user_checker(name: str, function: Callable[[Any], Any], *, of_log: bool) -> Checker:
     """Make a checker that calls the user's `function`; see `load_checker`.
 
-    If the function returns anomalies and not a `Verdict`, the verdict is valid if there are none.
+    The function returns a `Verdict`, or its anomalies. Without anomalies, the verdict is valid.
     """
 
     def check(evidence: Evidence) -> Verdict:
