@@ -42,7 +42,7 @@ class NotAdmitted(Exception):
 
 
 async def joined_config(world: World, config: Config) -> Config:
-    """Return `config` with what the member has learned by joining.
+    """Let the member join the cluster, and return `config` with the result in the field `joined`.
 
     If the member starts a new cluster, `config` is returned unchanged. Raises NotAdmitted,
     AddressInUse, DiskError.

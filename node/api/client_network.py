@@ -1,4 +1,4 @@
-"""Declares the interface through which a member serves clients: a network with client URLs.
+"""Declares the interface of a network that also serves clients at URLs.
 
 It extends the interface in `splitbrain.node.world`.
 """

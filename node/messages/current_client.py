@@ -1,8 +1,8 @@
 """Describes the client of the current request: its protocol, token and certificate.
 
-The server of a protocol (HTTP with JSON, or gRPC) sets `CALLER` for the task that handles a
-request. In a simulation, requests reach the handlers without a protocol, and `CALLER` has its
-default.
+The server of a protocol (HTTP with JSON, or gRPC) sets the context variable `CALLER` in the task
+that handles a request. In a simulation, requests reach the handlers without a protocol, and
+`CALLER` has its default.
 """
 
 from __future__ import annotations

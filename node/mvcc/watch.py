@@ -351,7 +351,7 @@ class WatchHub:
 
 
 def seen_by(watcher: Watcher, event: Event) -> Event:
-    """Return `event` without the previous value, unless the watcher asked for previous values."""
+    """Return `event`, with the previous value only if the watcher asked for previous values."""
     if watcher.prev_kv or event.previous is None:
         return event
     return Event(event.type, event.kv)

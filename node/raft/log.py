@@ -204,7 +204,7 @@ class Log:
 
     @property
     def has_unpersisted(self) -> bool:
-        """Whether there are entries that were not handed out yet to be written."""
+        """Whether some entries still have to be handed out for writing."""
         return self.persisting < self.last_index
 
     def take_unpersisted(self) -> tuple[Entry, ...]:
@@ -285,7 +285,7 @@ class Log:
 
     @property
     def has_unpersisted_snapshot(self) -> bool:
-        """Whether a received snapshot was not handed out yet to be written."""
+        """Whether a received snapshot still has to be handed out for writing."""
         return self.pending_snapshot is not None and not self.snapshot_persisting
 
     def take_snapshot(self) -> Snapshot | None:

@@ -27,7 +27,7 @@ _CONTEXT_BYTES = 8
 class PendingRead:
     """A read that waits at the leader. `index` is the commit index when the read arrived.
 
-    `origin` is the member that asked, and `context` identifies the read there.
+    `origin` is the member that asked, and `context` identifies the read at that member.
     """
 
     origin: MemberId

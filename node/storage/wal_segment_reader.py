@@ -168,10 +168,10 @@ def read_segment(
 
 
 def _check_sealed(path: str, record: Record, sealed: SealedEnd) -> None:
-    """Check that the record at the sealed end of a segment is the one that was sealed.
+    """Check that the last sealed record of a segment is still there, at the same offset.
 
-    Raises WalCorrupt if `record` reaches the sealed end, but another record ended there when the
-    log was sealed.
+    Raises WalCorrupt if `record` reaches the offset `sealed.end`, but ends elsewhere or has another
+    link.
     """
     if record.end >= sealed.end and (record.end, record.link) != (sealed.end, sealed.link):
         refuse(

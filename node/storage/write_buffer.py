@@ -15,7 +15,7 @@ Pairs = Iterator[tuple[bytes, bytes]]
 
 
 class WriteBuffer:
-    """The two layers of buffered writes, for each bucket.
+    """The buffered writes of each bucket, in two layers: `pending` and `in_flight`.
 
     All methods raise KeyError for an unknown bucket.
     """
