@@ -18,7 +18,11 @@ HOLD_MEAN_S = 1.5
 workload can change it by a method `hold_mean_s`."""
 STREAMS_MIN = 8
 DISTANCE_MAX = 300
-FUTURE_DISTANCE_MAX = 50
+FUTURE_STEPS = 50
+FUTURE_GROWTH = 1.15
+"""A stream in the future starts at this number of revisions ahead to the power of 1 to
+`FUTURE_STEPS` - 1, rounded. Half of the distances are less than 35, and the longest is 942, so that
+some streams still wait after their member was cut off for a time."""
 ASK_PROGRESS_SHARE = 0.5
 ASK_FROM_NOW_SHARE = 0.25
 """The share of streams that ask for progress and start at the present revision. The checker `watch`
@@ -169,7 +173,7 @@ def _draw_stream(
     if start == "past":
         distance = random.randrange(1, DISTANCE_MAX)
     elif start == "future":
-        distance = random.randrange(1, FUTURE_DISTANCE_MAX)
+        distance = round(FUTURE_GROWTH ** random.randrange(1, FUTURE_STEPS))
     elif start == "compacted":
         distance = random.choice((0, 0, 0, -1, 1))
     member = random.randrange(members)
