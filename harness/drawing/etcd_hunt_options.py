@@ -26,7 +26,8 @@ NO_TRIGGER_SHARE = 0.3
 WORKLOAD_OPTIONS: Mapping[str, Mapping[str, Sequence[int]]] = {
     "watch": {
         "slow_percent": (0, 20, 80), "watches": (8, 64), "watchers": (8, 24, 60),
-        "compact_percent": (4, 12), "hold_ms": (1_500, 5_000), "long_percent": (5, 60),
+        "compact_percent": (4, 12), "compact_back": (1, 60), "clear_percent": (0, 0, 40),
+        "hold_ms": (1_500, 5_000), "long_percent": (5, 60),
         "progress_requests": (0, 1), "compactions": (0, 1, 1),
     },
     "kv": {"many_percent": (1, 30), "large_percent": (1, 5)},

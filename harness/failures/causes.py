@@ -8,6 +8,15 @@ import msgspec
 
 from splitbrain.checkers.verdict import Anomaly, Verdict
 
+DATA = "mvcc"
+"""The checker whose anomalies explain those of the other checkers: if the members contain wrong
+data, then watchers, leases and registers show wrong data, too."""
+INDEPENDENT = ("crashed",)
+"""Checkers whose anomalies are a separate cause, even if the members contain wrong data."""
+SEVEREST = ("diverged", "hash mismatch", "duplicate revision", "lost write")
+"""Kinds of anomalies of `DATA`. The first of them that a run shows names the cause, because the
+other kinds follow from it."""
+
 
 class Cause(msgspec.Struct, frozen=True):
     """What made a run invalid. Runs with the same `name` are assumed to show the same bug."""
@@ -39,11 +48,20 @@ def _all(verdicts: Sequence[Verdict], trigger: str) -> Iterator[Cause]:
     for verdict in verdicts:
         for anomaly in verdict.known:
             yield Cause(anomaly.known, _text(anomaly), named=True)
-        if verdict.valid is not False or not verdict.anomalies:
-            continue
-        first = verdict.anomalies[0]
-        name = trigger or f"{verdict.checker}: {first.kind}"
-        yield Cause(name, _text(first), named=bool(trigger))
+    invalid = [one for one in verdicts if one.valid is False and one.anomalies]
+    if any(one.checker == DATA for one in invalid):
+        invalid = [one for one in invalid if one.checker in (DATA, *INDEPENDENT)]
+    for verdict in invalid:
+        shown = _naming(verdict)
+        name = trigger or f"{verdict.checker}: {shown.kind}"
+        yield Cause(name, _text(shown), named=bool(trigger))
+
+
+def _naming(verdict: Verdict) -> Anomaly:
+    """Return the anomaly of `verdict` whose kind names the cause."""
+    firsts = {one.kind: one for one in reversed(verdict.anomalies)}
+    severe = [firsts[kind] for kind in SEVEREST if verdict.checker == DATA and kind in firsts]
+    return (severe or verdict.anomalies)[0]
 
 
 def _text(anomaly: Anomaly) -> str:

@@ -15,7 +15,7 @@ from splitbrain.histories.watch import WatchRequest
 
 LONG = (600, 3000)
 """The shortest and the longest length of long values, in characters."""
-COMPACT_BACK_MAX = 60
+COMPACT_BACK = 60
 IDLE_EVERY = 8
 IDLE_PLACE = 6
 """In each group of `IDLE_EVERY` watchers, the one at this position, from 0, is idle: no client
@@ -40,7 +40,9 @@ class Watch:
 
     Clients put and delete keys, change several of the `keys` keys at one revision, and read keys
     and ranges. Some reads are at past revisions, which may be compacted. Only the first client
-    sends compactions, with `compact_percent` percent of its operations.
+    sends compactions, with `compact_percent` percent of its operations. They are less than
+    `compact_back` revisions, and in some cases up to 7, behind the newest revision that it has seen.
+    `clear_percent` percent of the operations delete all keys.
 
     Every fourth watcher has up to `watches` watches on one connection. For some of these watches
     the client chooses the id. Many of these watchers cancel some of their watches after a while,
@@ -70,6 +72,8 @@ class Watch:
         progress_requests: int = 1,
         compactions: int = 1,
         compact_percent: int = 4,
+        compact_back: int = COMPACT_BACK,
+        clear_percent: int = 0,
         hold_ms: int = 1_500,
     ) -> None:
         if not 1 <= hold_ms <= 3_600_000:
@@ -82,9 +86,13 @@ class Watch:
             raise BadArguments(f"the workload watch with watchers={watchers}: expected 1 to 1000")
         if not 1 <= watches <= 1000:
             raise BadArguments(f"the workload watch with watches={watches}: expected 1 to 1000")
+        if not 1 <= compact_back <= 10_000:
+            raise BadArguments(
+                f"the workload watch with compact_back={compact_back}: expected 1 to 10000"
+            )
         for name, given in (
             ("slow_percent", slow_percent), ("long_percent", long_percent),
-            ("compact_percent", compact_percent),
+            ("compact_percent", compact_percent), ("clear_percent", clear_percent),
         ):
             if not 0 <= given <= 100:
                 raise BadArguments(f"the workload watch with {name}={given}: expected 0 to 100")
@@ -98,6 +106,8 @@ class Watch:
         self.long_percent = long_percent
         self.progress_requests = progress_requests
         self.compact_percent = compact_percent if compactions else 0
+        self.compact_back = compact_back
+        self.clear_percent = clear_percent
         self.hold_ms = hold_ms
 
     def operations(self, random: Random, client: int) -> Iterator[Draft]:
@@ -151,11 +161,13 @@ class Watch:
 
     def _operation(self, random: Random, client: int, values: UniqueValues) -> Draft:
         if client == 0 and self.compact_percent and random.random() * 100 < self.compact_percent:
-            older = random.randrange(COMPACT_BACK_MAX)
+            older = random.randrange(self.compact_back)
             back = random.choice((0, 1, random.randrange(8), older, older))
             return Draft(
                 "compact", Compact(0, physical=random.random() < 0.3), revision_back=back
             )
+        if self.clear_percent and random.random() * 100 < self.clear_percent:
+            return Draft("delete", Delete("k", "l"))
         kind = random.random()
         key = f"k{random.randrange(self.keys):03d}"
         if kind < 0.38:
@@ -186,7 +198,7 @@ class Watch:
         end = "l" if random.random() < 0.3 else ""
         return Draft(
             "get", Range(key, end, serializable=random.random() < 0.5),
-            revision_back=1 + random.randrange(COMPACT_BACK_MAX),
+            revision_back=1 + random.randrange(COMPACT_BACK),
         )
 
     def _several(self, random: Random, values: UniqueValues) -> Draft:

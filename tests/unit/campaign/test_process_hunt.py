@@ -62,3 +62,15 @@ def test_a_cause_is_a_known_bug_the_drawn_trigger_or_a_kind_of_anomaly() -> None
     assert causes_of(verdicts, "etcd-18667")[1].name == "etcd-18667"
     assert causes_of(verdicts)[1].because == "diverged: the logs differ"
     assert causes_of([Verdict("mvcc", True)]) == ()
+
+
+def test_anomalies_that_follow_from_wrong_data_belong_to_its_cause() -> None:
+    stale, lost = Anomaly("stale read", "old"), Anomaly("lost write", "gone")
+    watch = Verdict("watch", False, (Anomaly("phantom event", "not in the log"),))
+    crashed = Verdict("crashed", False, (Anomaly("crashed", "n1 ended by itself"),))
+    verdicts = [Verdict("mvcc", False, (stale, stale, lost)), watch, crashed]
+    assert [one.name for one in causes_of(verdicts)] == ["mvcc: lost write", "crashed: crashed"]
+    assert causes_of(verdicts)[0].because == "lost write: gone"
+    assert [one.name for one in causes_of(verdicts[1:])] == [
+        "watch: phantom event", "crashed: crashed",
+    ]

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 from pathlib import Path
+from random import Random
 
 import msgspec
+import pytest
 
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.watch.checker import check_watch
 from splitbrain.harness.drawing.schedule_drawing import draw_for
+from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.runs.execute import run_sync
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.histories.history import History
+from splitbrain.histories.kv import Compact, Delete
 from splitbrain.histories.watch import FILE_NAME, read_streams
 
 WATCHING = Options(
@@ -45,6 +50,16 @@ def test_some_watchers_share_a_connection_read_slowly_or_stay_at_one_member() ->
     for watcher in draw_for(WATCHING, plain).watchers:
         assert not watcher.others
         assert not any(one.pause_us for one in watcher.streams)
+
+
+def test_clients_delete_all_keys_and_compact_to_the_newest_revision_if_asked() -> None:
+    given = {"clear_percent": 40, "compact_percent": 50, "compact_back": 1}
+    drafts = list(islice(make_workload("watch", given).operations(Random(1), 0), 200))
+    assert sum(one.request == Delete("k", "l") for one in drafts) >= 30
+    backs = [one.revision_back for one in drafts if isinstance(one.request, Compact)]
+    assert backs.count(0) >= len(backs) / 2
+    with pytest.raises(BadArguments, match="compact_back=0"):
+        make_workload("watch", {"compact_back": 0})
 
 
 def test_watches_on_one_connection_receive_their_events_from_a_slow_reader(tmp_path: Path) -> None:
