@@ -16,6 +16,7 @@ from splitbrain.checkers.watch.compactions import Compactions, Times
 from splitbrain.checkers.watch.expected_events import UNKNOWN, Selection, Truth, passes
 from splitbrain.checkers.watch.fragments import check_fragments
 from splitbrain.checkers.watch.report import Report
+from splitbrain.checkers.watch.wrong_prev_kv import facts_of
 from splitbrain.histories.kv import KeyValue
 from splitbrain.histories.member_state import Change
 from splitbrain.histories.watch import Cancelled, Events, Progress, WatchStream
@@ -186,17 +187,8 @@ class StreamCheck:
             f"{self.name} received {wording.change(change)} of revision {change.revision} at "
             f"{wording.seconds(batch.time)} with prev_kv {descriptions.pair(given)}, expected "
             f"{descriptions.pair(expected)}", change.revision,
-            first_answers_without=given is None and self._is_first_without_previous(batch),
+            **facts_of(self._stream, batch, given),
         )
-
-    def _is_first_without_previous(self, batch: Events) -> bool:
-        """Return whether no answer of the stream, up to and including `batch`, has a prev_kv."""
-        for answer in self._stream.answers:
-            if isinstance(answer, Events) and any(answer.previous):
-                return False
-            if answer is batch:
-                break
-        return True
 
     def lost(self, changes: Sequence[Change], how: str) -> None:
         """Report that the stream did not receive `changes`. `how` is the end of the sentence."""
