@@ -143,7 +143,7 @@ def bugs_found(folder: Path) -> list[str]:
         "[`finds.toml`](../examples/etcd/finds.toml) contains the signatures and the options of",
         "the runs. *Fixed release* is one try of the same options with a release that has the fix.",
         "The bug of a row with 0 finds has not been found yet. All tries ran on two cores that",
-        "other programs kept busy (load 15 to 25). Therefore bugs of short races are rarer, and",
+        "other programs kept busy (load 15 to 30). Therefore bugs of short races are rarer, and",
         "all times are longer. See [examples/etcd](../examples/etcd/README.md).", "",
         "| bug | in etcd's record | release | found | median time of a find | fixed release | "
         "what happens |",

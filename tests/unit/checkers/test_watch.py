@@ -169,14 +169,6 @@ def test_a_prev_kv_is_the_previous_key_value() -> None:
     assert kinds(judged(batch, request=unasked)) == ["wrong prev_kv"]
 
 
-def test_a_wrong_prev_kv_of_a_watch_that_its_client_cancels_is_marked() -> None:
-    request = WatchRequest("b", start_revision=1, prev_kv=True, cancel=True)
-    wrong = Events(5, 0, 4, (B2, B4), (None, None))
-    for cancelled, marked in ((6, True), (2_000_000_000, False)):
-        (anomaly,) = judged(wrong, Cancelled(cancelled, 0), request=request).anomalies
-        assert anomaly.detail["before_cancel"] is marked
-
-
 def test_a_store_may_compact_by_itself_if_its_members_show_it() -> None:
     lines: list[Line] = [
         Opened(0, 0, 0, "n2", WatchRequest("a", "c", start_revision=1)), Created(1, 0, 4),
