@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from splitbrain.harness.clients import maintenance
+from splitbrain.harness.clients.json_client import GatewayClient
 from splitbrain.harness.clients.json_messages import Status
-from splitbrain.harness.clients.member_state import member_state, status
+from splitbrain.harness.clients.member_state import STATUS_TIMEOUT_S, member_state
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.clusters.link_faults import LinkFaults
@@ -76,6 +77,8 @@ class ProcessCluster(
         self._names: dict[int, MemberName] = {}
         """Maps a member's id to its name, as the answers of the members show them."""
         self._session: aiohttp.ClientSession | None = None
+        self._status_client: GatewayClient | None = None
+        """Reads the members' status several times a second, so a request must cost little."""
         self.encryption = Encryption(settings)
         self._disks = MemberDisks(self.areas, settings.seed)
         self._next_starts = NextStarts()
@@ -129,6 +132,7 @@ class ProcessCluster(
             one for place in self.places.values() for one in (place.peer_url, place.advertised_url)
         )
         self._session = self.encryption.session()
+        self._status_client = GatewayClient(round(STATUS_TIMEOUT_S * 1000), self.encryption.client)
         if self.settings.mounted_disks:
             for place in self.places.values():
                 await self._disks.mount(place.name, place.data)
@@ -172,6 +176,9 @@ class ProcessCluster(
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+        client, self._status_client = self._status_client, None
+        if client is not None:
+            client.close()
 
     async def _close(self) -> None:
         try:
@@ -286,10 +293,9 @@ class ProcessCluster(
         return found
 
     async def _status(self, name: MemberName) -> Status | None:
-        try:
-            return await status(self._require_session(), self.places[name].client_url)
-        except (aiohttp.ClientError, OSError, TimeoutError, SystemFailed):
+        if self._status_client is None:
             return None
+        return await self._status_client.status(self.places[name].client_url)
 
     def _can_answer(self, name: MemberName) -> bool:
         return self.alive(name) and name not in self._paused
