@@ -147,7 +147,7 @@ def test_an_etcd_that_ends_at_once_is_reported_with_its_last_lines(tmp_path: Pat
     began = time.monotonic()
     with pytest.raises(SystemFailed) as failure:
         asyncio.run(cluster.start())
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < cluster.start_timeout_s
     first, *rest = str(failure.value).splitlines()
     assert re.fullmatch(
         r"etcd: member n[12] ended with exit code 7 while the cluster started; its log "
@@ -188,7 +188,7 @@ def command_line(process: psutil.Process) -> list[str]:
 
 
 def test_members_that_never_serve_are_reported_and_ended_after_the_timeout(tmp_path: Path) -> None:
-    command = (sys.executable, "-c", "import time; print('lazy', flush=True); time.sleep(60)")
+    command = (sys.executable, "-c", "import time; time.sleep(60)")
     cluster = PythonNode(settings(tmp_path, start_timeout_ms=500), command=command)
 
     async def start() -> None:
@@ -196,7 +196,7 @@ def test_members_that_never_serve_are_reported_and_ended_after_the_timeout(tmp_p
             await cluster.start()
 
     asyncio.run(start())
-    assert "lazy" in cluster.log_path("n1").read_text()
+    assert cluster.log_path("n1").exists()
     mine = psutil.Process().children(recursive=True)
     assert not [child for child in mine if str(tmp_path) in " ".join(command_line(child))]
 
@@ -217,15 +217,22 @@ def test_the_cluster_starts_again_after_another_program_took_a_port(tmp_path: Pa
 def test_flags_and_environment_reach_all_members_and_single_ones(tmp_path: Path) -> None:
     cluster = PythonNode(
         settings(
-            tmp_path, start_timeout_ms=300, member_seeds=(7, 8), extra_args=("--all",),
+            tmp_path, member_seeds=(7, 8), extra_args=("--all",),
             member_args={"n2": ("--only",)}, extra_env={"A": "1"}, member_env={"n2": {"A": "2"}},
         ),
         command=("sh", "-c", 'echo "$A $@"; sleep 60', "sh"), admin=True,
     )
 
     async def start() -> None:
-        with pytest.raises(SystemFailed, match="no leader"):
-            await cluster.start()
+        starting = asyncio.create_task(cluster.start())
+        logs = [cluster.log_path(member) for member in cluster.members]
+        while not all(one.exists() and one.read_text().endswith("\n") for one in logs):
+            assert not starting.done()
+            await asyncio.sleep(0.01)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert not any(cluster.alive(member) for member in cluster.members)
 
     asyncio.run(start())
     first, second = (cluster.log_path(m).read_text().split() for m in ("n1", "n2"))
