@@ -80,8 +80,8 @@ def command(
 def _known_note(options: Options) -> str:
     """Return the note that the command prints about the known bugs in the option --known.
 
-    It says how many bugs are excused, and which faults and options are not drawn because of them.
-    Returns "" if the option names no bugs.
+    The note says how many bugs are excused, and which faults and options are not drawn because of
+    them. Returns "" if the option names no bugs.
     """
     from splitbrain.harness.drawing.schedule_drawing import without_triggers
     from splitbrain.harness.known_bugs.catalogue import excused_bugs

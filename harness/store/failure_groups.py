@@ -30,7 +30,7 @@ FORMAT = 1
 
 
 class Acceptance(msgspec.Struct, frozen=True):
-    """The user's decision that a group of failures is known, and until when it is accepted."""
+    """The user's decision to accept a group of failures as known, until a given day."""
 
     reason: str
     until: str

@@ -25,7 +25,7 @@ class _Optional:
     async def leader(self) -> str | None:
         """Return None, because the leader is not known.
 
-        A fault of the leader then hits any member.
+        A fault that should hit the leader then hits any member.
         """
         return None
 

@@ -64,8 +64,8 @@ class KV:
     - A few contain an operation that the store refuses, so that the whole transaction must have no
       effect.
 
-    `many_percent` percent of the operations are transactions of 60 to 100 puts, or read or delete
-    the keys of these puts. `large_percent` percent put, read or delete large values.
+    `many_percent` percent of the operations put 60 to 100 keys in one transaction, or read or
+    delete these keys. `large_percent` percent put, read or delete large values.
 
     With `compactions` 0, no client compacts. Transactions that write and also read at a revision
     make the members of etcd diverge (etcd issue 18667). With `txn_revisions` 0, no such

@@ -37,7 +37,7 @@ def workflow_commands(findings: Findings) -> Iterator[str]:
 def code_quality(findings: Findings, file: Path) -> bytes:
     """Return the failures as JSON, in the format of GitLab's code quality report.
 
-    GitLab requires a source file for each failure. `file` is reported as this file.
+    GitLab requires a source file for each failure, so each failure names `file`.
     """
     rows: list[dict[str, Any]] = [
         {

@@ -130,10 +130,7 @@ class ControlledProcess:
             await child.kill_and_wait()
 
     async def _answer(self, reader: asyncio.StreamReader) -> bytes:
-        """Read and skip the answers to cancelled commands.
-
-        Then return the answer to the last command.
-        """
+        """Skip the answers to cancelled commands, and return the answer to the last command."""
         line = b""
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
