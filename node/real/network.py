@@ -14,6 +14,7 @@ from splitbrain.node.api.keepalive import Keepalive
 from splitbrain.node.api.member_interface import Log
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.config import Config, ConfigError
+from splitbrain.node.real.huge_pages import use_huge_pages
 from splitbrain.node.real.listen_address import address_error, host_and_port
 from splitbrain.node.real.peer_connection import FrameReceiver, TcpPeerLink
 from splitbrain.node.real.tls import Tls
@@ -137,4 +138,5 @@ def _import_servers() -> Callable[..., Awaitable[Closable]]:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from splitbrain.node.real.client_port import serve
 
+    use_huge_pages()
     return serve

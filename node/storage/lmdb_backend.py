@@ -89,6 +89,13 @@ class LmdbBackend:
         except (lmdb.Error, OSError) as problem:
             raise self._disk_error("open", problem) from problem
         self._reader: Any = self._env.begin()
+        self._measure()
+
+    def _measure(self) -> None:
+        """Read the size of the file. It changes only by a commit."""
+        page_bytes: int = self._env.stat()["psize"]
+        last_page: int = self._env.info()["last_pgno"]
+        self._size_bytes = (last_page + 1) * page_bytes
 
     def put(self, bucket: bytes, key: bytes, value: bytes) -> None:
         self._buffer.write(bucket, key, value)
@@ -252,6 +259,7 @@ class LmdbBackend:
     def _renew_reader(self) -> None:
         self._reader.abort()
         self._reader = self._env.begin()
+        self._measure()
 
     def check(self) -> None:
         with self._env.begin() as reader:
@@ -285,9 +293,7 @@ class LmdbBackend:
     @property
     def size_bytes(self) -> int:
         """The size of the file, including free pages."""
-        page_bytes: int = self._env.stat()["psize"]
-        last_page: int = self._env.info()["last_pgno"]
-        return (last_page + 1) * page_bytes
+        return self._size_bytes
 
     @property
     def size_in_use_bytes(self) -> int:

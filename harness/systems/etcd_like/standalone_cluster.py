@@ -18,10 +18,10 @@ from splitbrain.harness.errors import BadArguments, SystemFailed
 from splitbrain.harness.systems.clusters.readiness import NotReady
 from splitbrain.harness.systems.clusters.this_machine import ProcessesOfThisMachine
 from splitbrain.harness.systems.etcd_like.member_addresses import Place
-from splitbrain.harness.systems.etcd_like.python_node import COMMAND
+from splitbrain.harness.systems.etcd_like.python_node import COMMAND, member_env
 from splitbrain.harness.systems.networks.local_network import local_network
 from splitbrain.harness.systems.networks.network import LOOPBACK, MemberNetwork
-from splitbrain.harness.systems.processes.member_process import log_tail, python_env
+from splitbrain.harness.systems.processes.member_process import log_tail
 from splitbrain.harness.systems.processes.ports import HOST, PORT_MAX, is_free
 from splitbrain.nemesis.fault import MemberName
 
@@ -90,7 +90,7 @@ class StandaloneCluster(ProcessesOfThisMachine[Place]):
         )}
 
     def _environment(self, place: Place) -> Mapping[str, str]:
-        return python_env()
+        return member_env()
 
     async def _not_ready(self, members: Sequence[MemberName]) -> NotReady | None:
         client = None if self._certificates is None else self._certificates.client
