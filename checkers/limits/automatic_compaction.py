@@ -9,6 +9,8 @@ from itertools import accumulate
 from splitbrain.checkers import wording
 from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.limits.settings import Limits
+from splitbrain.checkers.model.answer_facts import made_revision
+from splitbrain.checkers.model.request_parts import must_be_recent
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Compact, Range, writes
 from splitbrain.histories.operation import Operation
@@ -40,11 +42,22 @@ class Revisions:
         self._unknown = sorted(
             op.call for op in history.operations if op.outcome == "info" and writes(op.request)
         )
+        self._later_calls, self._before = _lowest(
+            (op.call, op.result.header.revision - made_revision(op.result))
+            for op in history.operations
+            if op.result is not None and op.result.header.revision and must_be_recent(op.request)
+        )
 
     def at_most(self, time: int) -> int:
-        """Return the highest revision that the store can have had at `time`, in ns."""
+        """Return the highest revision that the store can have had at `time`, in ns.
+
+        A linearizable request that was invoked later found at least that revision. A write found
+        the revision before its own.
+        """
         place = bisect_right(self._calls, time)
-        return (self._seen[place - 1] if place else 1) + bisect_right(self._unknown, time)
+        highest = (self._seen[place - 1] if place else 1) + bisect_right(self._unknown, time)
+        later = bisect_right(self._later_calls, time)
+        return min(highest, self._before[later]) if later < len(self._before) else highest
 
     def at_least(self, time: int) -> int:
         """Return a revision that the store had certainly reached by `time`, in ns."""
@@ -59,6 +72,16 @@ def _highest(pairs: Iterator[tuple[int, int]]) -> tuple[list[int], list[int]]:
     """
     ordered = sorted(pairs)
     return [time for time, _ in ordered], list(accumulate((rev for _, rev in ordered), max))
+
+
+def _lowest(pairs: Iterator[tuple[int, int]]) -> tuple[list[int], list[int]]:
+    """Return the times of `pairs` in order, and for each time the lowest revision from it on.
+
+    Each pair is (time, revision).
+    """
+    ordered = sorted(pairs)
+    lowest = list(accumulate((revision for _, revision in reversed(ordered)), min))
+    return [time for time, _ in ordered], lowest[::-1]
 
 
 def check_retention(limits: Limits, history: History, found: Findings) -> int:

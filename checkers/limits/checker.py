@@ -9,7 +9,8 @@
                operations than the limit.
     corruption No member raises the alarm CORRUPT in a run without faults that change its data.
     retention  Automatic compaction keeps the revisions that it should keep, and removes older
-               ones soon.
+               ones soon. At the end of a run, the members are compacted as far as they should
+               be, and not further.
 
 Cost: n log n; the rule about the quota compares each put with the earlier ones. Source: etcd's
 quota.go, v3_server.go, apply.go (applierV3Capped) and api/v3compactor.
@@ -21,6 +22,7 @@ from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.limits.automatic_compaction import check_retention
 from splitbrain.checkers.limits.corruption import check_corruption_alarm
+from splitbrain.checkers.limits.last_compaction import check_last_compaction
 from splitbrain.checkers.limits.request_sizes import TOO_LARGE, TOO_MANY, check_sizes
 from splitbrain.checkers.limits.settings import Limits
 from splitbrain.checkers.limits.space_quota import (
@@ -57,6 +59,7 @@ def check_limits(evidence: Evidence) -> Verdict:
     check_defragmentation(space, found)
     check_corruption_alarm(history, found)
     past = check_retention(limits, history, found)
+    check_last_compaction(limits, history, evidence.members, found)
     errors = [op.error or "" for op in history.operations]
     counts = {
         "without space": sum(NO_SPACE in one for one in errors),

@@ -12,6 +12,15 @@ DAMAGE = frozenset(("storage",))
 """The kinds of faults that change the data of a member."""
 
 
+def is_corrupt(history: History) -> bool:
+    """Return whether an answer lists the alarm CORRUPT."""
+    return any(
+        one.kind == CORRUPT
+        for op in history.services if isinstance(op.result, AlarmListResult)
+        for one in op.result.alarms
+    )
+
+
 def check_corruption_alarm(history: History, found: Findings) -> None:
     """Report each answer that lists the alarm CORRUPT, unless a fault of the run changes data.
 

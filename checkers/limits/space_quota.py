@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import NamedTuple
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.findings import Findings
@@ -37,6 +38,13 @@ KEY_BYTES = 256
 NEVER = 1 << 62
 
 
+class ListedAlarms(NamedTuple):
+    """An answer that lists alarms, and the ids of the members whose alarms NOSPACE remain."""
+
+    answer: ServiceOperation
+    members: frozenset[int]
+
+
 @dataclass(slots=True)
 class Space:
     """The operations of a history that concern the space quota and its alarm."""
@@ -66,18 +74,21 @@ class Space:
             writers=[op for op in history.operations if any(True for _ in puts(op.request))],
         )
 
-    def alarm_during(self, call: int, ret: int) -> ServiceOperation | None:
-        """Return an answer that proves that the alarm was raised from `call` to `ret`, or None.
+    def alarm_during(self, call: int, ret: int) -> ListedAlarms | None:
+        """Return an answer that proves that an alarm was raised from `call` to `ret`, or None.
 
-        The answer lists the alarm. An alarm remains until it is disarmed.
+        The answer lists the alarm, and no operation has cleared it. An alarm of one member remains
+        when that of another member is cleared.
         """
         place = bisect_right(self.lists, call, key=lambda op: op.ret or 0)
         for one in reversed(self.lists[:place]):
-            cleared = any(
-                _latest(disarm) >= one.call and disarm.call <= ret for disarm in self.disarms
-            )
-            if not cleared:
-                return one
+            cleared = {
+                disarm.request.member for disarm in self.disarms
+                if isinstance(disarm.request, AlarmDisarm)
+                and _latest(disarm) >= one.call and disarm.call <= ret
+            }
+            if members := _full_members(one) - cleared:
+                return ListedAlarms(one, members)
         return None
 
 
@@ -97,14 +108,16 @@ def check_alarm(space: Space, op: Operation, found: Findings) -> None:
     """
     needs_space = any(True for _ in puts(op.request))
     if op.outcome == "ok" and needs_space and op.ret is not None:
-        alarm = space.alarm_during(op.call, op.ret)
-        if alarm is not None:
+        alarms = space.alarm_during(op.call, op.ret)
+        if alarms is not None:
+            shown = alarms.answer
             found.add(
                 "written despite the alarm",
                 f"{wording.operation(op)} was acknowledged at {wording.seconds(op.ret)}, although "
-                f"{alarm.node} had listed the alarm NOSPACE by {wording.seconds(alarm.ret or 0)} "
-                "and no operation cleared it",
-                op, alarm,
+                f"{shown.node} had listed the alarm NOSPACE of the member "
+                f"{min(alarms.members):x} by {wording.seconds(shown.ret or 0)} and no operation "
+                "cleared it",
+                op, shown,
             )
     if NO_SPACE in (op.error or "") and not needs_space:
         found.add(
@@ -119,14 +132,15 @@ def check_lists(space: Space, found: Findings) -> None:
         if not isinstance(op.result, AlarmListResult) or op.ret is None:
             continue
         earlier = space.alarm_during(op.call, op.ret)
-        lost = earlier and _full_members(earlier) - _full_members(op)
+        lost = frozenset() if earlier is None else earlier.members - _full_members(op)
         if earlier is not None and lost:
+            shown = earlier.answer
             found.add(
                 "alarm lost",
                 f"{op.node} did not list the alarm NOSPACE of the member {min(lost):x} at "
-                f"{wording.seconds(op.ret)}, although {earlier.node} had listed it by "
-                f"{wording.seconds(earlier.ret or 0)} and no operation cleared it",
-                op, earlier,
+                f"{wording.seconds(op.ret)}, although {shown.node} had listed it by "
+                f"{wording.seconds(shown.ret or 0)} and no operation cleared it",
+                op, shown,
             )
 
 

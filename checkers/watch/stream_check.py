@@ -222,7 +222,10 @@ class StreamCheck:
                 f"{missing} had not been sent", missing, whole=progress.whole, beyond_end=False,
             )
         start = self._request.start_revision
-        if progress.revision < start - 1:
+        # The request that a notification of the whole connection answers may have been sent before
+        # this watch was requested.
+        earlier = progress.whole and self._request.later_us
+        if progress.revision < start - 1 and not earlier:
             self._report(
                 "early progress",
                 f"{self.name} was notified at {wording.seconds(progress.time)} of progress up "

@@ -75,15 +75,20 @@ def first_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
 def later_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
     """Return the fields of the messages that are sent on the open connection after a while.
 
-    The messages cancel the watches with `cancel`, and create those with `later_us`. There are no
-    messages if no watch has `later_us`.
+    The messages cancel the watches with `cancel`, and create those with `later_us`. If one of these
+    has `ask_progress`, a progress request is the last message. There are no messages if no watch
+    has `later_us`.
     """
     later = [one for one in requests if one.later_us]
     if not later:
         return []
+    asks: list[dict[str, Any]] = []
+    if any(one.ask_progress for one in later):
+        asks = [{"progress_request": {}}]
     return [
         *({"cancel_request": {"watch_id": str(one.watch_id)}} for one in requests if one.cancel),
         *({"create_request": create_fields(one)} for one in later),
+        *asks,
     ]
 
 

@@ -83,14 +83,15 @@ KV_OPTIONS: Mapping[str, tuple[int, ...]] = {
     "large_percent": (0, 0, 0, 3),
     # After a compaction, the store refuses reads of the past, and such reads find other bugs.
     "compactions": (0, 1, 1),
+    "keep_after_delete": (0, 1),
 }
 """The options of the workload kv that are drawn."""
 LIMITS_OPTIONS: Mapping[str, tuple[int, ...]] = {
     "quota_kib": (128, 256, 512),
     "request_kib": (4, 8, 1536),
     "txn_operations": (4, 16, 128),
-    "keep_revisions": (0, 0, 20, 60),
-    "keep_ms": (0, 0, 0, 1000, 3000),
+    "keep_revisions": (0, 20, 20, 60),
+    "keep_ms": (0, 0, 0, 0, 1000, 3000),
     "check_ms": (0, 0, 200, 1000),
 }
 """The options of the workload limits that are drawn."""

@@ -29,6 +29,9 @@ ASK_FROM_NOW_SHARE = 0.25
 requires an answer only on such a stream."""
 PAUSES_US = (2_000, 20_000, 200_000)
 """The lengths of the pause after each answer, for a watcher that reads slowly."""
+OTHER_STARTS: tuple[Start, ...] = ("future", "future", "past", "now")
+OTHER_START_SHARE = 0.4
+"""The share of connections on which every second of the other watches has a start of its own."""
 SLOW_HOLD = 3
 """A watcher that reads slowly keeps a stream open for this many times as long, so that it still
 receives the events that have waited for it."""
@@ -130,6 +133,9 @@ def draw_watchers(
         others: Sequence[WatchRequest] = ()
         if isinstance(workload, SharingWorkload):
             others = workload.other_watches(stream(seed, "other watches", watcher), watcher)
+        if others:
+            starts = stream(seed, "starts of other watches", watcher)
+            streams = [_with_other_start(starts, one) for one in streams]
         watchers.append(ScheduledWatcher(
             _plain(request), tuple(streams), tuple(map(_plain, others))
         ))
@@ -153,6 +159,19 @@ def _with_pauses(
         yield msgspec.structs.replace(
             one, pause_us=pause_us, hold_us=one.hold_us * SLOW_HOLD
         ) if slow else one
+
+
+def _with_other_start(random: Random, scheduled: ScheduledStream) -> ScheduledStream:
+    """Draw the start of every second one of the other watches on the connection of `scheduled`.
+
+    Some watches of a connection then read old events or wait for a future revision, while others
+    receive the newest events.
+    """
+    drawn, start = random.random(), random.choice(OTHER_STARTS)
+    distance = random.randrange(1, FUTURE_DISTANCE_MAX)
+    if drawn >= OTHER_START_SHARE or scheduled.start == "list":
+        return scheduled
+    return msgspec.structs.replace(scheduled, other_start=start, other_distance=distance)
 
 
 def _with_lists(

@@ -125,13 +125,20 @@ class FinalOperations:
             await asyncio.sleep(FINAL_PAUSE_S)
 
     async def read(
-        self, members: Sequence[str], drafts: Sequence[Draft], limit_s: float = FINAL_READS_LIMIT_S
+        self,
+        members: Sequence[str],
+        drafts: Sequence[Draft],
+        *,
+        after_s: float = 0.0,
+        limit_s: float = FINAL_READS_LIMIT_S,
     ) -> None:
-        """Send each of the reads `drafts` to each of `members`.
+        """Wait for `after_s` seconds, then send each of the reads `drafts` to each of `members`.
 
         A read that fails is sent again until `limit_s` seconds have passed since the first read.
         After that, each remaining read is sent once.
         """
+        if after_s:
+            await asyncio.sleep(after_s)
         deadline = asyncio.get_running_loop().time() + limit_s
         for member in members:
             for draft in drafts:

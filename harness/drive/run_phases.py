@@ -64,6 +64,7 @@ from splitbrain.harness.workloads.operations_outside_load import (
     final_write,
     quiet_operations,
     set_up_operations,
+    settle_s,
 )
 from splitbrain.harness.workloads.workload import Workload
 from splitbrain.histories.event import FaultEvent
@@ -320,12 +321,11 @@ class Drive:
             if self._agreed:
                 revision = await wait_for_agreement(client, self._system, running, timeout_ms)
                 self._agreed = revision is not None
-        # Shrinking may move operations to a client with a lower number. The final reads must still
-        # include the keys of the clients that existed before.
+        # Shrinking may move operations to a lower client. All keys must still be read.
         clients = max(len(schedule.clients), schedule.options.clients)
         with self._phase("final reads"):
             await final.read(
-                running, final_reads(self._workload, clients),
+                running, final_reads(self._workload, clients), after_s=settle_s(self._workload),
                 # If the members did not agree, more time rarely helps, so the limit is shorter.
                 limit_s=FINAL_READS_LIMIT_S if self._agreed else self._beyond_bound_s,
             )

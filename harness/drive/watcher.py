@@ -13,7 +13,7 @@ from splitbrain.checkers.watch.expected_events import passes
 from splitbrain.harness.clients.watch_codec import NO_WATCH, WatchAnswer, WatchPlaces
 from splitbrain.harness.drive.sent_compactions import SentCompactions
 from splitbrain.harness.drive.watch_list import KeyList, ReadingClient, read_list
-from splitbrain.harness.schedule.watchers import ScheduledStream, ScheduledWatcher
+from splitbrain.harness.schedule.watchers import ScheduledStream, ScheduledWatcher, Start
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.member_state import Change
 from splitbrain.histories.watch import (
@@ -193,17 +193,17 @@ class Watcher:
         """
         member = self._members[scheduled.member % len(self._members)]
         url = self._system.address(member).client_url
-        start, listed, began = self._start_of(scheduled), None, self._recorder.now()
+        starts, listed, began = self._starts(scheduled), None, self._recorder.now()
         if scheduled.start == "list" and not self._keeping:
             request = self._watches[0].request
             listed = await read_list(self._client, url, request, scheduled.page)
             if listed is None:
                 return False
-            start = listed.revision + 1
+            starts = [listed.revision + 1] * len(starts)
         ask_progress = scheduled.ask_progress and not self._keeping
         requests = [
             one.resumed(start, ask_progress=ask_progress, keeping=self._keeping)
-            for one in self._watches
+            for one, start in zip(self._watches, starts, strict=True)
         ]
         numbers = self._recorder.open_streams(self.number, member, requests)
         for watch, number in zip(self._watches, numbers, strict=True):
@@ -250,21 +250,29 @@ class Watcher:
     def _open_watches(self) -> int:
         return len(self._watches) - len(self._cancelled)
 
-    def _start_of(self, scheduled: ScheduledStream) -> int | None:
-        """Return the revision at which the watches of the next connection start.
+    def _starts(self, scheduled: ScheduledStream) -> list[int | None]:
+        """Return the revision at which each watch of the next connection starts.
 
-        Returns None if each watch starts where it stopped.
+        None is a watch that starts where it stopped.
         """
-        start = "resume" if self._keeping else scheduled.start
+        if self._keeping:
+            return [None] * len(self._watches)
+        usual = self._start_of(scheduled.start, scheduled.distance)
+        if scheduled.other_start is None:
+            return [usual] * len(self._watches)
+        other = self._start_of(scheduled.other_start, scheduled.other_distance)
+        return [other if place % 2 else usual for place in range(len(self._watches))]
+
+    def _start_of(self, start: Start, distance: int) -> int | None:
         match start:
             case "resume":
                 return None
             case "past":
-                return max(1, self._highest - scheduled.distance)
+                return max(1, self._highest - distance)
             case "future":
-                return self._highest + scheduled.distance
+                return self._highest + distance
             case "compacted":
-                return max(1, self._compactions.highest + scheduled.distance)
+                return max(1, self._compactions.highest + distance)
             case "first":
                 return 1
         return 0

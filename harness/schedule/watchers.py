@@ -26,6 +26,9 @@ class ScheduledStream(msgspec.Struct, frozen=True, omit_defaults=True):
     - `list`: after the revision at which the watcher first reads all keys of its interval, in pages
       of `page` keys.
 
+    With `other_start`, every second of the watcher's other watches on the connection starts there
+    instead, at a distance of `other_distance`.
+
     A watcher that reads slowly waits for `pause_us` µs after each answer, in the first half of the
     time that it keeps the stream. Then it reads without pauses.
     """
@@ -37,6 +40,8 @@ class ScheduledStream(msgspec.Struct, frozen=True, omit_defaults=True):
     ask_progress: bool = False
     pause_us: int = 0
     page: int = 0
+    other_start: Start | None = None
+    other_distance: int = 0
 
 
 class ScheduledWatcher(msgspec.Struct, frozen=True, omit_defaults=True):

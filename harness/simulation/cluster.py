@@ -22,6 +22,7 @@ from splitbrain.harness.simulation.raft_invariants.monitor import InvariantMonit
 from splitbrain.harness.simulation.raft_invariants.reads import ReadMonitor
 from splitbrain.harness.simulation.raft_invariants.request_liveness import RequestMonitor
 from splitbrain.harness.simulation.simulated_process import Process
+from splitbrain.harness.simulation.step_limit import StepLimit
 from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.harness.simulation.world import SimulatedWorld
 from splitbrain.histories.random_stream import stream
@@ -76,6 +77,10 @@ class SimulatedCluster:
             self.clients.add(client_url(name), machine)
             self.members[name] = Member(name, MachineClock(loop), self._new_disk(name, schedule))
         self._observe_liveness()
+        self.step_limit = StepLimit(
+            loop=loop, violated=self.invariants.violated, pause=self.pause
+        )
+        loop.judge_steps = self.step_limit
 
     def _rare_condition(self, point: str) -> None:
         self.coverage.reached(f"buggify: {point}")

@@ -80,6 +80,7 @@ class Dialler:
             self._network.reached("a connection outlived its listener's machine")
             connection.reset()
             return False
+        self._process.frames += 1
         connection.send(frame)
         return True
 

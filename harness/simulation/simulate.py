@@ -133,6 +133,7 @@ async def drive(
         schedule=schedule, workload=workload, system=system, folder=folder, progress=progress,
         open_clients=system.open_clients, recorder=recorder,
     )
+    cluster.step_limit.when_exceeded = run.interrupt
     if end_when_violated:
         _interrupt_when_violated(cluster, run)
     return await run.run()

@@ -28,7 +28,10 @@ class Process:
     paused, and after its end. The loop tests only `runs`.
     """
 
-    __slots__ = ("at_end", "backlog", "ended", "life", "name", "paused", "runs", "tasks")
+    __slots__ = (
+        "at_end", "backlog", "ended", "frames", "life", "name", "paused", "runs", "steps",
+        "steps_judged_at", "tasks",
+    )
 
     def __init__(self, name: str, life: int) -> None:
         self.name = name
@@ -36,6 +39,12 @@ class Process:
         self.runs = True
         self.paused = False
         self.ended = False
+        self.steps = 0
+        """The number of callbacks that have run on behalf of the process."""
+        self.steps_judged_at = 0
+        """The number of steps at which the loop calls `judge_steps` for this process."""
+        self.frames = 0
+        """The number of frames that the process has sent to other members."""
         self.backlog: deque[Any] = deque()
         """Callbacks whose time came while the process was paused, in order."""
         self.tasks: dict[asyncio.Task[Any], None] = {}

@@ -84,6 +84,11 @@ class _Handle(msgspec.Struct, eq=False):
         return self.when_ns / 1e9
 
 
+def _never_again(process: Process) -> None:
+    """Let `process` run without a limit of its steps."""
+    process.steps_judged_at = sys.maxsize
+
+
 def _nothing() -> None:
     """Do nothing. A handle that is cancelled calls this function in place of its callback."""
 
@@ -92,7 +97,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     """An asyncio event loop of virtual time.
 
     `now_ns` is the virtual time in ns since the loop was created. If `observe` is set, the loop
-    calls it after each callback of a process, with that process as its argument.
+    calls it after each callback of a process, with that process as its argument. The loop calls
+    `judge_steps` before a process runs more than `Process.steps_judged_at` callbacks.
 
     Each task has its own context variables, as in asyncio. The callbacks that `at_ns` and `soon`
     schedule run without a context of their own, and must not set context variables.
@@ -107,6 +113,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """The process on whose behalf code runs at present. None: the code belongs to the
         harness."""
         self.observe: Callable[[Process], None] | None = None
+        self.judge_steps: Callable[[Process], None] = _never_again
         self.unhandled: list[str] = []
         """Errors that no code has handled, as the lines of a log."""
         self._soon: deque[_Handle] = deque()
@@ -242,10 +249,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
             else:
                 self._raise_deadlock()
             self.current = process = handle.process
-            if process is not None and not process.runs:
-                if process.paused and not process.ended:
-                    process.backlog.append(handle)
-                continue
+            if process is not None:
+                if not process.runs:
+                    if process.paused and not process.ended:
+                        process.backlog.append(handle)
+                    continue
+                process.steps += 1
+                if process.steps > process.steps_judged_at:
+                    self.judge_steps(process)
             self.events += 1
             try:
                 if handle.context is None:

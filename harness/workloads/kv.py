@@ -36,6 +36,10 @@ FUTURE_COMPACTIONS = 0.15
 FUTURE_AHEAD = (2_000, 100_000)
 """The smallest and the largest number of revisions by which such a compaction is ahead of the
 newest revision that the client has seen. The revision does not exist when the request arrives."""
+KEPT_VALUE_SHARE = 0.06
+"""The share of puts in transactions that keep the previous value of the key."""
+KEPT_LEASE_SHARE = 0.03
+"""The share of puts in transactions that keep the previous lease of the key."""
 NEVER_GRANTED = 7
 """The id of a lease that does not exist."""
 
@@ -58,8 +62,9 @@ class KV:
 
     - Most have one or two comparisons, each of one key or of an interval of keys. A comparison uses
       the value, mod_revision, version or create_revision that the client last read, or tests
-      whether the key exists. Both branches put, delete and read. Some reads are at a past revision.
-      Some branches contain a nested transaction.
+      whether the key exists. Both branches put, delete and read. Some puts keep the previous value
+      or lease of their key. Some reads are at a past revision. Some branches contain a nested
+      transaction.
     - Some only read, and mix serializable and linearizable ranges.
     - A few contain an operation that the store refuses, so that the whole transaction must have no
       effect.
@@ -69,7 +74,8 @@ class KV:
 
     With `compactions` 0, no client compacts. Transactions that write and also read at a revision
     make the members of etcd diverge (etcd issue 18667). With `txn_revisions` 0, no such
-    transactions are sent.
+    transactions are sent. With `keep_after_delete` 1, some transactions delete a key and then keep
+    its value. etcd 3.5.1 panics when it applies such a transaction.
     """
 
     name: ClassVar[str] = "kv"
@@ -90,13 +96,14 @@ class KV:
         large_percent: int = 1,
         compactions: int = 1,
         txn_revisions: int = 1,
+        keep_after_delete: int = 0,
     ) -> None:
         if not 2 <= keys <= 1000:
             raise BadArguments(f"the workload kv with keys={keys}: expected 2 to 1000")
         for name, given, most in (
             ("long_percent", long_percent, 100), ("many_percent", many_percent, 50),
             ("large_percent", large_percent, 50), ("compactions", compactions, 1),
-            ("txn_revisions", txn_revisions, 1),
+            ("txn_revisions", txn_revisions, 1), ("keep_after_delete", keep_after_delete, 1),
         ):
             if not 0 <= given <= most:
                 raise BadArguments(f"the workload kv with {name}={given}: expected 0 to {most}")
@@ -106,6 +113,7 @@ class KV:
         self.large_percent = large_percent
         self.compactions = compactions
         self.txn_revisions = txn_revisions
+        self.keep_after_delete = keep_after_delete
 
     def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
@@ -290,10 +298,22 @@ class KV:
             if draw < reads:
                 branch.append(Range(key))
             elif draw < 0.9:
-                branch.append(Put(key, self._value(random, values), prev_kv=random.random() < 0.2))
+                branch.append(self._put_of_branch(random, key, values))
             else:
                 branch.append(Delete(key, prev_kv=random.random() < 0.5))
         return tuple(branch)
+
+    def _put_of_branch(self, random: Random, key: str, values: UniqueValues) -> Put:
+        """Draw a put inside a transaction.
+
+        Some puts keep the previous value or the previous lease of the key. If the key does not
+        exist, the store refuses the whole transaction.
+        """
+        put = Put(key, self._value(random, values), prev_kv=random.random() < 0.2)
+        draw = random.random()
+        if draw < KEPT_VALUE_SHARE:
+            return Put(key, prev_kv=put.prev_kv, ignore_value=True)
+        return replace(put, ignore_lease=draw < KEPT_VALUE_SHARE + KEPT_LEASE_SHARE)
 
     def _read_txn(self, random: Random, values: UniqueValues) -> Draft:
         """Draw a transaction that only reads.
@@ -332,8 +352,13 @@ class KV:
         """Draw a transaction of puts and deletes, and of one operation that the store refuses.
 
         That operation is a put with a lease that does not exist, or a range at a compacted or
-        future revision.
+        future revision. With `keep_after_delete`, it can be a put that keeps the value of a key
+        which the transaction deletes before.
         """
+        if self.keep_after_delete and random.random() < 0.3:
+            key = self._key(random)
+            kept = Put(key, ignore_value=True)
+            return Draft("txn", Txn((), (Delete(key, "\0"), kept)))
         keys = [f"k{number:03d}" for number in random.sample(range(self.keys), 2)]
         first = Put(keys[0], self._value(random, values))
         last = Put(keys[1], values.take()) if random.random() < 0.7 else Delete(keys[1])

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
-from splitbrain.histories.kv import Put, Range
+from splitbrain.histories.kv import Compare, Delete, Put, Range, Txn
 from splitbrain.histories.lease import LeaseGrant, LeaseKeepAlive, LeaseRevoke, LeaseTimeToLive
 
 IDS_PER_CLIENT = 1_000_000
@@ -45,9 +45,10 @@ class Lease:
     sends keep-alives for four of five leases. At the end it revokes the lease or leaves it to
     expire. Clients share most keys, so keys move from lease to lease. Some puts detach a key from
     its lease, some change the value and keep the lease, and some change the lease and keep the
-    value. A few operations use an earlier lease of the client, which may have ended, or a lease
-    that was never granted. Each client also has longer leases that it seldom keeps alive. All
-    clients also ask for one shared lease, which already exists after the first grant.
+    value. Some transactions do this for one of two keys. A few operations use an earlier lease of
+    the client, which may have ended, or a lease that was never granted. Each client also has longer
+    leases that it seldom keeps alive. All clients also ask for one shared lease, which already
+    exists after the first grant.
     """
 
     name: ClassVar[str] = "lease"
@@ -116,6 +117,8 @@ class Lease:
         if kind < 0.42:
             return Draft("put", Put(key, values.take()))
         if kind < 0.46:
+            if random.random() < 0.4:
+                return self._txn(random, key, lease, other, values)
             if random.random() < 0.5:
                 return Draft("put", Put(key, values.take(), prev_kv=True, ignore_lease=True))
             attached = lease if random.random() < 0.7 else 0
@@ -126,6 +129,34 @@ class Lease:
         if kind < 0.88 and kept_alive:
             return Draft("keep_alive", LeaseKeepAlive(queried))
         return Draft("time_to_live", LeaseTimeToLive(queried, keys=True))
+
+    def _txn(
+        self, random: Random, key: str, lease: int, other: int, values: UniqueValues
+    ) -> Draft:
+        """Draw a transaction that changes the lease of two keys, if the first one exists.
+
+        Some transactions compare its lease. The first put keeps the lease or the value of its key.
+        The second put attaches its key to `lease`, or sometimes to `other`.
+        """
+        second = f"l{random.randrange(self.keys):03d}"
+        if random.random() < 0.5:
+            first = Put(key, values.take(), ignore_lease=True)
+        else:
+            first = Put(key, lease=random.choice((lease, lease, 0)), ignore_value=True)
+        puts: tuple[Put | Delete, ...] = (first,)
+        if second != key:
+            attached = other if random.random() < 0.1 else lease
+            puts = random.choice((
+                (first, Put(second, values.take(), lease=attached)),
+                (Put(second, values.take(), lease=attached), first),
+                (Delete(second), first),
+            ))
+        compare = random.choice((
+            Compare(key, "version", ">", 0),
+            Compare(key, "lease", "!=", 0),
+            Compare(key, "lease", "=", lease),
+        ))
+        return Draft("txn", Txn((compare,), puts, (Range(key),)))
 
 
 def _seldom_renewed(random: Random) -> int | None:

@@ -18,7 +18,9 @@ MEMBERS_MAX = 5
 """The operator defragments this number of members: 0, 1 and so on, modulo the number of members."""
 CLEAN_EVERY = (20, 60)
 """After a number of operations between these two, the operator frees space again."""
-COMPACTION_INTERVAL_MS = 1_000
+COMPACTION_INTERVAL_MS = 500
+LATE_S = 5.5
+"""How late automatic compaction may be, in s. The checker `limits` allows half a second less."""
 
 
 class Limits:
@@ -95,6 +97,12 @@ class Limits:
                 "compaction_interval_ms": COMPACTION_INTERVAL_MS,
             }
         return settings
+
+    def settle_s(self) -> float:
+        """Return the time in s after which automatic compaction has run at the last revision."""
+        if not (self.keep_ms or self.keep_revisions):
+            return 0.0
+        return 2 * (self.keep_ms or COMPACTION_INTERVAL_MS) / 1000 + LATE_S
 
     def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)

@@ -51,6 +51,12 @@ def quiet_operations(workload: Workload) -> Sequence[Draft]:
     return () if own is None else own()
 
 
+def settle_s(workload: Workload) -> float:
+    """Return the time in s between the final writes and the final reads of `workload`."""
+    own: Callable[[], float] | None = getattr(workload, "settle_s", None)
+    return 0.0 if own is None else own()
+
+
 def administrator(workload: Workload) -> tuple[str, str]:
     """Return the name and the password of the workload's administrator; ("", "") if it has none."""
     own: Callable[[], tuple[str, str]] | None = getattr(workload, "administrator", None)

@@ -45,9 +45,10 @@ class Watch:
     `clear_percent` percent of the operations delete all keys.
 
     Every fourth watcher has up to `watches` watches on one connection. For some of these watches
-    the client chooses the id. Many of these watchers cancel some of their watches after a while,
-    and then open others on the same connection. `slow_percent` percent of the watchers read slowly.
-    `long_percent` percent of the values are long.
+    the client chooses the id. On some connections, some watches start at a past or a future
+    revision and others at the present one. Many of these watchers cancel some of their watches
+    after a while, and then open others on the same connection. `slow_percent` percent of the
+    watchers read slowly. `long_percent` percent of the values are long.
 
     With `progress_requests` 0 no watcher sends progress requests, which etcd before 3.5.8 answers
     wrongly (issue #15220). With `compactions` 0 no client compacts.
@@ -132,7 +133,8 @@ class Watch:
             return WatchRequest("idle", progress_notify=True)
         filtered, previous = random.random(), random.random() < 0.5
         periodic, fragment = random.random(), random.random() < 0.2
-        asks = bool(self.progress_requests) and random.random() < 0.5
+        shares = self._shares_connection(watcher)
+        asks = bool(self.progress_requests) and (random.random() < 0.5 or shares)
         return WatchRequest(
             key, end,
             prev_kv=previous,
@@ -145,7 +147,7 @@ class Watch:
         )
 
     def other_watches(self, random: Random, watcher: int) -> Sequence[WatchRequest]:
-        if watcher % 4 != 3:
+        if not self._shares_connection(watcher):
             return ()
         count = random.randrange(self.watches)
         others = [self.watch(random, watcher) for _ in range(count)]
@@ -155,6 +157,9 @@ class Watch:
         """Return the mean time in s for which a watcher keeps a stream."""
         hold_s = self.hold_ms / 1000
         return hold_s * IDLE_HOLD if self._is_idle(watcher) else hold_s
+
+    def _shares_connection(self, watcher: int) -> bool:
+        return watcher % 4 == 3
 
     def _is_idle(self, watcher: int) -> bool:
         return watcher % IDLE_EVERY == IDLE_PLACE

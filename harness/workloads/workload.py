@@ -17,6 +17,9 @@ A workload may also have the methods `set_up_operations(random) -> Sequence[Draf
 load. Those of the second are sent after all faults are healed and before the final writes. Each
 operation is sent until it succeeds.
 
+A workload may also have a method `settle_s() -> float`: the time in s for which a run waits between
+the final writes and the final reads.
+
 A workload that enables authentication has a method `administrator() -> tuple[str, str]`: the name
 and the password with which the harness sends requests that only an administrator may send.
 

@@ -27,6 +27,7 @@ from splitbrain.histories.maintenance import (
     AlarmList,
     AlarmListResult,
 )
+from splitbrain.histories.member_state import MemberState
 from tests.unit.checkers.service_history import Told, told
 
 SPACE = {"backend_quota_bytes": 128 * 1024}
@@ -36,6 +37,10 @@ PERIOD = {"compaction_period_ms": 1000}
 FULL = "429 etcdserver: mvcc: database space exceeded"
 GONE = "400 etcdserver: mvcc: required revision has been compacted"
 LISTED = (0.0, 0.5, AlarmList(), AlarmListResult(alarms=(Alarm(7, "NOSPACE"),)))
+LISTED_TWO = (
+    0.0, 0.5, AlarmList(), AlarmListResult(alarms=(Alarm(7, "NOSPACE"), Alarm(9, "NOSPACE"))),
+)
+CLEARED_ONE = (1, 1.1, AlarmDisarm(9), AlarmDisarmResult())
 LARGE = Put("k", "x" * 50_000)
 WIDE = Txn((), tuple(Put(f"k{number}", "v") for number in range(5)))
 
@@ -55,6 +60,13 @@ VALID: dict[str, tuple[dict[str, int], tuple[Told, ...]]] = {
     "a put after the alarm was cleared": (
         SPACE,
         (LISTED, (1, 2, AlarmDisarm(7), AlarmDisarmResult()), (3, 4, Put("k", "v"), PutResult())),
+    ),
+    "a put after the alarms of two members were cleared": (
+        SPACE,
+        (
+            LISTED_TWO, (1, 1.1, AlarmDisarm(7), AlarmDisarmResult()),
+            (1.2, 1.3, AlarmDisarm(9), AlarmDisarmResult()), (3, 4, Put("k", "v"), PutResult()),
+        ),
     ),
     "small requests": (SIZES, (put_at(1, 2), (2, 3, Txn((), WIDE.success[:4]), TxnResult()))),
     "large requests are refused": (
@@ -82,6 +94,13 @@ VALID: dict[str, tuple[dict[str, int], tuple[Told, ...]]] = {
 INVALID: dict[str, tuple[str, dict[str, int], tuple[Told, ...]]] = {
     "a put despite the alarm": (
         "written despite the alarm", SPACE, (LISTED, (1, 2, Put("k", "v"), PutResult())),
+    ),
+    "a put although the alarm of one of two members was not cleared": (
+        "written despite the alarm", SPACE, (LISTED_TWO, CLEARED_ONE, put_at(2, 2)),
+    ),
+    "the alarms of two members are cleared at once": (
+        "alarm lost", SPACE,
+        (LISTED_TWO, CLEARED_ONE, (2, 3, AlarmList(), AlarmListResult()), put_at(-1, 2)),
     ),
     "a nested put despite the alarm": (
         "written despite the alarm", SPACE,
@@ -111,6 +130,13 @@ INVALID: dict[str, tuple[str, dict[str, int], tuple[Told, ...]]] = {
     "one revision too many is compacted": (
         "compacted too far", REVISIONS, (put_at(1, 30), (2, 3, Range("k", revision=20), GONE)),
     ),
+    "one revision too many is compacted while an outcome is unknown": (
+        "compacted too far", REVISIONS,
+        (
+            (0, 9, Put("k", "v"), None), put_at(1, 30), (2, 3, Range("k", revision=20), GONE),
+            (4, 5, Range("k"), RangeResult(Header(30))),
+        ),
+    ),
     "a period too short is kept": (
         "compacted too far", PERIOD,
         (put_at(1, 30), put_at(2.9, 31), (3, 3.1, Range("k", revision=30), GONE)),
@@ -122,8 +148,10 @@ INVALID: dict[str, tuple[str, dict[str, int], tuple[Told, ...]]] = {
 }  # fmt: skip
 
 
-def judged(settings: dict[str, int], operations: tuple[Told, ...]) -> Verdict:
-    return check_limits(Evidence(told(*operations), settings=settings))
+def judged(
+    settings: dict[str, int], operations: tuple[Told, ...], members: tuple[MemberState, ...] = ()
+) -> Verdict:
+    return check_limits(Evidence(told(*operations), settings=settings, members=members))
 
 
 @pytest.mark.parametrize("name", VALID)
@@ -137,6 +165,28 @@ def test_a_wrong_answer_is_reported(name: str) -> None:
     kind, settings, operations = INVALID[name]
     verdict = judged(settings, operations)
     assert {one.kind for one in verdict.anomalies} == {kind}
+
+
+LAST = (put_at(1, 30), (12, 13, Range("k"), RangeResult(Header(30))))
+
+
+@pytest.mark.parametrize(
+    ("compacted", "operations", "kind"),
+    [
+        (20, LAST, None),
+        (19, LAST, "not compacted"),
+        (-1, LAST, "not compacted"),
+        (21, LAST, "compacted too far"),
+        (21, (*LAST, (2, 3, Compact(21), CompactResult())), None),
+        (-1, LAST[:1], None),  # automatic compaction was not due
+    ],
+)
+def test_the_last_revision_to_which_members_are_compacted_is_judged(
+    compacted: int, operations: tuple[Told, ...], kind: str | None
+) -> None:
+    members = (MemberState("n1", revision=30, compact_revision=compacted),)
+    found = {one.kind for one in judged(REVISIONS, operations, members).anomalies}
+    assert found == ({kind} if kind else set())
 
 
 def test_without_limits_the_checker_does_not_apply() -> None:

@@ -48,6 +48,14 @@ def test_watches_are_cancelled_before_others_are_created() -> None:
     assert b"cancel" not in encode_watches([first, kept])
 
 
+def test_a_progress_request_follows_the_watches_that_are_created_later() -> None:
+    later = WatchRequest("c", later_us=9, ask_progress=True)
+    assert encode_watches([WatchRequest("b"), later]) == (
+        b'{"create_request":{"key":"Yg=="}}{"create_request":{"key":"Yw=="}}'
+        b'{"progress_request":{}}'
+    )
+
+
 def test_a_cancelled_watch_gets_no_more_answers() -> None:
     places = WatchPlaces(2)
     assert places.of(WatchAnswer(9, 0, created=True)) == (0,)

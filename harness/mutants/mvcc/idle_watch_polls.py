@@ -1,0 +1,27 @@
+"""Bug: a watch without events looks for them again and again, without a pause."""
+
+from __future__ import annotations
+
+import asyncio
+
+from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.node.mvcc.watch import WatchBatch, Watcher
+
+MUTANT = Mutant(
+    what="a watch that waits for events polls the store without a pause",
+    source="the loops of etcd's mvcc/watchable_store.go, which sleep for 100 ms; a loop without the"
+    " pause uses a whole core",
+    found_by=("invariants",),
+    hunt={"workload": "watch"},
+)
+
+
+def plant() -> None:
+    original = Watcher.next_batch
+
+    async def next_batch(self: Watcher) -> WatchBatch | None:
+        while self.synced and not self._buffer and not self.cancelled:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        return await original(self)
+
+    Watcher.next_batch = next_batch  # type: ignore[method-assign]
