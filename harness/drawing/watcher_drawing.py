@@ -168,7 +168,7 @@ def _with_other_start(random: Random, scheduled: ScheduledStream) -> ScheduledSt
     receive the newest events.
     """
     drawn, start = random.random(), random.choice(OTHER_STARTS)
-    distance = random.randrange(1, FUTURE_DISTANCE_MAX)
+    distance = round(FUTURE_GROWTH ** random.randrange(1, FUTURE_STEPS))
     if drawn >= OTHER_START_SHARE or scheduled.start == "list":
         return scheduled
     return msgspec.structs.replace(scheduled, other_start=start, other_distance=distance)
