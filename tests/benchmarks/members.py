@@ -19,9 +19,11 @@ from splitbrain.harness.systems.etcd_like.cluster_settings import ClusterSetting
 from splitbrain.harness.systems.etcd_like.etcd import Etcd
 from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
 from splitbrain.harness.systems.etcd_like.python_node import PythonNode
+from splitbrain.nemesis.fault import MemberName
 
 Kind = Literal["ours", "etcd"]
 NAMES = ("n1", "n2", "n3")
+LEAD_POLL_S = 0.5
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -44,6 +46,13 @@ async def running(
         yield system
     finally:
         await system.stop()
+
+
+async def lead(system: ProcessCluster, member: MemberName) -> None:
+    """Make `member` the leader, so that a connection to it takes the same way in each cluster."""
+    while await system.leader() != member:
+        await system.transfer_leadership(member)
+        await asyncio.sleep(LEAD_POLL_S)
 
 
 def urls(system: ProcessCluster) -> list[str]:
