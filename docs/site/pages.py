@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SINGLE = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE")
 PATTERNS = (
     "docs/**/*.md", "docs/**/*.png", "docs/ci/*.yml", "examples/**/*.md", "examples/**/*.py",
-    "examples/**/*.toml", "docs/finds/*.py",
+    "examples/**/*.toml", "docs/finds/*.py", "docs/finds/*.schedule",
 )
 SECTIONS = {
     "docs": "Tutorials", "docs/howto": "How-to guides", "docs/reference": "Reference",
