@@ -13,29 +13,18 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from random import Random
 
 from splitbrain.histories.random_stream import stream
-from splitbrain.nemesis.fault import (
-    AtStep,
-    ClockDrift,
-    ClockJump,
-    DiskFault,
-    Fault,
-    Kill,
-    Latency,
-    Partition,
-    PartitionShape,
-    Pause,
-    PowerLoss,
-    ScheduledFault,
-    StepAction,
-    Target,
-)
+from splitbrain.nemesis.clock_drawing import clock_drifts, clock_jumps
+from splitbrain.nemesis.disk_drawing import disk_faults
+from splitbrain.nemesis.fault import Fault, ScheduledFault
 from splitbrain.nemesis.fault_frequency import Tempo, tempo_for
 from splitbrain.nemesis.fault_kinds import KINDS, LINK_KINDS, check_known, check_supported
-from splitbrain.nemesis.fault_variants import Variant, always, weighted_targets
+from splitbrain.nemesis.fault_variants import Variant, weighted_targets
 from splitbrain.nemesis.link_drawing import (
     corruptions,
     half_open_connections,
+    latencies,
     packet_losses,
+    partitions,
     slow_receivers,
 )
 from splitbrain.nemesis.membership_drawing import (
@@ -55,21 +44,10 @@ from splitbrain.nemesis.process_drawing import (
     syscall_faults,
     upgrades,
 )
+from splitbrain.nemesis.step_drawing import STEPS_DRAWN, step_deck
+from splitbrain.nemesis.stop_drawing import kills, pauses, power_losses
 from splitbrain.nemesis.storage_drawing import draw_storage_faults
-from splitbrain.nemesis.target import targets_for
 from splitbrain.nemesis.user_fault import drawn, is_user_kind, load, scheduled_by, targets_of
-
-_LEADER_STEPS = (
-    "leader_receive", "leader_wal", "replicate", "quorum_ack", "leader_commit", "apply_notify",
-    "apply_mvcc", "backend_flush", "respond",
-)
-_FOLLOWER_STEPS = (
-    "follower_forward", "follower_wal", "follower_commit", "apply_notify", "apply_mvcc",
-    "backend_flush", "respond",
-)
-STEPS_DRAWN = (*_LEADER_STEPS, *_FOLLOWER_STEPS)
-"""The steps of the write path at which faults are drawn, if members have all failpoints."""
-
 
 OF_SEVERAL_MEMBERS = (*LINK_KINDS, "members", "joint", "transfer")
 """The kinds that are not drawn for a cluster of one member."""
@@ -102,7 +80,7 @@ def draw_faults(
     if not members:
         raise ValueError("cannot draw a schedule of faults: expected at least one member, got none")
     tempo = tempo or tempo_for(duration_ms)
-    decks = {**DECKS, "step": _step_deck(steps, snapshots=snapshots)}
+    decks = {**DECKS, "step": step_deck(steps, snapshots=snapshots)}
     scheduled = [
         fault
         for kind in dict.fromkeys(kinds)
@@ -171,156 +149,23 @@ def _hits_leader(variant: Variant) -> bool:
     return getattr(variant(Random(0)), "target", None) == "leader"
 
 
-def _kills(member_count: int) -> list[Variant]:
-    return [always(Kill(target)) for target in weighted_targets(member_count)]
-
-
-def _pauses(member_count: int) -> list[Variant]:
-    return [always(Pause(target)) for target in weighted_targets(member_count)]
-
-
-_SHAPES: tuple[tuple[PartitionShape, Target], ...] = (
-    ("isolate_leader", "leader"),
-    ("isolate_leader", "leader"),
-    ("isolate", "follower"),
-    ("isolate", "any"),
-    ("halves", "leader"),
-    ("halves", "leader"),
-    ("halves", "any"),
-    ("bridge", "any"),
-    ("ring", "any"),
-    ("one_way", "leader"),
-    ("one_way", "follower"),
-    ("isolate", "all"),
-)
-
-
-def _partitions(member_count: int) -> list[Variant]:
-    return [
-        _partition(shape, target)
-        for shape, target in _SHAPES
-        if member_count > 2 or shape not in ("bridge", "ring")
-    ]
-
-
-def _partition(shape: PartitionShape, target: Target) -> Variant:
-    def draw(random: Random) -> Fault:
-        return Partition(shape, target, "cut" if random.random() < 0.5 else "black_hole")
-
-    return draw
-
-
-def _latencies(member_count: int) -> list[Variant]:
-    return [_latency(target) for target in weighted_targets(member_count)]
-
-
-def _latency(target: Target) -> Variant:
-    def draw(random: Random) -> Fault:
-        # The delays range from that of a busy data centre to more than an etcd heartbeat (100 ms),
-        # and are shorter than its election timeout (1 s). One in three also has a limited rate.
-        delay_ms = random.choice((5, 20, 50, 100, 250))
-        jitter_ms = random.randint(0, delay_ms)
-        rate = random.choice((0, 0, 64 * 1024))
-        return Latency(target, delay_ms, jitter_ms, rate)
-
-    return draw
-
-
-def _power_losses(member_count: int) -> list[Variant]:
-    # Often all machines of a site lose power together, so each target has the same weight.
-    return [always(PowerLoss(target)) for target in targets_for(member_count)]
-
-
-def _clock_jumps(member_count: int) -> list[Variant]:
-    def draw(target: Target) -> Variant:
-        return lambda random: ClockJump(
-            target, random.choice((-3_600_000, -5_000, -500, 500, 5_000, 3_600_000))
-        )
-
-    return [draw(target) for target in weighted_targets(member_count)]
-
-
-def _clock_drifts(member_count: int) -> list[Variant]:
-    def draw(target: Target) -> Variant:
-        # The rates range from that of a bad crystal to that of a broken virtual machine.
-        return lambda random: ClockDrift(
-            target, random.choice((-1, 1)) * random.choice((200, 5_000, 50_000, 300_000))
-        )
-
-    return [draw(target) for target in weighted_targets(member_count)]
-
-
-def _disk_faults(member_count: int) -> list[Variant]:
-    """Return the variants of disk faults that a correct store survives on any number of members."""
-
-    def draw(target: Target) -> Variant:
-        return lambda random: random.choice((
-            DiskFault(target, slow_ms=random.choice((5, 50, 300))),
-            DiskFault(target, slow_ms=random.choice((5, 50, 300))),
-            DiskFault(target, full=True),
-            DiskFault(target, write_error_percent=random.choice((1.0, 20.0, 100.0))),
-            DiskFault(target, sync_error_percent=random.choice((1.0, 20.0, 100.0))),
-        ))
-
-    return [draw(target) for target in weighted_targets(member_count)]
-
-
-_SNAPSHOT_STEPS = ("snapshot_receive", "snapshot_restore")
-_SNAPSHOT_ACTIONS: tuple[StepAction, ...] = ("crash", "crash", "power", "isolate", "sleep")
-_STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "crash", "power", "pause", "isolate", "sleep")
-
-
-def _step_deck(steps: Collection[str], *, snapshots: bool) -> Callable[[int], list[Variant]]:
-    """Return a function that returns the variants of faults at `steps`, given a member count.
-
-    Each fault hits one member just before or after a step of the write path.
-    """
-
-    def deck(member_count: int) -> list[Variant]:
-        leading = [name for name in _LEADER_STEPS if name in steps]
-        following = [name for name in _FOLLOWER_STEPS if name in steps]
-        if member_count == 1:
-            return [_step("all", leading)]
-        leader, follower = _step("leader", leading), _step("follower", following)
-        # Snapshots are rare, and a member that leads when the failpoints are set may receive one
-        # later. So the failpoint is set on all members, and the fault hits the first visit.
-        snapshot = _step("all", _SNAPSHOT_STEPS, _SNAPSHOT_ACTIONS, visits=(1,))
-        return [leader, leader, leader, follower, follower, *([snapshot] * 2 if snapshots else ())]
-
-    return deck
-
-
-def _step(
-    target: Target,
-    names: Sequence[str],
-    actions: Sequence[StepAction] = _STEP_ACTIONS,
-    visits: Sequence[int] = (1, 1, 2, 5, 20),
-) -> Variant:
-    return lambda random: AtStep(
-        f"{random.choice(('before', 'after'))}_{random.choice(names)}",
-        random.choice(actions),
-        visit=random.choice(visits),
-        target=target,
-    )
-
-
 STORAGE = "storage"
 """The kind of fault that `splitbrain.nemesis.storage_drawing` draws, without a deck."""
 
 DECKS: dict[str, Callable[[int], list[Variant]]] = {
-    "kill": _kills,
-    "pause": _pauses,
-    "partition": _partitions,
-    "latency": _latencies,
+    "kill": kills,
+    "pause": pauses,
+    "partition": partitions,
+    "latency": latencies,
     "loss": packet_losses,
     "corruption": corruptions,
     "half_open": half_open_connections,
     "slow_receiver": slow_receivers,
-    "power": _power_losses,
-    "clock": _clock_jumps,
-    "drift": _clock_drifts,
-    "disk": _disk_faults,
-    "step": _step_deck(STEPS_DRAWN, snapshots=False),
+    "power": power_losses,
+    "clock": clock_jumps,
+    "drift": clock_drifts,
+    "disk": disk_faults,
+    "step": step_deck(STEPS_DRAWN, snapshots=False),
     "syscall": syscall_faults,
     "operator": operator_actions,
     "members": membership_changes,

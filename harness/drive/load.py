@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 from splitbrain.harness.drive.client_loops import ClientLoops
 from splitbrain.harness.drive.last_seen import LastSeen
 from splitbrain.harness.drive.member_choice import LeaderPoll, choose_member
+from splitbrain.harness.drive.process_numbers import next_process
 from splitbrain.harness.drive.sessions import Sessions
 from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.schedule.schedule import Schedule
@@ -85,4 +86,4 @@ class Load(ClientLoops):
             return process
         seen.succeeded = False
         seen.logins.refused(user, completion.error)
-        return process + len(self._schedule.clients) if completion.ends_process else process
+        return next_process(process, completion, clients=len(self._schedule.clients))

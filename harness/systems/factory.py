@@ -26,8 +26,8 @@ from splitbrain.nemesis.fault import (
     LostSectors,
     PowerLoss,
 )
-from splitbrain.nemesis.fault_drawing import STEPS_DRAWN
 from splitbrain.nemesis.fault_kinds import KINDS
+from splitbrain.nemesis.step_drawing import STEPS_DRAWN
 
 
 def capabilities_of(options: Options) -> frozenset[str]:

@@ -21,10 +21,10 @@ from splitbrain.harness.systems.member_settings.simulated_settings import check_
 from splitbrain.harness.systems.networks.network import NAMESPACES
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import AtStep, Fault, Kill, PowerLoss, UserFault, reaches_clients
-from splitbrain.nemesis.fault_drawing import STEPS_DRAWN
 from splitbrain.nemesis.fault_events import name_of
 from splitbrain.nemesis.fault_kinds import KINDS, check_machine
 from splitbrain.nemesis.linux.namespaces import missing
+from splitbrain.nemesis.step_drawing import STEPS_DRAWN
 from splitbrain.nemesis.user_fault import make
 
 HOLD_UNSYNCED = "--hold-unsynced"

@@ -24,8 +24,8 @@ from splitbrain.harness.schedule.network_and_disk_conditions import (
     DiskConditions,
     NetworkConditions,
 )
-from splitbrain.harness.simulation.connection import DELAYS_IN_MEANS_MAX
 from splitbrain.harness.simulation.health import Calm, Health
+from splitbrain.harness.simulation.link_delay import DELAYS_IN_MEANS_MAX
 from splitbrain.harness.simulation.machine_disk import SYNC_US
 from splitbrain.harness.simulation.member import Member
 from splitbrain.harness.simulation.network import Network
