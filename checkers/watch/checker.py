@@ -55,7 +55,7 @@ from splitbrain.checkers.watch.expected_events import find_truth
 from splitbrain.checkers.watch.lists import ListCheck
 from splitbrain.checkers.watch.missing_progress import OwedProgress
 from splitbrain.checkers.watch.stream_check import StreamCheck
-from splitbrain.checkers.watch.watch_ids import check_ids
+from splitbrain.checkers.watch.watch_ids import check_ids, with_shared_ids
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Compact
 from splitbrain.histories.member_state import MemberState
@@ -87,15 +87,18 @@ def check_watch(evidence: Evidence) -> Verdict:
         moments=moments, streams=streams,
     )
     lists = ListCheck(truth, writers)
+    shared = with_shared_ids(streams)
     events = progress = unlogged = 0
     for stream in streams:
 
         def report(
-            kind: str, because: str, revision: int, node: str = stream.node, **facts: Any
+            kind: str, because: str, revision: int, node: str = stream.node,
+            shared_id: bool = stream.number in shared, **facts: Any,
         ) -> None:
             ops = (writers[revision],) if revision in writers else ()
             findings.add(
-                kind, because, *ops, members=(node,), revision=revision, facts=facts
+                kind, because, *ops, members=(node,), revision=revision,
+                facts={**facts, "shared_id": True} if shared_id else facts,
             )
 
         check = StreamCheck(

@@ -9,8 +9,8 @@ Source: etcd's server/etcdserver/api/v3rpc/watch.go (`recvLoop`), mvcc/watcher.g
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from splitbrain.histories.watch import Cancelled, Created, WatchStream
 
@@ -24,11 +24,29 @@ def check_ids(streams: Sequence[WatchStream], report: Report) -> None:
 
     `report` is called with the stream, the kind of the anomaly and a sentence.
     """
+    for together in _connections(streams):
+        _check_connection(together, report)
+
+
+def with_shared_ids(streams: Sequence[WatchStream]) -> frozenset[int]:
+    """Return the numbers of the streams whose id another watch of the same connection also had.
+
+    etcd may send events of the later watch before it answers that the earlier one has ended.
+    """
+    found: set[int] = set()
+    for together in _connections(streams):
+        named = [(one.created.watch_id, one.number) for one in together if one.created is not None]
+        ids = Counter(watch_id for watch_id, _ in named if watch_id != UNKNOWN_ID)
+        found.update(number for watch_id, number in named if ids[watch_id] > 1)
+    return frozenset(found)
+
+
+def _connections(streams: Sequence[WatchStream]) -> Collection[Sequence[WatchStream]]:
+    """Return the streams of each connection."""
     connections: dict[int, list[WatchStream]] = defaultdict(list)
     for stream in streams:
         connections[stream.connection if stream.connection >= 0 else stream.number].append(stream)
-    for together in connections.values():
-        _check_connection(together, report)
+    return connections.values()
 
 
 def _check_connection(together: Sequence[WatchStream], report: Report) -> None:
