@@ -248,7 +248,9 @@ class _Shown:
     def _cut(
         self, text: str, block: list[list[int]], writes: list[int], placing: _Placing
     ) -> int | None:
-        """Cut `text` into pieces, and add their writes, and the gets of each prefix, to `block`.
+        """Cut `text` into pieces. For each piece, add its write and then some gets to `block`.
+
+        These are the gets that showed the part of `text` that ends with this piece.
 
         `writes` are the possible writes of the first piece. Returns the number of gets, or None if
         a piece is shown more often than it was written.

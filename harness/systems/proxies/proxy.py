@@ -204,7 +204,7 @@ class DiallerEnd(asyncio.Protocol):
         self._proxies.accepted(self)
 
     def join(self, connection: Connection) -> None:
-        """Pass to `connection` the bytes that were read already, and then those that are read."""
+        """Send the bytes that were already read, and then all later ones, to `connection`."""
         self.connection = connection
         connection.forward.read_from(self.transport, reading=not self._received_early)
         for data in self._received_early:
