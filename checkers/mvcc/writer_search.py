@@ -437,10 +437,10 @@ class GapSearch:
     # --- back
 
     def back(self, conflict: Conflict) -> int | None:
-        """Undo all choices up to the last gap that can have caused `conflict`, and return that gap.
+        """Undo choices, from the last one back to a gap that can have caused `conflict`.
 
-        A gap is a revision without a known writer. Returns None if no gap can have caused the
-        conflict.
+        The choice at this gap is undone, too. Returns the gap, which is a revision without a known
+        writer, or None if no gap can have caused the conflict.
         """
         if self.deepest is None or conflict.revision >= self.deepest.revision:
             self.deepest = conflict

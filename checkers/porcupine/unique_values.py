@@ -103,9 +103,9 @@ def _block(
 ) -> Block:
     """Return the block that begins with the write of `value`.
 
-    `written` contains the index of this write. The block continues with the next value as long as
-    some operation found the current value in the register and wrote another value. The function
-    removes the operations of the block from `readers` and `next_writer`.
+    `written` contains the index of this write. If an operation found `value` in the register and
+    wrote another value, as a compare-and-set does, the block continues with that value, and so on.
+    The function removes the operations of the block from `readers` and `next_writer`.
     """
     block = [written, readers.pop(value, [])]
     following = next_writer.pop(value, None)

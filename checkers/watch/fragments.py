@@ -1,4 +1,4 @@
-"""Checks fragments: answers of a watch that the next answer of the same watch continues.
+"""Checks fragments. A fragment is a part of an answer of a watch, and the next answer continues it.
 
 A member splits an answer only if the watch asked for fragments. All fragments of one answer have
 the same header, and the last part is not a fragment. Nothing else comes between the parts, except a

@@ -345,7 +345,7 @@ def _simpler(request: AnyRequest) -> Iterator[Request]:
 
 
 def shorter_holds(schedule: Schedule) -> Iterator[Schedule]:
-    """Yield copies of `schedule` in which one fault lasts only one of `HOLDS_MS`."""
+    """Yield copies of `schedule` in which one fault is shortened to a time from `HOLDS_MS`."""
     faults = schedule.faults
     for place, one in enumerate(faults):
         for hold_ms in HOLDS_MS:

@@ -112,8 +112,8 @@ class HttpGateway:
     def streamer(self, request: HttpRequest) -> Streamer | None:
         """Return the function that answers `request` with a stream, or None if `handle` answers it.
 
-        The function can be called before the body is complete. It returns an answer if it has sent
-        no piece, and otherwise None.
+        The function can be called before the body is complete. It sends the answer in pieces, and
+        then returns None. If it has sent no piece, it returns a complete answer instead.
         """
         if request.method != "POST":
             return None

@@ -2,8 +2,8 @@
 
 The benchmark executes a complete `splitbrain run` in a separate process, with a rate that is higher
 than a run can reach, and measures its load phase. The peer (`unrecorded_load.py`) sends the
-requests of the same schedule over as many connections; it records nothing and reads only the status
-of an answer. Runs and peers alternate. A third figure of each turn, in the notes, is the rate of
+requests of the same schedule to the same members; it records nothing and reads only the status of
+an answer. Runs and peers alternate. A third figure of each turn, in the notes, is the rate of
 gets and puts of `load.py`, in two processes.
 """
 
@@ -106,7 +106,9 @@ async def _without_recording(seed: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         async with running("etcd", Path(name)) as system:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.benchmarks.unrecorded_load", str(seed), *urls(system),
+                sys.executable, "-m", "tests.benchmarks.unrecorded_load", str(seed),
+                str(await system.leader()),
+                *(f"{name}={url}" for name, url in zip(system.members, urls(system), strict=True)),
                 cwd=ROOT, stdout=asyncio.subprocess.PIPE,
             )
             output, _ = await process.communicate()

@@ -1,7 +1,8 @@
 """Sends the requests of a run's schedule, and records nothing.
 
-Each client of the schedule has one connection, to one member, and sends its requests one after the
-other. Operands that a client of a run fills in from what it has read are sent as they were drawn.
+Each client of the schedule sends its requests one after the other, each to the member to which the
+run would send it. Operands that a client of a run fills in from what it has read are sent as they
+were drawn.
 """
 
 from __future__ import annotations
@@ -12,60 +13,112 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import cast
 from urllib.parse import urlsplit
 
+import httptools
 import uvloop
 
 from splitbrain.harness.clients.service_codec import encode_any
 from splitbrain.harness.drawing.schedule_drawing import draw_for
+from splitbrain.harness.drive.member_choice import choose_member
 from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.workloads.catalogue import make_workload
 from tests.benchmarks.driver import TIME_LIMIT_S, options_of
-from tests.benchmarks.load import Connection, Tally
+from tests.benchmarks.load import Tally
 
 
-async def drive(seed: int, urls: list[str]) -> dict[str, float]:
-    """Send requests for TIME_LIMIT_S. Returns the summary, and `cpu_us`: CPU µs per answer."""
+async def drive(seed: int, leader: str, urls: dict[str, str]) -> dict[str, float]:
+    """Send requests for TIME_LIMIT_S. Returns the summary, and `cpu_us`: CPU µs per answer.
+
+    `urls` maps the name of each member to its client URL. `leader` is the member that leads.
+    """
     options = options_of(seed, "")
     schedule = draw_for(options, make_workload(options.workload, {}))
-    loop = asyncio.get_running_loop()
     tally = Tally()
     end_s = time.perf_counter() + TIME_LIMIT_S
     began_s, cpu_began_s = time.perf_counter(), time.process_time()
-    opened = []
-    for number, client in enumerate(schedule.clients):
-        url = urls[number % len(urls)]
-        parts = urlsplit(url)
-        assert parts.hostname is not None
-        assert parts.port is not None
-        source = requests_of(iter(client.operations), parts.netloc, end_s)
-        _, connection = await loop.create_connection(
-            partial(Connection, source, tally), parts.hostname, parts.port
-        )
-        opened.append(connection)
-    await asyncio.gather(*(connection.done for connection in opened))
+    clients = [Client(iter(one.operations), leader, urls, end_s) for one in schedule.clients]
+    await asyncio.gather(*(one.open(tally) for one in clients))
+    for one in clients:
+        one.begin()
+    await asyncio.gather(*(one.done for one in clients))
     summary = tally.summary(time.perf_counter() - began_s)
     cpu_s = time.process_time() - cpu_began_s
     return {**summary, "cpu_us": cpu_s / max(summary["ok"], 1) * 1e6}
 
 
-def requests_of(
-    operations: Iterator[ScheduledOperation], host: str, end_s: float
-) -> Callable[[], bytes | None]:
-    """A function that returns the next request, and None after `end_s` or the last operation."""
+class Client:
+    """A client of the schedule. It has a connection to each member, and one open request."""
 
-    def next_request() -> bytes | None:
-        scheduled = None if time.perf_counter() > end_s else next(operations, None)
+    def __init__(
+        self, operations: Iterator[ScheduledOperation], leader: str, urls: dict[str, str],
+        end_s: float,
+    ) -> None:
+        self._operations = operations
+        self._leader = leader
+        self._members = tuple(urls)
+        self._hosts = {name: urlsplit(url).netloc for name, url in urls.items()}
+        self._end_s = end_s
+        self._connections: dict[str, SharedConnection] = {}
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def open(self, tally: Tally) -> None:
+        """Open the connections."""
+        loop = asyncio.get_running_loop()
+        for name, host in self._hosts.items():
+            address, _, port = host.partition(":")
+            _, self._connections[name] = await loop.create_connection(
+                partial(SharedConnection, self.begin, tally), address, int(port)
+            )
+
+    def begin(self) -> None:
+        """Send the next request. After the last one or at the end, close all connections."""
+        over = time.perf_counter() > self._end_s
+        scheduled = None if over else next(self._operations, None)
         if scheduled is None:
-            return None
+            for one in self._connections.values():
+                one.close()
+            self.done.set_result(None)
+            return
+        member = choose_member(scheduled, self._members, self._leader)
         path, body = encode_any(scheduled.request)
-        return (
+        self._connections[member].send(
             b"POST %b HTTP/1.1\r\nHost: %b\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n%b" % (path.encode(), host.encode(), len(body), body)
+            b"Content-Length: %d\r\n\r\n%b"
+            % (path.encode(), self._hosts[member].encode(), len(body), body)
         )
 
-    return next_request
+
+class SharedConnection(asyncio.Protocol):
+    """One of the connections of a client. `answered` is called after each answer."""
+
+    def __init__(self, answered: Callable[[], None], tally: Tally) -> None:
+        self._answered = answered
+        self._tally = tally
+        self._parser = httptools.HttpResponseParser(self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def send(self, request: bytes) -> None:
+        """Send `request`, a complete HTTP request."""
+        self._began = time.perf_counter()
+        self._transport.write(request)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        ok = self._parser.get_status_code() == 200
+        self._tally.add(ok, time.perf_counter() - self._began)
+        self._answered()
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(drive(int(sys.argv[1]), sys.argv[2:]))))
+    addresses = dict(one.split("=", 1) for one in sys.argv[3:])
+    print(json.dumps(uvloop.run(drive(int(sys.argv[1]), sys.argv[2], addresses))))
