@@ -38,6 +38,9 @@ class TracedMember:
         self._restart: Undo | None = None
         """The function that restarts the member after this fault has killed it; None before
         that."""
+        self._attaching = asyncio.Lock()
+        """Held while strace is attached or detached."""
+        self._ended = False
 
     async def begin(self) -> None:
         """Begin to affect the member's system calls, by strace, if the member runs.
@@ -63,6 +66,13 @@ class TracedMember:
 
         Restart the member if it has ended because of this fault.
         """
+        # A restart of the member may just attach strace to the new process. Without the lock, it
+        # would stay attached. Without the flag, a later restart would attach it again.
+        self._ended = True
+        async with self._attaching:
+            await self._end()
+
+    async def _end(self) -> None:
         counting, self._counting = self._counting, None
         if counting is not None:
             counting.cancel()
@@ -83,11 +93,17 @@ class TracedMember:
 
         If the fault is a kill, the new process is not affected.
         """
-        if member != self._member or self._restart is not None or self._fault.do == "kill":
+        if member != self._member or not self._affects_new_process():
             return
-        if self._held is not None:
-            await self._held.release()
-        await self.begin()
+        async with self._attaching:
+            if self._affects_new_process():
+                if self._held is not None:
+                    await self._held.release()
+                    self._held = None
+                await self.begin()
+
+    def _affects_new_process(self) -> bool:
+        return not self._ended and self._restart is None and self._fault.do != "kill"
 
     async def _count(self, held: HeldCall) -> None:
         fault = self._fault
