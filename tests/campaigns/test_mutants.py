@@ -76,7 +76,7 @@ def _cases() -> Iterator[Any]:
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("name", _cases())
+@pytest.mark.parametrize("name", list(_cases()))
 def test_a_planted_bug_is_found_and_the_correct_member_is_valid(
     name: str, tmp_path: Path
 ) -> None:

@@ -75,7 +75,8 @@ class Running:
                 await asyncio.sleep(0.05)
         ((_, revision, _),) = applied
         states = [await self.system.state(member, revision) for member in self.system.members]
-        assert [state.error for state in states] == [None] * len(states)
+        errors = [state.error for state in states]
+        assert errors == [None] * len(states), errors
         assert len({state.hash for state in states}) == 1
         assert states[0].hash != 0
         # A write that a fault delayed may still arrive, so later changes are ignored.

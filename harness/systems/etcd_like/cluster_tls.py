@@ -56,6 +56,11 @@ class Encryption:
         return await probe_tls(self.certificates, urls)
 
     def session(self) -> aiohttp.ClientSession:
-        """Open an HTTP session for requests to the members."""
+        """Open an HTTP session for requests to the members.
+
+        Each request has a connection of its own. An idle connection may have been broken by a
+        fault, and would make the next request fail although the member answers.
+        """
         context = True if self.client is None else self.client.context
-        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=context))
+        connector = aiohttp.TCPConnector(limit=0, ssl=context, force_close=True)
+        return aiohttp.ClientSession(connector=connector)
