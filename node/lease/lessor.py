@@ -62,8 +62,8 @@ class _Times:
     """The next time to propose the end of the lease, provided that it has expired by then."""
     checkpoint_ns: int = 0
     """The next time to propose a checkpoint of the lease. 0 means never."""
-    recording: bool = False
-    """Whether a checkpoint of the lease was proposed and is not applied yet."""
+    recording: int = 0
+    """The number of checkpoints of the lease that were proposed and are not applied yet."""
     end_proposed: bool = False
     """Whether the end of the lease was proposed since its time was last restarted."""
 
@@ -148,10 +148,15 @@ class Lessor:
             self._start(lease, lease.ttl_s * _S)
 
     def recorded(self, lease: Lease) -> None:
-        """Decide when the next checkpoint of a lease is due, after one was applied."""
+        """Decide when the next checkpoint of a lease is due, after one was applied.
+
+        A renewal records a remaining time of 0. A checkpoint may have been proposed after it, so
+        this record does not end the count of checkpoints.
+        """
         times = self._times.get(lease.id)
         if times is not None:
-            times.recording = False
+            if lease.remaining_s:
+                times.recording = max(0, times.recording - 1)
             self._schedule_checkpoint(lease.id, times)
 
     def removed(self, lease_id: int) -> None:
@@ -177,7 +182,7 @@ class Lessor:
         restart the lease with this time.
         """
         times = self._times.get(lease.id)
-        return bool(lease.remaining_s) or (times is not None and times.recording)
+        return bool(lease.remaining_s) or (times is not None and times.recording > 0)
 
     def renew(self, lease: Lease) -> None:
         """Restart the time of the lease with its whole time to live."""
@@ -287,7 +292,7 @@ class Lessor:
         except ProposalDropped:
             return
         for lease_id in lease_ids:
-            self._times[lease_id].recording = True
+            self._times[lease_id].recording += 1
 
     def _wake_waiting(self, lease_id: int) -> None:
         for future in self._waiting.pop(lease_id, ()):

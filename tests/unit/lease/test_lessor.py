@@ -183,6 +183,22 @@ def test_a_renewal_must_wait_while_a_checkpoint_is_proposed_or_recorded() -> Non
     assert not given.lessor.is_recorded(lease)
 
 
+def test_a_renewal_waits_for_a_checkpoint_that_was_proposed_while_it_forgot_the_time() -> None:
+    given = LessorOfTests()
+    given.lead(1)
+    lease = given.table.grant(7, 3 * INTERVAL_S)
+    given.clock.advance(INTERVAL_S + 0.5)
+    (first,) = given.checkpoints()
+    given.table.record_remaining(7, first.remaining_s)
+    given.clock.advance(INTERVAL_S + 0.5)
+    _, second = given.checkpoints()
+    given.table.record_remaining(7, 0)  # a renewal proposed this before the second checkpoint
+    assert given.lessor.is_recorded(lease), "a new leader may still apply the second checkpoint"
+    given.table.record_remaining(7, second.remaining_s)
+    given.table.record_remaining(7, 0)
+    assert not given.lessor.is_recorded(lease)
+
+
 def test_many_leases_end_over_several_ticks() -> None:
     given = LessorOfTests()
     given.lead(3)
