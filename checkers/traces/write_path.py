@@ -353,7 +353,7 @@ class WritePathSweep:
             self._add("incomplete chain", f"{answered}but no leader had received it", event)
 
     def _led(self, term: int) -> bool:
-        """Return whether some member was leader in `term` or a later term since its last start.
+        """Return whether some member has, since it last started, led in `term` or in a later term.
 
         If there is such a member, a missing `leader_receive` is no anomaly: a follower that begins
         to forward a request, and becomes leader before it proposes the request, only traces

@@ -193,10 +193,10 @@ _CONFIGURATIONS = "configurations JOIN subjects ON subjects.id = subject"
 
 
 def _chosen(wanted: Filter) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield, for each table that `runs` refers to, which rows of that table match `wanted`.
+    """Yield one condition for each table that `runs` refers to, so that its rows match `wanted`.
 
-    Each is a tuple: the column of `runs`, the table, and the values that a row must have. If there
-    are no such values, every row matches.
+    A condition is a tuple: the column of `runs`, the table, and the values that a row of the table
+    must have. If there are no such values, every row matches.
     """
     configuration = {
         name: getattr(wanted, name)
