@@ -102,7 +102,7 @@ class LeaseEvidence:
 
         The result is a triple. The first value is this time, including LATE_NS, the time allowed
         for the deletion of the keys. The second value is the last time at which the lease's time
-        may have started. The third value tells what may have started it: True for an election or a
+        may have started. The third value is what may have started it: True for an election or a
         fault (`restarts`), False for a grant or a keep-alive. Keep-alives, elections and faults
         after the end of the lease do not count.
         """
@@ -128,7 +128,7 @@ class LeaseEvidence:
     def latest_start(self, lease: Lease, until: int) -> tuple[int, bool]:
         """Return the latest time up to `until` at which the time of `lease` may have started.
 
-        The second value tells what may have started it: True for an election or a fault
+        The second value is what may have started it: True for an election or a fault
         (`restarts`), False for a grant or a keep-alive.
         """
         last = lease.last_try(until)

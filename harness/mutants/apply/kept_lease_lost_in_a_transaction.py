@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
+from splitbrain.harness.mutants.apply.kept_value_lost_in_a_transaction import lose_flag
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.apply import store_requests
-from splitbrain.node.apply.store_requests import Chosen
-from splitbrain.node.messages.rpc import (
-    DeleteRangeRequest,
-    PutRequest,
-    RangeRequest,
-    ResponseOp,
-)
-from splitbrain.node.mvcc.write_transaction import WriteTransaction
 
 MUTANT = Mutant(
     what="a put with ignore_lease inside a transaction detaches the key from its lease",
@@ -24,14 +14,4 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    original = store_requests.run_operation
-
-    def run_operation(
-        transaction: WriteTransaction,
-        operation: PutRequest | RangeRequest | DeleteRangeRequest | Chosen,
-    ) -> ResponseOp:
-        if isinstance(operation, PutRequest):
-            operation = replace(operation, ignore_lease=False)
-        return original(transaction, operation)
-
-    store_requests.run_operation = run_operation
+    lose_flag("ignore_lease")

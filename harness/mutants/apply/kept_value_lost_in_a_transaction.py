@@ -24,6 +24,11 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
+    lose_flag("ignore_value")
+
+
+def lose_flag(flag: str) -> None:
+    """Set a flag of each put inside a transaction to False."""
     original = store_requests.run_operation
 
     def run_operation(
@@ -31,7 +36,7 @@ def plant() -> None:
         operation: PutRequest | RangeRequest | DeleteRangeRequest | Chosen,
     ) -> ResponseOp:
         if isinstance(operation, PutRequest):
-            operation = replace(operation, ignore_value=False)
+            operation = replace(operation, **{flag: False})
         return original(transaction, operation)
 
     store_requests.run_operation = run_operation
