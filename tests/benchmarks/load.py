@@ -37,26 +37,25 @@ def get_request(url: str, number: int) -> bytes:
     return post(url, "/v3/kv/range", {"key": key})
 
 
-class Connection(asyncio.Protocol):
-    """Sends the next request when the previous one is answered; closes if there is no next."""
+class AnsweredConnection(asyncio.Protocol):
+    """Sends one request at a time. `answered` is called after each answer."""
 
-    def __init__(self, next_request: Callable[[], bytes | None], tally: Tally) -> None:
-        self._next = next_request
+    def __init__(self, answered: Callable[[], None], tally: Tally) -> None:
+        self._answered = answered
         self._tally = tally
         self._parser = httptools.HttpResponseParser(self)
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._send()
 
-    def _send(self) -> None:
-        request = self._next()
-        if request is None:
-            self._transport.close()
-            return
+    def send(self, request: bytes) -> None:
+        """Send `request`, a complete HTTP request."""
         self._began = time.perf_counter()
         self._transport.write(request)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -64,7 +63,27 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         ok = self._parser.get_status_code() == 200
         self._tally.add(ok, time.perf_counter() - self._began)
-        self._send()
+        self._answered()
+
+
+class Connection(AnsweredConnection):
+    """Sends the next request when the previous one is answered; closes if there is no next."""
+
+    def __init__(self, next_request: Callable[[], bytes | None], tally: Tally) -> None:
+        super().__init__(self._send_next, tally)
+        self._next = next_request
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._send_next()
+
+    def _send_next(self) -> None:
+        request = self._next()
+        if request is None:
+            self.close()
+        else:
+            self.send(request)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.done.done():

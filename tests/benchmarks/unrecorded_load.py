@@ -11,12 +11,10 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import cast
 from urllib.parse import urlsplit
 
-import httptools
 import uvloop
 
 from splitbrain.harness.clients.service_codec import encode_any
@@ -25,7 +23,7 @@ from splitbrain.harness.drive.member_choice import choose_member
 from splitbrain.harness.schedule.operation import ScheduledOperation
 from splitbrain.harness.workloads.catalogue import make_workload
 from tests.benchmarks.driver import TIME_LIMIT_S, options_of
-from tests.benchmarks.load import Tally
+from tests.benchmarks.load import AnsweredConnection, Tally
 
 
 async def drive(seed: int, leader: str, urls: dict[str, str]) -> dict[str, float]:
@@ -60,7 +58,7 @@ class Client:
         self._members = tuple(urls)
         self._hosts = {name: urlsplit(url).netloc for name, url in urls.items()}
         self._end_s = end_s
-        self._connections: dict[str, SharedConnection] = {}
+        self._connections: dict[str, AnsweredConnection] = {}
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def open(self, tally: Tally) -> None:
@@ -69,7 +67,7 @@ class Client:
         for name, host in self._hosts.items():
             address, _, port = host.partition(":")
             _, self._connections[name] = await loop.create_connection(
-                partial(SharedConnection, self.begin, tally), address, int(port)
+                partial(AnsweredConnection, self.begin, tally), address, int(port)
             )
 
     def begin(self) -> None:
@@ -88,35 +86,6 @@ class Client:
             b"Content-Length: %d\r\n\r\n%b"
             % (path.encode(), self._hosts[member].encode(), len(body), body)
         )
-
-
-class SharedConnection(asyncio.Protocol):
-    """One of the connections of a client. `answered` is called after each answer."""
-
-    def __init__(self, answered: Callable[[], None], tally: Tally) -> None:
-        self._answered = answered
-        self._tally = tally
-        self._parser = httptools.HttpResponseParser(self)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-
-    def send(self, request: bytes) -> None:
-        """Send `request`, a complete HTTP request."""
-        self._began = time.perf_counter()
-        self._transport.write(request)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._transport.close()
-
-    def data_received(self, data: bytes) -> None:
-        self._parser.feed_data(data)
-
-    def on_message_complete(self) -> None:
-        ok = self._parser.get_status_code() == 200
-        self._tally.add(ok, time.perf_counter() - self._began)
-        self._answered()
 
 
 if __name__ == "__main__":
