@@ -25,11 +25,10 @@ from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.harness.store.records import RunRecord
 from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.systems.etcd_like.cluster_settings import WATCH_PROGRESS_MS
-from splitbrain.harness.systems.member_settings.token_secret import METHOD, SECRET_FILE
+from splitbrain.harness.systems.member_settings.simulated_settings import config_fields
 from splitbrain.harness.workloads.catalogue import make_workload
 from splitbrain.histories.garbage_collection import collector_paused
 from splitbrain.histories.recorder import Recorder
-from splitbrain.node.jwt_settings import JwtSettings
 
 AGREEMENT_MS = 20_000
 """Healthy members must agree within this virtual time, which is enough for many elections and
@@ -98,16 +97,12 @@ def _simulate(
 
 def member_settings(schedule: Schedule) -> dict[str, object]:
     """Return the settings of every simulated member: fields of `splitbrain.node.config.Config`."""
-    settings: dict[str, object] = dict(schedule.settings)
-    if (ttl_ms := schedule.settings.get("jwt_ttl_ms")) is not None:
-        del settings["jwt_ttl_ms"]
-        settings["auth_token"] = JwtSettings(METHOD, SECRET_FILE.read_bytes(), ttl_ms=int(ttl_ms))
     watching = {"watch_progress_interval_ms": WATCH_PROGRESS_MS} if schedule.watchers else {}
     return {
         **default_settings(schedule.system),
         "heartbeat_ms": schedule.options.heartbeat_ms,
         "election_ms": schedule.options.election_ms,
-        **settings,
+        **config_fields(schedule.settings),
         **watching,
     }
 

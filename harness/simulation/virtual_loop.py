@@ -129,7 +129,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> _Handle:
-        handle = _Handle(callback, args, self.current, context or copy_context())
+        # A context without variables is false, so `context or copy_context()` would be wrong.
+        in_context = copy_context() if context is None else context
+        handle = _Handle(callback, args, self.current, in_context)
         self._soon.append(handle)
         return handle
 
@@ -141,14 +143,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> _Handle:
         # Rounded up, so that a sleeping task does not wake before its time.
-        handle = _Handle(callback, args, self.current, context or copy_context())
+        in_context = copy_context() if context is None else context
+        handle = _Handle(callback, args, self.current, in_context)
         return self._timer(handle, self.now_ns + ceil(delay * 1e9))
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any,
         context: Context | None = None,
     ) -> _Handle:
-        handle = _Handle(callback, args, self.current, context or copy_context())
+        in_context = copy_context() if context is None else context
+        handle = _Handle(callback, args, self.current, in_context)
         return self._timer(handle, ceil(when * 1e9))
 
     def at_ns(

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Coroutine
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from typing import Any, TypeVar
 
 import pytest
@@ -220,3 +220,31 @@ def test_concurrent_tasks_have_separate_context_variables() -> None:
 
     assert run(main()) == ""
     assert seen == ["one", "two", "one", "two"]
+
+
+def test_a_task_that_another_one_wakes_keeps_its_own_context_variables() -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="")
+    seen: list[str] = []
+
+    async def wait(name: str, until: asyncio.Future[None]) -> None:
+        if name:
+            variable.set(name)
+        await until
+        seen.append(variable.get())
+
+    async def wake(until: asyncio.Future[None]) -> None:
+        variable.set("the one that wakes")
+        until.set_result(None)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for name in ("", "own"):
+            until = loop.create_future()
+            waiting = asyncio.create_task(wait(name, until))
+            await asyncio.sleep(1)
+            await asyncio.create_task(wake(until))
+            await waiting
+
+    # In a context without variables, which is false.
+    Context().run(run, main())
+    assert seen == ["", "own"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from splitbrain.harness.drawing.schedule_drawing import draw_for, draw_swarm_schedule
+from splitbrain.harness.drawing.swarm_options import DRAWN_OPTIONS
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule, fixed
@@ -151,7 +152,27 @@ def test_a_schedule_of_any_workload_is_the_same_after_writing_and_reading(
     ('setting snapshot_count "x"', "expected a whole number"),
     ("setting pre_vote 1", "expected true or false"),
     ("setting snapshot_count 0", "--snapshot-count"),
+    ("setting jwt_ttl_ms true", "expected a whole number"),
 ])
 def test_a_wrong_setting_is_refused_before_the_run(line: str, message: str) -> None:
     with pytest.raises(BadArguments, match=message):
         refuse_unsupported(parse_schedule(f"seed 1\nmembers n1\n{line}\nlasts 5 ms"))
+
+
+@pytest.mark.parametrize(
+    ("workload", "option", "value"),
+    [
+        (workload, option, value)
+        for workload, drawn in DRAWN_OPTIONS.items()
+        for option, values in drawn.items()
+        for value in sorted(set(values))
+    ],
+)
+def test_every_drawn_option_gives_a_schedule_that_simulated_members_accept(
+    workload: str, option: str, value: int
+) -> None:
+    options = Options(
+        system="simulated", workload=workload, workload_options={option: value}, seed=11,
+        nemesis=(), time_limit_s=1.0, nodes=(3,), clients=3,
+    )
+    refuse_unsupported(draw_for(options, make_workload(workload, {option: value}), ()))
