@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,7 +16,8 @@ from splitbrain.harness.schedule.command_line import shown
 from splitbrain.harness.schedule.options import DEFAULTS
 from splitbrain.harness.schedule.schedule import SIMULATED
 from splitbrain.harness.schedule.text import SUFFIX, write_schedule
-from splitbrain.harness.seeds.seed_runs import SeedResult, run_schedule, worker_pool
+from splitbrain.harness.seeds.seed_runs import SeedResult, run_schedule
+from splitbrain.harness.seeds.worker_processes import results_of_jobs
 
 FOLDER = "adaptive"
 """The folder in the store that contains the schedules of runs that were not valid."""
@@ -35,44 +35,19 @@ def adaptive_campaign(
     which runs end.
     """
     numbers = range(runs) if runs is not None else count()
+    attempts = (scheduler.attempt() for _ in numbers)
+    ended: Iterable[Find]
     if workers == 1:
-        for _ in numbers:
-            attempt = scheduler.attempt()
-            result = run_schedule(attempt.schedule)
-            scheduler.add(attempt, result)
-            yield attempt, result
-        return
-    yield from _on_workers(scheduler, iter(numbers), workers)
+        ended = ((attempt, _run(attempt)) for attempt in attempts)
+    else:
+        ended = results_of_jobs(_run, attempts, workers)
+    for attempt, result in ended:
+        scheduler.add(attempt, result)
+        yield attempt, result
 
 
-def _on_workers(
-    scheduler: AdaptiveScheduler, numbers: Iterator[int], workers: int
-) -> Iterator[Find]:
-    done: SimpleQueue[tuple[Attempt, SeedResult | BaseException]] = SimpleQueue()
-    with worker_pool(workers) as pool:
-
-        def start() -> int:
-            """Start the next run. Return the number of runs that were started, 0 or 1."""
-            if next(numbers, None) is None:
-                return 0
-            attempt = scheduler.attempt()
-
-            def on_end(result: SeedResult | BaseException) -> None:
-                done.put((attempt, result))
-
-            pool.apply_async(
-                run_schedule, (attempt.schedule,), callback=on_end, error_callback=on_end
-            )
-            return 1
-
-        running = sum(start() for _ in range(workers))
-        while running:
-            attempt, result = done.get()
-            if isinstance(result, BaseException):
-                raise result
-            scheduler.add(attempt, result)
-            running += start() - 1
-            yield attempt, result
+def _run(attempt: Attempt) -> SeedResult:
+    return run_schedule(attempt.schedule)
 
 
 def saving(

@@ -6,7 +6,6 @@ A job is one run of a campaign. If a worker dies, its job is given to another on
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -14,14 +13,12 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 
 from splitbrain.harness.campaign.job import Job, Outcome, lost, run_job
-from splitbrain.harness.runs.safe_module_path import safe_path
-from splitbrain.harness.seeds.seed_runs import prepare_worker
+from splitbrain.harness.seeds.worker_processes import worker_processes
 
 DEATHS_MAX = 3
 QUEUED_PER_WORKER = 2
 """The number of jobs that are given to the pool for each worker, so that no worker waits for its
 next job."""
-TERMINATED_WITHIN_S = 30
 PRELOADED = (
     "splitbrain.harness.campaign.job", "splitbrain.harness.simulation.simulate",
     "splitbrain.checkers.catalogue",
@@ -49,21 +46,18 @@ def in_processes(
     """
     deaths: Counter[int] = Counter()
     again: list[Job] = []
-    with safe_path():
-        while True:
-            pool = _pool(workers)
-            try:
+    while True:
+        try:
+            with worker_processes(workers, PRELOADED) as pool:
                 yield from _until_broken(pool, next_job, workers, run, again)
-                return
-            except _WorkerDied as died:
-                if len(died.jobs) == 1:
-                    (job,) = died.jobs
-                    deaths[job.number] += 1
-                    if deaths[job.number] == DEATHS_MAX:
-                        again.remove(job)
-                        yield job, lost(job, f"the worker process died, {DEATHS_MAX} times")
-            finally:
-                _end(pool)
+            return
+        except _WorkerDied as died:
+            if len(died.jobs) == 1:
+                (job,) = died.jobs
+                deaths[job.number] += 1
+                if deaths[job.number] == DEATHS_MAX:
+                    again.remove(job)
+                    yield job, lost(job, f"the worker process died, {DEATHS_MAX} times")
 
 
 class _WorkerDied(Exception):
@@ -71,12 +65,6 @@ class _WorkerDied(Exception):
 
     def __init__(self, jobs: list[Job]) -> None:
         self.jobs = jobs
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
-    return ProcessPoolExecutor(workers, context, prepare_worker)
 
 
 def _until_broken(
@@ -115,10 +103,3 @@ def _until_broken(
         jobs = list(running.values())
         again[:] = [*jobs, *again]
         raise _WorkerDied(jobs) from None
-
-
-def _end(pool: ProcessPoolExecutor) -> None:
-    """End the workers. A worker that is still busy gets SIGTERM, and removes its folders."""
-    for process in list((pool._processes or {}).values()):
-        process.terminate()
-    pool.shutdown(wait=True, cancel_futures=True)

@@ -23,7 +23,7 @@ from queue import SimpleQueue
 
 from splitbrain.harness.campaign.job import Job, Outcome, run_job
 from splitbrain.harness.errors import SplitbrainError, SystemFailed
-from splitbrain.harness.seeds.seed_runs import prepare_worker
+from splitbrain.harness.seeds.worker_processes import prepare_worker
 
 
 class RunProcessDied(SplitbrainError):

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import shutil
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from multiprocessing.pool import Pool
-from types import FrameType
 from typing import Any
 
 import msgspec
 
 from splitbrain.harness.drawing.schedule_drawing import draw_swarm_schedule
 from splitbrain.harness.runs.execute import execute_simulated
-from splitbrain.harness.runs.safe_module_path import safe_path
 from splitbrain.harness.schedule.schedule import Schedule
-from splitbrain.harness.store.temporary_folder import in_use, temporary_run_folder
+from splitbrain.harness.seeds.worker_processes import results_of_jobs
+from splitbrain.harness.store.temporary_folder import temporary_run_folder
 
 
 class SeedResult(msgspec.Struct, frozen=True):
@@ -87,43 +80,10 @@ def campaign(
         for seed in seeds:
             yield run_seed(seed, given)
         return
-    with worker_pool(workers) as pool:
-        yield from pool.imap_unordered(_job, ((seed, dict(given)) for seed in seeds))
-
-
-@contextmanager
-def worker_pool(workers: int) -> Iterator[Pool]:
-    """Start `workers` processes that can simulate runs, and end them at the end of the context."""
-    context = multiprocessing.get_context("forkserver")
-    # The fork server imports the modules once, so that the workers do not import them again.
-    context.set_forkserver_preload([
-        "splitbrain.harness.seeds.seed_runs", "splitbrain.harness.simulation.simulate",
-        "splitbrain.checkers.catalogue",
-    ])
-    with safe_path(), context.Pool(workers, prepare_worker) as pool:
-        yield pool
-
-
-def prepare_worker() -> None:
-    """Ignore Ctrl-C in a worker process, and handle SIGTERM.
-
-    On Ctrl-C, the main process of the campaign sends SIGTERM to its workers. Each worker then
-    removes the folder of its run.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, remove_folders_and_exit)
-
-
-def remove_folders_and_exit(number: int, _frame: FrameType | None) -> None:
-    """Remove the folder of the run, and end this process.
-
-    This function handles SIGTERM in worker processes.
-    """
-    # An exception is not enough: during garbage collection it is ignored, and the worker would
-    # continue.
-    for folder in in_use:
-        shutil.rmtree(folder, ignore_errors=True)
-    os._exit(128 + number)
+    options = dict(given)
+    jobs = ((seed, options) for seed in seeds)
+    for _, result in results_of_jobs(_job, jobs, workers, ahead=workers):
+        yield result
 
 
 def _job(job: tuple[int, dict[str, Any]]) -> SeedResult:

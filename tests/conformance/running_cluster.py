@@ -6,7 +6,7 @@ import asyncio
 import base64
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -39,18 +39,27 @@ class Running:
         await self.session.close()
         self.session = aiohttp.ClientSession()
 
-    async def put(self, member: str, timeout_s: float = 3.0, size_bytes: int = 0) -> bool:
-        """Put a new key at `member`; returns whether the put was acknowledged."""
+    async def put(self, member: str, timeout_s: float = 10.0, size_bytes: int = 0) -> bool:
+        """Put a new key at `member`; returns whether the put was acknowledged within `timeout_s`.
+
+        A put that is refused, for example during an election, is sent again.
+        """
         self.written += 1
         key = base64.b64encode(f"k{self.written}".encode()).decode()
+        message = {"key": key, "value": "A" * size_bytes or key}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while not await self._acknowledged(member, message):
+                    await asyncio.sleep(0.05)
+                return True
+        return False
+
+    async def _acknowledged(self, member: str, message: dict[str, str]) -> bool:
+        url = self.system.address(member).client_url + "/v3/kv/put"
         try:
-            async with self.session.post(
-                self.system.address(member).client_url + "/v3/kv/put",
-                json={"key": key, "value": "A" * size_bytes or key},
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
-            ) as response:
+            async with self.session.post(url, json=message) as response:
                 return response.status == 200
-        except (aiohttp.ClientError, TimeoutError, OSError):
+        except (aiohttp.ClientError, OSError):
             return False
 
     async def leader(self, other_than: str | None = None) -> str:

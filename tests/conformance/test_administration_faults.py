@@ -81,7 +81,7 @@ async def refuses_puts_by_the_alarm(running: Running) -> None:
     assert await running.put("n1")
     fault = await inject(NoSpace(do="alarm", on=("n1",)), running.in_force, Random(1))
     await until_put(running, acknowledged=False)
-    assert not await running.put("n1")
+    assert not await running.put("n1", timeout_s=2)
     await fault.undo()
     await until_put(running, acknowledged=True)
     await running.agreement()

@@ -162,7 +162,7 @@ def _run(cpu_s_max: float, *arguments: str) -> Ran:
 
 def _command(arguments: tuple[str, ...], cpu_s_max: int, output: str, cpu: str) -> None:
     from splitbrain.harness.cli.main import run_main
-    from splitbrain.harness.seeds.seed_runs import remove_folders_and_exit
+    from splitbrain.harness.seeds.worker_processes import remove_folders_and_exit
 
     signal.signal(signal.SIGXCPU, remove_folders_and_exit)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s_max, cpu_s_max + CLEANUP_S))
