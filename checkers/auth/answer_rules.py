@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from splitbrain.checkers.auth import wording
 from splitbrain.checkers.auth.fact_values import Register
 from splitbrain.checkers.auth.facts import ROOT, AuthState
 from splitbrain.checkers.auth.facts_in_period import Period
-from splitbrain.checkers.findings import Findings
+from splitbrain.checkers.findings import NO_FACTS, Findings
 from splitbrain.histories.auth import (
     AuthEnable,
     Authenticate,
@@ -127,12 +127,14 @@ def check_conditions(state: AuthState, op: ServiceOperation, found: Findings) ->
             found.add(
                 "wrong success", f"{wording.succeeded(op)}, although {one.text}", op,
                 *_shown_by(one.register, op),
+                facts=_earlier_password(state, op, one.values),
             )
         elif op.outcome == "fail" and one.error in (op.error or "") and possible <= one.values:
             found.add(
                 "wrong refusal",
                 f"{wording.was_refused(op)}, but it is certainly not true that {one.text}", op,
                 *_shown_by(one.register, op),
+                facts=_earlier_password(state, op, _values_of(one.register) - one.values),
             )
 
 
@@ -142,6 +144,33 @@ def _shown_by(
     """Return the operations that may have written the value that `register` had during `op`."""
     sources = register.sources(op.call, op.ret or op.call, op)
     return (one.op for one in sources if one.op is not None)
+
+
+def _values_of(register: Register[bool] | Register[str]) -> frozenset[bool | str]:
+    """Return all values of `register` but the empty text, which is the password of no user."""
+    return frozenset(one.value for one in register.writes if one.value != "")
+
+
+def _earlier_password(
+    state: AuthState, op: ServiceOperation, values: Set[bool | str]
+) -> Mapping[str, bool]:
+    """Return the fact `earlier` for a login that was judged by one of the passwords `values`."""
+    if not isinstance(op.request, Authenticate):
+        return {}
+    return _earlier(state.passwords[op.request.name], values, op)
+
+
+def _earlier(
+    register: Register[bool] | Register[str], values: Set[bool | str], op: ServiceOperation
+) -> Mapping[str, bool]:
+    """Return the fact `earlier`: whether an operation may have set one of `values` before `op`.
+
+    If so, the wrong answer to `op` is that of an earlier state of a user or a role.
+    """
+    end = op.ret or op.call
+    return {"earlier": any(
+        one.value in values and one.op is not None and one.call < end for one in register.writes
+    )}
 
 
 def check_query(state: AuthState, op: ServiceOperation, found: Findings) -> None:
@@ -156,17 +185,19 @@ def check_query(state: AuthState, op: ServiceOperation, found: Findings) -> None
     match op.request, op.result:
         case UserGet(name=user), UserGetResult(roles=roles) if user in state.users:
             for role in state.roles_of(user):
-                possible = state.granted[user, role].possible(period.begin, period.end)
-                if (role in roles) not in possible:
+                granted = state.granted[user, role]
+                if (role in roles) not in granted.possible(period.begin, period.end):
                     shown = "shows" if role in roles else "does not show"
-                    _wrong(op, f"{shown} the role {role}", state.granted[user, role], found)
+                    facts = _earlier(granted, {role in roles}, op)
+                    _wrong(op, f"{shown} the role {role}", granted, found, facts)
         case RoleGet(role=role), RoleGetResult(permissions=permissions) if role in state.roles:
             kinds = {(one.key, one.range_end): str(one.kind) for one in permissions}
             for keys, register in state.permissions[role].items():
                 kind = kinds.get(keys, "")
                 if kind not in register.possible(period.begin, period.end):
                     shown = f"shows {kind}" if kind else "shows no permission"
-                    _wrong(op, f"{shown} for the keys {list(keys)}", register, found)
+                    facts = _earlier(register, {kind}, op)
+                    _wrong(op, f"{shown} for the keys {list(keys)}", register, found, facts)
             unknown = sorted(set(kinds) - set(state.permissions[role]))
             if unknown:
                 found.add(
@@ -180,11 +211,12 @@ def check_query(state: AuthState, op: ServiceOperation, found: Findings) -> None
 
 
 def _wrong(
-    op: ServiceOperation, shows: str, register: Register[bool] | Register[str], found: Findings
+    op: ServiceOperation, shows: str, register: Register[bool] | Register[str],
+    found: Findings, facts: Mapping[str, bool] = NO_FACTS,
 ) -> None:
     found.add(
         "wrong answer", f"{wording.succeeded(op)} and {shows}, which is certainly not true", op,
-        *_shown_by(register, op),
+        *_shown_by(register, op), facts=facts,
     )
 
 

@@ -28,6 +28,7 @@ from splitbrain.histories.auth import (
     UserGet,
     UserGetResult,
     UserGrantRole,
+    UserRevokeRole,
 )
 from splitbrain.histories.kv import Compare, Put, PutResult, Range, RangeResult, Txn, TxnResult
 from splitbrain.histories.service_operation import AnyRequest
@@ -205,3 +206,26 @@ def test_intervals_cover_a_range_only_without_a_gap() -> None:
     assert not covers([("a", "")], ("a", "b"))
     assert not covers([("a", "f")], ("a", "\0"))
     assert not covers([], ("a", ""))
+
+
+CHANGED = (1, 2, UserChangePassword("bob", "c", token=ROOT), OK)
+REFUSED = "400 etcdserver: authentication failed, invalid user ID or password"
+
+
+@pytest.mark.parametrize(
+    ("operations", "earlier"),
+    [
+        ((CHANGED, (3, 4, Authenticate("bob", "b"), AuthenticateResult(token="other"))), True),
+        ((CHANGED, (3, 4, Authenticate("bob", "d"), AuthenticateResult(token="other"))), False),
+        ((CHANGED, (3, 4, Authenticate("bob", "c"), REFUSED)), True),
+        (((1, 2, Authenticate("bob", "b"), REFUSED),), False),
+        (((1, 2, UserGet("bob", token=ROOT), UserGetResult()),), False),
+        (((1, 2, UserRevokeRole("bob", "r1", token=ROOT), OK),
+          (3, 4, UserGet("bob", token=ROOT), UserGetResult(roles=("r1",)))), True),
+    ],
+)  # fmt: skip
+def test_the_detail_tells_whether_a_wrong_answer_is_that_of_an_earlier_state(
+    operations: tuple[Told, ...], earlier: bool
+) -> None:
+    verdict = check_auth(Evidence(told(*set_up(*operations))))
+    assert [one.detail["earlier"] for one in verdict.anomalies] == [earlier]
