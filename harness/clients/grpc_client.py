@@ -18,7 +18,7 @@ from splitbrain.harness.clients.http_connection import ConnectionLost
 from splitbrain.harness.clients.json_messages import Status
 from splitbrain.harness.clients.member_state import CONNECT_TIMEOUT_S, STATUS_TIMEOUT_S
 from splitbrain.harness.clients.outcome import of_code
-from splitbrain.harness.clients.session import EtcdClient
+from splitbrain.harness.clients.session import EtcdClient, StatusRefused
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.clients.watch_client import RECEIVE_BUFFER_BYTES_SMALL
 from splitbrain.harness.clients.watch_codec import WatchAnswer
@@ -81,13 +81,14 @@ class GrpcClient(EtcdClient):
         finally:
             await connection.close()
 
-    async def status(self, url: str) -> Status | None:
-        """Return the member's status, or None if the member does not answer."""
+    async def status(self, url: str, token: str = "") -> Status | None:
         try:
             connection = self._connection(url)
-            answer = await connection.unary(grpc_codec.STATUS_PATH, b"", STATUS_TIMEOUT_S)
+            answer = await connection.unary(grpc_codec.STATUS_PATH, b"", STATUS_TIMEOUT_S, token)
             return grpc_codec.decode_status(answer)
-        except (OSError, RpcError, UndecodableAnswer):
+        except RpcError as error:
+            raise StatusRefused(error.message) from None
+        except (OSError, UndecodableAnswer):
             return None
 
     async def close(self) -> None:

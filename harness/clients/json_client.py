@@ -23,7 +23,7 @@ from splitbrain.harness.clients.http_connection import HttpConnection, connect
 from splitbrain.harness.clients.json_messages import STATUS_PATH, Status
 from splitbrain.harness.clients.member_state import STATUS_TIMEOUT_S, decode_status
 from splitbrain.harness.clients.service_codec import encode_any
-from splitbrain.harness.clients.session import EtcdClient
+from splitbrain.harness.clients.session import EtcdClient, StatusRefused
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.clients.watch_client import watch
 from splitbrain.harness.clients.watch_codec import WatchAnswer
@@ -107,16 +107,18 @@ class GatewayClient(EtcdClient):
         """
         return watch(url, requests, small_buffers=small_buffers, tls=self._tls)
 
-    async def status(self, url: str) -> Status | None:
-        """Return the member's status, or None if the member does not answer."""
+    async def status(self, url: str, token: str = "") -> Status | None:
         member = self._member(url)
         try:
             connection = member.take() or await self._connect(member)
-            code, answer = await connection.ask(member.post(STATUS_PATH, b"{}"), STATUS_TIMEOUT_S)
+            request = member.post(STATUS_PATH, b"{}", token)
+            code, answer = await connection.ask(request, STATUS_TIMEOUT_S)
             member.idle.append(connection)
-            return decode_status(answer) if code == 200 else None
+            if code == 200:
+                return decode_status(answer)
         except (OSError, msgspec.MsgspecError):
             return None
+        raise StatusRefused(answer.decode(errors="replace"))
 
     def close(self) -> None:
         """Close the connections that no request uses. A second call has no effect."""

@@ -40,6 +40,10 @@ class Clients(Protocol):
         ...
 
 
+class StatusRefused(Exception):
+    """A member refused to tell its status, for example because the request had no token."""
+
+
 class EtcdClient(ABC):
     """A client of an etcd v3 store, which all processes of the history share.
 
@@ -53,8 +57,11 @@ class EtcdClient(ABC):
     async def call(self, url: str, request: AnyRequest) -> Completion:
         """Send `request` to the member whose client URL is `url`, such as http://HOST:PORT."""
 
-    async def status(self, url: str) -> Status | None:
-        """Return the member's status, or None if the member does not answer."""
+    async def status(self, url: str, token: str = "") -> Status | None:
+        """Return the member's status, or None if the member does not answer.
+
+        `token` is the authentication token ("": none). Raises StatusRefused.
+        """
         return None
 
 

@@ -135,5 +135,5 @@ class ArchivingClient(EtcdClient):
                 return Completion("fail", error=UNREAD)
         return await self._client.call(url, request)
 
-    async def status(self, url: str) -> Status | None:
-        return await self._client.status(url)
+    async def status(self, url: str, token: str = "") -> Status | None:
+        return await self._client.status(url, token)

@@ -10,11 +10,13 @@ import asyncio
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
+from splitbrain.harness.clients.administrator import Administrator
 from splitbrain.harness.clients.json_messages import Status
 from splitbrain.harness.clients.session import EtcdClient
+from splitbrain.harness.clients.status_request import status_of
 from splitbrain.harness.drive.logins import Logins
 from splitbrain.harness.drive.sessions import Sessions
-from splitbrain.harness.systems.system import System
+from splitbrain.harness.systems.system import Administered, System
 from splitbrain.harness.workloads.operations_outside_load import FINAL_LOG_IN
 from splitbrain.harness.workloads.workload import Draft
 from splitbrain.histories.auth import Authenticate, AuthenticateResult
@@ -59,10 +61,11 @@ async def wait_for_agreement(
     client: EtcdClient, system: System, members: Sequence[str], timeout_ms: int
 ) -> int | None:
     """Wait until all members agree. Returns their revision, or None after `timeout_ms`."""
+    administrator = system.administrator if isinstance(system, Administered) else Administrator()
     deadline = asyncio.get_running_loop().time() + timeout_ms / 1000
     while True:
         urls = [system.address(member).client_url for member in members]
-        statuses = await asyncio.gather(*(client.status(url) for url in urls))
+        statuses = await asyncio.gather(*(status_of(client, url, administrator) for url in urls))
         if agree(statuses) and statuses[0] is not None:
             return statuses[0].header.revision
         if asyncio.get_running_loop().time() >= deadline:

@@ -57,8 +57,7 @@ class SimulatedClient(EtcdClient):
         self._requests = requests
         self._timeout_s = timeout_ms / 1000
 
-    async def status(self, url: str) -> Status | None:
-        """Return the member's status, or None if the member does not answer."""
+    async def status(self, url: str, token: str = "") -> Status | None:
 
         async def serve(api: Api) -> bytes:
             return json_codec.encode_response(await api.methods[STATUS_PATH](StatusRequest()))

@@ -14,6 +14,7 @@ from splitbrain.harness.clients import maintenance
 from splitbrain.harness.clients.json_client import GatewayClient
 from splitbrain.harness.clients.json_messages import Status
 from splitbrain.harness.clients.member_state import STATUS_TIMEOUT_S, member_state
+from splitbrain.harness.clients.status_request import status_of
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.clusters.link_faults import LinkFaults
@@ -295,7 +296,8 @@ class ProcessCluster(
     async def _status(self, name: MemberName) -> Status | None:
         if self._status_client is None:
             return None
-        return await self._status_client.status(self.places[name].client_url)
+        url = self.places[name].client_url
+        return await status_of(self._status_client, url, self.administrator)
 
     def _can_answer(self, name: MemberName) -> bool:
         return self.alive(name) and name not in self._paused
