@@ -64,14 +64,18 @@ def page() -> str:
     """Return the text of the whole page, from the results of all examples."""
     lines = [
         "# Track record", "",
-        "This page shows what the tests in `examples/` find in stores that others wrote. Each row",
-        "is measured with the seeds 1, 2, 3, …. *As expected* counts the tries in which an",
-        "expected anomaly was found. For a control, it counts the valid tries. The time is that of",
-        "one try, with set-up and judging. Some seeds were tried again on a busy machine. A try",
-        "there that found nothing in less than a quarter of the operations of the first try with",
-        "the same seed is left out.", "",
-        "This command measures one store. It does not repeat tries that are already in the",
-        "example's `track-record.jsonl`:", "",
+        "The folder `examples/` contains tests of stores that others wrote. This page shows what",
+        "these tests find. Each row of a table is one configuration of a store and its faults. A",
+        "*try* is one run of it, with the seed 1, 2, 3, …. Some rows are *controls*, which are",
+        "expected to be valid.", "",
+        "- *As expected* is the number of tries that found an expected anomaly. For a control, it",
+        "  is the number of valid tries.",
+        "- *Anomalies* are the kinds of anomalies, with their median number in a try.",
+        "- The time is that of one try, with set-up and judging.",
+        "- Some seeds were tried again on a busy machine. Such a try is left out if it found",
+        "  nothing and sent less than a quarter of the operations of the first try.", "",
+        "This command measures one store. It does not repeat tries whose results are already in",
+        "the file `track-record.jsonl` of the example:", "",
         "    make track-record STORE=redis", "",
     ]
     for folder in sorted(path.parent for path in HERE.glob("*/finds.toml")):
@@ -118,8 +122,8 @@ def finds(folder: Path) -> list[str]:
     if not lines:
         return []
     return [
-        "For each find, this list contains the seed and the options of the first try whose verdict",
-        "was kept, the first words of the verdict, and what is documented about the anomaly:", "",
+        "The following list shows one try of each row that found an anomaly: its seed, its",
+        "options, the first words of its verdict, and what the store documents about it:", "",
         *lines,
     ]
 
@@ -136,17 +140,18 @@ def bugs_found(folder: Path) -> list[str]:
     listed = sum(bugs.values())
     lines = [
         f"## {folder.name}", "",
-        "The table lists known bugs of unmodified releases of etcd. General workloads and faults",
-        "search for them. The [track record of etcd's robustness tests]"
+        "The table lists known bugs of unmodified releases of etcd, and how often Splitbrain's",
+        "general workloads and faults found them. The [track record of etcd's robustness tests]"
         "(https://github.com/etcd-io/etcd/blob/main/tests/robustness/README.md)",
-        f"contains {RECORD_ROWS} bugs that a release shows. {listed} of them were found, and "
-        f"{len(bugs) - listed} other bugs.",
-        "A try has found a bug if an anomaly has the signature of the bug. The file",
-        "[`finds.toml`](../examples/etcd/finds.toml) contains the signatures and the options of",
-        "the runs. *Fixed release* is one try of the same options with a release that has the fix.",
-        "The bug of a row with 0 finds has not been found yet. All tries ran on two cores that",
-        "other programs kept busy (load 15 to 30). Therefore bugs of short races are rarer, and",
-        "all times are longer. See [examples/etcd](../examples/etcd/README.md).", "",
+        f"contains {RECORD_ROWS} bugs that a release shows. Splitbrain found {listed} of them, and "
+        f"{len(bugs) - listed} other bugs.", "",
+        "- A try has *found* a bug if an anomaly has the signature of the bug. The file",
+        "  [`finds.toml`](../examples/etcd/finds.toml) contains the signatures and the options.",
+        "- *Fixed release* is one try with the same options and a release that has the fix.",
+        "- A row with 0 finds is a bug that no try has found yet.",
+        "- All tries ran on two cores that other programs kept busy (load 15 to 30). Bugs that",
+        "  need a short race are therefore rarer, and all times are longer than on an idle",
+        "  machine.", "", "See [examples/etcd](../examples/etcd/README.md) for the test.", "",
         "| bug | in etcd's record | release | found | median time of a find | fixed release | "
         "what happens |",
         "|---|---|---|---|---|---|---|",
@@ -162,8 +167,8 @@ def bugs_found(folder: Path) -> list[str]:
         )
     lines += controls(rows, results)
     lines += [
-        "", "For each bug, this list contains the seed and the options of the first try that found",
-        "it, and the first words of the verdict:", "",
+        "", "The following list shows for each bug the first try that found it: its seed, its",
+        "options, and the first words of its verdict:", "",
     ]
     for row in found:
         first = next(one for one in results if is_find(row, one))
@@ -190,9 +195,9 @@ def controls(rows: list[dict[str, Any]], results: list[dict[str, Any]]) -> list[
             f"{valid} | {counted([one['kinds'] for one in own])} | {seconds:.0f} s |"
         )
     head = [
-        "", "A control is a run that must be valid. The tries of #15220, #18089 and their controls "
-        "over gRPC ran at", "raised priority, in place of earlier tries, most of which sent fewer "
-        "than 200 operations because the", "machine was busy.", "",
+        "", "A control is a run that must be valid. The tries of #15220 and #18089, and their "
+        "controls over gRPC,", "ran at raised priority. They replace earlier tries, most of which "
+        "sent fewer than 200 operations", "because the machine was busy.", "",
         "| control | release | valid | anomalies | median time |", "|---|---|---|---|---|",
     ]
     return [*head, *lines] if lines else []

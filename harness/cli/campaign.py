@@ -42,12 +42,13 @@ CORPUS = "histories/corpus"
 @click.option("--strength", type=click.IntRange(1, 5), default=2, show_default=True, metavar="N",
               help="Try every combination of values of N axes in each round.")
 @click.option("--adaptive", is_flag=True,
-              help="Choose each run by the situations that earlier runs reached. Simulation only.")
+              help="Choose each run by the conditions that earlier runs reached, such as an "
+                   "election. Simulation only.")
 @click.option("--workers", type=click.IntRange(1, WORKERS_MAX), default=None, metavar="N",
-              help="The number of processes that do runs.  [default: 1]")
+              help="The number of processes that execute runs.  [default: 1]")
 @click.option("--scheduler", default="", metavar="ADDRESS",
-              help="Do the runs on a cluster of Dask. ADDRESS is that of its scheduler, such as "
-                   "tcp://127.0.0.1:8786, or `local` for a cluster of --workers processes.")
+              help="Execute the runs on a cluster of Dask. ADDRESS is that of its scheduler, such "
+                   "as tcp://127.0.0.1:8786, or `local` for a cluster of --workers processes.")
 @click.option("--fetch", is_flag=True,
               help="With --scheduler and real processes: copy the folder of each run that is not "
                    "valid from its worker into the store.")
@@ -76,21 +77,24 @@ def command(
     project's own store with the workloads kv, register, set, watch and append, all kinds of
     faults, and 1, 3 and 5 members.
 
-    A configuration is one value of each axis; only --nemesis can have two values. A round is a set
-    of configurations with one run each. In a round, every combination of values of any two axes (or
-    --strength axes) occurs. Each further round consists of other configurations and other seeds.
+    A configuration has one value of each axis, except that it can have two kinds of faults. A round
+    is a set of configurations with one run each. In a round, every combination of values of any two
+    axes occurs (with --strength N, of any N axes). Each further round consists of other
+    configurations and other seeds.
 
-    A saved run in --corpus is run first if its system and workload are among the axes. Every run is
-    added to the database that `splitbrain runs` searches. Failures that probably have the same
-    cause are put into one group, and one failure of each group is shrunk; `splitbrain groups` lists
-    the groups. A group that was accepted does not make the campaign invalid.
+    First, the campaign repeats the saved runs in --corpus whose system and workload are among the
+    axes. Every run is added to the database that `splitbrain runs` searches.
+
+    Failures that probably have the same cause are put into one group, and one failure of each group
+    is shrunk. `splitbrain groups` lists the groups. A group that was accepted does not make the
+    campaign invalid.
 
     Ctrl-C ends the campaign, and --resume continues it. The finished runs are kept, and the
     runs that were in progress are repeated. Without --runs, --time and --finds, the campaign
     is one round.
 
-    With --scheduler, a cluster of Dask does the runs (extra `dask`). If one of its workers dies,
-    another worker repeats the run.
+    With --scheduler, a cluster of Dask executes the runs (extra `dask`). If one of its workers
+    dies, another worker repeats the run.
 
     \b
     Examples:

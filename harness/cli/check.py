@@ -39,8 +39,8 @@ if TYPE_CHECKING:
               help="The format of the file: splitbrain, transactions, json-lines, porcupine-kv, "
                    "jepsen-edn, jepsen-text or jepsen-log.  [default: detected from the content]")
 @click.option("--keyed/--no-keyed", default=None,
-              help="Whether each value is a pair [key, value] in which each key is an independent "
-                   "object. If not, each value is a plain value.  [default: detected from the "
+              help="--keyed: each value is a pair [key, value], and each key is an independent "
+                   "object. --no-keyed: each value is a plain value.  [default: detected from the "
                    "values]")
 @click.option("--search-limit", type=float, default=None, metavar="S",
               help="Time limit of each checker that searches, in seconds. A checker that reaches "

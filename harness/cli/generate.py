@@ -10,8 +10,9 @@ import click
 
 @click.command("generate", short_help="Generate a history of any size, valid or corrupted.")
 @click.option("--workload", default="kv", show_default=True, metavar="NAME",
-              help="The operations of the clients: kv, kv-aged, kv-mixed, register or set; or "
-                   "transactions of micro-operations: append or wr.")
+              help="The operations of the clients: kv, kv-aged (with compactions and leases), "
+                   "kv-mixed (with more kinds of transactions), register, set, or the "
+                   "transactions of append or wr.")
 @click.option("--ops", "operations", default=10_000, show_default=True, metavar="N",
               help="The number of operations.")
 @click.option("--clients", default=32, show_default=True, metavar="C",

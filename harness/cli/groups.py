@@ -23,9 +23,9 @@ def command(
 ) -> int:
     """List the groups of failures, how often they occurred, and their smallest schedules.
 
-    Campaigns put failures that probably have the same cause into one group: the checker that
-    is nearest to the cause reports the same sentence for them, apart from names and values.
-    Groups whose smallest schedules show the same sentence are joined.
+    Campaigns put failures that probably have the same cause into one group. Two failures are in
+    one group if the checker nearest to the cause reports the same sentence for both, apart from
+    names and values. Groups whose smallest schedules show the same sentence are joined.
 
     \b
     Examples:
@@ -61,7 +61,8 @@ def command(
 @click.argument("name")
 @click.option("--reason", required=True, metavar="TEXT", help="Why the failures are accepted.")
 @click.option("--until", required=True, metavar="DAY",
-              help="The last day, as YYYY-MM-DD. Afterwards the group counts again.")
+              help="The last day, as YYYY-MM-DD. After this day, the failures make "
+                   "campaigns invalid again.")
 @store_option
 def accept(name: str, reason: str, until: str, store: Path | None) -> int:
     """Accept the group NAME as known: until DAY, its failures do not make a campaign invalid.

@@ -31,7 +31,7 @@ OF_ETCD = ("system", "etcd_binary", "member_flags", "client")
 @click.option("--all", "every", is_flag=True,
               help="With --system etcd: continue after an invalid run, and list each cause once.")
 @click.option("--adaptive", is_flag=True,
-              help="Choose each run by the situations that earlier runs reached, instead of running"
+              help="Choose each run by the conditions that earlier runs reached, instead of running"
                    " the seeds in order.")
 def command(budget: str, every: bool, adaptive: bool, **options: Any) -> int:
     """Simulate seed after seed until a run is invalid.
@@ -41,12 +41,13 @@ def command(budget: str, every: bool, adaptive: bool, **options: Any) -> int:
     command prints the seed, the time that the search took, the first anomaly, and the command
     that repeats the run.
 
-    If the planted bug is not found, the command prints situations in which the bug could
-    appear, such as an election or a full queue, and how often the runs reached each of them.
+    The simulation counts conditions that a run reaches, such as an election or a full queue. If
+    the planted bug is not found, the command prints the conditions that lead to the bug, and how
+    often the runs reached each of them.
 
-    With --adaptive, each run is chosen by the situations that earlier runs reached: configurations
-    and schedules that led to new situations, or to a new combination or order of situations, are
-    preferred. The command prints what it prefers, and saves the schedule of the invalid run in
+    With --adaptive, each run is chosen by the conditions that earlier runs reached. The command
+    prefers configurations and schedules that led to a new condition, or to a new combination or
+    order of conditions. It prints what it prefers, and saves the schedule of the invalid run in
     STORE/adaptive.
 
     With --system etcd, the search is for bugs of an unmodified etcd binary. The seed of a run
@@ -169,9 +170,9 @@ def _adaptive(first: int, chosen: dict[str, Any]) -> Runs:
 
 
 def _print_near(mutant: str, conditions: Counter[str]) -> None:
-    """Print how often the runs reached the situations that are related to the planted bug `mutant`.
+    """Print how often the runs reached the conditions that lead to the planted bug `mutant`.
 
-    `conditions` counts these situations, such as elections.
+    `conditions` counts how often each condition, such as an election, was reached.
     """
     from splitbrain.harness.seeds.near_conditions import near_lines
 

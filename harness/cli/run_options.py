@@ -86,10 +86,11 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
                  " conditions, rare conditions inside the members, and the faults that only"
                  " simulation supports.  [default: no-swarm]"),
     click.option("--allow-crash/--no-allow-crash", "allow_crash", default=None,
-                 help="Accept that a member's process ends although no fault ended it."
-                 "  [default: no-allow-crash]"),
+                 help="Let the run stay valid if a member's process ends although no fault ended"
+                 " it.  [default: no-allow-crash]"),
     click.option("--allow-unanswered", "allow_unanswered", multiple=True, metavar="F[,F…]",
-                 help="Accept that no operation of the function F succeeds. Can be repeated."),
+                 help="Let the run stay valid if no operation of the function F succeeds. Can be"
+                 " repeated."),
     click.option("--known", "known", multiple=True, metavar="BUG[,BUG…]",
                  help="Excuse known bugs of the tested store: names from `splitbrain list"
                  " known-bugs`, or all for every listed bug of the tested version. The run"
@@ -113,9 +114,9 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
 
 budget_option = _option(
     "budget", "Limits on latency, availability and recovery time, such as"
-    " p99=200ms,availability=99%,recovery=5s, or p99.put for one function and availability.kill"
-    " for one kind of fault. If one is exceeded, the run is invalid.", metavar="LIMITS",
-    shown="none",
+    " p99=200ms,availability=99%,recovery=5s. p99.put limits one function, and"
+    " availability.kill one kind of fault. If a limit is exceeded, the run is invalid.",
+    metavar="LIMITS", shown="none",
 )
 """The option --budget of `splitbrain run`.
 

@@ -30,7 +30,7 @@ PLAIN_PROGRESS_S = 30.0
               metavar="W",
               help="How many processes share the runs.")
 @click.option("--adaptive", is_flag=True,
-              help="Choose each run by the situations that earlier runs reached, instead of running"
+              help="Choose each run by the conditions that earlier runs reached, instead of running"
                    " the seeds in order.")
 @click.option("--schedule", type=click.Path(exists=True, path_type=Path), default=None,
               help="Run this schedule (a .schedule file or the folder of a run) instead of drawing"
@@ -45,14 +45,15 @@ def command(
     """Run the project's own store in one process, with virtual time, network and disks.
 
     The seed determines the whole run: workload, operations, faults, settings, delays, and
-    what a disk loses in a power failure. A given option replaces the value that the seed
-    would determine. The same seed and sources repeat the run byte for byte, with the same
+    what a disk loses in a power failure. An option that is given replaces the value that the
+    seed would determine. The same seed and sources repeat the run byte for byte, with the same
     digest.
 
-    With --adaptive, each run is chosen by the situations that earlier runs reached, such as an
-    election or a full queue: configurations and schedules that led to new situations, or to a new
-    combination or order of situations, are preferred. Each run that is not valid is saved as a
-    .schedule file in STORE/adaptive. With one worker, --seed and --runs determine all runs.
+    The simulation counts conditions that a run reaches, such as an election or a full queue. With
+    --adaptive, each run is chosen by these conditions. The command prefers configurations and
+    schedules that led to a new condition, or to a new combination or order of conditions. Each run
+    that is not valid is saved as a .schedule file in STORE/adaptive. With one worker, --seed and
+    --runs determine all runs.
 
     \b
     Examples:
