@@ -22,7 +22,7 @@ class Limit(NamedTuple):
     """For a latency: the function of the operations, such as `put`. For availability: the kind of
     fault. Empty: all operations."""
     bound: float
-    """The limit. In nanoseconds; for availability, a share from 0 to 1."""
+    """The limit, in ns. For availability, the limit is a share from 0 to 1."""
 
     @property
     def percent(self) -> float:

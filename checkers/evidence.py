@@ -26,13 +26,13 @@ class Evidence:
 
     history: History
     members: tuple[MemberState, ...] = ()
-    """In the order of the schedule. A member whose state could not be read has an `error`.
-    Empty if only a history file is judged."""
+    """The final states of the members, in the order of the schedule. If the state of a member could
+    not be read, it contains an `error`. Empty if only a history file is judged."""
     traces: Mapping[str, Sequence[TraceEvent]] = field(default_factory=dict)
     """The trace of each member, by its name. Empty for systems without traces."""
     availability_bound_ms: int = 10_000
-    """Without an active fault, a member must answer within this time, and the cluster must answer
-    within this time after the last fault is healed."""
+    """The time within which a member must answer while no fault is active. The cluster must also
+    answer within this time after the last fault is healed."""
     serving: tuple[str, ...] = ()
     """The members that must answer a write and a linearizable read at the end. Empty if only a
     history file is judged."""
@@ -65,8 +65,8 @@ class Evidence:
     settings: Mapping[str, int | bool] = field(default_factory=dict)
     """The members' settings in the schedule, such as `backend_quota_bytes`."""
     log: Sequence[ForeignOperation] = ()
-    """The operations of a run with a user's client, with plain values. In such a run, the
-    operations of `history` contain only times and outcomes. Empty in other runs."""
+    """The operations of a run with a user's client, with plain values. In such a run, `history`
+    contains only the times and outcomes of the operations. Empty in other runs."""
     initial: Any = None
     """The state in which the objects of `log` begin. None: the default of the checker."""
 

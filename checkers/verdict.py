@@ -57,7 +57,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=False):
 
     @property
     def applies(self) -> bool:
-        """Return whether the checker found anything to judge. If not, `valid` is no evidence."""
+        """Return whether the checker found anything to judge. If not, `valid` proves nothing."""
         return not (self.valid and self.why.startswith(NOT_APPLICABLE))
 
 
@@ -108,7 +108,7 @@ def with_evidence(verdict: Verdict, found: object, missing: str) -> Verdict:
 
 
 def merge(valids: Iterable[bool | None]) -> bool | None:
-    """Merge verdicts: False over None over True. The result for no verdicts is True."""
+    """Return False if a verdict is False, otherwise None if one is None, and otherwise True."""
     merged: bool | None = True
     for valid in valids:
         if valid is False:

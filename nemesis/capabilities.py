@@ -1,4 +1,4 @@
-"""What a system under test must be able to do so that faults can be injected into it.
+"""Defines the capabilities of systems under test that the injectors of faults use.
 
 Each capability is a small optional protocol. A system supports a kind of fault if its class has the
 methods of the protocol that `splitbrain.nemesis.fault_kinds.FaultKind.needs` names. The protocols
@@ -150,8 +150,8 @@ class CountsLinkEffects(Protocol):
     def link_effects(self, source: MemberName, target: MemberName) -> int:
         """Return how many frames and connections the faults of the link have changed so far.
 
-        A frame or connection was changed if it was held back, delayed, falsified, lost or broken.
-        A frame is a message or a part of a stream, as the system moves it.
+        A frame or connection was changed if it was held back, delayed, corrupted, lost or broken. A
+        frame is a message, or the part of a stream that the system forwards at once.
         """
         ...
 
@@ -235,10 +235,10 @@ class Corruptible(Protocol):
         ...
 
     async def lose_sectors(self, member: MemberName, area: DiskArea, sectors: int) -> str:
-        """Damage a file in `area`: up to `sectors` durable sectors get back earlier content.
+        """Damage a file in `area`: up to `sectors` durable sectors get back an earlier content.
 
         Returns a text that names the place, or "" if there is no earlier content. The page cache
-        still contains the newer content.
+        keeps the newer content, so the member does not notice the damage before a power loss.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Faults as values. `splitbrain.nemesis.injection.inject.inject` injects each of them.
+"""Defines the faults as values. `splitbrain.nemesis.injection.inject.inject` injects them.
 
 If the field `on` of a fault is not empty, the fault hits the members that `on` names, and `target`
 is ignored. Otherwise `target` selects the members when the fault begins, because the leader is not
@@ -28,12 +28,12 @@ TARGETS: tuple[Target, ...] = ("any", "leader", "follower", "minority", "majorit
 PartitionShape = Literal[
     "isolate", "isolate_leader", "halves", "bridge", "ring", "one_way", "clients"
 ]
-"""The links that a partition cuts. isolate: each member that `target` selects from all others.
-isolate_leader: the leader from all others. halves: a minority from a majority. bridge: two halves
-that are connected only through one member. ring: each member is connected to a majority, and no two
-members to the same majority. one_way: what the selected members send is lost, and what others send
-to them arrives. clients: the selected members from all clients.
-`splitbrain.nemesis.partition_shapes` computes the links."""
+"""The links that a partition cuts. `target` selects members. isolate: the links between each
+selected member and all others. isolate_leader: the links between the leader and all others. halves:
+the links between a minority and a majority. bridge: the links between two halves; one member stays
+connected to both. ring: each member stays connected to a majority, and no two members to the same
+majority. one_way: the links from the selected members to the others. clients: the links between the
+selected members and all clients. `splitbrain.nemesis.partition_shapes` computes the links."""
 
 PARTITION_SHAPES: tuple[PartitionShape, ...] = (
     "isolate", "isolate_leader", "halves", "bridge", "ring", "one_way", "clients",
@@ -121,7 +121,7 @@ class Corruption(msgspec.Struct, frozen=True, tag_field="fault", tag="corruption
 
 
 class HalfOpen(msgspec.Struct, frozen=True, tag_field="fault", tag="half_open"):
-    """Make members lose their connections to other members, which do not notice the loss.
+    """Make members lose their connections to other members. The others do not notice the loss.
 
     The fault affects the connections that exist when it begins. The member's end is reset. The
     other end stays open: it accepts bytes, which are lost, and receives none. New connections are
@@ -213,7 +213,7 @@ class BitRot(msgspec.Struct, frozen=True, tag_field="fault", tag="rot"):
 
 
 class LostSectors(msgspec.Struct, frozen=True, tag_field="fault", tag="lost"):
-    """Damage each member's disk: durable sectors get back earlier content. Needs `Corruptible`.
+    """Damage each member's disk: durable sectors get back an earlier content. Needs `Corruptible`.
 
     The page cache still contains the newer content, so members read the earlier content only after
     the next power loss. The fault is never healed.
@@ -236,11 +236,10 @@ STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "power", "pause", "sleep", "iso
 class AtStep(msgspec.Struct, frozen=True, tag_field="fault", tag="step"):
     """Crash, pause, delay or isolate a member when it reaches a failpoint of the write path.
 
-    `failpoint` is a name such as `before_leader_wal`. The fault is armed, which means that the
-    failpoint of the selected members is set, just before the operation number `operation` of the
-    schedule begins (`Schedule.operation_numbers` defines the numbers). If `operation` is 0, it is
-    armed at `begin_ms`. Each selected member counts its visits of the failpoint from then on. The
-    fault hits the first member whose count reaches `visit`.
+    `failpoint` is a name such as `before_leader_wal`. The failpoint of the selected members is set
+    just before the operation with the number `operation` begins, or at `begin_ms` if `operation` is
+    0. (`Schedule.operation_numbers` defines the numbers.) From then on, each selected member counts
+    how often it reaches the failpoint. The fault hits the first member whose count reaches `visit`.
 
     The scheduled duration of the fault begins when the member reaches the failpoint. At its end the
     fault is healed as `do` requires: by a restart, by SIGCONT, or by opening the links. A fault at
@@ -294,7 +293,7 @@ class SyscallFault(msgspec.Struct, frozen=True, tag_field="fault", tag="syscall"
 
 
 class CpuStarvation(msgspec.Struct, frozen=True, tag_field="fault", tag="cpu"):
-    """Stop members' processes again and again, so that they run only `percent` of the time.
+    """Stop and continue members' processes, so that they run only `percent` of the time.
 
     Each process is stopped and continued ten times a second. Needs `HasProcess`.
     """
@@ -496,5 +495,5 @@ class ScheduledFault(msgspec.Struct, frozen=True):
     seed: int
     """The seed of the draws at the beginning of the fault, such as the choice of members."""
     when: Moment | None = None
-    """If given, the fault begins at this moment after `begin_ms` and not at `begin_ms` itself. It
-    lasts as long as scheduled. A fault whose moment never comes has no effect."""
+    """If given, the fault does not begin at `begin_ms`, but at this moment after `begin_ms`. It
+    still lasts for `end_ms` - `begin_ms`. If the moment never comes, the fault has no effect."""

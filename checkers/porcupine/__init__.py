@@ -20,7 +20,7 @@ describes the object. The history is a list of `Operation`s (or `Event`s):
 How to write a model:
 
 - The state is a hashable value (a tuple, a frozenset, a string). `step` never changes it.
-- `step` returns (False, state) if the object would not have given this output.
+- `step` returns (False, state) if the object cannot give this output in this state.
 - `partition` splits the history if parts of the object are independent. This reduces the cost more
   than anything else.
 - `read_only` returns whether an operation changes no state. The search is then faster.
@@ -31,8 +31,8 @@ How to write a model:
 
 The result is OK, ILLEGAL, or UNKNOWN if a limit of time or memory was reached.
 `check_operations_verbose` also returns the longest partial linearizations of each partition. The
-module `search` describes the method, and `models` contains ready-made models. The shape of the
-library follows the Go library of the same name by Anish Athalye.
+module `search` describes the method, and `models` contains ready-made models. The functions and
+types follow those of the Go library of the same name by Anish Athalye.
 """
 
 from splitbrain.checkers.porcupine.check import (

@@ -85,9 +85,9 @@ class Model(Generic[S, I, O]):
     linearizable if and only if each group is linearizable (P-compositionality, Horn and Kroening).
     `partition_events` does the same for events.
 
-    `read_only(input, output)` returns True if the operation leaves every state unchanged. The
-    search linearizes such an operation as soon as its output fits, without a branch. The search
-    raises ValueError if `step` returns another state for such an operation.
+    `read_only(input, output)` returns True if the operation leaves every state unchanged. As soon
+    as the output of such an operation fits, the search linearizes it, and tries no other order. The
+    search raises ValueError if `step` returns another state for such an operation.
 
     `reads_narrow` is True if each state is a set of possible states. A read-only operation may then
     remove some of the possible states. If it removes no state, the search linearizes it at once.

@@ -1,4 +1,4 @@
-"""The outcome of a request with its result or error, decided from the answer or the exception."""
+"""Decides the outcome of a request from its answer, or from the exception that ended it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ERROR_CHARACTERS_MAX = 500
 class Completion(msgspec.Struct, frozen=True, gc=False):
     """The outcome of an operation: `result` is set for `ok`, `error` for `fail` and `info`.
 
-    The result of a `Call` is a plain value.
+    The result of an operation of a user's client is a plain value.
     """
 
     outcome: Literal["ok", "fail", "info"]

@@ -74,9 +74,13 @@ def judge(
       from an existing `results.json`.
     - `digest`: the digest of the simulated run.
 
-    `results.json` is not written in three cases: `checkers` are given, because the stored verdict
-    is that of all checkers of the run; the judging was interrupted; the history cannot be read and
-    `results.json` exists already. Raises BadArguments if `record` and `run.json` are both missing.
+    `results.json` is not written in three cases:
+
+    - `checkers` are given, because the stored verdict is that of all checkers of the run.
+    - The judging was interrupted.
+    - The history cannot be read, and `results.json` exists already.
+
+    Raises BadArguments if `record` and `run.json` are both missing.
     """
     record = record or folder.read_record()
     began = time.perf_counter()
@@ -240,8 +244,8 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
 def _gone(record: RunRecord, faults: Sequence[FaultWindow]) -> tuple[str, ...]:
     """Return the crashed members that need not serve at the end.
 
-    They are returned only if the option `allow_crash` is set, or if every crash that no fault
-    excuses shows a known bug.
+    If the option `allow_crash` is not set, each crash must be excused by a fault or show a known
+    bug. Otherwise the result is ().
     """
     crashed = crash_verdict(record, faults)
     bugs = excused_bugs(record.options.known, record.versions)

@@ -234,7 +234,7 @@ def _conclude(
 def keep_or_remove_data(folder: RunFolder, schedule: Schedule, *, failed: bool) -> None:
     """Remove the members' data folders, or free the disk space that these do not need.
 
-    The option `keep_data` determines which of the two is done. `failed` says whether the run is not
+    The option `keep_data` determines which of the two is done. `failed` is True if the run is not
     valid.
     """
     keep = schedule.options.keep_data

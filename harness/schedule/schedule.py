@@ -83,9 +83,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     disk: DiskConditions = IDEAL_DISK
     """The behaviour of healthy disks. Only simulation uses it."""
     deposed_longer_by: int = 0
-    """Only simulation uses this number. If it is not 0, empty entries are added to the log of a
-    leader that was deposed and does not know it yet, until this log has so many entries more than
-    the log of the new leader. The added entries are never committed."""
+    """The number of entries by which the log of a deposed leader becomes longer than the log of the
+    new leader. A deposed leader that has not noticed its successor appends empty entries, which are
+    never committed. 0: it appends none. Only simulation uses this number."""
     buggify: bool = False
     """Whether rare conditions inside the members are made frequent. Only simulation uses it."""
     fails_by: str = ""
@@ -141,8 +141,8 @@ def needed_settings(
 ) -> Mapping[str, int | bool]:
     """Return the settings that members of `system` need to survive `faults`.
 
-    Members of this project need a seal of their log if data is lost. A login must cost little CPU
-    time, so that the end of a fault does not wait for it.
+    If a fault loses data, members of this project's own store need a sealed log. If the harness
+    must log in, a login must cost little CPU time, so that the end of a fault does not wait for it.
     """
     values = [one.fault for one in faults]
     found: dict[str, int | bool] = {}

@@ -117,9 +117,9 @@ def open_cluster(options: Options) -> Iterator[Cluster]:
 
 
 def keep_or_remove_cluster_data(cluster: Cluster, *, failed: bool) -> None:
-    """Remove the data of a stopped cluster, unless the option `keep_data` says that it is kept.
+    """Remove the data of a stopped cluster, unless the option `keep_data` keeps it.
 
-    `failed` says whether the test has failed.
+    `failed` is True if the test has failed.
     """
     keep_or_remove_data(RunFolder(cluster.folder), cluster.schedule, failed=failed)
 

@@ -1,7 +1,8 @@
 """Models sets in two ways: with add, remove and contains, or with add and reads of the whole set.
 
 `element_set` is judged element by element. `grow_only_set` has reads of the whole set, as in
-Jepsen's `set` tests. Such reads are ordered by inclusion, so the model is decided by sorting.
+Jepsen's `set` tests. Of two such reads, the one with the smaller set comes first, so the model is
+decided by sorting.
 """
 
 from __future__ import annotations
@@ -88,11 +89,11 @@ def _step_whole(
 def _decide_growing(operations: Sequence[Operation[Add | ReadAll, Elements | None]]) -> Decision:
     """Decide a set that only grows.
 
-    The reads are ordered by inclusion. An add takes effect between the last read without its
-    element and the first read with the element. If an element was added several times, only the
-    add that takes effect first changes the set. The algorithm assumes that this is the add that
-    was called first. This assumption never makes a legal history illegal, because the other adds
-    of the element change nothing and can take effect later.
+    Of two reads, the one with the smaller set comes first. An add takes effect between the last
+    read without its element and the first read with the element. If an element was added several
+    times, only the add that takes effect first changes the set. The algorithm assumes that this is
+    the add that was called first. This assumption never makes a legal history illegal, because the
+    other adds of the element change nothing and can take effect later.
     """
     reads: dict[Elements, list[int]] = {}
     adds: dict[Hashable, list[int]] = {}

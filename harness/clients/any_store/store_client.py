@@ -8,9 +8,9 @@ functions. The methods of a synchronous client run in a separate thread.
 `invoke` returns the answer of an operation that succeeded. If `invoke` raises `Definite`, or an
 exception of a class that the client's attribute `definite` lists, the operation certainly did not
 take effect (`fail`). After other exceptions, the operation may have taken effect or may still do so
-(`info`). Only a read is `fail` after every exception, because it has no effect. After any exception
-that is not definite, the connection is closed, and the process of the history ends. A client that
-decides the outcome itself returns a `Completion`.
+(`info`). A read has no effect, so its outcome is `fail` after every exception. After any exception
+that is not definite, the connection is closed, and the process of the history ends. If the client
+decides the outcome itself, `invoke` returns a `Completion`.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ class Client(Protocol):
 
 
 class StoreClient:
-    """A client whose functions are its methods: `read`, `write`, `add`, `txn`, …
+    """The base class of a client with a method for each function: `read`, `write`, `add`, `txn`, …
 
-    A function is called with the key (only if the workload has several objects) and with its value
-    (only if it has one). `cas` is called with the old and the new value, and returns whether it
-    took effect. `setup(value)` is called once before the load, if the class has such a method.
+    A method gets the key (only if the workload has several objects) and the value (only if the
+    function has one). `cas` gets the old and the new value, and returns whether it took effect.
+    `setup(value)` is called once before the load, if the class has such a method.
     """
 
     definite: ClassVar[Sequence[DefiniteError]] = ()
@@ -91,8 +91,8 @@ def missing_functions(client: Any, wanted: Collection[str]) -> list[str]:
     """Return those functions in `wanted` that the class `client` does not implement.
 
     A class lists its functions in the attribute `functions`. A subclass of `StoreClient` may
-    instead have a method for each function. The result is empty for any other class, whose
-    functions are unknown.
+    instead have a method for each function. The functions of any other class are unknown, so the
+    result is empty.
     """
     declared = getattr(client, "functions", None)
     if declared is not None:

@@ -137,8 +137,8 @@ class LocalProcesses(StoreProcesses[LocalMember], ProcessesOfThisMachine[LocalMe
 class LinkedProcesses(LocalProcesses, LinkFaults[LocalMember]):
     """A store whose members are local processes with links; implements all faults of links.
 
-    With network namespaces, each link can be changed without proxies. Therefore the harness then
-    adds this class to the bases of a system that lacks it.
+    With network namespaces, each link can be changed without proxies. The harness then adds this
+    class to the base classes of each `LocalProcesses` that lacks it.
     """
 
 

@@ -20,7 +20,8 @@ class DiskedProcesses(LocalProcesses, DiskFaults):
 
     It implements the faults `power`, `disk` and `storage`. The members must keep their data in this
     folder (`LocalMember.data`). They cannot run as another user, because another user cannot enter
-    the disk. For faults of links as well, derive a class from this class and `ProxiedProcesses`.
+    the disk. To support faults of links, too, derive a class from this class and from
+    `ProxiedProcesses`.
     """
 
     areas: ClassVar[Areas] = {}
