@@ -68,10 +68,10 @@ def page() -> str:
         "these tests find. Each row of a table is one configuration of a store and its faults. A",
         "*try* is one run of it, with the seed 1, 2, 3, …. Some rows are *controls*, which are",
         "expected to be valid.", "",
-        "- *As expected* is the number of tries that found an expected anomaly. For a control, it",
-        "  is the number of valid tries.",
-        "- *Anomalies* are the kinds of anomalies, with their median number in a try.",
-        "- The time is that of one try, with set-up and judging.",
+        "- *Tries with this result*: the number of tries that found an expected anomaly. For a",
+        "  control, it is the number of valid tries.",
+        "- *Anomalies*: the kinds of anomalies, with their median number in a try.",
+        "- *Median time of a try*: the time includes set-up and judging.",
         "- Some seeds were tried again on a busy machine. Such a try is left out if it found",
         "  nothing and sent less than a quarter of the operations of the first try.", "",
         "This command measures one store. It does not repeat tries whose results are already in",
@@ -89,7 +89,8 @@ def page() -> str:
         lines += [
             f"## {folder.name}", "", "".join(f"{one}. " for one in versions) + "See "
             f"[examples/{folder.name}](../examples/{folder.name}/README.md).", "",
-            "| what runs | expected | as expected | anomalies (median number) | median time |",
+            "| store and faults | expected result | tries with this result | anomalies (median "
+            "number in a try) | median time of a try |",
             "|---|---|---|---|---|",
         ]
         for row in rows_of(folder):
@@ -122,8 +123,9 @@ def finds(folder: Path) -> list[str]:
     if not lines:
         return []
     return [
-        "The following list shows one try of each row that found an anomaly: its seed, its",
-        "options, the first words of its verdict, and what the store documents about it:", "",
+        "For each row whose tries found an anomaly, the following list shows one such try: its",
+        "seed, its options, the first words of its verdict, and what the store documents about it:",
+        "",
         *lines,
     ]
 
@@ -143,8 +145,8 @@ def bugs_found(folder: Path) -> list[str]:
         "The table lists known bugs of unmodified releases of etcd, and how often Splitbrain's",
         "general workloads and faults found them. The [track record of etcd's robustness tests]"
         "(https://github.com/etcd-io/etcd/blob/main/tests/robustness/README.md)",
-        f"contains {RECORD_ROWS} bugs that a release shows. Splitbrain found {listed} of them, and "
-        f"{len(bugs) - listed} other bugs.", "",
+        f"contains {RECORD_ROWS} bugs that a released etcd has. Splitbrain found {listed} of them, "
+        f"and {len(bugs) - listed} other bugs.", "",
         "- A try has *found* a bug if an anomaly has the signature of the bug. The file",
         "  [`finds.toml`](../examples/etcd/finds.toml) contains the signatures and the options.",
         "- *Fixed release* is one try with the same options and a release that has the fix.",

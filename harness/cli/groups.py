@@ -137,9 +137,9 @@ def rename(name: str, new: str, store: Path | None) -> int:
               help="The folder of saved runs.")
 @store_option
 def corpus(name: str, folder: Path, store: Path | None) -> int:
-    """Save the smallest schedule of the group NAME in the corpus.
+    """Save the smallest schedule of the group NAME in the corpus, a folder of saved runs.
 
-    Campaigns and the pytest plugin repeat the saved runs of the corpus before all other runs.
+    Campaigns and the pytest plugin repeat the saved runs before all other runs.
 
     \b
     Exit codes: 0 saved, 254 bad arguments or the group was not shrunk, 255 the harness failed.

@@ -34,7 +34,8 @@ def start(flags: tuple[str, ...]) -> None:
 
 
 @command.command("cluster", short_help="Start a local cluster.")
-@click.option("--members", default=3, show_default=True, type=click.IntRange(1, 9))
+@click.option("--members", default=3, show_default=True, type=click.IntRange(1, 9),
+              help="The number of members.")
 @click.option("--data-dir", default="splitbrain-cluster", show_default=True, metavar="DIR",
               help="The folder with the members' data. If it exists, its data is used.")
 @click.option("--client-port", default=2379, show_default=True, type=click.IntRange(1, 65_535),
