@@ -13,6 +13,9 @@ def collector_paused() -> Iterator[None]:
 
     Otherwise the collector would traverse all the values again and again, although they all stay in
     use. Reference counting still frees values that are not used any more.
+
+    The values that were created inside the block are then old for the collector. It therefore does
+    not traverse all of them as soon as it is enabled again, but at its next full collection.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -20,4 +23,15 @@ def collector_paused() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
+            _age_all_values()
             gc.enable()
+
+
+def _age_all_values() -> None:
+    """Move all values to the oldest generation, without traversing them.
+
+    Does nothing if other code has frozen values, because `gc.unfreeze` would thaw these, too.
+    """
+    if gc.get_freeze_count() == 0:
+        gc.freeze()
+        gc.unfreeze()

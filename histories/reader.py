@@ -22,7 +22,8 @@ from splitbrain.histories.fault_window import FaultWindow, fault_windows
 from splitbrain.histories.kv import Range, Request, Result
 from splitbrain.histories.operation import Operation
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 17
+"""The decoded lines of a block of this size fit into the second-level cache of the processor."""
 NULL = msgspec.Raw(b"null")
 
 

@@ -11,7 +11,9 @@ applyRange) and server/mvcc/kvstore_txn.go.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Literal
 
 from splitbrain.checkers.model.key_order import name_of
@@ -42,6 +44,9 @@ from splitbrain.histories.kv import (
 from splitbrain.histories.member_state import Change
 
 Refusal = Literal["", "compacted", "future", "absent"]
+
+Written = dict[str, KeyValue | None]
+"""The keys that the operations of a transaction have changed so far. None: the key was deleted."""
 
 NO_HEADER = Header()
 NOTHING: Made = ()
@@ -99,7 +104,7 @@ def effect(state: State, writes: Sequence[Put | Delete]) -> Made:
     if len(writes) == 1:
         (write,) = writes
         if isinstance(write, Put):
-            return (_after_put(state.held(write.key), write, revision),)
+            return (after_put(state.held(write.key), write, revision),)
         return [kv.key for kv in state.interval(write.key, write.range_end)]
     made: list[KeyValue | str] = []
     written: dict[str, KeyValue | None] = {}
@@ -107,7 +112,7 @@ def effect(state: State, writes: Sequence[Put | Delete]) -> Made:
         if isinstance(write, Put):
             key = write.key
             before = written[key] if key in written else state.held(key)
-            held = _after_put(before, write, revision)
+            held = after_put(before, write, revision)
             made.append(held)
             written[key] = held
         else:
@@ -146,11 +151,11 @@ def _put(store: SequentialStore, request: Put, header: Header) -> tuple[Result, 
     before = store.now.get(request.key)
     if before is None and request.keeps:
         return PutResult(header, REFUSED), NOTHING
-    held = _after_put(before, request, store.revision + 1)
+    held = after_put(before, request, store.revision + 1)
     return PutResult(header, before if request.prev_kv else None), (held,)
 
 
-def _after_put(before: KeyValue | None, request: Put, revision: int) -> KeyValue:
+def after_put(before: KeyValue | None, request: Put, revision: int) -> KeyValue:
     """Return the key-value after the put `request` at `revision`.
 
     `before` is the key-value of the key before the put, or None if the key was absent.
@@ -263,7 +268,7 @@ class _Transaction:
         self.refusal: Refusal = ""
         """Why the store refuses the transaction, if it does."""
         self._store = store
-        self._written: dict[str, KeyValue | None] = {}
+        self._written: Written = {}
         self._held: dict[int, bool] = {}
 
     def run(self, txn: Txn, given: Result | None) -> TxnResult:
@@ -321,7 +326,7 @@ class _Transaction:
         if before is None and request.keeps:
             self.refusal = "absent"
             return PutResult(header, REFUSED)
-        held = _after_put(before, request, self._store.revision + 1)
+        held = after_put(before, request, self._store.revision + 1)
         self.made.append(held)
         self._written[request.key] = held
         return PutResult(header, before if request.prev_kv else None)
@@ -330,24 +335,38 @@ class _Transaction:
         return self._written[key] if key in self._written else self._store.now.get(key)
 
     def _interval(self, begin: str, end: str) -> list[KeyValue]:
-        if not end:
-            held = self._get(begin)
-            return [] if held is None else [held]
-        now, written = self._store.now, self._written
-        keys = self._store.keys(begin, end)
-        new = [key for key in written if key not in now and in_interval(key, begin, end)]
-        if new:
-            keys = sorted([*keys, *new], key=name_of)
-        return [
-            held
-            for key in keys
-            if (held := written[key] if key in written else now[key]) is not None
-        ]
+        return interval_after(self._store, self._written, begin, end)
+
+
+def interval_after(
+    store: SequentialStore, written: Written, begin: str, end: str
+) -> list[KeyValue]:
+    """Return the key-values in an interval after the changes `written`, in the order of keys."""
+    if not written:
+        return store.interval(begin, end)
+    now = store.now
+    if not end:
+        held = written[begin] if begin in written else now.get(begin)
+        return [] if held is None else [held]
+    keys = store.keys(begin, end)
+    new = [key for key in written if key not in now and in_interval(key, begin, end)]
+    if new:
+        keys = sorted([*keys, *new], key=name_of)
+    return [
+        held
+        for key in keys
+        if (held := written[key] if key in written else now[key]) is not None
+    ]
 
 
 def holds(state: State, compare: Compare) -> bool:
     """Return whether the comparison `compare` is true in `state`."""
-    return compared(state, compare)[1]
+    if compare.range_end:
+        return compared(state, compare)[1]
+    held = state.held(compare.key)
+    if held is not None:
+        return _relation(held, compare)
+    return compare.target != "value" and _relation(KeyValue(compare.key), compare)
 
 
 def compared(state: State, compare: Compare) -> tuple[Sequence[KeyValue], bool]:
@@ -369,25 +388,19 @@ def compared(state: State, compare: Compare) -> tuple[Sequence[KeyValue], bool]:
     return held, True
 
 
+_FIELDS: dict[str, Callable[[KeyValue], int]] = {
+    "version": attrgetter("version"),
+    "create": attrgetter("create_revision"),
+    "mod": attrgetter("mod_revision"),
+    "lease": attrgetter("lease"),
+}
+_RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt,
+}
+
+
 def _relation(kv: KeyValue, compare: Compare) -> bool:
-    actual: Any
-    operand: Any = compare.operand
-    target = compare.target
-    if target == "value":
-        actual, operand = name_of(kv.value), name_of(str(operand))
-    elif target == "version":
-        actual = kv.version
-    elif target == "create":
-        actual = kv.create_revision
-    elif target == "mod":
-        actual = kv.mod_revision
-    else:
-        actual = kv.lease
-    relation = compare.result
-    if relation == "=":
-        return bool(actual == operand)
-    if relation == "!=":
-        return bool(actual != operand)
-    if relation == "<":
-        return bool(actual < operand)
-    return bool(actual > operand)
+    relation = _RELATIONS[compare.result]
+    if compare.target == "value":
+        return relation(name_of(kv.value), name_of(str(compare.operand)))
+    return relation(_FIELDS[compare.target](kv), compare.operand)

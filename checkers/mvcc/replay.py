@@ -28,7 +28,7 @@ from splitbrain.checkers.mvcc.lost_write import (
     lost_at_the_end,
     lost_or_wrong,
 )
-from splitbrain.checkers.mvcc.quick_comparison import put_agrees, read_agrees
+from splitbrain.checkers.mvcc.quick_comparison import read_agrees, write_agrees
 from splitbrain.checkers.mvcc.revision_order import Answers
 from splitbrain.checkers.mvcc.uncertain_writes import UncertainWrites
 from splitbrain.checkers.mvcc.unexplained_revision import UnexplainedRevisions
@@ -203,7 +203,7 @@ class Replay:
         if logged is None and self._log.covers(revision):
             logged = ()  # a missing revision, reported when the log was read
         self._store.revision = revision - 1
-        if self._put_as_logged(revision, writer, logged):
+        if writer is not None and self._as_answered(revision, writer, logged):
             return
         made: Made | None = None
         if writer is not None:
@@ -232,22 +232,25 @@ class Replay:
         if self._search is not None:
             self._search.fix_keys([one.key for one in logged])
 
-    def _put_as_logged(
-        self, revision: int, writer: Operation | None, logged: Sequence[Change] | None
+    def _as_answered(
+        self, revision: int, writer: Operation, logged: Sequence[Change] | None
     ) -> bool:
-        """Apply `revision` to the store if it is a put that agrees with the answer and the log.
+        """Apply `revision` to the store if the answer and the log are certainly right.
 
         Returns whether the revision was applied. Otherwise the caller must compare the details.
         """
-        if writer is None or logged is None or type(writer.request) is not Put:
+        if logged is None and self._log.final and revision > self._log.last:
             return False
         assert writer.result is not None
-        held = put_agrees(self._store, writer.request, writer.result, logged)
-        if held is None:
+        made = write_agrees(self._store, writer.request, writer.result)
+        if made is None or (logged is not None and not makes(made, logged)):
             return False
-        self._store.write(revision, (held,))
+        self._store.write(revision, made)
         if self._search is not None:
-            self._search.fix_keys((held.key,))
+            if logged is None:
+                self._search.fixed(writer)
+            else:
+                self._search.fix_keys([one.key for one in logged])
         return True
 
     def _impossible(self, revision: int, writer: Operation | None) -> None:
@@ -362,7 +365,11 @@ class Replay:
                 op, revision_of(op),
             )
             return
-        if type(request) is Range and read_agrees(self._store, request, result):
+        if (
+            read_agrees(self._store, request, result)
+            if type(request) is Range
+            else write_agrees(self._store, request, result) == []
+        ):
             if self._search is not None:
                 self._search.fixed(op)
             return

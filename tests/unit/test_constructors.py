@@ -35,7 +35,6 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
         ("checkers/model/evaluation.py", "KeyValue"),
         ("checkers/model/sequential_store.py", "KeyValue"),
         ("checkers/model/sequential_store.py", "Change"),
-        ("checkers/mvcc/quick_comparison.py", "KeyValue"),
         ("checkers/watch/expected_events.py", "KeyValue"),
     ], "constructed for each revision of a key; the order of the fields is etcd's"),
     **dict.fromkeys([
