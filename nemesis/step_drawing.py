@@ -21,7 +21,8 @@ _FOLLOWER_STEPS = (
 STEPS_DRAWN = (*_LEADER_STEPS, *_FOLLOWER_STEPS)
 """The steps of the write path at which faults are drawn, if members have all failpoints."""
 
-_SNAPSHOT_STEPS = ("snapshot_receive", "snapshot_restore")
+_RECEIVE_STEPS = ("snapshot_receive", "snapshot_commit", "snapshot_restore")
+_TAKE_STEPS = ("snapshot_take",)
 _SNAPSHOT_ACTIONS: tuple[StepAction, ...] = ("crash", "crash", "power", "isolate", "sleep")
 _STEP_ACTIONS: tuple[StepAction, ...] = ("crash", "crash", "power", "pause", "isolate", "sleep")
 
@@ -35,13 +36,18 @@ def step_deck(steps: Collection[str], *, snapshots: bool) -> Callable[[int], lis
     def deck(member_count: int) -> list[Variant]:
         leading = [name for name in _LEADER_STEPS if name in steps]
         following = [name for name in _FOLLOWER_STEPS if name in steps]
+        # A member takes its own snapshots often. A fault does most harm after some of them, because
+        # the first segments of its log are then removed.
+        taken = _step("any", _TAKE_STEPS, _SNAPSHOT_ACTIONS, visits=(1, 2, 3, 5))
         if member_count == 1:
-            return [_step("all", leading)]
+            return [_step("all", leading), _step("all", leading), *([taken] if snapshots else ())]
         leader, follower = _step("leader", leading), _step("follower", following)
-        # Snapshots are rare, and a member that leads when the failpoints are set may receive one
-        # later. So the failpoint is set on all members, and the fault hits the first visit.
-        snapshot = _step("all", _SNAPSHOT_STEPS, _SNAPSHOT_ACTIONS, visits=(1,))
-        return [leader, leader, leader, follower, follower, *([snapshot] * 2 if snapshots else ())]
+        # Received snapshots are rare, and a member that leads when the failpoints are set may
+        # receive one later. So the failpoint is set on all members, and the fault hits the first
+        # visit.
+        received = _step("all", _RECEIVE_STEPS, _SNAPSHOT_ACTIONS, visits=(1,))
+        of_snapshots = [received, received, taken] if snapshots else []
+        return [leader, leader, leader, follower, follower, *of_snapshots]
 
     return deck
 

@@ -1,7 +1,7 @@
 """Implements failpoints: named places in the member's code where a test can inject a failure.
 
-There is a failpoint before and after each step of the write path, and before and after the two
-steps of installing a received snapshot.
+There is a failpoint before and after each step of the write path, and before and after each step
+of taking or installing a snapshot.
 
 A failpoint is off, or it has a chain of terms. As in gofail, "->" separates the terms. At each
 visit of the failpoint, the first term that applies is executed:
@@ -50,11 +50,17 @@ STEPS = (
 )
 """The eleven steps of the write path. Steps 4 and 10 consist of two parts."""
 
-SNAPSHOT_STEPS = ("snapshot_receive", "snapshot_restore")
-"""The two steps of installing a leader's snapshot.
+RECEIVE_STEPS = ("snapshot_receive", "snapshot_commit", "snapshot_restore")
+"""The steps of installing a leader's snapshot.
 
-First the snapshot becomes durable, with its mark in the log. Then it replaces the backend.
+In the step `snapshot_receive`, the snapshot becomes durable, with its mark in the log. A part of
+this step is `snapshot_commit`: the hard state with the snapshot's commit index becomes durable, so
+that a restart uses the snapshot. In the step `snapshot_restore`, the snapshot replaces the backend.
 """
+
+SNAPSHOT_STEPS = ("snapshot_take", *RECEIVE_STEPS)
+"""The steps of snapshots. In the step `snapshot_take`, a member records its backend as a snapshot,
+and removes older snapshots and segments."""
 
 FAILPOINTS = tuple(
     f"{edge}_{step}" for step in (*STEPS, *SNAPSHOT_STEPS) for edge in ("before", "after")

@@ -5,8 +5,10 @@ In simulation, `world.buggify` makes some of them unusual.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from splitbrain.node.api.watch import QUEUE_MAX
 from splitbrain.node.config import Config
 from splitbrain.node.mvcc.watch import BUFFER_BYTES_MAX, REVISIONS_AT_ONCE
 from splitbrain.node.raft.config import Config as RaftConfig
@@ -50,6 +52,25 @@ def watch_buffer_bytes(world: World) -> int:
     An empty buffer accepts a batch of any size.
     """
     return 1 if world.buggify("a watcher's buffer is small") else BUFFER_BYTES_MAX
+
+
+def watch_queue_max(world: World) -> int:
+    """Return the maximal number of responses that wait for a slow client of a watch stream."""
+    return 1 if world.buggify("a watch stream's queue is short") else QUEUE_MAX
+
+
+def watcher_pause(world: World) -> Callable[[], Awaitable[None]]:
+    """Return a function that waits before a watcher takes events from its buffer.
+
+    The function waits only if the world makes rare conditions frequent. Several batches of events
+    are then in the buffer at once.
+    """
+
+    async def pause() -> None:
+        if world.buggify("events wait in a watcher's buffer"):
+            await world.clock.sleep(world.random.uniform(0.0, 0.02))
+
+    return pause
 
 
 def watch_revisions_at_once(world: World) -> int:

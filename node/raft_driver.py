@@ -320,6 +320,9 @@ class RaftDriver:
             restored = ready.snapshot.metadata
             at = Traced(term=restored.term, index=restored.index)
             self._path.trace_configuration("configuration", at, restored.conf_state)
+            # A restart uses the snapshot only if the hard state with its commit index is saved.
+            await self._path.before("snapshot_commit")
+            await self._perhaps_slowly()
         if ready.entries or ready.hard_state is not None:
             await self._save(ready)
         if self._path.tracing:
@@ -327,8 +330,8 @@ class RaftDriver:
         if ready.entries:
             await self._path.reached_after(step)
         if ready.snapshot is not None:
+            await self._path.reached_after("snapshot_commit")
             await self._perhaps_slowly()
-            # A restart uses the snapshot only if the hard state with its commit index is saved.
             await self._path.reached_after("snapshot_receive")
 
     async def _save(self, ready: Ready) -> None:

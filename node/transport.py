@@ -150,6 +150,11 @@ class Transport:
         return link is not None and link.connected
 
     @property
+    def peers(self) -> Mapping[MemberId, str]:
+        """The peers to which this member has links, with their URLs."""
+        return self._peers
+
+    @property
     def connected_peers(self) -> int:
         """The number of peers to which this member is connected."""
         return sum(link.connected for link in self._links.values())

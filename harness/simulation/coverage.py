@@ -157,6 +157,7 @@ BUGGIFIED = tuple(
         "a watch's answer is cut early",
         "a watch stream's queue is short",
         "a watch catches up in small pieces",
+        "events wait in a watcher's buffer",
         "few leases end at once",
         "few compacted changes are removed at once",
         "other tasks run between two entries",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
 from splitbrain.node.auth.authenticator import Authenticator
@@ -146,6 +146,11 @@ class MemberPort(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Sleep for `seconds`, measured by the member's own clock."""
+        ...
+
+    @property
+    def pause_watcher(self) -> Callable[[], Awaitable[None]]:
+        """Waits before a watcher takes its next events. Only in simulation does it take time."""
         ...
 
     def header(self) -> ResponseHeader:

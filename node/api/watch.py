@@ -253,7 +253,7 @@ class WatchStream:
         await self._send_requested_progress()
 
     async def _pump(self, watch_id: int, watcher: Watcher, *, fragment: bool) -> None:
-        while (batch := await watcher.next_batch()) is not None:
+        while (batch := await self._next_batch(watcher)) is not None:
             self._sending[watch_id] = before(batch)
             if self._progress_due.get(watch_id):
                 self._progress_due[watch_id] = False
@@ -283,6 +283,10 @@ class WatchStream:
                 )
             del self._sending[watch_id]
             await self._send_requested_progress()
+
+    async def _next_batch(self, watcher: Watcher) -> WatchBatch | None:
+        await self._member.pause_watcher()
+        return await watcher.next_batch()
 
     def _header(self, revision: int | None = None) -> ResponseHeader:
         header = self._member.header()

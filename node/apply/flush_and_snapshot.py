@@ -135,7 +135,9 @@ class BackendFlusher:
 
     async def _take_snapshot(self) -> None:
         metadata = self._raft.create_snapshot(self._flushed.index)
+        await self._path.before("snapshot_take")
         await self._storage.save_snapshot(metadata)
+        await self._path.reached_after("snapshot_take")
         index = self._compactable_index(metadata)
         if index > 0:
             self._raft.compact(index)

@@ -15,7 +15,7 @@ from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.histories.history import History
 from splitbrain.histories.trace import read_trace
 from splitbrain.node import snapshot_stream
-from splitbrain.node.failpoint import SNAPSHOT_STEPS
+from splitbrain.node.failpoint import RECEIVE_STEPS
 
 RUN = """
     seed 3
@@ -87,7 +87,7 @@ def test_the_member_that_leads_takes_the_role_of_the_schedules_leader(tmp_path: 
     assert [one.node for one in history.operations if one.f == "put"] == [leader, leader]
 
 
-@pytest.mark.parametrize("step", SNAPSHOT_STEPS)
+@pytest.mark.parametrize("step", RECEIVE_STEPS)
 @pytest.mark.parametrize("edge", ["before", "after"])
 @pytest.mark.parametrize("do", ["crash", "power", "isolate"])
 def test_a_follower_that_crashes_while_it_receives_a_snapshot_catches_up(
@@ -113,6 +113,29 @@ def test_a_follower_that_crashes_while_it_receives_a_snapshot_catches_up(
     conditions = simulated.simulated.conditions
     assert conditions["a member was paused at a step"] == 1
     assert conditions["a follower restored a snapshot"] >= 1
+
+
+@pytest.mark.parametrize("edge", ["before", "after"])
+@pytest.mark.parametrize("do", ["crash", "power"])
+def test_a_member_that_crashes_while_it_takes_a_snapshot_uses_its_own_log_again(
+    do: str, edge: str, tmp_path: Path
+) -> None:
+    puts = "\n".join(
+        f'{300 + 20 * n} ms  client 0  put on n1  {{"op":"put","key":"r0.1","value":"0.{n}"}}'
+        for n in range(3, 20)
+    )
+    simulated, phases = run(
+        f"""
+        setting snapshot_count 3
+        setting catch_up_entries 1
+        setting wal_segment_bytes 4096
+        {puts}
+        200 ms  {do} n2 {edge} snapshot_take visit 3 for 300 ms
+        """,
+        tmp_path,
+    )
+    assert simulated.valid is True, simulated.results.verdicts
+    assert phases["began"] == ("n2",)
 
 
 def test_a_snapshot_arrives_over_a_link_that_needs_longer_than_the_raft_timeout(

@@ -3,6 +3,7 @@
     same configuration   after the same entry, all members have the configuration that follows from
                          the changes so far, also after a restart or a snapshot
     same list            the member list of a member agrees with its configuration
+    same links           a member has links to exactly the other members in its list
     new ids              the id of a removed member is never used again
     one at a time        a log contains at most one change that is not committed
     leading voter        a leader is a voter of the configuration that it has applied
@@ -35,6 +36,7 @@ from typing import NamedTuple
 from splitbrain.harness.simulation.member import Member
 from splitbrain.harness.simulation.raft_invariants.observed_raft import ObservedRaft
 from splitbrain.harness.simulation.virtual_loop import VirtualLoop
+from splitbrain.node.messages.member_change import ClusterRecord
 from splitbrain.node.raft import confchange
 from splitbrain.node.raft.confchange import (
     ConfChange,
@@ -143,6 +145,8 @@ class ConfigurationMonitor:
         self._reported: set[tuple[str, str]] = set()
         self._contended: set[int] = set()
         """The terms in which the monitor has proposed a change to a leader that must refuse it."""
+        self._linked: dict[str, ClusterRecord] = {}
+        """The record of the members with which the links of each member were last compared."""
 
     def began(self, member: Member) -> None:
         """Observe the Raft of a member whose process has started to serve."""
@@ -362,6 +366,7 @@ class ConfigurationMonitor:
                         f"election timeout is {raft.config.election_ticks}",
                     )
                 self._check_flow(name, raft)
+            self._check_links(name, server)
             removed = self._removed.get(raft.id)
             if removed is not None and server.store.consistent_index >= removed:
                 removed_ns = self._loop.now_ns if removed_ns is None else removed_ns
@@ -372,6 +377,21 @@ class ConfigurationMonitor:
                     )
 
         raft.tick = observed_tick  # type: ignore[method-assign]
+
+    def _check_links(self, name: str, server: Server) -> None:
+        """Check once for each record of the members that the member has links to these members."""
+        membership = server._state.membership
+        record = membership.record_of_members
+        if self._linked.get(name) is record:
+            return
+        self._linked[name] = record
+        linked, listed = server.parts.driver.transport.peers, membership.peer_urls()
+        if dict(linked) != listed:
+            self._report(
+                "same links", name,
+                f"has links to the members {_ids({*linked})} at {', '.join(linked.values())}, but "
+                f"its list of the others has {_ids({*listed})} at {', '.join(listed.values())}",
+            )
 
     def _check_campaign(self, name: str, raft: Raft) -> None:
         log = raft.log

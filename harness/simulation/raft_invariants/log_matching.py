@@ -2,7 +2,8 @@
 
     log matching      entries with the same index and term are equal, and so are their
                       predecessors (checked for each entry and its direct predecessor)
-    acknowledgements  a follower has durably stored the entries up to its `match` at the leader
+    acknowledgements  each member, also the leader, has durably stored the entries up to its `match`
+                      at the leader
 
 Source: Raft paper, figure 3 and 5.3.
 """
@@ -78,8 +79,18 @@ class LogMatching:
             if entry.type is not EntryType.NORMAL:
                 self._appended(name, raft, entry)
 
-    def check_matches(self, name: str, raft: Raft) -> None:
-        """Check up to which index the leader `name` counts entries as stored, for each follower."""
+    def check_matches(self, name: str, seen: ObservedRaft) -> None:
+        """Check up to which index the leader `name` counts entries as stored, for each member.
+
+        The leader counts its own entries, too, but only if its own disk has synced them.
+        """
+        raft = seen.raft
+        own = raft.progress.get(raft.id)
+        if own is not None and own.match > seen.durable_index():
+            self._observations.violated(
+                f"{name} leads in term {raft.term} and counts its own entry {own.match} as stored,"
+                f" but its disk has synced entries only up to {seen.durable_index()}"
+            )
         for peer in raft.peers:
             for other, one in self._observations.seen.items():
                 if one.raft.id == peer.id:

@@ -15,6 +15,7 @@ This module checks the remaining ones:
     monotonicity           while a process runs, its terms and commits never decrease, and a
                            vote given in a term does not change
     stops                  a member stops itself only because of its disk
+    whole logs             a member begins its log anew only if its disk has lost durable data
     agreement              after all faults are healed, the members agree
 
 These invariants detect a bug close to its cause. For example, a lost vote violates an invariant at
@@ -103,10 +104,10 @@ class InvariantMonitor:
         if values_of(raft) != seen.values:
             self._changed(process, seen)
         if raft.role is _LEADER:
-            matches = [peer.match for peer in raft.peers]
+            matches = [one.match for one in raft.progress.values()]
             if matches != seen.matches:
                 seen.matches = matches
-                self._logs.check_matches(process.name, raft)
+                self._logs.check_matches(process.name, seen)
         store = seen.server.store
         if store.consistent_index != seen.applied or store.revision != seen.revision:
             self._applied(process, seen, store.consistent_index, store.revision)
@@ -226,6 +227,11 @@ class InvariantMonitor:
         if server is None:
             return
         record_start(self._coverage, server, restarted=member.lives > 1)
+        if server.storage.damage and not member.disk.lost_durable_data:
+            self.violated(
+                f"{member.name} began its log anew, although its disk has lost no durable data:"
+                f" {server.storage.damage}"
+            )
         self._configurations.began(member)
         observe_leases(self._coverage, server)
 

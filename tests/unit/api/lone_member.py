@@ -132,6 +132,9 @@ class LoneMember:
             raise result
         return result
 
+    async def pause_watcher(self) -> None:
+        return
+
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 

@@ -55,7 +55,7 @@ def reach(failpoints: Failpoints, name: str, times: int) -> list[str]:
 
 
 def test_each_step_has_a_failpoint_before_and_after_it() -> None:
-    assert len(FAILPOINTS) == 30
+    assert len(FAILPOINTS) == 34
     assert {"before_leader_wal", "after_respond", "before_backend_flush"} <= set(FAILPOINTS)
     assert {"before_snapshot_receive", "after_snapshot_restore"} <= set(FAILPOINTS)
 

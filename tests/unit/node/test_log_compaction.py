@@ -8,9 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from splitbrain.node.apply.flush_and_snapshot import BackendFlusher
+from splitbrain.node.failpoint import Failpoints
 from splitbrain.node.raft.config import Config
 from splitbrain.node.raft.raft import Raft
-from splitbrain.node.step_trace import Traced
+from splitbrain.node.step_trace import Traced, WritePath
 from splitbrain.node.storage.memory_backend import MemoryBackend
 
 
@@ -45,12 +46,13 @@ def test_the_log_is_compacted_at_most_to_the_applied_index_of_raft() -> None:
     assert applied_before < committed - 5
     storage: Any = Storage()
     world: Any = SimpleNamespace(log=lambda *_, **__: None)
+    path = WritePath(world, "n1", Failpoints(world), tracing=False)
     config: Any = SimpleNamespace(catch_up_entries=1)
     unused: Any = None
     flusher: Any = BackendFlusher(
         world=world,
         config=config,
-        path=unused,
+        path=path,
         storage=storage,
         store=unused,
         raft=raft,
