@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from splitbrain.node.api.watch import QUEUE_MAX
 from splitbrain.node.config import Config
 from splitbrain.node.mvcc.watch import BUFFER_BYTES_MAX, REVISIONS_AT_ONCE
 from splitbrain.node.raft.config import Config as RaftConfig
@@ -52,11 +51,6 @@ def watch_buffer_bytes(world: World) -> int:
     An empty buffer accepts a batch of any size.
     """
     return 1 if world.buggify("a watcher's buffer is small") else BUFFER_BYTES_MAX
-
-
-def watch_queue_max(world: World) -> int:
-    """Return the maximal number of responses that wait for a slow client of a watch stream."""
-    return 1 if world.buggify("a watch stream's queue is short") else QUEUE_MAX
 
 
 def watcher_pause(world: World) -> Callable[[], Awaitable[None]]:

@@ -26,6 +26,7 @@ from collections.abc import Awaitable, Callable, Collection
 from splitbrain.node import member_metrics, member_settings
 from splitbrain.node.api.client_network import ApiWorld, Carriers
 from splitbrain.node.api.v3_service import Api
+from splitbrain.node.api.watch import QUEUE_MAX
 from splitbrain.node.assembly import Parts, assemble, open_state, recovered_raft
 from splitbrain.node.auth.auth_store import ANONYMOUS, Identity
 from splitbrain.node.backend import Backend
@@ -95,7 +96,7 @@ class Server:
         self.election_timeout_s = config.election_ms / 1000
         self.watch_progress_interval_ms = config.watch_progress_interval_ms
         self.watch_buffer_bytes = member_settings.watch_buffer_bytes(world)
-        self.watch_queue_max = member_settings.watch_queue_max(world)
+        self.watch_queue_max = 1 if world.buggify("a watch stream's queue is short") else QUEUE_MAX
         self.pause_watcher = member_settings.watcher_pause(world)
         self.watch_revisions_at_once = member_settings.watch_revisions_at_once(world)
         self.watch_fragment_bytes = member_settings.watch_fragment_bytes(config, world)
@@ -171,11 +172,8 @@ class Server:
         policy = policy_of(self._config)
         if policy is not None:
             compaction = AutoCompaction(
-                world=world,
-                policy=policy,
-                revision=lambda: self.store.revision,
-                leads=lambda: self.raft.role is Role.LEADER,
-                compact=self.propose,
+                world=world, policy=policy, revision=lambda: self.store.revision,
+                leads=lambda: self.raft.role is Role.LEADER, compact=self.propose,
             )
             world.spawn(compaction.run(), "auto_compaction")
 
