@@ -1,7 +1,7 @@
 """Loads a user's classes, from a dotted path or from an entry point of an installed package.
 
-If the import of a user's module fails, the error is one line that names the place in that module,
-because a traceback would mostly show this project's code.
+If the import of a user's module fails, the error is one line that names the place in that module. A
+traceback would mostly show this project's code.
 """
 
 from __future__ import annotations

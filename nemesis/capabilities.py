@@ -22,8 +22,8 @@ class LinkState(msgspec.Struct, frozen=True):
     """The state of the directed link from one member to another.
 
     If `open` is False on both links of a pair, the pair's connections are broken and new ones are
-    refused. If `open` is False on only one of them, connections stay open and that link passes no
-    bytes, as with `black_hole`, because a TCP connection cannot be broken in one direction. With
+    refused. A TCP connection cannot be broken in one direction. So if `open` is False on only one
+    of them, connections stay open and that link passes no bytes, as with `black_hole`. With
     `black_hole`, connections stay open and no bytes pass. Bytes that a link kept back arrive late
     and in order when the link is normal again, as after TCP's retransmission.
 

@@ -266,11 +266,11 @@ Errno = Literal["EIO", "ENOSPC", "EINTR", "EDQUOT", "EROFS", "EMFILE", "EAGAIN"]
 class SyscallFault(msgspec.Struct, frozen=True, tag_field="fault", tag="syscall"):
     """Delay system calls of members' processes, make them fail, or kill a member at one of them.
 
-    The fault affects the calls of the kind `call` on the files in `area` or, if `path` is given, on
-    the files of the member's data folder that match this pattern, such as `member/wal/*.wal`. The
-    calls of all threads of a member are counted from the moment when the fault begins. The first
-    `nth` - 1 calls are normal, and the next `times` calls are affected. If `times` is 0, all
-    further calls are affected.
+    The fault affects the calls of the kind `call` on the files in `area`. If `path` is given, it
+    affects the files of the member's data folder that match this pattern, such as
+    `member/wal/*.wal`. The calls of all threads of a member are counted from the moment when the
+    fault begins. The first `nth` - 1 calls are normal, and the next `times` calls are affected. If
+    `times` is 0, all further calls are affected.
 
     `do` is the action. delay: each affected call takes `delay_ms` longer. error: it fails with
     `error` and has no effect. kill: the member is killed when the call number `nth` begins, before

@@ -95,8 +95,8 @@ class Membership:
     def peer_urls(self) -> dict[MemberId, str]:
         """Return the first peer URL of each other member.
 
-        If this member was added and has not yet applied the entry that added it, the result also
-        contains the members in the answer that it got when it joined.
+        A member that was added may not have applied the entry that added it. The result then also
+        contains the members in the answer that this member got when it joined.
         """
         known = {one.id: one for one in self._record.members}
         if self.own.member_id not in known:

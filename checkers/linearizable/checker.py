@@ -10,11 +10,11 @@ different keys in one answer belong together.
 If each value of a key is written once, as in the project's workloads, the key is decided by
 sorting. Most other keys need a search.
 
-The checker applies only if each write is a put, a delete of one key, or a transaction of the form
-"if this key has this value, put another value, else read the key". A comparison of `mod_revision`
-counts as a comparison with the value that this revision wrote. For this, some answer must show the
-value, and the key's values must be unique. A transaction that only reads counts as one read for
-each of its ranges.
+The checker applies only if each write changes one key. Such a write is a put, a delete of one key,
+or a transaction "if this key has this value, put another value, else read the key". A comparison of
+`mod_revision` counts as a comparison with the value that this revision wrote. For this, some answer
+must show the value, and the key's values must be unique. A transaction that only reads counts as
+one read for each of its ranges.
 """
 
 from __future__ import annotations
@@ -85,8 +85,9 @@ def check_linearizable(evidence: Evidence) -> Verdict:
     """Every key is a linearizable register, by its values alone.
 
     The checker applies only to histories in which each write changes one key. The verdict is
-    unknown if no answer shows a value, if the search reaches its limit of time or memory, or if
-    the history does not show the value that a comparison of `mod_revision` refers to.
+    unknown if no answer shows a value, or if the search reaches its limit of time or memory. It is
+    also unknown if the history does not show the value at the revision that a comparison of
+    `mod_revision` names.
     """
     try:
         operations = register_operations(evidence.history)

@@ -90,8 +90,8 @@ def evaluate(
 def refusal_of(store: SequentialStore, txn: Txn) -> Refusal:
     """Return the reason why the store refuses the whole transaction `txn`, or "".
 
-    The store refuses it if a range in the transaction reads a compacted or a future revision, or if
-    a put keeps the lease of a key that is absent.
+    The store refuses it if a range in the transaction reads a compacted or a future revision. It
+    also refuses a put that keeps the lease of an absent key.
     """
     transaction = _Transaction(store)
     transaction.run(txn, None)

@@ -2,7 +2,8 @@
 
 The operations are grouped by their paths (`model/transaction_branches.py`): first by the writes of
 the path, then by the condition of the path. All operations of such a group make the same changes in
-every state, so a group is evaluated once for a revision, no matter how many operations it contains.
+every state. A group is therefore evaluated once for a revision, no matter how many operations it
+contains.
 """
 
 from __future__ import annotations

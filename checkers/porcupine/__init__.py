@@ -1,8 +1,8 @@
 """Checks linearizability for any sequential model; imports nothing else of the project.
 
-A history is linearizable if each operation can be assigned an instant between its call and its
-return at which it takes effect, so that the answers are those of a sequential object. A `Model`
-describes the object. The history is a list of `Operation`s (or `Event`s):
+A history is linearizable if each operation can take effect at one instant between its call and its
+return, and the answers are then those of a sequential object. A `Model` describes the object. The
+history is a list of `Operation`s (or `Event`s):
 
     from splitbrain.checkers.porcupine import CheckResult, Model, Operation, check_operations
 

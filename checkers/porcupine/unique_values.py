@@ -4,10 +4,10 @@ The value that an operation *meets* is the value of the register just before the
 effect. Each operation shows the value that it met, or writes a value, or both. It does both if it
 is a compare-and-swap that succeeded, or a write whose answer contains the previous value.
 
-Because values are unique, each value that was met identifies its writer. So a write, the reads of
-its value, and the one operation that met this value and wrote the next one form a block in the
-sense of `porcupine/blocks.py`: no other write can be between them. If two operations met the same
-value and each of them wrote a value, the history is illegal.
+Because values are unique, each value that was met identifies its writer. So these operations form a
+block in the sense of `porcupine/blocks.py`: a write, the reads of its value, and the one operation
+that met this value and wrote the next one. No other write can be between them. If two operations
+met the same value and each of them wrote a value, the history is illegal.
 
 An operation X that never returned may be left out of the linearization, with one exception: if an
 operation that certainly happened met the value that X wrote, then X certainly happened, too. The

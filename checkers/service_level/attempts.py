@@ -1,9 +1,9 @@
 """Collects the attempts to write or read through a member, and whether the member served them.
 
-A member serves an attempt if it answers with success, or if it refuses the attempt for a reason in
-the request, such as a compacted revision or a key that the user may not read. An answer such as "no
-leader", "too many requests" or "database space exceeded", a broken connection, and no answer at all
-are failures of the service.
+A member serves an attempt if it answers with success. It also serves an attempt that it refuses for
+a reason in the request, such as a compacted revision, or a key that the user may not read. An
+answer such as "no leader", "too many requests" or "database space exceeded", a broken connection,
+and no answer at all are failures of the service.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def check_availability(evidence: Evidence) -> Verdict:
     """Check recovery, the end, silences and poor service, as the module's docstring describes.
 
     The verdict is unknown if a fault was never healed, or if the history cannot show whether a rule
-    is satisfied, for example because no write was sent to a member after the last fault.
+    is satisfied. An example is that no write was sent to a member after the last fault.
     """
     history = evidence.history
     counts: dict[str, Any] = {"outcomes": _outcomes(history.operations)}
@@ -173,9 +173,9 @@ def _check_end(
 def _recovery(evidence: Evidence, stalls: Stalls, counts: dict[str, Any]) -> Verdict:
     """Check that the cluster answers within the bound after the last fault was healed.
 
-    The times until the answers are added to `counts`. The verdict is unknown if the first answer
-    came after the bound, but no client kept asking for an answer between the end of the bound and
-    the first answer (`_kept_asking`).
+    The times until the answers are added to `counts`. The first answer may come after the bound
+    although no client kept asking for an answer in the time after the bound (`_kept_asking`). The
+    verdict is then unknown.
     """
     history = evidence.history
     healed = max(window.end or 0 for window in history.faults)

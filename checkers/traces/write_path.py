@@ -4,13 +4,13 @@ The checker reads the traces of the members, in one sweep over all events in the
 members use the same clock. A trace line is in the page cache before the effect of its step can
 leave the member. The rules are true of every run of a correct cluster:
 
-- *Synced before committed.* When (index, term) is marked committed for the first time on any
-  member, a majority of the voters that this member knows must have synced it. In a joint
-  configuration, this is a majority of each of the two groups. A follower traces `follower_wal`
-  before it acknowledges, and a leader traces `leader_wal` before it includes itself in the
-  majority. Only the first commit of an entry is judged, because a committed entry stays committed
-  through later leaders, restarts and snapshots. The checker follows the log of each member,
-  including overwrites: a new entry at an index drops all later entries.
+- *Synced before committed.* When a member is the first that marks (index, term) committed, a
+  majority of the voters that this member knows must have synced it. In a joint configuration, this
+  is a majority of each of the two groups. A follower traces `follower_wal` before it acknowledges,
+  and a leader traces `leader_wal` before it includes itself in the majority. Only the first commit
+  of an entry is judged, because a committed entry stays committed through later leaders, restarts
+  and snapshots. The checker follows the log of each member, including overwrites: a new entry at an
+  index drops all later entries.
 - *A leader commits first.* The member that commits an entry first is leader, or was leader since
   its last start. (It may lose leadership in the same event-loop turn in which it commits.)
 - *Committed before applied.* Before a member applies an entry, some member has marked the entry

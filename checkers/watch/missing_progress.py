@@ -19,8 +19,9 @@ connection. The client sends the progress request right after the watch request.
 progress request if a watcher of the connection is not synced. A watch that begins in the past is
 not synced at first. In newer releases of etcd, a watch that begins in the future is not synced
 either. A watch that begins at its creation is synced from the start. A watcher may read slowly.
-Therefore a notification is missing only if the watcher has read all answers and waited for it, or
-if it received an event whose write was invoked after the notification was due.
+Therefore a notification is missing only in two cases. The watcher has read all answers and waited
+for the notification, or it received an event whose write was invoked after the notification was
+due.
 
 Source: etcd's server/etcdserver/api/v3rpc/watch.go (`sendLoop`, `GetProgressReportInterval`) and
 server/storage/mvcc/watchable_store.go (`progressIfSync`).

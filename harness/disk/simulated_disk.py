@@ -5,9 +5,9 @@ view of a process. `fuse_operations.py` makes a file system from it, which any p
 
 A file consists of its page cache, which every process reads, its content at the last sync, and the
 writes since then. After a power loss, each sector contains its version at the last sync or one of
-its later versions, independent of the other sectors, because the disk may have written the sectors
-back in any order and at any time. A sector itself is never torn. The size of the file is its size
-at the last sync, or a size that it had since then.
+its later versions. The versions of the sectors are independent, because the disk may have written
+the sectors back in any order and at any time. A sector itself is never torn. The size of the file
+is its size at the last sync, or a size that it had since then.
 
 A directory keeps its entries of the last sync. Of the changes since then, a power loss keeps the
 first ones, up to a random point, because file systems journal their changes in order. Changes of

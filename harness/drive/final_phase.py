@@ -26,7 +26,7 @@ from splitbrain.histories.service_operation import AnyRequest, with_token
 POLL_S = 0.1
 BEYOND_BOUND_S = 2.0
 """A failed final operation is tried again until the bound of availability and this additional time
-have passed, so that the checker can decide whether the member exceeds the bound."""
+have passed. The checker can then decide whether the member exceeds the bound."""
 ANSWERS = ("name not found", "already exists")
 """Errors that count as an answer: a user or role does not exist, or exists already."""
 FINAL_WRITES_LIMIT_S = 120.0
@@ -180,9 +180,9 @@ async def gather_states(
 ) -> tuple[MemberState, ...]:
     """Read every member's state, with its hash at `revision`.
 
-    If a member cannot be read, its state contains the error. If the states have different
-    revisions, all of them are read again, up to `GATHER_TRIES` times in total, because a write with
-    an unknown outcome may have been applied while the states were read.
+    If a member cannot be read, its state contains the error. A write with an unknown outcome may be
+    applied while the states are read. Therefore, if the states have different revisions, all of
+    them are read again, up to `GATHER_TRIES` times in total.
     """
     for _ in range(GATHER_TRIES - 1):
         states = await _states(system, members, revision)

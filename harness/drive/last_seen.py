@@ -41,8 +41,8 @@ class Seen(NamedTuple):
     """The state of a key as one client last saw it.
 
     The answer to a put contains no version and no create_revision. After a put, these two fields
-    are computed from the state that this client saw before the put, as if no other client had
-    written the key in the meantime.
+    are computed from the state that this client saw before the put. The computation assumes that no
+    other client has written the key in the meantime.
     """
 
     value: str = ""
@@ -75,9 +75,10 @@ def with_bounds(request: Range, revision: int) -> Range:
 def with_revisions(request: Txn, ranges_back: Sequence[tuple[int, int]], seen: int) -> Txn:
     """Return a copy of the transaction `request` in which some ranges read at a revision.
 
-    Each pair in `ranges_back` contains the position of a range, and the number of revisions by
-    which its revision is lower than `seen`, the highest revision that the client has seen. Other
-    ranges are not changed. A position that the transaction does not have is ignored.
+    Each pair in `ranges_back` contains the position of a range, and a number of revisions. The
+    revision of the range is by this number lower than `seen`, the highest revision that the client
+    has seen. Other ranges are not changed. A position that the transaction does not have is
+    ignored.
     """
     wanted = dict(ranges_back)
     positions = count()

@@ -174,8 +174,9 @@ class Watcher:
     def keep_streams(self) -> None:
         """From now on, keep the connection, and read without pauses.
 
-        All watches are resumed on another connection if this connection breaks, if the member has
-        cancelled one of them, or if the watcher has read slowly from this connection.
+        If this connection breaks, all watches are resumed on another connection. The same is done
+        if the member has cancelled one of them, or if the watcher has read slowly from this
+        connection.
         """
         self._keeping = True
         if self._hold is not None and not self._hold.expired():

@@ -1,9 +1,9 @@
 """Judges TLS: a member with TLS must refuse every connection without a valid certificate.
 
-After the set-up of a run with TLS, the harness tries to connect to each member with a certificate
-of the cluster's authority, without a certificate, with a certificate of another authority, and
-without TLS. The verdict `tls` is unknown if a member does not answer in time, or refuses the valid
-certificate.
+After the set-up of a run with TLS, the harness tries four connections to each member: with a
+certificate of the cluster's authority, without a certificate, with a certificate of another
+authority, and without TLS. The verdict `tls` is unknown if a member does not answer in time, or
+refuses the valid certificate.
 """
 
 from __future__ import annotations

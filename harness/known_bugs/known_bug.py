@@ -33,8 +33,8 @@ class Avoidance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Selects the anomalies that show a bug.
 
-    An anomaly matches if `checker` and `kind` are its checker and kind, if its detail contains all
-    of `detail`, and if the regular expression `because` matches a part of its text.
+    An anomaly matches if `checker` and `kind` are its checker and kind, and its detail contains all
+    of `detail`. The regular expression `because` must also match a part of its text.
     """
 
     checker: str

@@ -1,9 +1,9 @@
 """Changes a failing schedule so that real processes repeat its failure more often.
 
 A fault at a point in time interrupts whatever its member does at that time. In a real process, this
-differs from run to run. A fault at a step of the write path always interrupts the same work, for
-example just before the third entry is in the log, or just after the second entry was applied.
-Therefore this module moves faults to steps, and increases the times between events.
+differs from run to run. A fault at a step of the write path always interrupts the same work. An
+example is a fault just before the third entry is in the log. Therefore this module moves faults to
+steps, and increases the times between events.
 
 The trace of a simulated run shows which steps a member executed before and after a fault began.
 Each of these steps is a candidate for the fault. A candidate must still fail, and the one that

@@ -1,8 +1,8 @@
 """The backend on a simulated disk. Its data is in memory, and it has the durability of LMDB.
 
-A committed transaction survives any crash as a whole. Buffered writes are lost with the process. If
-a commit is running when the process or the machine stops, the commit takes effect as a whole or not
-at all, because LMDB switches its root in one write.
+A committed transaction survives any crash as a whole. Buffered writes are lost with the process.
+LMDB switches its root in one write. Therefore, if a commit is running when the process or the
+machine stops, the commit takes effect as a whole or not at all.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
     store/groups/<name>.json       the group: its signatures, its smallest schedule, a decision
     store/groups/<name>.schedule   the smallest schedule that shows it, if it can be simulated
 
-At first, a group contains the failures with one signature (see `failure_signature.py`). After one
-of them was shrunk, the group is joined with the group that has the signature of the shrunk run,
-because a small run often shows the same bug in another way. The database of runs counts how often
-the failures of a group occurred.
+At first, a group contains the failures with one signature (see `failure_signature.py`). A small run
+often shows the same bug in another way. Therefore, after one of the failures was shrunk, the group
+is joined with the group that has the signature of the shrunk run. The database of runs counts how
+often the failures of a group occurred.
 """
 
 from __future__ import annotations

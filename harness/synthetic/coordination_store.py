@@ -51,7 +51,7 @@ ELECTION_NS = S // 2
 """A new leader extends each lease by this additional time."""
 SETTLED_NS = 7 * S
 """A bug about the keys of a lease affects only keys that were attached or detached at least this
-time ago, because the member that answers perhaps does not know later changes."""
+time ago. The member that answers perhaps does not know later changes."""
 
 COORDINATION_CORRUPTIONS: Mapping[str, tuple[str, str, str]] = {
     "lease-outlives-revocation": (

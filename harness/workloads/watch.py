@@ -34,9 +34,9 @@ class Watch:
 
     Some watches have filters, prev_kv, progress notifications or fragments. One of eight watchers
     is idle: no client writes its keys, so it receives only progress notifications. At random times,
-    a watcher opens a new stream at another member. The stream resumes at the revision where the
-    previous stream stopped, or begins at the present, a past or a future revision, or at the
-    revision of the last compaction. A past revision may be compacted.
+    a watcher opens a new stream at another member. The stream may resume at the revision where the
+    previous stream stopped. It may also begin at the present, a past or a future revision, or at
+    the revision of the last compaction. A past revision may be compacted.
 
     Clients put and delete keys, change several of the `keys` keys at one revision, and read keys
     and ranges. Some reads are at past revisions, which may be compacted. Only the first client

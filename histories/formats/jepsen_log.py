@@ -39,8 +39,8 @@ def read_jepsen_log(path: Path) -> list[ForeignOperation]:
     """Return the operations of `path` in the order of their calls.
 
     Log lines of other kinds are skipped. Raises HistoryError for a value that does not belong to a
-    register, for a completion without an invocation, and for a second invocation of a process while
-    its first is pending.
+    register, and for a completion without an invocation. Also raises it for a second invocation of
+    a process while its first is pending.
     """
     return pair_operations(_events(path), str(path))
 

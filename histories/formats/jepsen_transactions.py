@@ -87,10 +87,10 @@ def _micro_operations(
 ) -> tuple[MicroOperation, ...]:
     """Return the micro-operations of `value`. `shown` is `repr(value)`.
 
-    If the only quotes in `shown` are those of the function names, no key or value is a string.
-    Then msgspec converts all micro-operations at once, which is fast. If there are other quotes, or
-    msgspec finds a float or a boolean, each micro-operation is converted alone, and a value that is
-    not an integer is replaced by its identity.
+    If the only quotes in `shown` are those of the function names, no key or value is a string. Then
+    msgspec converts all micro-operations at once, which is fast. If there are other quotes, or
+    msgspec finds a float or a boolean, each micro-operation is converted alone. A value that is not
+    an integer is then replaced by its identity.
     """
     try:
         quotes = shown.count("'") + shown.count('"')

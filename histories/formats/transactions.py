@@ -91,8 +91,8 @@ def read_transactions(path: Path) -> list[Transaction]:
     """Return the transactions of `path`, in the order of their invocations.
 
     A last line that a crash cut short is dropped. Raises HistoryError for a line that is not an
-    event of this format, and for an event that does not fit the events before it, such as a
-    completion without an invocation.
+    event of this format. Also raises it for an event that does not fit the events before it, such
+    as a completion without an invocation.
     """
     with collector_paused(), path.open("rb", buffering=0) as file:
         pairing = _Pairing()

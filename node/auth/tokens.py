@@ -2,8 +2,8 @@
 
 Simple tokens are random texts. Every member remembers all of them, each with its user, because a
 token is assigned when a committed entry is applied. Tokens are not stored on disk. A token becomes
-invalid if the member's process ends, if it is not used for `TTL_S` seconds, if its user is deleted
-or gets a new password, or if authentication is disabled.
+invalid if the member's process ends, or if the token is not used for `TTL_S` seconds. It also
+becomes invalid if its user is deleted or gets a new password, or if authentication is disabled.
 
 Source: etcd 3.5.1, `server/auth/simple_token.go`. The other kind is in `jwt_tokens.py`.
 """

@@ -1,7 +1,8 @@
 """Defines changes of the cluster's members in the log, and the record of the members.
 
 An entry contains a change of Raft's configuration. The context of this change contains the kind of
-the change, the peer URLs, and the id by which a member finds the request that waits for the result.
+the change, the peer URLs, and an id. By this id, a member finds the request that waits for the
+result.
 
 Source: etcd's `server/etcdserver/api/membership` (ValidateConfigurationChange).
 """

@@ -6,9 +6,8 @@ When a segment is full, the next one is written under a temporary name, synced, 
 
 The log has one owner, which makes one call at a time: any number of `append`s, then `sync`. The
 member may acknowledge appended records only after `sync` has returned. After a DiskError the log
-accepts no more records, because the content of the file's tail is unknown, and because a failed
-sync must not be retried (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX
-ATC 2020).
+accepts no more records. The content of the file's tail is unknown, and a failed sync must not be
+retried (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020).
 
 With a seal (`splitbrain.node.storage.durable_end`), `sync` also makes the seal durable before it
 returns. If the disk then loses the last records of the log, `Wal.open` notices it and raises
