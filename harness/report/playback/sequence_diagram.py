@@ -183,7 +183,7 @@ def _placed(
 def _times(y_of: Mapping[tuple[int, int, int], float]) -> Iterator[tuple[float, str]]:
     """Yield the y position and the text of the times at the edge of the diagram.
 
-    Only every few rows have a time. A row with a note about all members has none.
+    Only some rows have a time. A row with a note about all members has no time.
     """
     for row, ((us, kind, _), y) in enumerate(y_of.items()):
         if row % TIMES_EVERY == 0 and kind != 2:
