@@ -87,7 +87,7 @@ def page() -> str:
             continue
         versions = sorted({text for one in results for text in one["versions"].values()})
         lines += [
-            f"## {folder.name}", "", "".join(f"{one}. " for one in versions) + "See "
+            f"## {folder.name}", "", f"Tested version: {', '.join(versions)}. See "
             f"[examples/{folder.name}](../examples/{folder.name}/README.md).", "",
             "| store and faults | expected result | tries with this result | anomalies (median "
             "number in a try) | median time of a try |",
