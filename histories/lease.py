@@ -37,6 +37,19 @@ class LeaseKeepAlive(
     id: int
 
 
+class LeaseKeepAlives(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op",
+    tag="lease_keep_alives",
+):
+    """Sends keep-alives for several leases on one stream, in the order of `ids`.
+
+    All requests are sent before the first answer is read. Then the client closes its side of the
+    stream, and reads the answers to the end.
+    """
+
+    ids: tuple[int, ...]
+
+
 class LeaseTimeToLive(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op",
     tag="lease_time_to_live",
@@ -50,7 +63,7 @@ class LeaseTimeToLive(
     keys: bool = False
 
 
-LeaseRequest = LeaseGrant | LeaseRevoke | LeaseKeepAlive | LeaseTimeToLive
+LeaseRequest = LeaseGrant | LeaseRevoke | LeaseKeepAlive | LeaseKeepAlives | LeaseTimeToLive
 
 
 class LeaseGrantResult(
@@ -78,6 +91,19 @@ class LeaseKeepAliveResult(
     ttl: int = 0
 
 
+class LeaseKeepAlivesResult(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op",
+    tag="lease_keep_alives",
+):
+    """The answers to `LeaseKeepAlives`, in the order in which they arrived.
+
+    `header` is the header of the last answer.
+    """
+
+    header: Header = Header()
+    answers: tuple[LeaseKeepAliveResult, ...] = ()
+
+
 class LeaseTimeToLiveResult(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op",
     tag="lease_time_to_live",
@@ -89,4 +115,7 @@ class LeaseTimeToLiveResult(
     keys: tuple[str, ...] = ()
 
 
-LeaseResult = LeaseGrantResult | LeaseRevokeResult | LeaseKeepAliveResult | LeaseTimeToLiveResult
+LeaseResult = (
+    LeaseGrantResult | LeaseRevokeResult | LeaseKeepAliveResult | LeaseKeepAlivesResult
+    | LeaseTimeToLiveResult
+)

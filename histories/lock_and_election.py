@@ -60,6 +60,18 @@ class Leader(
     name: str
 
 
+class Observe(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="observe"
+):
+    """Receives the leaders of an election for `for_ms` ms, and then closes the stream.
+
+    The store sends the leader at first, and again whenever the leader or its value changes.
+    """
+
+    name: str
+    for_ms: int
+
+
 class Resign(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="resign"
 ):
@@ -69,7 +81,7 @@ class Resign(
     revision: int = 0
 
 
-LockRequest = Lock | Unlock | Campaign | Proclaim | Leader | Resign
+LockRequest = Lock | Unlock | Campaign | Proclaim | Leader | Observe | Resign
 
 
 class LockResult(
@@ -109,6 +121,20 @@ class LeaderResult(
     kv: KeyValue | None = None
 
 
+class ObserveResult(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="observe"
+):
+    """The answers to an `Observe`, in the order in which they arrived.
+
+    `header` is the header of the last answer. `broken` is the reason why the stream ended before
+    the client closed it; "" if it did not.
+    """
+
+    header: Header = Header()
+    answers: tuple[LeaderResult, ...] = ()
+    broken: str = ""
+
+
 class ResignResult(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="resign"
 ):
@@ -116,5 +142,6 @@ class ResignResult(
 
 
 LockAnswer = (
-    LockResult | UnlockResult | CampaignResult | ProclaimResult | LeaderResult | ResignResult
+    LockResult | UnlockResult | CampaignResult | ProclaimResult | LeaderResult | ObserveResult
+    | ResignResult
 )

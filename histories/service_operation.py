@@ -15,7 +15,7 @@ from splitbrain.histories.auth import Authenticate, AuthQuery, AuthRequest, Auth
 from splitbrain.histories.client_call import Call
 from splitbrain.histories.kv import Request, Result, writes
 from splitbrain.histories.lease import LeaseRequest, LeaseResult, LeaseTimeToLive
-from splitbrain.histories.lock_and_election import Leader, LockAnswer, LockRequest
+from splitbrain.histories.lock_and_election import Leader, LockAnswer, LockRequest, Observe
 from splitbrain.histories.maintenance import (
     AlarmList,
     MaintenanceRequest,
@@ -58,7 +58,8 @@ def changes_store(request: AnyRequest) -> bool:
     """
     if isinstance(
         request,
-        LeaseTimeToLive | Leader | Authenticate | AuthQuery | AlarmList | MemberSize | MemberList,
+        LeaseTimeToLive | Leader | Observe | Authenticate | AuthQuery | AlarmList | MemberSize
+        | MemberList,
     ):
         return False
     if isinstance(request, ServiceRequest):
@@ -84,4 +85,4 @@ def makes_keys(request: AnyRequest) -> bool:
 
     This is the case for requests of locks and elections.
     """
-    return isinstance(request, LockRequest) and not isinstance(request, Leader)
+    return isinstance(request, LockRequest) and not isinstance(request, Leader | Observe)

@@ -2,7 +2,7 @@
 
 Each candidate of an election puts a key. These keys form a queue (`coordination/wait_queue.py`).
 The *turn* of a key begins when the key is first in the queue, and ends when the key is deleted.
-The checker judges four kinds of answers:
+The checker judges five kinds of answers:
 
     campaign   A campaign succeeds only after the turn of the candidate's key began. If the key was
                deleted before its turn, the campaign does not succeed. The revision in the answer
@@ -13,6 +13,8 @@ The checker judges four kinds of answers:
                leader request that was answered before this request has at most this revision.
     proclaim   If the request is acknowledged, the value was put on the leader's key at the
                revision of the answer.
+    observe    The stream shows each leader that it reads, and each of its values, in order
+               (`coordination/observed_leaders.py`).
     resign     If the request is acknowledged, the leader's key does not exist at the revision of
                the answer.
 
@@ -27,6 +29,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from splitbrain.checkers import wording
+from splitbrain.checkers.coordination.leader_changes import leader_changes
+from splitbrain.checkers.coordination.observed_leaders import judge_observation
 from splitbrain.checkers.coordination.revision_times import RevisionTimes, answered_revision
 from splitbrain.checkers.coordination.wait_queue import Turns
 from splitbrain.checkers.evidence import Evidence
@@ -39,6 +43,8 @@ from splitbrain.histories.lock_and_election import (
     CampaignResult,
     Leader,
     LeaderResult,
+    Observe,
+    ObserveResult,
     Proclaim,
     ProclaimResult,
     Resign,
@@ -56,17 +62,20 @@ def check_election(evidence: Evidence) -> Verdict:
     member's change log begins at the first revision.
     """
     history = evidence.history
-    named = [op for op in history.services if isinstance(op.request, Campaign | Leader)]
+    named = [op for op in history.services if isinstance(op.request, Campaign | Leader | Observe)]
     if not named:
         return not_applicable(NAME, "the history has no election")
     known = reference(evidence.members)
     if known is None:
         return Verdict(NAME, None, why="no member's change log is known")
-    names = [op.request.name for op in named if isinstance(op.request, Campaign | Leader)]
+    names = [
+        op.request.name for op in named if isinstance(op.request, Campaign | Leader | Observe)
+    ]
     turns = Turns(names, known.changes)
     times = RevisionTimes(history)
     anomalies = [
         *(one for op in history.services for one in _judge(op, turns, times)),
+        *_observations(evidence, turns, times),
         *_stale_leaders(history),
     ]
     why = ""
@@ -75,6 +84,10 @@ def check_election(evidence: Evidence) -> Verdict:
     counts = {
         "elected": sum(isinstance(op.result, CampaignResult) for op in history.services),
         "asked who leads": sum(isinstance(op.result, LeaderResult) for op in history.services),
+        "observed": sum(
+            len(op.result.answers) for op in history.services
+            if isinstance(op.result, ObserveResult)
+        ),
         "proclaimed": sum(isinstance(op.result, ProclaimResult) for op in history.services),
         "resigned": sum(isinstance(op.result, ResignResult) for op in history.services),
         "anomalies": len(anomalies),
@@ -163,6 +176,27 @@ def _leader(
         )
 
 
+def _observations(
+    evidence: Evidence, turns: Turns, times: RevisionTimes
+) -> Iterator[Anomaly]:
+    history = evidence.history
+    changes = leader_changes(history)
+
+    def is_calm(begin: int, end: int) -> bool:
+        return not (
+            any(
+                one.f != "adverse_conditions" and one.begin <= end and (one.end or end) >= begin
+                for one in history.faults
+            )
+            or any(one.after <= end and one.by >= begin for one in changes[1:])
+        )
+
+    for op in history.services:
+        if isinstance(op.result, ObserveResult) and op.node not in evidence.excused:
+            for kind, because, revision in judge_observation(op, turns, times, is_calm):
+                yield _anomaly(kind, because, op, revision)
+
+
 def _leader_text(named: tuple[str, str] | None) -> str:
     return "no key" if named is None else f"{named[0]}={named[1]!r}"
 
@@ -171,24 +205,26 @@ def _stale_leaders(history: History) -> Iterator[Anomaly]:
     """Report each answer to a leader request (who leads the election?) with too low a revision.
 
     Every key-value operation and every leader request that was answered before this request was
-    invoked must have the same revision or a lower one.
+    invoked must have the same revision or a lower one. The first answer of a stream of leaders
+    counts as the answer to a leader request.
     """
     ended: list[tuple[int, int, Operation | ServiceOperation]] = []
     for op in history.operations:
         if op.result is not None and op.returned is not None:
             ended.append((op.returned, op.result.header.revision, op))
-    leaders: list[ServiceOperation] = []
+    leaders: list[tuple[ServiceOperation, int]] = []
     for service in history.services:
         if isinstance(service.result, LeaderResult) and service.returned is not None:
             ended.append((service.returned, answered_revision(service), service))
-            leaders.append(service)
+            leaders.append((service, answered_revision(service)))
+        elif isinstance(service.result, ObserveResult) and service.result.answers:
+            leaders.append((service, service.result.answers[0].header.revision))
     ended.sort(key=lambda one: one[0])
     place, highest = 0, 0
-    for service in sorted(leaders, key=lambda one: one.invoked):
+    for service, revision in sorted(leaders, key=lambda one: one[0].invoked):
         while place < len(ended) and ended[place][0] < service.invoked:
             highest = max(highest, ended[place][1])
             place += 1
-        revision = answered_revision(service)
         if revision < highest:
             yield _anomaly(
                 "stale leader",

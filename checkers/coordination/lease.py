@@ -22,6 +22,8 @@ The log contains no times, but the answers bound the time of each revision
     puts          No put takes effect with a lease that was never granted, or that has ended.
     time to live  The remaining time in an answer is at most what can be left, and at least the
                   time that certainly remains. The keys in the answer were attached to the lease.
+    another lease Each answer is about the lease of its request. Several keep-alives on one stream
+                  are answered in their order, each once (`coordination/keep_alive_streams.py`).
     checkpoints   If leaders record the remaining time of a lease, a leader change does not start
                   its time again (`coordination/lease_checkpoints.py`).
 
@@ -32,6 +34,7 @@ leases every 500 ms.
 
 from __future__ import annotations
 
+from splitbrain.checkers.coordination.keep_alive_streams import check_names
 from splitbrain.checkers.coordination.lease_end import (
     check_early,
     check_existence,
@@ -49,6 +52,7 @@ from splitbrain.histories.lease import (
     LeaseGrant,
     LeaseKeepAlive,
     LeaseKeepAliveResult,
+    LeaseKeepAlives,
     LeaseRevoke,
     LeaseTimeToLive,
 )
@@ -83,6 +87,7 @@ def check_lease(evidence: Evidence) -> Verdict:
             check_early(given, lease, found)
             check_late(given, lease, found)
             check_answers(given, lease, found)
+    check_names(services, found)
     check_existence(given, found)
     check_puts(given, found)
     verdict = Verdict(
@@ -94,7 +99,9 @@ def check_lease(evidence: Evidence) -> Verdict:
 
 
 def _is_of_lease(op: ServiceOperation) -> bool:
-    return isinstance(op.request, LeaseGrant | LeaseKeepAlive | LeaseRevoke | LeaseTimeToLive)
+    return isinstance(
+        op.request, LeaseGrant | LeaseKeepAlive | LeaseKeepAlives | LeaseRevoke | LeaseTimeToLive
+    )
 
 
 def _counts(given: LeaseEvidence, found: Findings) -> dict[str, int]:

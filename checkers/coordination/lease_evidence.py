@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from splitbrain.checkers.coordination.keep_alive_streams import separated
 from splitbrain.checkers.coordination.leader_changes import LeaderChange, leader_changes
 from splitbrain.checkers.coordination.lease_keys import LeaseKeys, find_keys, queue_names
 from splitbrain.checkers.coordination.leases_of_history import Lease, Leases, S, gather
@@ -46,7 +47,7 @@ class LeaseEvidence:
             unknown = f"the change log contains no revision before {known.first_revision}"
         return cls(
             history=evidence.history,
-            leases=gather(evidence.history.services),
+            leases=gather(tuple(separated(evidence.history.services))),
             clock=RevisionTimes(evidence.history),
             changes=tuple(known.changes) if known is not None and not unknown else None,
             unknown=unknown,

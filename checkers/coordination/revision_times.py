@@ -6,7 +6,7 @@ bound is the last invocation of a linearizable operation that was answered with 
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 
 from splitbrain.checkers.model.request_parts import must_be_recent
 from splitbrain.histories.history import History, Operation
@@ -44,6 +44,11 @@ class RevisionTimes:
         """Return a time at which `revision` certainly did not exist yet, or 0 if none is known."""
         place = bisect_left(self._seen, revision)
         return self._seen_at[place - 1] if place else 0
+
+    def shown_by(self, time: int) -> int:
+        """Return the highest revision that an answer had shown by `time`, or 0."""
+        place = bisect_right(self._shown_by, time)
+        return self._shown[place - 1] if place else 0
 
     @property
     def last(self) -> int:

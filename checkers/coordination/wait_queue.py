@@ -45,6 +45,15 @@ class Turn:
         return next((value for at, value in reversed(self.puts) if at <= revision), "")
 
 
+    def put_at(self, revision: int) -> int:
+        """Return the revision of the last put of the key up to `revision`, or 0."""
+        return next((at for at, _ in reversed(self.puts) if at <= revision), 0)
+
+    def put_after(self, revision: int) -> int:
+        """Return the revision of the first put of the key after `revision`, or 0."""
+        return next((at for at, _ in self.puts if at > revision), 0)
+
+
 class Turns:
     """The turns of all keys in the queues of locks and elections.
 

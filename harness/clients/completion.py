@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from splitbrain.harness.clients.http_connection import ConnectionLost
 from splitbrain.harness.clients.kv_codec import decode_error
 from splitbrain.harness.clients.outcome import of_exception, of_status
 from splitbrain.harness.clients.service_codec import decode_any
@@ -39,6 +40,8 @@ def completion_of_answer(request: AnyRequest, status: int, body: bytes) -> Compl
         return Completion(outcome, None, text)
     try:
         return Completion("ok", decode_any(request, body))
+    except ConnectionLost as error:
+        return completion_of_exception(request, error)
     except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
         # The store reports success, so the request may have taken effect. But without the result,
         # no checker can judge the request as `ok`.

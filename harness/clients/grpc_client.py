@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from splitbrain.harness.clients import grpc_codec
@@ -15,14 +16,17 @@ from splitbrain.harness.clients.completion import Completion, completion_of_exce
 from splitbrain.harness.clients.grpc_codec import UndecodableAnswer
 from splitbrain.harness.clients.grpc_connection import GrpcConnection
 from splitbrain.harness.clients.http_connection import ConnectionLost
-from splitbrain.harness.clients.json_messages import Status
+from splitbrain.harness.clients.json_messages import ServiceAnswer, Status
 from splitbrain.harness.clients.member_state import CONNECT_TIMEOUT_S, STATUS_TIMEOUT_S
+from splitbrain.harness.clients.observation import observe
 from splitbrain.harness.clients.outcome import of_code
+from splitbrain.harness.clients.service_codec import is_streamed, stream_result
 from splitbrain.harness.clients.session import EtcdClient, StatusRefused
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.clients.watch_client import RECEIVE_BUFFER_BYTES_SMALL
 from splitbrain.harness.clients.watch_codec import WatchAnswer
 from splitbrain.harness.errors import SystemFailed
+from splitbrain.histories.lock_and_election import Observe
 from splitbrain.histories.service_operation import AnyRequest, token_of
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.messages.errors import RpcError
@@ -43,6 +47,10 @@ class GrpcClient(EtcdClient):
 
     async def call(self, url: str, request: AnyRequest) -> Completion:
         """Send `request` to the member whose client URL is `url`, such as http://HOST:PORT."""
+        if isinstance(request, Observe):
+            return await observe(request, self._leaders(url, request))
+        if is_streamed(request):
+            return await self._exchange(url, request)
         path, message = grpc_codec.encode(request)
         try:
             answer = await self._connection(url).unary(
@@ -59,6 +67,36 @@ class GrpcClient(EtcdClient):
             # The store reports success, so the request may have taken effect. But without the
             # result, no checker can judge the request as `ok`.
             return Completion("info", None, f"cannot decode the answer: {problem}")
+
+    async def _exchange(self, url: str, request: AnyRequest) -> Completion:
+        """Send the messages of `request` on one stream, and return the outcome with all answers.
+
+        If the stream fails after the first message, the other messages may have taken effect.
+        """
+        path, messages = grpc_codec.encode_stream(request)
+        try:
+            answers = await self._connection(url).exchange(
+                path, messages, self._timeout_s, token_of(request)
+            )
+            wires = [grpc_codec.decode_of_stream(request, one) for one in answers]
+        except (RpcError, UndecodableAnswer) as problem:
+            lost = ConnectionLost(f"the stream failed: {problem}")
+            return completion_of_exception(request, lost)
+        except OSError as error:  # TimeoutError is a subclass of OSError
+            return completion_of_exception(request, error)
+        service: Any = request
+        return Completion("ok", stream_result(service, wires))
+
+    async def _leaders(
+        self, url: str, request: Observe
+    ) -> AsyncGenerator[ServiceAnswer, None]:
+        """Yield the answers of an election's leaders. Raises OSError or UndecodableAnswer."""
+        path, messages = grpc_codec.encode_stream(request)
+        try:
+            async for answer in self._connection(url).stream(path, messages, closing=True):
+                yield grpc_codec.decode_of_stream(request, answer)
+        except RpcError as problem:
+            raise ConnectionLost(f"the stream failed: {problem}") from problem
 
     async def watch(
         self, url: str, requests: Sequence[WatchRequest], *, small_buffers: bool = False

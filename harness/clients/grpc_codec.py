@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 
 from splitbrain.harness.clients import kv_codec, service_codec
 from splitbrain.harness.clients.json_messages import (
+    ServiceAnswer,
     Status,
     WatchResult,
     to_bytes,
@@ -43,6 +44,18 @@ _put_message = message_class("etcdserverpb.PutRequest")
 
 class UndecodableAnswer(ValueError):
     """Raised if the bytes of an answer are not a message of the expected type."""
+
+
+def encode_stream(request: AnyRequest) -> tuple[str, list[bytes]]:
+    """Return the path of the gRPC method for `request`, which is streamed, and its messages."""
+    route = service_codec.PATHS[type(request)]
+    return BY_KEY[route].path, [_message(route, one) for one in service_codec.stream_forms(request)]
+
+
+def decode_of_stream(request: AnyRequest, data: bytes) -> ServiceAnswer:
+    """Decode one answer of the stream of `request`. Raises UndecodableAnswer."""
+    answer: ServiceAnswer = _decode(service_codec.PATHS[type(request)], ServiceAnswer, data)
+    return answer
 
 
 def encode(request: AnyRequest) -> tuple[str, bytes]:

@@ -81,9 +81,37 @@ class GrpcConnection:
             raise _error(problem) from None
         return answer
 
-    async def stream(self, path: str, messages: Iterable[bytes]) -> AsyncIterator[bytes]:
-        """Send `messages` on one stream, which stays open, and yield the messages of the member.
+    async def exchange(
+        self, path: str, messages: Iterable[bytes], timeout_s: float, token: str = ""
+    ) -> list[bytes]:
+        """Send `messages` on one stream, close it, and return all messages of the member.
 
+        The errors are those of `unary`.
+        """
+        metadata = (("token", token),) if token else None
+        call = self._channel.stream_stream(path)(timeout=timeout_s, metadata=metadata)
+        found: list[bytes] = []
+        try:
+            async with asyncio.timeout(timeout_s + LATE_S):
+                for message in messages:
+                    await call.write(message)
+                await call.done_writing()
+                while (answer := await call.read()) is not grpc.aio.EOF:
+                    found.append(answer)
+        except asyncio.InvalidStateError as problem:
+            raise ConnectionLost("the member ended the stream") from problem
+        except grpc.aio.AioRpcError as problem:
+            raise _error(problem) from None
+        finally:
+            call.cancel()
+        return found
+
+    async def stream(
+        self, path: str, messages: Iterable[bytes], *, closing: bool = False
+    ) -> AsyncIterator[bytes]:
+        """Send `messages` on one stream, and yield the messages of the member.
+
+        With `closing`, the client then closes its side of the stream. Otherwise it stays open.
         Raises RpcError, NotConnected or TimeoutError. Raises ConnectionLost if the connection
         breaks, or if the member does not accept `messages` within SEND_TIMEOUT_S.
         """
@@ -93,6 +121,8 @@ class GrpcConnection:
                 async with asyncio.timeout(SEND_TIMEOUT_S):
                     for message in messages:
                         await call.write(message)
+                    if closing:
+                        await call.done_writing()
             except TimeoutError:
                 why = f"the member did not accept the requests within {SEND_TIMEOUT_S:g} s"
                 raise ConnectionLost(why) from None

@@ -20,14 +20,16 @@ from splitbrain.harness.clients.completion import (
     completion_of_exception,
 )
 from splitbrain.harness.clients.http_connection import HttpConnection, connect
-from splitbrain.harness.clients.json_messages import STATUS_PATH, Status
+from splitbrain.harness.clients.json_messages import STATUS_PATH, ServiceAnswer, Status
 from splitbrain.harness.clients.member_state import STATUS_TIMEOUT_S, decode_status
-from splitbrain.harness.clients.service_codec import encode_any
+from splitbrain.harness.clients.observation import observe
+from splitbrain.harness.clients.service_codec import decode_line, encode_any
 from splitbrain.harness.clients.session import EtcdClient, StatusRefused
 from splitbrain.harness.clients.tls import ClientTls
-from splitbrain.harness.clients.watch_client import watch
+from splitbrain.harness.clients.watch_client import stream_lines, watch
 from splitbrain.harness.clients.watch_codec import WatchAnswer
 from splitbrain.harness.errors import SystemFailed
+from splitbrain.histories.lock_and_election import Observe
 from splitbrain.histories.service_operation import AnyRequest, token_of
 from splitbrain.histories.watch import WatchRequest
 
@@ -83,6 +85,8 @@ class GatewayClient(EtcdClient):
     async def call(self, url: str, request: AnyRequest) -> Completion:
         """Send `request` to the member whose client URL is `url`, such as http://HOST:PORT."""
         path, body = encode_any(request)
+        if isinstance(request, Observe):
+            return await observe(request, self._leaders(url + path, body))
         member = self._members.get(url) or self._member(url)
         message = member.post(path, body, token_of(request))
         try:
@@ -96,6 +100,11 @@ class GatewayClient(EtcdClient):
             return completion_of_exception(request, error)
         member.idle.append(connection)
         return completion_of_answer(request, status, answer)
+
+    async def _leaders(self, url: str, body: bytes) -> AsyncGenerator[ServiceAnswer, None]:
+        """Yield the answers of an election's leaders. Raises OSError or msgspec.MsgspecError."""
+        async for line in stream_lines(url, body, tls=self._tls):
+            yield decode_line(line)
 
     def watch(
         self, url: str, requests: Sequence[WatchRequest], *, small_buffers: bool = False

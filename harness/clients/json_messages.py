@@ -159,7 +159,9 @@ class ServiceAnswer(msgspec.Struct):
     alarms: list[WireAlarm] = []
     members: list[WireMember] = []
     result: ServiceAnswer | None = None
-    """The answer to a keep-alive. It is one line of a stream."""
+    """An answer of a stream, which is one line."""
+    error: Error | None = None
+    """The error that ends a stream. It is the last line."""
 
 
 class MemberSizeAnswer(msgspec.Struct, rename="camel"):

@@ -7,12 +7,13 @@ Source: etcd's documentation of the gRPC gateway, `rpc.proto`, `v3lock.proto`, `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeGuard, get_args
 
 import msgspec
 
 from splitbrain.harness.clients import kv_codec
+from splitbrain.harness.clients.http_connection import ConnectionLost
 from splitbrain.harness.clients.json_messages import (
     MemberSizeAnswer,
     ServiceAnswer,
@@ -55,6 +56,8 @@ from splitbrain.histories.lease import (
     LeaseGrantResult,
     LeaseKeepAlive,
     LeaseKeepAliveResult,
+    LeaseKeepAlives,
+    LeaseKeepAlivesResult,
     LeaseRevoke,
     LeaseRevokeResult,
     LeaseTimeToLive,
@@ -67,6 +70,8 @@ from splitbrain.histories.lock_and_election import (
     LeaderResult,
     Lock,
     LockResult,
+    Observe,
+    ObserveResult,
     Proclaim,
     ProclaimResult,
     Resign,
@@ -98,12 +103,14 @@ PATHS: Mapping[type, str] = {
     LeaseGrant: "/v3/lease/grant",
     LeaseRevoke: "/v3/lease/revoke",
     LeaseKeepAlive: "/v3/lease/keepalive",
+    LeaseKeepAlives: "/v3/lease/keepalive",
     LeaseTimeToLive: "/v3/lease/timetolive",
     Lock: "/v3/lock/lock",
     Unlock: "/v3/lock/unlock",
     Campaign: "/v3/election/campaign",
     Proclaim: "/v3/election/proclaim",
     Leader: "/v3/election/leader",
+    Observe: "/v3/election/observe",
     Resign: "/v3/election/resign",
     Authenticate: "/v3/auth/authenticate",
     AuthEnable: "/v3/auth/enable",
@@ -132,24 +139,56 @@ def encode_any(request: AnyRequest) -> tuple[str, bytes]:
     """Encode `request`. Returns its path at the gateway and its JSON body."""
     if is_of_kv(request):
         return kv_codec.encode_request(request)
-    service: Any = request
-    return PATHS[type(request)], msgspec.json.encode(wire_form(service))
+    return PATHS[type(request)], b"\n".join(map(msgspec.json.encode, stream_forms(request)))
 
 
 def decode_any(request: AnyRequest, body: bytes) -> AnyResult:
-    """Decode `body`, an answer of status 200 to `request`. Raises msgspec.MsgspecError."""
+    """Decode `body`, an answer of status 200 to `request`. Raises msgspec.MsgspecError.
+
+    Raises ConnectionLost if the answer is a stream that ended with an error.
+    """
     if is_of_kv(request):
         return kv_codec.decode_result(request, body)
     if isinstance(request, MemberSize):
         return service_result(request, _size_decoder.decode(body))
-    wire = _decoder.decode(body)
-    if isinstance(request, LeaseKeepAlive):
-        # The gateway answers with a stream: one line for each request.
-        if wire.result is None:
-            raise msgspec.ValidationError("the answer to a keep-alive has no `result`")
-        wire = wire.result
     service: Any = request
+    if not is_streamed(request) and not isinstance(request, LeaseKeepAlive):
+        return service_result(service, _decoder.decode(body))
+    wires = [_of_line(wire) for wire in _decoder.decode_lines(body)]
+    if is_streamed(request):
+        return stream_result(service, wires)
+    (wire,) = wires
     return service_result(service, wire)
+
+
+def decode_line(line: bytes) -> ServiceAnswer:
+    """Decode one line of an answer that is a stream.
+
+    Raises msgspec.MsgspecError. Raises ConnectionLost if the line is the error that ends a stream.
+    """
+    return _of_line(_decoder.decode(line))
+
+
+def _of_line(wire: ServiceAnswer) -> ServiceAnswer:
+    """Return the answer that a line of a stream contains."""
+    if wire.error is not None:
+        raise ConnectionLost(f"the stream failed: {wire.error.message or wire.error.error}")
+    if wire.result is None:
+        raise msgspec.ValidationError("a line of the answer has no `result`")
+    return wire.result
+
+
+def is_streamed(request: AnyRequest) -> bool:
+    """Return whether the answers to `request` are a stream of which the history records all."""
+    return isinstance(request, LeaseKeepAlives | Observe)
+
+
+def stream_forms(request: AnyRequest) -> Sequence[dict[str, Any]]:
+    """Return the fields of each message that is sent for `request`, as `wire_form` does."""
+    if isinstance(request, LeaseKeepAlives):
+        return [wire_form(LeaseKeepAlive(one)) for one in request.ids]
+    service: Any = request
+    return [wire_form(service)]
 
 
 def is_of_kv(request: AnyRequest) -> TypeGuard[Request]:
@@ -186,7 +225,7 @@ def wire_form(request: ServiceRequest) -> dict[str, Any]:
             return {"leader": _leader(request), "value": to_bytes(request.value)}
         case Resign():
             return {"leader": _leader(request)}
-        case Leader():
+        case Leader() | Observe():
             return {"name": to_bytes(request.name)}
         case AlarmDisarm():
             member = str(request.member)
@@ -195,6 +234,8 @@ def wire_form(request: ServiceRequest) -> dict[str, Any]:
             return {}
         case MemberList():
             return {"linearizable": request.linearizable}
+        case LeaseKeepAlives():
+            raise ValueError("keep-alives of several leases are sent as several messages")
         case Call():
             raise ValueError("a call is sent to a client of the user, not to a gateway")
         case _:
@@ -254,6 +295,20 @@ def service_result(
     return _RESULTS[type(request)](wire)
 
 
+def stream_result(
+    request: ServiceRequest, wires: Sequence[ServiceAnswer], broken: str = ""
+) -> ServiceResult:
+    """Convert `wires`, all answers of the stream of `request`, to the result in a history.
+
+    `broken` is the reason why the stream ended before the client closed it.
+    """
+    header = _header(wires[-1]) if wires else Header()
+    if isinstance(request, Observe):
+        return ObserveResult(header, tuple(map(_leader_result, wires)), broken)
+    assert isinstance(request, LeaseKeepAlives)
+    return LeaseKeepAlivesResult(header, tuple(map(_keep_alive, wires)))
+
+
 def _header(wire: ServiceAnswer) -> Header:
     return history_header(wire.header)
 
@@ -261,6 +316,10 @@ def _header(wire: ServiceAnswer) -> Header:
 def _campaign(wire: ServiceAnswer) -> CampaignResult:
     leader = wire.leader
     return CampaignResult(_header(wire), to_text(leader.key), leader.rev, leader.lease)
+
+
+def _keep_alive(wire: ServiceAnswer) -> LeaseKeepAliveResult:
+    return LeaseKeepAliveResult(_header(wire), wire.id, wire.ttl)
 
 
 def _leader_result(wire: ServiceAnswer) -> LeaderResult:
@@ -284,7 +343,7 @@ def _listed(wire: ServiceAnswer) -> tuple[ListedMember, ...]:
 _RESULTS: Mapping[type, Callable[[ServiceAnswer], ServiceResult]] = {
     LeaseGrant: lambda wire: LeaseGrantResult(_header(wire), wire.id, wire.ttl),
     LeaseRevoke: lambda wire: LeaseRevokeResult(_header(wire)),
-    LeaseKeepAlive: lambda wire: LeaseKeepAliveResult(_header(wire), wire.id, wire.ttl),
+    LeaseKeepAlive: _keep_alive,
     LeaseTimeToLive: lambda wire: LeaseTimeToLiveResult(
         header=_header(wire), id=wire.id, ttl=wire.ttl, granted_ttl=wire.granted_ttl,
         keys=tuple(map(to_text, wire.keys)),

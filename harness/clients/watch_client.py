@@ -39,6 +39,18 @@ async def watch(
     `small_buffers`, few answers wait between the member and this client, so that a member soon
     notices a client that reads slowly. Raises NotConnected or ConnectionLost.
     """
+    body = encode_watches(requests)
+    async for line in stream_lines(url + WATCH, body, small_buffers=small_buffers, tls=tls):
+        yield decode_line(line)
+
+
+async def stream_lines(
+    url: str, body: bytes, *, small_buffers: bool = False, tls: ClientTls | None = None
+) -> AsyncGenerator[bytes, None]:
+    """Post `body` to `url` on a new connection, and yield the lines of the answer.
+
+    Raises NotConnected or ConnectionLost.
+    """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
     connector = aiohttp.TCPConnector(
         socket_factory=_small_socket if small_buffers else None,
@@ -50,13 +62,13 @@ async def watch(
             aiohttp.ClientSession(
                 timeout=timeout, connector=connector, read_bufsize=read_bytes
             ) as session,
-            session.post(url + WATCH, data=encode_watches(requests)) as response,
+            session.post(url, data=body) as response,
         ):
             if response.status != 200:
                 message = decode_error(await response.read())
                 raise ConnectionLost(f"{response.status} {message}")
             async for line in lines(response.content):
-                yield decode_line(line)
+                yield line
     except aiohttp.ClientConnectorError as problem:
         raise NotConnected(str(problem)) from problem
     except aiohttp.ClientError as problem:

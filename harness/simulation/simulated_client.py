@@ -15,9 +15,10 @@ from splitbrain.harness.clients.completion import (
     completion_of_answer,
     completion_of_exception,
 )
-from splitbrain.harness.clients.json_messages import STATUS_PATH, Status
+from splitbrain.harness.clients.json_messages import STATUS_PATH, ServiceAnswer, Status
 from splitbrain.harness.clients.member_state import STATUS_TIMEOUT_S, decode_status
-from splitbrain.harness.clients.service_codec import encode_any
+from splitbrain.harness.clients.observation import observe
+from splitbrain.harness.clients.service_codec import decode_line, encode_any
 from splitbrain.harness.clients.session import EtcdClient
 from splitbrain.harness.clients.watch_codec import WatchAnswer
 from splitbrain.harness.simulation.client_coverage import (
@@ -26,7 +27,8 @@ from splitbrain.harness.simulation.client_coverage import (
 )
 from splitbrain.harness.simulation.client_network import ClientNetwork
 from splitbrain.harness.simulation.raft_invariants.request_liveness import RequestMonitor
-from splitbrain.harness.simulation.watch_stream import watch
+from splitbrain.harness.simulation.watch_stream import BODY_BYTES_MAX, stream_lines, watch
+from splitbrain.histories.lock_and_election import Observe
 from splitbrain.histories.service_operation import AnyRequest, token_of
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.api import json_codec
@@ -36,14 +38,14 @@ from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import StatusRequest
 
 
-async def _only_answer(api: Api, path: str, message: object) -> object:
-    """Send `message` as the only request of a stream to `path`, and return the only answer."""
+async def _answers(api: Api, path: str, messages: Sequence[object]) -> list[object]:
+    """Send `messages` as the requests of a stream to `path`, and return all answers."""
 
     async def requests() -> AsyncIterator[object]:
-        yield message
+        for message in messages:
+            yield message
 
-    (answer,) = [answer async for answer in api.streams[path](requests())]
-    return answer
+    return [answer async for answer in api.streams[path](requests())]
 
 
 class SimulatedClient(EtcdClient):
@@ -72,8 +74,17 @@ class SimulatedClient(EtcdClient):
     ) -> AsyncGenerator[WatchAnswer, None]:
         return watch(self._clients, url, requests, small_buffers=small_buffers)
 
+    async def _leaders(
+        self, url: str, path: str, body: bytes
+    ) -> AsyncGenerator[ServiceAnswer, None]:
+        """Yield the answers of an election's leaders. Raises OSError or msgspec.MsgspecError."""
+        async for line in stream_lines(self._clients, url, path, body):
+            yield decode_line(line)
+
     async def call(self, url: str, request: AnyRequest) -> Completion:
         path, body = encode_any(request)
+        if isinstance(request, Observe):
+            return await observe(request, self._leaders(url, path, body))
         reached = self._clients.network.reached
 
         member = self._clients.machine(url).name
@@ -81,15 +92,17 @@ class SimulatedClient(EtcdClient):
         async def serve(api: Api) -> bytes:
             if token := token_of(request):
                 CALLER.set(Caller(token=token))
+            if path in api.streams:
+                messages = json_codec.StreamRequests(path, BODY_BYTES_MAX).feed(body)
+                responses = await _answers(api, path, messages)
+                for response in responses:
+                    for condition in conditions_of_answer(messages[0], response):
+                        reached(condition)
+                return b"".join(map(json_codec.encode_stream_line, responses))
             message = json_codec.decode_request(path, body)
-            streams = path in api.streams
             with self._requests.at_work(member, request):
-                if streams:
-                    response = await _only_answer(api, path, message)
-                else:
-                    response = await api.methods[path](message)
-            encode = json_codec.encode_stream_line if streams else json_codec.encode_response
-            answer = encode(response)
+                response = await api.methods[path](message)
+            answer = json_codec.encode_response(response)
             for condition in conditions_of_answer(message, response):
                 reached(condition)
             return answer

@@ -1,4 +1,4 @@
-"""The watch of a client at a simulated member: a stream of lines over the simulated network.
+"""A stream of a client at a simulated member: lines over the simulated network.
 
 The stream behaves like a TCP connection. Lines arrive in order. The stream breaks when the member's
 process ends. If the machine loses power, no more lines arrive, and the client's keep-alive ends the
@@ -14,6 +14,7 @@ import msgspec
 
 from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
 from splitbrain.harness.clients.watch_codec import (
+    WATCH,
     WatchAnswer,
     WatchPlaces,
     decode_line,
@@ -24,6 +25,7 @@ from splitbrain.harness.simulation.client_coverage import conditions_of_watch_an
 from splitbrain.harness.simulation.client_network import CLIENT, ClientListener, ClientNetwork
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.api import json_codec
+from splitbrain.node.api.methods import BY_KEY, Kind
 from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import WatchRequest as WatchMessage
 
@@ -61,8 +63,26 @@ async def watch(
         stream.close()
 
 
+async def stream_lines(
+    clients: ClientNetwork, url: str, path: str, body: bytes
+) -> AsyncGenerator[bytes, None]:
+    """Send `body` to the method at the route `path`, and yield the lines of the answer.
+
+    When the connection fails, the generator raises OSError.
+    """
+    stream = Stream(clients, url, body, 0, path=path)
+    try:
+        stream.open()
+        while True:
+            yield await stream.next_line()
+    finally:
+        stream.close()
+
+
 class Stream:
-    """One connection of a client that watches. Lines wait at the client until it reads them.
+    """One connection of a client, with a stream of the method at the route `path`.
+
+    Lines wait at the client until it reads them.
 
     If `window` is not 0, at most `window` lines are on the way or unread. Then the member waits
     until the client has read a line, as it does when the buffers of a TCP connection are full.
@@ -76,7 +96,9 @@ class Stream:
         window: int,
         *,
         later: tuple[int, bytes] = (0, b""),
+        path: str = WATCH,
     ) -> None:
+        self._path = path
         self._clients = clients
         self._loop = clients.loop
         self._machine = clients.machine(url)
@@ -138,7 +160,10 @@ class Stream:
             self._task = self._loop.create_task(self._work(listener), name="watch")
 
     async def _work(self, listener: ClientListener) -> None:
-        answers = listener.api.watch(self._requests())
+        answers = listener.api.streams[self._path](
+            json_codec.decode_request(self._path, self._body)
+            if BY_KEY[self._path].kind is Kind.SERVER_STREAM else self._requests()
+        )
         try:
             async for answer in answers:
                 self._send(json_codec.encode_stream_line(answer))
@@ -149,9 +174,11 @@ class Stream:
                     await self._room.wait()
         except RpcError as refusal:
             self._send(ConnectionLost(refusal.message))
+        else:
+            self._send(ConnectionLost("the member ended the stream"))
 
     async def _requests(self) -> AsyncIterator[WatchMessage]:
-        requests = json_codec.StreamRequests("/v3/watch", BODY_BYTES_MAX)
+        requests = json_codec.StreamRequests(self._path, BODY_BYTES_MAX)
         for one in requests.feed(self._body):
             yield one
         if self._later:

@@ -9,7 +9,13 @@ from typing import ClassVar
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
 from splitbrain.histories.kv import Compare, Delete, Put, Range, Txn
-from splitbrain.histories.lease import LeaseGrant, LeaseKeepAlive, LeaseRevoke, LeaseTimeToLive
+from splitbrain.histories.lease import (
+    LeaseGrant,
+    LeaseKeepAlive,
+    LeaseKeepAlives,
+    LeaseRevoke,
+    LeaseTimeToLive,
+)
 
 IDS_PER_CLIENT = 1_000_000
 NEVER_GRANTED = IDS_PER_CLIENT // 2
@@ -37,6 +43,9 @@ OWN_KEY_SHARE = 0.05
 """The share of operations on a key that only this client uses, so that the key stays attached to
 its lease for longer."""
 
+STREAM_SHARE = 0.3
+"""The share of keep-alives that are sent with others, for two or three leases on one stream."""
+
 
 class Lease:
     """Uses one lease after the other in each client, with a time to live of `ttl` to `ttl + 2` s.
@@ -48,7 +57,7 @@ class Lease:
     value. Some transactions do this for one of two keys. A few operations use an earlier lease of
     the client, which may have ended, or a lease that was never granted. Each client also has longer
     leases that it seldom keeps alive. All clients also ask for one shared lease, which already
-    exists after the first grant.
+    exists after the first grant. Some keep-alives are sent for two or three leases on one stream.
     """
 
     name: ClassVar[str] = "lease"
@@ -127,6 +136,9 @@ class Lease:
             return Draft("get", Range(key) if random.random() < 0.5 else Range("l", "m"))
         queried = other if random.random() < 0.2 else lease
         if kind < 0.88 and kept_alive:
+            if random.random() < STREAM_SHARE:
+                ids = random.sample((queried, lease, other), k=random.choice((2, 3)))
+                return Draft("keep_alives", LeaseKeepAlives(tuple(ids)))
             return Draft("keep_alive", LeaseKeepAlive(queried))
         return Draft("time_to_live", LeaseTimeToLive(queried, keys=True))
 

@@ -10,9 +10,24 @@ from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.workloads.workload import FINAL_READ, Draft, UniqueValues
 from splitbrain.histories.kv import Compare, Put, Range, Txn
 from splitbrain.histories.lease import LeaseGrant, LeaseKeepAlive, LeaseRevoke
-from splitbrain.histories.lock_and_election import Campaign, Leader, Lock, Proclaim, Resign, Unlock
+from splitbrain.histories.lock_and_election import (
+    Campaign,
+    Leader,
+    Lock,
+    Observe,
+    Proclaim,
+    Resign,
+    Unlock,
+)
 
 IDS_PER_CLIENT = 1_000_000
+OBSERVED_MS = (200, 1_000, 1_000, 4_000)
+"""How long a client receives the leaders of an election, in ms. The longest time is twice as long
+as the checker `election` allows a stream to be late."""
+OBSERVER = 1
+"""The client that mostly observes elections."""
+OBSERVER_SHARE = 0.9
+"""The share of operations of this client that observe an election."""
 COORDINATION_CHECKERS = ("availability", "statistics", "lease")
 
 
@@ -82,7 +97,7 @@ class Election:
     and keeps the lease alive. Then it mostly resigns and revokes the lease; sometimes it leaves the
     lease to expire. If `ttl` is not longer than the timeout of a request, the lease can also expire
     while the client still campaigns. Between its campaigns, the client queries the leader of an
-    election and reads the keys of the elections.
+    election, receives the stream of its leaders for a while, and reads the keys of the elections.
     """
 
     name: ClassVar[str] = "election"
@@ -106,6 +121,9 @@ class Election:
         lease = client * IDS_PER_CLIENT
         while True:
             kind = random.random()
+            if kind < (OBSERVER_SHARE if client == OBSERVER else 0.1):
+                yield Draft("observe", Observe(self._name(random), random.choice(OBSERVED_MS)))
+                continue
             if kind < 0.4:
                 yield Draft("leader", Leader(self._name(random)))
                 continue
@@ -117,8 +135,8 @@ class Election:
             key = f"{name}/{lease:x}"
             yield Draft("grant", LeaseGrant(lease, self.ttl))
             yield Draft("campaign", Campaign(name, lease, values.take()), after_ok=True)
-            for _ in range(random.randrange(4)):
-                if random.random() < 0.5:
+            for _ in range(random.randrange(6)):
+                if random.random() < 0.6:
                     value = values.take()
                     yield Draft(
                         "proclaim", Proclaim(name, key, lease, value=value), after_ok=True

@@ -113,13 +113,11 @@ class ElectionHandlers:
                 return LeaderResponse(header=found.header, kv=found.kvs[0])
             end = end_of_prefix(queue.prefix)
             changes = queue.changes(queue.prefix, end, found.header.revision)
-            try:
-                async for batch in changes:
-                    for event in batch.events:
-                        if event.type is EventType.PUT:
-                            return LeaderResponse(self._header(event.kv.mod_revision), event.kv)
-            finally:
-                await changes.aclose()
+            async for batch in changes:
+                for event in batch.events:
+                    if event.type is EventType.PUT:
+                        await changes.aclose()
+                        return LeaderResponse(self._header(event.kv.mod_revision), event.kv)
 
     async def _until_deleted(
         self, queue: WaitQueue, leader: KeyValue, revision: int

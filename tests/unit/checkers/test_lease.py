@@ -16,6 +16,8 @@ from splitbrain.histories.lease import (
     LeaseGrantResult,
     LeaseKeepAlive,
     LeaseKeepAliveResult,
+    LeaseKeepAlives,
+    LeaseKeepAlivesResult,
     LeaseRevoke,
     LeaseRevokeResult,
     LeaseTimeToLive,
@@ -301,3 +303,45 @@ def test_an_election_is_between_an_answer_of_the_old_term_and_one_of_the_new() -
     assert found == (
         LeaderChange(2, 0, 1_010_000_000), LeaderChange(5, 2_000_000_000, 4_000_000_000),
     )
+
+
+def kept_alive(*answered: tuple[int, int], ids: tuple[int, ...] = (7, 8)) -> Told:
+    """Keep-alives of the leases `ids` on one stream, and the answers: (lease, time to live)."""
+    answers = tuple(LeaseKeepAliveResult(at(1), number, ttl) for number, ttl in answered)
+    return (2, 3, LeaseKeepAlives(ids), LeaseKeepAlivesResult(at(1), answers))
+
+
+@pytest.mark.parametrize(("kind", "answered"), [
+    ([], ((7, 5), (8, 5))),
+    ([], ((7, 5), (8, 0))),
+    (["answers out of order"], ((8, 5), (7, 5))),
+    (["another lease"], ((7, 5), (7, 5))),
+    (["another lease"], ((7, 5), (8, 5), (8, 5))),
+    (["missing answer"], ((7, 5),)),
+    (["missing answer"], ()),
+    (["wrong time to live"], ((7, 4), (8, 5))),
+])
+def test_keep_alives_on_one_stream_are_answered_in_order(
+    kind: list[str], answered: tuple[tuple[int, int], ...]
+) -> None:
+    granted = (grant(), grant(number=8)) if (8, 0) not in answered else (grant(),)
+    assert kinds(judge(*granted, kept_alive(*answered))) == kind
+
+
+def test_an_answer_names_the_lease_of_its_request() -> None:
+    result = LeaseTimeToLiveResult(at(1), 8, 5, 5)
+    assert kinds(judge(grant(), (1, 2, LeaseTimeToLive(7), result)))[0] == "another lease"
+    alive = LeaseKeepAliveResult(at(1), 8, 5)
+    assert kinds(judge(grant(), (1, 2, LeaseKeepAlive(7), alive))) == ["another lease"]
+
+
+def test_a_keep_alive_on_a_stream_renews_its_lease() -> None:
+    """Without an answer that names the lease, it may have renewed the lease."""
+    def gone_at(when: float) -> Told:
+        return (when, when + 0.1, LeaseKeepAlive(7), LeaseKeepAliveResult(at(1), 7, 0))
+
+    alive = kept_alive((7, 5), ids=(7,))
+    assert kinds(judge(grant(), alive, gone_at(6))) == ["ended early"]
+    assert kinds(judge(grant(), alive, gone_at(8))) == []
+    lost: Told = (2, 3, LeaseKeepAlives((7, 7)), None)
+    assert kinds(judge(grant(), lost, gone_at(6))) == []

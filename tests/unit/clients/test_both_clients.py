@@ -16,6 +16,8 @@ from splitbrain.harness.clients.grpc_client import open_grpc_clients
 from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
 from splitbrain.harness.clients.json_client import open_clients
 from splitbrain.histories.kv import Compact, Compare, Delete, Put, Range, Txn
+from splitbrain.histories.lease import LeaseGrant, LeaseKeepAlives
+from splitbrain.histories.lock_and_election import Campaign, Observe, Proclaim
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.api.proto.messages import message_class
 from splitbrain.node.api.v3_service import Api
@@ -107,6 +109,45 @@ def test_watches_of_one_stream_are_answered(opened: OpenClients) -> None:
 
     found = serving(opened, act, Api(LoneMember()))
     assert found == [(False, 0, 2), (False, 0, 3), (True, 0, 2), (True, 1, 2)]
+
+
+@both
+def test_keep_alives_of_one_stream_are_answered_in_order(opened: OpenClients) -> None:
+    async def act(client: Any, url: str) -> Completion:
+        for number in (7, 8):
+            assert (await client.call(url, LeaseGrant(number, 60))).outcome == "ok"
+        found: Completion = await client.call(url, LeaseKeepAlives((8, 7, 9)))
+        return found
+
+    found = serving(opened, act, Api(LoneMember()))
+    assert [(one.id, one.ttl) for one in found.result.answers] == [(8, 60), (7, 60), (9, 0)]
+
+
+@both
+def test_an_observation_contains_the_leaders_until_its_time_has_passed(opened: OpenClients) -> None:
+    async def act(client: Any, url: str) -> list[Completion]:
+        nobody = await client.call(url, Observe("e", 50))
+        await client.call(url, LeaseGrant(7, 60))
+        elected = await client.call(url, Campaign("e", 7, "a"))
+        observing = asyncio.ensure_future(client.call(url, Observe("e", 400)))
+        await asyncio.sleep(0.2)
+        await client.call(url, Proclaim("e", "e/7", 7, elected.result.revision, "b"))
+        return [nobody, await observing]
+
+    nobody, found = serving(opened, act, Api(LoneMember()))
+    assert (nobody.outcome, nobody.result.answers) == ("ok", ())
+    values = [(one.header.revision, one.kv.value) for one in found.result.answers]
+    assert values == [(2, "a"), (3, "b")]
+
+
+@both
+def test_an_observation_without_a_member_fails(opened: OpenClients) -> None:
+    async def run() -> None:
+        async with opened(TIMEOUT_MS) as client:
+            url = f"http://127.0.0.1:{free_port()}"
+            assert (await client.call(url, Observe("e", 3_000))).outcome == "fail"
+
+    asyncio.run(run())
 
 
 @both

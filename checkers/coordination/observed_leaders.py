@@ -1,0 +1,157 @@
+"""Judges the answers of `Observe`, the stream of an election's leaders, for `election`.
+
+A stream begins with the leader, and continues with each value that this leader puts. When the key
+of the leader is deleted, the store reads the next leader, which may be a later one. So the stream
+may skip a leader that led only for a short time, but no value of a leader that it has shown.
+
+    answer      The answer contains a put of the change log, of a key whose turn it was by the
+                revision of the answer. An answer that shows a new leader contains the leader and
+                its value at the revision of the answer.
+    next        An answer about the same leader contains the next value that the leader put. An
+                answer about another leader follows after the end of the former one's turn, and
+                after all of its values.
+    first       The revision of the first answer is not too low: each operation that was answered
+                before the stream began has at most this revision.
+    missing     The stream shows the leader and its value, or later ones, at most `LATE_NS` after an
+                answer of any operation has shown the revision. A fault or a change of the leader
+                of Raft in the last `CALM_NS` of the stream is an excuse. The adverse conditions of
+                a simulated run, which last for the whole run, are none.
+
+Source: etcd's client/v3/concurrency/election.go, `Observe`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from splitbrain.checkers import wording
+from splitbrain.checkers.coordination.leases_of_history import S
+from splitbrain.checkers.coordination.revision_times import RevisionTimes
+from splitbrain.checkers.coordination.wait_queue import Turn, Turns
+from splitbrain.histories.lock_and_election import LeaderResult, Observe, ObserveResult
+from splitbrain.histories.service_operation import ServiceOperation
+
+LATE_NS = 2 * S
+"""The time allowed for an answer of the stream on its way to the client."""
+CALM_NS = 3 * S
+"""The rule `missing` applies if there was no fault for this time before the end of the stream."""
+
+Problem = tuple[str, str, int]
+"""A kind of anomaly, a sentence with the decisive values, and a revision."""
+
+
+def judge_observation(
+    op: ServiceOperation, turns: Turns, times: RevisionTimes, is_calm: Callable[[int, int], bool]
+) -> Iterator[Problem]:
+    """Judge the answers of `op`, and yield the first problem.
+
+    `is_calm(begin, end)` returns whether between these times no fault was in force, and the leader
+    of Raft did not change.
+    """
+    request, result = op.request, op.result
+    assert isinstance(request, Observe)
+    assert isinstance(result, ObserveResult)
+    before: LeaderResult | None = None
+    shown: Turn | None = None
+    for number, answer in enumerate(result.answers, start=1):
+        prefix = (
+            f"{op.node} sent process {op.process} answer {number} of a stream of the leaders of "
+            f"{request.name}, at revision {answer.header.revision}: {_text(answer)}"
+        )
+        turn = _turn_of(answer, request.name, turns)
+        if turn is None:
+            why = "; in the change log, this is no value of a key whose turn it was"
+            yield "wrong leader", prefix + why, answer.header.revision
+            return
+        if turn is not shown and (wrong := _wrong_leader(answer, turn, turns)):
+            yield "wrong leader", prefix + wrong, answer.header.revision
+            return
+        if before and shown and (wrong := _wrong_order(before, answer, shown, turn)):
+            yield "wrong sequence", prefix + wrong, answer.header.revision
+            return
+        before, shown = answer, turn
+    yield from _missing(op, request, result, turns, times, is_calm)
+
+
+def _text(answer: LeaderResult) -> str:
+    kv = answer.kv
+    return "no key" if kv is None else f"{kv.key}={kv.value!r} of revision {kv.mod_revision}"
+
+
+def _turn_of(answer: LeaderResult, name: str, turns: Turns) -> Turn | None:
+    """Return the turn that `answer` shows, or None if it shows no value of a key with a turn."""
+    kv, revision = answer.kv, answer.header.revision
+    if kv is None or kv.mod_revision > revision:
+        return None
+    turn = turns.of_key(kv.key, kv.mod_revision)
+    if (
+        turn is None or turn.name != name or turn.created != kv.create_revision
+        or (kv.mod_revision, kv.value) not in turn.puts
+        or turn.began is None or turn.began > revision
+    ):
+        return None
+    return turn
+
+
+def _wrong_leader(answer: LeaderResult, turn: Turn, turns: Turns) -> str:
+    """Return why the first answer about `turn` does not show the leader at its revision, or ""."""
+    revision = answer.header.revision
+    holder = turns.holder(turn.name, revision)
+    if holder is not turn:
+        led = "no key" if holder is None else f"{holder.key}={holder.value_at(revision)!r}"
+        return f"; in the change log, {led} leads at that revision"
+    if turn.put_at(revision) != _put_of(answer):
+        return f"; its value at that revision is {turn.value_at(revision)!r}"
+    return ""
+
+
+def _put_of(answer: LeaderResult) -> int:
+    """Return the revision of the put that `answer` shows."""
+    return 0 if answer.kv is None else answer.kv.mod_revision
+
+
+def _wrong_order(before: LeaderResult, answer: LeaderResult, shown: Turn, turn: Turn) -> str:
+    """Return why `answer` cannot follow the answer `before`, or "".
+
+    `shown` is the turn of the answer `before`, and `turn` is that of `answer`.
+    """
+    due = shown.put_after(_put_of(before))
+    if turn is shown:
+        if _put_of(answer) == due:
+            return ""
+        expected = f"the one of revision {due}" if due else "none"
+        return f", after {_text(before)}; the next value that this leader put is {expected}"
+    if due:
+        return f", after {_text(before)}; the value of revision {due} of that leader was not sent"
+    if shown.ended is None or shown.ended > answer.header.revision:
+        return f", after {_text(before)}, whose turn had not ended at that revision"
+    return ""
+
+
+def _missing(
+    op: ServiceOperation, request: Observe, result: ObserveResult, turns: Turns,
+    times: RevisionTimes, is_calm: Callable[[int, int], bool],
+) -> Iterator[Problem]:
+    """Yield the last leader that the stream should have shown, if it shows no later one."""
+    if result.broken or op.ret is None or op.ret - op.call < LATE_NS:
+        return
+    revision = times.shown_by(op.ret - LATE_NS)
+    holder = turns.holder(request.name, revision)
+    if holder is None or holder.began is None or not is_calm(op.ret - CALM_NS, op.ret):
+        return
+    put = holder.put_at(revision)
+    for answer in result.answers:
+        turn = _turn_of(answer, request.name, turns)
+        assert turn is not None
+        assert turn.began is not None
+        if turn.began > holder.began or (turn is holder and _put_of(answer) >= put):
+            return
+    yield (
+        "missing leader",
+        f"{op.node} sent process {op.process} {len(result.answers)} answers of a stream of the "
+        f"leaders of {request.name}, which was open from {wording.seconds(op.call)} to "
+        f"{wording.seconds(op.ret)}; none of them is about "
+        f"{holder.key}={holder.value_at(revision)!r}, which led at revision {revision}, made "
+        f"before {wording.seconds(op.ret - LATE_NS)}",
+        revision,
+    )
