@@ -113,7 +113,7 @@ class DiskState(msgspec.Struct, frozen=True):
 
     If a sync fails, it reports an error, and only an unknown part of its bytes becomes durable.
     With `lying`, syncs report success and make nothing durable. A misdirected write goes to a wrong
-    place in its file. Of a torn write only a part becomes durable, although the sync reports
+    place in its file. Only a part of a torn write becomes durable, although the sync reports
     success. These three faults affect only the `area` of the disk, if it is given.
 
     A correct store survives `slow_ms`, `full` and the errors of writes, syncs and reads on any

@@ -54,9 +54,10 @@ def needed_of(
 ) -> list[Recorded]:
     """Return the operations of a history that must stay unchanged so that `fails` remains true.
 
-    Only operations whose invocation index is in `candidates` can be in the result. All others are
-    weakened: reads are removed, and writes may or may not have happened. The search ends at
-    `deadline`, a time of `time.monotonic`, with the best result so far.
+    Only operations whose invocation index is in `candidates` can be in the result. All operations
+    that are not in the result are weakened: reads are removed, and writes may or may not have
+    happened. The search ends at `deadline`, a time of `time.monotonic`, with the best result so
+    far.
     """
 
     def ended(op: Recorded) -> float:

@@ -93,7 +93,8 @@ class AdaptiveScheduler:
         return self._drawn()
 
     def add(self, attempt: Attempt, result: SeedResult) -> Novelty:
-        """Learn from the result of `attempt`. Return what the run was the first to reach.
+        """Learn from the result of `attempt`. Return the things that this run was the first to
+        reach.
 
         The schedule is added to the corpus if the run was a success and valid.
         """

@@ -40,9 +40,10 @@ class Watch:
 
     Clients put and delete keys, change several of the `keys` keys at one revision, and read keys
     and ranges. Some reads are at past revisions, which may be compacted. Only the first client
-    sends compactions, with `compact_percent` percent of its operations. They are less than
-    `compact_back` revisions behind the newest revision that it has seen, and in some cases up to 7.
-    `clear_percent` percent of the operations delete all keys.
+    sends compactions, with `compact_percent` percent of its operations. Most compactions are at a
+    revision that is less than `compact_back` revisions behind the newest one that this client has
+    seen. Some are 0 to 7 revisions behind, whatever `compact_back` is. `clear_percent` percent of
+    the operations delete all keys.
 
     Every fourth watcher has up to `watches` watches on one connection. For some of these watches
     the client chooses the id. On some connections, some watches start at a past or a future
