@@ -62,7 +62,7 @@ def watcher_pause(world: World) -> Callable[[], Awaitable[None]]:
 
     async def pause() -> None:
         if world.buggify("events wait in a watcher's buffer"):
-            await world.clock.sleep(world.random.uniform(0.0, 0.02))
+            await world.clock.sleep(world.random.uniform(0.0, 0.1))
 
     return pause
 

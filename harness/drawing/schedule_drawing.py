@@ -17,6 +17,7 @@ from splitbrain.harness.drawing.swarm_options import (
     Environment,
     draw_environment,
     draw_lease_settings,
+    draw_limits_settings,
     draw_options,
 )
 from splitbrain.harness.drawing.watcher_drawing import draw_watchers
@@ -128,6 +129,8 @@ def draw_for(
     own = member_settings(workload, options.system)
     if options.swarm and options.workload == "lease":
         own = draw_lease_settings(seed)
+    if options.swarm and options.workload == "limits":
+        own = {**own, **draw_limits_settings(seed)}
     return Schedule(
         options=options,
         seed=seed,

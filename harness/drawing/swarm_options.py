@@ -172,6 +172,17 @@ def draw_lease_settings(seed: int) -> dict[str, int | bool]:
     return {"lease_checkpoint_interval_s": interval_s}
 
 
+def draw_limits_settings(seed: int) -> dict[str, int | bool]:
+    """Draw settings of the members with which members often get a snapshot.
+
+    A snapshot contains the alarms, and in a run with the workload limits the alarms change often.
+    """
+    random = stream(seed, "swarm", "limits snapshots")
+    return {
+        "snapshot_count": random.choice((3, 3, 5, 10)), "catch_up_entries": random.choice((1, 1, 3))
+    }
+
+
 def _conditions(random: Random) -> tuple[NetworkConditions, DiskConditions, int]:
     """Draw the conditions of the network and of the disks.
 

@@ -31,6 +31,10 @@ from splitbrain.node.world import DiskError
 
 QUEUE_MAX = 16
 """The maximal number of responses that wait for a slow client. Source: etcd's ctrlStreamBufLen."""
+PAUSED_BATCHES_MAX = 4
+"""In a simulation that makes rare conditions frequent, the maximal number of batches that wait in
+the buffer of a watcher while its stream pauses. A watcher with more batches does not fall behind
+further."""
 NO_WATCH_ID = -1
 """The watch id of a response that concerns the whole stream, or a watch that was refused."""
 DUPLICATE_ID = "mvcc: duplicate watch ID provided on the WatchStream"
@@ -285,7 +289,9 @@ class WatchStream:
             await self._send_requested_progress()
 
     async def _next_batch(self, watcher: Watcher) -> WatchBatch | None:
-        await self._member.pause_watcher()
+        await watcher.ready()
+        if watcher.waiting <= PAUSED_BATCHES_MAX:
+            await self._member.pause_watcher()
         return await watcher.next_batch()
 
     def _header(self, revision: int | None = None) -> ResponseHeader:

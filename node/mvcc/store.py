@@ -106,6 +106,11 @@ class Store:
         return self._compacted
 
     @property
+    def changes_count(self) -> int:
+        """The number of changes that are not compacted."""
+        return len(self._changes)
+
+    @property
     def keys_count(self) -> int:
         """The number of keys that exist now."""
         return len(self._index)

@@ -121,6 +121,17 @@ class Watcher:
         self._revisions_at_once = revisions_at_once
         self._wake = asyncio.Event()
 
+    @property
+    def waiting(self) -> int:
+        """The number of batches of events in the buffer."""
+        return len(self._buffer)
+
+    async def ready(self) -> None:
+        """Wait until there are events to deliver, or the watcher is cancelled."""
+        while self.synced and not self._buffer and not self.cancelled:
+            self._wake.clear()
+            await self._wake.wait()
+
     async def next_batch(self) -> WatchBatch | None:
         """Wait for events, and return them.
 
@@ -134,8 +145,7 @@ class Watcher:
             if self.cancelled:
                 return None
             if self.synced:
-                self._wake.clear()
-                await self._wake.wait()
+                await self.ready()
                 continue
             caught_up = self._hub.catch_up(self)
             if caught_up is not None:

@@ -3,8 +3,8 @@
 from splitbrain.harness.simulation.raft_invariants.applied_state import AppliedState, difference
 
 STATE = AppliedState(
-    revision=7, compacted=-1, leases=((1, 5, 0, 2), (2, 5, 0, 0)), alarms=(), auth=(False, 1),
-    members=((1, False), (2, False)),
+    revision=7, compacted=-1, changes=6, keys=3, leases=((1, 5, 0, 2), (2, 5, 0, 0)), alarms=(),
+    auth=(False, 1), members=((1, False), (2, False)),
 )
 
 

@@ -17,6 +17,10 @@ class AppliedState(NamedTuple):
 
     revision: int
     compacted: int
+    changes: int
+    """The number of changes that are not compacted."""
+    keys: int
+    """The number of keys that exist."""
     leases: tuple[tuple[int, int, int, int], ...]
     """For each lease: its id, its time to live and its recorded remaining time (both in seconds),
     and its number of keys."""
@@ -37,6 +41,8 @@ def applied_state(server: Server) -> AppliedState:
     return AppliedState(
         revision=store.revision,
         compacted=store.compacted_revision,
+        changes=store.changes_count,
+        keys=store.keys_count,
         leases=leases,
         alarms=tuple((one.member_id, one.alarm) for one in state.alarms.raised()),
         auth=(state.auth.enabled, state.auth.revision),

@@ -10,8 +10,9 @@ should be true at some time in a campaign. The invariants are:
 
 This module checks the remaining ones:
 
-    state-machine safety   no two members have different revisions, leases, alarms, members or
-                           settings of authentication after applying the same entry
+    state-machine safety   no two members have different revisions, leases, alarms, members,
+                           settings of authentication, or numbers of keys and of changes that
+                           are not compacted, after applying the same entry
     monotonicity           while a process runs, its terms and commits never decrease, and a
                            vote given in a term does not change
     stops                  a member stops itself only because of its disk

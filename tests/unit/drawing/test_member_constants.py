@@ -16,6 +16,7 @@ LIMIT = re.compile(
 )
 """The names of limits, batch sizes, queues and intervals."""
 COVERED = {
+    "api/watch.py:PAUSED_BATCHES_MAX": "events wait in a watcher's buffer",
     "api/watch.py:QUEUE_MAX": "a watch stream's queue is short",
     "apply/applier.py:QUEUE_MAX": "a short apply queue",
     "apply/applier.py:TURN_ENTRIES": "other tasks run between two entries",
