@@ -1,4 +1,4 @@
-"""Judges which lease an answer names, and the answers to several keep-alives on one stream.
+"""Judges which lease an answer names, and whether a stream of keep-alives has all its answers.
 
 A store answers the requests of a stream in their order, so that the n-th answer is about the n-th
 lease. `separated` turns such an operation into one keep-alive for each lease, as the other rules of
@@ -28,7 +28,7 @@ from splitbrain.histories.service_operation import ServiceOperation
 
 
 def separated(services: Iterable[ServiceOperation]) -> Iterator[ServiceOperation]:
-    """Yield the operations, and instead of several keep-alives on a stream one for each lease.
+    """Yield the operations, with a separate one for each keep-alive of a stream.
 
     A keep-alive without an answer that names its lease is `info`: it may have taken effect.
     """

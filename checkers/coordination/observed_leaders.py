@@ -1,8 +1,8 @@
 """Judges the answers of `Observe`, the stream of an election's leaders, for `election`.
 
 A stream begins with the leader, and continues with each value that this leader puts. When the key
-of the leader is deleted, the store reads the next leader, which may be a later one. So the stream
-may skip a leader that led only for a short time, but no value of a leader that it has shown.
+of the leader is deleted, the store reads the leader at that time. So the stream may skip a leader
+that led only for a short time. It must not skip a value of a leader that it has shown.
 
     answer      The answer contains a put of the change log, of a key whose turn it was by the
                 revision of the answer. An answer that shows a new leader contains the leader and
@@ -13,9 +13,9 @@ may skip a leader that led only for a short time, but no value of a leader that 
     first       The revision of the first answer is not too low: each operation that was answered
                 before the stream began has at most this revision.
     missing     The stream shows the leader and its value, or later ones, at most `LATE_NS` after an
-                answer of any operation has shown the revision. A fault or a change of the leader
-                of Raft in the last `CALM_NS` of the stream is an excuse. The adverse conditions of
-                a simulated run, which last for the whole run, are none.
+                answer of any operation has shown the revision. This is not judged if there was a
+                fault, or a change of the leader of Raft, in the last `CALM_NS` of the stream.
+                Adverse conditions that last for a whole simulated run do not count as faults.
 
 Source: etcd's client/v3/concurrency/election.go, `Observe`.
 """
