@@ -87,11 +87,17 @@ class SequentialStore:
         `made` contains the new key-value for each put, and the key for each delete.
         """
         self.revision = revision
+        now = self.now
+        recorded = self._journal is not None or self._versions is not None
         for one in made:
             if isinstance(one, str):
                 self._set(one, None)
-            else:
+                continue
+            before = now.get(one.key)
+            if recorded or before is None or before.lease or one.lease:
                 self._set(one.key, one)
+            else:
+                now[one.key] = one
 
     def _set(self, key: str, held: KeyValue | None) -> None:
         before = self.now.get(key)

@@ -46,7 +46,11 @@ def change_log(members: Sequence[MemberState], findings: Findings) -> ChangeLog:
     changes: dict[int, list[Change]] = {}
     first = known.first_revision
     for change in known.changes:
-        changes.setdefault(change.revision, []).append(change)
+        made = changes.get(change.revision)
+        if made is None:
+            changes[change.revision] = [change]
+        else:
+            made.append(change)
     longest = min(readable(members), key=lambda m: m.first_revision)
     if longest.first_revision < first <= longest.revision + 1:
         for change in changes_between(longest, longest.first_revision, first - 1):

@@ -77,14 +77,15 @@ class Compactions:
     """
 
     def __init__(self, operations: Sequence[Operation], members: Sequence[MemberState]) -> None:
-        compactions = [op for op in operations if type(op.request) is Compact]
+        special = [op for op in operations if type(op.request) is Compact or op.outcome == "fail"]
+        compactions = [op for op in special if type(op.request) is Compact]
         self.done = sorted((op for op in compactions if op.outcome == "ok"), key=_target)
         self._by_revision = sorted(self.done, key=revision_of)
         self._revisions = [revision_of(op) for op in self._by_revision]
         self._reached = _highest_so_far(self._by_revision, _target)
         """For each of `_by_revision`, the compaction up to there with the highest target."""
         self._possible = [op for op in compactions if op.outcome != "fail"]
-        self._refused = [op for op in operations if op.outcome == "fail" and _refused(op)]
+        self._refused = [op for op in special if op.outcome == "fail" and _refused(op)]
         self._readers: list[Operation] = []
         self._returns: list[int] = []
         self._shown: list[int] = []

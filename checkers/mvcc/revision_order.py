@@ -46,6 +46,7 @@ for the writers of gaps is exponential in the worst case and has a limit.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -78,6 +79,8 @@ class Answers:
     list is not empty, the operations cannot be ordered."""
     ranks: Numbers
     """The rank of each certain operation."""
+    calls: Numbers
+    """The index of the event that invoked each certain operation."""
     returns: Numbers
     """The index of the event that ended each certain operation."""
     writers: dict[int, Operation]
@@ -132,8 +135,8 @@ def order_answers(
     that the operation must have seen. Anomalies are added to `findings`.
     """
     certain: list[Operation] = []
-    revisions: list[int] = []
-    wrote: list[bool] = []
+    revisions, calls, returned = array("q"), array("q"), array("q")
+    wrote = array("b")
     without: list[Operation] = []
     writers: dict[int, Operation] = {}
     readers: dict[int, list[Operation]] = {}
@@ -149,6 +152,8 @@ def order_answers(
         made = type(result) is not RangeResult and made_revision(result)
         certain.append(op)
         revisions.append(revision)
+        calls.append(op.invoked)
+        returned.append(op.returned)  # type: ignore[arg-type]  # the operation has an answer
         wrote.append(made)
         if made:
             other = writers.setdefault(revision, op)
@@ -164,16 +169,16 @@ def order_answers(
             readers[revision] = [op]
         else:
             at.append(op)
-    shown = np.array(revisions, np.int64)
-    returns = np.array([op.returned for op in certain], np.int64)
+    shown, returns = np.array(revisions, np.int64), np.array(returned, np.int64)
     ranks = 2 * shown + 1 - np.array(wrote, np.int64)
     seen, deadlines = _deadlines(
         np.append(shown, np.array([revision for _, revision in refused], np.int64)),
         np.append(returns, np.array([op.returned or _NEVER for op, _ in refused], np.int64)),
     )
     return Answers(
-        certain=certain, without=without, ranks=ranks, returns=returns, writers=writers,
-        readers=readers, seen=seen, deadlines=deadlines, refused=refused, rivals=rivals,
+        certain=certain, without=without, ranks=ranks, calls=np.array(calls, np.int64),
+        returns=returns, writers=writers, readers=readers, seen=seen, deadlines=deadlines,
+        refused=refused, rivals=rivals,
     )
 
 
@@ -211,22 +216,19 @@ def check_real_time(answers: Answers, findings: Findings) -> None:
     Each operation is compared with the operations that returned before its invocation. If one of
     them saw a higher revision, this is an anomaly.
     """
-    certain, ranks = answers.certain, answers.ranks
-    calls = np.array([op.invoked for op in certain], np.int64)
-    refused = answers.refused
-    returned = [*certain, *(op for op, _ in refused)]
+    certain, ranks, calls, refused = answers.certain, answers.ranks, answers.calls, answers.refused
     returns = np.append(answers.returns, np.array([op.returned for op, _ in refused], np.int64))
     shown = np.append(ranks, np.array([2 * revision + 1 for _, revision in refused], np.int64))
     by_return = np.argsort(returns, kind="stable")
     highest = np.maximum.accumulate(shown[by_return])
-    returned_before = np.searchsorted(returns[by_return], calls)
-    held = np.append(highest, -1)[returned_before - 1]
+    held = np.append(highest, -1)[np.searchsorted(returns[by_return], calls) - 1]
     writes = ranks % 2 == 0
     behind = np.flatnonzero((ranks < held) | ((ranks == held) & writes))
     for this in behind[np.argsort(calls[behind], kind="stable")].tolist():
         op, wrote = certain[this], bool(writes[this])
         if wrote or reaches_the_present(op.request):
-            holder = returned[by_return[np.searchsorted(highest, held[this])]]
+            place = int(by_return[np.searchsorted(highest, held[this])])
+            holder = certain[place] if place < len(certain) else refused[place - len(certain)][0]
             _add_order_violation(op, holder, int(held[this]) // 2, wrote, findings)
 
 
