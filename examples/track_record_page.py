@@ -117,8 +117,8 @@ def finds(folder: Path) -> list[str]:
             continue
         lines += [
             f"- **{row['name']}**, seed {first['seed']}, `{command_of(row)}`:", "",
-            f"      {shown(first['words'])}", "",
-            *([f"  {row['documented']}", ""] if "documented" in row else []),
+            f"        {shown(first['words'])}", "",
+            *([f"    {row['documented']}", ""] if "documented" in row else []),
         ]
     if not lines:
         return []
@@ -176,7 +176,7 @@ def bugs_found(folder: Path) -> list[str]:
         first = next(one for one in results if is_find(row, one))
         lines += [
             f"- **{row['name']}**, seed {first['seed']}, `{command_of(row)}`:", "",
-            f"      {shown(first['words'])}", "",
+            f"        {shown(first['words'])}", "",
         ]
     return lines
 
