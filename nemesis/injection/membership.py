@@ -237,7 +237,8 @@ class Places:
         """Stop the removed member, and delete its data. No process starts there before `_fill`."""
         if place not in self._stops:
             self._stops[place] = await self._in_force.stop_members("killed", (place,))
-            await self._system.clear_member(place)
+            # While the member's machine has no power, or its disk fails, no data can be deleted.
+            await _repeat(lambda: self._system.clear_member(place))
 
     async def _fill(self, place: MemberName) -> None:
         """Start a new member in `place`, unless another fault requires that it does not run."""

@@ -18,6 +18,7 @@ import pytest
 from splitbrain.harness.simulation.machine_disk import MachineDisk, SimulatedDisk
 from splitbrain.harness.simulation.simulated_process import Process
 from splitbrain.harness.simulation.virtual_loop import VirtualLoop
+from splitbrain.harness.systems.disks.folder_content import delete_content, replace_content
 from splitbrain.harness.systems.disks.mounted_disk import MountedDisk
 from splitbrain.harness.systems.processes.member_process import python_env
 from splitbrain.nemesis.capabilities import HEALTHY, DiskState
@@ -297,6 +298,7 @@ def test_the_mounted_disk(test: Callable[[Disk], object], tmp_path: Path) -> Non
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
+from splitbrain.harness.systems.disks.folder_content import delete_content, replace_content
 from splitbrain.harness.systems.disks.mounted_disk import MountedDisk
 from splitbrain.harness.systems.processes.member_process import python_env
 from splitbrain.nemesis.linux.undo_journal import Journal, undo_leftovers
@@ -320,3 +322,33 @@ def test_a_disk_that_a_killed_run_has_left_mounted_is_unmounted_by_the_next(tmp_
     assert str(tmp_path / "data") in mounted_folders()
     assert undo_leftovers(tmp_path / "journal") == 1
     assert str(tmp_path / "data") not in mounted_folders()
+
+
+@pytest.mark.skipif(bool(fuse_missing()), reason=fuse_missing() or "-")
+def test_a_power_loss_undoes_no_deletion_and_no_replacement_of_the_content(tmp_path: Path) -> None:
+    async def main() -> None:
+        journal = Journal(tmp_path / "journal")
+        disk = MountedDisk(tmp_path / "data", {"log": ("member/wal/*.wal",)}, 1, journal)
+        restored = tmp_path / "restored" / "member" / "wal"
+        restored.mkdir(parents=True)
+        (restored / "1.wal").write_bytes(NEW)
+        try:
+            await disk.mount()
+            adapter = Mounted(disk)
+            await adapter.create()
+            await adapter.write(OLD)
+            await adapter.sync()
+            await asyncio.to_thread(delete_content, disk.folder)
+            await adapter.lose_power()
+            assert list(disk.folder.iterdir()) == []
+            await adapter.create()
+            await adapter.write(OLD)
+            await adapter.sync()
+            await asyncio.to_thread(replace_content, disk.folder, tmp_path / "restored")
+            await adapter.lose_power()
+            assert await adapter.read() == NEW
+        finally:
+            await disk.unmount()
+        assert not (tmp_path / "restored").exists()
+
+    asyncio.run(main())

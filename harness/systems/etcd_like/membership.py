@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import aiohttp
 from splitbrain.harness.clients import maintenance, membership
 from splitbrain.harness.clients.administrator import Administrator
 from splitbrain.harness.clients.administrator_session import AdministratorSession
+from splitbrain.harness.systems.disks.folder_content import delete_content
 from splitbrain.harness.systems.etcd_like.request_failure import as_fault_error
 from splitbrain.harness.systems.system import Address
 from splitbrain.nemesis.capabilities import ListedMember
@@ -92,7 +92,10 @@ class ProcessMembership(ABC):
     async def clear_member(self, member: MemberName) -> None:
         self._vacant[member] = None
         self._joining[member] = None
-        await asyncio.to_thread(_empty, self.data_path(member))
+        try:
+            await asyncio.to_thread(delete_content, self.data_path(member))
+        except OSError as problem:
+            raise FaultError(f"the data of {member} cannot be deleted: {problem}") from problem
 
     async def fill_member(self, member: MemberName, *, start: bool) -> None:
         self._vacant.pop(member, None)
@@ -116,13 +119,3 @@ class ProcessMembership(ABC):
             await maintenance.transfer_leadership(
                 self._requests(), self.address(leader).client_url, listed[member].id
             )
-
-
-def _empty(folder: Path) -> None:
-    """Delete the content of `folder`, but not `folder`, which may be the root of a mounted disk."""
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()

@@ -22,6 +22,7 @@ import aiohttp
 from splitbrain.harness.clients.member_state import status
 from splitbrain.harness.clients.snapshot_file import download_snapshot
 from splitbrain.harness.errors import SystemFailed
+from splitbrain.harness.systems.disks.folder_content import replace_content
 from splitbrain.harness.systems.etcd_like.member_addresses import Place
 from splitbrain.harness.systems.etcd_like.request_failure import as_fault_error
 from splitbrain.harness.systems.processes.ports import Ports
@@ -148,17 +149,10 @@ def _restore(
             env={**os.environ, "ETCDCTL_API": "3"}, timeout=RESTORE_TIMEOUT_S, check=True,
             stdin=subprocess.DEVNULL, capture_output=True,
         )
-        _replace_content(place.data, fresh)
+        replace_content(place.data, fresh)
     except (OSError, subprocess.SubprocessError) as problem:
         output = getattr(problem, "stderr", b"") or b""
         raise SystemFailed(
             f"{program.name} did not restore {place.name}: {problem} "
             f"{output.decode(errors='replace')[-300:]}"
         ) from problem
-
-
-def _replace_content(data: Path, fresh: Path) -> None:
-    """Move the content of `fresh` into `data`, which may be the root of a mounted disk."""
-    shutil.rmtree(data / "member", ignore_errors=True)
-    shutil.copytree(fresh, data, dirs_exist_ok=True)
-    shutil.rmtree(fresh)

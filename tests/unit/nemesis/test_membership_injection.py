@@ -105,3 +105,33 @@ def test_a_change_that_is_contended_for_ever_succeeds_at_the_end() -> None:
         assert system.listed["n2"].id == 9
 
     asyncio.run(main())
+
+
+class WithoutPower(Contended):
+    """The machine of the removed member has no power at first, so no data can be deleted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refusals = 2
+        self.cleared: list[str] = []
+
+    async def clear_member(self, member: str) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise FaultError("the data cannot be deleted: Input/output error")
+        self.cleared.append(member)
+
+    async def fill_member(self, member: str, *, start: bool) -> None:
+        assert self.cleared == [member], "no member starts with the data of its predecessor"
+
+
+def test_the_deletion_of_data_is_repeated_until_the_disk_accepts_it() -> None:
+    async def main() -> None:
+        system = WithoutPower()
+        places = Places(system, FaultsInForce(system))
+        await places.remove("n2", MembershipChange())
+        await places.restore("n2", MembershipChange())
+        assert system.cleared == ["n2"]
+        assert system.listed["n2"].id == 9
+
+    asyncio.run(main())
