@@ -416,11 +416,9 @@ class Resizable(Protocol):
         ...
 
     async def clear_member(self, member: MemberName) -> None:
-        """Delete the data of a removed member, which does not run.
+        """Durably delete the data of a removed member. FaultError: the call is repeated later.
 
-        Until `fill_member` is called, no other method starts a process in its place. A power loss
-        must not undo the deletion. Raises FaultError if the data cannot be deleted at this time;
-        the method is then called again.
+        Until `fill_member` is called, no other method starts a process in its place.
         """
         ...
 
