@@ -62,6 +62,8 @@ class Link(LinkDelay):
         self.connections = 0
         """The number of connections over this link. Connections of which one end is gone do not
         count."""
+        self.dialling = 0
+        """The number of peers that dial over this link and have no connection yet."""
         self.waiting: list[tuple[Connection, bytes]] = []
         """The frames that the link holds back, in order, with their connections."""
 

@@ -99,9 +99,12 @@ class Health:
         return self._past(max(self._disturbed_ns.get(name, 0), member.disk.slow_until_ns))
 
     def link_since(self, source: str, target: str) -> int | None:
-        """Return the time since which a link has been connected and healthy; None if it is not."""
+        """Return the time since which a link has been connected and healthy; None if it is not.
+
+        A link can have several connections, for example one for snapshots. All must be established.
+        """
         link = self._network.link(source, target)
-        if link.state is not NORMAL or not link.connections:
+        if link.state is not NORMAL or not link.connections or link.dialling:
             return None
         return self._past(link.disturbed_ns)
 

@@ -55,6 +55,8 @@ class Dialler:
         self._failures = 0
         self._closed = False
         process.at_end.append(self._process_ended)
+        self._dialling = False
+        self._set_dialling(True)
         self._loop.soon(None, self._dial)
 
     @property
@@ -106,23 +108,31 @@ class Dialler:
         return self.cut_off or self._back.state.half_open
 
     def finish(self) -> None:
-        self._closed = True
+        self._end()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.finish()
 
     def close(self) -> None:
-        self._closed = True
+        self._end()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.dialler = None
             connection.reset()
 
     def _process_ended(self) -> None:
-        self._closed = True
+        self._end()
         if self._connection is not None:
             self._connection.finish()
             self._connection = None
+
+    def _end(self) -> None:
+        self._closed = True
+        self._set_dialling(False)
+
+    def _set_dialling(self, dialling: bool) -> None:
+        self._out.dialling += dialling - self._dialling
+        self._dialling = dialling
 
     # --- dialling is done by the operating system, also for a paused process -------------
 
@@ -159,6 +169,7 @@ class Dialler:
         connection = Connection(self._loop, self._out, self, self._target)
         self._since_ns = self._loop.now_ns
         self._connection = connection
+        self._set_dialling(False)
         connection.send(self._hello)
 
     def lost(self, connection: Connection) -> None:
@@ -176,6 +187,7 @@ class Dialler:
         self._failures = failures
         if self._closed:
             return
+        self._set_dialling(True)
         backoff_ns = BACKOFF_NS[min(failures, len(BACKOFF_NS) - 1)]
         pause_ns = int(backoff_ns * (0.5 + self._out.fraction()))
         self._loop.at_ns(self._loop.now_ns + pause_ns, None, self._dial)

@@ -227,3 +227,27 @@ def test_a_connection_that_lost_an_end_does_not_count(end: Callable[[Pair], None
     assert link.disturbed_ns == pair.loop.now_ns
     pair.wait(3)
     assert link.connections == 0
+
+
+def test_a_link_counts_the_peers_that_still_dial() -> None:
+    """Seed 1503921: a link counted as healthy by its connection for calls, without messages."""
+    pair = Pair(NetworkConditions())
+    link = pair.network.link("a", "b")
+    assert (link.connections, link.dialling) == (1, 0)
+    pair.network.set_link("a", "b", LinkState(open=False))
+    pair.network.set_link("b", "a", LinkState(open=False))
+    pair.wait(0.5)
+    assert (link.connections, link.dialling) == (0, 1)
+    other = pair.network.dial(pair.processes["a"], "http://b", b"a", queue_bytes_max=1 << 20)
+    assert link.dialling == 2
+    pair.network.set_link("a", "b", NORMAL)
+    pair.network.set_link("b", "a", NORMAL)
+    pair.wait(20)
+    assert (link.connections, link.dialling) == (2, 0)
+    other.close()
+    pair.network.set_link("a", "b", LinkState(open=False))
+    pair.network.set_link("b", "a", LinkState(open=False))
+    pair.wait(0.5)
+    assert link.dialling == 1
+    pair.link.finish()
+    assert link.dialling == 0
