@@ -44,8 +44,6 @@ PREVIOUS_SHARE = 0.2
 """The share of puts and deletions that also read the previous values."""
 INTERVAL_SHARE = 0.6
 """The share of comparisons with all keys of an interval."""
-SETTINGS_SHARE = 0.7
-"""The share of an administrator's operations that concern users and roles."""
 KINDS: tuple[PermissionKind, ...] = ("READWRITE", "READWRITE", "READWRITE", "READ", "WRITE")
 
 
@@ -63,6 +61,9 @@ class Auth:
     With `jwt` 1, tokens are JSON Web Tokens, which become invalid with a new auth revision or after
     five minutes. With `same_start` 0, all permissions that begin at the same key also end at the
     same key. Otherwise etcd adds a second permission where it should change the first one.
+    `settings_percent` is the share of an administrator's operations that concern users and roles.
+    If it is small, permissions stay the same for longer. With `disabling` 0, authentication is not
+    disabled during the load.
 
     Users and roles are created, and authentication is enabled, before the load. After the faults,
     authentication is disabled, so that the members can be read.
@@ -88,22 +89,31 @@ class Auth:
         txn_reads: int = 1,
         same_start: int = 1,
         jwt: int = 0,
+        disabling: int = 1,
+        settings_percent: int = 70,
     ) -> None:
-        if not 2 <= keys <= 1000 or {nested, txn_reads, same_start, jwt} - {0, 1}:
+        if not 2 <= keys <= 1000 or {nested, txn_reads, same_start, jwt, disabling} - {0, 1}:
             raise BadArguments(
                 f"the workload auth with keys={keys}, nested={nested}, txn_reads={txn_reads}, "
-                f"same_start={same_start}, jwt={jwt}: expected 2 to 1000 keys, and 0 or 1"
+                f"same_start={same_start}, jwt={jwt}, disabling={disabling}: expected 2 to 1000 "
+                "keys, and 0 or 1"
+            )
+        if not 1 <= settings_percent <= 100:
+            raise BadArguments(
+                f"the workload auth with settings_percent={settings_percent}: expected 1 to 100"
             )
         self.keys = keys
         self.nested = bool(nested)
         self.txn_reads = bool(txn_reads)
         self.same_start = bool(same_start)
         self.jwt = bool(jwt)
+        self.disabling = bool(disabling)
+        self.settings_percent = settings_percent
 
     def operations(self, random: Random, client: int) -> Iterator[Draft]:
         values = UniqueValues(client)
         while True:
-            if client % ADMINISTRATOR_EVERY == 0 and random.random() < SETTINGS_SHARE:
+            if client % ADMINISTRATOR_EVERY == 0 and 100 * random.random() < self.settings_percent:
                 yield self._administer(random)
             else:
                 yield self._use(random, client, values)
@@ -162,7 +172,7 @@ class Auth:
             return _as_root("grant_role", UserGrantRole(ROOT, ROOT))
         if kind < 0.94:
             return _as_root("enable", AuthEnable())
-        if kind < 0.955:
+        if kind < 0.955 and self.disabling:
             return _as_root("disable", AuthDisable())
         return self._query(random, user, role)
 
