@@ -1,4 +1,4 @@
-"""Explains why a key is not a linearizable register, as an anomaly."""
+"""Makes the anomaly that says why a key is not a linearizable register."""
 
 from __future__ import annotations
 

@@ -94,7 +94,9 @@ class GapHints:
                     self.shown[mod].setdefault(kv.key, kv)
 
     def _count_puts(self, certain: Sequence[Operation]) -> None:
-        """Find revisions without a known writer that certainly did not put a key.
+        """Find, for each key, the revisions that certainly did not put this key.
+
+        Only revisions whose writer is unknown are considered.
 
         The answers of the operations `certain` show versions of keys. If the version of a key grew
         by exactly the number of acknowledged puts between two answers, no other revision between

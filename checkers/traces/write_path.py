@@ -355,9 +355,9 @@ class WritePathSweep:
     def _led(self, term: int) -> bool:
         """Return whether some member has, since it last started, led in `term` or in a later term.
 
-        If there is such a member, a missing `leader_receive` is no anomaly: a follower that begins
-        to forward a request, and becomes leader before it proposes the request, only traces
-        `follower_forward`.
+        In this case a missing `leader_receive` is no anomaly. A follower may trace
+        `follower_forward`, then become leader, and propose the request itself. It does not trace
+        `leader_receive`.
         """
         return any(member.led_term >= term for member in self._members.values())
 

@@ -446,7 +446,7 @@ class Explained:
         received = f"{self._name} received {what} at {wording.seconds(batch.time)}"
         request = self._request
         if change.revision < self._start:
-            kind, why = "event before start", f"which is before its start, revision {self._start}"
+            kind, why = "event before start", f"but started at revision {self._start}"
         elif not in_interval(change.key, request.key, request.range_end):
             kind, why = "foreign event", f"and {change.key} is not in its interval"
         elif not passes(request, change):

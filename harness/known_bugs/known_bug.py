@@ -34,7 +34,8 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Selects the anomalies that show a bug.
 
     An anomaly matches if `checker` and `kind` are its checker and kind, and its detail contains all
-    of `detail`. The regular expression `because` must also match a part of its text.
+    of `detail`. The field `because` is a regular expression that must match a part of the anomaly's
+    text.
     """
 
     checker: str
