@@ -73,7 +73,7 @@ class Lease:
 
     @property
     def first_start(self) -> int:
-        """Return an upper bound of the time at which a grant started the lease; 0 without a grant."""
+        """Return an upper bound of the time at which a grant started the lease, 0 if none did."""
         return max((op.ended or op.call for op in self.grants), default=0)
 
     def last_try(self, until: int) -> int:
