@@ -139,9 +139,12 @@ class ProcessCluster(
                 await self._disks.mount(place.name, place.data)
 
     def _commands(self, place: Place) -> Mapping[str, Sequence[str]]:
+        # A member that joins a running cluster gets the current members. A member that started the
+        # cluster always gets the first members, because they determine the cluster's id.
+        joins = place.name in self._joining
         initial_cluster = ",".join(
             f"{one.name}={one.advertised_url}" for one in self.places.values()
-            if one.name not in self._vacant
+            if not (joins and one.name in self._vacant)
         )
         settings = self.settings
         return {"": (

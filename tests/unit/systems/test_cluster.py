@@ -301,3 +301,24 @@ def test_an_entry_point_without_an_object_is_refused(
 def test_an_unknown_system_is_refused(name: str) -> None:
     with pytest.raises(BadArguments, match=name.replace(".", r"\.")):
         catalogue.load_system(name)
+
+
+def test_only_a_joining_member_is_told_that_another_one_is_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A member that began the cluster derives the cluster's id from the first members."""
+    system = PythonNode(settings(tmp_path))
+    for name in ("n1", "n2", "n3"):
+        system.places[name] = SimpleNamespace(  # type: ignore[assignment]
+            name=name, advertised_url=f"http://{name}"
+        )
+    monkeypatch.setattr(system, "command", lambda _place, initial_cluster: (initial_cluster,))
+
+    def initial_cluster(name: str) -> str:
+        return system._commands(system.places[name])[""][0]
+
+    asyncio.run(system.clear_member("n2"))
+    asyncio.run(system.fill_member("n2", start=False))
+    asyncio.run(system.clear_member("n3"))
+    assert initial_cluster("n1") == "n1=http://n1,n2=http://n2,n3=http://n3"
+    assert initial_cluster("n2") == "n1=http://n1,n2=http://n2"
