@@ -15,6 +15,7 @@ from splitbrain.checkers.watch import descriptions
 from splitbrain.checkers.watch.compactions import Compactions, Times
 from splitbrain.checkers.watch.expected_events import UNKNOWN, Selection, Truth, passes
 from splitbrain.checkers.watch.fragments import check_fragments
+from splitbrain.checkers.watch.refusal import was_not_permitted
 from splitbrain.checkers.watch.report import Report
 from splitbrain.checkers.watch.wrong_prev_kv import facts_of
 from splitbrain.histories.kv import KeyValue
@@ -73,7 +74,7 @@ class StreamCheck:
                 "watch of the connection has", stray.revision,
             )
         if stream.created is None:
-            if stream.answers:
+            if stream.answers and not was_not_permitted(stream):
                 self._report(
                     "answer before creation",
                     f"{self.name} received an answer at {wording.seconds(stream.answers[0].time)} "
