@@ -17,6 +17,7 @@ from splitbrain.checkers.limits.checker import check_limits
 from splitbrain.checkers.linearizable.checker import check_linearizable
 from splitbrain.checkers.membership.member_lists import check_members
 from splitbrain.checkers.mvcc.checker import check_mvcc
+from splitbrain.checkers.mvcc.saved_snapshot import check_snapshots
 from splitbrain.checkers.objects.counter import check_counter
 from splitbrain.checkers.objects.queue import check_queue
 from splitbrain.checkers.objects.set_full import check_set_full
@@ -49,6 +50,7 @@ CHECKERS: Mapping[str, Checker] = {
     "election": check_election,
     "auth": check_auth,
     "limits": check_limits,
+    "snapshot": check_snapshots,
     "availability": check_availability,
     "statistics": check_statistics,
     "budget": check_budget,

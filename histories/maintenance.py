@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from splitbrain.histories.kv import Header
+from splitbrain.histories.kv import Header, KeyValue
 
 
 class Alarm(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -43,7 +43,13 @@ class MemberSize(
     """Asks the member that receives the request for the size of its backend."""
 
 
-MaintenanceRequest = AlarmList | AlarmDisarm | Defragment | MemberSize
+class Snapshot(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="snapshot"
+):
+    """Downloads a snapshot of the backend of the member that receives the request."""
+
+
+MaintenanceRequest = AlarmList | AlarmDisarm | Defragment | MemberSize | Snapshot
 
 
 class AlarmListResult(
@@ -80,4 +86,25 @@ class MemberSizeResult(
     in_use_bytes: int = 0
 
 
-MaintenanceResult = AlarmListResult | AlarmDisarmResult | DefragmentResult | MemberSizeResult
+class SnapshotResult(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="op", tag="snapshot"
+):
+    """The answer to a `Snapshot`. Its header is empty, as in etcd.
+
+    `blocks` contains for each message the number of its bytes, and the number that it says remain.
+    `hash_matches` is False if the last 32 bytes are not the SHA-256 of the others. `revision` is
+    the revision of the content, and `kvs` its keys. For a bbolt file, which the harness does not
+    read, the revision is 0. `unread` is the reason why the content is no complete snapshot.
+    """
+
+    header: Header = Header()
+    blocks: tuple[tuple[int, int], ...] = ()
+    hash_matches: bool = True
+    revision: int = 0
+    kvs: tuple[KeyValue, ...] = ()
+    unread: str = ""
+
+
+MaintenanceResult = (
+    AlarmListResult | AlarmDisarmResult | DefragmentResult | MemberSizeResult | SnapshotResult
+)

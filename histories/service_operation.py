@@ -21,6 +21,7 @@ from splitbrain.histories.maintenance import (
     MaintenanceRequest,
     MaintenanceResult,
     MemberSize,
+    Snapshot,
 )
 from splitbrain.histories.member_list import MemberList, MemberListResult
 
@@ -59,7 +60,7 @@ def changes_store(request: AnyRequest) -> bool:
     if isinstance(
         request,
         LeaseTimeToLive | Leader | Observe | Authenticate | AuthQuery | AlarmList | MemberSize
-        | MemberList,
+        | MemberList | Snapshot,
     ):
         return False
     if isinstance(request, ServiceRequest):

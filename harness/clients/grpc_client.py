@@ -22,11 +22,13 @@ from splitbrain.harness.clients.observation import observe
 from splitbrain.harness.clients.outcome import of_code
 from splitbrain.harness.clients.service_codec import is_streamed, stream_result
 from splitbrain.harness.clients.session import EtcdClient, StatusRefused
+from splitbrain.harness.clients.snapshot_content import snapshot_result
 from splitbrain.harness.clients.tls import ClientTls
 from splitbrain.harness.clients.watch_client import RECEIVE_BUFFER_BYTES_SMALL
 from splitbrain.harness.clients.watch_codec import WatchAnswer
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.histories.lock_and_election import Observe
+from splitbrain.histories.maintenance import Snapshot
 from splitbrain.histories.service_operation import AnyRequest, token_of
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.messages.errors import RpcError
@@ -78,6 +80,8 @@ class GrpcClient(EtcdClient):
             answers = await self._connection(url).exchange(
                 path, messages, self._timeout_s, token_of(request)
             )
+            if isinstance(request, Snapshot):
+                return Completion("ok", snapshot_result(grpc_codec.decode_snapshot(answers)))
             wires = [grpc_codec.decode_of_stream(request, one) for one in answers]
         except (RpcError, UndecodableAnswer) as problem:
             lost = ConnectionLost(f"the stream failed: {problem}")

@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 from splitbrain.harness.clients import kv_codec, service_codec
 from splitbrain.harness.clients.json_messages import (
     ServiceAnswer,
+    SnapshotAnswer,
     Status,
     WatchResult,
     to_bytes,
@@ -30,6 +31,7 @@ from splitbrain.harness.clients.watch_codec import (
     later_messages,
 )
 from splitbrain.histories.kv import Put
+from splitbrain.histories.maintenance import Snapshot
 from splitbrain.histories.service_operation import AnyRequest, AnyResult
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.api.methods import BY_KEY
@@ -56,6 +58,12 @@ def decode_of_stream(request: AnyRequest, data: bytes) -> ServiceAnswer:
     """Decode one answer of the stream of `request`. Raises UndecodableAnswer."""
     answer: ServiceAnswer = _decode(service_codec.PATHS[type(request)], ServiceAnswer, data)
     return answer
+
+
+def decode_snapshot(messages: Iterable[bytes]) -> list[SnapshotAnswer]:
+    """Decode the messages of a snapshot. Raises UndecodableAnswer."""
+    route = service_codec.PATHS[Snapshot]
+    return [_decode(route, SnapshotAnswer, one) for one in messages]
 
 
 def encode(request: AnyRequest) -> tuple[str, bytes]:

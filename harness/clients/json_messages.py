@@ -164,6 +164,18 @@ class ServiceAnswer(msgspec.Struct):
     """The error that ends a stream. It is the last line."""
 
 
+class SnapshotAnswer(msgspec.Struct):
+    """One message of a snapshot."""
+
+    remaining_bytes: int = 0
+    blob: bytes = b""
+
+
+class SnapshotLine(msgspec.Struct):
+    result: SnapshotAnswer | None = None
+    error: Error | None = None
+
+
 class MemberSizeAnswer(msgspec.Struct, rename="camel"):
     """The part of a member's status that a history records: the sizes of its backend."""
 

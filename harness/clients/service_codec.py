@@ -8,21 +8,25 @@ Source: etcd's documentation of the gRPC gateway, `rpc.proto`, `v3lock.proto`, `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeGuard, get_args
+from typing import Any, Protocol, TypeGuard, TypeVar, get_args
 
 import msgspec
 
 from splitbrain.harness.clients import kv_codec
 from splitbrain.harness.clients.http_connection import ConnectionLost
 from splitbrain.harness.clients.json_messages import (
+    Error,
     MemberSizeAnswer,
     ServiceAnswer,
+    SnapshotAnswer,
+    SnapshotLine,
     WirePermission,
     history_header,
     history_key_value,
     to_bytes,
     to_text,
 )
+from splitbrain.harness.clients.snapshot_content import snapshot_result
 from splitbrain.histories.auth import (
     AuthChange,
     AuthChanged,
@@ -89,6 +93,7 @@ from splitbrain.histories.maintenance import (
     DefragmentResult,
     MemberSize,
     MemberSizeResult,
+    Snapshot,
 )
 from splitbrain.histories.member_list import MemberList, MemberListResult
 from splitbrain.histories.member_state import ListedMember
@@ -131,6 +136,7 @@ PATHS: Mapping[type, str] = {
     AlarmDisarm: "/v3/maintenance/alarm",
     Defragment: "/v3/maintenance/defragment",
     MemberSize: "/v3/maintenance/status",
+    Snapshot: "/v3/maintenance/snapshot",
     MemberList: "/v3/cluster/member/list",
 }
 
@@ -151,6 +157,8 @@ def decode_any(request: AnyRequest, body: bytes) -> AnyResult:
         return kv_codec.decode_result(request, body)
     if isinstance(request, MemberSize):
         return service_result(request, _size_decoder.decode(body))
+    if isinstance(request, Snapshot):
+        return snapshot_result([_of_line(one) for one in _snapshot_decoder.decode_lines(body)])
     service: Any = request
     if not is_streamed(request) and not isinstance(request, LeaseKeepAlive):
         return service_result(service, _decoder.decode(body))
@@ -169,7 +177,17 @@ def decode_line(line: bytes) -> ServiceAnswer:
     return _of_line(_decoder.decode(line))
 
 
-def _of_line(wire: ServiceAnswer) -> ServiceAnswer:
+Line = TypeVar("Line", ServiceAnswer, SnapshotAnswer)
+
+
+class _Line(Protocol[Line]):
+    """A line of a stream: a message, or the error that ends the stream."""
+
+    result: Line | None
+    error: Error | None
+
+
+def _of_line(wire: _Line[Line]) -> Line:
     """Return the answer that a line of a stream contains."""
     if wire.error is not None:
         raise ConnectionLost(f"the stream failed: {wire.error.message or wire.error.error}")
@@ -180,7 +198,7 @@ def _of_line(wire: ServiceAnswer) -> ServiceAnswer:
 
 def is_streamed(request: AnyRequest) -> bool:
     """Return whether the answers to `request` are a stream of which the history records all."""
-    return isinstance(request, LeaseKeepAlives | Observe)
+    return isinstance(request, LeaseKeepAlives | Observe | Snapshot)
 
 
 def stream_forms(request: AnyRequest) -> Sequence[dict[str, Any]]:
@@ -230,7 +248,7 @@ def wire_form(request: ServiceRequest) -> dict[str, Any]:
         case AlarmDisarm():
             member = str(request.member)
             return {"action": "DEACTIVATE", "memberID": member, "alarm": "NOSPACE"}
-        case AlarmList() | Defragment() | MemberSize():
+        case AlarmList() | Defragment() | MemberSize() | Snapshot():
             return {}
         case MemberList():
             return {"linearizable": request.linearizable}
@@ -276,6 +294,9 @@ def _leader(request: Proclaim | Resign) -> dict[str, Any]:
 
 
 _decoder = msgspec.json.Decoder(ServiceAnswer, strict=False)
+
+
+_snapshot_decoder = msgspec.json.Decoder(SnapshotLine, strict=False)
 
 
 _size_decoder = msgspec.json.Decoder(MemberSizeAnswer, strict=False)

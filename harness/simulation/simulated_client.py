@@ -32,6 +32,7 @@ from splitbrain.histories.lock_and_election import Observe
 from splitbrain.histories.service_operation import AnyRequest, token_of
 from splitbrain.histories.watch import WatchRequest
 from splitbrain.node.api import json_codec
+from splitbrain.node.api.methods import BY_KEY, Kind
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.messages.current_client import CALLER, Caller
 from splitbrain.node.messages.errors import RpcError
@@ -45,7 +46,8 @@ async def _answers(api: Api, path: str, messages: Sequence[object]) -> list[obje
         for message in messages:
             yield message
 
-    return [answer async for answer in api.streams[path](requests())]
+    asked = messages[0] if BY_KEY[path].kind is Kind.SERVER_STREAM else requests()
+    return [answer async for answer in api.streams[path](asked)]
 
 
 class SimulatedClient(EtcdClient):
@@ -93,7 +95,10 @@ class SimulatedClient(EtcdClient):
             if token := token_of(request):
                 CALLER.set(Caller(token=token))
             if path in api.streams:
-                messages = json_codec.StreamRequests(path, BODY_BYTES_MAX).feed(body)
+                if BY_KEY[path].kind is Kind.SERVER_STREAM:
+                    messages = [json_codec.decode_request(path, body)]
+                else:
+                    messages = json_codec.StreamRequests(path, BODY_BYTES_MAX).feed(body)
                 responses = await _answers(api, path, messages)
                 for response in responses:
                     for condition in conditions_of_answer(messages[0], response):

@@ -10,7 +10,13 @@ from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.workloads.operations_outside_load import FINAL_KEY, FINAL_WRITE
 from splitbrain.harness.workloads.workload import ALWAYS, FINAL_READ, Draft, UniqueValues
 from splitbrain.histories.kv import Compact, Delete, Put, Range, Txn
-from splitbrain.histories.maintenance import AlarmDisarm, AlarmList, Defragment, MemberSize
+from splitbrain.histories.maintenance import (
+    AlarmDisarm,
+    AlarmList,
+    Defragment,
+    MemberSize,
+    Snapshot,
+)
 
 VALUE_BYTES = (300, 3500)
 """The shortest and the longest length of values, in characters."""
@@ -18,6 +24,8 @@ MEMBERS_MAX = 5
 """The operator defragments this number of members: 0, 1 and so on, modulo the number of members."""
 CLEAN_EVERY = (20, 60)
 """After a number of operations between these two, the operator frees space again."""
+SNAPSHOT_SHARE = 0.04
+"""The share of operations that download a snapshot, with the option `snapshots`."""
 COMPACTION_INTERVAL_MS = 500
 LATE_S = 5.5
 """How late automatic compaction may be, in s. The checker `limits` allows half a second less."""
@@ -31,14 +39,15 @@ class Limits:
     permits, and some transactions have about as many operations as `txn_operations` permits. With
     `keep_revisions` or `keep_ms`, the store compacts by itself, and clients read about as far into
     the past as it keeps. With `nested` 0, no transaction contains another one. With `check_ms`, the
-    members compare their data at their start, and every `check_ms` ms while they run. The settings
-    of the members follow from these options.
+    members compare their data at their start, and every `check_ms` ms while they run. With
+    `snapshots` 1, clients also download snapshots of members. The settings of the members follow
+    from these options.
     """
 
     name: ClassVar[str] = "limits"
     description: ClassVar[str] = "a full backend, large requests, and automatic compaction"
     checkers: ClassVar[Sequence[str]] = (
-        *(one for one in ALWAYS if one != "availability"), "limits",
+        *(one for one in ALWAYS if one != "availability"), "limits", "snapshot",
     )
     """The checker `availability` is not used, because it counts the refusals of a full store as
     poor service."""
@@ -59,16 +68,17 @@ class Limits:
         keep_ms: int = 0,
         nested: int = 1,
         check_ms: int = 0,
+        snapshots: int = 0,
     ) -> None:
         given = (keys, quota_kib, request_kib, txn_operations)
         past = min(keep_revisions, keep_ms, check_ms)
-        if min(given) < 1 or past < 0 or keys > 1000 or nested not in (0, 1):
+        if min(given) < 1 or past < 0 or keys > 1000 or {nested, snapshots} - {0, 1}:
             raise BadArguments(
                 f"the workload limits with keys={keys}, quota_kib={quota_kib}, "
                 f"request_kib={request_kib}, txn_operations={txn_operations}, "
                 f"keep_revisions={keep_revisions}, keep_ms={keep_ms}, nested={nested}, "
-                f"check_ms={check_ms}: expected 1 "
-                "to 1000 keys, positive limits, nothing negative, and nested 0 or 1"
+                f"check_ms={check_ms}, snapshots={snapshots}: expected 1 to 1000 keys, "
+                "positive limits, nothing negative, nested and snapshots 0 or 1"
             )
         self.keys = keys
         self.quota_kib = quota_kib
@@ -78,6 +88,7 @@ class Limits:
         self.keep_ms = keep_ms
         self.nested = bool(nested)
         self.check_ms = check_ms
+        self.snapshots = bool(snapshots)
 
     def member_settings(self) -> Mapping[str, int]:
         settings = {
@@ -137,6 +148,8 @@ class Limits:
             yield Draft("disarm", AlarmDisarm(), after_ok=True)
 
     def _operation(self, random: Random, values: UniqueValues) -> Draft:
+        if self.snapshots and random.random() < SNAPSHOT_SHARE:
+            return Draft("snapshot", Snapshot())
         kind, key = random.random(), self._key(random)
         if kind < 0.45:
             return Draft("put", Put(key, values.take(self._length(random))))
