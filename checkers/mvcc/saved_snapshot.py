@@ -147,8 +147,8 @@ def _differences(
 
 def _expected(change: Change) -> KeyValue:
     return KeyValue(
-        change.key, change.value, change.create_revision, change.revision, change.version,
-        change.lease,
+        key=change.key, value=change.value, create_revision=change.create_revision,
+        mod_revision=change.revision, version=change.version, lease=change.lease,
     )
 
 

@@ -52,8 +52,8 @@ def snapshot_result(answers: Sequence[SnapshotAnswer]) -> SnapshotResult:
             present.pop(kv.key, None)
             continue
         present[kv.key] = KeyValue(
-            to_text(kv.key), to_text(kv.value), kv.create_revision, kv.mod_revision, kv.version,
-            kv.lease,
+            key=to_text(kv.key), value=to_text(kv.value), create_revision=kv.create_revision,
+            mod_revision=kv.mod_revision, version=kv.version, lease=kv.lease,
         )
     kvs = tuple(kv for _, kv in sorted(present.items()))
     return SnapshotResult(blocks=blocks, hash_matches=hash_matches, revision=revision, kvs=kvs)
