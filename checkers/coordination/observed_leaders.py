@@ -133,7 +133,7 @@ def _missing(
     times: RevisionTimes, is_calm: Callable[[int, int], bool],
 ) -> Iterator[Problem]:
     """Yield the last leader that the stream should have shown, if it shows no later one."""
-    if result.broken or op.ret is None or op.ret - op.call < LATE_NS:
+    if result.broken or not result.answers or op.ret is None or op.ret - op.call < LATE_NS:
         return
     revision = times.shown_by(op.ret - LATE_NS)
     holder = turns.holder(request.name, revision)
