@@ -16,6 +16,7 @@ that led only for a short time. It must not skip a value of a leader that it has
                 answer of any operation has shown the revision. This is not judged if there was a
                 fault, or a change of the leader of Raft, in the last `CALM_NS` of the stream.
                 Adverse conditions that last for a whole simulated run do not count as faults.
+                A stream without an answer is not judged: its first read may still wait.
 
 Source: etcd's client/v3/concurrency/election.go, `Observe`.
 """
