@@ -68,6 +68,7 @@ class MemberProcesses(ABC, Generic[M]):
         self._network = self._make_network()
         self._processes: dict[MemberName, dict[str, ProcessTree]] = {}
         self._paused: dict[MemberName, None] = {}
+        self._start_locks: dict[MemberName, asyncio.Lock] = {}
         self._crashes = CrashLog()
         self._logs = MemberLogs()
 
@@ -226,15 +227,20 @@ class MemberProcesses(ABC, Generic[M]):
         self._notice_crashes(member)
         await _together(one.kill() for one in self._of(member).values())
 
+    def start_lock(self, member: MemberName) -> asyncio.Lock:
+        """Return the lock during which no process of the member is started by others."""
+        return self._start_locks.setdefault(member, asyncio.Lock())
+
     async def restart(self, member: MemberName) -> None:
         """Start those processes of the member that do not run. Returns when they run."""
         # If a call of `kill` was cancelled, processes may still be running.
         killed = [one for one in self._of(member).values() if one.kill_sent and one.alive()]
         await _together(one.kill() for one in killed)
         self._notice_crashes(member)
-        await self._before_restart(member)
-        if self._may_start(member):
-            await self._spawn(self._place_of(member))
+        async with self.start_lock(member):
+            await self._before_restart(member)
+            if self._may_start(member):
+                await self._spawn(self._place_of(member))
         await self._update_owners()
 
     async def pause(self, member: MemberName) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 from splitbrain.harness.systems.disks.member_disks import MemberDisks
 from splitbrain.nemesis.capabilities import DiskState
@@ -24,12 +26,19 @@ class DiskFaults:
     async def restart(self, member: MemberName) -> None:
         raise NotImplementedError
 
+    def start_lock(self, member: MemberName) -> asyncio.Lock:
+        raise NotImplementedError
+
     async def lose_power(self, members: Sequence[MemberName]) -> None:
         """Kill the members, and lose the data that their mounted disks have not made durable.
 
         Without mounted disks, no written data is lost.
         """
-        await self._disks.lose_power(members, self.kill)
+        async with AsyncExitStack() as stack:
+            # A process that started now would find a disk that fails.
+            for member in sorted(members):
+                await stack.enter_async_context(self.start_lock(member))
+            await self._disks.lose_power(members, self.kill)
 
     async def set_disk(self, member: MemberName, state: DiskState) -> None:
         await self._disks.of(member).set_state(state)

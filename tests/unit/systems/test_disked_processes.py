@@ -12,6 +12,7 @@ import pytest
 
 from splitbrain import DiskedProcesses, LocalMember, SystemFailed
 from splitbrain.harness.schedule.options import Options
+from splitbrain.harness.systems.disks.mounted_disk import MountedDisk
 from splitbrain.nemesis.capabilities import Corruptible, Disked, Powered
 from splitbrain.nemesis.linux.mounts import fuse_missing
 
@@ -70,6 +71,35 @@ def test_a_power_loss_keeps_only_what_was_synced(tmp_path: Path) -> None:
     asyncio.run(main())
     assert "synced" in whole()  # the disk is unmounted, and its files are in the folder
     assert len(whole()) < 21
+
+
+def test_no_member_starts_while_its_machine_has_no_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = made(Writer, tmp_path)
+    power_on = MountedDisk.power_on
+
+    async def power_on_late(disk: MountedDisk) -> None:
+        await asyncio.sleep(1)
+        await power_on(disk)
+
+    monkeypatch.setattr(MountedDisk, "power_on", power_on_late)
+
+    async def restart() -> None:
+        await asyncio.sleep(0.3)
+        await system.restart("n1")
+
+    async def main() -> None:
+        await system.start()
+        try:
+            await asyncio.gather(system.lose_power(["n1"]), restart())
+            await asyncio.sleep(0.5)
+            assert system.ended_by_themselves() == ()
+            assert system.alive("n1")
+        finally:
+            await system.stop()
+
+    asyncio.run(main())
 
 
 def test_a_class_with_disks_supports_the_faults_of_disks() -> None:
