@@ -30,6 +30,7 @@ from collections.abc import Iterator, Sequence
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.coordination.leader_changes import leader_changes
+from splitbrain.checkers.coordination.leases_of_history import S
 from splitbrain.checkers.coordination.observed_leaders import judge_observation
 from splitbrain.checkers.coordination.revision_times import RevisionTimes, answered_revision
 from splitbrain.checkers.coordination.wait_queue import Turns
@@ -38,6 +39,7 @@ from splitbrain.checkers.findings import first_of_each_kind
 from splitbrain.checkers.reference_member import reference
 from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable, with_evidence
 from splitbrain.histories.history import History, Operation
+from splitbrain.histories.kv import Range
 from splitbrain.histories.lock_and_election import (
     Campaign,
     CampaignResult,
@@ -182,8 +184,8 @@ def _observations(
     history = evidence.history
     changes = leader_changes(history)
 
-    def is_calm(begin: int, end: int) -> bool:
-        return not (
+    def is_calm(node: str | None, begin: int, end: int) -> bool:
+        return _answers_reads(history, node, begin, end) and not (
             any(
                 one.f != "adverse_conditions" and one.begin <= end and (one.end or end) >= begin
                 for one in history.faults
@@ -195,6 +197,22 @@ def _observations(
         if isinstance(op.result, ObserveResult) and op.node not in evidence.excused:
             for kind, because, revision in judge_observation(op, turns, times, is_calm):
                 yield _anomaly(kind, because, op, revision)
+
+
+def _answers_reads(history: History, node: str | None, begin: int, end: int) -> bool:
+    """Return whether `node` answered linearizable reads between these times, each within a second.
+
+    Reads of the last second are not considered.
+    """
+    reads: list[Operation | ServiceOperation] = [
+        op for op in history.operations
+        if isinstance(op.request, Range) and not op.request.serializable
+    ]
+    reads += [op for op in history.services if isinstance(op.request, Leader)]
+    sent = [op for op in reads if op.node == node and begin <= op.call <= end - S]
+    return bool(sent) and all(
+        op.outcome == "ok" and op.ret is not None and op.ret - op.call <= S for op in sent
+    )
 
 
 def _leader_text(named: tuple[str, str] | None) -> str:

@@ -15,8 +15,10 @@ that led only for a short time. It must not skip a value of a leader that it has
     missing     The stream shows the leader and its value, or later ones, at most `LATE_NS` after an
                 answer of any operation has shown the revision. This is not judged if there was a
                 fault, or a change of the leader of Raft, in the last `CALM_NS` of the stream.
-                Adverse conditions that last for a whole simulated run do not count as faults.
-                A stream without an answer is not judged: its first read may still wait.
+                Adverse conditions that last for a whole simulated run do not count as faults. But
+                in this time the member must have answered linearizable reads, and all of them
+                within a second. Otherwise the stream's own read may still wait.
+                A stream without an answer is not judged either.
 
 Source: etcd's client/v3/concurrency/election.go, `Observe`.
 """
@@ -37,18 +39,17 @@ LATE_NS = 2 * S
 CALM_NS = 3 * S
 """The rule `missing` applies if there was no fault for this time before the end of the stream."""
 
+IsCalm = Callable[[str | None, int, int], bool]
+"""A function of a member, a begin and an end. It returns whether no fault was in force between these
+times, the leader of Raft did not change, and the member answered linearizable reads soon."""
 Problem = tuple[str, str, int]
 """A kind of anomaly, a sentence with the decisive values, and a revision."""
 
 
 def judge_observation(
-    op: ServiceOperation, turns: Turns, times: RevisionTimes, is_calm: Callable[[int, int], bool]
+    op: ServiceOperation, turns: Turns, times: RevisionTimes, is_calm: IsCalm
 ) -> Iterator[Problem]:
-    """Judge the answers of `op`, and yield the first problem.
-
-    `is_calm(begin, end)` returns whether between these times no fault was in force, and the leader
-    of Raft did not change.
-    """
+    """Judge the answers of `op`, and yield the first problem."""
     request, result = op.request, op.result
     assert isinstance(request, Observe)
     assert isinstance(result, ObserveResult)
@@ -131,14 +132,14 @@ def _wrong_order(before: LeaderResult, answer: LeaderResult, shown: Turn, turn: 
 
 def _missing(
     op: ServiceOperation, request: Observe, result: ObserveResult, turns: Turns,
-    times: RevisionTimes, is_calm: Callable[[int, int], bool],
+    times: RevisionTimes, is_calm: IsCalm,
 ) -> Iterator[Problem]:
     """Yield the last leader that the stream should have shown, if it shows no later one."""
     if result.broken or not result.answers or op.ret is None or op.ret - op.call < LATE_NS:
         return
     revision = times.shown_by(op.ret - LATE_NS)
     holder = turns.holder(request.name, revision)
-    if holder is None or holder.began is None or not is_calm(op.ret - CALM_NS, op.ret):
+    if holder is None or holder.began is None or not is_calm(op.node, op.ret - CALM_NS, op.ret):
         return
     put = holder.put_at(revision)
     for answer in result.answers:

@@ -90,5 +90,9 @@ def test_a_new_leader_is_shown_in_time() -> None:
     assert kinds(seen, observed((4, C), ret=4)) == []
     assert kinds(seen, observed((4, C), ret=5, broken="disconnected")) == []
     assert kinds(seen, observed((4, C), (7, D), ret=5)) == []
+    early: Told = (1.5, 1.6, Range("e/2"), RangeResult(Header(7), (D,), 1))
+    assert kinds(early, silent) == [], "no linearizable read shows that the member serves"
+    slow: Told = (2.5, 3.9, Range("e/2"), RangeResult(Header(7), (D,), 1))
+    assert kinds(seen, slow, silent) == [], "the stream may wait for a read, too"
     killed = FaultWindow(fault=1, f="kill", begin=3 * 10**9, end=4 * 10**9, members=("n1",))
     assert judge(seen, silent, faults=(killed,)).valid is True
