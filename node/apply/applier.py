@@ -101,6 +101,7 @@ class Applier:
         self._membership = membership
         self._alarms = alarms
         self._auth = auth
+        self._tokens = tokens
         self._auth_applier = AuthApplier(auth, tokens)
         self._pending = pending
         self._published = published
@@ -230,12 +231,23 @@ class Applier:
         self._advanced.set()
         self._membership.restore()
         self._alarms.restore()
-        self._auth.restore()
+        self._restore_auth()
         if self._membership.is_changed:
             self._members_changed()
         await self._storage.snapshot_installed(snapshot)
         self._reads.advanced(self._store.consistent_index)
         self._world.log("info", "restored a snapshot", index=snapshot.metadata.index)
+
+    def _restore_auth(self) -> None:
+        """Load users and roles from the backend. If they have changed, end all tokens.
+
+        The snapshot does not contain which tokens a skipped entry has ended, such as that of a new
+        password.
+        """
+        before = self._auth.revision
+        self._auth.restore()
+        if self._auth.revision != before:
+            self._tokens.end_all()
 
 
 def is_applied(store: Store, entry: Entry) -> bool:

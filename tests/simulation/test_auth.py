@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from splitbrain.nemesis.capabilities import NORMAL, LinkState
 from splitbrain.node.jwt_settings import JwtSettings
 from splitbrain.node.messages import auth, auth_errors, cluster
 from splitbrain.node.messages.auth import Permission, PermissionType
@@ -205,3 +206,30 @@ def test_a_signed_token_ends_with_a_change_of_users_and_with_its_time(tmp_path: 
             assert await members.refusal(member, PUT, OWN) == INVALID
 
     run_three(tmp_path, scenario, password_cost_log2=1, auth_token=JWT)
+
+
+def test_a_token_that_ended_in_a_skipped_entry_is_refused_after_a_snapshot(tmp_path: Path) -> None:
+    """Seed 4400038: a member that restored a snapshot accepted a token of a former password."""
+
+    async def scenario(members: ThreeMembers) -> None:
+        tokens = await prepare(members)
+        local = RangeRequest(b"a", serializable=True)
+        members.token = tokens["u1"]
+        await members.sleep(1.0)
+        assert not await members.refusal("n3", RANGE, local)
+        between = [(a, b) for a in MEMBERS for b in MEMBERS if a != b and "n3" in (a, b)]
+        for link in between:
+            await members.system.set_link(*link, LinkState(open=False))
+        await members.sleep(2.0)
+        members.token = tokens["root"]
+        changed = auth.AuthUserChangePasswordRequest("u1", "p2")
+        await members.call("n1", "/v3/auth/user/changepw", changed)
+        for _ in range(30):
+            await members.call("n1", PUT, OWN)
+        for link in between:
+            await members.system.set_link(*link, NORMAL)
+        await members.sleep(5.0)
+        members.token = tokens["u1"]
+        assert await members.refusal("n3", RANGE, local) == INVALID
+
+    run_three(tmp_path, scenario, password_cost_log2=1, snapshot_count=5, catch_up_entries=1)
