@@ -40,8 +40,8 @@ CALM_NS = 3 * S
 """The rule `missing` applies if there was no fault for this time before the end of the stream."""
 
 IsCalm = Callable[[str | None, int, int], bool]
-"""A function of a member, a begin and an end. It returns whether between these times no fault was in
-force, the leader of Raft did not change, and the member answered linearizable reads soon."""
+"""A function of a member, a begin and an end. It returns whether, between these times, no fault was
+in force, the leader of Raft did not change, and the member answered linearizable reads soon."""
 Problem = tuple[str, str, int]
 """A kind of anomaly, a sentence with the decisive values, and a revision."""
 
