@@ -44,8 +44,8 @@ from splitbrain.nemesis.fault import (
 )
 
 CRASHED = "crashed"
-NOTICED_LATE_NS = 1_000_000_000
-"""The harness may notice a crash this much later than it happened."""
+NOTICED_LATE_NS = 2_000_000_000
+"""On a busy machine, the harness may notice a crash this much later than it happened."""
 LINES_SHOWN_MAX = 8
 LINE_SHOWN_CHARACTERS_MAX = 240
 

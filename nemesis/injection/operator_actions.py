@@ -51,17 +51,29 @@ async def _maintain(
             await system.maintain(member, fault.do)
 
 
+class Upgrades:
+    """Whether the members of one cluster are being upgraded, or run the other program."""
+
+    def __init__(self, _system: Upgradable, _in_force: FaultsInForce) -> None:
+        self.in_progress = False
+
+
 @inject.register
 async def _upgrade(fault: Upgrade, in_force: FaultsInForce, random: Random) -> Injected:
     """Begin to restart the members with the other program, in the background.
 
     The end of the fault waits for the last of these restarts. Then it restarts the members with the
-    former program.
+    former program. An upgrade has no effect if it begins before the end of another one: if several
+    restarted the members at the same time, the members would hardly serve.
     """
     system: Upgradable = require(in_force, Upgradable)
     members = await resolve_target(fault.target, in_force, random, fault.on)
+    upgrades: Upgrades = in_force.part(Upgrades, system)
+    if upgrades.in_progress:
+        return Injected(members, (), in_force.register(_nothing), known(""))
     for member in members:
         system.use_other_program(member, other=False)  # raises if there is no other program
+    upgrades.in_progress = True
     upgraded: dict[MemberName, None] = {}
 
     def begin(member: MemberName) -> None:
@@ -76,13 +88,20 @@ async def _upgrade(fault: Upgrade, in_force: FaultsInForce, random: Random) -> I
     effects: list[str] = []
 
     async def heal() -> None:
-        await asyncio.wait([action])
-        effects.extend(f"upgraded {member}" for member in upgraded)
-        await restart_in_turn(tuple(upgraded), system, in_force, end)
+        try:
+            await asyncio.wait([action])
+            effects.extend(f"upgraded {member}" for member in upgraded)
+            await restart_in_turn(tuple(upgraded), system, in_force, end)
+        finally:
+            upgrades.in_progress = False
 
     return Injected(
         members, (), in_force.register(heal), lambda: ", ".join(effects), ends_with_undo=True
     )
+
+
+async def _nothing() -> None:
+    return
 
 
 @inject.register

@@ -54,12 +54,18 @@ def test_members_of_etcd_run_with_the_other_program_until_the_end_of_the_upgrade
                 while programs_or_none(running) != ["etcd-other"] * 3:
                     await asyncio.sleep(0.05)
             await put_when_served(running)
+            second = await inject(Upgrade(), running.in_force, Random(1))
+            await second.undo()
+            assert second.effect() == "", "an upgrade during another one has no effect"
             kill = await inject(Kill(on=("n1",)), running.in_force, Random(1))
             await kill.undo()
             assert programs(running)[0] == "etcd-other", "a restart keeps the program"
             await upgrade.undo()
             assert upgrade.effect() == "upgraded n1, upgraded n2, upgraded n3"
             assert programs(running) == ["etcd"] * 3
+            third = await inject(Upgrade(on=("n2",)), running.in_force, Random(1))
+            await third.undo()
+            assert third.effect() == "upgraded n2"
             await put_when_served(running)
             await running.agreement()
 
