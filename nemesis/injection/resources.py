@@ -26,10 +26,9 @@ from splitbrain.nemesis.injection.inject import Injected, Targeted, inject, requ
 from splitbrain.nemesis.linux.limits import (
     FILES,
     MEMORY,
-    Limit,
+    LimitsInForce,
     files_limit,
     memory_bytes,
-    set_limit,
 )
 from splitbrain.nemesis.linux.undo_journal import StoppedProcess, identity
 
@@ -132,6 +131,13 @@ async def _little_memory(fault: LittleMemory, in_force: FaultsInForce, random: R
     )
 
 
+class MemberLimits(LimitsInForce):
+    """The limits of the members' processes of one cluster."""
+
+    def __init__(self, _system: HasProcess, in_force: FaultsInForce) -> None:
+        super().__init__(in_force.journal)
+
+
 async def _limit_members(
     fault: Targeted,
     in_force: FaultsInForce,
@@ -146,11 +152,12 @@ async def _limit_members(
     """
     system: HasProcess = require(in_force, HasProcess)
     members = await resolve_target(fault.target, in_force, random, fault.on)
-    limits: dict[MemberName, Limit] = {}
+    limits: MemberLimits = in_force.part(MemberLimits, system)
+    removals: list[Callable[[], None]] = []
 
     async def heal() -> None:
-        for limit in limits.values():
-            limit.restore()
+        for remove in removals:
+            remove()
         for member in members:
             await _restart_if_ended(member, system, in_force)
 
@@ -158,7 +165,7 @@ async def _limit_members(
     try:
         for member in members:
             if (pid := system.pid(member)) is not None:
-                limits[member] = set_limit(pid, kind, value_of(pid), in_force.journal)
+                removals.append(limits.add(pid, kind, value_of(pid)))
     except BaseException:
         await undo()
         raise

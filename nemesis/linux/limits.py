@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import resource
+from collections.abc import Callable
 from pathlib import Path
 
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.linux.undo_journal import ChangedLimit, Journal, identity
+from splitbrain.nemesis.linux.undo_journal import ChangedLimit, Identity, Journal, identity
 
 FILES = resource.RLIMIT_NOFILE
 MEMORY = resource.RLIMIT_AS
@@ -20,6 +21,13 @@ class Limit:
         self._change = change
         self._journal = journal
         self._number = number
+
+    def change(self, value: int) -> None:
+        """Set the limit to `value`, or to the hard limit if that is lower."""
+        change = self._change
+        if change.process.exists():
+            limit = _bounded(value, change.hard)
+            _prlimit(change.process.pid, change.resource, (limit, change.hard))
 
     def restore(self) -> None:
         """Set the old limit, if the process still runs. A second call has no effect."""
@@ -37,9 +45,49 @@ def set_limit(pid: int, kind: int, value: int, journal: Journal) -> Limit:
     soft, hard = _prlimit(pid, kind, None)
     change = ChangedLimit(identity(pid), kind, soft, hard)
     number = journal.note(change)
-    limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    _prlimit(pid, kind, (limit, hard))
+    _prlimit(pid, kind, (_bounded(value, hard), hard))
     return Limit(change, journal, number)
+
+
+def _bounded(value: int, hard: int) -> int:
+    return value if hard == resource.RLIM_INFINITY else min(value, hard)
+
+
+class LimitsInForce:
+    """The limits that faults have set. If several faults limit a process, the lowest is in force.
+
+    When the last of them ends, the process has the limit again that it had before the first.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._limits: dict[tuple[Identity, int], tuple[Limit, dict[int, int]]] = {}
+        """For a process and a kind of limit: how to restore it, and the value of each fault."""
+        self._number = 0
+
+    def add(self, pid: int, kind: int, value: int) -> Callable[[], None]:
+        """Limit the process until the returned function is called.
+
+        Raises FaultError if the limit cannot be changed.
+        """
+        self._number += 1
+        key, number = (identity(pid), kind), self._number
+        if key not in self._limits:
+            self._limits[key] = (set_limit(pid, kind, value, self._journal), {})
+        limit, values = self._limits[key]
+        values[number] = value
+        limit.change(min(values.values()))
+
+        def remove() -> None:
+            if values.pop(number, None) is None:
+                return
+            if values:
+                limit.change(min(values.values()))
+            else:
+                del self._limits[key]
+                limit.restore()
+
+        return remove
 
 
 def files_limit(pid: int, spare: int) -> int:
