@@ -14,6 +14,7 @@ from splitbrain.histories.watch import (
     Events,
     Line,
     Opened,
+    Progress,
     WatchRequest,
     collect,
 )
@@ -27,6 +28,8 @@ DENIED = "rpc error: code = PermissionDenied desc = etcdserver: permission denie
     ("answers", "expected"),
     [
         ((Cancelled(2, 0, reason=DENIED),), []),
+        ((Cancelled(2, 0, reason=DENIED), Progress(3, 0, 2, whole=True)), []),
+        ((Cancelled(2, 0, reason=DENIED), Progress(3, 0, 2)), ["answer before creation"]),
         ((Cancelled(2, 0, reason="a duplicate id"),), ["answer before creation"]),
         ((Events(2, 0, 2, (A2,)), Cancelled(6, 0, reason=DENIED)), ["answer before creation"]),
     ],
