@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,9 +40,9 @@ def jobs(count: int) -> list[Job]:
     return [Job(campaign="c", number=one, seed=one, given=SHORT) for one in range(1, count + 1)]
 
 
-def die_once(job: Job) -> Outcome:
-    """Kill the worker in the first try of every third run."""
-    mark = Path(os.environ["SPLITBRAIN_TEST_MARKS"]) / str(job.number)
+def die_once(folder: Path, job: Job) -> Outcome:
+    """Kill the worker in the first try of every third run. Files in `folder` mark first tries."""
+    mark = folder / str(job.number)
     if job.number % 3 == 0 and not mark.exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -54,12 +55,9 @@ def die_always(job: Job) -> Outcome:
     return run_job(job)
 
 
-def test_runs_of_killed_workers_are_done_by_others_and_none_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SPLITBRAIN_TEST_MARKS", str(tmp_path))
-    left = iter(jobs(7))
-    done = [job.number for job, outcome in in_processes(lambda: next(left, None), 2, die_once)
+def test_runs_of_killed_workers_are_done_by_others_and_none_twice(tmp_path: Path) -> None:
+    left, run = iter(jobs(7)), partial(die_once, tmp_path)
+    done = [job.number for job, outcome in in_processes(lambda: next(left, None), 2, run)
             if outcome.ended.row.valid]
     assert sorted(done) == [1, 2, 3, 4, 5, 6, 7]
     assert {path.name for path in tmp_path.iterdir()} == {"3", "6"}
