@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,7 @@ def adaptive_campaign(
     """
     numbers = range(runs) if runs is not None else count()
     attempts = (scheduler.attempt() for _ in numbers)
-    ended: Iterable[Find]
-    if workers == 1:
-        ended = ((attempt, _run(attempt)) for attempt in attempts)
-    else:
-        ended = results_of_jobs(_run, attempts, workers)
-    for attempt, result in ended:
+    for attempt, result in results_of_jobs(_run, attempts, workers):
         scheduler.add(attempt, result)
         yield attempt, result
 

@@ -19,11 +19,7 @@ DEATHS_MAX = 3
 QUEUED_PER_WORKER = 2
 """The number of jobs that are given to the pool for each worker, so that no worker waits for its
 next job."""
-PRELOADED = (
-    "splitbrain.harness.campaign.job", "splitbrain.harness.simulation.simulate",
-    "splitbrain.checkers.catalogue",
-)
-"""The fork server imports these modules once, so that the workers do not import them again."""
+CAMPAIGN_JOB = "splitbrain.harness.campaign.job"
 
 NextJob = Callable[[], Job | None]
 """A function that returns the next job, or None if there is none at this time."""
@@ -48,7 +44,7 @@ def in_processes(
     again: list[Job] = []
     while True:
         try:
-            with worker_processes(workers, PRELOADED) as pool:
+            with worker_processes(workers, CAMPAIGN_JOB) as pool:
                 yield from _until_broken(pool, next_job, workers, run, again)
             return
         except _WorkerDied as died:

@@ -76,10 +76,6 @@ def campaign(
     `workers` is the number of processes. With one worker, the results are in the order of `seeds`.
     The options in `given` are the same in all runs; the seed determines the others.
     """
-    if workers == 1:
-        for seed in seeds:
-            yield run_seed(seed, given)
-        return
     options = dict(given)
     jobs = ((seed, options) for seed in seeds)
     for _, result in results_of_jobs(_job, jobs, workers, ahead=workers):

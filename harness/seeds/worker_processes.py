@@ -23,10 +23,8 @@ from splitbrain.harness.store.temporary_folder import in_use
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-PRELOADED = (
-    "splitbrain.harness.seeds.seed_runs", "splitbrain.harness.simulation.simulate",
-    "splitbrain.checkers.catalogue",
-)
+SEED_RUNS = "splitbrain.harness.seeds.seed_runs"
+PRELOADED = ("splitbrain.harness.simulation.simulate", "splitbrain.checkers.catalogue")
 """The fork server imports these modules once, so that the workers do not import them again."""
 TERMINATED_EVERY_S = 0.1
 """How often a worker gets SIGTERM until it ends. A signal that arrives just before a system call
@@ -41,14 +39,15 @@ class WorkerDied(SplitbrainError):
 
 @contextmanager
 def worker_processes(
-    workers: int, preloaded: tuple[str, ...] = PRELOADED
+    workers: int, jobs_module: str = SEED_RUNS
 ) -> Iterator[ProcessPoolExecutor]:
     """Start `workers` processes that can simulate runs, and end them at the end of the context.
 
-    A worker that is still busy at the end gets SIGTERM, and removes the folder of its run.
+    The fork server also imports `jobs_module` once. A worker that is still busy at the end gets
+    SIGTERM, and removes the folder of its run.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(preloaded))
+    context.set_forkserver_preload([jobs_module, *PRELOADED])
     with safe_path():
         pool = ProcessPoolExecutor(workers, context, prepare_worker)
         try:
@@ -65,9 +64,14 @@ def results_of_jobs(
 ) -> Iterator[tuple[Job, Result]]:
     """Run `jobs` in `workers` processes, and yield each job with its result when it ends.
 
-    `ahead` jobs are taken from `jobs` before a worker is free for them. The next job is taken after
-    the caller has handled a result. Raises WorkerDied.
+    With one worker, the jobs run in this process and in their order. `ahead` jobs are taken from
+    `jobs` before a worker is free for them. The next job is taken after the caller has handled a
+    result. Raises WorkerDied.
     """
+    if workers == 1:
+        for job in jobs:
+            yield job, run(job)
+        return
     with worker_processes(workers) as pool:
         running: dict[Future[Result], Job] = {}
 

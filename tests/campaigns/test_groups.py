@@ -19,10 +19,11 @@ import msgspec
 import pytest
 
 from splitbrain.harness.campaign.job import Job, Outcome, run_job
-from splitbrain.harness.campaign.process_workers import PRELOADED
+from splitbrain.harness.campaign.process_workers import CAMPAIGN_JOB
 from splitbrain.harness.failures.grouping import grouped, shrink_group, unshrunk
 from splitbrain.harness.mutants.catalogue import mutant, names_in_simulation
 from splitbrain.harness.schedule.text import SUFFIX, write_schedule
+from splitbrain.harness.seeds.worker_processes import PRELOADED
 from splitbrain.harness.store.failure_groups import Group, Groups
 
 EVERY = int(os.environ.get("SPLITBRAIN_GROUPS_EVERY", "1"))
@@ -72,7 +73,7 @@ def shrunk(store: Path, name: str, budget_s: float) -> None:
 
 def in_fresh_processes() -> multiprocessing.pool.Pool:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
+    context.set_forkserver_preload([CAMPAIGN_JOB, *PRELOADED])
     return context.Pool(WORKERS, maxtasksperchild=1)
 
 
