@@ -45,6 +45,15 @@ class Injected:
     end."""
 
 
+def without_effect(members: tuple[MemberName, ...]) -> Injected:
+    """Return the result of an injection that has changed nothing, and needs no healing."""
+
+    async def nothing() -> None:
+        return
+
+    return Injected(members, (), nothing, known(""))
+
+
 @singledispatch
 async def inject(fault: object, in_force: FaultsInForce, random: Random) -> Injected:
     """Inject `fault` into `in_force.system`. `random` draws the members that the fault hits.

@@ -13,9 +13,15 @@ from random import Random
 from splitbrain.nemesis.capabilities import JointlyResizable, ListedMember, Resizable, Transferable
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault import JointChange, MemberName, MembershipChange
-from splitbrain.nemesis.injection.fault_effect import Effect, known
+from splitbrain.nemesis.injection.fault_effect import Effect
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, Undo
-from splitbrain.nemesis.injection.inject import Injected, inject, require, resolve_target
+from splitbrain.nemesis.injection.inject import (
+    Injected,
+    inject,
+    require,
+    resolve_target,
+    without_effect,
+)
 
 RETRY_S = 0.1
 STOPS_LIMIT_S = 4.0
@@ -255,7 +261,7 @@ async def _membership_change(
     places: Places = in_force.part(Places, require(in_force, Resizable))
     members = await resolve_target(fault.target, in_force, random, fault.on)
     if not places.settled:
-        return Injected(members, (), _nothing, known(""))
+        return without_effect(members)
     if len(members) >= len(in_force.system.members):
         raise FaultError("all members cannot be removed: expected at least one that stays")
     done: list[str] = []
@@ -334,7 +340,7 @@ async def _joint_change(fault: JointChange, in_force: FaultsInForce, random: Ran
     changes: JointChanges = in_force.part(JointChanges, require(in_force, JointlyResizable))
     members = await resolve_target(fault.target, in_force, random, fault.on)
     if not changes.settled:
-        return Injected(members, (), _nothing, known(""))
+        return without_effect(members)
     if len(members) >= len(in_force.system.members):
         raise FaultError("no voter would remain: expected at least one member that stays a voter")
     done: list[str] = []
@@ -359,10 +365,6 @@ async def _repeat(request: Callable[[], Awaitable[None]]) -> None:
             await request()
             return
         await asyncio.sleep(RETRY_S)
-
-
-async def _nothing() -> None:
-    return
 
 
 def _effect(done: list[str]) -> Effect:

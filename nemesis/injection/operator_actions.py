@@ -14,7 +14,13 @@ from splitbrain.nemesis.capabilities import Maintainable, Restorable, Serving, U
 from splitbrain.nemesis.fault import MemberName, OperatorAction, Restoration, Upgrade
 from splitbrain.nemesis.injection.fault_effect import known
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
-from splitbrain.nemesis.injection.inject import Injected, inject, require, resolve_target
+from splitbrain.nemesis.injection.inject import (
+    Injected,
+    inject,
+    require,
+    resolve_target,
+    without_effect,
+)
 
 SERVES_TIMEOUT_S = 10.0
 """How long a rolling restart waits for a restarted member before it continues."""
@@ -70,7 +76,7 @@ async def _upgrade(fault: Upgrade, in_force: FaultsInForce, random: Random) -> I
     members = await resolve_target(fault.target, in_force, random, fault.on)
     upgrades: Upgrades = in_force.part(Upgrades, system)
     if upgrades.in_progress:
-        return Injected(members, (), in_force.register(_nothing), known(""))
+        return without_effect(members)
     for member in members:
         system.use_other_program(member, other=False)  # raises if there is no other program
     upgrades.in_progress = True
@@ -98,10 +104,6 @@ async def _upgrade(fault: Upgrade, in_force: FaultsInForce, random: Random) -> I
     return Injected(
         members, (), in_force.register(heal), lambda: ", ".join(effects), ends_with_undo=True
     )
-
-
-async def _nothing() -> None:
-    return
 
 
 @inject.register

@@ -72,11 +72,13 @@ class LimitsInForce:
         """
         self._number += 1
         key, number = (identity(pid), kind), self._number
-        if key not in self._limits:
-            self._limits[key] = (set_limit(pid, kind, value, self._journal), {})
-        limit, values = self._limits[key]
+        if key in self._limits:
+            limit, values = self._limits[key]
+            limit.change(min(value, *values.values()))
+        else:
+            limit, values = set_limit(pid, kind, value, self._journal), {}
+            self._limits[key] = (limit, values)
         values[number] = value
-        limit.change(min(values.values()))
 
         def remove() -> None:
             if values.pop(number, None) is None:
