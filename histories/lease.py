@@ -3,7 +3,7 @@
 Times to live (`ttl`) are in whole seconds. If a lease does not exist, the answer to a keep-alive
 has a `ttl` of 0, and the answer to a time-to-live request has a `ttl` of -1 and a `granted_ttl` of
 0. In an answer with another negative `ttl`, the time of the lease is over, but the lease still
-   exists.
+exists.
 
 Source: etcd's `rpc.proto` (Lease service), with the names of its JSON gateway.
 """

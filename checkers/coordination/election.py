@@ -26,7 +26,7 @@ Cost: n log n. Source: etcd's Election service and its concurrency package.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from splitbrain.checkers import wording
 from splitbrain.checkers.coordination.leader_changes import leader_changes
@@ -55,6 +55,7 @@ from splitbrain.histories.lock_and_election import (
 from splitbrain.histories.service_operation import ServiceOperation
 
 NAME = "election"
+AnyOperation = Operation | ServiceOperation
 
 
 def check_election(evidence: Evidence) -> Verdict:
@@ -182,10 +183,10 @@ def _observations(
     evidence: Evidence, turns: Turns, times: RevisionTimes
 ) -> Iterator[Anomaly]:
     history = evidence.history
-    changes = leader_changes(history)
+    changes, reads = leader_changes(history), _reads_by_member(history)
 
     def is_calm(node: str | None, begin: int, end: int) -> bool:
-        return _answers_reads(history, node, begin, end) and not (
+        return _answered_soon(reads.get(node, ()), begin, end) and not (
             any(
                 one.f != "adverse_conditions" and one.begin <= end and (one.end or end) >= begin
                 for one in history.faults
@@ -199,17 +200,24 @@ def _observations(
                 yield _anomaly(kind, because, op, revision)
 
 
-def _answers_reads(history: History, node: str | None, begin: int, end: int) -> bool:
-    """Return whether `node` answered linearizable reads between these times, each within a second.
+def _reads_by_member(history: History) -> Mapping[str | None, Sequence[AnyOperation]]:
+    """Return the linearizable reads of the history, grouped by the members that received them."""
+    found: dict[str | None, list[AnyOperation]] = {}
+    everything: list[AnyOperation] = [*history.operations, *history.services]
+    for op in everything:
+        if isinstance(op.request, Leader) or (
+            isinstance(op.request, Range) and not op.request.serializable
+        ):
+            found.setdefault(op.node, []).append(op)
+    return found
+
+
+def _answered_soon(reads: Sequence[AnyOperation], begin: int, end: int) -> bool:
+    """Return whether there are `reads` between these times, and each was answered within a second.
 
     Reads of the last second are not considered.
     """
-    reads: list[Operation | ServiceOperation] = [
-        op for op in history.operations
-        if isinstance(op.request, Range) and not op.request.serializable
-    ]
-    reads += [op for op in history.services if isinstance(op.request, Leader)]
-    sent = [op for op in reads if op.node == node and begin <= op.call <= end - S]
+    sent = [op for op in reads if begin <= op.call <= end - S]
     return bool(sent) and all(
         op.outcome == "ok" and op.ret is not None and op.ret - op.call <= S for op in sent
     )
@@ -226,7 +234,7 @@ def _stale_leaders(history: History) -> Iterator[Anomaly]:
     invoked must have the same revision or a lower one. The first answer of a stream of leaders
     counts as the answer to a leader request.
     """
-    ended: list[tuple[int, int, Operation | ServiceOperation]] = []
+    ended: list[tuple[int, int, AnyOperation]] = []
     for op in history.operations:
         if op.result is not None and op.returned is not None:
             ended.append((op.returned, op.result.header.revision, op))

@@ -44,7 +44,6 @@ class Turn:
         """Return the value of the key at `revision`; "" before its first put."""
         return next((value for at, value in reversed(self.puts) if at <= revision), "")
 
-
     def put_at(self, revision: int) -> int:
         """Return the revision of the last put of the key up to `revision`, or 0."""
         return next((at for at, _ in reversed(self.puts) if at <= revision), 0)

@@ -12,7 +12,7 @@ applyRange) and server/mvcc/kvstore_txn.go.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, Literal
 
@@ -107,7 +107,7 @@ def effect(state: State, writes: Sequence[Put | Delete]) -> Made:
             return (after_put(state.held(write.key), write, revision),)
         return [kv.key for kv in state.interval(write.key, write.range_end)]
     made: list[KeyValue | str] = []
-    written: dict[str, KeyValue | None] = {}
+    written: Written = {}
     for write in writes:
         if isinstance(write, Put):
             key = write.key
@@ -122,13 +122,10 @@ def effect(state: State, writes: Sequence[Put | Delete]) -> Made:
     return made
 
 
-def _present(
-    state: State, written: Mapping[str, KeyValue | None], delete: Delete
-) -> list[str]:
+def _present(state: State, written: Written, delete: Delete) -> list[str]:
     """Return the keys that `delete` finds after the changes `written` were made in `state`.
 
-    The keys are in order. `written` maps each changed key to its key-value, or to None if it was
-    deleted.
+    The keys are in order.
     """
     begin, end = delete.key, delete.range_end
     keys = {kv.key for kv in state.interval(begin, end)}

@@ -64,7 +64,8 @@ def write_agrees(store: SequentialStore, request: Request, result: Result) -> Ma
     Otherwise returns None. `store` is the store before the write, and is not changed.
     """
     if type(request) is Put:
-        return _put_agrees(store, request, result)
+        held = _put_agrees(store.now.get(request.key), request, result, store.revision + 1)
+        return None if held is None else (held,)
     made: list[KeyValue | str] = []
     written: Written = {}
     if type(request) is Txn:
@@ -76,13 +77,18 @@ def write_agrees(store: SequentialStore, request: Request, result: Result) -> Ma
     return made if agrees else None
 
 
-def _put_agrees(store: SequentialStore, request: Put, result: Result) -> Made | None:
+def _put_agrees(
+    before: KeyValue | None, request: Put, result: Result, revision: int
+) -> KeyValue | None:
+    """Return the key-value after the put at `revision` if its answer is certainly right.
+
+    `before` is the key-value of the key before the put, or None if the key was absent.
+    """
     if type(result) is not PutResult or request.ignore_value or request.ignore_lease:
         return None
-    before = store.now.get(request.key)
     if result.prev_kv != (before if request.prev_kv else None):
         return None
-    return (after_put(before, request, store.revision + 1),)
+    return after_put(before, request, revision)
 
 
 def _delete_agrees(
@@ -129,13 +135,11 @@ def _txn_agrees(
         if given.header.revision:
             return False
         if type(request) is Put:
-            if type(given) is not PutResult or request.keeps:
-                return False
             key = request.key
             before = written[key] if key in written else store.now.get(key)
-            if given.prev_kv != (before if request.prev_kv else None):
+            held = _put_agrees(before, request, given, store.revision + 1)
+            if held is None:
                 return False
-            held = after_put(before, request, store.revision + 1)
             made.append(held)
             written[key] = held
         elif type(request) is Range:
