@@ -9,6 +9,9 @@ import msgspec
 
 from splitbrain.histories.kv import Header, KeyValue
 
+HASH_BYTES = 32
+"""The size of the SHA-256 at the end of a snapshot."""
+
 
 class Alarm(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """An alarm of the member with the id `member`. `kind` is etcd's name, such as NOSPACE."""

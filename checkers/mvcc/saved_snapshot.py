@@ -27,12 +27,11 @@ from splitbrain.checkers.reference_member import reference
 from splitbrain.checkers.verdict import Verdict, not_applicable
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import KeyValue
-from splitbrain.histories.maintenance import Snapshot, SnapshotResult
+from splitbrain.histories.maintenance import HASH_BYTES, Snapshot, SnapshotResult
 from splitbrain.histories.member_state import Change, MemberState
 from splitbrain.histories.service_operation import ServiceOperation
 
 NAME = "snapshot"
-HASH_BYTES = 32
 
 
 def check_snapshots(evidence: Evidence) -> Verdict:

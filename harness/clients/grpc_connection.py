@@ -88,34 +88,28 @@ class GrpcConnection:
 
         The errors are those of `unary`.
         """
-        metadata = (("token", token),) if token else None
-        call = self._channel.stream_stream(path)(timeout=timeout_s, metadata=metadata)
-        found: list[bytes] = []
-        try:
-            async with asyncio.timeout(timeout_s + LATE_S):
-                for message in messages:
-                    await call.write(message)
-                await call.done_writing()
-                while (answer := await call.read()) is not grpc.aio.EOF:
-                    found.append(answer)
-        except asyncio.InvalidStateError as problem:
-            raise ConnectionLost("the member ended the stream") from problem
-        except grpc.aio.AioRpcError as problem:
-            raise _error(problem) from None
-        finally:
-            call.cancel()
-        return found
+        async with asyncio.timeout(timeout_s + LATE_S):
+            answers = self.stream(path, messages, closing=True, timeout_s=timeout_s, token=token)
+            return [answer async for answer in answers]
 
     async def stream(
-        self, path: str, messages: Iterable[bytes], *, closing: bool = False
+        self,
+        path: str,
+        messages: Iterable[bytes],
+        *,
+        closing: bool = False,
+        timeout_s: float | None = None,
+        token: str = "",
     ) -> AsyncIterator[bytes]:
         """Send `messages` on one stream, and yield the messages of the member.
 
         With `closing`, the client then closes its side of the stream. Otherwise it stays open.
+        `timeout_s` limits the time of the whole stream.
         Raises RpcError, NotConnected or TimeoutError. Raises ConnectionLost if the connection
         breaks, or if the member does not accept `messages` within SEND_TIMEOUT_S.
         """
-        call = self._channel.stream_stream(path)()
+        metadata = (("token", token),) if token else None
+        call = self._channel.stream_stream(path)(timeout=timeout_s, metadata=metadata)
         try:
             try:
                 async with asyncio.timeout(SEND_TIMEOUT_S):

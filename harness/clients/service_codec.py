@@ -177,6 +177,11 @@ def decode_line(line: bytes) -> ServiceAnswer:
     return _of_line(_decoder.decode(line))
 
 
+def decode_snapshot_line(line: bytes) -> SnapshotAnswer:
+    """Decode one line of a snapshot. Raises as `decode_line` does."""
+    return _of_line(_snapshot_decoder.decode(line))
+
+
 Line = TypeVar("Line", ServiceAnswer, SnapshotAnswer)
 
 

@@ -11,18 +11,15 @@ from collections.abc import Sequence
 
 from splitbrain.harness.clients.json_messages import SnapshotAnswer, to_text
 from splitbrain.histories.kv import KeyValue
-from splitbrain.histories.maintenance import SnapshotResult
+from splitbrain.histories.maintenance import HASH_BYTES, SnapshotResult
 from splitbrain.node.mvcc.key_value import decode_key_value
 from splitbrain.node.mvcc.revision import main_of, packed_from
-from splitbrain.node.mvcc.store import FIRST_REVISION
+from splitbrain.node.mvcc.store import FIRST_REVISION, KEYS, META, SCHEDULED_COMPACTION
 from splitbrain.node.storage.backup_file import BackupCorrupt, decode_backup
 from splitbrain.node.storage.snapshot_encoding import decode_copy
 
-HASH_BYTES = 32
 BBOLT_MAGIC = (0xED0CDAED).to_bytes(4, "little")
 """The bytes from 16 on of a bbolt file."""
-COMPACTED = b"scheduled_compaction"
-"""The key in the bucket `meta` under which a member stores its compacted revision."""
 
 
 def snapshot_result(answers: Sequence[SnapshotAnswer]) -> SnapshotResult:
@@ -42,9 +39,9 @@ def snapshot_result(answers: Sequence[SnapshotAnswer]) -> SnapshotResult:
     present: dict[bytes, KeyValue] = {}
     revision = FIRST_REVISION
     for bucket, key, value in decode_copy(copy):
-        if (bucket, key) == (b"meta", COMPACTED):
+        if (bucket, key) == (META, SCHEDULED_COMPACTION):
             revision = max(revision, int.from_bytes(value, "big"))
-        if bucket != b"key":
+        if bucket != KEYS:
             continue
         packed, kv = packed_from(key), decode_key_value(value)
         revision = max(revision, main_of(packed))

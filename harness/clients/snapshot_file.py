@@ -7,15 +7,9 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
+from splitbrain.harness.clients.member_state import lines
+from splitbrain.harness.clients.service_codec import decode_snapshot_line
 from splitbrain.harness.errors import SystemFailed
-
-
-class _Part(msgspec.Struct, frozen=True):
-    blob: bytes = b""
-
-
-class _Line(msgspec.Struct, frozen=True):
-    result: _Part = _Part()
 
 
 async def download_snapshot(
@@ -31,15 +25,10 @@ async def download_snapshot(
                 f"{url}/v3/maintenance/snapshot", json={},
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
             ) as answer:
-                rest = b""
-                async for data in answer.content.iter_any():
-                    *lines, rest = (rest + data).split(b"\n")
-                    for line in lines:
-                        file.write(msgspec.json.decode(line, type=_Line).result.blob)
-                if rest:
-                    file.write(msgspec.json.decode(rest, type=_Line).result.blob)
-        if not answer.ok:
-            raise SystemFailed(f"the snapshot of {url}: {answer.status} {answer.reason}")
+                if not answer.ok:
+                    raise SystemFailed(f"the snapshot of {url}: {answer.status} {answer.reason}")
+                async for line in lines(answer.content):
+                    file.write(decode_snapshot_line(line).blob)
     except (aiohttp.ClientError, OSError, TimeoutError, msgspec.MsgspecError) as problem:
         why = f"{type(problem).__name__}: {problem}"
         raise SystemFailed(f"the snapshot of {url}: {why}") from problem

@@ -30,6 +30,14 @@ TRANSFER_HUNT: Mapping[str, object] = {
     "nemesis": ("kill", "partition", "latency", "transfer"), "nodes": (3, 5),
 }
 """Options of `splitbrain hunt` for bugs that show only in transfers of the leadership."""
+SNAPSHOTS_HUNT: Mapping[str, object] = {
+    "workload": "limits", "workload_options": {"snapshots": 1},
+}
+"""Options of `splitbrain hunt` for bugs that show only in snapshots that clients download."""
+SNAPSHOTS_RUN: Mapping[str, object] = {
+    **SNAPSHOTS_HUNT, "nemesis": (), "nodes": (3,), "time_limit_s": 5.0,
+}
+"""Options of `splitbrain run` for the same bugs."""
 
 
 @dataclass(frozen=True, slots=True)

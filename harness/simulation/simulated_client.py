@@ -39,15 +39,18 @@ from splitbrain.node.messages.errors import RpcError
 from splitbrain.node.messages.rpc import StatusRequest
 
 
-async def _answers(api: Api, path: str, messages: Sequence[object]) -> list[object]:
-    """Send `messages` as the requests of a stream to `path`, and return all answers."""
+async def _exchange(api: Api, path: str, body: bytes) -> tuple[object, list[object]]:
+    """Send `body` to the stream at `path`. Return its first request and all answers."""
+    if BY_KEY[path].kind is Kind.SERVER_STREAM:
+        message = json_codec.decode_request(path, body)
+        return message, [answer async for answer in api.streams[path](message)]
+    messages = json_codec.StreamRequests(path, BODY_BYTES_MAX).feed(body)
 
     async def requests() -> AsyncIterator[object]:
         for message in messages:
             yield message
 
-    asked = messages[0] if BY_KEY[path].kind is Kind.SERVER_STREAM else requests()
-    return [answer async for answer in api.streams[path](asked)]
+    return messages[0], [answer async for answer in api.streams[path](requests())]
 
 
 class SimulatedClient(EtcdClient):
@@ -95,13 +98,9 @@ class SimulatedClient(EtcdClient):
             if token := token_of(request):
                 CALLER.set(Caller(token=token))
             if path in api.streams:
-                if BY_KEY[path].kind is Kind.SERVER_STREAM:
-                    messages = [json_codec.decode_request(path, body)]
-                else:
-                    messages = json_codec.StreamRequests(path, BODY_BYTES_MAX).feed(body)
-                responses = await _answers(api, path, messages)
+                asked, responses = await _exchange(api, path, body)
                 for response in responses:
-                    for condition in conditions_of_answer(messages[0], response):
+                    for condition in conditions_of_answer(asked, response):
                         reached(condition)
                 return b"".join(map(json_codec.encode_stream_line, responses))
             message = json_codec.decode_request(path, body)

@@ -129,9 +129,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> _Handle:
-        # A context without variables is false, so `context or copy_context()` would be wrong.
-        in_context = copy_context() if context is None else context
-        handle = _Handle(callback, args, self.current, in_context)
+        handle = self._handle(callback, args, context)
         self._soon.append(handle)
         return handle
 
@@ -143,17 +141,21 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> _Handle:
         # Rounded up, so that a sleeping task does not wake before its time.
-        in_context = copy_context() if context is None else context
-        handle = _Handle(callback, args, self.current, in_context)
+        handle = self._handle(callback, args, context)
         return self._timer(handle, self.now_ns + ceil(delay * 1e9))
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any,
         context: Context | None = None,
     ) -> _Handle:
+        return self._timer(self._handle(callback, args, context), ceil(when * 1e9))
+
+    def _handle(
+        self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
+    ) -> _Handle:
+        # A context without variables is false, so `context or copy_context()` would be wrong.
         in_context = copy_context() if context is None else context
-        handle = _Handle(callback, args, self.current, in_context)
-        return self._timer(handle, ceil(when * 1e9))
+        return _Handle(callback, args, self.current, in_context)
 
     def at_ns(
         self, when_ns: int, process: Process | None, callback: Callable[..., object], *args: Any

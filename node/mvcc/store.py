@@ -51,10 +51,13 @@ FIRST_REVISION = 1
 """The revision of an empty store. The first change has revision 2."""
 NOT_COMPACTED = -1
 REMOVALS_AT_ONCE = 1000
-_KEYS = b"key"
-_META = b"meta"
+KEYS = b"key"
+"""The bucket of the changes of keys."""
+META = b"meta"
+"""The bucket of the store's own data."""
 _CONSISTENT_INDEX = b"consistent_index"
-_SCHEDULED_COMPACTION = b"scheduled_compaction"
+SCHEDULED_COMPACTION = b"scheduled_compaction"
+"""The key in `META` of the compacted revision."""
 _INDEX_AND_TERM = struct.Struct(">QQ")
 _REVISION = struct.Struct(">Q")
 
@@ -66,7 +69,7 @@ def applied_position(backend: Backend) -> tuple[int, int]:
 
 
 def _applied(backend: Backend) -> tuple[int, int]:
-    found = backend.get(_META, _CONSISTENT_INDEX)
+    found = backend.get(META, _CONSISTENT_INDEX)
     return (0, 0) if found is None else _INDEX_AND_TERM.unpack(found)
 
 
@@ -122,7 +125,7 @@ class Store:
         this entry, but there must be no await between the call and these writes.
         """
         self.consistent_index, self.consistent_term = index, term
-        self._backend.put(_META, _CONSISTENT_INDEX, _INDEX_AND_TERM.pack(index, term))
+        self._backend.put(META, _CONSISTENT_INDEX, _INDEX_AND_TERM.pack(index, term))
 
     # --- reading ------------------------------------------------------------------
 
@@ -221,7 +224,7 @@ class Store:
         return [self._value_at(packed) for packed in self._index.select(start, end, None)[0]]
 
     def _value_at(self, packed: Packed) -> KeyValue:
-        return decode_key_value(self._backend.require(_KEYS, backend_key(packed)))
+        return decode_key_value(self._backend.require(KEYS, backend_key(packed)))
 
     def _check_revision(self, revision: int, current: int) -> None:
         if revision > current:
@@ -243,7 +246,7 @@ class Store:
         self._index.add(kv.key, packed)
         self._changes.append(packed)
         self.leases.attach(kv.key, kv.lease)
-        self._backend.put(_KEYS, backend_key(packed), encode_key_value(kv))
+        self._backend.put(KEYS, backend_key(packed), encode_key_value(kv))
 
     def end_write(self, revision: int, events: list[Event]) -> None:
         """End a transaction: set the store's revision, and send `events` to the watchers."""
@@ -266,7 +269,7 @@ class Store:
         if revision > self.revision:
             raise FutureRevision(revision, self.revision)
         self._compacted = revision
-        self._backend.put(_META, _SCHEDULED_COMPACTION, _REVISION.pack(revision))
+        self._backend.put(META, SCHEDULED_COMPACTION, _REVISION.pack(revision))
         self._forget()
 
     def _forget(self) -> None:
@@ -289,7 +292,7 @@ class Store:
         """
         until = min(self._removed + limit, len(self._forgotten))
         for packed in self._forgotten[self._removed : until]:
-            self._backend.delete(_KEYS, backend_key(packed))
+            self._backend.delete(KEYS, backend_key(packed))
         self._removed = until
         if self._removed == len(self._forgotten):
             self._forgotten, self._removed = array("Q"), 0
@@ -306,7 +309,7 @@ class Store:
         self._check_revision(revision, self.revision)
         until = revision if revision > 0 else self.revision
         keys = (backend_key(packed) for packed in self._changes_between(0, pack(until + 1)))
-        pairs = ((key, self._backend.require(_KEYS, key)) for key in keys)
+        pairs = ((key, self._backend.require(KEYS, key)) for key in keys)
         return HashResult(hash_changes(pairs), self._compacted, until)
 
     def hash(self) -> int:
@@ -346,7 +349,7 @@ class Store:
         self.revision = FIRST_REVISION
         self.leases.load()
         self._index = KeyIndex.of(self._stored_changes())
-        found = self._backend.get(_META, _SCHEDULED_COMPACTION)
+        found = self._backend.get(META, SCHEDULED_COMPACTION)
         self._compacted = NOT_COMPACTED if found is None else _REVISION.unpack(found)[0]
         self.revision = max(self.revision, self._compacted)
         if self._compacted != NOT_COMPACTED:
@@ -361,7 +364,7 @@ class Store:
         """
         self._changes = array("Q")
         packed = pack(FIRST_REVISION)
-        for key, value in self._backend.range(_KEYS, b""):
+        for key, value in self._backend.range(KEYS, b""):
             packed = packed_from(key)
             self._changes.append(packed)
             kv = decode_key_value(value)

@@ -27,6 +27,11 @@ RUN = """
     100 ms  client 0  put on n1  {"op":"put","key":"r0.1","value":"0.1"}
     600 ms  client 0  put on n1  {"op":"put","key":"r0.1","value":"0.2"}
 """
+PUTS = "\n".join(
+    f'{300 + 20 * n} ms  client 0  put on n1  {{"op":"put","key":"r0.1","value":"0.{n}"}}'
+    for n in range(3, 20)
+)
+"""Puts that make members take snapshots, and let a follower need one."""
 
 
 def run(
@@ -93,15 +98,11 @@ def test_the_member_that_leads_takes_the_role_of_the_schedules_leader(tmp_path: 
 def test_a_follower_that_crashes_while_it_receives_a_snapshot_catches_up(
     do: str, edge: str, step: str, tmp_path: Path
 ) -> None:
-    puts = "\n".join(
-        f'{300 + 20 * n} ms  client 0  put on n1  {{"op":"put","key":"r0.1","value":"0.{n}"}}'
-        for n in range(3, 20)
-    )
     simulated, phases = run(
         f"""
         setting snapshot_count 3
         setting catch_up_entries 1
-        {puts}
+        {PUTS}
         200 ms  partition n3 {{"shape":"isolate"}} until 900 ms
         200 ms  {do} n3 {edge} {step} for 300 ms
         """,
@@ -120,16 +121,12 @@ def test_a_follower_that_crashes_while_it_receives_a_snapshot_catches_up(
 def test_a_member_that_crashes_while_it_takes_a_snapshot_uses_its_own_log_again(
     do: str, edge: str, tmp_path: Path
 ) -> None:
-    puts = "\n".join(
-        f'{300 + 20 * n} ms  client 0  put on n1  {{"op":"put","key":"r0.1","value":"0.{n}"}}'
-        for n in range(3, 20)
-    )
     simulated, phases = run(
         f"""
         setting snapshot_count 3
         setting catch_up_entries 1
         setting wal_segment_bytes 4096
-        {puts}
+        {PUTS}
         200 ms  {do} n2 {edge} snapshot_take visit 3 for 300 ms
         """,
         tmp_path,

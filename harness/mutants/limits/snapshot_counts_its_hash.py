@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.harness.mutants.mutant import SNAPSHOTS_HUNT, SNAPSHOTS_RUN, Mutant
+from splitbrain.histories.maintenance import HASH_BYTES
 from splitbrain.node.api import maintenance_service
 from splitbrain.node.storage import backup_file
-
-HASH_BYTES = 32
 
 MUTANT = Mutant(
     what="a block of a snapshot says that 32 bytes more remain than the rest of the content has",
     source="etcd's Maintenance.Snapshot does not count the SHA-256 in remaining_bytes",
     found_by=("snapshot",),
-    run={
-        "workload": "limits", "workload_options": {"snapshots": 1}, "nemesis": (),
-        "nodes": (3,), "time_limit_s": 5.0,
-    },
-    hunt={"workload": "limits", "workload_options": {"snapshots": 1}},
+    run=SNAPSHOTS_RUN,
+    hunt=SNAPSHOTS_HUNT,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.harness.mutants.mutant import SNAPSHOTS_HUNT, SNAPSHOTS_RUN, Mutant
 from splitbrain.node.api import maintenance_service
 from splitbrain.node.storage import backup_file
 
@@ -13,11 +13,8 @@ MUTANT = Mutant(
     what="the last block of a snapshot is lost, and the hash is that of the other blocks",
     source="etcd's Maintenance.Snapshot sends the whole file of the backend",
     found_by=("snapshot",),
-    run={
-        "workload": "limits", "workload_options": {"snapshots": 1}, "nemesis": (),
-        "nodes": (3,), "time_limit_s": 5.0,
-    },
-    hunt={"workload": "limits", "workload_options": {"snapshots": 1}},
+    run=SNAPSHOTS_RUN,
+    hunt=SNAPSHOTS_HUNT,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.harness.mutants.mutant import SNAPSHOTS_HUNT, Mutant
 from splitbrain.node.api.maintenance_service import BLOCK_BYTES, MaintenanceHandlers
 from splitbrain.node.backend import BUCKETS
 from splitbrain.node.messages.rpc import SnapshotRequest, SnapshotResponse
@@ -17,7 +17,7 @@ MUTANT = Mutant(
     what="a snapshot lacks the newest acknowledged writes, which are still in memory",
     source="etcd's Backend.Snapshot commits the batch transaction first",
     found_by=("snapshot",),
-    hunt={"workload": "limits", "workload_options": {"snapshots": 1}},
+    hunt=SNAPSHOTS_HUNT,
 )
 
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from splitbrain.harness.mutants.mutant import Mutant
+from splitbrain.harness.mutants.mutant import SNAPSHOTS_HUNT, SNAPSHOTS_RUN, Mutant
+from splitbrain.histories.maintenance import HASH_BYTES
 from splitbrain.node.api.maintenance_service import MaintenanceHandlers
 from splitbrain.node.messages.rpc import SnapshotRequest, SnapshotResponse
-
-HASH_BYTES = 32
 
 MUTANT = Mutant(
     what="the stream of a snapshot ends before the message with its hash",
     source="etcd's Maintenance.Snapshot sends the SHA-256 of the snapshot as its last message",
     found_by=("snapshot",),
-    run={
-        "workload": "limits", "workload_options": {"snapshots": 1}, "nemesis": (),
-        "nodes": (3,), "time_limit_s": 5.0,
-    },
-    hunt={"workload": "limits", "workload_options": {"snapshots": 1}},
+    run=SNAPSHOTS_RUN,
+    hunt=SNAPSHOTS_HUNT,
 )
 
 
