@@ -11,14 +11,21 @@ A request contains the authentication token that was sent with it (`token`; "": 
 The garbage collector need not track these values (`gc=False`), because they cannot form a reference
 cycle.
 
+The values are generic in the type of their keys, which is `str`. `histories/shared_keys.py` decodes
+them with the type `Literal` of all keys of a history, because each key is then in memory once.
+
 Source: etcd's `rpc.proto` (KV service), with the names of its JSON gateway.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Generic, Literal
 
 import msgspec
+from typing_extensions import TypeVar
+
+KeyT = TypeVar("KeyT", bound=str, default=str)
+"""The type of keys."""
 
 
 class _Value(
@@ -39,10 +46,10 @@ class Header(_Value, frozen=True):
     raft_term: int = 0
 
 
-class KeyValue(_Value, frozen=True):
+class KeyValue(_Value, Generic[KeyT], frozen=True):
     """A key and its value at one revision."""
 
-    key: str
+    key: KeyT
     value: str = ""
     create_revision: int = 0
     mod_revision: int = 0
@@ -53,14 +60,14 @@ class KeyValue(_Value, frozen=True):
 # --- requests -----------------------------------------------------------------
 
 
-class Put(_Value, frozen=True, tag_field="op", tag="put"):
+class Put(_Value, Generic[KeyT], frozen=True, tag_field="op", tag="put"):
     """A write of one key. With `prev_kv`, the answer contains the key-value before the write.
 
     With `ignore_lease`, the key stays attached to its lease, and `lease` is 0. With `ignore_value`,
     the key keeps its value, and `value` is empty. The store refuses both if the key does not exist.
     """
 
-    key: str
+    key: KeyT
     value: str = ""
     lease: int = 0
     prev_kv: bool = False
@@ -77,7 +84,7 @@ class Put(_Value, frozen=True, tag_field="op", tag="put"):
         return self.ignore_lease or self.ignore_value
 
 
-class Range(_Value, frozen=True, tag_field="op", tag="range"):
+class Range(_Value, Generic[KeyT], frozen=True, tag_field="op", tag="range"):
     """A read of one key, or of the interval `[key, range_end)`.
 
     Without `range_end`, only `key` is read. The `range_end` "\\0" reads all keys from `key` on.
@@ -88,8 +95,8 @@ class Range(_Value, frozen=True, tag_field="op", tag="range"):
     `min_create` and `max_create`, both included; 0: no bound.
     """
 
-    key: str
-    range_end: str = ""
+    key: KeyT
+    range_end: KeyT = ""  # type: ignore[assignment]
     revision: int = 0
     limit: int = 0
     serializable: bool = False
@@ -110,39 +117,39 @@ class Range(_Value, frozen=True, tag_field="op", tag="range"):
 
 
 class Delete(
-    _Value, frozen=True, tag_field="op", tag="delete"
+    _Value, Generic[KeyT], frozen=True, tag_field="op", tag="delete"
 ):
     """Deletes one key, or the keys of an interval that is given as in `Range`."""
 
-    key: str
-    range_end: str = ""
+    key: KeyT
+    range_end: KeyT = ""  # type: ignore[assignment]
     prev_kv: bool = False
     token: str = ""
 
 
-class Compare(_Value, frozen=True):
+class Compare(_Value, Generic[KeyT], frozen=True):
     """Compares the field `target` of `key` with `operand`.
 
     The comparison is true if the relation `result` is true of the two. `operand` is text if
     `target` is "value", and a number otherwise.
     """
 
-    key: str
+    key: KeyT
     target: Literal["value", "version", "create", "mod", "lease"]
     result: Literal["=", "!=", "<", ">"]
     operand: str | int
-    range_end: str = ""
+    range_end: KeyT = ""  # type: ignore[assignment]
 
 
-class Txn(_Value, frozen=True, tag_field="op", tag="txn"):
+class Txn(_Value, Generic[KeyT], frozen=True, tag_field="op", tag="txn"):
     """Executes `success` if every comparison is true, and `failure` otherwise.
 
     The operations of the branch are atomic and share one revision.
     """
 
-    compare: tuple[Compare, ...] = ()
-    success: tuple[Put | Range | Delete | Txn, ...] = ()
-    failure: tuple[Put | Range | Delete | Txn, ...] = ()
+    compare: tuple[Compare[KeyT], ...] = ()
+    success: tuple[Put[KeyT] | Range[KeyT] | Delete[KeyT] | Txn[KeyT], ...] = ()
+    failure: tuple[Put[KeyT] | Range[KeyT] | Delete[KeyT] | Txn[KeyT], ...] = ()
     token: str = ""
 
 
@@ -158,6 +165,7 @@ class Compact(
     physical: bool = False
 
 
+RequestWithKeys = Put[KeyT] | Range[KeyT] | Delete[KeyT] | Txn[KeyT] | Compact
 Request = Put | Range | Delete | Txn | Compact
 
 
@@ -165,14 +173,14 @@ Request = Put | Range | Delete | Txn | Compact
 
 
 class PutResult(
-    _Value, frozen=True, tag_field="op", tag="put"
+    _Value, Generic[KeyT], frozen=True, tag_field="op", tag="put"
 ):
     header: Header = Header()
-    prev_kv: KeyValue | None = None
+    prev_kv: KeyValue[KeyT] | None = None
 
 
 class RangeResult(
-    _Value, frozen=True, tag_field="op", tag="range"
+    _Value, Generic[KeyT], frozen=True, tag_field="op", tag="range"
 ):
     """The answer to a `Range`.
 
@@ -181,25 +189,27 @@ class RangeResult(
     """
 
     header: Header = Header()
-    kvs: tuple[KeyValue, ...] = ()
+    kvs: tuple[KeyValue[KeyT], ...] = ()
     count: int = 0
     more: bool = False
 
 
 class DeleteResult(
-    _Value, frozen=True, tag_field="op", tag="delete"
+    _Value, Generic[KeyT], frozen=True, tag_field="op", tag="delete"
 ):
     header: Header = Header()
     deleted: int = 0
-    prev_kvs: tuple[KeyValue, ...] = ()
+    prev_kvs: tuple[KeyValue[KeyT], ...] = ()
 
 
 class TxnResult(
-    _Value, frozen=True, tag_field="op", tag="txn"
+    _Value, Generic[KeyT], frozen=True, tag_field="op", tag="txn"
 ):
     header: Header = Header()
     succeeded: bool = False
-    responses: tuple[PutResult | RangeResult | DeleteResult | TxnResult, ...] = ()
+    responses: tuple[
+        PutResult[KeyT] | RangeResult[KeyT] | DeleteResult[KeyT] | TxnResult[KeyT], ...
+    ] = ()
 
 
 class CompactResult(
@@ -208,6 +218,9 @@ class CompactResult(
     header: Header = Header()
 
 
+ResultWithKeys = (
+    PutResult[KeyT] | RangeResult[KeyT] | DeleteResult[KeyT] | TxnResult[KeyT] | CompactResult
+)
 Result = PutResult | RangeResult | DeleteResult | TxnResult | CompactResult
 
 

@@ -6,12 +6,14 @@ in the run's folder as `<member>/state.json`. Checkers compare the state with th
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Generic, Literal
 
 import msgspec
 
+from splitbrain.histories.kv import KeyT
 
-class Change(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+
+class Change(msgspec.Struct, Generic[KeyT], frozen=True, gc=False, omit_defaults=True):
     """A change of one key at one revision, as a watch from revision 1 reports it.
 
     Changes of one transaction have the same `revision`, and are in the order of their
@@ -20,7 +22,7 @@ class Change(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     revision: int
     kind: Literal["put", "delete"]
-    key: str
+    key: KeyT
     value: str = ""
     create_revision: int = 0
     version: int = 0

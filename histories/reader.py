@@ -12,15 +12,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import BinaryIO, overload
+from typing import BinaryIO, Generic, overload
 
 import msgspec
 
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.event import NEMESIS, Event, Process
 from splitbrain.histories.fault_window import FaultWindow, fault_windows
-from splitbrain.histories.kv import Range, Request, Result
+from splitbrain.histories.kv import KeyT, Range, RequestWithKeys, ResultWithKeys
 from splitbrain.histories.operation import Operation
+from splitbrain.histories.shared_keys import SharedKeyDecoder
 
 BLOCK_BYTES = 1 << 17
 """The decoded lines of a block of this size fit into the second-level cache of the processor."""
@@ -57,24 +58,26 @@ def read_events(path: Path) -> Iterator[Event]:
 
 
 class _Invoke(
-    msgspec.Struct, gc=False, tag_field="type", tag="invoke", forbid_unknown_fields=True
+    msgspec.Struct, Generic[KeyT], gc=False, tag_field="type", tag="invoke",
+    forbid_unknown_fields=True,
 ):
     index: int
     time: int
     process: int
     f: str
-    value: Request
+    value: RequestWithKeys[KeyT]
     node: str | None = None
 
 
 class _Ok(
-    msgspec.Struct, gc=False, tag_field="type", tag="ok", forbid_unknown_fields=True
+    msgspec.Struct, Generic[KeyT], gc=False, tag_field="type", tag="ok",
+    forbid_unknown_fields=True,
 ):
     index: int
     time: int
     process: int
     f: str
-    value: Result
+    value: ResultWithKeys[KeyT]
     node: str | None = None
 
 
@@ -101,6 +104,7 @@ class _Info(
     error: str | None = None
 
 
+_LineWithKeys = _Invoke[KeyT] | _Ok[KeyT] | _Fail | _Info
 _Line = _Invoke | _Ok | _Fail | _Info
 
 
@@ -136,7 +140,7 @@ class _BlockReader:
         """Names of functions and nodes, so that each is in memory once."""
 
     def read(self, path: Path) -> FileContent:
-        decoder = msgspec.json.Decoder(_Line)
+        decoder: SharedKeyDecoder[_Line] = SharedKeyDecoder(_LineWithKeys)
         with path.open("rb", buffering=0) as file:
             for block in _whole_lines(file):
                 self._take(decoder.decode_lines(block))

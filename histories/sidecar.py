@@ -10,15 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Generic
 
 import msgspec
 
 from splitbrain.histories.errors import HistoryError
 from splitbrain.histories.garbage_collection import collector_paused
+from splitbrain.histories.kv import KeyT
 from splitbrain.histories.member_state import Change, MemberState
+from splitbrain.histories.shared_keys import SharedKeyDecoder
 
 
-class _Line(MemberState, frozen=True, omit_defaults=True):
+class _Line(MemberState, Generic[KeyT], frozen=True, omit_defaults=True):
+    changes: tuple[Change[KeyT], ...] = ()  # type: ignore[assignment]
     changes_of: str = ""
 
 
@@ -53,27 +57,28 @@ def read_members(history: Path) -> tuple[MemberState, ...]:
     path = members_path(history)
     if not path.is_file():
         return ()
-    decoder = msgspec.json.Decoder(_Line)
+    decoder: SharedKeyDecoder[_Line] = SharedKeyDecoder(_Line)
     changes_by_member: dict[str, tuple[Change, ...]] = {}
     members: list[MemberState] = []
     with collector_paused(), path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                state = decoder.decode(line)
+                states = decoder.decode_lines(line)
             except msgspec.MsgspecError as problem:
                 raise HistoryError(
                     f"{path}:{number}: not the state of a member: {problem}. Expected a JSON "
                     'object such as {"member":"n1","revision":7,"changes":[]} on each line'
                 ) from problem
-            if state.changes_of and state.changes_of not in changes_by_member:
-                raise HistoryError(
-                    f'{path}:{number}: "changes_of" is {state.changes_of!r}; expected the name '
-                    "of a member of an earlier line"
-                )
-            source = state.changes_of
-            changes = changes_by_member[source] if source else state.changes
-            changes_by_member[state.member] = changes
-            fields = msgspec.structs.asdict(state)
-            del fields["changes_of"]
-            members.append(MemberState(**{**fields, "changes": changes}))
+            for state in states:
+                source = state.changes_of
+                if source and source not in changes_by_member:
+                    raise HistoryError(
+                        f'{path}:{number}: "changes_of" is {source!r}; expected the name '
+                        "of a member of an earlier line"
+                    )
+                changes = changes_by_member[source] if source else state.changes
+                changes_by_member[state.member] = changes
+                fields = msgspec.structs.asdict(state)
+                del fields["changes_of"]
+                members.append(MemberState(**{**fields, "changes": changes}))
     return tuple(members)
