@@ -66,14 +66,14 @@ def page() -> str:
         "# Track record", "",
         "The folder `examples/` contains tests of stores that others wrote. This page shows what",
         "these tests find. Each row of a table is one configuration of a store and its faults. A",
-        "*try* is one run of it, with the seed 1, 2, 3, …. Some rows are *controls*, which are",
-        "expected to be valid.", "",
+        "*try* is one run of this configuration. The tries have the seeds 1, 2, 3, …. Some rows are",
+        "*controls*, which are expected to be valid.", "",
         "- *Tries with this result*: the number of tries that found an expected anomaly. For a",
         "  control, it is the number of valid tries.",
         "- *Anomalies*: the kinds of anomalies, with their median number in a try.",
         "- *Median time of a try*: the time includes set-up and judging.",
-        "- Some seeds were tried again on a busy machine. Such a try is left out if it found",
-        "  nothing and sent less than a quarter of the operations of the first try.", "",
+        "- Some seeds were tried a second time, on a busy machine. The second try is left out if it",
+        "  found nothing and sent less than a quarter of the operations of the first try.", "",
         "This command measures one store. It does not repeat tries whose results are already in",
         "the file `track-record.jsonl` of the example:", "",
         "    make track-record STORE=redis", "",
@@ -149,7 +149,8 @@ def bugs_found(folder: Path) -> list[str]:
         f"and {len(bugs) - listed} other bugs.", "",
         "- A try has *found* a bug if an anomaly has the signature of the bug. The file",
         "  [`finds.toml`](../examples/etcd/finds.toml) contains the signatures and the options.",
-        "- *Fixed release* is one try with the same options and a release that has the fix.",
+        "- *Fixed release* is one try with the same options and a release that has the fix. If this",
+        "  try did not show the bug, the column contains *not shown*.",
         "- A row with 0 finds is a bug that no try has found yet.",
         "- All tries ran on two cores that other programs kept busy (load 15 to 30). Bugs that",
         "  need a short race are therefore rarer, and all times are longer than on an idle",
@@ -198,8 +199,8 @@ def controls(rows: list[dict[str, Any]], results: list[dict[str, Any]]) -> list[
         )
     head = [
         "", "A control is a run that must be valid. The tries of #15220 and #18089, and their "
-        "controls over gRPC,", "ran at raised priority. They replace earlier tries, most of which "
-        "sent fewer than 200 operations", "because the machine was busy.", "",
+        "controls over gRPC,", "ran at raised priority. These tries replace earlier tries. Most of "
+        "the earlier tries sent fewer than", "200 operations, because the machine was busy.", "",
         "| control | release | valid | anomalies | median time |", "|---|---|---|---|---|",
     ]
     return [*head, *lines] if lines else []

@@ -132,7 +132,8 @@ def check_conditions(state: AuthState, op: ServiceOperation, found: Findings) ->
         elif op.outcome == "fail" and one.error in (op.error or "") and possible <= one.values:
             found.add(
                 "wrong refusal",
-                f"{wording.was_refused(op)}, but it is certainly not true that {one.text}", op,
+                f"{wording.was_refused(op)}; the refusal is right only if {one.text}, which is "
+                "certainly not true", op,
                 *_shown_by(one.register, op),
                 facts=_earlier_password(state, op, _values_of(one.register) - one.values),
             )

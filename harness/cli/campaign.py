@@ -47,11 +47,12 @@ CORPUS = "histories/corpus"
 @click.option("--workers", type=click.IntRange(1, WORKERS_MAX), default=None, metavar="N",
               help="The number of processes that execute runs.  [default: 1]")
 @click.option("--scheduler", default="", metavar="ADDRESS",
-              help="Execute the runs on a cluster of Dask. ADDRESS is that of its scheduler, such "
-                   "as tcp://127.0.0.1:8786, or `local` for a cluster of --workers processes.")
+              help="Execute the runs on a cluster of Dask. ADDRESS is the address of the cluster's "
+                   "scheduler, such as tcp://127.0.0.1:8786. `local` starts a cluster of "
+                   "--workers processes on this machine.")
 @click.option("--fetch", is_flag=True,
-              help="With --scheduler and real processes: copy the folder of each run that is not "
-                   "valid from its worker into the store.")
+              help="With --scheduler and real processes: if a run is not valid, copy its folder "
+                   "from the worker into the store.")
 @click.option("--corpus", type=click.Path(file_okay=False, path_type=Path), default=Path(CORPUS),
               show_default=True, help="The folder of saved runs, which are repeated first.")
 @click.option("--campaign", "campaign_name", default="", metavar="NAME",
@@ -77,10 +78,10 @@ def command(
     project's own store with the workloads kv, register, set, watch and append, all kinds of
     faults, and 1, 3 and 5 members.
 
-    A configuration has one value of each axis, except that it can have two kinds of faults. A round
-    is a set of configurations with one run each. In a round, every combination of values of any two
-    axes occurs (with --strength N, of any N axes). Each further round consists of other
-    configurations and other seeds.
+    A configuration has one system, one workload, one number of members, and at most two kinds of
+    faults. A round is a set of configurations with one run each. In a round, every combination of
+    values of any two axes occurs (with --strength N, of any N axes). Each further round consists of
+    other configurations and other seeds.
 
     First, the campaign repeats the saved runs in --corpus whose system and workload are among the
     axes. Every run is added to the database that `splitbrain runs` searches.

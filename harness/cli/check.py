@@ -22,11 +22,10 @@ if TYPE_CHECKING:
               help="Run only this checker; see `splitbrain list checkers`. Can be repeated.  "
                    "[default: the checkers of the workload or of the model]")
 @click.option("--model", "models", multiple=True, metavar="NAME",
-              help="The model of another tool's history (register, cas-register, kv, mutex, set, "
-                   "counter, unique-ids, queue, bank, monotonic, list-append or rw-register), or "
-                   "the consistency model that transactions must satisfy (strict-serializable, "
-                   "serializable, snapshot-isolation, …). To set both, give the option twice.  "
-                   "[default: inferred from the operations; strict-serializable]")
+              help="The model of another tool's history: register, cas-register, kv, mutex, set, "
+                   "counter, unique-ids, queue, bank, monotonic, list-append or rw-register. A "
+                   "name of --consistency-model is also accepted. To give both, repeat the "
+                   "option.  [default: inferred from the operations]")
 @click.option("--consistency-model", "consistency", default="", metavar="NAME",
               help="The consistency model that transactions must satisfy, such as serializable or "
                    "snapshot-isolation.  [default: strict-serializable]")
@@ -47,8 +46,8 @@ if TYPE_CHECKING:
                    "the limit gives the verdict unknown.  [default: that of the run, or 60]")
 @click.option("--budget", default="", metavar="LIMITS",
               help="Limits on latency, availability and recovery time, such as "
-                   "p99=200ms,availability=99%,recovery=5s. If one is exceeded, the history is "
-                   "invalid.  [default: that of the run]")
+                   "p99=200ms,availability=99%,recovery=5s. If a limit is exceeded, the history "
+                   "is invalid.  [default: that of the run]")
 @click.option("--known", "known", multiple=True, metavar="BUG[,BUG…]",
               help="Excuse anomalies that show these known bugs of the tested store: names from "
                    "`splitbrain list known-bugs`, or all.  [default: those of the run]")

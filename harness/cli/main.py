@@ -92,7 +92,8 @@ def splitbrain() -> None:
       2    a run is unknown: a checker could not decide
       254  bad arguments
       255  the harness or the system under test failed
-      130  interrupted by SIGTERM or Ctrl-C (`run` and `replay`: the second Ctrl-C)
+      130  interrupted by SIGTERM or Ctrl-C. In `run` and `replay`, the first Ctrl-C only
+           ends the load
     """
 
 

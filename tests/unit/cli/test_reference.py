@@ -6,6 +6,7 @@ difference.
 
 import os
 import re
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -100,15 +101,20 @@ def test_the_reference_of_known_bugs_equals_the_list() -> None:
     hold(path, introduction + head + "\n".join(rows) + "\n")
 
 
+def listed(names: Sequence[str], word: str) -> str:
+    return f" {word} ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
 def handling(bug: KnownBug) -> str:
     """How a run excuses `bug`."""
     texts = []
     for one in bug.avoid:
         left_out = [*(f"`-o {name}={value}`" for name, value in one.options.items())]
-        left_out += [f"no fault {' or '.join(one.faults)}"] if one.faults else []
-        where = f" with {', '.join(one.workloads)}" if one.workloads else ""
+        left_out += [f"no {listed(one.faults, 'or')}"] if one.faults else []
+        where = " in the workload" if len(one.workloads) == 1 else " in the workloads"
+        where = f"{where} {listed(one.workloads, 'and')}" if one.workloads else ""
         where += " in a cluster of one member" if one.members_max == 1 else ""
-        where += f" if there is a fault {' or '.join(one.with_faults)}" if one.with_faults else ""
+        where += f", in runs with {listed(one.with_faults, 'or')}" if one.with_faults else ""
         texts.append("; ".join(left_out) + where)
     for signature in bug.signature:
         facts = ", ".join(f"{name} = {value}".lower() for name, value in signature.detail.items())
