@@ -218,8 +218,9 @@ def rebuild(store: Path | None) -> int:
 def show_trends(by: Any, as_json: bool, store: Path | None, **wanted: Any) -> int:
     """Show the number of runs by verdict, and the means of rate and latency, over time.
 
-    Rates and latencies are means over the runs. The latency of a run is that of the function
-    (put, txn, …) that was answered most often. In simulated runs, both are in virtual time.
+    Rates and latencies are means over the runs. Each run has one function that was answered most
+    often, such as put. The latency of the run is the latency of this function. In simulated
+    runs, rates and latencies are in virtual time.
 
     \b
     Examples:
