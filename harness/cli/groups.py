@@ -24,8 +24,8 @@ def command(
     """List the groups of failures, how often they occurred, and their smallest schedules.
 
     Campaigns put failures that probably have the same cause into one group. For each failure, the
-    campaign takes the sentence of one anomaly: that of the checker nearest to the cause. Two
-    failures are in one group if their sentences differ only in names and values. Groups whose
+    campaign takes one anomaly, from the checker nearest to the cause. Two failures are in one
+    group if the sentences of their anomalies differ only in names and values. Groups whose
     smallest schedules show the same sentence are joined.
 
     \b

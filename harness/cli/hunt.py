@@ -52,8 +52,8 @@ def command(budget: str, every: bool, adaptive: bool, **options: Any) -> int:
 
     With --system etcd, the search is for bugs of an unmodified etcd binary. The seed of a run
     selects the workload, its options, the faults and the flags of etcd. With --all, the search
-    continues after an invalid run. The cause of an invalid run is a known bug of the tested version,
-    or else the kind of its anomaly. Each cause is printed once.
+    continues after an invalid run. The cause of an invalid run is a known bug of the tested
+    version, or else the kind of its anomaly. Each cause is printed once.
 
     Ctrl-C ends the search early.
 

@@ -52,7 +52,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
             " compaction, defragmentation, connection, operation or fault (another fault); one or"
             " several, separated by commas.", metavar="EVENTS", shown="none"),
     _option("nodes", "The number of members, from 1 to 9. If several numbers are given, such as"
-            " 1,3,5, the seed selects one of them.", metavar="N[,N…]", shown="drawn from 1, 3 and 5, mostly 3"),
+            " 1,3,5, the seed selects one of them.", metavar="N[,N…]",
+            shown="drawn from 1, 3 and 5, mostly 3"),
     _option("clients", "The number of clients. Each has at most one operation in progress.", int,
             "N"),
     _option("rate", "How many operations all clients together begin per second.", float, "OPS"),
