@@ -60,8 +60,8 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
 @click.option(
     "--force-new-cluster",
     is_flag=True,
-    help="Remove all other members, because a majority of them is lost permanently. Use it for one"
-    " start, with the data of one surviving member.",
+    help="For a cluster that has lost a majority of its members permanently: this member removes"
+    " all other members. Use the flag for one start, with the data of one surviving member.",
 )
 @click.option(
     "--initial-cluster-token",
@@ -134,7 +134,7 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     type=int,
     default=5_000,
     show_default=True,
-    help="How many entries before a snapshot the log keeps for slow followers.",
+    help="The number of entries before a snapshot that stay in the log, for slow followers.",
 )
 @click.option(
     "--max-snapshots",
@@ -232,7 +232,8 @@ LOOPBACK_PEERS = "http://127.0.0.1:2380"
     default=300,
     show_default=True,
     metavar="S",
-    help="The interval at which the leader records the remaining time of longer leases.",
+    help="The interval at which the leader records the remaining time of leases. Leases that are"
+    " shorter than the interval are not recorded.",
 )
 @click.option("--pre-vote/--no-pre-vote", default=True, show_default=True)
 @click.option(

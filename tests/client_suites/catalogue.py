@@ -44,7 +44,7 @@ PYTHON_ETCD3 = Suite(
         f"{_ETCD3}::TestEtcd3::test_snapshot":
             "`etcdctl snapshot status` reads bbolt, and our snapshot is an LMDB file",
         f"{_ETCD3}::TestClient::test_user_pwd_auth":
-            "the test replaces a class in a module `etcdrpc` that does not exist",
+            "the test needs the module `etcdrpc`, which does not exist",
     },
     sample="transaction or replace or sort or status or alarm or compact or revision or prev",
 )  # fmt: skip
