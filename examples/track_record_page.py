@@ -153,8 +153,8 @@ def bugs_found(folder: Path) -> list[str]:
         "  this try did not show the bug, the column contains *not shown*.",
         "- A row with 0 finds is a bug that no try has found yet.",
         "- All tries ran on two cores that other programs kept busy (load 15 to 30). Bugs that",
-        "  need a short race are therefore rarer, and all times are longer than on an idle",
-        "  machine.", "", "See [examples/etcd](../examples/etcd/README.md) for the test.", "",
+        "  need a short race are therefore found less often, and all times are longer than on an",
+        "  idle machine.", "", "See [examples/etcd](../examples/etcd/README.md) for the test.", "",
         "| bug | in etcd's record | release | found | median time of a find | fixed release | "
         "what happens |",
         "|---|---|---|---|---|---|---|",
