@@ -63,9 +63,9 @@ def command(
 
     PATH is the folder of a run, such as store/latest, or a history file: a history.jsonl of
     Splitbrain, Jepsen's history.edn or history.txt (or the folder of the Jepsen test), a log
-    of porcupine, or plain JSON Lines. For a folder, results.json and report.html are written
-    again, unless options change the checkers or their limits. A single file contains no
-    traces and no watch streams, so the checkers that need them are left out.
+    of porcupine, or plain JSON Lines. In the folder of a run, results.json and report.html
+    are written again. Both stay unchanged if an option changes the checkers or their limits.
+    A file has no traces and no watch streams; the checkers that need them are left out.
 
     Ctrl-C ends the judging. The verdicts of the checkers that have finished are printed; the
     verdicts of the others are unknown.
