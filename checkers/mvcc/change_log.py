@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
 
 from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.reference_member import readable, reference
 from splitbrain.histories.member_state import Change, MemberState
 
+REVISION_MAX = 1 << 61
+"""A revision is an int64 in the protocol. Below this limit its rank is an int64, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeLog:
-    """All changes of the revisions `first` to `last`, by revision."""
+    """All changes of the revisions `first` to `last`."""
 
     first: int
     last: int
-    changes: Mapping[int, Sequence[Change]]
+    changes: Sequence[Change]
+    """The changes in the order of their revisions."""
+    revisions: NDArray[np.int64]
+    """The revision of each change."""
     final: bool = True
     """True if no revision above `last` can have been committed. If so, an acknowledged write with
     a revision above `last` is lost."""
@@ -26,8 +36,13 @@ class ChangeLog:
         """Return whether the log contains the changes of `revision`."""
         return self.first <= revision <= self.last
 
+    def by_revision(self) -> Iterator[tuple[int, list[Change]]]:
+        """Yield each revision with its changes, in the order of the revisions."""
+        for revision, changes in groupby(self.changes, _revision):
+            yield revision, list(changes)
 
-NO_LOG = ChangeLog(1, 0, {}, final=False)
+
+NO_LOG = ChangeLog(first=1, last=0, changes=(), revisions=np.array([], np.int64), final=False)
 
 
 def change_log(members: Sequence[MemberState], findings: Findings) -> ChangeLog:
@@ -43,36 +58,45 @@ def change_log(members: Sequence[MemberState], findings: Findings) -> ChangeLog:
     known = reference(members)
     if known is None:
         return NO_LOG
-    changes: dict[int, list[Change]] = {}
-    first = known.first_revision
-    for change in known.changes:
-        made = changes.get(change.revision)
-        if made is None:
-            changes[change.revision] = [change]
-        else:
-            made.append(change)
+    changes, first = known.changes, known.first_revision
     longest = min(readable(members), key=lambda m: m.first_revision)
     if longest.first_revision < first <= longest.revision + 1:
-        for change in changes_between(longest, longest.first_revision, first - 1):
-            changes.setdefault(change.revision, []).append(change)
+        changes = (*changes, *changes_between(longest, longest.first_revision, first - 1))
         first = longest.first_revision
-    _find_holes(known, max(first, 2), changes, findings)
-    return ChangeLog(first, known.revision, changes, _is_final(members))
+    revisions = _revisions(changes)
+    if np.any(np.diff(revisions) < 0):
+        order = np.argsort(revisions, kind="stable")
+        changes, revisions = tuple(changes[place] for place in order.tolist()), revisions[order]
+    _find_holes(known, max(first, 2), revisions, findings)
+    return ChangeLog(
+        first=first, last=known.revision, changes=changes, revisions=revisions,
+        final=_is_final(members),
+    )
+
+
+def _revisions(changes: Sequence[Change]) -> NDArray[np.int64]:
+    count = len(changes)
+    try:
+        return np.fromiter((one.revision for one in changes), np.int64, count)
+    except OverflowError:
+        capped = (max(-1, min(one.revision, REVISION_MAX)) for one in changes)
+        return np.fromiter(capped, np.int64, count)
 
 
 def _find_holes(
-    known: MemberState, first: int, changes: dict[int, list[Change]], findings: Findings
+    known: MemberState, first: int, revisions: NDArray[np.int64], findings: Findings
 ) -> None:
-    expected = first
-    for revision in [*sorted(r for r in changes if r >= first), known.revision + 1]:
-        if revision > expected:
-            findings.add(
-                "missing revision",
-                f"{known.member} is at revision {known.revision}, but its change log contains "
-                f"nothing from revision {expected} to {revision - 1}",
-                members=(known.member,), revision=expected,
-            )
-        expected = revision + 1
+    end = min(known.revision, REVISION_MAX) + 1
+    present = np.append(np.unique(revisions[revisions >= first]), end)
+    expected = np.append(first, present[:-1] + 1)
+    for place in np.flatnonzero(present > expected).tolist():
+        begin, revision = int(expected[place]), int(present[place])
+        findings.add(
+            "missing revision",
+            f"{known.member} is at revision {known.revision}, but its change log contains "
+            f"nothing from revision {begin} to {revision - 1}",
+            members=(known.member,), revision=begin,
+        )
 
 
 def _is_final(members: Sequence[MemberState]) -> bool:

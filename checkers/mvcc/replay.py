@@ -30,6 +30,7 @@ from splitbrain.checkers.mvcc.lost_write import (
 )
 from splitbrain.checkers.mvcc.quick_comparison import read_agrees, write_agrees
 from splitbrain.checkers.mvcc.revision_order import Answers
+from splitbrain.checkers.mvcc.revision_table import RevisionTable
 from splitbrain.checkers.mvcc.uncertain_writes import UncertainWrites
 from splitbrain.checkers.mvcc.unexplained_revision import UnexplainedRevisions
 from splitbrain.checkers.mvcc.write_index import WriteIndex
@@ -98,18 +99,19 @@ class Replay:
                 operations=self._operations, answers=self._answers, gaps=gaps, store=self._store,
                 makers=self._makers,
             )
-        revisions = self._revisions(gaps, end)
-        steps = STEPS_MAX + STEPS_PER_REVISION_MAX * len(revisions)
+        table = RevisionTable(self._answers, self._log, gaps)
+        revisions = table.revisions
+        count = len(table) if end is None else bisect_left(revisions, end)
+        steps = STEPS_MAX + STEPS_PER_REVISION_MAX * count
         deadline = time.monotonic() + self._search_limit_s
-        place = 0
-        while place < len(revisions):
+        rows = table.rows(0, count)
+        while (row := next(rows, None)) is not None:
             steps -= 1
             if steps < 0:
                 self._give_up(gaps)
                 break
             try:
-                self._at(revisions[place])
-                place += 1
+                self._at(*row)
             except Conflict as conflict:
                 if time.monotonic() > deadline:
                     steps = 0
@@ -117,27 +119,28 @@ class Replay:
                 if again is None:
                     self._no_choice_fits(conflict)
                     break
-                place = bisect_left(revisions, again)
+                rows = table.rows(bisect_left(revisions, again), count)
         self._report_unexplained()
 
-    def _at(self, revision: int) -> None:
-        """Apply the changes of `revision` to the store, and check the answers at this revision."""
+    def _at(
+        self,
+        revision: int,
+        writer: Operation | None,
+        logged: Sequence[Change] | None,
+        readers: Sequence[Operation],
+    ) -> None:
+        """Apply the changes of a row to the store, and check the answers at its revision."""
         self._store.compacted = self._compacted_before(revision)
         if self._search is not None and revision in self._search.gaps:
             self._search.choose(revision)
-        elif revision in self._log.changes or revision in self._answers.writers:
-            self._write(revision)
+        elif writer is not None or logged is not None:
+            self._write(revision, writer, logged)
         else:
             self._store.revision = revision
-        for op in self._answers.readers.get(revision, ()):
+        for op in readers:
             self._read(op)
 
     # --- the revisions
-
-    def _revisions(self, gaps: Sequence[int], end: int | None) -> list[int]:
-        answers = self._answers
-        known = sorted({*self._log.changes, *answers.writers, *answers.readers, *gaps})
-        return known if end is None else known[: bisect_left(known, end)]
 
     def _find_gaps(self) -> tuple[list[int], int | None]:
         """Return the gaps, and the revision before which the replay must end (None: no end).
@@ -179,24 +182,27 @@ class Replay:
 
     def _without_writer(self) -> Iterator[int]:
         """Yield the revisions that are in no change log and have no acknowledged write."""
-        log, writers = self._log, self._answers.writers
-        last = self._answers.seen[-1] if self._answers.seen else 1
+        log, seen = self._log, self._answers.seen
+        last = int(seen[-1]) if len(seen) else 1
         # A revision in the members' state exists, even if no answer shows it.
         last = log.last if log.final else max(last, log.last)
-        for first, end in ((2, log.first), (max(2, log.last + 1), last + 1)):
-            for revision in range(first, min(end, last + 1)):
-                if revision not in writers:
+        ranges = (range(2, min(log.first, last + 1)), range(max(2, log.last + 1), last + 1))
+        made = set(self._answers.made.tolist()) if any(ranges) else ()
+        for revisions in ranges:
+            for revision in revisions:
+                if revision not in made:
                     yield revision
 
     # --- writes
 
-    def _write(self, revision: int) -> None:
+    def _write(
+        self, revision: int, writer: Operation | None, logged: Sequence[Change] | None
+    ) -> None:
         """Apply the changes of `revision` to the store, and compare its writer with the log.
 
-        The revision is in the change log, or it has an acknowledged write.
+        The changes of the revision in the change log are `logged`, and its acknowledged write is
+        `writer`. At most one of them is None.
         """
-        writer = self._answers.writers.get(revision)
-        logged = self._log.changes.get(revision)
         if revision <= 1:
             self._impossible(revision, writer)
             return
@@ -335,8 +341,8 @@ class Replay:
             return self._store.at(revision, compacted)
         if self._logged is None:
             self._logged = SequentialStore()
-            for logged in sorted(log.changes):
-                self._logged.apply(logged, log.changes[logged])
+            for at, changes in log.by_revision():
+                self._logged.apply(at, changes)
         return self._logged.at(revision, compacted)
 
     def _lease_ended(self, logged: Sequence[Change]) -> bool:

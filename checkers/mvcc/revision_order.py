@@ -47,7 +47,6 @@ for the writers of gaps is exponential in the worst case and has a limit.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -58,6 +57,7 @@ from splitbrain.checkers import wording
 from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.model.answer_facts import made_revision, revision_of
 from splitbrain.checkers.model.request_parts import reaches_the_present
+from splitbrain.checkers.mvcc.change_log import REVISION_MAX
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Compact, Range, RangeResult
 
@@ -83,15 +83,20 @@ class Answers:
     """The index of the event that invoked each certain operation."""
     returns: Numbers
     """The index of the event that ended each certain operation."""
-    writers: dict[int, Operation]
-    """The acknowledged write of each revision. If several writes have the same revision, the
-    first of them."""
-    readers: dict[int, list[Operation]]
-    """The operations that saw each revision and wrote nothing. A read of a past revision is listed
-    under the past revision."""
-    seen: list[int]
+    made: Numbers
+    """All revisions with an acknowledged write, ascending."""
+    writers: Numbers
+    """The place in `certain` of the acknowledged write of each revision in `made`. If several
+    writes have the same revision, the first of them."""
+    read_at: Numbers
+    """The revision that each operation in `readers` saw, ascending. For a read of a past revision,
+    the past revision."""
+    readers: Numbers
+    """The places in `certain` of the operations that wrote nothing. Those that saw the same
+    revision are in the order of their invocations."""
+    seen: Numbers
     """All revisions that appear in headers, ascending."""
-    deadlines: list[int]
+    deadlines: Numbers
     """For each revision in `seen`, the first return of an operation that saw this revision or a
     later one."""
     refused: Sequence[tuple[Operation, int]] = ()
@@ -105,8 +110,8 @@ class Answers:
         The event is the first return of an operation that saw `revision` or a later one. Returns
         None if no operation saw it.
         """
-        place = bisect_left(self.seen, revision)
-        return self.deadlines[place] if place < len(self.seen) else None
+        place = int(np.searchsorted(self.seen, revision))
+        return int(self.deadlines[place]) if place < len(self.seen) else None
 
     def first_to_see(self, revision: int) -> list[Operation]:
         """Return the operation that was the first to return with `revision` or a later one.
@@ -120,10 +125,6 @@ class Answers:
         return [op for op in (*self.certain, *refused) if op.returned == deadline][:1]
 
 
-REVISION_MAX = 1 << 61
-"""A revision is an int64 in the protocol. Below this limit its rank is an int64, too."""
-
-
 def order_answers(
     operations: Iterable[Operation],
     findings: Findings,
@@ -135,12 +136,8 @@ def order_answers(
     that the operation must have seen. Anomalies are added to `findings`.
     """
     certain: list[Operation] = []
-    revisions, calls, returned = array("q"), array("q"), array("q")
-    wrote = array("b")
+    revisions, calls, returned, read = array("q"), array("q"), array("q"), array("q")
     without: list[Operation] = []
-    writers: dict[int, Operation] = {}
-    readers: dict[int, list[Operation]] = {}
-    rivals: dict[int, list[Operation]] = {}
     for op in operations:
         result = op.result
         if result is None:
@@ -149,40 +146,49 @@ def order_answers(
         if not 0 < revision < REVISION_MAX:
             without.append(op)
             continue
-        made = type(result) is not RangeResult and made_revision(result)
         certain.append(op)
         revisions.append(revision)
         calls.append(op.invoked)
         returned.append(op.returned)  # type: ignore[arg-type]  # the operation has an answer
-        wrote.append(made)
-        if made:
-            other = writers.setdefault(revision, op)
-            if other is not op:
-                rivals.setdefault(revision, []).append(op)
-                _add_duplicate(other, op, revision, findings)
+        if type(result) is not RangeResult and made_revision(result):
+            read.append(_WROTE)
             continue
         request = op.request
-        if type(request) is Range and 0 < request.revision < revision:
-            revision = request.revision
-        at = readers.get(revision)
-        if at is None:
-            readers[revision] = [op]
-        else:
-            at.append(op)
-    shown, returns = np.array(revisions, np.int64), np.array(returned, np.int64)
-    ranks = 2 * shown + 1 - np.array(wrote, np.int64)
+        past = type(request) is Range and 0 < request.revision < revision
+        read.append(request.revision if past else revision)  # type: ignore[union-attr]
+    shown, returns, read_at = np.asarray(revisions), np.asarray(returned), np.asarray(read)
+    wrote = read_at == _WROTE
+    writes = _in_order(np.flatnonzero(wrote), shown)
+    first = np.diff(shown[writes], prepend=0) > 0
+    writers, made = writes[first], shown[writes[first]]
+    readers = _in_order(np.flatnonzero(~wrote), read_at)
     seen, deadlines = _deadlines(
         np.append(shown, np.array([revision for _, revision in refused], np.int64)),
         np.append(returns, np.array([op.returned or _NEVER for op, _ in refused], np.int64)),
     )
+    rivals: dict[int, list[Operation]] = {}
+    for place in np.sort(writes[~first]).tolist():
+        op, revision = certain[place], revisions[place]
+        rivals.setdefault(revision, []).append(op)
+        other = certain[writers[np.searchsorted(made, revision)]]
+        _add_duplicate(other, op, revision, findings)
     return Answers(
-        certain=certain, without=without, ranks=ranks, calls=np.array(calls, np.int64),
-        returns=returns, writers=writers, readers=readers, seen=seen, deadlines=deadlines,
-        refused=refused, rivals=rivals,
+        certain=certain, without=without, ranks=2 * shown + 1 - wrote, calls=np.asarray(calls),
+        returns=returns, made=made, writers=writers, read_at=read_at[readers], readers=readers,
+        seen=seen, deadlines=deadlines, refused=refused, rivals=rivals,
     )
 
 
-def _deadlines(shown: Numbers, returns: Numbers) -> tuple[list[int], list[int]]:
+_WROTE = -1
+"""Stands for the revision that a read saw, for an operation that wrote."""
+
+
+def _in_order(places: Numbers, revisions: Numbers) -> Numbers:
+    """Sort `places` by their revisions. Places with the same revision stay in their order."""
+    return places[np.argsort(revisions[places], kind="stable")]
+
+
+def _deadlines(shown: Numbers, returns: Numbers) -> tuple[Numbers, Numbers]:
     """Return all revisions that some operation saw, ascending, and the deadline of each.
 
     Operation i saw the revision `shown[i]` and returned at `returns[i]`, an index of an event. The
@@ -193,7 +199,7 @@ def _deadlines(shown: Numbers, returns: Numbers) -> tuple[list[int], list[int]]:
     ascending = shown[order]
     first = np.flatnonzero(np.diff(ascending, prepend=-1))
     latest_first = returns[order][first][::-1]
-    return ascending[first].tolist(), np.minimum.accumulate(latest_first)[::-1].tolist()
+    return ascending[first], np.minimum.accumulate(latest_first)[::-1]
 
 
 _NEVER = 1 << 62

@@ -23,8 +23,8 @@ from pathlib import Path
 from splitbrain.harness.synthetic.generator import Recipe, generate_file
 from tests.benchmarks.figure import Figure, load_average
 
-REQUIRED_CPU_S = 10.0
-REQUIRED_MIB = 2048.0
+REQUIRED_CPU_S = 8.0
+REQUIRED_MIB = 1228.8
 REQUIRED_GROWTH = 11.0
 REQUIRED_UNCERTAIN_CPU_S = 8.0
 FEW, SOME, MANY = 100_000, 300_000, 1_000_000
