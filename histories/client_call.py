@@ -1,8 +1,8 @@
 """Defines an operation of a store that is tested through a client of the user.
 
-In the file of a history, the value of such an operation is only the field `value`, as in Jepsen. In
-a schedule, the struct `Call` represents the operation. Operations of a v3 store have structs of
-their own.
+A schedule contains the operation as a `Call`. An event of a history contains only the plain value
+`Call.value`, as in Jepsen. Operations of a v3 store are defined in other modules, such as
+`histories/kv.py`.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ def collector_paused() -> Iterator[None]:
     Otherwise the collector would traverse all the values again and again, although they all stay in
     use. Reference counting still frees values that are not used any more.
 
-    The values that were created inside the block are then old for the collector. It therefore does
-    not traverse all of them as soon as it is enabled again, but at its next full collection.
+    At the end of the block, all values are moved to the oldest generation. The collector therefore
+    does not traverse them as soon as it is enabled again, but at its next full collection.
     """
     was_enabled = gc.isenabled()
     gc.disable()

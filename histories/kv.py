@@ -1,8 +1,8 @@
 r"""Defines the operations of a v3 key-value store in a history.
 
 Keys and values are text, so that a person can read a history. The harness chooses only keys and
-values that are text. A store that corrupts values may return bytes that are not UTF-8. Each such
-byte becomes an escape such as `\xff`, because JSON cannot contain lone surrogates. Revisions,
+values that are text. A store that corrupts values may return bytes that are not UTF-8. Each of
+these bytes is recorded as an escape such as `\xff`, because JSON must be valid UTF-8. Revisions,
 versions and leases are integers; 0 means "not given", as in etcd's protobuf.
 
 A request contains the authentication token that was sent with it (`token`; "": no token; see

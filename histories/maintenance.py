@@ -94,10 +94,11 @@ class SnapshotResult(
 ):
     """The answer to a `Snapshot`. Its header is empty, as in etcd.
 
-    `blocks` contains for each message the number of its bytes, and the number that it says remain.
-    `hash_matches` is False if the last 32 bytes are not the SHA-256 of the others. `revision` is
-    the revision of the content, and `kvs` its keys. For a bbolt file, which the harness does not
-    read, the revision is 0. `unread` is the reason why the content is no complete snapshot.
+    `blocks` contains a pair for each message: the number of its bytes, and its field
+    `remaining_bytes`. `hash_matches` is False if the last 32 bytes are not the SHA-256 of the
+    others. `revision` is the revision of the content, and `kvs` its keys. For a bbolt file, which
+    the harness does not read, the revision is 0. `unread` is the reason why the content is no
+    complete snapshot.
     """
 
     header: Header = Header()

@@ -44,7 +44,7 @@ class MappedFile:
             raise
 
     def append(self, line: bytes) -> None:
-        """Append `line`, which has no line end, and a line end."""
+        """Append `line` and a line end. `line` must not contain a line end."""
         end = self._used + len(line)
         if end >= self._size:
             self._open_window(len(line))

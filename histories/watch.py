@@ -44,10 +44,10 @@ class WatchRequest(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     With `start_revision` 0, the watch starts from the next revision. With `ask_progress`, a
     progress request is sent right after the watch request.
 
-    `watch_id` is the id that the client chooses for the watch (0: the member chooses one). If
-    `later_us` is not 0, the request is sent that many µs after the other requests of its
-    connection, if the protocol allows that. Just before this request, the client cancels all
-    watches of the connection whose `cancel` is True.
+    `watch_id` is the id that the client chooses for the watch (0: the member chooses one).
+    A request with `later_us` is sent after the other requests of its connection: that many µs later
+    in a simulated run, and at once in a real run. Just before the requests with `later_us`, the
+    client cancels all watches of the connection whose `cancel` is True.
     """
 
     key: str

@@ -125,8 +125,8 @@ def _is_stranger(
 def _outlives(op: Operation | ServiceOperation, token: str) -> bool:
     """Return whether a correct store may accept `op` with `token` after the token has ended.
 
-    etcd compares the auth revision in a JSON Web Token only for requests for keys. A request for
-    users or roles is therefore accepted with an old JSON Web Token. A simple token is never
+    This is true if `op` is a request for users or roles, and `token` is a JSON Web Token. etcd
+    compares the auth revision in such a token only for requests for keys. A simple token is never
     accepted after its end. A JSON Web Token has three parts that are separated by dots, and a
     simple token has two.
     """

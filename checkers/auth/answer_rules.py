@@ -34,10 +34,11 @@ from splitbrain.histories.service_operation import ServiceOperation
 class Condition(NamedTuple):
     """A condition of a request to the auth service, for example that a user exists.
 
-    `register` contains the values that the fact (such as "the user exists") had during the run. The
-    condition is met if the value at the time of the request is in `values`. Otherwise the store
-    refuses the request with an error that contains `error`. `text` describes the unmet condition,
-    for messages. If `register` is None, the condition is unknown and is not judged.
+    The condition is about one fact, such as "the user bob exists". `register` contains the values
+    that this fact had during the run. The condition is met if the value at the time of the request
+    is in `values`. Otherwise the store refuses the request with an error that contains `error`.
+    `text` describes the unmet condition, for messages. If `register` is None, the condition is not
+    judged.
     """
 
     register: Register[bool] | Register[str] | None
@@ -148,14 +149,21 @@ def _shown_by(
 
 
 def _values_of(register: Register[bool] | Register[str]) -> frozenset[bool | str]:
-    """Return all values of `register` but the empty text, which is the password of no user."""
+    """Return all values of `register`, without the empty text.
+
+    An empty password means that the user does not exist.
+    """
     return frozenset(one.value for one in register.writes if one.value != "")
 
 
 def _earlier_password(
     state: AuthState, op: ServiceOperation, values: Set[bool | str]
 ) -> Mapping[str, bool]:
-    """Return the fact `earlier` for a login that was judged by one of the passwords `values`."""
+    """Return the fact `earlier` of a wrong answer to the login `op`: true or false.
+
+    It is true if an operation may have set one of the passwords `values` before the answer.
+    Returns no fact if `op` is not a login.
+    """
     if not isinstance(op.request, Authenticate):
         return {}
     return _earlier(state.passwords[op.request.name], values, op)
@@ -164,9 +172,10 @@ def _earlier_password(
 def _earlier(
     register: Register[bool] | Register[str], values: Set[bool | str], op: ServiceOperation
 ) -> Mapping[str, bool]:
-    """Return the fact `earlier`: whether an operation may have set one of `values` before `op`.
+    """Return the fact `earlier` of a wrong answer to `op`: true or false.
 
-    If so, the wrong answer to `op` is that of an earlier state of a user or a role.
+    It is true if an operation may have set `register` to one of `values` before the answer. Then
+    the answer may be that of an earlier state of a user or a role.
     """
     end = op.ret or op.call
     return {"earlier": any(

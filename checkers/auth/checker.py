@@ -11,11 +11,12 @@ and refusal are both correct.
                   gets a new password or is deleted, and when authentication is disabled.
     refused       A request is not refused for lack of permission if its user certainly has every
                   permission that the request needs, or if authentication is certainly disabled.
-                  A request for keys with a token that certainly ended is refused because of the
-                  token, not for lack of permission.
+                  If the token of a request for keys has certainly ended, the error of the refusal
+                  names the token, not the permission.
     administrator Only a user with the role root changes users and roles.
     conditions    A change of users or roles, or a login, succeeds only if its conditions are met,
-                  for example that the user exists. It is not refused for a condition that is met.
+                  for example that the user exists. No request is refused for a condition that is
+                  met.
     queries       The answers to queries of users, roles and the status show each fact as it may
                   have been during the query. The auth revision does not decrease.
     members       At the end, all members give the same answers to the same queries.

@@ -110,7 +110,10 @@ def _role(state: AuthState, role: str) -> None:
 
 
 def _apply(state: AuthState, op: ServiceOperation) -> None:
-    """Add the changes that `op` makes to the registers. `op` succeeded or has no known outcome."""
+    """Add a write to each register that `op` changes.
+
+    `op` succeeded, or its outcome is unknown.
+    """
     match op.request:
         case AuthEnable():
             state.enabled.write(True, op)

@@ -41,7 +41,7 @@ def _span(op: Operation | ServiceOperation) -> str:
 def permissions(period: Period, user: str) -> str:
     """Describe the roles that `user` may have had in `period`, with the permissions of each role.
 
-    The description contains everything that the user possibly had.
+    A role or a permission is described if the user may have had it at any time of `period`.
     """
     roles = period.possible_roles(user)
     if not roles:

@@ -9,11 +9,11 @@ The checker judges five kinds of answers:
                is the one at which the key was created.
     leader     The answer contains the key that has its turn at the revision of the answer, and
                this key's value at that revision. Without such a key the answer contains no key.
-               The revision of the answer is not too low: each key-value operation and each
-               leader request that was answered before this request has at most this revision.
+               No earlier answer shows a higher revision. Only answers to key-value operations
+               and to leader requests are compared.
     proclaim   If the request is acknowledged, the value was put on the leader's key at the
                revision of the answer.
-    observe    The stream shows each leader that it reads, and each of its values, in order
+    observe    The stream shows leaders in order, and each value of a leader that it shows
                (`coordination/observed_leaders.py`).
     resign     If the request is acknowledged, the leader's key does not exist at the revision of
                the answer.
@@ -213,9 +213,10 @@ def _reads_by_member(history: History) -> Mapping[str | None, Sequence[AnyOperat
 
 
 def _answered_soon(reads: Sequence[AnyOperation], begin: int, end: int) -> bool:
-    """Return whether there are `reads` between these times, and each was answered within a second.
+    """Return whether each of `reads` between `begin` and `end` was answered within a second.
 
-    Reads of the last second are not considered.
+    The times are in ns. Reads in the last second before `end` are left out. Returns False if no
+    read remains.
     """
     sent = [op for op in reads if begin <= op.call <= end - S]
     return bool(sent) and all(
@@ -230,9 +231,10 @@ def _leader_text(named: tuple[str, str] | None) -> str:
 def _stale_leaders(history: History) -> Iterator[Anomaly]:
     """Report each answer to a leader request (who leads the election?) with too low a revision.
 
-    Every key-value operation and every leader request that was answered before this request was
-    invoked must have the same revision or a lower one. The first answer of a stream of leaders
-    counts as the answer to a leader request.
+    A revision is too low if an earlier answer shows a higher one. An answer is earlier if it
+    arrived before the leader request was invoked. Answers to key-value operations and to leader
+    requests are compared. The first answer of a stream of leaders counts as the answer to a leader
+    request.
     """
     ended: list[tuple[int, int, AnyOperation]] = []
     for op in history.operations:

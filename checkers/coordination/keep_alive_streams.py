@@ -1,8 +1,8 @@
 """Judges which lease an answer names, and whether a stream of keep-alives has all its answers.
 
 A store answers the requests of a stream in their order, so that the n-th answer is about the n-th
-lease. `separated` turns such an operation into one keep-alive for each lease, as the other rules of
-the checker `lease` expect.
+lease. `separated` splits a stream into one keep-alive for each lease, as the other rules of the
+checker `lease` expect.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ from splitbrain.histories.service_operation import ServiceOperation
 
 
 def separated(services: Iterable[ServiceOperation]) -> Iterator[ServiceOperation]:
-    """Yield the operations, with a separate one for each keep-alive of a stream.
+    """Yield `services`, but split each stream of keep-alives into one operation for each lease.
 
-    A keep-alive without an answer that names its lease is `info`: it may have taken effect.
+    The n-th answer of the stream must name the n-th lease. If this answer is missing or names
+    another lease, the n-th keep-alive may or may not have taken effect, and gets the outcome
+    `info`. If the stream failed, the keep-alive gets the outcome `fail`.
     """
     for op in services:
         if not isinstance(op.request, LeaseKeepAlives):

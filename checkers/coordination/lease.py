@@ -20,8 +20,9 @@ The log contains no times, but the answers bound the time of each revision
                   whole time to live. It may also start again at any time during a fault.
     kept alive    After an answer has shown the end of a lease, no keep-alive of it succeeds.
     puts          No put takes effect with a lease that was never granted, or that has ended.
-    time to live  The remaining time in an answer is at most what can be left, and at least the
-                  time that certainly remains. The keys in the answer were attached to the lease.
+    time to live  The remaining time in an answer is possible. It is neither longer than the lease
+                  can still live, nor shorter than the lease certainly lives. The keys in the answer
+                  were attached to the lease.
     another lease Each answer is about the lease of its request. Several keep-alives on one stream
                   are answered in their order, each once (`coordination/keep_alive_streams.py`).
     checkpoints   If leaders record the remaining time of a lease, a leader change does not start
@@ -65,8 +66,8 @@ def check_lease(evidence: Evidence) -> Verdict:
     """Keys are deleted with their lease, neither early nor late; answers about leases are true.
 
     The checker applies only to histories that contain operations on leases. The verdict is unknown
-    if no member's change log begins at the first revision, or if a lease that was used was granted
-    more than once.
+    if no member's change log begins at the first revision. It is also unknown if a lease was
+    granted more than once and then used: renewed, revoked, queried, or attached to a key.
     """
     services = [op for op in evidence.history.services if _is_of_lease(op)]
     if not services:

@@ -101,11 +101,14 @@ class LeaseEvidence:
     def latest_end(self, lease: Lease, until: int) -> tuple[int, int, bool]:
         """Return the latest time at which `lease` may have ended, given what happened by `until`.
 
-        The result is a triple. The first value is this time, including LATE_NS, the time allowed
-        for the deletion of the keys. The second value is the last time at which the lease's time
-        may have started. The third value is what may have started it: True for an election or a
-        fault (`restarts`), False for a grant or a keep-alive. Keep-alives, elections and faults
-        after the end of the lease do not count.
+        The result is a triple:
+
+        - the latest end, including LATE_NS, the time allowed for the deletion of the keys;
+        - the last time at which the lease's time may have started;
+        - True if an election or a fault may have started it then (`restarts`), False if a grant or
+          a keep-alive may have.
+
+        Keep-alives, elections and faults after the end of the lease do not count.
         """
         tries = [
             (op.call, (op.ended or op.call) + (lease.ttl_ns if op.outcome == "info" else 0), False)
@@ -129,8 +132,8 @@ class LeaseEvidence:
     def latest_start(self, lease: Lease, until: int) -> tuple[int, bool]:
         """Return the latest time up to `until` at which the time of `lease` may have started.
 
-        The second value is what may have started it: True for an election or a fault
-        (`restarts`), False for a grant or a keep-alive.
+        The second value is True if an election or a fault may have started it then (`restarts`).
+        It is False if a grant or a keep-alive may have.
         """
         last = lease.last_try(until)
         restart = max(self.restarts(until), default=0)

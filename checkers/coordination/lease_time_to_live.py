@@ -161,8 +161,8 @@ def _check_present_keys(
 
     `shown` is the beginning of the message, which describes the answer. A late member or a deposed
     leader may answer from an earlier state. Keys that were attached or detached less than LATE_NS
-    before the request are therefore not judged. Nothing is judged if a fault was in force from
-    LATE_NS before the request until the answer.
+    before the request are therefore not judged. Nothing is judged if a fault was in force at any
+    time between LATE_NS before the request and the answer.
     """
     assert op.ret is not None
     if given.faults_between(op.call - LATE_NS, op.ret):

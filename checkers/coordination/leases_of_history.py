@@ -32,7 +32,7 @@ class Renewal:
 
     @property
     def lives_until(self) -> int:
-        """Return the time in ns before which the lease cannot have expired after this renewal."""
+        """Return the earliest time, in ns, at which the renewed lease can expire."""
         return self.call + self.ttl_ns - CLOCK_ERROR_NS
 
 
@@ -56,7 +56,10 @@ class Lease:
 
     @property
     def uncertain(self) -> bool:
-        """Return whether a grant or keep-alive has no answer, so it may happen at any time."""
+        """Return whether the outcome of a grant or a keep-alive is unknown.
+
+        Such a request may take effect at any time after its invocation.
+        """
         return any(op.outcome == "info" for op in self.tries)
 
     @property
@@ -73,7 +76,7 @@ class Lease:
 
     @property
     def first_start(self) -> int:
-        """Return an upper bound of the time at which a grant started the lease, 0 if none did."""
+        """Return the latest time at which a grant may have started the lease; 0 without a grant."""
         return max((op.ended or op.call for op in self.grants), default=0)
 
     def last_try(self, until: int) -> int:

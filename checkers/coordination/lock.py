@@ -87,7 +87,7 @@ def check_mutual_exclusion(evidence: Evidence) -> Verdict:
 
 
 def check_fencing(evidence: Evidence) -> Verdict:
-    """A lock is granted, and writes fenced by it take effect, only during the turn of its key.
+    """A lock's grants and its fenced writes happen only during the turn of the lock's key.
 
     The checker applies only to histories that contain lock operations. The verdict is unknown if no
     member's change log begins at the first revision. The counts of the verdict show how often two

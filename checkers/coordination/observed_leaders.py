@@ -1,24 +1,25 @@
 """Judges the answers of `Observe`, the stream of an election's leaders, for `election`.
 
-A stream begins with the leader, and continues with each value that this leader puts. When the key
-of the leader is deleted, the store reads the leader at that time. So the stream may skip a leader
-that led only for a short time. It must not skip a value of a leader that it has shown.
+A stream begins with the leader, and continues with each value that this leader puts. After the key
+of the leader was deleted, the store looks up the present leader and shows this leader next. So the
+stream may skip a leader that led only for a short time. It must not skip a value of a leader that
+it has shown.
 
-    answer      The answer contains a put of the change log, of a key whose turn it was by the
-                revision of the answer. An answer that shows a new leader contains the leader and
-                its value at the revision of the answer.
+    answer      The change log contains the put that the answer shows. At the revision of the
+                answer, the turn of the key had begun. An answer that shows a new leader contains
+                the leader and its value at the revision of the answer.
     next        An answer about the same leader contains the next value that the leader put. An
                 answer about another leader follows after the end of the former one's turn, and
                 after all of its values.
-    first       The revision of the first answer is not too low: each operation that was answered
-                before the stream began has at most this revision.
-    missing     The stream shows the leader and its value, or later ones, at most `LATE_NS` after an
-                answer of any operation has shown the revision. This is not judged if there was a
-                fault, or a change of the leader of Raft, in the last `CALM_NS` of the stream.
-                Adverse conditions that last for a whole simulated run do not count as faults. But
-                in this time the member must have answered linearizable reads, and all of them
-                within a second. Otherwise the stream's own read may still wait.
-                A stream without an answer is not judged either.
+    first       The revision of the first answer is not too low: no operation that was answered
+                before the stream began shows a higher one.
+    missing     If an answer of any operation has shown a revision, the stream shows the leader and
+                its value at this revision, or later ones, within `LATE_NS`. This is judged only if
+                the last `CALM_NS` of the stream were calm: no fault was in force, the leader of
+                Raft did not change, and the member answered linearizable reads, each within a
+                second. Otherwise the stream's own read may still wait. Adverse conditions that
+                last for a whole simulated run do not count as faults. A stream without an answer
+                is not judged.
 
 Source: etcd's client/v3/concurrency/election.go, `Observe`.
 """
@@ -81,7 +82,11 @@ def _text(answer: LeaderResult) -> str:
 
 
 def _turn_of(answer: LeaderResult, name: str, turns: Turns) -> Turn | None:
-    """Return the turn that `answer` shows, or None if it shows no value of a key with a turn."""
+    """Return the turn of the key in `answer`.
+
+    Returns None if the change log does not contain the put that `answer` shows. Also returns None
+    if the turn of the key had not begun at the revision of `answer`.
+    """
     kv, revision = answer.kv, answer.header.revision
     if kv is None or kv.mod_revision > revision:
         return None
@@ -96,7 +101,10 @@ def _turn_of(answer: LeaderResult, name: str, turns: Turns) -> Turn | None:
 
 
 def _wrong_leader(answer: LeaderResult, turn: Turn, turns: Turns) -> str:
-    """Return why the first answer about `turn` does not show the leader at its revision, or ""."""
+    """Return why `answer`, the first one about `turn`, is wrong, or "" if it is right.
+
+    It must show the leader at the revision of `answer`, and the leader's value at this revision.
+    """
     revision = answer.header.revision
     holder = turns.holder(turn.name, revision)
     if holder is not turn:
@@ -134,7 +142,10 @@ def _missing(
     op: ServiceOperation, request: Observe, result: ObserveResult, turns: Turns,
     times: RevisionTimes, is_calm: IsCalm,
 ) -> Iterator[Problem]:
-    """Yield the last leader that the stream should have shown, if it shows no later one."""
+    """Report the last leader that the stream should have shown, if the stream does not show it.
+
+    Nothing is reported if the stream shows a later leader, or a later value of this leader.
+    """
     if result.broken or not result.answers or op.ret is None or op.ret - op.call < LATE_NS:
         return
     revision = times.shown_by(op.ret - LATE_NS)

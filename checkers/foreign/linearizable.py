@@ -34,10 +34,10 @@ def register_operations(
 ) -> list[Operation[registers.Input, registers.Value]]:
     """Convert the reads, writes and compare-and-swaps of a log to operations for porcupine.
 
-    Operations that did not happen are left out. If `failed_swap_reads` is true, a failed
-    compare-and-swap is judged as a read of another value than the expected one, as in the logs of
-    porcupine. Otherwise it is treated as an operation that did not happen, as in Knossos. Raises
-    HistoryError for an operation that a register does not have.
+    Operations that did not happen are left out. `failed_swap_reads` decides about failed
+    compare-and-swaps. If it is true, they are kept: each must have met a value that differs from
+    its expected value, as in the logs of porcupine. If it is false, they are left out, as in
+    Knossos. Raises HistoryError for an operation that a register does not have.
     """
     operations: list[Operation[registers.Input, registers.Value]] = []
     for op in logged:
@@ -110,7 +110,11 @@ def key_value_operations(
 
 
 def _any_text(value: Any) -> str:
-    """Return a string unchanged, and any other value as a string that is not in the log."""
+    """Return `value` if it is a string, and otherwise a string that equals no string of the log.
+
+    A log may contain values that are not strings, such as numbers. A get that returned the number
+    3 then matches only a put of the number 3, not of the string "3".
+    """
     return value if isinstance(value, str) else NOT_TEXT + value_text(value)
 
 
@@ -145,8 +149,8 @@ def check_registers(
     """Each key is a linearizable register with the operations read, write and compare-and-swap.
 
     Every register starts with the value `initial`. If `failed_swap_reads` is true, a failed
-    compare-and-swap is judged as a read of another value than the expected one. Otherwise it is
-    ignored.
+    compare-and-swap must have met a value that differs from its expected value. If it is false,
+    failed compare-and-swaps are ignored.
     """
     operations = register_operations(logged, failed_swap_reads)
     if not any(_observes(op) for op in operations):

@@ -32,10 +32,10 @@ def check_sessions(
 ) -> Verdict:
     """A process reads its own writes, only written values, and no older value than before.
 
-    Each register is written by one client at a time, and the values that it writes increase. A
-    write without an answer may have happened, so its value may be read. The verdict is unknown if
-    no read succeeded. The check is sound and complete for these three guarantees. Its cost is
-    linear in the number of operations.
+    The test must write each register by one client at a time, with increasing values. This is not
+    checked. A write without an answer may have happened, so its value may be read. The verdict is
+    unknown if no read succeeded. The check is sound and complete for these three guarantees. Its
+    cost is linear in the number of operations.
     """
     reads = sum(op.f == "read" and op.outcome == "ok" for op in logged)
     if not reads:

@@ -51,8 +51,8 @@ class Revisions:
     def at_most(self, time: int) -> int:
         """Return the highest revision that the store can have had at `time`, in ns.
 
-        A linearizable request that was invoked later found at least that revision. A write found
-        the revision before its own.
+        A linearizable request that was invoked after `time` shows an upper bound: the revision that
+        it found. A read found the revision in its answer, and a write the one before it.
         """
         place = bisect_right(self._calls, time)
         highest = (self._seen[place - 1] if place else 1) + bisect_right(self._unknown, time)

@@ -2,8 +2,9 @@
 
     space      While the alarm NOSPACE is raised, requests that put keys are refused for lack of
                space, and no others. The alarm remains until it is cleared. No request is refused
-               before the acknowledged and uncertain changes together can have filled the quota. No
-               put is acknowledged long after the acknowledged changes alone have filled the quota.
+               for lack of space before the backend can be full, even if all uncertain changes took
+               effect. No put is acknowledged long after the backend must be full, even if no
+               uncertain change took effect.
     room       After all keys were deleted, compacted and defragmented, the backend is small.
     size       A request is refused if and only if it is larger than the limit, or contains more
                operations than the limit.
@@ -41,7 +42,7 @@ NAME = "limits"
 
 
 def check_limits(evidence: Evidence) -> Verdict:
-    """Requests over the store's limits are refused, and no other request because of a limit.
+    """Requests over the store's limits are refused; no other request is refused for a limit.
 
     The checker applies only to runs whose members have limits in their settings.
     """

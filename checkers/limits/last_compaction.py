@@ -58,10 +58,12 @@ def _check_not_too_far(
 def _check_far_enough(
     limits: Limits, history: History, states: Sequence[MemberState], found: Findings
 ) -> None:
-    """Report the final states if revisions are left that were due long before.
+    """Report that no member was compacted as far as it must be at the end of the run.
 
-    This is judged only if the cluster acknowledged a linearizable request after the last fault, and
-    long before the states were read. While the alarm CORRUPT is raised, nothing is compacted.
+    Let T be a time long before the states were read. At the end, some member must be compacted at
+    least as far as was due at T. The rule is judged only if the cluster acknowledged a request
+    between the last fault and T. It is not judged if an answer lists the alarm CORRUPT, because
+    nothing is compacted then.
     """
     ended = [window.end for window in history.faults]
     if None in ended or is_corrupt(history):

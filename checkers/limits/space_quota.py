@@ -42,7 +42,10 @@ NEVER = 1 << 62
 
 
 class ListedAlarms(NamedTuple):
-    """An answer that lists alarms, and the ids of the members whose alarms NOSPACE remain."""
+    """An answer that lists alarms NOSPACE, and the members whose alarms no operation has cleared.
+
+    `members` contains the ids of these members.
+    """
 
     answer: ServiceOperation
     members: frozenset[int]

@@ -314,9 +314,9 @@ def _plain_get(request: Range, key: str) -> bool:
 def _expected(compare: Compare, values: _Values, event: int) -> tuple[State, bool]:
     """Return the value with which `compare` compares its key, and whether it tests for inequality.
 
-    The value is None if the key is expected to be absent. Raises NotApplicable for any other
-    comparison, and Undecidable if the value is unknown. `event` is the index of the event, for the
-    message.
+    The value is None if the key is expected to be absent. Raises NotApplicable if `compare` tests
+    anything else than the value or the presence of the key. Raises Undecidable if the value is
+    unknown. `event` is the index of the event, for the message.
     """
     match compare:
         case Compare(_, "value", "=", operand):

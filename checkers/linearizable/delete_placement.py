@@ -1,9 +1,9 @@
 """Reorders the operations on a key, so that the key exists at each delete that found it.
 
-An answer such as `deleted: 1` shows that the key existed, but does not show its value. The
-algorithm that orders operations by sorting (`porcupine/unique_values_with_deletes.py`) ignores such
-answers. Its order may therefore contain such a delete where the key is absent. `place_deletes`
-repairs the order by moves that change no other answer:
+The answer `deleted: 1` of a delete shows that the key existed, but does not show its value. The
+algorithm that orders operations by sorting (`porcupine/unique_values_with_deletes.py`) ignores this
+answer. In its order, the delete may therefore be at a place where the key is absent.
+`place_deletes` repairs the order by moves that change no other answer:
 
 - The delete moves to a place where the key exists and the next operation is a write whose answer
   does not depend on the state.

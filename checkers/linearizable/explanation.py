@@ -59,9 +59,9 @@ def explain(
 def useful_writes(certain: Sequence[Op], weakened: Sequence[Op]) -> list[Op]:
     """Return the writes in `weakened` that an explanation of the operations `certain` can need.
 
-    The operations in `weakened` may or may not have happened. A write is useful if a certain
-    operation, or a useful compare-and-swap, may have found the value of the write in the register.
-    If one of these operations may have found any value, all weakened writes are useful.
+    The operations in `weakened` may or may not have happened. A write is useful if its value may be
+    the one that a certain operation, or a useful compare-and-swap, found in the register. If it is
+    not known which value such an operation found, all weakened writes are useful.
     """
     met: set[State] = set()
     for op in certain:

@@ -79,8 +79,9 @@ def no_order(
 ) -> NoOrder:
     """Explain why `operations`, all of one partition of `model`, are not linearizable.
 
-    The explanation is made smaller until `deadline`, a time of `time.monotonic`. `useful` selects
-    the operations without an answer that can matter.
+    The explanation is made smaller until `deadline`, a time of `time.monotonic`. `useful` gets two
+    lists: the operations with an answer, and the operations without one. It returns the part of the
+    second list that the explanation can need.
     """
     return _Explanation(model, operations, deadline, useful).explain()
 

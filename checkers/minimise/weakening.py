@@ -69,9 +69,9 @@ class Weakening(Generic[T]):
         """Return the shortest prefix of `by_end` for which `fails` is true.
 
         `by_end` contains the items in the order of their ends. For each prefix, `fails` is called
-        with the history in which all other items are weakened. It returns whether this history is
-        invalid, and must be true if all items are kept. At `deadline` (a time of `time.monotonic`)
-        the method returns the best result so far.
+        with the history in which all other items are weakened. `fails` returns whether this history
+        is invalid. It must be true if all items are kept. At `deadline` (a time of
+        `time.monotonic`) the method returns the best result so far.
         """
         def still_fails(count: int) -> bool:
             return count == len(self.by_end) or (

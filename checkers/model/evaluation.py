@@ -64,8 +64,11 @@ def evaluate(
     """Return the answer to `request`, and the changes of the request. `store` is not changed.
 
     `given` is the answer that was observed. Its headers are copied to the returned answer, so that
-    a comparison of the two answers ignores the headers. Without `given`, the headers are empty, and
-    a transaction that the store refuses (`refusal_of`) changes nothing.
+    a comparison of the two answers ignores the headers. Without `given`, the headers are empty.
+
+    If the store should refuse a transaction (`refusal_of`), the changes depend on `given`. Without
+    `given` there are none. With `given` the store has executed the transaction nevertheless, so the
+    changes are returned.
     """
     header = NO_HEADER if given is None else given.header
     kind = type(request)
@@ -196,9 +199,9 @@ def answer_range(
     in the order of the keys. If the request has a limit, and neither sorts nor filters, `held` may
     end at the limit.
 
-    `given` is the observed answer. Key-values that the request's order leaves equal are returned in
-    the order of `given`. As in etcd, the answer's `count` also includes the keys that the request's
-    bounds on revisions exclude.
+    `given` is the observed answer. It decides the order of key-values where etcd does not define
+    this order (see `in_order`). The `count` in the answer is the parameter `count`: as in etcd, it
+    includes keys that the request's bounds on revisions exclude.
     """
     header = NO_HEADER if given is None else given.header
     if request.count_only:
@@ -239,11 +242,11 @@ _ORDERS: dict[str, Callable[[KeyValue], Any]] = {
 def in_order(
     request: Range, held: Sequence[KeyValue], given: Result | None = None
 ) -> list[KeyValue]:
-    """Sort the key-values `held`, which are sorted by key, in the order that `request` asks for.
+    """Sort the key-values `held` by the field that `request` names. `held` is sorted by key.
 
-    etcd does not define the order of key-values that are equal in this order. They are returned in
-    the order in which the observed answer `given` contains them, followed by those that `given`
-    lacks.
+    etcd does not define the order of key-values with the same version or revision. They are
+    returned in the order of the observed answer `given`. Of these, the key-values that `given`
+    lacks come last.
     """
     order = _ORDERS[request.sort_by]
     if isinstance(given, RangeResult) and request.sort_by not in ("key", "value"):

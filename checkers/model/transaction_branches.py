@@ -2,8 +2,9 @@
 
 A put or a delete has one path. A transaction has one path for each branch that it may take, and
 each nested transaction multiplies the paths of its branch. Different requests often have paths with
-the same writes, for example the failure branches of transactions that differ only in the put of
-their success branch. The search for uncertain writes therefore groups paths, not requests.
+the same writes. For example, two transactions may put different values in their success branches,
+and have the same failure branch. The search for uncertain writes therefore groups paths, not
+requests.
 """
 
 from __future__ import annotations

@@ -1,20 +1,25 @@
 """Checks compactions, reads of past revisions, and the refusals of both.
 
-A compaction to revision C makes no revision. The revision R in the header of its answer is only an
-upper bound. etcd reads R after the compaction has taken effect, and a physical compaction first
-removes the old versions. Other writes may take effect in between. So the compaction takes effect
-before the write of R + 1. It takes effect when the store has reached at least a revision L: C, or a
-higher revision in the answer to a read of a revision below C. From then on the store refuses reads
-of revisions below C, and compactions to C or below. This gives four rules:
+A compaction to the target revision C makes no revision. When it takes effect, the store is at a
+revision between L and R:
 
-1. Compactions take effect in the order of their C. So if compaction c has a lower C than compaction
-   d, d had not returned when c was invoked, and no revision above the R of d had been shown by
-   then.
+- R is the revision in the header of the compaction's answer. etcd reads R after the compaction has
+  taken effect. Other writes may take effect before that, because a physical compaction first
+  removes the old versions.
+- L is at least C. If a read of a revision below C was answered, L is at least the revision in the
+  header of its answer.
+
+After the compaction, the store refuses reads of revisions below C, and compactions to C or below.
+This gives four rules:
+
+1. Compactions take effect in the order of their targets. Let c have a lower target than d. Then d
+   had not returned when c was invoked. Nor had any answer by then shown a revision above the R of
+   d.
 2. An answered read of revision r takes effect before each compaction to C > r. So the revision in
-   the header of the read's answer is at most R. If it equals R and the read is linearizable, the
-   compaction had not returned when the read was invoked. (A serializable read may see an earlier
-   state of its member.) An uncertain transaction that reads r has therefore not made a revision
-   above R.
+   the header of the read's answer is at most the R of the compaction. If the two are equal and the
+   read is linearizable, the compaction had not returned when the read was invoked. (A serializable
+   read may see an earlier state of its member.) The rule is also true of an uncertain transaction
+   that reads r: it has not made a revision above the R of the compaction.
 3. A request that was refused because r is compacted takes effect after some compaction to C > r.
    So the request has seen the L of that compaction. The refused request counts as an operation that
    saw this revision (`mvcc/revision_order.py`). If no such compaction was invoked, the refusal is
@@ -28,8 +33,8 @@ If a transaction was refused, it is unknown which of its branches would have run
 
 etcd can also compact by itself (`--auto-compaction-*`). Such compactions are not in the history,
 but the states of the members show them. If there are any, or if no state is known, any existing
-revision may have been compacted. A refused compaction then saw at least the revision in its
-request, and a refused read saw at least the revision after the one that it asked for.
+revision may have been compacted. In rule 3, the L is then not known. Instead, a refused compaction
+saw at least its own target, and a refused read of r saw at least r + 1.
 
 Source: etcd 3.5, server/mvcc/kvstore.go (checkCompaction, updateCompactRev), kvstore_txn.go
 (rangeKeys) and server/etcdserver/v3_server.go (Compact). Cost: n log n.
@@ -240,9 +245,9 @@ class Compactions:
     def check_refusals(self, certain: Sequence[Operation], findings: Findings) -> None:
         """Check rules 3 and 4 of this module, about refused reads and compactions.
 
-        If a request was refused because a revision is compacted, a compaction must explain this. If
-        it was refused because of a future revision, no earlier answer may have shown this revision.
-        `certain` are the operations whose answers have a revision.
+        If a request was refused because a revision is compacted, some compaction in the history
+        must refuse it. If it was refused because of a future revision, no earlier answer may have
+        shown this revision. `certain` are the operations whose answers have a revision.
         """
         if not self._refused:
             return

@@ -72,8 +72,9 @@ def _applied_as_much(member: MemberState, known: MemberState) -> bool:
 def first_divergence(one: MemberState, other: MemberState) -> int | None:
     """Return the first revision at which the change logs of two members differ, or None.
 
-    Only revisions that both logs reach are compared. A revision that is missing in one of the logs
-    is a difference.
+    The comparison begins at the first revision that neither member has compacted, and ends at the
+    lower of their last revisions. If only one of the logs contains a revision in this interval,
+    this is a difference.
     """
     first = max(one.first_revision, other.first_revision)
     last = min(one.revision, other.revision)

@@ -21,9 +21,10 @@ WRONG_EFFECT = "wrong effect"
 
 
 def lost_at_the_end(write: Operation, revision: int, last: int) -> str:
-    """Explain that the members' last revision is `last`, and `write` was acknowledged after it.
+    """Explain that `write` was lost, because the members end at a lower revision.
 
-    `revision` is the revision of the acknowledgement.
+    `write` was acknowledged at `revision`. `last` is the highest revision of the members at the end
+    of the run.
     """
     return (
         f"{wording.operation(write)} was acknowledged at revision {revision} at "

@@ -118,8 +118,9 @@ def _txn_agrees(
 ) -> bool:
     """Return whether `result` is certainly the right answer to the transaction `txn`.
 
-    `written` contains the changes that an outer transaction has made before. The changes of `txn`
-    are added to `made` and to `written`. The comparisons are made in `store`, before all changes.
+    If `txn` is nested, `written` contains the changes that the outer transaction has made so far.
+    The changes of `txn` are added to `made` and to `written`. All comparisons see `store` as it was
+    before the outermost transaction.
     """
     if type(result) is not TxnResult:
         return False

@@ -53,12 +53,10 @@ class Replay:
     the writes without an answer for at most `search_limit_s` seconds.
 
     A plain read of a past revision is judged when the replay is at that revision. A transaction
-    that reads a past revision can only be judged by a store that keeps all revisions, which is
-    slower. If `past` is true, the store keeps them. Otherwise such a transaction raises
-    NoPastError.
+    that reads a past revision can only be judged if the store keeps all revisions (`past`). The
+    replay is slower then. If `past` is false, such a transaction raises NoPastError.
 
-    `compacted_before` returns the revision up to which the store is certainly compacted when it
-    makes the given revision.
+    When the store makes revision r, it is certainly compacted up to `compacted_before(r)`.
     """
 
     def __init__(
@@ -145,9 +143,9 @@ class Replay:
     def _find_gaps(self) -> tuple[list[int], int | None]:
         """Return the gaps, and the revision before which the replay must end (None: no end).
 
-        A gap is a revision without a known writer. The number of gaps up to a revision must not be
-        greater than the number of operations that can have written them. Otherwise this is an
-        anomaly, and the replay ends before this revision.
+        A gap is a revision without a known writer. Up to each revision, there must not be more gaps
+        than operations that can have written them. The first revision with more gaps is reported
+        as an anomaly, and the replay ends before it.
         """
         calls, found = self._calls, []
         spare = -1
@@ -289,8 +287,10 @@ class Replay:
         """Match `revision` with a write without an answer that would make the changes `logged`.
 
         Nothing is matched if the changes are the end of a lease. If no write matches, the revision
-        is reported at the end of the replay. But if `GapSearch` has chosen writers for earlier
-        revisions, and another choice could give this revision a write, Conflict is raised, and
+        is reported at the end of the replay.
+
+        There is one exception: `GapSearch` may have chosen writers for earlier revisions. If
+        another choice could leave a write for this revision, the method raises Conflict. Then
         `GapSearch` makes another choice.
         """
         if self._lease_ended(logged):
@@ -436,7 +436,8 @@ class Replay:
     ) -> None:
         """Add an anomaly. Raise Conflict instead if a choice of the search may be its cause.
 
-        A choice is a write that the search made the writer of a revision without a known writer.
+        For each revision without a known writer, the search chooses a writer. The choice may be
+        wrong.
         """
         if self._search is not None:
             gaps = self._search.concerned(op.request)

@@ -5,9 +5,9 @@ wrote nothing (a read, a comparison that failed, a delete of an absent key) has 
 *uncertain* write is a write without an answer. The history is linearizable if and only if three
 rules are satisfied:
 
-1. No two writes have the same rank, and the ranks agree with real time: if an operation returned
-   before another was invoked, the earlier one does not have the higher rank. If the later one is
-   a write, the two ranks also differ.
+1. No two writes have the same rank, and the ranks agree with real time. Let A return before B is
+   invoked. Then the rank of A is at most that of B. If B is a write, the rank of A is lower than
+   that of B.
 2. Each revision up to the last one that was seen has a writer. The writer is the acknowledged
    write with this revision, or one uncertain write, or the end of a lease, which deletes all keys
    of the lease. An uncertain writer makes exactly the changes of the revision. It was invoked

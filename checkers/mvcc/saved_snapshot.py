@@ -1,8 +1,8 @@
 """`snapshot`: a snapshot that a client downloads is whole, and shows the store at one revision.
 
-    whole      The bytes that each message says to remain are those of the messages after it,
-               without the SHA-256, which is a message of its own. The SHA-256 is that of the other
-               bytes. The content is a complete backup.
+    whole      Each message contains the number of bytes that remain. This number is the total size
+               of the messages after it, without the SHA-256 at the end. The SHA-256 is that of all
+               bytes before it. The content is a complete backup.
     content    The keys of the snapshot, with all their fields, are those of the members' change
                log at the revision of the snapshot. Only changes that the log contains are judged.
     recent     The revision is not lower than that of any answer of the same member that was

@@ -53,9 +53,10 @@ class Pool:
     ) -> Operation | None:
         """Return the first operation of the pool that is not assigned yet, or None.
 
-        `used` contains the invocation indexes of the assigned operations. `era` is a number that
-        changes when an operation is removed from `used`. The result is None if this operation was
-        not invoked before `deadline`, an index of an event.
+        Returns None if all operations of the pool are assigned. Also returns None if the first one
+        that is not assigned was not invoked before `deadline`, an index of an event. `used`
+        contains the invocation indexes of the assigned operations. `era` is a number that changes
+        when an operation is removed from `used`.
         """
         calls, place = self._calls, self._unused if era == self._era else 0
         while place < len(calls) and calls[place] in used:
@@ -186,9 +187,10 @@ class UncertainWrites:
                 self._deleting.setdefault(key, _Paths()).add(op, path)
 
     def making(self, changes: Sequence[Change], state: State) -> Iterator[Pool]:
-        """Yield the pools whose operations make exactly `changes` in `state`.
+        """Yield the pools whose operations make exactly `changes` in `state`, if they are executed.
 
-        The caller must test whether `state` fulfils the condition of the pool.
+        The operations are executed only if `state` fulfils the condition of the pool. The caller
+        must test the condition.
         """
         for sequence in self._naming(changes):
             if makes(effect(state, sequence.writes), changes):

@@ -52,8 +52,9 @@ class Makers:
     def demand(self, demand: Demand) -> bool:
         """Assign one of the candidates of `demand` as the writer of its revision.
 
-        The store must be in the state before the revision. Returns False if every such assignment
-        would leave an earlier revision without a writer.
+        The store must be in the state before the revision. Earlier revisions may get other writers.
+        Returns False if no candidate can be assigned without leaving an earlier revision without a
+        writer.
         """
         revision, store = demand.revision, self._store
         self.demands[revision] = demand

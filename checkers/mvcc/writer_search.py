@@ -198,7 +198,8 @@ class GapSearch:
     def _may_change(self, revision: int, options: Sequence[_Option]) -> Iterable[str]:
         """Yield the keys that `revision`, a revision without a known writer, may have changed.
 
-        The result covers all candidates for its writer, and all choices for earlier revisions.
+        All candidates for the writer of `revision` are considered, whatever writers were chosen for
+        earlier revisions.
         """
         if self._hints.shown[revision]:
             for option in options:
@@ -402,11 +403,11 @@ class GapSearch:
         )
 
     def fixed(self, op: Operation) -> None:
-        """Mark the keys that the answer of `op` completely shows: they depend on no earlier choice.
+        """Remove the taint of each key that the answer of `op` completely shows.
 
-        The choices are the writers that the search chose for revisions without a known writer. The
-        taints of the keys, which are sets of such revisions, are removed. The answer must have been
-        found right.
+        The taint of a key is the set of gaps whose chosen writers influence its key-value. Now the
+        key-value is known from the answer, so it depends on no choice. The caller must have found
+        that the answer is right.
         """
         if not self._taint:
             return

@@ -61,7 +61,7 @@ class _Increment:
 
 @dataclass(slots=True)
 class _Counter:
-    """The increments and reads of one counter up to one event of the history."""
+    """The increments and reads of one counter, up to the event that the sweep has reached."""
 
     decreases: bool = False
     """True if the history contains a decrease of this counter."""

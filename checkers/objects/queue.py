@@ -8,7 +8,7 @@ taken is not judged.
                 it, and it does not come out later.
     stale       An element was taken, and a later read shows it. Or an element that no operation
                 had taken is missing from a read, and comes out or is shown later.
-    duplicated  More acknowledged operations took an element than operations had put it in.
+    duplicated  An element was put in n times, and more than n acknowledged operations took it.
     unexpected  An element was taken or shown before any operation had put it in. An enqueue that
                 failed does not count.
     never read  An acknowledged element was not taken, and no later read covers it. This is not an

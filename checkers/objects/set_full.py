@@ -138,10 +138,10 @@ class _Sweep:
 
     @staticmethod
     def _covered_up_to(request: Range, result: RangeResult) -> tuple[bytes | None, bool]:
-        """Return the end of the keys that an answer covers, and whether it covers the end, too.
+        """Return up to which key an answer covers the set, and whether it covers this key, too.
 
-        If a limit cut the answer off, the end is the last key of the answer. The end is None if
-        there is no upper bound.
+        If a limit cut the answer off, the key is the last one in the answer. The key is None if the
+        read has no upper bound.
         """
         if result.more and result.kvs:
             return text_order(result.kvs[-1].key), True

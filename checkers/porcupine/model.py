@@ -92,9 +92,10 @@ class Model(Generic[S, I, O]):
     `reads_narrow` is True if each state is a set of possible states. A read-only operation may then
     remove some of the possible states. If it removes no state, the search linearizes it at once.
 
-    `touches(input)` returns the parts of the state that an operation reads or changes, or None if
-    it may be all of them. Operations that touch different parts must commute: their order affects
-    neither whether they are possible nor the state after both. The search then tries one order.
+    `touches(input)` returns the parts of the state that an operation reads or changes. It returns
+    None if the operation may touch all parts. Operations that touch different parts must commute:
+    in both orders, the same outputs are possible, and the state after both is the same. The search
+    then tries one order.
 
     `decide(operations)` is a faster algorithm for some histories of one partition (see
     `splitbrain.checkers.porcupine.blocks`). If it returns None, the partition is searched.

@@ -21,17 +21,16 @@ Seven rules keep the search small. None of them changes a result:
   of a counter, one element of a set) are decided in polynomial time.
 - *Operations that never returned* may be left out. They are not in the list or the bitset.
   Those with equal input are interchangeable, so the one called first is used first. An operation
-  that would not change the state is not used. An operation is also not used if the operation after
-  it would be possible without it and would leave the same state. For example, a write that is
-  overwritten before any read can be left out. A configuration needs no search if it was already
-  refuted with the same or fewer of these operations used.
+  that would not change the state is not used. Nor is an operation X if the next operation gives the
+  same state with X and without X. For example, a write X that is overwritten before any read can be
+  left out. A configuration needs no search if it was already refuted with the same or fewer of
+  these operations used.
 - *No cache entry without a choice.* A configuration with only one possible operation is not
   cached, and backtracking does not stop there.
-- *Only operations that depend on the most urgent one.* Before the operation that returns first,
-  only operations that are possible next, or that never returned, can take effect. Of these, the
-  search tries those that touch the same part of the state as the most urgent one, directly or
-  through others. All others commute with them, so they can be placed later. This needs
-  `Model.touches`.
+- *Only operations that depend on the most urgent one.* Let U be the operation that returns first.
+  Only operations that were called before U returns can take effect before U. Of these, the search
+  tries those that touch the same part of the state as U, directly or through other operations. All
+  others commute with them, so they can be placed later. This needs `Model.touches`.
 - *Urgent operations first.* The possible operation that returns first is tried first, because it
   blocks all operations that are called later.
 
@@ -272,10 +271,10 @@ class Search(Generic[S, I, O]):
     ) -> list[tuple[float, int, int]]:
         """Return the moves that depend on the operation that returns first, at the time `least`.
 
-        Two operations depend on each other if they touch the same part of the state. They also
-        depend on each other if a chain of other operations connects them, in which each operation
-        and the next one touch the same part. All operations that were called by `least` count for
-        the chain, also those that the present state does not allow.
+        Two operations are connected if they touch the same part of the state. They depend on each
+        other if they are connected directly, or by a chain of connected operations. The chain may
+        contain each operation that was called by `least`, even if the present state does not allow
+        this operation.
         """
         nxt, call, kinds = self._next, self._call, self._kinds
         parts = 0
@@ -312,12 +311,11 @@ class Search(Generic[S, I, O]):
     def _never_returned(
         self, moves: list[tuple[float, int, int]], common: dict[int, int], least: float
     ) -> None:
-        """Add the operations that never returned and can be next in the present state to `moves`.
+        """Add to `moves` the operations that never returned and can be next in the present state.
 
-        They must have been called by `least`, the first return of the other operations. An
-        operation is added only if it changes the state, and if no equal operation is in `moves`
-        already (`common`). For each state, the kinds of operations that change it are computed
-        once.
+        An operation is added if it was called by `least`, the first return of the other operations,
+        and if it changes the state. If an equal operation is in `moves` already (`common`), it is
+        not added. For each state, the kinds of operations that change it are computed once.
         """
         state, kinds, calls = self._state, self._never_kinds, self._never_next
         called = bisect_right(self._never_first, least)
@@ -429,7 +427,8 @@ class Search(Generic[S, I, O]):
     def _note_dead_end(self) -> None:
         """Keep the present trail if it is the longest of all partial linearizations so far.
 
-        Also keep it if it is the longest one that ends with its last operation.
+        Let X be the last operation of the trail. The trail is also kept if it is the longest one so
+        far that ends with X.
         """
         trail = self._trail
         depth = len(trail)

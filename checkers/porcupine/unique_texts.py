@@ -175,7 +175,11 @@ class _Placing:
 
 
 class _Shown:
-    """The writes of one string by the piece that they wrote, and the gets by what they returned."""
+    """The writes and gets of one string.
+
+    The writes are grouped by the piece that they wrote, and the gets by the string that they
+    returned.
+    """
 
     def __init__(
         self,

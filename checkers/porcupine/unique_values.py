@@ -9,9 +9,9 @@ block in the sense of `porcupine/blocks.py`: a write, the reads of its value, an
 that met this value and wrote the next one. No other write can be between them. If two operations
 met the same value and each of them wrote a value, the history is illegal.
 
-An operation X that never returned may be left out of the linearization, with one exception: if an
-operation that certainly happened met the value that X wrote, then X certainly happened, too. The
-same applies to the writer of the value that X met.
+An operation X that never returned may be left out of the linearization, unless it certainly
+happened. X certainly happened if an operation that certainly happened met the value that X wrote.
+Then the writer of the value that X met has certainly happened, too.
 """
 
 from __future__ import annotations

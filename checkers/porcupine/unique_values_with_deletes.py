@@ -9,9 +9,9 @@ This module therefore uses two tests, which together decide nearly all histories
 - *Illegal.* The first part of the test ignores the operations that met the empty register. If the
   blocks and the deletes (each delete is one block) have no valid order, the history is illegal,
   because fewer operations only make it easier to find an order. The second part examines each
-  operation X that met the empty register. The history is illegal if a value was certainly written
-  before X, and each delete that was called before X returned certainly took effect before that
-  value was written.
+  operation X that met the empty register. If a value was certainly written before X, a delete must
+  take effect between this write and X. The history is illegal if there is no such delete: each
+  delete that was called before X returned had certainly taken effect before the write.
 - *Legal.* A greedy algorithm (`_Plan`) builds one order from pieces. A piece is a block, a delete,
   or an operation that met the empty register. The pieces are placed by their deadlines. A block
   that fills the register is placed as late as possible. The operations that met the empty register

@@ -173,9 +173,8 @@ def _check_end(
 def _recovery(evidence: Evidence, stalls: Stalls, counts: dict[str, Any]) -> Verdict:
     """Check that the cluster answers within the bound after the last fault was healed.
 
-    The times until the answers are added to `counts`. The first answer may come after the bound
-    although no client kept asking for an answer in the time after the bound (`_kept_asking`). The
-    verdict is then unknown.
+    The times until the answers are added to `counts`. If the first answer comes after the bound,
+    but no client kept asking after the bound (`_kept_asking`), the verdict is unknown.
     """
     history = evidence.history
     healed = max(window.end or 0 for window in history.faults)
@@ -213,7 +212,7 @@ def _kept_asking(evidence: Evidence, late: int, first: Operation) -> bool:
     """Return whether clients tried in vain from the time `late` on until `first` was answered.
 
     An operation shows this if it was pending at `late`, or if it was invoked at least PATIENCE_NS
-    before the answer. A refusal just before the answer shows nothing about the time before it.
+    before the answer. An operation that was invoked later shows nothing about the time before it.
     """
     asked = _unanswered(evidence, late, _returned_at(first))
     return any(
@@ -225,10 +224,13 @@ def _unanswered(evidence: Evidence, late: int, until: int | None) -> list[Operat
     """Return the operations that show that the cluster did not answer from the time `late` on.
 
     These are the operations that were pending at `late`, and those that were invoked later and did
-    not succeed. An operation that succeeded within `PATIENCE_NS` is left out, because it was not
-    kept waiting. If `until` is given, operations that were invoked from `until` on are left out
-    too. Operations at members in `Evidence.excused` are also left out. `late` and `until` are times
-    in the history, in ns.
+    not succeed. Three kinds of operations are left out:
+
+    - operations that succeeded within `PATIENCE_NS`, because they were not kept waiting
+    - operations that were invoked at `until` or later, if `until` is given
+    - operations at members in `Evidence.excused`
+
+    `late` and `until` are times in the history, in ns.
     """
     history = evidence.history
     end = history.end_ns

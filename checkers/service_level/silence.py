@@ -62,8 +62,8 @@ def silences(
 def _chains(attempts: Sequence[Attempt], begin: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield periods in which attempts overlap, or follow each other within `IDLE_NS`.
 
-    From `begin` to `end`, attempts that are not in `attempts` are pending. The first period
-    therefore begins at `begin`. If the two times are equal, there are no such attempts.
+    Earlier attempts, which are not in `attempts`, are pending from `begin` to `end`. The first
+    period therefore begins at `begin`. If `begin` equals `end`, no earlier attempt is pending.
     """
     for one in attempts:
         if begin == end or one.begin - end > IDLE_NS:

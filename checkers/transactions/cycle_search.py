@@ -1,9 +1,9 @@
 """Finds the shortest cycle through one of the given edges, by breadth-first search.
 
-The session order and the real-time order are not stored as edges. Instead there are rows. A row
-contains the transactions of one process, or all transactions, sorted by their begin. The
-transactions that begin after the end of a given transaction are the tail of a row. The search
-visits each part of a row only once.
+The session order and the real-time order are not stored as edges, because there would be too many.
+They are stored as rows. A row contains the transactions of one process, or all transactions, sorted
+by their begin. A transaction is before all transactions of its row that begin after its end. These
+are the last part of the row. The search visits each part of a row only once.
 """
 
 from __future__ import annotations
@@ -86,8 +86,9 @@ class Web:
         """Return the shortest cycle that was found, and the number of edges that were visited.
 
         The cycle begins with an edge of `required` and continues with edges of the kinds `allowed`,
-        and with the anti-dependencies that `anti` permits. The search ends when more than `budget`
-        edges were visited or, after a cycle was found, when it has started from `STARTS_MAX` edges.
+        and with the anti-dependencies that `anti` permits. The search starts from one edge of
+        `required` after another. It ends when more than `budget` edges were visited. If a cycle was
+        found, the search also ends after `STARTS_MAX` starts.
         """
         best: list[Edge] | None = None
         spent = 0

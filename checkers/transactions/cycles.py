@@ -10,10 +10,10 @@
 The worst kind is first in the list. The name of a kind ends in `-process` or `-realtime` if the
 cycle also contains an edge of the session order or of the real-time order.
 
-For all kinds except G-single, the strongly connected components of a graph decide exactly whether
-the kind exists. G-single needs a search, which ends without a result after `SEARCH_STEPS_MAX`
-edges. The checker shows the shortest cycles of up to `EXAMPLES_MAX` components as examples. It
-skips a component whose transactions already show a worse kind.
+For each kind except G-single, a graph is built whose strongly connected components show exactly
+whether the history contains the kind. G-single needs a search, which ends without a result after
+`SEARCH_STEPS_MAX` edges. The checker shows the shortest cycles of up to `EXAMPLES_MAX` components
+as examples. It skips a component whose transactions already show a worse kind.
 
 Anomalies that are not cycles between transactions are found while the dependencies are inferred,
 in `transactions/list_append.py` and `transactions/rw_register.py`. Both find G1a, G1b, internal,
@@ -239,9 +239,9 @@ def _groups(
 def _name(edges: list[Edge], order: str) -> str:
     """Return the kind of the cycle of `edges`, such as `G-single-realtime`.
 
-    An assumed edge is one that was inferred from `order`. A cycle that contains such an edge
-    contradicts only models that respect `order`. Its kind is therefore always `G2-item-process` or
-    `G2-item-realtime`.
+    Some edges are assumed: no read shows them, but they follow from `order`. A cycle with an
+    assumed edge contradicts only models that respect `order`. The kind of such a cycle is always
+    `G2-item-process` or `G2-item-realtime`.
     """
     kinds = [edge.kind for edge in edges]
     if WW_ASSUMED in kinds or RW_ASSUMED in kinds:

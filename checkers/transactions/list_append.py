@@ -201,7 +201,7 @@ class _Inference:
             )
 
     def _append_in(self, place: int, made: Append, state: dict[Key, Any]) -> None:
-        """Add the append `made` to `state`, which contains what its transaction has seen so far.
+        """Add the append `made` to `state`: what the transaction has read and appended so far.
 
         `place` is the index of the transaction. `state` maps each key to a pair: the elements that
         the transaction knows, and the index of the read that showed them (-1: no read). The
@@ -422,7 +422,7 @@ class _Inference:
         return [one if one >= 0 and committed[one] else -1 for one in found]
 
     def _unseen(self, key: Key, whole: tuple[Element, ...]) -> list[int]:
-        """Return the committed transactions that appended to `key` what `whole` lacks."""
+        """Return the committed transactions that appended to `key` an element not in `whole`."""
         seen = set(whole)
         return list(dict.fromkeys(
             writer for element, writer in self._writers[key].items()
@@ -432,9 +432,9 @@ class _Inference:
     def _before_unseen(self, unseen: dict[int, list[int]], readers: Any, version: Any) -> Edges:
         """Return the anti-dependencies of the readers that saw the longest list of a key.
 
-        Each of these readers is before the transactions that appended an element that no read
-        shows. `unseen` maps the number of a key's last version to these transactions. `readers`
-        contains the transaction of each read, and `version` the number of the version that it read.
+        They are before each transaction that appended an element that no read shows. `unseen` maps
+        the number of a key's last version to these transactions. Read i was made by the transaction
+        `readers[i]`, and read the version with the number `version[i]`.
         """
         source: list[int] = []
         target: list[int] = []

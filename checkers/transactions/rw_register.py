@@ -2,8 +2,8 @@
 
 Each value is written to a key once, so a read shows which transaction wrote the value. The order
 of the versions is known in part (`transactions/version_order.py`). Every key starts absent, or with
-the initial value that the caller names. A read of any other value that no transaction wrote is an
-anomaly.
+the initial value that the caller names. A read of a value is an anomaly if no transaction wrote the
+value and it is not the initial value.
 
 Source: Kingsbury and Alvaro 2020, section 5; Adya 1999 for G1a and G1b.
 """
@@ -283,8 +283,9 @@ class _Inference:
     ) -> dict[tuple[Version, Version], str]:
         """Report each key whose versions are ordered in a cycle, and leave out its pairs.
 
-        `pairs` and `known` contain pairs (earlier version, later version) with the reason for the
-        order. The result contains the `pairs` of all other keys. `kind` is the kind of the anomaly.
+        `pairs` are the pairs to check, and `known` are pairs that were checked before. A pair is
+        (earlier version, later version), with the reason for the order. The result contains the
+        `pairs` of all other keys. `kind` is the kind of the anomaly.
         """
         contradictory: dict[Key, None] = {}
         for group in cyclic({**known, **pairs}):

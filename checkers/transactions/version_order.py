@@ -6,9 +6,9 @@ Three facts are known:
 - The initial value was before all written values.
 - The value that a transaction read was before the value that it wrote to the same key, because any
   other order makes a cycle that read-committed forbids.
-- If the model respects sessions or real time, this order of the transactions also orders versions.
-  The last version that a transaction read or wrote is not newer than the first version that a
-  later transaction read or wrote.
+- If the model respects sessions or real time, the order of transactions also orders versions. The
+  last version that a transaction read or wrote is not newer than the first version that a later
+  transaction read or wrote. "Later" means later in the session, or in real time.
 
 Source: Kingsbury and Alvaro 2020, section 5.
 """

@@ -18,8 +18,8 @@ The reference is the members' change log. Each stream (one watch on one member) 
                   the start is in the future, no event of an earlier revision arrives.
     fragmented    Only a watch that asked for fragments receives them, and each is continued
                   (`watch/fragments.py`).
-    identified    The open watches of a connection have different ids, a watch has the id that its
-                  client chose, and a watch that its client cancels ends (`watch/watch_ids.py`).
+    identified    The open watches of a connection have different ids. A watch has the id that its
+                  client chose. If the client cancels a watch, it ends (`watch/watch_ids.py`).
     listed        If the watcher first reads a list of the keys, the list and the events after it
                   agree with the change log (`watch/lists.py`).
     compaction    If the member has compacted the start of a watch, the watch is cancelled with the

@@ -61,9 +61,9 @@ class Compactions:
     def done_before(self, revision: int) -> Compaction | None:
         """Return the highest compaction that a member at `revision` has certainly made.
 
-        The member has made a compaction if its own revision is above that of the compaction's
-        answer, because it applies later log entries after the compaction. Returns None if no
-        compaction is certain.
+        Let R be the revision in the answer to a compaction. A member above R has applied the write
+        of R + 1. This write is after the compaction in the Raft log, so the member has made the
+        compaction. Returns None if no compaction is certain.
         """
         place = bisect_left(self._answered, revision, key=lambda answered: answered or 0)
         return self._highest[place - 1] if place else None

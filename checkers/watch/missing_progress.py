@@ -5,23 +5,26 @@ notification in the two cases below. In both cases the watch must have been crea
 may hit the member. Partitions and slow links are permitted, because a member notifies watchers of
 its own state.
 
-*Periodically*, if the watch request has `progress_notify`. A member has a ticker for each stream.
-etcd lengthens the interval of the ticker at random by up to a tenth. At each tick, the member
-notifies a watcher that has received no events since the previous tick. Therefore a notification is
-owed after a silence of two intervals. etcd does not notify a watcher whose start is in the future.
-Therefore the silence begins only after the watcher has certainly reached its start. If several
-watches share a connection, a watcher that reads slowly records answers long after they were sent.
-Therefore such a notification is missing only in two cases. The whole connection was silent, or the
-silence ended with an event whose write was invoked after the notification was due.
+*Periodically*, if the watch request has `progress_notify`. A member has a ticker for each stream,
+whose interval etcd lengthens at random by up to a tenth. At each tick, the member notifies a
+watcher that has received no events since the previous tick. So a notification is owed after a
+silence of two intervals. The silence begins only after the watcher has certainly reached its start,
+because etcd does not notify a watcher whose start is in the future.
+
+A watcher that shares its connection may read slowly, and then records answers long after they were
+sent. A silence on such a connection is an anomaly only if the whole connection was silent, or if
+the silence ended with an event whose write was invoked after the notification was due.
 
 *On request*, if the watch request has `ask_progress`, begins at its creation, and is alone on its
-connection. The client sends the progress request right after the watch request. A member drops the
-progress request if a watcher of the connection is not synced. A watch that begins in the past is
-not synced at first. In newer releases of etcd, a watch that begins in the future is not synced
-either. A watch that begins at its creation is synced from the start. A watcher may read slowly.
-Therefore a notification is missing only in two cases. The watcher has read all answers and waited
-for the notification, or it received an event whose write was invoked after the notification was
-due.
+connection. The client sends the progress request right after the watch request. A member answers it
+only if all watchers of the connection are synced. A watch that begins at its creation is synced
+from the start. A watch that begins in the past is not synced at first. In newer releases of etcd, a
+watch that begins in the future is not synced either, so both are not judged.
+
+A watcher may read slowly. So a missing answer is an anomaly only in two cases:
+
+- The watcher has read all answers, and has waited for the notification.
+- The watcher received an event whose write was invoked after the notification was due.
 
 Source: etcd's server/etcdserver/api/v3rpc/watch.go (`sendLoop`, `GetProgressReportInterval`) and
 server/storage/mvcc/watchable_store.go (`progressIfSync`).

@@ -309,7 +309,7 @@ class StreamCheck:
                 return
 
     def _check_compaction(self) -> None:
-        """Report a watch that was not cancelled although the member had compacted its start."""
+        """Report a watch that was not cancelled, although its start revision was compacted."""
         created = self._stream.created
         assert created is not None
         compaction = self._compactions.done_before(created.revision)

@@ -31,7 +31,8 @@ def check_ids(streams: Sequence[WatchStream], report: Report) -> None:
 def with_shared_ids(streams: Sequence[WatchStream]) -> frozenset[int]:
     """Return the numbers of the streams whose id another watch of the same connection also had.
 
-    etcd may send events of the later watch before it answers that the earlier one has ended.
+    The second watch gets the id after the first watch has ended. etcd may send events of the second
+    watch before the answer that the first one has ended.
     """
     found: set[int] = set()
     for together in _connections(streams):

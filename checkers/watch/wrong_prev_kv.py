@@ -1,8 +1,9 @@
 """Describes a wrong prev_kv of an event: where in its stream it arrived.
 
 etcd keeps the flag `prev_kv` of a watch apart from the watch. It sets the flag after the watch has
-begun, and deletes the flag before the last events of a cancelled watch are sent. These facts
-distinguish such events from others.
+begun, and deletes the flag before the last events of a cancelled watch are sent. So the first and
+the last events of a watch may lack their prev_kv. The facts of this module show whether a wrong
+prev_kv is one of these.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class ForeignEvent(msgspec.Struct, frozen=True, gc=False):
 
     `process` is None if the event belongs to no client, for example an event of Jepsen's nemesis.
     `line` is the number of the event's line, from 1, for messages. `time` is in ns. `key` is the
-    object, if the event has a field for it.
+    value of the event's field `key`, which names an object. It is None without such a field.
     """
 
     place: int
@@ -165,9 +165,10 @@ def check_client(process: int | None, name: object, kind: Kind) -> None:
 
 
 def check_value_present(f: str, kind: Kind) -> None:
-    """Raise HistoryError for an event without a value, if such an event must have one.
+    """Raise HistoryError if an event without a value must have a value.
 
-    `f` is the function of the event, and `kind` is its type.
+    `f` is the function of the event, and `kind` is its type. For example, the invocation of a
+    `write` and the completion of a `read` must have a value.
     """
     if kind == "invoke" and f in ARGUMENT_EXPECTED:
         raise HistoryError(f"the invocation of {f} has no value: expected its argument")
@@ -211,8 +212,8 @@ def foreign_operation(invoke: ForeignEvent, end: ForeignEvent | None) -> Foreign
 def is_keyed(operations: Iterable[ForeignOperation]) -> bool:
     """Return whether the values are pairs [key, value], as in Jepsen's independent tests.
 
-    Every argument must be a pair. The second element of a compare-and-swap's argument must also be
-    a pair. The result is False if the history contains only compare-and-swaps.
+    Every argument must be a pair. The argument of a compare-and-swap must be [key, [old, new]]. The
+    result is False if the history contains only compare-and-swaps.
     """
     has_other = False
     for op in operations:

@@ -203,9 +203,10 @@ def _number(field: str, value: Any) -> int:
 
 
 def _check_spelling(row: dict[Any, Any]) -> None:
-    """Raise HistoryError for a field whose name is a likely misspelling of a missing one.
+    """Raise HistoryError if the name of a field is probably misspelled.
 
-    Any other unknown field is ignored, because Jepsen's tests add fields.
+    This is assumed of an unknown field if its name is similar to that of a missing field. Any other
+    unknown field is ignored, because Jepsen's tests add fields.
     """
     for name in row.keys() - _FIELDS:
         near = get_close_matches(str(name).lower(), _FIELDS - row.keys(), n=1, cutoff=0.75)

@@ -1,15 +1,16 @@
 r"""Decides which values in the histories of other tools are equal.
 
 Python treats 1, 1.0 and True as equal, but other tools distinguish some of them. `identity` maps a
-value to an int, a str or None. Two values have equal identities only if the tool that wrote the
-file treats the values as equal:
+value to an int, a str or None. Values have different identities if the tool that wrote the file
+treats them as different:
 
     true, 1, "1"            are different
     1 and 1.0               are equal in JSON and different in EDN
-    :a, "a", a, \a          a keyword, a string, a symbol and a character are different
-    4.2, 4.2M, 21/5         a float, a decimal and a ratio are different
-    [1 2], (1 2)            are equal; #{1 2} is another value, and its order has no meaning
-    {"a": 1, "b": 2}        has no order either
+    :a, "a", a, \a          (a keyword, a string, a symbol, a character) are different
+    4.2, 4.2M, 21/5         (a float, a decimal, a ratio) are different
+    [1 2] and (1 2)         are equal
+    #{1 2}                  differs from [1 2] and equals #{2 1}
+    {"a": 1, "b": 2}        equals {"b": 2, "a": 1}
 
 The readers of EDN return the marker types of this module for values that plain types cannot
 express. A marker is equal to the plain value; only `identity` and `value_text` distinguish them.
@@ -160,7 +161,7 @@ def _other(value: Any) -> str:
 
 
 def _float(value: float) -> str:
-    """Return the text of a JSON float. If it equals an integer, this is the integer's text."""
+    """Return the text of a float. A JSON float that equals an integer has the integer's text."""
     if type(value) is not Float and value.is_integer():
         return str(int(value))
     return repr(value + 0.0)

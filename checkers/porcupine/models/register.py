@@ -74,10 +74,11 @@ def _describe(given: Input, output: Value) -> str:
 def _decide(operations: Sequence[Operation[Input, Value]], initial: Value) -> Decision | None:
     """Decide by sorting whether the operations on one register are linearizable.
 
-    This is possible if no value is written twice. Returns None if the history needs a search. A
-    history with a failed compare-and-swap needs one, because the answer does not show the value
-    that the register had. There is one exception: if an operation shows a value that no operation
-    can have written, the history is illegal in any case.
+    A history in which an operation shows a value that no operation can have written is illegal.
+    Other histories need a search in two cases, and the function returns None:
+
+    - A value is written twice.
+    - A compare-and-swap failed. Its answer does not show the value that the register had.
     """
     if not _all_written(operations, initial):
         return ILLEGAL
