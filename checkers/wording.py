@@ -174,9 +174,9 @@ def changes(made: Sequence[Change]) -> str:
 
 
 def hidden_difference(made: Sequence[Change], other: Sequence[Change]) -> str:
-    """Describe the first difference of two lists of changes, if the text of `changes` hides it.
+    """Describe the first difference of two lists of changes that look equal in a message.
 
-    Returns "" if the descriptions of the lists already differ.
+    Returns "" if the function `changes` describes the lists by different texts.
     """
     if changes(made) != changes(other):
         return ""

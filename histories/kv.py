@@ -89,10 +89,10 @@ class Range(_Value, Generic[KeyT], frozen=True, tag_field="op", tag="range"):
 
     Without `range_end`, only `key` is read. The `range_end` "\\0" reads all keys from `key` on.
     The answer is sorted by `sort_by` (by key if not given), in ascending order unless `descend`.
-    The order of key-values that are equal by `sort_by` is not defined. `limit` is the maximum
-    number of key-values in that order; 0: no limit. The answer contains only key-values whose
-    mod_revision is between `min_mod` and `max_mod`, and whose create_revision is between
-    `min_create` and `max_create`, both included; 0: no bound.
+    The order of key-values that are equal by `sort_by` is not defined. The answer contains the
+    first `limit` key-values in the order of the answer; 0: all. Key-values are left out if their
+    mod_revision is below `min_mod` or above `max_mod`, or if their create_revision is below
+    `min_create` or above `max_create`; 0: no bound.
     """
 
     key: KeyT

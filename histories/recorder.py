@@ -1,8 +1,8 @@
 """Writes a history to its file while the run is observed, one line for each event.
 
-An event is in the file before the call returns. Therefore every event that was recorded is in the
-file even if the harness is killed, and an invocation is recorded before its request is sent. The
-file is a `MappedFile`, so that an event needs no system call. If its file system cannot map files,
+When a method of `Recorder` returns, its event is in the file, even if the harness is killed right
+afterwards. The harness records an invocation before it sends the request. The file is a
+`MappedFile`, so that an event needs no system call. If its file system cannot map files,
 each event is one unbuffered write. The file is not synced, because a history need not survive a
 crash of the machine. In a simulated run, the events are buffered instead, because its seed can
 repeat the run.

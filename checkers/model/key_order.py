@@ -59,7 +59,10 @@ class KeyOrder:
             del self._few[bisect_left(self._few, name)]
 
     def between(self, begin: str, end: str, limit: int | None = None) -> list[str]:
-        """Return the first `limit` keys in `[begin, end)`, or from `begin` on if `end` is "\\0"."""
+        """Return the keys in `[begin, end)`, or from `begin` on if `end` is "\\0".
+
+        With `limit`, at most the first `limit` of these keys are returned.
+        """
         low, high = self._bounds(begin, end)
         if limit is not None:
             high = min(high, low + limit)

@@ -82,9 +82,10 @@ def reaches_the_present(request: Request) -> bool:
 
 
 def _only_serializable_ranges(txn: Txn) -> bool:
-    """Return whether a member answers `txn` from its local state, without asking the leader.
+    """Return whether `txn` contains only serializable ranges, or no operation at all.
 
-    Source: etcd, isTxnSerializable. A transaction without operations is serializable, too.
+    A member answers such a transaction from its local state, without asking the leader. Source:
+    etcd, isTxnSerializable.
     """
     return all(
         isinstance(op, Range) and op.serializable for op in (*txn.success, *txn.failure)

@@ -25,8 +25,8 @@ def text_order(text: str) -> bytes:
 def in_interval(key: str, begin: str, end: str) -> bool:
     """Return whether `key` is in the interval of a request.
 
-    The interval is the one key `begin` if `end` is empty, all keys from `begin` on if `end` is
-    "\\0", else `[begin, end)`.
+    If `end` is empty, the interval is the key `begin` alone. If `end` is "\\0", it is all keys from
+    `begin` on. Otherwise it is `[begin, end)`.
     """
     if not end:
         return key == begin

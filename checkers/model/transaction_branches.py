@@ -30,7 +30,8 @@ the number of paths."""
 class Condition:
     """The condition on the state of the store under which a request makes certain writes.
 
-    It consists of comparisons, and of the past revisions that the request reads.
+    The comparisons in `tests` must have certain results, and the past revisions in `reads` must be
+    readable.
     """
 
     tests: tuple[Test, ...] = ()

@@ -108,9 +108,10 @@ def _field(name: str, expected: Any, given: Any) -> str:
 
 
 def _hidden(expected: Any, given: Any) -> str:
-    """Describe where two key-values differ if a message shows them with the same shortened value.
+    """Describe where the values of two key-values differ, if they look equal in a message.
 
-    Returns "" if the message already shows a difference.
+    Messages shorten long values, so that different values may look equal. Returns "" if the
+    shortened values differ, or if the values are equal.
     """
     if not isinstance(expected, KeyValue) or not isinstance(given, KeyValue):
         return ""

@@ -131,7 +131,7 @@ def infer(
 def of_registers(transactions: Sequence[Transaction]) -> bool:
     """Return whether the transactions are over registers, not over lists.
 
-    The first write or the first read of a value decides.
+    The first operation that shows this decides: a write, an append, or a read of a value.
     """
     for one in transactions:
         for made in one.operations:

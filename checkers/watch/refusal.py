@@ -8,8 +8,8 @@ from splitbrain.histories.watch import Cancelled, Progress, WatchStream
 def was_not_permitted(stream: WatchStream) -> bool:
     """Return whether the only answer refuses the watch, because the client has no permission.
 
-    The run has then enabled authentication, and the watch has no user. Notifications of progress of
-    the whole connection do not count, because they answer a request for progress.
+    This happens if the run has enabled authentication, because watches are sent without a user.
+    Progress notifications for the whole connection are not counted as answers to the watch.
     """
     of_the_watch = [
         one for one in stream.answers if not (isinstance(one, Progress) and one.whole)

@@ -210,9 +210,10 @@ class StreamCheck:
     ) -> None:
         """Report a progress notification that was sent too early, or for a future revision.
 
-        It is too early if an event up to its revision had not been sent, or if its revision is
-        before the start of the watch. `changes` contains the next event that had not been sent, and
-        `missing` is the revision of this event (None: all were sent).
+        A notification is too early if an event up to the notified revision had not been sent. It is
+        also too early if the notified revision is before the start of the watch. `changes` contains
+        the next event that had not been sent, and `missing` is the revision of this event (None:
+        all were sent).
         """
         if missing is not None and missing <= progress.revision and missing >= self._start:
             self._false_progress = True
