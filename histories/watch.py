@@ -48,6 +48,9 @@ class WatchRequest(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     A request with `later_us` is sent after the other requests of its connection: that many µs later
     in a simulated run, and at once in a real run. Just before the requests with `later_us`, the
     client cancels all watches of the connection whose `cancel` is True.
+
+    If `ask_every_us` is not 0, the client of a simulated run sends a progress request again and
+    again on the open stream, with this pause between two requests. In a real run it sends none.
     """
 
     key: str
@@ -62,6 +65,7 @@ class WatchRequest(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     watch_id: int = 0
     cancel: bool = False
     later_us: int = 0
+    ask_every_us: int = 0
 
 
 class Opened(

@@ -14,7 +14,9 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from splitbrain.nemesis.fault import DiskArea, MemberName, OperatorDo
+from splitbrain.nemesis.disk_fault import DiskArea, DiskCrash, DiskState
+from splitbrain.nemesis.fault import OperatorDo
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.moment import MomentEvent
 
 
@@ -106,41 +108,6 @@ class Partitionable(Protocol):
         The state is in force when the method returns.
         """
         ...
-
-
-class DiskState(msgspec.Struct, frozen=True):
-    """The faults of a member's disk. A percentage is the probability for each single operation.
-
-    If a sync fails, it reports an error, and only an unknown part of its bytes becomes durable.
-    With `lying`, syncs report success and make nothing durable. A misdirected write goes to a wrong
-    place in its file. Only a part of a torn write becomes durable, although the sync reports
-    success. These three faults affect only the `area` of the disk, if it is given.
-
-    A correct store survives `slow_ms`, `full` and the errors of writes, syncs and reads on any
-    number of members. A member that cannot continue because of such a fault stops. A store with
-    replicas can also survive lying syncs, misdirected and torn writes on a minority of its members,
-    if these members notice the damage.
-    """
-
-    slow_ms: int = 0
-    """The average delay added to each sync. The delay of one sync is at most twice as long."""
-    full: bool = False
-    write_error_percent: float = 0.0
-    sync_error_percent: float = 0.0
-    read_error_percent: float = 0.0
-    lying: bool = False
-    misdirect_percent: float = 0.0
-    torn_percent: float = 0.0
-    area: DiskArea = ""
-
-    @property
-    def loses_data(self) -> bool:
-        """Return whether the disk can lose or change data that it reports as durable."""
-        return bool(self.lying or self.misdirect_percent or self.torn_percent)
-
-
-HEALTHY = DiskState()
-"""The state of a disk that no fault affects."""
 
 
 @runtime_checkable
@@ -239,6 +206,19 @@ class Corruptible(Protocol):
 
         Returns a text that names the place, or "" if there is no earlier content. The page cache
         keeps the newer content, so the member does not notice the damage before a power loss.
+        """
+        ...
+
+
+@runtime_checkable
+class CrashesAtDiskCalls(Killable, Protocol):
+    """A system whose members can end at an exact operation of their disks."""
+
+    async def crash_at_disk_call(self, member: MemberName, crash: DiskCrash) -> None:
+        """Wait until the member's disk reaches the operation that `crash` describes.
+
+        The process of the member has then ended at this operation. The fields `target`, `on` and
+        `again` of `crash` are ignored. If the call is cancelled, the member does not crash.
         """
         ...
 

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from splitbrain.nemesis.fault import ClockDrift, ClockJump, Target
+from splitbrain.nemesis.fault import ClockDrift, ClockJump
+from splitbrain.nemesis.fault_target import Target
 from splitbrain.nemesis.fault_variants import Variant, weighted_targets
 
 

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from splitbrain.nemesis.fault import DiskFault, Target
+from splitbrain.nemesis.disk_fault import DiskFault
+from splitbrain.nemesis.fault_target import Target
 from splitbrain.nemesis.fault_variants import Variant, weighted_targets
 
 

@@ -11,19 +11,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from splitbrain.nemesis.disk_fault import BitRot, DiskArea, DiskCrash, DiskFault, LostSectors
+from splitbrain.nemesis.fault_target import CLIENTS, MemberName, Target
 from splitbrain.nemesis.moment import Moment
-
-MemberName = str
-
-CLIENTS = "clients"
-"""The name of the clients as an end of a link, if the network has links to clients."""
-
-Target = Literal["any", "leader", "follower", "minority", "majority", "all"]
-"""The members that a fault hits. any: one member at random. leader: the leader. follower: a
-member that is not leader. minority: fewer than half. majority: more than half. all: every
-member. `splitbrain.nemesis.target.choose_targets` describes each in full."""
-
-TARGETS: tuple[Target, ...] = ("any", "leader", "follower", "minority", "majority", "all")
 
 PartitionShape = Literal[
     "isolate", "isolate_leader", "halves", "bridge", "ring", "one_way", "clients"
@@ -38,14 +28,6 @@ selected members and all clients. `splitbrain.nemesis.partition_shapes` computes
 PARTITION_SHAPES: tuple[PartitionShape, ...] = (
     "isolate", "isolate_leader", "halves", "bridge", "ring", "one_way", "clients",
 )
-
-
-DiskArea = Literal["", "log", "seal", "snapshots", "backend", "starts"]
-"""The part of a disk that a storage fault affects. log: the segments of the write-ahead log. seal:
-the file that records where the durable part of the log ends. snapshots: the snapshot files.
-backend: the backend's file. starts: the file that counts the member's starts. "": all of them."""
-
-DISK_AREAS: tuple[DiskArea, ...] = ("log", "seal", "snapshots", "backend", "starts")
 
 
 class Kill(msgspec.Struct, frozen=True, tag_field="fault", tag="kill"):
@@ -181,50 +163,6 @@ class ClockDrift(msgspec.Struct, frozen=True, tag_field="fault", tag="drift"):
     on: tuple[MemberName, ...] = ()
 
 
-class DiskFault(msgspec.Struct, frozen=True, tag_field="fault", tag="disk"):
-    """Make members' disks slow, full or faulty. Needs `Disked`.
-
-    `splitbrain.nemesis.capabilities.DiskState` describes the fields. The fault is healed by making
-    the disk healthy again. If the member has stopped because of its disk, it is also restarted.
-    """
-
-    target: Target = "any"
-    slow_ms: int = 0
-    full: bool = False
-    write_error_percent: float = 0.0
-    sync_error_percent: float = 0.0
-    lying: bool = False
-    misdirect_percent: float = 0.0
-    torn_percent: float = 0.0
-    area: DiskArea = ""
-    on: tuple[MemberName, ...] = ()
-
-
-class BitRot(msgspec.Struct, frozen=True, tag_field="fault", tag="rot"):
-    """Flip durable bits of one sector on each member's disk. Needs `Corruptible`.
-
-    The fault is never healed.
-    """
-
-    target: Target = "any"
-    area: DiskArea = ""
-    bits: int = 1
-    on: tuple[MemberName, ...] = ()
-
-
-class LostSectors(msgspec.Struct, frozen=True, tag_field="fault", tag="lost"):
-    """Damage each member's disk: durable sectors get back an earlier content. Needs `Corruptible`.
-
-    The page cache still contains the newer content, so members read the earlier content only after
-    the next power loss. The fault is never healed.
-    """
-
-    target: Target = "any"
-    area: DiskArea = ""
-    sectors: int = 1
-    on: tuple[MemberName, ...] = ()
-
-
 StepAction = Literal["crash", "power", "pause", "sleep", "isolate"]
 """The action on a member at a step of the write path. crash: its process is killed. power: its
 machine loses power, or its process is killed if the system cannot lose power. pause: the member is
@@ -254,6 +192,10 @@ class AtStep(msgspec.Struct, frozen=True, tag_field="fault", tag="step"):
     visit: int = 1
     target: Target = "any"
     on: tuple[MemberName, ...] = ()
+
+
+WaitingFault = AtStep | DiskCrash
+"""A fault that waits until a member reaches a place, and whose duration begins there."""
 
 
 SyscallKind = Literal["sync", "write", "read", "open"]
@@ -461,8 +403,8 @@ class LeaderTransfer(msgspec.Struct, frozen=True, tag_field="fault", tag="transf
 Fault = (
     Kill | Pause | Partition | Latency | PacketLoss | Corruption | HalfOpen | SlowReceiver
     | PowerLoss | ClockJump | ClockDrift | DiskFault | BitRot | LostSectors | AtStep
-    | SyscallFault | CpuStarvation | FewFiles | LittleMemory | BlockedLog | OperatorAction
-    | Upgrade | Authentication | NoSpace | Restoration | UserFault
+    | DiskCrash | SyscallFault | CpuStarvation | FewFiles | LittleMemory | BlockedLog
+    | OperatorAction | Upgrade | Authentication | NoSpace | Restoration | UserFault
     | MembershipChange | JointChange | LeaderTransfer
 )
 
@@ -477,13 +419,6 @@ def reaches_clients(fault: object) -> bool:
         fault.shape == "clients" if not fault.links
         else any(CLIENTS in link for link in fault.links)
     )
-
-
-def loses_data(fault: object) -> bool:
-    """Return whether `fault` makes disks lose or change data that they have reported as durable."""
-    if isinstance(fault, DiskFault):
-        return bool(fault.lying or fault.misdirect_percent or fault.torn_percent)
-    return isinstance(fault, BitRot | LostSectors)
 
 
 class ScheduledFault(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from random import Random
 
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.clock_drawing import clock_drifts, clock_jumps
+from splitbrain.nemesis.disk_crash_drawing import disk_crashes
 from splitbrain.nemesis.disk_drawing import disk_faults
 from splitbrain.nemesis.fault import Fault, ScheduledFault
 from splitbrain.nemesis.fault_frequency import Tempo, tempo_for
@@ -166,6 +167,7 @@ DECKS: dict[str, Callable[[int], list[Variant]]] = {
     "drift": clock_drifts,
     "disk": disk_faults,
     "step": step_deck(STEPS_DRAWN, snapshots=False),
+    "disk_crash": disk_crashes,
     "syscall": syscall_faults,
     "operator": operator_actions,
     "members": membership_changes,

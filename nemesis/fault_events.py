@@ -11,7 +11,7 @@ import msgspec
 
 from splitbrain.histories.event import FaultEvent, Phase
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import AtStep, ScheduledFault, UserFault
+from splitbrain.nemesis.fault import ScheduledFault, UserFault, WaitingFault
 from splitbrain.nemesis.injection.inject import Injected
 
 Record = Callable[[str, FaultEvent], None]
@@ -66,8 +66,8 @@ class FaultEvents:
         injected = self.injected.get(number)
         if injected is not None:
             return injected.effect()
-        # A fault at a step is injected only when a member reaches the step.
-        return "" if isinstance(self._schedule[number].fault, AtStep) else None
+        # A fault at a step or at a disk operation is injected only when a member reaches it.
+        return "" if isinstance(self._schedule[number].fault, WaitingFault) else None
 
 
 def name_of(fault: object) -> str:

@@ -9,6 +9,7 @@ from splitbrain.nemesis.capabilities import (
     Authenticates,
     Clocked,
     Corruptible,
+    CrashesAtDiskCalls,
     Disked,
     FaultyLinks,
     HasFailpoints,
@@ -136,6 +137,12 @@ KINDS: dict[str, FaultKind] = {
         FaultKind(
             "step", "members crash, pause or are cut off at a step of the write path",
             HasFailpoints, needs_failpoints=True,
+        ),
+        FaultKind(
+            "disk_crash",
+            "members crash or lose power just before or after an operation of their disks, such as "
+            "a rename, and again while they restart; only in simulation",
+            CrashesAtDiskCalls, named_only=True,
         ),
         FaultKind(
             "members",

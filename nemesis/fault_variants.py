@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from splitbrain.nemesis.fault import Fault, Target
+from splitbrain.nemesis.fault import Fault
+from splitbrain.nemesis.fault_target import Target
 from splitbrain.nemesis.target import targets_for
 
 Variant = Callable[[Random], Fault]

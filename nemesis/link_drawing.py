@@ -16,8 +16,8 @@ from splitbrain.nemesis.fault import (
     Partition,
     PartitionShape,
     SlowReceiver,
-    Target,
 )
+from splitbrain.nemesis.fault_target import Target
 from splitbrain.nemesis.fault_variants import Variant, always, weighted_targets
 
 _SHAPES: tuple[tuple[PartitionShape, Target], ...] = (

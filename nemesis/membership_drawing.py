@@ -12,8 +12,8 @@ from splitbrain.nemesis.fault import (
     JointChange,
     LeaderTransfer,
     MembershipChange,
-    Target,
 )
+from splitbrain.nemesis.fault_target import Target
 from splitbrain.nemesis.fault_variants import Variant, always
 
 LEARNER_PERCENT = 50

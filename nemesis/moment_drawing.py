@@ -8,7 +8,7 @@ from random import Random
 import msgspec
 
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import AtStep, ScheduledFault
+from splitbrain.nemesis.fault import ScheduledFault, WaitingFault
 from splitbrain.nemesis.moment import MOMENT_EVENTS, Moment, MomentEvent
 
 AIMED_SHARE = 0.7
@@ -42,9 +42,9 @@ def aimed(
 ) -> Iterator[ScheduledFault]:
     """Yield `faults`, some of them changed so that they wait for one of the events `aims`.
 
-    Faults at a step of the write path are not changed, because they already wait for the step. For
-    the event "fault", a fault waits only for a fault of another kind, and only if the schedule has
-    one.
+    Faults at a step of the write path or at a disk operation are not changed, because they already
+    wait for it. For the event "fault", a fault waits only for a fault of another kind, and only if
+    the schedule has one.
     """
     for one in faults:
         kind = _kind(one)
@@ -54,7 +54,7 @@ def aimed(
         event: MomentEvent = random.choice(possible) if possible else "election"
         visit, operations = random.choice(_VISITS), random.choice(_OPERATIONS)
         of = random.choice(others) if others and event == "fault" else ""
-        if not possible or share >= AIMED_SHARE or isinstance(one.fault, AtStep):
+        if not possible or share >= AIMED_SHARE or isinstance(one.fault, WaitingFault):
             yield one
         else:
             nth = operations if event == "operation" else visit

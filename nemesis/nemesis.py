@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.capabilities import HasLeader
-from splitbrain.nemesis.fault import AtStep, Fault, MemberName, ScheduledFault
+from splitbrain.nemesis.fault import AtStep, Fault, ScheduledFault, WaitingFault
 from splitbrain.nemesis.fault_events import FaultEvents, Record, name_of
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.healing import heal_all
 from splitbrain.nemesis.injection.all_injectors import inject
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
@@ -148,11 +149,12 @@ class Nemesis:
     def _end_ms(self, scheduled: ScheduledFault) -> float:
         """Return when to heal a fault that has just begun, in ms since the load began.
 
-        A fault at a step or at a moment lasts for its scheduled duration from now, because the step
-        or the moment was just reached. A fault with the action `sleep` has no end, because its step
-        may be reached at any later time. `heal_all` clears its failpoint after the load.
+        A fault at a step, at a disk operation or at a moment lasts for its scheduled duration from
+        now, because this place or moment was just reached. A fault with the action `sleep` has no
+        end, because its step may be reached at any later time. `heal_all` clears its failpoint
+        after the load.
         """
-        if not isinstance(scheduled.fault, AtStep) and scheduled.when is None:
+        if not isinstance(scheduled.fault, WaitingFault) and scheduled.when is None:
             return scheduled.end_ms
         if isinstance(scheduled.fault, AtStep) and scheduled.fault.do == "sleep":
             return float("inf")

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from random import Random
 
-from splitbrain.nemesis.fault import CLIENTS, MemberName, PartitionShape
+from splitbrain.nemesis.fault import PartitionShape
+from splitbrain.nemesis.fault_target import CLIENTS, MemberName
 from splitbrain.nemesis.target import minority_size_max
 
 Link = tuple[MemberName, MemberName]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
+from splitbrain.nemesis.disk_fault import DiskArea
 from splitbrain.nemesis.fault import (
     Authentication,
     BlockedLog,
     CpuStarvation,
-    DiskArea,
     Fault,
     FewFiles,
     LittleMemory,
@@ -17,9 +17,9 @@ from splitbrain.nemesis.fault import (
     OperatorDo,
     Restoration,
     SyscallFault,
-    Target,
     Upgrade,
 )
+from splitbrain.nemesis.fault_target import Target
 from splitbrain.nemesis.fault_variants import Variant, always, weighted_targets
 
 _AREAS: tuple[DiskArea, ...] = ("log", "log", "log", "backend")

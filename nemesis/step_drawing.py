@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from splitbrain.nemesis.fault import AtStep, StepAction, Target
+from splitbrain.nemesis.fault import AtStep, StepAction
+from splitbrain.nemesis.fault_target import Target
 from splitbrain.nemesis.fault_variants import Variant
 
 _LEADER_STEPS = (

@@ -15,18 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
-from splitbrain.nemesis.fault import (
-    BitRot,
-    DiskArea,
-    DiskFault,
-    Fault,
-    Kill,
-    LostSectors,
-    MemberName,
-    PowerLoss,
-    ScheduledFault,
-)
+from splitbrain.nemesis.disk_fault import BitRot, DiskArea, DiskFault, LostSectors
+from splitbrain.nemesis.fault import Fault, Kill, PowerLoss, ScheduledFault
 from splitbrain.nemesis.fault_frequency import Tempo
+from splitbrain.nemesis.fault_target import MemberName
 
 AREA_WEIGHTS: dict[DiskArea, int] = {
     "log": 5, "backend": 4, "seal": 2, "snapshots": 2, "starts": 1,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from splitbrain.nemesis.fault import TARGETS, MemberName, Target
+from splitbrain.nemesis.fault_target import TARGETS, MemberName, Target
 
 
 def choose_targets(

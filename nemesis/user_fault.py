@@ -25,7 +25,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import TARGETS, ScheduledFault, Target, UserFault
+from splitbrain.nemesis.fault import ScheduledFault, UserFault
+from splitbrain.nemesis.fault_target import TARGETS, Target
 
 T = TypeVar("T")
 METHODS = ("inject", "heal")

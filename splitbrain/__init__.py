@@ -97,19 +97,17 @@ if TYPE_CHECKING:
     from splitbrain.histories.trace import TraceEvent
     from splitbrain.histories.watch import WatchRequest, WatchStream
     from splitbrain.nemesis.capabilities import CountsEffects, FaultyLinks, HasMoments, HasProcess
+    from splitbrain.nemesis.disk_fault import BitRot, DiskCrash, DiskFault, LostSectors
     from splitbrain.nemesis.errors import FaultError
     from splitbrain.nemesis.fault import (
         AtStep,
-        BitRot,
         ClockDrift,
         ClockJump,
         Corruption,
-        DiskFault,
         Fault,
         HalfOpen,
         Kill,
         Latency,
-        LostSectors,
         PacketLoss,
         Partition,
         Pause,
@@ -239,10 +237,10 @@ _MODULES = {
         "Moment",
     ),
     "splitbrain.nemesis.fault": (
-        "AtStep", "BitRot", "ClockDrift", "ClockJump", "Corruption", "DiskFault", "Fault",
-        "HalfOpen", "Kill", "Latency", "LostSectors", "PacketLoss", "Partition", "Pause",
-        "ScheduledFault", "PowerLoss", "SlowReceiver",
+        "AtStep", "ClockDrift", "ClockJump", "Corruption", "Fault", "HalfOpen", "Kill", "Latency",
+        "PacketLoss", "Partition", "Pause", "ScheduledFault", "PowerLoss", "SlowReceiver",
     ),
+    "splitbrain.nemesis.disk_fault": ("BitRot", "DiskCrash", "DiskFault", "LostSectors"),
 }
 """Module → the public names that it defines."""
 
@@ -272,6 +270,7 @@ __all__ = [
     "Definite",
     "Delete",
     "DeleteResult",
+    "DiskCrash",
     "DiskFault",
     "DiskedProcesses",
     "Draft",

@@ -9,7 +9,7 @@ Source: etcd's documentation of the gRPC gateway, `rpc.proto`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -30,6 +30,10 @@ WATCH = "/v3/watch"
 NO_WATCH = -1
 """A watch id that is the id of no watch. An answer with this id is for all watches of a connection,
 or refuses a watch."""
+
+
+PROGRESS_REQUEST: Mapping[str, Any] = {"progress_request": {}}
+"""The message that asks for the progress of all watches of a connection."""
 
 
 class WatchAnswer(msgspec.Struct, frozen=True):
@@ -58,7 +62,7 @@ def encode_watches(requests: Sequence[WatchRequest]) -> bytes:
     return b"".join(map(msgspec.json.encode, messages))
 
 
-def first_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
+def first_messages(requests: Sequence[WatchRequest]) -> list[Mapping[str, Any]]:
     """Return the fields of the messages that are sent when the connection opens.
 
     The messages create the watches, in their order, except watches with `later_us`. If a watch has
@@ -66,13 +70,13 @@ def first_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
     that of `request_messages.py`.
     """
     first = [one for one in requests if not one.later_us]
-    messages: list[dict[str, Any]] = [{"create_request": create_fields(one)} for one in first]
+    messages: list[Mapping[str, Any]] = [{"create_request": create_fields(one)} for one in first]
     if any(one.ask_progress for one in first):
-        messages.append({"progress_request": {}})
+        messages.append(PROGRESS_REQUEST)
     return messages
 
 
-def later_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
+def later_messages(requests: Sequence[WatchRequest]) -> list[Mapping[str, Any]]:
     """Return the fields of the messages that are sent on the open connection after a while.
 
     The messages cancel the watches with `cancel`, and create those with `later_us`. If one of these
@@ -82,9 +86,9 @@ def later_messages(requests: Sequence[WatchRequest]) -> list[dict[str, Any]]:
     later = [one for one in requests if one.later_us]
     if not later:
         return []
-    asks: list[dict[str, Any]] = []
+    asks: list[Mapping[str, Any]] = []
     if any(one.ask_progress for one in later):
-        asks = [{"progress_request": {}}]
+        asks = [PROGRESS_REQUEST]
     return [
         *({"cancel_request": {"watch_id": str(one.watch_id)}} for one in requests if one.cancel),
         *({"create_request": create_fields(one)} for one in later),

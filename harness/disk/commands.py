@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from splitbrain.nemesis.capabilities import DiskState
-from splitbrain.nemesis.fault import DiskArea
+from splitbrain.nemesis.disk_fault import DiskArea, DiskState
 
 
 class SetState(msgspec.Struct, frozen=True, tag_field="do", tag="set_state"):

@@ -27,8 +27,7 @@ from splitbrain.harness.disk.simulated_disk import (
     parts,
     put_entry,
 )
-from splitbrain.nemesis.capabilities import HEALTHY, DiskState
-from splitbrain.nemesis.fault import DiskArea
+from splitbrain.nemesis.disk_fault import HEALTHY, DiskArea, DiskState
 
 T = TypeVar("T")
 Areas = Mapping[DiskArea, Sequence[str]]

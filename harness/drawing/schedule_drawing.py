@@ -15,6 +15,7 @@ from splitbrain.harness.drawing.operation_drawing import draw_operations
 from splitbrain.harness.drawing.seed import seed_or_drawn
 from splitbrain.harness.drawing.swarm_options import (
     Environment,
+    draw_disk_crash_settings,
     draw_environment,
     draw_lease_settings,
     draw_limits_settings,
@@ -131,6 +132,8 @@ def draw_for(
         own = draw_lease_settings(seed)
     if options.swarm and options.workload == "limits":
         own = {**own, **draw_limits_settings(seed)}
+    if options.swarm and "disk_crash" in options.nemesis:
+        own = {**own, **draw_disk_crash_settings(seed)}
     return Schedule(
         options=options,
         seed=seed,

@@ -34,6 +34,12 @@ STORAGE_RUNS_PERCENT = 12
 """The percentage of runs that have storage faults in addition. Storage faults have no weight,
 because they must be rare: while a member only recovers its data from its peers, other faults find
 few bugs in it."""
+DISK_CRASH_RUNS_PERCENT = 30
+"""The percentage of runs without storage faults in which members also crash at exact operations of
+their disks. Many bugs of recovery show only after a crash between two particular operations."""
+DISK_CRASH_ALONE_SHARE = 0.4
+"""The share of these runs that have no other faults, except changes of the members and of links.
+Kills and partitions at other times keep members from the operations at which they would crash."""
 LINK_RUNS_PERCENT = 12
 """The percentage of runs that have one of `LINK_FAULTS` in addition, which change single frames and
 connections."""
@@ -183,6 +189,17 @@ def draw_limits_settings(seed: int) -> dict[str, int | bool]:
     }
 
 
+def draw_disk_crash_settings(seed: int) -> dict[str, int | bool]:
+    """Draw settings with which segments of the log and snapshots are often made and removed."""
+    random = stream(seed, "swarm", "disk crash settings")
+    return {
+        "snapshot_count": random.choice((3, 3, 5, 10)),
+        "catch_up_entries": random.choice((1, 1, 3, 10)),
+        "wal_segment_bytes": random.choice((4096, 4096, 16 * 1024)),
+        "snapshots_kept": random.choice((1, 1, 2)),
+    }
+
+
 def _conditions(random: Random) -> tuple[NetworkConditions, DiskConditions, int]:
     """Draw the conditions of the network and of the disks.
 
@@ -240,6 +257,11 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     storage = stream(seed, "swarm", "storage").random() * 100 < STORAGE_RUNS_PERCENT
     if storage and given.get("swarm") is not False:
         drawn["nemesis"] += ("storage",)
+    crashes = stream(seed, "swarm", "disk crashes")
+    has_crashes = crashes.random() * 100 < DISK_CRASH_RUNS_PERCENT
+    if has_crashes and not storage and given.get("swarm") is not False:
+        alone = crashes.random() < DISK_CRASH_ALONE_SHARE
+        drawn["nemesis"] = (*(() if alone else drawn["nemesis"]), "disk_crash")
     links = stream(seed, "swarm", "links")
     if links.random() * 100 < LINK_RUNS_PERCENT and given.get("swarm") is not False:
         drawn["nemesis"] += (links.choice(LINK_FAULTS),)

@@ -27,6 +27,10 @@ ASK_PROGRESS_SHARE = 0.5
 ASK_FROM_NOW_SHARE = 0.25
 """The share of streams that ask for progress and start at the present revision. The checker `watch`
 requires an answer only on such a stream."""
+ASK_AGAIN_SHARE = 0.4
+"""The share of streams that ask for progress again and again, while events are on the way."""
+ASK_EVERY_US = (2_000, 10_000, 40_000, 150_000)
+"""The times between two such requests, in µs."""
 PAUSES_US = (2_000, 20_000, 200_000)
 """The lengths of the pause after each answer, for a watcher that reads slowly."""
 OTHER_STARTS: tuple[Start, ...] = ("future", "future", "past", "now")
@@ -125,6 +129,9 @@ def draw_watchers(
         bound_to = draw_bound(stream(seed, "bound watcher", watcher), members, bound_share)
         if bound_to is not None:
             streams = [msgspec.structs.replace(one, member=bound_to) for one in streams]
+        if request.ask_progress:
+            asks = stream(seed, "progress requests", watcher)
+            streams = [_with_progress_requests(asks, one) for one in streams]
         if isinstance(workload, SlowWorkload):
             pauses = stream(seed, "slow watcher", watcher)
             streams = list(_with_pauses(pauses, streams, workload.slow_percent))
@@ -159,6 +166,14 @@ def _with_pauses(
         yield msgspec.structs.replace(
             one, pause_us=pause_us, hold_us=one.hold_us * SLOW_HOLD
         ) if slow else one
+
+
+def _with_progress_requests(random: Random, scheduled: ScheduledStream) -> ScheduledStream:
+    """Draw whether the watcher asks for progress in the middle of a stream, and how often."""
+    share, every_us = random.random(), random.choice(ASK_EVERY_US)
+    if share >= ASK_AGAIN_SHARE:
+        return scheduled
+    return msgspec.structs.replace(scheduled, ask_every_us=every_us)
 
 
 def _with_other_start(random: Random, scheduled: ScheduledStream) -> ScheduledStream:

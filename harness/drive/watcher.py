@@ -62,7 +62,9 @@ class _Watch:
         """The highest revision up to which the present stream has delivered all events."""
         self._sent = request
 
-    def resumed(self, start: int | None, *, ask_progress: bool, keeping: bool) -> WatchRequest:
+    def resumed(
+        self, start: int | None, *, ask_progress: bool, ask_every_us: int, keeping: bool
+    ) -> WatchRequest:
         """Return the request that opens this watch on the next stream.
 
         It begins at revision `start` or, if that is None, after the last event received. If
@@ -75,7 +77,7 @@ class _Watch:
             request = msgspec.structs.replace(request, cancel=False, later_us=0)
         self._sent = msgspec.structs.replace(
             request, start_revision=self._next if start is None else start,
-            ask_progress=ask_progress,
+            ask_progress=ask_progress, ask_every_us=ask_every_us,
         )
         return self._sent
 
@@ -202,8 +204,11 @@ class Watcher:
                 return False
             starts = [listed.revision + 1] * len(starts)
         ask_progress = scheduled.ask_progress and not self._keeping
+        ask_every_us = 0 if self._keeping else scheduled.ask_every_us
         requests = [
-            one.resumed(start, ask_progress=ask_progress, keeping=self._keeping)
+            one.resumed(
+                start, ask_progress=ask_progress, ask_every_us=ask_every_us, keeping=self._keeping
+            )
             for one, start in zip(self._watches, starts, strict=True)
         ]
         numbers = self._recorder.open_streams(self.number, member, requests)

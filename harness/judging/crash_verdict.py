@@ -26,15 +26,13 @@ from splitbrain.checkers.wording import seconds
 from splitbrain.harness.store.records import RunRecord
 from splitbrain.harness.systems.processes.crash import Crash
 from splitbrain.histories.history import FaultWindow
+from splitbrain.nemesis.disk_fault import BitRot, DiskFault, LostSectors
 from splitbrain.nemesis.fault import (
     AtStep,
-    BitRot,
-    DiskFault,
     Fault,
     FewFiles,
     Kill,
     LittleMemory,
-    LostSectors,
     MembershipChange,
     NoSpace,
     OperatorAction,

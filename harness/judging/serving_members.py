@@ -15,7 +15,8 @@ import msgspec
 
 from splitbrain.harness.store.records import RunRecord
 from splitbrain.histories.history import FaultWindow
-from splitbrain.nemesis.fault import Fault, loses_data
+from splitbrain.nemesis.disk_fault import loses_data
+from splitbrain.nemesis.fault import Fault
 
 
 def serving_members(record: RunRecord, faults: Sequence[FaultWindow]) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOperation
 from splitbrain.harness.schedule.schedule import Schedule
-from splitbrain.nemesis.fault import Fault, MemberName, Partition
+from splitbrain.nemesis.fault import Fault, Partition
+from splitbrain.nemesis.fault_target import MemberName
 
 
 def with_leader(schedule: Schedule, leader: MemberName | None) -> Schedule:

@@ -27,7 +27,8 @@ from splitbrain.harness.schedule.operation import ClientOperations, ScheduledOpe
 from splitbrain.harness.schedule.options import DEFAULTS, Options
 from splitbrain.harness.schedule.watchers import ScheduledWatcher
 from splitbrain.histories.random_stream import subseed
-from splitbrain.nemesis.fault import AtStep, Authentication, ScheduledFault, loses_data
+from splitbrain.nemesis.disk_fault import loses_data
+from splitbrain.nemesis.fault import AtStep, Authentication, ScheduledFault
 
 FORMAT = 2
 """This number is incremented when the encoded form of a schedule changes its meaning."""

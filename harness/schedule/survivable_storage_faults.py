@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from splitbrain.harness.schedule.schedule import Schedule, needed_settings
-from splitbrain.nemesis.fault import BitRot, DiskFault, LostSectors, loses_data
+from splitbrain.nemesis.disk_fault import BitRot, DiskFault, LostSectors, loses_data
 
 
 def is_survivable(schedule: Schedule) -> bool:

@@ -49,7 +49,8 @@ from splitbrain.harness.schedule.schedule import (
 )
 from splitbrain.harness.schedule.watchers import ScheduledWatcher
 from splitbrain.histories.service_operation import AnyRequest
-from splitbrain.nemesis.fault import STEP_ACTIONS, TARGETS, AtStep, Fault, ScheduledFault
+from splitbrain.nemesis.fault import STEP_ACTIONS, AtStep, Fault, ScheduledFault
+from splitbrain.nemesis.fault_target import TARGETS
 from splitbrain.nemesis.moment import MOMENT_EVENTS, Moment
 from splitbrain.node.failpoint import FAILPOINTS
 

@@ -29,6 +29,9 @@ class ScheduledStream(msgspec.Struct, frozen=True, omit_defaults=True):
     With `other_start`, every second of the watcher's other watches on the connection starts there
     instead, at a distance of `other_distance`.
 
+    With `ask_every_us`, the watcher also asks for its progress in the middle of the stream, at this
+    interval.
+
     A watcher that reads slowly waits for `pause_us` µs after each answer, in the first half of the
     time that it keeps the stream. Then it reads without pauses.
     """
@@ -42,6 +45,7 @@ class ScheduledStream(msgspec.Struct, frozen=True, omit_defaults=True):
     page: int = 0
     other_start: Start | None = None
     other_distance: int = 0
+    ask_every_us: int = 0
 
 
 class ScheduledWatcher(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -28,17 +28,15 @@ from splitbrain.harness.schedule.schedule import (
 )
 from splitbrain.histories.kv import Request, Txn
 from splitbrain.histories.service_operation import AnyRequest
+from splitbrain.nemesis.disk_fault import BitRot, DiskCrash, DiskFault, LostSectors
 from splitbrain.nemesis.fault import (
-    BitRot,
     ClockDrift,
     ClockJump,
     Corruption,
-    DiskFault,
     Fault,
     HalfOpen,
     Kill,
     Latency,
-    LostSectors,
     MembershipChange,
     PacketLoss,
     Partition,
@@ -441,6 +439,7 @@ def plainer_faults(schedule: Schedule) -> Iterator[Schedule]:
     """Yield copies of `schedule` in which a fault is replaced by one that is easier to understand.
 
     - A power loss, or a fault of a disk or a clock, becomes a kill.
+    - A crash at a disk operation becomes a kill, happens once less, or loses no power.
     - Slow, lossy or half-open links become a partition that isolates a member.
     - A partition of several links becomes a partition that isolates one member.
     - A black hole, which holds bytes back silently, becomes a cut, which closes connections.
@@ -458,6 +457,12 @@ def _plainer(fault: Fault) -> Iterator[Fault]:
     match fault:
         case PowerLoss() | DiskFault() | BitRot() | LostSectors() | ClockJump() | ClockDrift():
             yield Kill(fault.target, on=fault.on)
+        case DiskCrash():
+            yield Kill(fault.target, on=fault.on)
+            if fault.again:
+                yield replace(fault, again=fault.again[:-1])
+            if fault.do == "power":
+                yield replace(fault, do="crash")
         case Latency() | PacketLoss() | Corruption() | HalfOpen() | SlowReceiver():
             yield Partition("isolate", fault.target, on=fault.on)
         case Partition():

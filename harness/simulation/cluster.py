@@ -13,6 +13,7 @@ from splitbrain.harness.simulation.buggify import Buggify
 from splitbrain.harness.simulation.client_network import ClientNetwork
 from splitbrain.harness.simulation.clock import MachineClock
 from splitbrain.harness.simulation.coverage import Coverage
+from splitbrain.harness.simulation.crash_point import CrashPoint
 from splitbrain.harness.simulation.health import Health
 from splitbrain.harness.simulation.machine_disk import MachineDisk
 from splitbrain.harness.simulation.member import Member
@@ -26,7 +27,7 @@ from splitbrain.harness.simulation.step_limit import StepLimit
 from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.harness.simulation.world import SimulatedWorld
 from splitbrain.histories.random_stream import stream
-from splitbrain.nemesis.fault import LostSectors
+from splitbrain.nemesis.disk_fault import DiskCrash, LostSectors
 from splitbrain.node.config import Config, checked_config
 from splitbrain.node.server import Server
 
@@ -109,6 +110,7 @@ class SimulatedCluster:
         disk = MachineDisk(self.loop, random, self.coverage.reached, schedule.disk)
         disk.remembers = any(isinstance(one.fault, LostSectors) for one in schedule.faults)
         disk.synced = functools.partial(self.invariants.synced, name)
+        disk.crash = functools.partial(self._crash_at, name)
         return disk
 
     def replace_disk(self, name: str) -> None:
@@ -256,6 +258,34 @@ class SimulatedCluster:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await future
+
+    async def wait_until_crashed(self, name: str, crash: DiskCrash) -> None:
+        """Wait until the member has crashed at the disk operation that `crash` describes.
+
+        If the call is cancelled, the member does not crash.
+        """
+        disk, reached = self.members[name].disk, self.loop.create_future()
+        point = CrashPoint(crash, reached)
+        disk.crash_points.append(point)
+        try:
+            await reached
+        finally:
+            if point in disk.crash_points:
+                disk.crash_points.remove(point)
+
+    def _crash_at(self, name: str, point: CrashPoint) -> None:
+        """End the member's process, which has just reached `point`."""
+        self.members[name].disk.crash_points.remove(point)
+        # What happens after the crash belongs to the harness. Callbacks of the ended process would
+        # never run.
+        process, self.loop.current = self.loop.current, None
+        if point.loses_power:
+            self.lose_power((name,))
+        else:
+            self.kill(name)
+        if not point.reached.done():
+            point.reached.set_result(None)
+        self.loop.current = process
 
     def lose_power(self, names: Sequence[str]) -> None:
         """Cut the power of the machines of `names` at the same moment.

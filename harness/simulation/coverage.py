@@ -59,6 +59,10 @@ DISKS = (
     "a disk was full",
     "a member stopped for its disk",
 )
+DISK_CRASHES = tuple(
+    f"a member crashed at a disk operation: {call}"
+    for call in ("create", "write", "sync", "rename", "remove", "sync_directory", "commit")
+)
 STORAGE_FAULTS = (
     "a bit flipped on a disk",
     "a disk lost synced sectors",
@@ -107,6 +111,7 @@ WATCHES = (
     "a watch was cancelled by a compaction",
     "a watch received a progress notification",
     "a watch waited for a slow reader",
+    "a client asked for progress in the middle of a stream",
     "the events of a watch came in fragments",
     "a watch was cancelled while others went on",
 )
@@ -165,8 +170,8 @@ BUGGIFIED = tuple(
 )
 
 CONDITIONS: tuple[str, ...] = (
-    *ELECTIONS, *LOGS, *RESTARTS, *DISKS, *STORAGE_FAULTS, *NETWORKS, *CLIENTS, *STORES, *WATCHES,
-    *LEASES, *MEMBERS, *CLOCKS, *BUGGIFIED,
+    *ELECTIONS, *LOGS, *RESTARTS, *DISKS, *DISK_CRASHES, *STORAGE_FAULTS, *NETWORKS, *CLIENTS,
+    *STORES, *WATCHES, *LEASES, *MEMBERS, *CLOCKS, *BUGGIFIED,
 )
 
 

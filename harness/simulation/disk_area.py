@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from splitbrain.nemesis.fault import DiskArea
+from splitbrain.nemesis.disk_fault import DiskArea
 from splitbrain.node.member_storage import BACKEND, INCARNATION, SEAL, SNAPSHOTS, WAL
 
 _AREAS: tuple[tuple[str, DiskArea], ...] = (

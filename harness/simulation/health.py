@@ -15,7 +15,8 @@ from typing import NamedTuple
 from splitbrain.harness.simulation.member import Member
 from splitbrain.harness.simulation.network import Network
 from splitbrain.harness.simulation.virtual_loop import VirtualLoop
-from splitbrain.nemesis.capabilities import HEALTHY, NORMAL
+from splitbrain.nemesis.capabilities import NORMAL
+from splitbrain.nemesis.disk_fault import HEALTHY
 
 HARMLESS = (
     "tiny snapshot chunks",

@@ -22,12 +22,12 @@ from splitbrain.harness.disk.simulated_disk import (
     put_entry,
 )
 from splitbrain.harness.schedule.network_and_disk_conditions import IDEAL_DISK, DiskConditions
+from splitbrain.harness.simulation.crash_point import CrashPoint
 from splitbrain.harness.simulation.disk_area import is_in_area
 from splitbrain.harness.simulation.simulated_backend import SimulatedBackend, StoredBackend
 from splitbrain.harness.simulation.simulated_process import Ended, Process
 from splitbrain.harness.simulation.virtual_loop import VirtualLoop
-from splitbrain.nemesis.capabilities import HEALTHY, DiskState
-from splitbrain.nemesis.fault import DiskArea
+from splitbrain.nemesis.disk_fault import HEALTHY, DiskArea, DiskCall, DiskState, Edge
 from splitbrain.node.member_storage import BACKEND
 from splitbrain.node.world import DirectoryInUse, DiskError
 
@@ -62,6 +62,9 @@ class MachineDisk:
         """Called after a file was synced, before the caller of the sync continues."""
         self.awaited: list[asyncio.Future[None]] = []
         """Futures that are completed when the disk next begins a sync."""
+        self.crash_points: list[CrashPoint] = []
+        self.crash: Callable[[CrashPoint], None] = lambda _: None
+        """Called with the point that the process has reached. It ends the process."""
         self.effects = 0
         """How many reads, writes and syncs the faults in `state` have changed so far."""
         self.slow_until_ns = 0
@@ -175,6 +178,14 @@ class MachineDisk:
 
     # --- faults --------------------------------------------------------------------------
 
+    def reach(self, edge: Edge, call: DiskCall, path: str) -> None:
+        """Count an operation of the process. Raises Ended if a crash point ends the process."""
+        for point in self.crash_points:
+            if point.is_at(edge, call, path):
+                self.reached(f"a member crashed at a disk operation: {call}")
+                self.crash(point)
+                raise Ended
+
     def happens(self, percent: float) -> bool:
         """Return True with a probability of `percent` percent."""
         return percent > 0 and self.random.random() * 100 < percent
@@ -231,19 +242,26 @@ class SimulatedFile:
         self._disk.check_alive()
         assert self._open, f"a write to {self._path}, which is closed"
         machine = self._disk.machine
+        machine.reach("before", "write", self._path)
         machine.check_write(f"write {self._path}")
         self.unsynced_bytes += len(data)
         at = machine.misdirected(self._path, offset, len(data))
         self._inode.write(at, data, machine.torn(self._path))
+        machine.reach("after", "write", self._path)
 
     def truncate(self, size: int) -> None:
         self._disk.check_alive()
-        self._disk.machine.check_write(f"truncate {self._path}")
+        machine = self._disk.machine
+        machine.reach("before", "write", self._path)
+        machine.check_write(f"truncate {self._path}")
         self._inode.resize(size)
+        machine.reach("after", "write", self._path)
 
     async def sync(self) -> None:
         inode, machine = self._inode, self._disk.machine
         unsynced, covered = self.unsynced_bytes - self._lost_bytes, inode.mark()
+        self._disk.check_alive()
+        machine.reach("before", "sync", self._path)
         await self._disk.wait_for_disk()
         if machine.sync_fails():
             machine.reached("a sync failed")
@@ -257,6 +275,7 @@ class SimulatedFile:
                 self.unsynced_bytes -= self._lost_bytes
                 self._lost_bytes = 0
         machine.synced()
+        machine.reach("after", "sync", self._path)
 
     def close(self) -> None:
         self._open = False
@@ -326,8 +345,10 @@ class SimulatedDisk:
         at = self._volume
         for part in parts(path):
             if part not in at.entries:
+                self.machine.reach("before", "create", path)
                 self.machine.check_write(f"make {path}")
                 at.change(put_entry(part, Volume()))
+                self.machine.reach("after", "create", path)
             at = at.directory(part)
 
     def rename(self, source: str, target: str) -> None:
@@ -337,31 +358,39 @@ class SimulatedDisk:
         if directory != other:
             raise DiskError(f"rename {source} to {target}: only within a directory")
         self._file(source)
+        self.machine.reach("before", "rename", target)
         self.machine.check_write(f"rename {source}")
         if new.endswith(".wal") and any(one.endswith(".wal") for one in self.list(directory)):
             self.machine.reached("a log continued in another segment")
         self._volume.directory(directory).change(move_entry(old, new))
+        self.machine.reach("after", "rename", target)
 
     def remove(self, path: str) -> None:
         self.check_alive()
         directory, name = parent_and_name(path)
         if self._volume.at(path) is not None:
+            self.machine.reach("before", "remove", path)
             if name.endswith(".wal"):
                 self.machine.reached("a segment of a log was removed")
             self._volume.directory(directory).change(drop_entry(name))
+            self.machine.reach("after", "remove", path)
 
     async def sync_directory(self, path: str) -> None:
         directory = self._volume.directory(path)
+        self.check_alive()
+        self.machine.reach("before", "sync_directory", path)
         await self.wait_for_disk()
         if self.machine.sync_fails():
             raise DiskError(f"sync {path}: Input/output error")
         if not self.machine.lies(path):
             directory.sync()
+        self.machine.reach("after", "sync_directory", path)
 
     # --- files ------------------------------------------------------------------------------
 
     def create(self, path: str, *, preallocate_bytes: int = 0) -> SimulatedFile:
         self.check_alive()
+        self.machine.reach("before", "create", path)
         self.machine.check_write(f"create {path}")
         directory, name = parent_and_name(path)
         inode = self._volume.at(path)
@@ -372,6 +401,7 @@ class SimulatedDisk:
             self._parent(directory, path).change(put_entry(name, inode))
         if preallocate_bytes:
             inode.resize(preallocate_bytes)
+        self.machine.reach("after", "create", path)
         return SimulatedFile(self, path, inode)
 
     def _parent(self, directory: str, path: str) -> Volume:
@@ -428,12 +458,16 @@ class _BackendWorker:
     async def run(self, work: Callable[[], T]) -> T:
         machine = self._disk.machine
         machine.check_write("commit to the backend")
+        self._disk.check_alive()
         self._stored.running_commit = work
+        machine.reach("before", "commit", BACKEND)
         await self._disk.wait_for_commit()
         self._stored.running_commit = None
         if machine.sync_fails():
             raise DiskError("commit to the backend: Input/output error")
-        return work()
+        result = work()
+        machine.reach("after", "commit", BACKEND)
+        return result
 
 
 def _complete(future: asyncio.Future[None]) -> None:

@@ -14,7 +14,7 @@ from splitbrain.harness.clients.administrator import Administrator
 from splitbrain.harness.simulation.cluster import SimulatedCluster, client_url, peer_url
 from splitbrain.nemesis.capabilities import ListedMember
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.node.api.v3_service import Api
 from splitbrain.node.messages.auth import AuthenticateRequest
 from splitbrain.node.messages.cluster import (

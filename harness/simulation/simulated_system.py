@@ -19,9 +19,10 @@ from splitbrain.harness.systems.processes.member_files import MemberFiles
 from splitbrain.harness.systems.system import Address
 from splitbrain.histories.member_state import MemberState
 from splitbrain.histories.random_stream import stream
-from splitbrain.nemesis.capabilities import DiskState, LinkState
+from splitbrain.nemesis.capabilities import LinkState
+from splitbrain.nemesis.disk_fault import DiskArea, DiskCrash, DiskState
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import DiskArea, MemberName
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.node.failpoint import delay_s
 
 START_TIMEOUT_S = 30.0
@@ -35,8 +36,8 @@ class SimulatedSystem(SimulatedMembership):
     """The system under test whose members run in `cluster`.
 
     The system supports all faults, by the protocols Killable, Pausable, Partitionable, Powered,
-    Clocked, Disked, HasFailpoints, Resizable, JointlyResizable and Transferable. The method `stop`
-    writes the members' logs and traces.
+    Clocked, Disked, CrashesAtDiskCalls, HasFailpoints, Resizable, JointlyResizable and
+    Transferable. The method `stop` writes the members' logs and traces.
     """
 
     name = "simulated"
@@ -206,6 +207,9 @@ class SimulatedSystem(SimulatedMembership):
 
     async def wait_until_paused_at(self, member: MemberName, failpoint: str) -> None:
         await self.cluster.wait_until_paused_at(member, failpoint)
+
+    async def crash_at_disk_call(self, member: MemberName, crash: DiskCrash) -> None:
+        await self.cluster.wait_until_crashed(member, crash)
 
     def link_effects(self, source: MemberName, target: MemberName) -> int:
         return self.cluster.network.link(source, target).effects

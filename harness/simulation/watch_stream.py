@@ -14,6 +14,7 @@ import msgspec
 
 from splitbrain.harness.clients.http_connection import ConnectionLost, NotConnected
 from splitbrain.harness.clients.watch_codec import (
+    PROGRESS_REQUEST,
     WATCH,
     WatchAnswer,
     WatchPlaces,
@@ -32,6 +33,8 @@ from splitbrain.node.messages.rpc import WatchRequest as WatchMessage
 KEEP_ALIVE_S = 5.0
 """After this time without a sign of life from the member, the client closes the connection."""
 BODY_BYTES_MAX = 1 << 20
+ASKS_MAX = 60
+"""The number of progress requests that a client sends in the middle of one stream."""
 SMALL_WINDOW_LINES = 4
 """The number of lines that fit into the buffers of the connection of a slow client."""
 
@@ -49,6 +52,7 @@ async def watch(
     stream = Stream(
         clients, url, _body(first_messages(requests)), window,
         later=(later_us, _body(later_messages(requests))),
+        ask_every_us=max(one.ask_every_us for one in requests),
     )
     places = WatchPlaces(len(requests))
     try:
@@ -96,6 +100,7 @@ class Stream:
         window: int,
         *,
         later: tuple[int, bytes] = (0, b""),
+        ask_every_us: int = 0,
         path: str = WATCH,
     ) -> None:
         self._path = path
@@ -105,6 +110,7 @@ class Stream:
         self._url = url
         self._body = body
         self._later_us, self._later = later
+        self._ask_every_us = ask_every_us
         self._out = clients.network.link(CLIENT, self._machine.name)
         self._back = clients.network.link(self._machine.name, CLIENT)
         self._lines: asyncio.Queue[bytes | OSError] = asyncio.Queue()
@@ -185,6 +191,11 @@ class Stream:
             await asyncio.sleep(self._later_us / 1e6)
             self._clients.network.reached("a watch was cancelled while others went on")
             for one in requests.feed(self._later):
+                yield one
+        for _ in range(ASKS_MAX if self._ask_every_us else 0):
+            await asyncio.sleep(self._ask_every_us / 1e6)
+            self._clients.network.reached("a client asked for progress in the middle of a stream")
+            for one in requests.feed(_body([PROGRESS_REQUEST])):
                 yield one
 
     def _read(self) -> None:

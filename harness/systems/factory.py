@@ -17,15 +17,8 @@ from splitbrain.harness.systems.networks.network import NAMESPACES
 from splitbrain.harness.systems.optional_methods import completed
 from splitbrain.harness.systems.system import System
 from splitbrain.histories.random_stream import subseed
-from splitbrain.nemesis.fault import (
-    AtStep,
-    BitRot,
-    BlockedLog,
-    DiskFault,
-    LinkFault,
-    LostSectors,
-    PowerLoss,
-)
+from splitbrain.nemesis.disk_fault import BitRot, DiskFault, LostSectors
+from splitbrain.nemesis.fault import AtStep, BlockedLog, LinkFault, PowerLoss
 from splitbrain.nemesis.fault_kinds import KINDS
 from splitbrain.nemesis.step_drawing import STEPS_DRAWN
 

@@ -18,7 +18,7 @@ from splitbrain.harness.systems.processes.crash import Crash
 from splitbrain.harness.systems.tls.tls_probe import TlsProbe
 from splitbrain.histories.member_state import MemberState
 from splitbrain.nemesis.capabilities import Killable, LinkState, Partitionable, Pausable
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 __all__ = [
     "Address",

@@ -37,12 +37,12 @@ from splitbrain.harness.schedule.schedule import (
 from splitbrain.harness.shrinking.failing_run import failing_checkers, temporary_run
 from splitbrain.harness.shrinking.test_source import as_test
 from splitbrain.histories.kv import Compare, Delete, Put, Range, Txn
+from splitbrain.nemesis.disk_fault import DISK_CALLS, DiskCrash, DiskFault
 from splitbrain.nemesis.fault import (
     AtStep,
     ClockDrift,
     ClockJump,
     Corruption,
-    DiskFault,
     Fault,
     HalfOpen,
     Kill,
@@ -236,6 +236,13 @@ def _fault_of(kind: str, members: Sequence[str], operations: int) -> st.SearchSt
             return st.builds(ClockJump, ahead_ms=st.sampled_from((500, -500, 3_600_000)), on=on)
         case "drift":
             return st.builds(ClockDrift, ppm=st.sampled_from((5_000, -5_000, 300_000)), on=on)
+        case "disk_crash":
+            return st.builds(
+                DiskCrash, call=st.sampled_from(("", *DISK_CALLS)),
+                edge=st.sampled_from(("before", "after")), nth=st.integers(1, 20),
+                do=st.sampled_from(("crash", "power")),
+                again=st.lists(st.integers(1, 20), max_size=2).map(tuple), on=one,
+            )
         case "disk":
             return st.one_of(
                 st.builds(DiskFault, slow_ms=st.integers(1, 300), on=on),

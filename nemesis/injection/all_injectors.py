@@ -5,6 +5,7 @@ from __future__ import annotations
 from splitbrain.nemesis.injection import (
     auth_and_quota,
     clocks,
+    disk_crash,
     leadership,
     links,
     membership,
@@ -17,6 +18,6 @@ from splitbrain.nemesis.injection import (
 from splitbrain.nemesis.injection.inject import inject
 
 __all__ = [
-    "auth_and_quota", "clocks", "inject", "leadership", "links", "membership", "operator_actions",
-    "power_and_disks", "resources", "syscalls", "users",
+    "auth_and_quota", "clocks", "disk_crash", "inject", "leadership", "links", "membership",
+    "operator_actions", "power_and_disks", "resources", "syscalls", "users",
 ]

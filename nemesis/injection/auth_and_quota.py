@@ -17,7 +17,8 @@ from random import Random
 
 from splitbrain.nemesis.capabilities import Authenticates, Limitable
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import Authentication, MemberName, NoSpace
+from splitbrain.nemesis.fault import Authentication, NoSpace
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.injection.fault_effect import known
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import Injected, inject, require, resolve_target

@@ -9,7 +9,8 @@ from random import Random
 
 from splitbrain.nemesis.capabilities import Clocked, HasProcess
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import ClockDrift, ClockJump, MemberName
+from splitbrain.nemesis.fault import ClockDrift, ClockJump
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, system_name
 from splitbrain.nemesis.injection.inject import Injected, inject, inject_on_each
 from splitbrain.nemesis.injection.process_clocks import ProcessClocks

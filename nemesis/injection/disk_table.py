@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from splitbrain.nemesis.capabilities import HEALTHY, DiskState
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.disk_fault import HEALTHY, DiskState
+from splitbrain.nemesis.fault_target import MemberName
 
 
 class DiskTable:

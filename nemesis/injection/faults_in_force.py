@@ -22,7 +22,7 @@ from splitbrain.nemesis.capabilities import (
     Pausable,
 )
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.injection.disk_table import DiskTable
 from splitbrain.nemesis.injection.link_table import LinkTable
 from splitbrain.nemesis.linux.undo_journal import Journal

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from splitbrain.nemesis.capabilities import LinkState
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import Kill, Latency, MemberName, Partition, Pause, Target
+from splitbrain.nemesis.fault import Kill, Latency, Partition, Pause
+from splitbrain.nemesis.fault_target import MemberName, Target
 from splitbrain.nemesis.injection.fault_effect import Effect, known, on_links, running, unknown
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, Undo, system_name
 from splitbrain.nemesis.partition_shapes import Link, cut_links, links_touching

@@ -10,7 +10,8 @@ from random import Random
 
 from splitbrain.nemesis.capabilities import Transferable
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import LeaderTransfer, MemberName
+from splitbrain.nemesis.fault import LeaderTransfer
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import Injected, inject, require, resolve_target
 

@@ -9,13 +9,8 @@ from collections.abc import Sequence
 from random import Random
 
 from splitbrain.nemesis.capabilities import FaultyLinks, LinkState
-from splitbrain.nemesis.fault import (
-    Corruption,
-    HalfOpen,
-    MemberName,
-    PacketLoss,
-    SlowReceiver,
-)
+from splitbrain.nemesis.fault import Corruption, HalfOpen, PacketLoss, SlowReceiver
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.injection.fault_effect import on_links
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import (

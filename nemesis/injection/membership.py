@@ -12,7 +12,8 @@ from random import Random
 
 from splitbrain.nemesis.capabilities import JointlyResizable, ListedMember, Resizable, Transferable
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import JointChange, MemberName, MembershipChange
+from splitbrain.nemesis.fault import JointChange, MembershipChange
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.injection.fault_effect import Effect
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, Undo
 from splitbrain.nemesis.injection.inject import (

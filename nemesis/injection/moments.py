@@ -12,7 +12,7 @@ from collections import Counter
 
 from splitbrain.nemesis.capabilities import HasLeader, HasMoments
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.injection.faults_in_force import system_name
 from splitbrain.nemesis.injection.operation_trigger import Triggers
 from splitbrain.nemesis.moment import Moment

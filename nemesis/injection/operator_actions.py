@@ -11,7 +11,8 @@ from collections.abc import Callable
 from random import Random
 
 from splitbrain.nemesis.capabilities import Maintainable, Restorable, Serving, Upgradable
-from splitbrain.nemesis.fault import MemberName, OperatorAction, Restoration, Upgrade
+from splitbrain.nemesis.fault import OperatorAction, Restoration, Upgrade
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.injection.fault_effect import known
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import (

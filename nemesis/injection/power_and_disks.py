@@ -8,14 +8,10 @@ from __future__ import annotations
 
 from random import Random
 
-from splitbrain.nemesis.capabilities import Corruptible, Disked, DiskState, Powered
-from splitbrain.nemesis.fault import (
-    BitRot,
-    DiskFault,
-    LostSectors,
-    MemberName,
-    PowerLoss,
-)
+from splitbrain.nemesis.capabilities import Corruptible, Disked, Powered
+from splitbrain.nemesis.disk_fault import BitRot, DiskFault, DiskState, LostSectors
+from splitbrain.nemesis.fault import PowerLoss
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.injection.fault_effect import known, on_disks, running, unknown
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import (

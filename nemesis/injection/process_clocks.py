@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from splitbrain.nemesis.capabilities import HasProcess
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.linux.process_clock import WallClock, open_clock, true_ns
 from splitbrain.nemesis.linux.undo_journal import PatchedMemory, identity

@@ -14,13 +14,8 @@ from collections.abc import Awaitable, Callable
 from random import Random
 
 from splitbrain.nemesis.capabilities import HasProcess, Killable, LogBlockable
-from splitbrain.nemesis.fault import (
-    BlockedLog,
-    CpuStarvation,
-    FewFiles,
-    LittleMemory,
-    MemberName,
-)
+from splitbrain.nemesis.fault import BlockedLog, CpuStarvation, FewFiles, LittleMemory
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.inject import Injected, Targeted, inject, require, resolve_target
 from splitbrain.nemesis.linux.limits import (

@@ -14,7 +14,8 @@ from random import Random
 
 from splitbrain.nemesis.capabilities import HasFailpoints, LinkState, Pausable, Powered
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import AtStep, MemberName
+from splitbrain.nemesis.fault import AtStep
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.injection.fault_effect import known
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, Undo, system_name
 from splitbrain.nemesis.injection.inject import Injected, resolve_target

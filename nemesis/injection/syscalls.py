@@ -11,7 +11,8 @@ from random import Random
 
 from splitbrain.nemesis.capabilities import Killable, Traceable
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import MemberName, SyscallFault
+from splitbrain.nemesis.fault import SyscallFault
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, Undo, system_name
 from splitbrain.nemesis.injection.inject import Injected, inject, resolve_target
 from splitbrain.nemesis.linux.held_call import (

@@ -19,7 +19,7 @@ from splitbrain.harness.systems.etcd_like.cluster_settings import ClusterSetting
 from splitbrain.harness.systems.etcd_like.etcd import Etcd
 from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
 from splitbrain.harness.systems.etcd_like.python_node import PythonNode
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 Kind = Literal["ours", "etcd"]
 NAMES = ("n1", "n2", "n3")

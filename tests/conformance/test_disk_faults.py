@@ -12,7 +12,8 @@ import pytest
 from splitbrain.harness.systems.etcd_like.etcd import Etcd
 from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
 from splitbrain.harness.systems.etcd_like.python_node import PythonNode
-from splitbrain.nemesis.fault import BitRot, DiskFault, PowerLoss
+from splitbrain.nemesis.disk_fault import BitRot, DiskFault
+from splitbrain.nemesis.fault import PowerLoss
 from splitbrain.nemesis.injection.all_injectors import inject
 from splitbrain.nemesis.linux.mounts import fuse_missing, mounted_folders
 from tests.conformance.running_cluster import Running, cluster

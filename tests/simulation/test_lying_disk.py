@@ -14,7 +14,7 @@ from splitbrain.harness.runs.execute import execute_simulated
 from splitbrain.harness.runs.execute_twice import difference
 from splitbrain.harness.schedule.text import parse_schedule
 from splitbrain.harness.store.run_folder import RunFolder
-from splitbrain.nemesis.fault import DISK_AREAS
+from splitbrain.nemesis.disk_fault import DISK_AREAS
 
 PUTS = "\n".join(
     f'{100 + 20 * n} ms  client {n % 3}  put on n{1 + n % 3}  '

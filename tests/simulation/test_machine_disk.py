@@ -12,8 +12,7 @@ from splitbrain.harness.schedule.network_and_disk_conditions import DiskConditio
 from splitbrain.harness.simulation.machine_disk import MachineDisk, SimulatedDisk
 from splitbrain.harness.simulation.simulated_process import Process
 from splitbrain.harness.simulation.virtual_loop import VirtualLoop
-from splitbrain.nemesis.capabilities import HEALTHY, DiskState
-from splitbrain.nemesis.fault import DiskArea
+from splitbrain.nemesis.disk_fault import HEALTHY, DiskArea, DiskState
 from splitbrain.node.member_storage import BACKEND, SNAPSHOTS
 from splitbrain.node.raft.message import Entry, HardState
 from splitbrain.node.storage.content_checksums import BackendDamaged

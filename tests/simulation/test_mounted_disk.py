@@ -21,7 +21,7 @@ from splitbrain.harness.simulation.virtual_loop import VirtualLoop
 from splitbrain.harness.systems.disks.folder_content import delete_content, replace_content
 from splitbrain.harness.systems.disks.mounted_disk import MountedDisk
 from splitbrain.harness.systems.processes.member_process import python_env
-from splitbrain.nemesis.capabilities import HEALTHY, DiskState
+from splitbrain.nemesis.disk_fault import HEALTHY, DiskState
 from splitbrain.nemesis.linux.mounts import fuse_missing, mounted_folders
 from splitbrain.nemesis.linux.undo_journal import Journal, undo_leftovers
 from splitbrain.node.world import DiskError

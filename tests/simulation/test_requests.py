@@ -18,7 +18,7 @@ from splitbrain.harness.simulation.raft_invariants.request_liveness import (
 )
 from splitbrain.histories.kv import Compact, Put, Range
 from splitbrain.histories.service_operation import AnyRequest
-from splitbrain.nemesis.capabilities import HEALTHY, DiskState
+from splitbrain.nemesis.disk_fault import HEALTHY, DiskState
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.rpc import WriteRequest
 from splitbrain.node.raft.ready import ReadState

@@ -5,7 +5,7 @@ from __future__ import annotations
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.clusters.member_processes import M, MemberProcesses
 from splitbrain.nemesis.capabilities import LinkState
-from splitbrain.nemesis.fault import CLIENTS, MemberName
+from splitbrain.nemesis.fault_target import CLIENTS, MemberName
 
 
 class LinkFaults(MemberProcesses[M]):

@@ -27,7 +27,7 @@ from splitbrain.harness.systems.networks.local_network import local_network
 from splitbrain.harness.systems.networks.network import MemberNetwork
 from splitbrain.harness.systems.processes.member_files import MemberFiles
 from splitbrain.harness.systems.processes.ports import HOST
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from splitbrain.harness.systems.processes.member_files import MemberFiles
 from splitbrain.harness.systems.processes.member_logs import MemberLogs
 from splitbrain.harness.systems.processes.member_process import log_tail
 from splitbrain.harness.systems.processes.process_tree import ProcessTree
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 log = logging.getLogger("splitbrain.systems")
 

@@ -12,7 +12,7 @@ from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.systems.clusters.local_processes import LocalMember, LocalProcesses
 from splitbrain.harness.systems.disks.disk_faults import DiskFaults
 from splitbrain.harness.systems.disks.member_disks import MemberDisks
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 
 class DiskedProcesses(LocalProcesses, DiskFaults):

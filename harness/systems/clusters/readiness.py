@@ -11,7 +11,7 @@ from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.processes.crash import PORT_LOST
 from splitbrain.harness.systems.processes.member_process import log_tail
 from splitbrain.harness.systems.processes.process_tree import ProcessTree
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 POLL_S = 0.05
 

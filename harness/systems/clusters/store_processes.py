@@ -20,7 +20,7 @@ from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.systems.clusters.health_checks import HealthChecks, accepts, awaited
 from splitbrain.harness.systems.clusters.member_processes import MemberProcesses, Named
 from splitbrain.harness.systems.clusters.readiness import NotReady
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 VERSION_TIMEOUT_S = 10.0
 VERSION_CHARACTERS_MAX = 200

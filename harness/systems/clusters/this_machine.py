@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from splitbrain.harness.systems.clusters.member_processes import MemberProcesses, Named
 from splitbrain.harness.systems.processes.member_process import spawn
 from splitbrain.harness.systems.processes.process_tree import LocalTree
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 
 class Local(Named, Protocol):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from splitbrain.harness.systems.disks.member_disks import MemberDisks
-from splitbrain.nemesis.capabilities import DiskState
-from splitbrain.nemesis.fault import DiskArea, MemberName
+from splitbrain.nemesis.disk_fault import DiskArea, DiskState
+from splitbrain.nemesis.fault_target import MemberName
 
 
 class DiskFaults:

@@ -10,7 +10,7 @@ from splitbrain.harness.disk.faulty_disk import Areas
 from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.disks.mounted_disk import MountedDisk
 from splitbrain.histories.random_stream import subseed
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.linux.undo_journal import Journal
 
 

@@ -33,8 +33,7 @@ from splitbrain.harness.systems.processes.member_process import (
     python_env,
     spawn,
 )
-from splitbrain.nemesis.capabilities import DiskState
-from splitbrain.nemesis.fault import DiskArea
+from splitbrain.nemesis.disk_fault import DiskArea, DiskState
 from splitbrain.nemesis.linux.mounts import unmount
 from splitbrain.nemesis.linux.undo_journal import Journal, MountedFolder
 

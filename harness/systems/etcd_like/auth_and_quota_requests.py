@@ -13,7 +13,7 @@ from splitbrain.harness.systems.etcd_like.next_start import NextStarts
 from splitbrain.harness.systems.etcd_like.request_failure import as_fault_error
 from splitbrain.harness.systems.system import Address
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 ROOT, ROOT_PASSWORD = "root", "splitbrain"
 TIMEOUT_S = 10.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from splitbrain.harness.systems.networks.network import LOOPBACK
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 WATCH_PROGRESS_MS = 250
 """The time between two progress notifications to idle watchers, in a run with watchers."""

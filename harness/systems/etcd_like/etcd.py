@@ -22,8 +22,9 @@ from splitbrain.harness.systems.etcd_like.member_addresses import Place
 from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
 from splitbrain.harness.systems.etcd_like.python_node import etcd_flags
 from splitbrain.harness.systems.etcd_like.snapshot_restoration import SnapshotRestoration
+from splitbrain.nemesis.disk_fault import DiskArea
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import DiskArea, MemberName
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.moment import MomentEvent
 
 OTHER_ETCD = "other etcd"

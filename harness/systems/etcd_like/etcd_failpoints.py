@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+from splitbrain.nemesis.disk_fault import DiskArea
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import DiskArea, MemberName
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.linux.held_call import Edge, HeldCall, ProcessEnded, first_action
 from splitbrain.nemesis.linux.strace import SYSTEM_CALLS, Calls
 

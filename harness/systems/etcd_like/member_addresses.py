@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from splitbrain.harness.systems.processes.member_files import MemberFiles
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

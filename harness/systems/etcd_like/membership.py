@@ -17,7 +17,7 @@ from splitbrain.harness.systems.etcd_like.request_failure import as_fault_error
 from splitbrain.harness.systems.system import Address
 from splitbrain.nemesis.capabilities import ListedMember
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 
 class ProcessMembership(ABC):

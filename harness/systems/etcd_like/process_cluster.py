@@ -36,8 +36,10 @@ from splitbrain.harness.systems.processes.member_logs import LogFaults
 from splitbrain.harness.systems.system import Address
 from splitbrain.harness.systems.tls.tls_probe import TlsProbe
 from splitbrain.histories.member_state import MemberState
+from splitbrain.nemesis.disk_fault import DiskArea
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import DiskArea, MemberName, OperatorDo
+from splitbrain.nemesis.fault import OperatorDo
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.moment import MomentEvent
 
 CLIENT, PEER = "client", "peer"

@@ -16,8 +16,9 @@ from splitbrain.harness.systems.etcd_like.member_addresses import Place
 from splitbrain.harness.systems.etcd_like.process_cluster import ProcessCluster
 from splitbrain.harness.systems.processes.member_files import MemberFiles
 from splitbrain.harness.systems.processes.member_process import python_env
+from splitbrain.nemesis.disk_fault import DiskArea
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import DiskArea, MemberName
+from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.moment import MomentEvent
 
 COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "splitbrain.node")

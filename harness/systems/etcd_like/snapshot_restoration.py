@@ -27,7 +27,7 @@ from splitbrain.harness.systems.etcd_like.member_addresses import Place
 from splitbrain.harness.systems.etcd_like.request_failure import as_fault_error
 from splitbrain.harness.systems.processes.ports import Ports
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 AGREE_TIMEOUT_S = 20.0
 RESTORE_TIMEOUT_S = 30.0

@@ -23,7 +23,7 @@ from splitbrain.harness.systems.networks.local_network import local_network
 from splitbrain.harness.systems.networks.network import LOOPBACK, MemberNetwork
 from splitbrain.harness.systems.processes.member_process import log_tail
 from splitbrain.harness.systems.processes.ports import HOST, PORT_MAX, is_free
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 if TYPE_CHECKING:
     from splitbrain.harness.systems.tls.certificates import ClusterCertificates

@@ -28,7 +28,7 @@ from splitbrain.harness.systems.networks.nftables import (
     streams_in,
 )
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 COUNT_PERIOD_S = 0.3
 """The time between two readings of the packet counters, while a link has a fault."""

@@ -16,7 +16,7 @@ from splitbrain.harness.systems.hosts.host import Host, hosts_of
 from splitbrain.harness.systems.hosts.host_network import HostNetwork
 from splitbrain.harness.systems.hosts.remote_process import RemoteTree
 from splitbrain.harness.systems.networks.namespaces import FIRST_PORT
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ from splitbrain.harness.systems.networks.nftables import (
 )
 from splitbrain.harness.systems.networks.slow_process import SlowProcess
 from splitbrain.nemesis.capabilities import NORMAL, LinkState
-from splitbrain.nemesis.fault import CLIENTS, MemberName
+from splitbrain.nemesis.fault_target import CLIENTS, MemberName
 from splitbrain.nemesis.linux.namespaces import (
     found,
     missing,

@@ -11,7 +11,7 @@ from splitbrain.harness.errors import SystemFailed
 from splitbrain.harness.systems.processes.ports import HOST, Ports
 from splitbrain.harness.systems.proxies.proxy_process import ProxyProcess
 from splitbrain.nemesis.capabilities import LinkState
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 LOOPBACK, NAMESPACES = "loopback", "namespaces"
 NETWORKS = {

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 PANIC_LINES_MAX = 12
 LOG_LINES_MAX = 20

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from splitbrain.harness.systems.processes.log_pipe import LogPipe
 from splitbrain.nemesis.errors import FaultError
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 
 class MemberLogs:

@@ -38,7 +38,7 @@ from splitbrain.harness.systems.proxies.one_direction import Lane
 from splitbrain.harness.systems.proxies.socket_owner import End, owner
 from splitbrain.histories.random_stream import stream
 from splitbrain.nemesis.capabilities import LinkState
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 CONNECTIONS_MAX = 4_096
 """The largest number of connections of all proxies together. Further ones are refused."""

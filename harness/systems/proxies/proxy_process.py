@@ -21,7 +21,7 @@ from splitbrain.harness.systems.processes.command_process import (
 )
 from splitbrain.harness.systems.proxies.proxy import Proxies
 from splitbrain.nemesis.capabilities import LinkState
-from splitbrain.nemesis.fault import MemberName
+from splitbrain.nemesis.fault_target import MemberName
 
 
 class Listen(msgspec.Struct, frozen=True, tag_field="do", tag="listen"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from splitbrain.harness.disk.faulty_disk import FaultyVolume
 from splitbrain.harness.disk.simulated_disk import SECTOR_BYTES
-from splitbrain.nemesis.capabilities import DiskState
+from splitbrain.nemesis.disk_fault import DiskState
 
 NAMES = ("a", "b", "c")
 writes = st.tuples(

@@ -10,7 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from splitbrain.harness.drawing.schedule_drawing import draw_for
+from splitbrain.harness.drawing.schedule_drawing import draw_for, draw_swarm_schedule
+from splitbrain.harness.drawing.swarm_options import draw_options
+from splitbrain.harness.drawing.watcher_drawing import ASK_EVERY_US
 from splitbrain.harness.errors import BadArguments
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
@@ -176,3 +178,20 @@ def test_a_schedule_keeps_its_fields() -> None:
         "leader", "watchers", "settings", "network", "disk", "deposed_longer_by", "buggify",
         "fails_by", "format",
     )
+
+
+def test_some_watchers_ask_for_progress_in_the_middle_of_a_stream() -> None:
+    schedules = [draw_swarm_schedule(seed, {"workload": "watch"}) for seed in range(4)]
+    streams = [one for schedule in schedules for w in schedule.watchers for one in w.streams]
+    intervals = {one.ask_every_us for one in streams}
+    assert {0, *ASK_EVERY_US} == intervals
+    asking = sum(1 for one in streams if one.ask_every_us)
+    assert 0.1 < asking / len(streams) < 0.5
+
+
+def test_many_runs_crash_members_at_disk_operations_some_of_them_alone() -> None:
+    kinds = [draw_options(seed, {})["nemesis"] for seed in range(400)]
+    crashing = [one for one in kinds if "disk_crash" in one]
+    assert 80 < len(crashing) < 160
+    assert ("disk_crash",) in crashing
+    assert not any("storage" in one for one in crashing)

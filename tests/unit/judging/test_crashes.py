@@ -12,7 +12,8 @@ from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.store.records import RunRecord
 from splitbrain.harness.systems.processes.crash import Crash, crash_of, ending, first_panic_lines
 from splitbrain.histories.history import FaultWindow
-from splitbrain.nemesis.fault import AtStep, BitRot, DiskFault, Fault, Kill, Partition, PowerLoss
+from splitbrain.nemesis.disk_fault import BitRot, DiskFault
+from splitbrain.nemesis.fault import AtStep, Fault, Kill, Partition, PowerLoss
 from splitbrain.nemesis.fault_events import name_of
 
 S = 1_000_000_000

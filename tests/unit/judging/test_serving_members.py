@@ -9,7 +9,8 @@ from splitbrain.harness.judging.serving_members import excused_members, serving_
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.store.records import MemberRecord, RunRecord
 from splitbrain.histories.history import FaultWindow
-from splitbrain.nemesis.fault import BitRot, DiskFault, Fault, Kill, LostSectors
+from splitbrain.nemesis.disk_fault import BitRot, DiskFault, LostSectors
+from splitbrain.nemesis.fault import Fault, Kill
 from splitbrain.nemesis.fault_events import name_of
 
 NAMES = ("n1", "n2", "n3")

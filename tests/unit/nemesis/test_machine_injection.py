@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from random import Random
 
-from splitbrain.nemesis.fault import DiskFault, Kill
+from splitbrain.nemesis.disk_fault import DiskFault
+from splitbrain.nemesis.fault import Kill
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.power_and_disks import inject
 

@@ -7,15 +7,8 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.nemesis.fault import (
-    DISK_AREAS,
-    BitRot,
-    DiskFault,
-    Kill,
-    LostSectors,
-    PowerLoss,
-    ScheduledFault,
-)
+from splitbrain.nemesis.disk_fault import DISK_AREAS, BitRot, DiskFault, LostSectors
+from splitbrain.nemesis.fault import Kill, PowerLoss, ScheduledFault
 from splitbrain.nemesis.fault_drawing import draw_faults
 
 seeds = st.integers(0, 2**64)

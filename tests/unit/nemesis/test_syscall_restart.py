@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.nemesis.fault import DiskArea, SyscallFault
+from splitbrain.nemesis.disk_fault import DiskArea
+from splitbrain.nemesis.fault import SyscallFault
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
 from splitbrain.nemesis.injection.syscalls import TracedMember
 from splitbrain.nemesis.linux.held_call import HeldCall

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.nemesis.fault import CLIENTS, PARTITION_SHAPES, TARGETS, PartitionShape, Target
+from splitbrain.nemesis.fault import PARTITION_SHAPES, PartitionShape
+from splitbrain.nemesis.fault_target import CLIENTS, TARGETS, Target
 from splitbrain.nemesis.partition_shapes import Link, cut_links, links_touching
 from splitbrain.nemesis.target import choose_targets, targets_for
 
