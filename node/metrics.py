@@ -293,7 +293,8 @@ class _Leases(Collector):
             ("etcd_debugging_lease_granted", "Leases that were granted.", counts.granted),
             ("etcd_debugging_lease_revoked", "Leases that have ended.", counts.revoked),
             ("etcd_debugging_lease_renewed", "Renewals on this leader.", counts.renewed),
-            ("etcd_server_lease_expired", "Leases that expired on this leader.", counts.expired),
+            ("etcd_debugging_server_lease_expired", "Leases that expired on this leader.",
+             counts.expired),
         ):
             yield CounterMetricFamily(name, text, value=value)
         bounds = [*_TTL_BUCKETS_S, float("inf")]

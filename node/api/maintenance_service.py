@@ -66,6 +66,7 @@ class MaintenanceHandlers:
         """
         match request.action:
             case DowngradeAction.VALIDATE:
+                check_format(request.version)
                 await self._member.linearizable_read()
                 check_downgrade(request.version)
                 header = self._member.header()
@@ -89,11 +90,17 @@ async def check_admin(member: MemberPort) -> None:
         raise untranslated(refused) from refused
 
 
-def check_downgrade(version: str) -> None:
-    """Raise RpcError unless `version` is one minor version below the version of the cluster."""
+def check_format(version: str) -> re.Match[str]:
+    """Return the parts of `version`. Raises RpcError if it is not a version, such as 3.4.0."""
     found = _VERSION.match(version)
     if found is None:
         raise errors.wrong_downgrade_version_format()
+    return found
+
+
+def check_downgrade(version: str) -> None:
+    """Raise RpcError unless `version` is one minor version below the version of the cluster."""
+    found = check_format(version)
     major, minor = (int(part) for part in CLUSTER_VERSION.split(".")[:2])
     if (int(found[1]), int(found[2])) != (major, minor - 1):
         raise errors.invalid_downgrade_version()

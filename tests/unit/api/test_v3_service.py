@@ -37,6 +37,17 @@ def test_a_read_is_linearizable_unless_it_is_marked_serializable() -> None:
     assert member.proposals == []
 
 
+def test_the_format_of_a_version_is_checked_before_the_leader_is_asked() -> None:
+    member = LoneMember()
+    handle = Api(member).methods["/v3/maintenance/downgrade"]
+    refused = refusal(handle(rpc.DowngradeRequest(version="x")))
+    assert refused.message == errors.wrong_downgrade_version_format().message
+    assert member.linearizable_reads == 0
+    refused = refusal(handle(rpc.DowngradeRequest(version="3.3.0")))
+    assert refused.message == errors.invalid_downgrade_version().message
+    assert member.linearizable_reads == 1
+
+
 def test_a_transaction_with_a_write_in_either_branch_is_proposed() -> None:
     member = LoneMember()
     txn = rpc.TxnRequest(success=(rpc.RangeRequest(key=b"a"),), failure=(rpc.PutRequest(key=b"a"),))

@@ -224,6 +224,6 @@ def test_the_lessor_counts_what_happens_to_leases() -> None:
     metrics.export_leases(counts)
     lines = metrics.render().decode().splitlines()
     assert "etcd_debugging_lease_granted_total 2.0" in lines
-    assert "etcd_server_lease_expired_total 2.0" in lines
+    assert "etcd_debugging_server_lease_expired_total 2.0" in lines
     assert 'etcd_debugging_lease_ttl_total_bucket{le="1.0"} 0.0' in lines
     assert 'etcd_debugging_lease_ttl_total_bucket{le="2.0"} 2.0' in lines
