@@ -25,7 +25,7 @@ class LinkState(msgspec.Struct, frozen=True):
 
     If `open` is False on both links of a pair, the pair's connections are broken and new ones are
     refused. A TCP connection cannot be broken in one direction. So if `open` is False on only one
-    of them, connections stay open and that link passes no bytes, as with `black_hole`. With
+    link of a pair, connections stay open and this link passes no bytes, as with `black_hole`. With
     `black_hole`, connections stay open and no bytes pass. Bytes that a link kept back arrive late
     and in order when the link is normal again, as after TCP's retransmission.
 
@@ -117,8 +117,8 @@ class CountsLinkEffects(Protocol):
     def link_effects(self, source: MemberName, target: MemberName) -> int:
         """Return how many frames and connections the faults of the link have changed so far.
 
-        A frame or connection was changed if it was held back, delayed, corrupted, lost or broken. A
-        frame is a message, or the part of a stream that the system forwards at once.
+        A frame is a message, or a part of a stream that the system forwards in one piece. A frame
+        or connection was changed if it was held back, delayed, corrupted, lost or broken.
         """
         ...
 
@@ -350,8 +350,8 @@ class Restorable(Protocol):
     async def restore_snapshot(self) -> None:
         """Take a snapshot that contains all acknowledged writes, and restore each member from it.
 
-        No member runs when the method is called, nor when it returns. If it raises FaultError, the
-        members still have their former data.
+        Call this method when no member runs. When it returns, no member runs either. If it raises
+        FaultError, the members still have their former data.
         """
         ...
 
@@ -392,13 +392,17 @@ class Resizable(Protocol):
         ...
 
     async def update_member(self, at: MemberName, member: MemberName, listed: ListedMember) -> None:
-        """Ask `at` to update `listed` with its present peer URLs, which changes nothing."""
+        """Ask `at` to update the member `listed` with the peer URLs that it already has.
+
+        The update changes nothing, but it is a change of the membership.
+        """
         ...
 
     async def clear_member(self, member: MemberName) -> None:
-        """Durably delete the data of a removed member. FaultError: the call is repeated later.
+        """Durably delete the data of a removed member.
 
-        Until `fill_member` is called, no other method starts a process in its place.
+        Until `fill_member` is called, no other method starts a process in its place. Raises
+        FaultError if the data cannot be deleted. The caller then repeats the call.
         """
         ...
 
@@ -411,7 +415,10 @@ class Resizable(Protocol):
         ...
 
     def membership_changes(self, member: MemberName, *, settled: bool) -> None:
-        """Note that the place `member` begins to change or, if `settled`, has a voter again."""
+        """Note a change in the place `member`.
+
+        If `settled` is False, a change begins. If it is True, the place has a voter again.
+        """
         ...
 
     def membership_lost(self, member: MemberName, why: str) -> None:
@@ -429,11 +436,11 @@ class JointlyResizable(Protocol):
     async def change_jointly(
         self, members: Sequence[MemberName], *, voters: bool, explicit: bool
     ) -> None:
-        """Make `members` voters or, if `voters` is False, learners, through a joint configuration.
+        """Make `members` voters through a joint configuration; learners if `voters` is False.
 
-        Returns when the cluster has entered the joint configuration and, unless `explicit` is True,
-        has left it. Returns at once if nothing has to change. Raises FaultError if the change is
-        impossible at present.
+        With `explicit`, returns when the cluster has entered the joint configuration. Otherwise
+        returns when the cluster has left it. Returns at once if nothing has to change. Raises
+        FaultError if the change is impossible at present.
         """
         ...
 

@@ -111,9 +111,11 @@ class DiskState(msgspec.Struct, frozen=True):
     """The faults of a member's disk. A percentage is the probability for each single operation.
 
     If a sync fails, it reports an error, and only an unknown part of its bytes becomes durable.
-    With `lying`, syncs report success and make nothing durable. A misdirected write goes to a wrong
-    place in its file. Only a part of a torn write becomes durable, although the sync reports
-    success. These three faults affect only the `area` of the disk, if it is given.
+    These three faults affect only the `area` of the disk, if it is given:
+
+    - With `lying`, syncs report success and make nothing durable.
+    - A misdirected write goes to a wrong place in its file.
+    - Only a part of a torn write becomes durable, although the sync reports success.
 
     A correct store survives `slow_ms`, `full` and the errors of writes, syncs and reads on any
     number of members. A member that cannot continue because of such a fault stops. A store with

@@ -115,11 +115,11 @@ class HalfOpen(msgspec.Struct, frozen=True, tag_field="fault", tag="half_open"):
 
 
 class SlowReceiver(msgspec.Struct, frozen=True, tag_field="fault", tag="slow_receiver"):
-    """Limit the rate at which members receive from other members, and their receive buffers.
+    """Make members receive slowly from other members, and make their receive buffers small.
 
-    A member receives at most `rate_bytes_per_s` from each other member, so that the buffers of
-    the senders fill up. The bytes that the member sends are not slowed. Needs
-    `FaultyLinks`. The fault is healed by making the links normal again.
+    A member receives at most `rate_bytes_per_s` from each other member, so that the buffers of the
+    senders fill up. The bytes that the member sends are not slowed. Needs `FaultyLinks`. The fault
+    is healed by making the links normal again.
     """
 
     target: Target = "any"
@@ -214,10 +214,13 @@ class SyscallFault(msgspec.Struct, frozen=True, tag_field="fault", tag="syscall"
     fault begins. The first `nth` - 1 calls are normal, and the next `times` calls are affected. If
     `times` is 0, all further calls are affected.
 
-    `do` is the action. delay: each affected call takes `delay_ms` longer. error: it fails with
-    `error` and has no effect. kill: the member is killed when the call number `nth` begins, before
-    the call has any effect. At the end of the fault, the calls are normal again, and a member that
-    has ended is restarted.
+    `do` is one of three actions:
+
+    - delay: each affected call takes `delay_ms` longer.
+    - error: each affected call fails with `error` and has no effect.
+    - kill: the member is killed when the call number `nth` begins, before the call has any effect.
+
+    At the end of the fault, the calls are normal again, and a member that has ended is restarted.
 
     Needs `Traceable`; `kill` also needs `Killable`.
     """
@@ -360,15 +363,18 @@ class UserFault(msgspec.Struct, frozen=True, tag_field="fault", tag="user"):
 class MembershipChange(msgspec.Struct, frozen=True, tag_field="fault", tag="members"):
     """Remove members, and add new members with empty disks in their places. Needs `Resizable`.
 
-    A place is the name and the addresses of a member. `do` is one of two actions. replace: the new
-    member is added as soon as the old one is removed. remove: the place stays empty until the end
-    of the fault. With `learner`, the new member is added as a learner, and promoted when it has
-    caught up. With `contended`, other changes are requested at the same time as each change. In
-    some tries, a transfer of the leadership is requested, too.
+    A place is the name and the addresses of a member. `do` is one of two actions:
+
+    - replace: the new member is added as soon as the old one is removed.
+    - remove: the place stays empty until the end of the fault.
+
+    With `learner`, the new member is added as a learner, and promoted when it has caught up. With
+    `contended`, other changes are requested at the same time as each change. In some tries, a
+    transfer of the leadership is requested, too.
 
     A change that the cluster refuses is requested again. The changes run in the background. The end
-    of the fault waits until each place has a voter that serves. The fault has no effect if an
-    earlier fault of this kind has left a place that has no such voter yet.
+    of the fault waits until each place has a voter that serves. If an earlier fault of this kind
+    has left a place without such a voter, the fault has no effect.
     """
 
     target: Target = "any"

@@ -8,9 +8,9 @@ import msgspec
 class Tempo(msgspec.Struct, frozen=True):
     """How often faults of one kind begin, and how long they last.
 
-    A fault lasts `hold_ms` (shortest, longest). The gap before the next fault is `gap_ms`
-    (shortest, longest). The last `tail_ms` of a run have no faults, so that the cluster can
-    recover.
+    `hold_ms` is the shortest and the longest duration of a fault. `gap_ms` is the shortest and the
+    longest gap before the next fault. The last `tail_ms` of a run have no faults, so that the
+    cluster can recover.
     """
 
     hold_ms: tuple[int, int]

@@ -14,9 +14,9 @@ async def heal_all(
     """Heal all faults in force: open all links, and resume and restart members.
 
     Some faults, such as removed members, can be undone only in a cluster without other faults. If
-    there are such faults, the function calls `healed` after all other faults are healed, and then
-    undoes them. The function tries every member and link, and raises the first error at the end. It
-    may be called several times.
+    such a fault is in force, the function first heals all other faults. Then it calls `healed`, and
+    undoes the remaining faults. The function tries every member and link, and raises the first
+    error at the end. It may be called several times.
     """
     unfinished = list(events.unhealed)
     for number in unfinished:

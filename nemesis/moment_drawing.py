@@ -43,8 +43,8 @@ def aimed(
     """Yield `faults`, some of them changed so that they wait for one of the events `aims`.
 
     Faults at a step of the write path or at a disk operation are not changed, because they already
-    wait for it. For the event "fault", a fault waits only for a fault of another kind, and only if
-    the schedule has one.
+    wait for the step or the operation. If the event is "fault", the fault waits for a fault of
+    another kind. This event is not used if the schedule has only one kind of fault.
     """
     for one in faults:
         kind = _kind(one)

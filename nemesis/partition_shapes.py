@@ -57,7 +57,7 @@ def cut_links(
 
 
 def bridge(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:
-    """Return the links that cut two halves from each other, except for one member.
+    """Return the links to cut so that only one member connects the two halves of the others.
 
     This member, which is drawn, stays connected to both halves. Returns no links for fewer than
     three members.
@@ -71,13 +71,14 @@ def bridge(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:
 
 
 def ring(members: Sequence[MemberName], random: Random) -> tuple[Link, ...]:
-    """Return the links to cut so that each member sees a majority, but no two the same majority.
+    """Return the links to cut so that each member is connected to a different majority.
 
-    The members form a ring in drawn order. Each member stays connected to its nearest neighbours on
-    both sides. The number of neighbours is such that they and the member form a majority. In a
-    cluster of three, a member and its two neighbours are the whole cluster. Therefore links in such
-    a cluster are cut one way: each member receives only from its predecessor and sends only to its
-    successor. Returns no links for fewer than three members.
+    The members form a ring in random order. Each member stays connected to its nearest neighbours
+    on both sides. The number of neighbours is such that they and the member form a majority.
+
+    In a cluster of three, a member and its two neighbours are the whole cluster. Therefore links in
+    such a cluster are cut one way: each member receives only from its predecessor and sends only to
+    its successor. Returns no links for fewer than three members.
     """
     count = len(members)
     if count < 3:

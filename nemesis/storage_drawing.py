@@ -1,13 +1,14 @@
 """Draws the storage faults of a run, which change or lose data that disks reported as durable.
 
 Raft needs a majority whose disks keep the data that they report as durable. Therefore the faults of
-a run hit a fixed minority of the members, and one area of the disk of each. Two areas of one disk
-would be two independent faults: a member that has lost its log and the seal of its log cannot know
-what it has acknowledged.
+a run hit a fixed minority of the members. On each of these members, they hit only one area of the
+disk, because faults in two areas would be two independent faults. For example, a member that has
+lost its log and the seal of the log (the record of its durable end) cannot know what it has
+acknowledged.
 
 Most of these faults show only when the member reads its disk again. Therefore each of them is
-followed by a power loss of the same member. A kill keeps the page cache, so it is enough only if
-the fault has also changed the page cache.
+followed by a power loss of the same member. A kill would not be enough, because it keeps the page
+cache. If the fault has also changed the page cache, a kill sometimes replaces the power loss.
 """
 
 from __future__ import annotations

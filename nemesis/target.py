@@ -16,10 +16,14 @@ def choose_targets(
 ) -> tuple[MemberName, ...]:
     """Return the members that `target` selects, in the order of `members`.
 
-    If no leader is known, "leader" and "follower" select any one member. In a cluster of one,
-    "follower" selects the only member. "minority" selects at least one member and fewer than half
-    (no member in a cluster of one or two). "majority" selects more than half, but not all members
-    if a smaller majority exists.
+    These targets have special cases:
+
+    - "leader" and "follower" select any one member if no leader is known. In a cluster of one,
+      "follower" selects the only member.
+    - "minority" selects at least one member and fewer than half. In a cluster of one or two, it
+      selects no member.
+    - "majority" selects more than half. It leaves out at least one member, except in a cluster of
+      one or two.
     """
     count = len(members)
     match target:

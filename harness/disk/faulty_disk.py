@@ -1,8 +1,8 @@
-"""The files and directories of one disk under faults, with the calls of a file system.
+"""The files and directories of one disk that can fail, and the file operations on them.
 
-The content is that of the simulated disk (`simulated_disk.py`), in memory. Errors are those of
-system calls. `DiskState` describes the faults. Random draws come from the random stream of the
-disk.
+The content is in memory, in the simulated disk of `simulated_disk.py`. `DiskState` describes the
+faults. The operations raise the errors of system calls. The disk's random stream decides which
+operations a fault hits.
 
 A sync of a file also makes all earlier changes of directories durable, as the journal of ext4, XFS
 and Btrfs does. In simulation, each directory must be synced separately, which is stricter.

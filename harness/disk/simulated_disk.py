@@ -3,19 +3,23 @@
 This module is pure. `harness/simulation/machine_disk.py` adds the time that operations take and the
 view of a process. `fuse_operations.py` makes a file system from it, which any process can use.
 
-A file consists of its page cache, which every process reads, its content at the last sync, and the
-writes since then. After a power loss, each sector contains its version at the last sync or one of
-its later versions. The versions of the sectors are independent, because the disk may have written
-the sectors back in any order and at any time. A sector itself is never torn. The size of the file
-is its size at the last sync, or a size that it had since then.
+A file consists of three parts:
+
+- its page cache, which every process reads;
+- its content at the last sync;
+- the writes since the last sync.
+
+After a power loss, each sector contains its version at the last sync or one of its later versions.
+The versions of the sectors are independent, because the disk may have written the sectors back in
+any order and at any time. A sector itself is never torn. The size of the file is its size at the
+last sync, or a size that it had since then.
 
 A directory keeps its entries of the last sync. Of the changes since then, a power loss keeps the
 first ones, up to a random point, because file systems journal their changes in order. Changes of
 different directories have no common order. A file whose entry is lost is lost with all its content.
 
-Source: Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014, for what file systems
-may do to unsynced writes and directory operations; atomic 512-byte sectors as SQLite's and etcd's
-WAL assume them.
+Source for unsynced writes and directory operations: Pillai et al., "All File Systems Are Not
+Created Equal", OSDI 2014. SQLite and etcd's WAL also assume that a write of 512 bytes is atomic.
 """
 
 from __future__ import annotations
@@ -90,7 +94,10 @@ class Inode:
         self.sizes.append(size)
 
     def mark(self) -> tuple[int, int]:
-        """Return the numbers of pending writes and pending sizes, which a sync now covers."""
+        """Return how many writes and how many size changes are pending, for `sync` or `fail_sync`.
+
+        A sync that begins now covers them.
+        """
         return len(self.writes), len(self.sizes)
 
     def sync(self, covered: tuple[int, int]) -> None:
@@ -156,8 +163,8 @@ class Inode:
     def lose_sectors(self, random: Random, count: int) -> list[int]:
         """Damage the file: up to `count` durable sectors get back earlier content.
 
-        One of the last syncs, often the last one, wrote these sectors. The draw is random. Returns
-        the numbers of the sectors.
+        The function draws one of the last syncs, often the last one. Then it draws the sectors
+        among those that this sync wrote. Returns the numbers of the sectors.
         """
         changed = [sectors for sectors in self.history or () if sectors]
         if not changed:

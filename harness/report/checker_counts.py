@@ -53,7 +53,7 @@ def count_tables(counts: Mapping[str, Any]) -> tuple[CountTable, ...]:
 def _rows(counts: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the name and the cells of each row of `counts`.
 
-    The name of a row inside a table is "TABLE ROW".
+    The name of a row inside a table consists of the table's name, a space and the row's name.
     """
     for name, count in counts.items():
         if not isinstance(count, Mapping) or not count:

@@ -49,11 +49,15 @@ class Sample:
 
 
 def sample(spans: Sequence[Span], named: Iterable[int], drawn_max: int = DRAWN_MAX) -> Sample:
-    """Choose `drawn_max` operations of `spans`, or all of them if they are fewer.
+    """Choose about `drawn_max` operations of `spans`, or all of them if they are fewer.
 
-    An operation is always chosen if `named` contains the index of its invocation or completion.
-    Operations with outcome `fail` or `info` are always chosen, too, but at most `UNCERTAIN_MAX` of
-    them. If these operations are more than `drawn_max`, the sample is larger than `drawn_max`.
+    These operations are always chosen:
+
+    - operations whose invocation or completion is an event in `named`;
+    - up to `UNCERTAIN_MAX` further operations with outcome `fail` or `info`.
+
+    The other operations fill the sample up to `drawn_max`. If the first two groups contain more
+    operations than `drawn_max`, the sample is larger.
     """
     if len(spans) <= drawn_max:
         return Sample(tuple(spans), len(spans))

@@ -14,7 +14,7 @@ from splitbrain import Address, LocalMember, LocalProcesses, StoreClient
 
 
 class MySystem(LocalProcesses):
-    """Starts the members as processes on this machine. The faults kill and pause need no more.
+    """Starts the members as processes on this machine. Supports the faults kill and pause.
 
     For partitions between members, use `splitbrain.ProxiedProcesses`.
     """

@@ -1,9 +1,9 @@
 """Computes the signature of a failure: the sentence of one anomaly, without the values of the run.
 
 One bug usually breaks many guarantees: an entry that is applied twice makes revisions, reads and
-watches wrong. The anomaly nearest to the cause is that of the lowest layer: Raft is below MVCC, for
-example. Therefore the signature is taken from the first checker of `LAYERS` that finds the run
-invalid.
+watches wrong. The anomaly in the lowest layer is nearest to the cause. For example, Raft is a lower
+layer than MVCC. Therefore the signature is taken from the first checker of `LAYERS` that finds the
+run invalid.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def signature_of(verdicts: Iterable[Verdict]) -> Signature | None:
 def condition(anomaly: Anomaly) -> str:
     """Return the sentence of `anomaly`, with a placeholder for each name, number and value.
 
-    Of an operation, only the function remains (put, txn, …), because its arguments are random.
+    The arguments of an operation are left out, because they are random. Its function (put, txn, …)
+    remains.
     """
     text = " ".join(anomaly.because.split())
     for pattern, sign in _SIGNS:

@@ -98,8 +98,10 @@ def _repoint_latest(store: Path) -> None:
 def _may_run(run: RunFolder, now: datetime | None) -> bool:
     """Return whether the run may still be in progress.
 
-    Both must be true: the record is unreadable or contains no end, and a file of the run has
-    changed within `RUNNING_AFTER_CHANGE`.
+    Two conditions must be met:
+
+    - The record is unreadable, or it contains no end.
+    - A file of the run has changed within `RUNNING_AFTER_CHANGE`.
     """
     facts, _ = read_run_facts(run)
     if facts is not None and facts.ended != "running":

@@ -178,8 +178,8 @@ def _recorded_time(facts: RunFacts) -> int:
 def _latency(results: ResultFacts) -> tuple[float | None, float | None]:
     """Return the median and the 99th percentile of latencies, in ms.
 
-    They are those of the function that was answered most often. Returns (None, None) if the run has
-    no statistics.
+    Both are latencies of one function: the function with the most answers. Returns (None, None) if
+    the run has no statistics.
     """
     rows = [
         row for verdict in results.verdicts if verdict.checker == "statistics"

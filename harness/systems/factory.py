@@ -120,11 +120,11 @@ def _minor(version: str) -> list[str]:
 
 
 def tested_version(options: Options) -> Mapping[str, str]:
-    """Return the name and the version of each tested program, before the run.
+    """Return the version of each tested program, by the name of the program, before the run.
 
-    The mapping is empty if the version is not known. The second binary of etcd has the name
-    OTHER_ETCD. The version is known for etcd, and for a user's class that is derived from `Etcd`.
-    Raises BadArguments if a program does not exist, or is not etcd.
+    The names are "etcd" and, for the second binary of etcd, OTHER_ETCD. The versions are known for
+    etcd, and for a user's class that is derived from `Etcd`. For other systems, the mapping is
+    empty. Raises BadArguments if a program does not exist, or is not etcd.
     """
     if options.system == SIMULATED:
         return {}

@@ -91,11 +91,11 @@ class AdverseConditions(Protocol):
 
     @property
     def has_adverse_conditions(self) -> bool:
-        """Return whether links lose or delay frames, or rare conditions are made likely."""
+        """Return whether links, disks or members behave worse than ideal ones at present."""
         ...
 
     def end_adverse_conditions(self) -> None:
-        """Make links and disks ideal, and rare conditions rare, from now on."""
+        """Make links, disks and members ideal from now on."""
         ...
 
 
@@ -103,8 +103,8 @@ class AdverseConditions(Protocol):
 class ServingMembers(Protocol):
     """A system of which only some members serve writes and linearizable reads.
 
-    After all faults are healed, each of these members must answer both. In a system without this
-    protocol, all members must.
+    After all faults are healed, each of these members must answer both kinds of requests. In a
+    system without this protocol, each member must answer them.
     """
 
     def serving_members(self) -> Sequence[MemberName]:
@@ -122,10 +122,11 @@ class HasHealth(Protocol):
 
 
 class AnySystem(Protocol):
-    """The methods of every system. They are enough for a store that a user's client tests.
+    """The methods that every system must have.
 
-    All methods are called in one asyncio loop. `splitbrain.harness.systems.optional_methods`
-    provides the other methods of `System` for a class that lacks them.
+    A system needs no other methods if the user's workload has a client of its own. All methods are
+    called in one asyncio loop. `splitbrain.harness.systems.optional_methods` provides the other
+    methods of `System` for a class that lacks them.
     """
 
     @property

@@ -112,7 +112,7 @@ def schedules(
     - There are at most `faults_max` faults, of the kinds `faults`.
     - All operations and faults begin within `time_limit_ms`.
     - With `rough`, the schedule also has random settings of the members and random network
-      conditions, and rare conditions inside the members may be frequent.
+      conditions. In some schedules, the members' code also takes rare branches more often.
     - `options` are further options of the run.
 
     Raises BadArguments for an unknown kind of fault, and for a workload other than kv and register.

@@ -48,7 +48,8 @@ def on_links(
     """Begin to count the frames and connections that faults change on `links`.
 
     Call this function before the fault is injected. The `Effect` that it returns gives the count
-    since then as text, with the word `changed`, such as "delayed".
+    since then as text, such as "12 frames and connections delayed". `changed` is the end of this
+    text.
     """
     system = in_force.system
     if not isinstance(system, CountsLinkEffects):

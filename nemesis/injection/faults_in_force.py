@@ -127,12 +127,12 @@ class FaultsInForce:
         return bool(self._restorations)
 
     async def restore_all(self) -> None:
-        """Call the functions that undo faults only in a cluster without other faults.
+        """Call the functions that were registered with `restore_with`.
 
-        `release_all` must have been called before. All functions run at the same time, because one
-        may need the result of another: a majority may need a member that is to be started, and a
-        change of the members has to wait until a joint configuration is left. Raises the first
-        error at the end.
+        Call this method after `release_all`, because the functions need a cluster without other
+        faults. All functions run at the same time, because one may have to wait for another. For
+        example, a change of the members has to wait until a joint configuration is left. Raises the
+        first error at the end.
         """
         restorations, self._restorations = self._restorations, []
         results = await asyncio.gather(

@@ -60,9 +60,10 @@ async def inject(fault: object, in_force: FaultsInForce, random: Random) -> Inje
     """Inject `fault` into `in_force.system`. `random` draws the members that the fault hits.
 
     The fault is in force when the function returns. The returned `undo` heals the fault and may be
-    called twice. On error, the function heals the part that it has injected. Then it raises
-    FaultError if the system does not support the fault, or else the error of the system. Register
-    the injector of a new type of fault with `@inject.register`.
+    called twice. Register the injector of a new type of fault with `@inject.register`.
+
+    Raises FaultError if the system does not support the fault. An error of the system is raised
+    unchanged. Before an error is raised, the function heals the part that it has injected.
     """
     raise TypeError(
         f"{fault!r} is not a fault that the nemesis can inject: expected a fault of "

@@ -186,10 +186,10 @@ class Places:
     ) -> None:
         """Await `request` and, if the fault is contended, send other requests at the same time.
 
-        These are another change of the membership and, in some tries, a transfer of the leadership.
-        A leader that is elected before it has applied the first change must not accept another
-        change. At the end of a run no other requests are sent, because each change must succeed in
-        limited time.
+        The other requests are an update of another member and, in some tries, a transfer of the
+        leadership. They test a new leader: it must not accept a change before it has applied the
+        previous one. At the end of a run no other requests are sent, because each change must
+        succeed in limited time.
         """
         others = [one for one in listed if one != place]
         if not fault.contended or not others or self._ending:

@@ -70,8 +70,8 @@ async def _upgrade(fault: Upgrade, in_force: FaultsInForce, random: Random) -> I
     """Begin to restart the members with the other program, in the background.
 
     The end of the fault waits for the last of these restarts. Then it restarts the members with the
-    former program. An upgrade has no effect if it begins before the end of another one: if several
-    restarted the members at the same time, the members would hardly serve.
+    former program. If another upgrade is in progress, the fault has no effect, because two upgrades
+    at the same time could stop a majority of the members.
     """
     system: Upgradable = require(in_force, Upgradable)
     members = await resolve_target(fault.target, in_force, random, fault.on)

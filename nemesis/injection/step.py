@@ -1,8 +1,8 @@
 """The injector of faults at a step of the write path.
 
-The member pauses itself when it reaches the step, as if by SIGSTOP. While it is paused, it is
-killed, loses its power or its links, or stays paused for a while. Therefore the fault happens at
-exactly that step.
+The member pauses itself when it reaches the step, as if by SIGSTOP. Then the fault acts on the
+paused member. For example, the member is killed, or loses its power or its links. Therefore the
+fault happens at exactly that step.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class ArmedFault:
     async def inject_when_reached(self) -> Injected:
         """Wait for the first member that reaches the step, and inject the fault there.
 
-        If the action is `sleep`, the method does not wait, and the fault is treated as in force at
-        once. The member delays the step by itself and does not report that it has reached it.
+        If the action is `sleep`, the member delays the step by itself, and does not report this.
+        Therefore the method does not wait, and the fault is treated as in force at once.
         """
         if self._fault.do == "sleep":
             return Injected(self.members, (), self.undo)

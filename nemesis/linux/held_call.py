@@ -1,8 +1,10 @@
 """Holds a running process at its nth system call of one kind on some files.
 
 The calls of all threads are counted. Each counted call stops the whole process for about a
-millisecond, by a SIGSTOP that strace injects. An action is what strace does at each call. To change
-it, strace is replaced by a new strace while the process is stopped, so that no call is missed.
+millisecond, by a SIGSTOP that strace injects.
+
+strace does the same action at each call. For another action, a new strace replaces the old one. The
+process is stopped meanwhile, so that no call is missed.
 """
 
 from __future__ import annotations

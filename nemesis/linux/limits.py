@@ -56,7 +56,7 @@ def _bounded(value: int, hard: int) -> int:
 class LimitsInForce:
     """The limits that faults have set. If several faults limit a process, the lowest is in force.
 
-    When the last of them ends, the process has the limit again that it had before the first.
+    When the last of these faults ends, the process gets its original limit back.
     """
 
     def __init__(self, journal: Journal) -> None:

@@ -116,9 +116,10 @@ class Strace:
     async def detach(self, *, from_killed: bool = False) -> None:
         """Detach strace from the process. A delayed call continues at once.
 
-        A second call has no effect. Use `from_killed` if the process was killed during a delay:
-        strace would wait for the end of the delay, and the process cannot end before strace
-        detaches. Therefore strace is killed.
+        A second call has no effect.
+
+        If the process was killed during a delay, use `from_killed`, which kills strace. Otherwise
+        strace would wait for the end of the delay, and the process would not end before that.
         """
         if self._child.poll() is None and not from_killed:
             self._child.send_signal(signal.SIGTERM)

@@ -2,8 +2,8 @@
 
 Each change is written to the journal before it is made, and marked as settled after it is undone. A
 journal belongs to the process that wrote it. If that process has ended, the next run undoes the
-changes that were not settled (`undo_leftovers`). A restart of the machine removes the journals,
-because it also undoes the changes.
+changes that were not settled (`undo_leftovers`). A restart of the machine undoes all changes, and
+removes the journals too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bug: a watch gets no previous value from the revision of the last compaction."""
+"""Bug: the first event after the compacted revision has no previous value in a watch."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Bug: a heartbeat contains the leader's commit index, up to which a follower commits.
+"""Bug: a leader sends its whole commit index in heartbeats, and followers commit up to it.
 
-The leader must limit the index to the entries that the follower is known to have.
+A correct leader sends at most the index up to which the follower's log is known to match.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bug: the header of an answer contains the term before the member's term."""
+"""Bug: the term in the header of an answer is one lower than the member's term."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bug: a copy of the backend contains the older of two writes that are not committed yet."""
+"""Bug: a copy of the backend contains an old value of a key that two uncommitted batches write."""
 
 from __future__ import annotations
 

@@ -69,9 +69,10 @@ def _edges(spans: Sequence[Span]) -> list[tuple[int, bool, int]]:
     """Return the begins and ends of operations from left to right.
 
     Each is a tuple: the time in ns, whether it is an end, and the index of the event of the
-    operation's invocation. If a begin and an end have the same time, the begin comes first, because
-    the two operations are concurrent. But if a process ends an operation and begins its next one at
-    this time, the end comes first, because operations of one process must not overlap.
+    operation's invocation. If a begin and an end have the same time, there are two cases. If they
+    belong to different processes, the begin comes first, because the operations are concurrent. If
+    they belong to one process, the end comes first, because operations of one process must not
+    overlap.
     """
     operations_of: dict[int, list[Span]] = {}
     for span in sorted(spans, key=lambda span: (span.call, span.invoked)):

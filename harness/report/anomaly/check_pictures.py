@@ -98,9 +98,12 @@ def _anomalies(verdicts: Sequence[Verdict]) -> list[tuple[str, Anomaly]]:
 def _shortened(name: str, anomaly: Anomaly, evidence: Evidence, deadline: float) -> Anomaly:
     """Return `anomaly` with the events of the shortest history in which its checker still finds it.
 
-    `name` is the name of the checker. `anomaly` is returned unchanged if it names few operations,
-    or if the monotonic time `deadline` has passed. It is also unchanged if its detail contains a
-    "stuck" operation and a linearization of the others, because these are already a complete proof.
+    `name` is the name of the checker. `anomaly` is returned unchanged in three cases:
+
+    - It names few operations.
+    - Its detail contains "stuck", an operation that fits into no order of the others. Such a detail
+      is already a complete proof.
+    - The monotonic time `deadline` has passed.
     """
     from splitbrain.checkers.catalogue import CHECKERS
 

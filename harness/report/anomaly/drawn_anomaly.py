@@ -91,10 +91,10 @@ def draw_anomaly(
 ) -> DrawnAnomaly:
     """Find the operations that prove `anomaly` among `spans`, and draw them.
 
-    `spans` are all operations, in the order of their invocations. The pictures also show those of
-    `faults` that were active at the same time, on the rows of `members`. A fault that was never
-    healed lasts until `end_ns`, the end of the run. There are no pictures if `with_pictures` is
-    False, or if the anomaly names no operation.
+    `spans` are all operations, in the order of their invocations. The pictures also show the faults
+    of `faults` that were active during the drawn operations, on the rows of `members`. A fault that
+    was never healed lasts until `end_ns`, the end of the run. There are no pictures if
+    `with_pictures` is False, or if the anomaly names no operation.
     """
     proof = proof_of(anomaly, spans, faults, end_ns)
     drawn = with_pictures and bool(proof.involved)

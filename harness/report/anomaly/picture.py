@@ -2,8 +2,9 @@
 
 The label of a bar is the request and the answer. Pale bars are neighbours: operations that the
 anomaly does not name. Below the rows of processes, there is a row for each member that a fault hit.
-If the anomaly contains a linearization, the operations in it are numbered in its order. A cross
-marks the operation that no order of the others can contain.
+
+Some anomalies contain a linearization, and one operation that fits at no place into it. The
+operations of the linearization are numbered in its order. A cross marks the other operation.
 """
 
 from __future__ import annotations
@@ -224,8 +225,8 @@ def _order_lines(
 def _order_traces(proof: Proof, rows: Rows, places: Mapping[int, Place]) -> list[go.Scatter]:
     """Return the numbers of the linearized operations, and a cross, as traces of plotly.
 
-    The numbers are on the lower edges of the bars. The cross marks the operation that fits into no
-    order of the others.
+    The numbers are on the lower edges of the bars. The cross marks the operation that fits at no
+    place into the linearization.
     """
     process_of = {span.invoked: span.process for span in proof.involved}
     traces = []

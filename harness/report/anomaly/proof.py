@@ -166,10 +166,10 @@ def _cycle_of(anomaly: Anomaly, drawn: set[int]) -> tuple[tuple[CycleEdge, ...],
 
 
 def _order_of(anomaly: Anomaly) -> tuple[int | None, tuple[int, ...]]:
-    """Return the operation that fits into no order of the others, and an order of the others.
+    """Return the operation that fits at no place into the linearization, and the linearization.
 
-    The order is a linearization. Each operation is given by the index of the event of its
-    invocation. Returns (None, ()) if the anomaly lacks one of the two.
+    The linearization is an order of the other operations. Each operation is given by the index of
+    the event of its invocation. Returns (None, ()) if the anomaly lacks one of the two.
     """
     stuck, order = anomaly.detail.get("stuck"), anomaly.detail.get("linearization", ())
     if not isinstance(stuck, int) or not isinstance(order, list | tuple):

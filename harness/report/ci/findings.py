@@ -53,8 +53,9 @@ class Findings:
     def valid(self) -> bool | None:
         """The merged verdict of all runs, without the runs of accepted groups.
 
-        It is None (unknown) if there are no runs. It is False if so many runs failed that some of
-        them may have been left out.
+        It is None (unknown) if there are no runs. If more runs may have failed than were read
+        (`RUNS_MAX`), it is False, because some of the other failures may be in groups that are not
+        accepted.
         """
         known = {one.name for one in self.groups if one.known}
         counted = [one.valid for one in self.runs if one.group not in known]

@@ -1,8 +1,9 @@
 """Renders the page of one operation: its request, its answer, and the steps of its write.
 
-The steps come from the members' traces. The answer to a write contains the revision that the write
-made, and so do the steps. For a write without an answer, the page shows candidates: the writes that
-the called member accepted while the client waited, and whose revisions are in no other answer.
+The steps come from the members' traces. The answer to a write and the steps of the write contain
+the same revision, so the page can join them. For a write without an answer, the page shows
+candidates. A candidate is a write that the called member accepted while the client waited. Its
+revision is not in the answer to another operation.
 """
 
 from __future__ import annotations

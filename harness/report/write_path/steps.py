@@ -205,7 +205,8 @@ def _events_until_damage(member: str, path: Path, problems: list[str]) -> Iterat
 class StepTimes:
     """Percentiles of the time from `client_request` until members completed `step`, in ms.
 
-    There are two kinds of times: until the first member and until the last member completed it.
+    `first_p50` and `first_p99` are for the time until the first member completed the step.
+    `last_p50` and `last_p99` are for the time until the last member completed it.
     """
 
     step: str

@@ -1,10 +1,13 @@
 """Finds runs in the database by a filter.
 
-A search has two steps. First, the matching runs are counted with one index, which contains all
-columns that the filter needs. Then the runs of the requested page are read. If few runs match, all
-of them are read with the same index and sorted. If many match, the runs are read in the order of
-the result until the page is full. This is fast, because a large share of the runs that are read
-matches. Both steps read only indexes over numbers.
+A search has two steps. Both steps read only indexes over numbers. First, the matching runs are
+counted. The index for this contains all columns that the filter needs.
+
+Second, the runs of the requested page are read. There are two ways to read them:
+
+- If few runs match, all of them are read with the same index, and sorted.
+- If many runs match, all runs are read in the order of the result until the page is full. The page
+  is soon full, because a large share of all runs matches.
 """
 
 from __future__ import annotations
@@ -193,10 +196,11 @@ _CONFIGURATIONS = "configurations JOIN subjects ON subjects.id = subject"
 
 
 def _chosen(wanted: Filter) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield one condition for each table that `runs` refers to, so that its rows match `wanted`.
+    """Yield a condition for each table that `runs` refers to.
 
-    A condition is a tuple: the column of `runs`, the table, and the values that a row of the table
-    must have. If there are no such values, every row matches.
+    The rows that meet the condition are those that match `wanted`. A condition is a tuple: the
+    column of `runs`, the table, and the values that a row of the table must have. If there are no
+    such values, every row matches.
     """
     configuration = {
         name: getattr(wanted, name)

@@ -42,8 +42,8 @@ class Trend(msgspec.Struct, frozen=True, kw_only=True):
 def trends(connection: sqlite3.Connection, by: By, wanted: Filter) -> Iterator[Trend]:
     """Yield the runs that match `wanted`, grouped by `by`, the oldest group first.
 
-    Only the fields `since`, `system`, `workload` and `mutant` of `wanted` are used. Days are not
-    divided: `since` is rounded down to the beginning of its day, in UTC.
+    Only the fields `since`, `system`, `workload` and `mutant` of `wanted` are used. `since` is
+    rounded down to the beginning of its day, in UTC, because runs are counted by day.
     """
     conditions, values = ["1"], list[object]()
     for name in ("system", "workload", "mutant"):

@@ -33,7 +33,11 @@ class HealthChecks:
             return False
 
     def last_problem(self, members: Sequence[MemberName]) -> str:
-        """Return the last check's error of the first member that has one; "" if none has."""
+        """Return the error of the last check of a member, as text for a message.
+
+        The member is the first of `members` whose last check raised an error. Returns "" if there
+        is no such member.
+        """
         text = next((self._problems[one] for one in members if one in self._problems), "")
         return f"; its last check raised {text}" if text else ""
 

@@ -228,7 +228,10 @@ class MemberProcesses(ABC, Generic[M]):
         await _together(one.kill() for one in self._of(member).values())
 
     def start_lock(self, member: MemberName) -> asyncio.Lock:
-        """Return the lock during which no process of the member is started by others."""
+        """Return the lock of the member's start.
+
+        While a caller has the lock, `restart` does not start a process of the member.
+        """
         return self._start_locks.setdefault(member, asyncio.Lock())
 
     async def restart(self, member: MemberName) -> None:
@@ -291,7 +294,10 @@ class MemberProcesses(ABC, Generic[M]):
             self._crashes.notice(member, process, self._log_of(member, part))
 
     def _log_of(self, member: MemberName, part: str) -> Path:
-        """Return the path of one process's log. That of the first process is the member's log."""
+        """Return the path of the log of the process `part`.
+
+        The member's log is the log of its first process.
+        """
         first = next(iter(self._processes.get(member, {})), part)
         folder = self.folder / member
         return MemberFiles(folder).log if part in ("", first) else folder / f"{part}.log"

@@ -40,11 +40,11 @@ async def wait_until_ready(
     describe: Callable[[NotReady], str],
     timeout_s: float,
 ) -> None:
-    """Wait until `not_ready(members)` returns None. Raises SystemFailed after `timeout_s`.
+    """Wait until all of `members` are ready. Raises SystemFailed after `timeout_s`.
 
-    Members that `not_ready` has not returned are ready, and are not checked again.
-    `refuse_ended` raises an error if a process has ended. `describe` returns the message of the
-    error at the time limit.
+    `not_ready` is called with members and returns which of them are not ready, or None if all are.
+    A member that was ready once is not checked again. `refuse_ended` raises an error if a process
+    has ended. `describe` makes the message of the SystemFailed.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s

@@ -109,7 +109,10 @@ class StoreProcesses(MemberProcesses[L]):
         return None
 
     def versions(self) -> Mapping[str, str]:
-        """Return the version that `version_command` printed when it was first called."""
+        """Return the version of the store by the store's name; {} without `version_command`.
+
+        The version is the first line that `version_command` prints. The command runs only once.
+        """
         if self.version_command and not self._version:
             self._version = _first_line(self.version_command)
         return {self._shown_name(): self._version} if self._version else {}

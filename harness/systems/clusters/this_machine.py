@@ -18,7 +18,7 @@ class Local(Named, Protocol):
 
     @property
     def namespace(self) -> Path | None:
-        """Return the network namespace of the member, or None if it is that of the harness."""
+        """Return the network namespace of the member; None if it is in the harness's namespace."""
 
 
 H = TypeVar("H", bound=Local)
@@ -36,7 +36,10 @@ class ProcessesOfThisMachine(MemberProcesses[H]):
         return tuple(tree.process.pid for tree in self._running_trees(member))
 
     def is_stopped(self, member: MemberName) -> bool:
-        """Return whether the member is stopped for another reason than `pause`: at a failpoint."""
+        """Return whether the member is stopped at a failpoint.
+
+        A member that `pause` has stopped does not count.
+        """
         trees = tuple(self._running_trees(member))
         return bool(trees) and member not in self._paused and all(one.is_stopped() for one in trees)
 

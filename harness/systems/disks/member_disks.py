@@ -15,7 +15,7 @@ from splitbrain.nemesis.linux.undo_journal import Journal
 
 
 class MemberDisks:
-    """The mounted disk of each member; no disk if the cluster uses the machine's disk."""
+    """The mounted disks of the members. There are none if the members use the machine's disk."""
 
     def __init__(self, areas: Areas, seed: int) -> None:
         self._areas = areas

@@ -1,8 +1,9 @@
 """The steps of the write path at which stock etcd can be held: its syncs of files.
 
-strace holds the member before or after the system call. A leader and a follower sync the log by the
-same call. Therefore a member can be held at `leader_wal` only while it leads, and at `follower_wal`
-only while it does not.
+strace holds the member before or after the system call. The sync of the log is the same call on a
+leader and on a follower, so strace cannot distinguish the steps `leader_wal` and `follower_wal`.
+Therefore this module checks the role: a member is held at `leader_wal` only if it leads, and at
+`follower_wal` only if it does not lead.
 """
 
 from __future__ import annotations
@@ -95,7 +96,10 @@ class EtcdSteps:
             await asyncio.Event().wait()
 
     async def kill_with(self, member: MemberName, kill: Coroutine[Any, Any, None]) -> None:
-        """Await `kill`, which kills the member. A system call that waits at a step never begins."""
+        """Await `kill`, which kills the member.
+
+        If the member is held before a system call, this call is never executed.
+        """
         if (one := self._held.get(member)) is None:
             await kill
         else:

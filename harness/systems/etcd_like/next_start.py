@@ -8,7 +8,10 @@ from splitbrain.nemesis.fault_target import MemberName
 
 
 class NextStarts:
-    """The changes that faults have made for the next start of members, until they are healed."""
+    """How faults have changed the next start of members: the program and the quota.
+
+    A change is removed when its fault is healed.
+    """
 
     def __init__(self) -> None:
         self.with_other_program: dict[MemberName, None] = {}
@@ -23,15 +26,18 @@ class NextStarts:
 
 
 class ChangesPrograms:
-    """Chooses the program of a member's next start; implements `Upgradable` without `serves`."""
+    """Chooses the program of a member's next start.
+
+    Implements `use_other_program` of `Upgradable`. The cluster implements `serves`.
+    """
 
     _next_starts: NextStarts
 
     def use_other_program(self, member: MemberName, *, other: bool) -> None:
         """Choose the program with which the member starts next time.
 
-        `other` selects the other program, and False the original one. A store that has no other
-        program starts the same one.
+        If `other` is True, this is the other program. Otherwise it is the original program. A store
+        that has no other program starts the original one in both cases.
         """
         if other:
             self._next_starts.with_other_program[member] = None

@@ -248,8 +248,11 @@ class ProcessCluster(
     async def leader(self) -> MemberName | None:
         """Return the leader of the highest term that a member reports at present.
 
-        Returns None if no member reports a leader. Also returns None if the reported leader is
-        paused or does not run, because perhaps its followers have not noticed this yet.
+        Returns None in two cases:
+
+        - No member reports a leader.
+        - The reported leader is paused or does not run. Perhaps its followers have not noticed this
+          yet.
         """
         statuses = [one for one in (await self._statuses()).values() if one.leader]
         if not statuses:
@@ -272,10 +275,10 @@ class ProcessCluster(
             return MemberState(member=member, error=f"{type(problem).__name__}: {problem}")
 
     def files(self, member: MemberName, area: DiskArea, pattern: str = "") -> Sequence[Path]:
-        """Return the existing files of the member in `area`, or those that match `pattern`.
+        """Return the existing files of the member in `area`.
 
-        A `pattern` is compared with paths in the data folder, in any area. Raises FaultError if the
-        system has no such area.
+        If `pattern` is given, returns the files in the data folder that match it, in any area.
+        Raises FaultError if the system has no such area.
         """
         patterns = (pattern,) if pattern else self.areas.get(area, () if self.areas else ("**/*",))
         if not patterns and area:

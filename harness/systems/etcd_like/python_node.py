@@ -155,5 +155,5 @@ def etcd_flags(settings: ClusterSettings, place: Place, initial_cluster: str) ->
 
 
 def member_env() -> dict[str, str]:
-    """Return the environment of a member. What the user has set is kept."""
+    """Return the environment of a member. A variable that the user has set keeps its value."""
     return {**HUGE_PAGES, **python_env()}

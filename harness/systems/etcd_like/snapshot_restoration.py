@@ -65,7 +65,7 @@ class SnapshotRestoration(ABC):
 
     @abstractmethod
     def is_changing_members(self) -> bool:
-        """Return whether a member was removed, or was added while the cluster ran."""
+        """Return whether the members of the cluster have changed since its start."""
 
     @abstractmethod
     def _require_session(self) -> aiohttp.ClientSession: ...

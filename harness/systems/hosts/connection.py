@@ -1,9 +1,9 @@
 """A connection to one host over SSH, and the folder of the run on this host.
 
 A guard on the host undoes everything when the connection ends, for whatever reason: it kills the
-processes, removes the nftables rules, and removes the folder. The guard is a shell that waits for
-the end of its input, or for a long time without input. Therefore nothing remains on the host if the
-harness is killed, or if its machine or the network fails.
+processes, removes the nftables rules, and removes the folder. The guard is a shell on the host. It
+acts when its input ends, or when it has received no input for a long time. Therefore nothing
+remains on the host if the harness is killed, or if its machine or the network fails.
 """
 
 from __future__ import annotations
@@ -147,9 +147,10 @@ class HostConnection:
             await asyncio.sleep(SIGN_OF_LIFE_S)
 
     def _guarding(self) -> str:
-        """Return the shell command of the guard. Each process of a run has a file with its pid.
+        """Return the shell command of the guard.
 
-        The loop ends when the input ends, or when no input comes for too long.
+        The command waits until its input ends, or until no input comes for too long. Then it kills
+        each process whose pid is in a file of the run's folder, and undoes the rest.
         """
         sudo = "sudo -n " if self.host.sudo else ""
         undo = (

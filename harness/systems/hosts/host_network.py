@@ -1,7 +1,7 @@
 """The network between members on other hosts: nftables on the hosts cuts its links.
 
-The rules concern only packets between the members' addresses, in a table of the run, so that they
-never cut the connection of the harness.
+The rules are in a separate nftables table for each run. They concern only packets between the
+members' addresses, so they never cut the connection of the harness.
 """
 
 from __future__ import annotations
@@ -110,7 +110,10 @@ class HostNetwork:
             self._counting = asyncio.create_task(self._count(), name="counters of hosts")
 
     def link_effects(self, source: MemberName, target: MemberName) -> int:
-        """Return how many packets of the link were dropped or refused, as last read."""
+        """Return how many packets of the link were dropped or refused.
+
+        The counters are read every `COUNT_PERIOD_S`, so the newest packets may be missing.
+        """
         link = (self.of(source).host.address, self.of(target).host.address)
         name = counter(link)
         return sum(counters.get(name, 0) for counters in self._counters.values())

@@ -1,7 +1,7 @@
 """The secret with which the members of a tested cluster sign JSON Web Tokens.
 
-All members need the same secret, and a run must be repeatable, so the secret is a file of this
-package. It protects nothing: the members listen on loopback, and contain only data of tests.
+The secret is a file of this package. Therefore all members have the same secret, and a repeated run
+has it too. It protects nothing: the members listen on loopback, and contain only data of tests.
 """
 
 from __future__ import annotations

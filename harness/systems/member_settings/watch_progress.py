@@ -15,10 +15,13 @@ FLAGS = (
 def watch_progress_ms(
     system: str, member_flags: Sequence[str], versions: Mapping[str, str]
 ) -> int:
-    """Return the interval in ms in a run with watchers, or 0 if it is unknown.
+    """Return the interval of progress notifications, in ms; 0 if it is unknown.
 
-    It is unknown in three cases: the system is a user's own, it is etcd 3.4, which has no flag for
-    the interval, or the user has given the members this flag.
+    The interval is unknown in three cases:
+
+    - The system is a user's own.
+    - The system is etcd 3.4, which has no flag for the interval.
+    - The user has given the members a flag for the interval.
     """
     if system not in (PYTHON_NODE, ETCD, SIMULATED):
         return 0

@@ -8,8 +8,9 @@ through a process (`slow_links.py`), because not every kernel can delay packets 
                              ├───── n2 198.18.0.12
                              └───── n3 198.18.0.13
 
-The harness is an end of links too, with the name "clients". Every namespace and device is written
-to the journal before it is created, so that the next run removes what a killed run has left.
+There are also links between the harness and each member. In these links, the harness has the name
+"clients". Every namespace and device is written to the journal before it is created, so that the
+next run removes what a killed run has left.
 """
 
 from __future__ import annotations
@@ -228,8 +229,8 @@ class Namespaces:
     def _end_sockets(self, member: MemberName, link: Link) -> None:
         """End the connections of `member` with the link's target, without notice to the target.
 
-        A kernel that cannot do this keeps the connections, and the next packet of `member` is
-        refused.
+        Some kernels cannot end connections. Then the connections stay open, and the router refuses
+        the next packet that `member` sends.
         """
         if member != CLIENTS:
             self._in_space_of(member, ("ss", "-KtnH", "dst", link[1]))

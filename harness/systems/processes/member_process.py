@@ -1,12 +1,13 @@
 """One process of a member, with its log and its signals.
 
-The harness signals the process by its identity, never by its name. The process has a separate
-session and process group. Therefore a Ctrl-C in the terminal does not reach it, and a signal to the
-group reaches its children too. Its stdout and stderr are appended to its log.
+The harness signals only processes that it has started, and never searches for a process by name.
+The process has a separate session and process group. Therefore a Ctrl-C in the terminal does not
+reach it, and a signal to the group reaches its children too. Its stdout and stderr are appended to
+its log.
 
-The kernel kills the process when the thread that started it ends, for whatever reason. Start
-members in the thread whose loop drives them, because PR_SET_PDEATHSIG refers to the parent thread
-and not to the parent process.
+The kernel kills the process when the thread that started it ends, for whatever reason, because
+PR_SET_PDEATHSIG refers to the parent thread and not to the parent process. So start a member in a
+thread that lives as long as the member: the thread of the event loop.
 """
 
 from __future__ import annotations
@@ -192,9 +193,15 @@ def spawn(
 def _prepare_child(network: int | None, user: pwd.struct_passwd | None) -> Callable[[], None]:
     """Return a function that a child process calls between fork and exec.
 
-    The function enters the network namespace `network` and then becomes `user`, who perhaps has no
-    permission to enter the namespace. Finally it does what `die_with_parent` describes, because a
-    change of the user would undo that. None means no change of the namespace or the user.
+    The function does these steps in this order:
+
+    - It enters the network namespace `network`. The user `user` may lack the permission for that,
+      so this step is first.
+    - It becomes the user `user`.
+    - It does what `die_with_parent` describes. This step is last, because a change of the user
+      would undo it.
+
+    None means no change of the namespace or the user.
     """
     setns, last = _LIBC.setns, die_with_parent()
     setgroups, setgid, setuid = os.setgroups, os.setgid, os.setuid

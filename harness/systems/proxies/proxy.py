@@ -7,16 +7,16 @@ bytes from the dialler. On a connection that `b` dialled, it applies to the byte
 The second case matters because etcd sends most of its messages as answers, on connections that the
 receiver of the messages dialled.
 
-- If both links of a pair are closed (`open` is False), its connections are reset, and so are
-  new ones.
-- If a link is `half_open`, the source's end of each existing connection is reset. The target's
-  end stays open, and the bytes that it sends are discarded.
-- If a link is held (`black_hole`, or closed in one direction), connections stay open and new
-  ones are accepted, but no byte passes in that direction. The target is dialled only when
-  bytes may reach it. The bytes that wait pass when the link is normal again: late, in order,
-  and without loss, as after TCP's retransmissions in a real outage.
-- A dialler that is not the process of a member is refused, because the proxies could not
-  apply a partition to its bytes.
+- If both links of a pair are closed (`open` is False), its connections are reset, and so are new
+  ones.
+- If a link is `half_open`, the source's end of each existing connection is reset. The target's end
+  stays open, and the bytes that it sends are discarded.
+- If a link is a `black_hole`, or if only one link of a pair is closed, this link is held:
+  connections stay open and new ones are accepted, but no byte passes in that direction. The target
+  is dialled only when bytes may reach it. When the link is normal again, the waiting bytes pass:
+  late, in order, and without loss, as after TCP's retransmissions in a real outage.
+- A dialler that is not the process of a member is refused, because the proxies could not apply a
+  partition to its bytes.
 
 `proxy_process.py` runs the proxies in a separate process.
 """

@@ -1,10 +1,12 @@
 """Finds the process that owns the other end of a loopback connection.
 
-A proxy must know which member dialled it, independent of the members' protocol. Netlink's
-sock_diag, which needs no privilege and takes about 20 us, returns the inode of the socket with
-exactly the two ends of the connection. The inode is then searched among the open files of the
-members' processes. On kernels without sock_diag, psutil reads /proc/net/tcp, which takes about 5 ms
-for each process on a machine with a large socket table.
+A proxy must know which member dialled it, independent of the members' protocol. The search has two
+steps. First, Netlink's sock_diag returns the inode of the socket with the two addresses of the
+connection. This needs no privilege and takes about 20 us. Second, the open files of the members'
+processes are searched for this inode.
+
+On kernels without sock_diag, psutil reads /proc/net/tcp. This takes about 5 ms for each process on
+a machine with a large socket table.
 
 Source: sock_diag(7), inet_diag_req_v2 and inet_diag_msg in linux/inet_diag.h.
 """

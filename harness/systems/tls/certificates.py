@@ -31,7 +31,7 @@ class KeyPair:
 
 
 class ClusterCertificates:
-    """The certificates of one cluster, in `folder`: an authority, the members' and the clients'.
+    """The certificates of one cluster, in `folder`: of an authority, the members and the clients.
 
     The members' certificate is valid for the addresses in `hosts` and for the loopback addresses.
     """
