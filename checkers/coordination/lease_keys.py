@@ -54,8 +54,8 @@ def find_keys(
     """Find the keys of each lease, and the deletions that are the end of a lease.
 
     `changes` is the change log, and `clock` contains bounds on the times of its revisions. A
-    deletion that no operation requested is the end of a lease. The keys of a lock or an election
-    are deleted for other reasons, too.
+    deletion that no operation requested is the end of a lease. Deletions of the keys of locks and
+    elections are not counted as ends, because the store deletes these keys for other reasons, too.
     """
     writers = {
         answered_revision(op)

@@ -33,9 +33,9 @@ def content_bytes(request: Request) -> int:
 def operations_of(request: Request) -> int:
     """Return the number of operations of `request` that the store compares with its limit.
 
-    This is the length of the longest part of a transaction (comparisons, success or failure
-    branch). The number of operations of a nested transaction is added to that of the outer
-    transaction.
+    Only transactions have such a number; for other requests it is 0. A transaction has three parts:
+    the comparisons, the success branch and the failure branch. Its number is the length of the
+    longest part, plus the largest number of its nested transactions.
     """
     if not isinstance(request, Txn):
         return 0

@@ -83,8 +83,8 @@ class Space:
     def alarm_during(self, call: int, ret: int) -> ListedAlarms | None:
         """Return an answer that proves that an alarm was raised from `call` to `ret`, or None.
 
-        The answer lists the alarm, and no operation has cleared it. An alarm of one member remains
-        when that of another member is cleared.
+        The answer lists the alarm, and no operation can have cleared the alarm since. Each member
+        has its own alarm, which is cleared separately.
         """
         place = bisect_right(self.lists, call, key=lambda op: op.ret or 0)
         for one in reversed(self.lists[:place]):

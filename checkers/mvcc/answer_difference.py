@@ -76,8 +76,8 @@ def _txn_difference(
 def _comparisons(request: Txn, holds: bool, store: SequentialStore) -> str:
     """Describe the comparisons of `request` that decide which branch is right.
 
-    If the transaction should succeed (`holds`), these are all comparisons. Otherwise they are the
-    comparisons that are false. The description also contains the key-values that they found.
+    If the transaction should succeed (`holds`), all comparisons are described. Otherwise only the
+    false ones are described. The description also contains the key-values that they found.
     """
     judged = [(one, *compared(store, one)) for one in request.compare]
     decisive = [(one, met) for one, met, one_holds in judged if holds or not one_holds]
@@ -183,8 +183,8 @@ def _kind(result: Result) -> str:
 def wrong_header(result: Result, before: int, after: int) -> str:
     """Describe a response that is inside a transaction and has a wrong revision in its header.
 
-    Returns "" if there is no such response. The allowed revisions are 0, `before` and `after`,
-    which are the revisions before and after the transaction.
+    Returns "" if there is no such response. The allowed revisions are 0, `before` (the
+    revision before the transaction) and `after` (the revision after it).
     """
     if not isinstance(result, TxnResult):
         return ""

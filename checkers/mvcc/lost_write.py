@@ -1,9 +1,9 @@
 """Decides whether an acknowledged write was lost, from its revision and the change log.
 
-A write that was acknowledged at a revision is lost in two cases: the last revision of the members
-is lower, or the change log contains changes of another operation at this revision. If the change
-log contains changes of the write itself that are not the expected ones, the write is not lost, but
-has a wrong effect.
+A write that was acknowledged at revision R is lost in two cases: the last revision of the members
+is below R, or the change log contains changes of another operation at R. If the change log contains
+changes of the write itself at R, but not the expected ones, the write is not lost, but has a wrong
+effect.
 """
 
 from __future__ import annotations

@@ -446,9 +446,9 @@ class Search(Generic[S, I, O]):
         """Return the longest partial linearizations as indexes in `operations`, longest first.
 
         If a linearization was found, it is the only element. Otherwise the first element is the
-        longest partial linearization. The next elements are, for some of the operations, the
-        longest partial linearization that ends with this operation. The result is empty if the
-        search was created without `keep_partials`.
+        longest partial linearization. Each further element belongs to one operation X: it is the
+        longest partial linearization that ends with X. Some operations have no such element. The
+        result is empty if the search was created without `keep_partials`.
         """
         if not self._keep_partials:
             return []

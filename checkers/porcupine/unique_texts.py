@@ -252,12 +252,11 @@ class _Shown:
     def _cut(
         self, text: str, block: list[list[int]], writes: list[int], placing: _Placing
     ) -> int | None:
-        """Cut `text` into pieces. For each piece, add its write and then some gets to `block`.
+        """Cut `text` into pieces, and add the writes and the gets of the pieces to `block`.
 
-        These are the gets that showed the part of `text` that ends with this piece.
-
-        `writes` are the possible writes of the first piece. Returns the number of gets, or None if
-        a piece is shown more often than it was written.
+        For each piece, its write is added first. Then the gets are added that returned `text` up to
+        the end of this piece. `writes` are the possible writes of the first piece. Returns the
+        number of gets, or None if a piece is shown more often than it was written.
         """
         at = len(self._piece_at(text, 0))
         shown = 0

@@ -66,10 +66,10 @@ def decide_with_deletes(
     """Decide a register that has the value `empty` at the start and after each delete.
 
     When the n-th operation took effect, the register had the value `met[n]`, and the operation
-    wrote `wrote[n]`. NOTHING means that the value is unknown, or that the operation wrote nothing.
-    A delete is an operation that wrote `empty`. `calls` and `rets` are the times of the operations.
-    Returns None (undecided) if a value other than `empty` is written twice, or if neither of the
-    module's two tests decides.
+    wrote `wrote[n]`. In `met`, NOTHING means that the value is unknown. In `wrote`, NOTHING means
+    that the operation wrote no value. A delete is an operation that wrote `empty`. `calls` and
+    `rets` are the times of the operations. Returns None (undecided) if a value other than `empty`
+    is written twice, or if neither of the module's two tests decides.
     """
     pieces = _Pieces.of(met, wrote, calls, rets, empty)
     if pieces is None:
@@ -169,9 +169,8 @@ class _Pieces:
     def _empty_register_possible(self, calls: Sequence[float], rets: Sequence[float]) -> bool:
         """Return whether the register can have been empty whenever an operation found it empty.
 
-        Such an operation takes effect after the start or after a delete. Returns False if, for one
-        of these operations, a block that fills the register is certainly between that point and the
-        operation.
+        Such an operation follows the start or a delete, and no block fills the register in between.
+        Returns False if this is certainly impossible for one of these operations.
         """
         by_return = sorted((piece.deadline, piece.until) for piece in self.blocks)
         returns = [first for first, _ in by_return]
@@ -273,10 +272,14 @@ class _Plan:
     def _place_all(self, batch: list[_Piece]) -> bool:
         """Place all pieces of `batch`. Returns whether this was possible.
 
-        The last piece of `batch` is placed last. The others are placed in this order: one piece
-        that needs an empty register, if the register is empty; the pieces that neither need nor
-        leave an empty register; the remaining pieces. If a piece needs an empty register, and the
-        register is not empty, a delete is placed before the piece.
+        The last piece of `batch` is placed last. The others are placed in this order:
+
+        1. one piece that needs an empty register, if the register is empty
+        2. the pieces that neither need nor leave an empty register
+        3. the remaining pieces
+
+        If a piece needs an empty register, and the register is not empty, a delete is placed before
+        the piece.
         """
         *before, last = batch
         if self._empty:

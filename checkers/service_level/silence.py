@@ -1,8 +1,8 @@
 """Finds silences: periods without a fault in which a member answers no attempt of one kind.
 
-A silence consists of attempts that overlap or follow each other closely, and none of which is
-served. The silence ends when an attempt is served, when a fault begins, or when no attempt is made
-for `IDLE_NS`: without an attempt, nothing shows whether the member would have answered.
+A silence consists of attempts of which none is served. They overlap or follow each other closely.
+The silence ends when an attempt is served, when a fault begins, or when no attempt is made for
+`IDLE_NS`: without an attempt, nothing shows whether the member would have answered.
 """
 
 from __future__ import annotations
