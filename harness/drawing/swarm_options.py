@@ -99,6 +99,7 @@ LIMITS_OPTIONS: Mapping[str, tuple[int, ...]] = {
     "keep_revisions": (0, 20, 20, 60),
     "keep_ms": (0, 0, 0, 0, 1000, 3000),
     "check_ms": (0, 0, 200, 1000),
+    "snapshots": (0, 1),
 }
 """The options of the workload limits that are drawn."""
 AUTH_OPTIONS: Mapping[str, tuple[int, ...]] = {"jwt": (0, 0, 1)}
