@@ -29,8 +29,9 @@ def cut_links(
     """Return the links that `shape` cuts; `chosen` are the members that the fault's target selects.
 
     - isolate, isolate_leader: the links between each chosen member and all others.
-    - halves: the links between the largest minority and the rest. In a cluster of two, the links
-      between both members. Chosen members are in the minority as far as there is room.
+    - halves: the links between two parts. The smaller part has as many members as possible, but
+      fewer than half. In a cluster of two, each part is one member. Chosen members are in the
+      smaller part as far as there is room.
     - bridge: see `bridge`.
     - ring: see `ring`.
     - one_way: the links from chosen members to all others.

@@ -1,8 +1,8 @@
 """The files and directories of one disk that can fail, and the file operations on them.
 
 The content is in memory, in the simulated disk of `simulated_disk.py`. `DiskState` describes the
-faults. The operations raise the errors of system calls. The disk's random stream decides which
-operations a fault hits.
+faults. The operations raise the errors of system calls. Each disk has a separate random stream,
+which decides, for example, which operations a fault hits.
 
 A sync of a file also makes all earlier changes of directories durable, as the journal of ext4, XFS
 and Btrfs does. In simulation, each directory must be synced separately, which is stricter.
@@ -91,7 +91,7 @@ class FaultyVolume:
             inode.resize(size)
 
     def sync(self, path: str) -> None:
-        """Make the content of a file, and all earlier changes of directories, durable."""
+        """Sync a file: its content and all earlier changes of directories become durable."""
         with self._lock:
             inode = self._file(path)
             covered, slow_s = inode.mark(), self._slow_s()

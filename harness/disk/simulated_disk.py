@@ -38,9 +38,9 @@ ROOT = "."
 class Inode:
     """A file: its page cache, its durable content, and the writes that are not synced yet.
 
-    A failed sync makes only a part of its data durable. The page cache still contains the other
-    part, which the sync has dropped. No later sync makes that part durable unless it is written
-    again, because Linux has marked the pages as clean (Rebello et al., USENIX ATC 2020).
+    A failed sync makes only a part of its data durable. The other part stays in the page cache, but
+    Linux has marked its pages as clean (Rebello et al., USENIX ATC 2020). Therefore later syncs
+    skip this part. It becomes durable only if it is written again.
     """
 
     __slots__ = ("cached", "dropped", "durable", "history", "size", "sizes", "writes")

@@ -44,14 +44,16 @@ SNAPSHOTS_RUN: Mapping[str, object] = {
 class Mutant:
     """The declaration of a planted bug.
 
-    `what` describes the wrong behaviour. `source` names the real bugs or the documents from which
-    the bug is taken. `found_by` names the checkers that can find it. In simulation, at least one of
-    them must find it. In a run of processes, the first one must find it. `run` contains options of
-    `splitbrain run` with which the bug shows soon. If `run` is empty, only simulation finds the bug
-    in reasonable time. `flags` are extra command-line flags for the members. `hunt` contains
-    options for `splitbrain hunt`, which searches over many seeds. It is empty if the options that a
-    hunt draws show the bug often enough. `simulated` is False if simulation does not execute the
-    broken code, such as that of TLS.
+    - `what` describes the wrong behaviour.
+    - `source` names the real bugs or the documents from which the bug is taken.
+    - `found_by` names the checkers that can find the bug. In simulation, at least one of them must
+      find it. In a run of processes, the first one must find it.
+    - `run` contains options of `splitbrain run` with which the bug shows soon. If `run` is empty,
+      only simulation finds the bug in reasonable time.
+    - `flags` are extra command-line flags for the members.
+    - `hunt` contains options for `splitbrain hunt`, which searches over many seeds. It is empty if
+      the options that a hunt draws show the bug often enough.
+    - `simulated` is False if simulation does not execute the broken code, such as that of TLS.
     """
 
     what: str

@@ -39,10 +39,10 @@ def systems() -> dict[str, str]:
 
 
 def load_system(name: str) -> Any:
-    """Return the class or function that creates the system `name`, which is not a built-in one.
+    """Return the class or function that creates the system `name`.
 
-    `name` is a dotted path or the name of an entry point. Raises BadArguments if it cannot be found
-    or loaded.
+    `name` is a dotted path or the name of an entry point, and not a built-in system. Raises
+    BadArguments if it cannot be found or loaded.
     """
     if ":" in name:
         return load_path(name, "system")

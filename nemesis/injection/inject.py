@@ -148,9 +148,9 @@ async def inject_on_each(
 ) -> Injected:
     """Call `inject_on` with each member that the fault hits, and later `heal` with each.
 
-    The Undo in the result, which ends the fault, calls `heal`. If each call of `inject_on` returns
-    a text, the texts together are the effect of the fault, and "" means no effect. Otherwise the
-    effect is unknown.
+    The Undo in the result, which ends the fault, calls `heal`. `inject_on` may return a text that
+    says what the fault changed on the member ("" if nothing). If all calls return texts, these
+    texts are the effect of the fault. Otherwise the effect is unknown.
     """
     members = await resolve_target(fault.target, in_force, random, fault.on)
 

@@ -194,7 +194,7 @@ def missing() -> str:
 
 
 def _die_with_parent() -> Callable[[], None]:
-    """Return a function for the child process, which is strace, to call before exec.
+    """Return a function that the child process calls before it becomes strace.
 
     It makes the kernel kill strace if its parent ends. When strace is killed, the traced process
     continues.

@@ -1,4 +1,4 @@
-"""Bug: a range with a limit returns at most the limit as its count."""
+"""Bug: if a range has a limit, its count is never higher than the limit."""
 
 from __future__ import annotations
 

@@ -133,9 +133,9 @@ def _operations(run: Run, trace: TrackWriter) -> None:
 
 
 def _flows(run: Run) -> dict[int, tuple[int, ...]]:
-    """Return the number of each write's arrow, by the index of the event of the invocation.
+    """Return the ids of each write's arrows, by the index of the event of the invocation.
 
-    The arrow leads from the client's operation to the steps on all members.
+    An arrow leads from the client's operation to the steps on all members.
     """
     if run.steps is None:
         return {}

@@ -6,8 +6,8 @@ counted. The index for this contains all columns that the filter needs.
 Second, the runs of the requested page are read. There are two ways to read them:
 
 - If few runs match, all of them are read with the same index, and sorted.
-- If many runs match, all runs are read in the order of the result until the page is full. The page
-  is soon full, because a large share of all runs matches.
+- If many runs match, the search reads all runs in the order of the result, and keeps those that
+  match until the page is full. The page is soon full, because a large share of all runs matches.
 """
 
 from __future__ import annotations
@@ -238,7 +238,8 @@ def _ids(connection: sqlite3.Connection, table: str, chosen: dict[str, Any]) -> 
 def _index(wanted: Filter, values: dict[str, Any]) -> str:
     """Return the name of the index that the query reads.
 
-    Returns "" if the query searches for words: then SQLite reads only the runs with these words.
+    Returns "" if the query searches for words. SQLite then reads only the runs with these words,
+    and needs no index of `runs`.
     """
     if "words" in values:
         return ""

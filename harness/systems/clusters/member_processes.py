@@ -103,7 +103,7 @@ class MemberProcesses(ABC, Generic[M]):
         """Do what must be done after all members are ready."""
 
     async def _before_restart(self, member: MemberName) -> None:
-        """Do what is needed before a member that does not run is started again."""
+        """Prepare the restart of a member that does not run."""
 
     async def _before_stop(self) -> None:
         """Do what is needed before all members are ended. Called in any state."""

@@ -44,7 +44,7 @@ class MemberDisks:
     async def lose_power(
         self, members: Sequence[MemberName], kill: Callable[[MemberName], Awaitable[None]]
     ) -> None:
-        """Cut the power of the members' disks at one moment, and kill their processes by `kill`."""
+        """Cut the power of the members' disks at one moment, and call `kill` for each member."""
         disks = [self._disks[member] for member in members if member in self._disks]
         await asyncio.gather(*(disk.lose_power() for disk in disks))
         try:

@@ -58,8 +58,8 @@ class Encryption:
     def session(self) -> aiohttp.ClientSession:
         """Open an HTTP session for requests to the members.
 
-        Each request has a connection of its own. An idle connection may have been broken by a
-        fault, and would make the next request fail although the member answers.
+        Each request opens a new connection, because a fault may have broken an idle one. A request
+        on a broken connection would fail although the member answers.
         """
         context = True if self.client is None else self.client.context
         connector = aiohttp.TCPConnector(limit=0, ssl=context, force_close=True)

@@ -46,9 +46,9 @@ class EtcdSteps:
     async def arm(self, member: MemberName, pid: int, failpoint: str, term: str) -> None:
         """Let strace hold the member at `failpoint`. `term` is `N#pause` or `N#sleep(MS)`.
 
-        The member is held when it reaches the failpoint for the N-th time: until it is released, or
-        for MS milliseconds. Raises FaultError if etcd has no such step, or if the member does not
-        have the step's role.
+        The member is held when it reaches the failpoint for the N-th time. `pause` holds it until
+        it is released, and `sleep` for MS milliseconds. Raises FaultError if etcd has no such step,
+        or if the member does not have the step's role.
         """
         await self.disarm(member)
         found, how = _FAILPOINT.fullmatch(failpoint), _TERM.fullmatch(term)

@@ -48,8 +48,8 @@ def ruleset(
 ) -> str:
     """Return an nftables table with the rules of all links.
 
-    The rules are in the chains of `hooks`, such as `forward`. The table replaces an earlier one.
-    Its counters, one for each link, keep their values.
+    The rules are in the chains of `hooks`, such as `forward`. The rules replace those of an earlier
+    table with this name. The counters, one for each link, keep their values.
     """
     rules = [
         rule

@@ -5,9 +5,9 @@ The process has a separate session and process group. Therefore a Ctrl-C in the 
 reach it, and a signal to the group reaches its children too. Its stdout and stderr are appended to
 its log.
 
-The kernel kills the process when the thread that started it ends, for whatever reason, because
-PR_SET_PDEATHSIG refers to the parent thread and not to the parent process. So start a member in a
-thread that lives as long as the member: the thread of the event loop.
+The kernel kills the process when the thread that started it ends, for whatever reason
+(PR_SET_PDEATHSIG). So start a member in a thread that lives as long as the member: the thread of
+the event loop.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class MemberProcess:
         """Return whether every thread of the process has stopped after a SIGSTOP.
 
         A thread stops when it next leaves the kernel. Therefore a thread that waits for a disk
-        stops later.
+        stops only after the disk has answered.
         """
         states = []
         for stat in Path(f"/proc/{self.pid}/task").glob("*/stat"):
