@@ -1,8 +1,8 @@
 """The variants of crashes at an exact operation of a disk.
 
 Most errors of recovery show only if the member stops between two particular operations, for example
-between the rename of a new segment and its sync. Therefore each kind of operation of each file is a
-variant of its own, however rare it is.
+between the rename of a new segment and its sync. Therefore each kind of operation on each area of
+the disk is a separate variant, even if the operation is rare.
 
 Source: Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014 (ALICE), which tries all
 crash points between the system calls of an application.
@@ -38,7 +38,7 @@ AGAIN_COUNTS = (0, 0, 0, 1, 1, 2)
 
 
 def disk_crashes(member_count: int) -> list[Variant]:
-    """Return the variants of crashes at disk operations, rare and frequent ones alternating."""
+    """Return the variants of crashes: first at rare disk operations, then at frequent ones."""
     targets: tuple[Target, ...] = tuple(
         one for one in ("leader", "any", "follower") if one in targets_for(member_count)
     ) or ("all",)

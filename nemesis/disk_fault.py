@@ -75,15 +75,16 @@ class DiskCrash(msgspec.Struct, frozen=True, tag_field="fault", tag="disk_crash"
     """End a member's process at an exact operation of its disk, between two steps of its code.
 
     From the beginning of the fault on, each selected member counts its operations of the kind
-    `call` on the files in `area`. The fault hits the first member whose count reaches `nth`. With
-    the edge `before`, the operation has no effect, or, if it takes time as a sync does, it has just
-    begun. With `after`, it has its whole effect, and the member has not continued. With `do` set to
-    `power`, the machine loses power at this moment.
+    `call` on the files in `area`. The fault hits the first member whose count reaches `nth`.
 
-    Then the member restarts and crashes again once for each number in `again`. It crashes at the
-    operation of its disk with that number, of any kind, counted from the restart, so that the
-    restart itself is interrupted. If the member has not made so many operations after a second, it
-    continues.
+    `edge` is the moment of the crash. `before`: the operation has no effect. An operation that
+    takes time, such as a sync, has just begun. `after`: the operation has its whole effect, and the
+    member has not continued. If `do` is `power`, the machine loses power at this moment.
+
+    For each number in `again`, the member then restarts and crashes once more, so that the restart
+    itself is interrupted. The number counts the disk operations of any kind since the restart. The
+    member crashes at the operation with this number. If the member has made fewer operations after
+    a second, it does not crash.
 
     The scheduled duration of the fault begins after the last crash. At its end the member restarts.
     A fault whose operation is never reached has no effect. Needs `CrashesAtDiskCalls` and

@@ -24,7 +24,8 @@ are longer, as in Jepsen's etcd tests. With three kinds of faults, one fault beg
 seconds. With more faults a run would find less, because a store that is always under a fault
 completes few operations."""
 GAP_EXPONENT = 1.5
-"""In a run of less than a minute, gaps are multiplied by the run's length in minutes to this power.
+"""In a run of m minutes, with m < 1, gaps are multiplied by m ** GAP_EXPONENT.
+
 So gaps shrink faster than the run, and a run of ten seconds still has faults of each kind."""
 
 

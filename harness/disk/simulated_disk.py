@@ -31,7 +31,7 @@ from typing import Any
 
 SECTOR_BYTES = 512
 SYNCS_REMEMBERED = 12
-"""After a sector became durable, it can be lost only if one of this many last syncs wrote it."""
+"""How many syncs a file remembers. Only a sector that one of these last syncs wrote can be lost."""
 ROOT = "."
 
 

@@ -56,7 +56,10 @@ async def _disk_crash(fault: DiskCrash, in_force: FaultsInForce, random: Random)
 async def _first_crashed(
     system: CrashesAtDiskCalls, members: tuple[MemberName, ...], fault: DiskCrash
 ) -> MemberName:
-    """Return the first of `members` that has crashed at the operation. The others go on."""
+    """Return the first of `members` that has crashed at the operation.
+
+    The other members continue.
+    """
     waits = {
         asyncio.ensure_future(system.crash_at_disk_call(member, fault)): member
         for member in members

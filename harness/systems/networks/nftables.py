@@ -22,9 +22,11 @@ _CONDITIONS = {
     "forward": _NOT_DELAYED, "marks": _NOT_DELAYED, "input": 'iifname != "lo"',
     "output": 'oifname != "lo"',
 }
-"""Maps a chain to a condition on the packets to which its rules apply. Packets that were delayed
-come back from the slow interface, and must not be delayed again. The reset for a refused packet
-passes through the loopback interface on the host that sent the packet, and must not be refused."""
+"""Maps a chain to a condition. The rules of the chain apply only to packets that meet it.
+
+In `forward` and `marks`, it excludes packets that come back from the slow interface, because they
+were delayed already. In `input` and `output`, it excludes packets of the loopback interface. The
+reset for a refused packet is such a packet, and must not be refused too."""
 
 Link = tuple[str, str]
 """A directed link: the address of its source and the address of its target."""
