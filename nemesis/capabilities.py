@@ -23,11 +23,11 @@ from splitbrain.nemesis.moment import MomentEvent
 class LinkState(msgspec.Struct, frozen=True):
     """The state of the directed link from one member to another.
 
-    If `open` is False on both links of a pair, the pair's connections are broken and new ones are
-    refused. A TCP connection cannot be broken in one direction. So if `open` is False on only one
-    link of a pair, connections stay open and this link passes no bytes, as with `black_hole`. With
-    `black_hole`, connections stay open and no bytes pass. Bytes that a link kept back arrive late
-    and in order when the link is normal again, as after TCP's retransmission.
+    With `black_hole`, connections stay open and no bytes pass. If `open` is False on both links of
+    a pair, the pair's connections are broken and new ones are refused. If `open` is False on only
+    one link of a pair, this link acts as with `black_hole`, because a TCP connection cannot be
+    broken in one direction. Bytes that a link kept back arrive late and in order when the link is
+    normal again, as after TCP's retransmission.
 
     Each chunk of bytes is delayed by `delay_ms` plus or minus up to `jitter_ms`. Chunks of a
     connection stay in order. All connections of the link together pass at most `rate_bytes_per_s`

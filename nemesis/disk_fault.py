@@ -19,8 +19,8 @@ DISK_AREAS: tuple[DiskArea, ...] = ("log", "seal", "snapshots", "backend", "star
 class DiskFault(msgspec.Struct, frozen=True, tag_field="fault", tag="disk"):
     """Make members' disks slow, full or faulty. Needs `Disked`.
 
-    `DiskState` describes the fields. The fault is healed by making
-    the disk healthy again. If the member has stopped because of its disk, it is also restarted.
+    `DiskState` describes the fields. The fault is healed by making the disk healthy again. If the
+    member has stopped because of its disk, it is also restarted.
     """
 
     target: Target = "any"

@@ -62,8 +62,11 @@ def run_folders(store: Path) -> list[Path]:
 def begun_folders(store: Path) -> list[Path]:
     """Return the folders in `store` that contain a record or a schedule, the oldest first.
 
-    These are the folders that `run_folders` returns, those of clusters that tests started, and
-    those of runs that ended before they wrote a record.
+    There are three kinds:
+
+    - the folders that `run_folders` returns;
+    - the folders of clusters that tests started;
+    - the folders of runs that ended before they wrote a record.
     """
     return _folders_with(store, (RUN, SCHEDULE))
 

@@ -130,8 +130,8 @@ def options_of_case(
     """Return the options of one test case.
 
     `base` are the options from the command line, the marks and the configuration. An option in
-    `given`, which the test sets, replaces that in `base`. If `seed` is a saved run, its options
-    replace all others, so that the run is repeated unchanged.
+    `given`, which the test sets, replaces the same option in `base`. If `seed` is a saved run, its
+    options replace all others, so that the run is repeated unchanged.
     """
     if isinstance(seed, SavedRun):
         return read_options({**base, **given, **seed.options, "seed": seed.seed})

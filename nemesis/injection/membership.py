@@ -98,8 +98,8 @@ class Places:
     async def restore_all(self) -> None:
         """Add and promote members until each name has a voter again, at the end of a run.
 
-        All other faults are healed before. If this takes longer than `RESTORE_LIMIT_S`, the system
-        is notified with `membership_lost`.
+        All other faults are healed before this call. If a name still has no voter after
+        `RESTORE_LIMIT_S`, the system is notified with `membership_lost`.
         """
         self._ending = True
         if self._requested:

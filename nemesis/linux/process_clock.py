@@ -59,9 +59,8 @@ class WallClock:
     ) -> None:
         """Set the clock `ahead_ns` ahead at the true time `begin_ns`.
 
-        It drifts by `ppm` from then on.
-
-        Stops the process for about a millisecond. Raises FaultError if the clock cannot be changed.
+        From then on, it drifts by `ppm`. Stops the process for about a millisecond. Raises
+        FaultError if the clock cannot be changed.
         """
         code = with_variables(begin_ns, ppm, ahead_ns)
         await self._write(
@@ -148,8 +147,8 @@ def missing() -> str:
 def _image(pid: int, give_up_s: float) -> tuple[int, bytes]:
     """Return the address and the bytes of the process's vDSO.
 
-    While a process starts its program, it has no vDSO for a moment. The function waits for it until
-    the monotonic clock shows `give_up_s`.
+    While a process starts its program, it has no vDSO for a moment. The function waits for the vDSO
+    until the monotonic clock shows `give_up_s`.
     """
     try:
         while True:

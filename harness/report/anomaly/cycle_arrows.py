@@ -56,7 +56,7 @@ def draw_cycle(
 
 
 def _tooltips(proof: Proof, middles: Sequence[tuple[float, float, CycleEdge]]) -> go.Scatter:
-    """Return markers at the labels of the arrows, which show the tooltips.
+    """Return markers that show the tooltips of the arrows, at the arrows' labels.
 
     `middles` are (x, y, dependency) of each label. Plotly's annotations, which draw the arrows,
     cannot have tooltips.

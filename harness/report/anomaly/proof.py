@@ -217,7 +217,8 @@ def label_lines(proof: Proof) -> dict[int, tuple[str, ...]]:
     """Return the lines of each bar's label, by the index of the operation's first event.
 
     A label contains the request, the answer and the member. If the anomaly names the operation, the
-    label contains the whole text. Otherwise, it has shorter lines, at most `NEIGHBOUR_LINES_MAX`.
+    label contains the whole text. Otherwise, it has at most `NEIGHBOUR_LINES_MAX` lines, and they
+    are shorter.
     """
     near = {
         span.invoked: tuple(wrap(

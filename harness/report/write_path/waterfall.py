@@ -1,8 +1,8 @@
 """Computes the waterfall of one write: a bar for each step of the write path on each member.
 
-The bar of a step ends when the step was complete. It begins when the last of the step's
-predecessors was complete. `_PREDECESSORS` lists the predecessors of each step, most of which are on
-the same member. The bars are in the order of their ends, and can overlap.
+The bar of a step begins when the last of the step's predecessors is complete, and ends when the
+step is complete. `_PREDECESSORS` lists the predecessors of each step, most of which are on the same
+member. The bars are in the order of their ends, and can overlap.
 """
 
 from __future__ import annotations
@@ -95,9 +95,13 @@ def choose_writes(
 ) -> tuple[ChosenWrite, ...]:
     """Choose at most 200 different writes for which the page shows waterfalls, in groups.
 
-    The groups are: writes that anomalies name (by `revisions` and `requests`), the slowest writes,
-    writes around the median, writes that were never answered, and some writes at random, drawn from
-    `seed`.
+    These are the groups:
+
+    - writes that anomalies name (by `revisions` and `requests`);
+    - the slowest writes;
+    - writes around the median;
+    - writes that were never answered;
+    - some writes at random, drawn from `seed`.
     """
     named_revisions, named_requests = set(revisions) - {0}, set(requests) - {0}
     rows = range(len(steps.requests))

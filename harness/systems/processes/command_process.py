@@ -1,9 +1,9 @@
 """A process that executes commands of the harness, and counts events in shared memory.
 
 The harness starts a Python module in a separate process with two file descriptors: one end of a
-socket pair, and shared memory for the counters. The process first sends a line that it is ready.
-Then the harness sends one JSON line for each command and waits for the line of the answer. The
-process ends when the harness exits or closes its end of the pair.
+socket pair, and shared memory for the counters. The process first sends a line, which means that it
+is ready. Then the harness sends one JSON line for each command and waits for the line of the
+answer. The process ends when the harness exits or closes its end of the pair.
 
 The harness uses the class `ControlledProcess`. The process itself uses `serve_commands` and
 `Counters`.

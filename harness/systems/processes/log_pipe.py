@@ -1,4 +1,4 @@
-"""A pipe between a member and its log file, whose reader can be stopped.
+"""A pipe between a member and its log file. The harness can stop reading from the pipe.
 
 A program that logs into a pipe stops at its next line when the pipe is full. Containers and
 supervisors read logs this way, so that a slow reader of logs can stop a store.
