@@ -421,7 +421,7 @@ def restore_member(backup: Path, arguments: Sequence[str], command: str) -> str:
 
     `arguments` are the flags that describe the member. `command` is the command line before
     `arguments`, for messages about wrong flags. If the restoration fails, everything that it
-    created is removed again, unless another process has locked the data directory.
+    created is removed again. After DirectoryInUse, nothing is removed.
 
     Returns one line that says what was restored. Raises ConfigError, DataRefused, DiskError,
     DirectoryInUse, BackupCorrupt, or click's exceptions for wrong flags.
@@ -456,7 +456,7 @@ def restore_member(backup: Path, arguments: Sequence[str], command: str) -> str:
 
 
 def _remove_new(folder: Path, before: set[Path]) -> None:
-    """Remove everything in `folder` except the entries `before`."""
+    """Remove the entries of `folder` that are not in the set `before`."""
     for place in set(folder.iterdir()) - before:
         if place.is_dir():
             shutil.rmtree(place, ignore_errors=True)

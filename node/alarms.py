@@ -50,8 +50,10 @@ class Alarms:
     def apply(self, request: AlarmRequest) -> AlarmResponse:
         """Execute a committed request, and return the alarms that it lists, raises or clears.
 
-        An unknown action or kind has no effect, while etcd 3.5.1 panics. There must be no await
-        between this call and `Store.set_consistent_index`.
+        A request with an unknown action or kind has no effect. (etcd 3.5.1 panics.)
+
+        There must be no await between this call and `Store.set_consistent_index`, so that both
+        changes are flushed together.
         """
         known = request.alarm in (AlarmType.NOSPACE, AlarmType.CORRUPT)
         one = AlarmMember(request.member_id, request.alarm)

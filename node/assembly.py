@@ -54,14 +54,14 @@ class Hooks(Protocol):
         ...
 
     def propose_as_leader(self, request: LessorRequest) -> None:
-        """Propose a request about leases for this leader itself, and do not wait for the result.
+        """Propose a request of this leader's own lessor, and do not wait for the result.
 
         Raises ProposalDropped.
         """
         ...
 
     async def replicate_as_leader(self, request: LessorRequest) -> None:
-        """Propose a request about leases for this leader itself, and wait until it is applied.
+        """Propose a request of this leader's own lessor, and wait until it is applied.
 
         Raises ProposalDropped, RpcError.
         """
@@ -97,7 +97,10 @@ class Hooks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The state that a member has recovered from its data directory, and its users' tokens."""
+    """The parts of a member that are loaded from its data directory, and the tokens of its users.
+
+    The tokens are not stored on disk, so `tokens` contains none at first.
+    """
 
     storage: MemberStorage
     store: Store
@@ -329,9 +332,9 @@ def _quota(basis: Basis, flusher: BackendFlusher, flushed: Wakeup) -> SpaceQuota
 
 
 def _cluster_service(basis: Basis, driver: RaftDriver, calls: PeerCalls) -> ClusterService:
-    """Return the Cluster service, and connect it to the transport.
+    """Return the Cluster service, and let the transport pass strangers' connections to `Strangers`.
 
-    This also lets the member answer messages of members that the cluster does not know.
+    A stranger is a member that the cluster does not know, or no longer knows.
     """
     world, config, membership = basis.world, basis.config, basis.state.membership
     strangers = Strangers(

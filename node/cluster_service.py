@@ -1,11 +1,11 @@
 """Changes the members of the cluster, and transfers its leadership.
 
-Every member accepts changes of the members. Only the leader can transfer its leadership. Only the
-leader knows how much of its log a learner has, so a member that is not the leader asks the leader
-to promote a learner.
+Every member accepts requests to add, remove, update or promote a member. Only the leader knows how
+much of its log a learner has. Another member therefore asks the leader to promote the learner. Only
+the leader can transfer its leadership.
 
-As in etcd with its default `--strict-reconfig-check`, a change is refused if too few started
-members would remain to form a quorum.
+As in etcd with its default `--strict-reconfig-check`, a change is refused if the started members
+that remain could not form a quorum.
 
 Source: etcd's `server/etcdserver/server.go` (AddMember, mayAddMember, …, MoveLeader) and
 `server/etcdserver/api/membership/cluster.go` (IsReadyToAddVotingMember, …).
@@ -140,9 +140,10 @@ class ClusterService:
     async def promote(self, member: MemberId) -> None:
         """Promote a learner to a voter.
 
-        If this member is not the leader, ask the leader. Raises RpcError.
+        If this member is not the leader, it asks the leader, and asks again until a leader answers
+        or the timeout has passed. Raises RpcError.
 
-        Source: etcd's EtcdServer.PromoteMember, which repeats the request until there is a leader.
+        Source: etcd's EtcdServer.PromoteMember.
         """
         give_up_ns = self._clock.monotonic_ns() + round(self._timeout_s * 1e9)
         while self._raft.role is not Role.LEADER:
@@ -172,10 +173,10 @@ class ClusterService:
         return True
 
     async def answer(self, data: bytes) -> bytes | None:
-        """Promote a learner for a peer that asks for it, and return the encoded answer.
+        """Promote a learner at the request of a peer, and return the encoded answer.
 
-        Returns None if `data` is not such a question. Raises ConnectionError if this member is not
-        the leader.
+        Returns None if `data` is not an encoded `Promotion`. Raises ConnectionError if this member
+        is not the leader.
         """
         try:
             question = msgspec.msgpack.decode(data, type=Promotion)

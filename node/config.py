@@ -145,7 +145,11 @@ class Config:
 
     @property
     def peers(self) -> tuple[Peer, ...]:
-        """All initial members, sorted by name. In a new cluster, they include this member."""
+        """All initial members, sorted by name.
+
+        For a new cluster, these are the members in --initial-cluster, among them this member. If
+        this member joined a running cluster, these are the members with which the cluster began.
+        """
         if self.joined is not None:
             return self.joined.initial
         return tuple(

@@ -162,7 +162,10 @@ def _parse_term(text: str) -> Term:
 
 
 def delay_s(text: str) -> float:
-    """Return the longest time, in seconds, for which one visit of a chain of terms can sleep."""
+    """Return the longest sleep of any term in a chain of terms, in seconds.
+
+    A single visit of the failpoint executes only one term, so it sleeps no longer than this.
+    """
     return max(term.sleep_ms for term in parse(text)) / 1000
 
 

@@ -4,11 +4,13 @@ The new member knows only the URLs in --initial-cluster. It asks the other membe
 cluster's id, and the members with which the cluster began, because the log begins with them. It
 stores the answer before it creates its log, and later starts use the stored answer.
 
-A former member may have had the same URLs. The new member must not get the id of the former member,
-which may have acknowledged entries. Some member may not have applied the removal of the former
-member yet, and still list it. Therefore a member does not answer with an id whose owner has started
-before, or whose removal is in the log. The new member also needs the same answer from half of the
-other voters (`is_confirmed`).
+A former member may have had the same URLs as the new member, and may have acknowledged entries. The
+new member must therefore not get the id of the former member. But a member that has not yet applied
+the removal still lists the former member. There are two protections against this:
+
+- A member never answers with the id of a member that has started before, or whose removal is in the
+  log.
+- The new member waits until half of the other voters have given the same answer (`is_confirmed`).
 
 Source: etcd's `--initial-cluster-state existing` (bootstrapExistingClusterNoWAL).
 """
@@ -104,9 +106,9 @@ async def _ask(world: World, config: Config) -> Joined:
 def is_confirmed(joined: Joined, answers: Mapping[MemberId, Joined]) -> bool:
     """Return whether at least half of the other voters have given the new member the same id.
 
-    The logs of a majority of these voters contain the addition of the new member and the removal of
-    a former one with the same URLs. Therefore at least one voter in every half of them knows both
-    changes.
+    A majority of the other voters have two changes in their logs: the removal of a former member
+    with the same URLs, and the addition of the new member. Every half of the voters contains at
+    least one voter of this majority, and this voter does not answer with the former member's id.
     """
     same = [
         voter for voter in joined.voters

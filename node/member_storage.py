@@ -94,7 +94,8 @@ class DataRefused(Exception):
 class Recovered:
     """The state from the disk with which Raft is restarted.
 
-    `floor` is the last entry that may have been acknowledged and lost, as in `RaftState.floor`.
+    `floor` is the position of the last entry that this member may have acknowledged before the disk
+    lost it, as in `RaftState.floor`.
     """
 
     hard_state: HardState
@@ -234,9 +235,10 @@ class MemberStorage:
             await self._wal.save(hard_state, entries, sync=sync)
 
     async def save_snapshot(self, metadata: SnapshotMetadata) -> None:
-        """Record a snapshot of the backend, which is durable up to `metadata.index`.
+        """Record a snapshot of the backend at `metadata.index`.
 
-        Removes the segments and snapshots that are no longer needed. Raises DiskError.
+        The caller has made the backend durable up to this index. This method also removes the
+        segments and snapshots that are no longer needed. Raises DiskError.
         """
         async with self._turn:
             await self._snapshots.save(Snapshot(metadata))
@@ -345,7 +347,9 @@ def check_applied(consistent_index: Index, recovered: Recovered) -> None:
 def _check_committed(disk: Disk, seal: SealFile | None, recovered: Recovered) -> None:
     """Raise DataMissing if the disk has lost the snapshot that contains the last committed entry.
 
-    Without such a snapshot, Raft detects that the log has lost entries, and refuses the state.
+    The committed entry is then neither in the log nor in a snapshot, although the log or the seal
+    shows that this member had it. If nothing shows this, the function returns. Raft then refuses
+    the state, because the log has lost entries.
     """
     last, commit = recovered.snapshot.index + len(recovered.entries), recovered.hard_state.commit
     if commit <= last:

@@ -1,10 +1,15 @@
 """Stores the members of the cluster, with their URLs and names, as this member knows them.
 
-The initial members and their peer URLs come from the configuration. Each change of the members is
-an entry of the log (`splitbrain.node.messages.member_change`). Each member also publishes its other
-attributes (name and client URLs) through the log. The backend's bucket `members` contains the
-published attributes and, after the first change, the record of all members. Every snapshot
-therefore contains both. They are written in the same batch as the consistent index of their entry.
+The initial members and their peer URLs come from the configuration. Two kinds of log entries change
+this information:
+
+- A change of the members (`splitbrain.node.messages.member_change`). After the first change, the
+  backend's bucket `members` contains the record of all members.
+- The attributes (name and client URLs) that a member publishes. The bucket `members` contains the
+  published attributes.
+
+The bucket is written in the same batch as the consistent index of the entry, and is part of every
+snapshot.
 
 Source: etcd's `server/etcdserver/api/membership` (RaftAttributes, Attributes).
 """
@@ -95,8 +100,9 @@ class Membership:
     def peer_urls(self) -> dict[MemberId, str]:
         """Return the first peer URL of each other member.
 
-        A member that was added may not have applied the entry that added it. The result then also
-        contains the members in the answer that this member got when it joined.
+        If this member was added to a running cluster, it may not yet have applied the entry that
+        added it. Until then, the result also contains the members that this member learned when it
+        joined.
         """
         known = {one.id: one for one in self._record.members}
         if self.own.member_id not in known:

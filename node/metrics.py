@@ -201,8 +201,8 @@ class Durations(Collector):
 class MethodCounts:
     """Counts the requests of one method. It is used from one thread only.
 
-    `handled` contains the number of answers by their code, and `bounded` the number of answers by
-    the bound of their duration.
+    `handled` contains the number of answers for each code. `bounded` contains the number of answers
+    for each bucket of the duration histogram.
     """
 
     __slots__ = ("bounded", "handled", "started", "sum_s")

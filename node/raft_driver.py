@@ -365,9 +365,9 @@ class RaftDriver:
     def _newly_committed(self) -> Sequence[Entry]:
         """Return the newly committed entries, for trace events and failpoints.
 
-        Returns () if traces and failpoints are off. Because of `committed_bytes_max`, this Ready
-        may not contain all newly committed entries yet. The result contains them all, because the
-        messages of this Ready already announce their commit to the other members.
+        Returns () if traces and failpoints are off. The present Ready can contain fewer entries
+        than the result, because `committed_bytes_max` limits it. But its messages already announce
+        the commit of all these entries to the other members.
         """
         log = self._raft.log
         if log.committed <= self._marked:
@@ -445,8 +445,8 @@ class RaftDriver:
 def are_durable(ready: Ready, marked: Sequence[Entry]) -> bool:
     """Return whether all newly committed entries were durable before `ready` was persisted.
 
-    The newly committed entries are `marked` or, if that is empty, `ready.committed_entries`.
-    Returns False if `ready` contains a snapshot.
+    The newly committed entries are `marked`. If `marked` is empty, they are
+    `ready.committed_entries`. If `ready` contains a snapshot, the result is False.
     """
     if ready.snapshot is not None:
         return False

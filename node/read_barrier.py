@@ -106,7 +106,7 @@ class ReadBarrier:
             self._begin_round()
 
     def advanced(self, applied: Index) -> None:
-        """Let all reads continue that wait for an index of at most `applied`."""
+        """Release the reads that wait for an index of at most `applied`."""
         if not self._behind:
             return
         remaining: list[tuple[Index, list[asyncio.Future[None]]]] = []

@@ -213,8 +213,9 @@ class Server:
     async def _serve_once_recovered(self) -> None:
         """Begin to serve clients when a member that has lost data has recovered.
 
-        Before, the store must contain all entries that were committed when the log reached
-        `RaftState.floor`. So no answer is older than an earlier answer of this member.
+        The member first waits until its log has reached `RaftState.floor`. Then it waits until the
+        store contains all entries that are committed at this moment. Therefore no answer is older
+        than an answer that the member gave before it lost the data.
         """
         pause_s = self._config.heartbeat_ms / 1000
         while self.raft.recovering:
@@ -341,14 +342,14 @@ class Server:
         return done.response
 
     def propose_as_leader(self, request: LessorRequest) -> None:
-        """Propose a request about leases for this leader itself, and do not wait for the result.
+        """Propose a request of this leader's own lessor, and do not wait for the result.
 
         Raises ProposalDropped.
         """
         self.parts.driver.propose_own(encode(InternalRequest(self.parts.ids.next(), request)))
 
     async def replicate_as_leader(self, request: LessorRequest) -> None:
-        """Propose a request about leases for this leader itself, and wait until it is applied.
+        """Propose a request of this leader's own lessor, and wait until it is applied.
 
         Raises ProposalDropped, RpcError.
         """

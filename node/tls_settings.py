@@ -37,7 +37,8 @@ class TlsSettings:
     def requires_client_cert(self) -> bool:
         """Whether a connecting client or member must have a certificate.
 
-        As in etcd, this is also the case if only the file of the authorities is given.
+        This is the case if `client_cert_auth` is set. As in etcd, `trusted_ca_file` alone has the
+        same effect.
         """
         return self.client_cert_auth or bool(self.trusted_ca_file)
 

@@ -54,9 +54,11 @@ class ElectionHandlers:
     async def campaign(self, request: CampaignRequest) -> CampaignResponse:
         """Add the client to the queue of the election, and answer when the client is the leader.
 
-        If the lease of the request already has a key in the election, only the value of this key is
-        changed. As in etcd, the header of the response is the header of the transaction that
-        created or found the key.
+        The lease of the request may already have a key in the election. The client then waits with
+        this key, whose value is replaced by the value of the request.
+
+        As in etcd, the header of the response is that of the transaction that created or found the
+        key, not that of the moment when the client became leader.
         """
         lease = await session_of(self._leases, request.lease)
         queue = self._queue(request.name)
@@ -89,10 +91,10 @@ class ElectionHandlers:
         return ResignResponse(header=response.header)
 
     async def observe(self, request: LeaderRequest) -> AsyncGenerator[LeaderResponse, None]:
-        """Yield the leader of an election, and again whenever the leader or its value changes.
+        """Yield the leader of an election, and yield a response again after each change.
 
-        If there is no leader at first, the first response is the next leader. The iterator does not
-        end until the caller closes it.
+        A change is a new leader, or a new value of the leader. If the election has no leader at
+        first, the iterator waits for one. It does not end until the caller closes it.
         """
         queue = self._queue(request.name)
         try:

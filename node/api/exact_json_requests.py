@@ -50,9 +50,8 @@ class Field:
 class Message:
     """A protobuf message: its fields, and the function `build` that creates its value.
 
-    The first argument of `build(values, union)` contains the ordinary fields by name. The second
-    one contains the field of the message's oneof that the request has set, or is empty if it has
-    set none.
+    `build(values, union)` has two arguments. `values` contains the ordinary fields by name. `union`
+    contains the field of the message's oneof. If the request sets no such field, `union` is empty.
     """
 
     build: Callable[[dict[str, Any], dict[str, Any]], Any]

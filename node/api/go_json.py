@@ -308,7 +308,8 @@ def _unescape(match: re.Match[str]) -> str:
 def members(raw: bytes) -> dict[str, bytes]:
     """Return the raw values of an object by their keys.
 
-    If a key occurs twice, its last value is used. Raises GoJsonError for another type.
+    If a key occurs twice, its last value is used. Raises GoJsonError if the raw value is not an
+    object.
     """
     if kind(raw) != "object":
         raise type_error(raw, "map[string]json.RawMessage")
@@ -327,7 +328,10 @@ def members(raw: bytes) -> dict[str, bytes]:
 
 
 def elements(raw: bytes, go_type: str = "[]json.RawMessage") -> list[bytes]:
-    """Return the raw elements of an array. Raises GoJsonError, with `go_type`, for another type."""
+    """Return the raw elements of an array.
+
+    Raises GoJsonError if the raw value is not an array. The error's message names `go_type`.
+    """
     if kind(raw) != "array":
         raise type_error(raw, go_type)
     found: list[bytes] = []

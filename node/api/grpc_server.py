@@ -61,8 +61,10 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]
     """A gRPC server of one `Api`. `start` begins to listen.
 
     `common_name` maps the name of a connection to the common name in the client's certificate. It
-    returns "" if the client has no certificate, and None if the connection does not come from the
-    client port. In the latter case, the server refuses all requests of the connection.
+    returns "" if the client has no certificate.
+
+    It returns None if the connection does not come from the client port. The server then refuses
+    all requests of the connection.
     """
 
     def __init__(

@@ -112,8 +112,9 @@ class HttpGateway:
     def streamer(self, request: HttpRequest) -> Streamer | None:
         """Return the function that answers `request` with a stream, or None if `handle` answers it.
 
-        The function can be called before the body is complete. It sends the answer in pieces, and
-        then returns None. If it has sent no piece, it returns a complete answer instead.
+        The caller need not wait for the end of the request's body before it calls the function. The
+        function normally sends the answer in pieces, and returns None. If it fails before the first
+        piece, it returns a complete answer, which the caller sends.
         """
         if request.method != "POST":
             return None
@@ -300,7 +301,10 @@ def _clean(path: str) -> str:
 
 
 def _without_beta(path: str) -> str:
-    """Return `path` with the present prefix of the gateway, if it has the old one."""
+    """Return `path` with the prefix "/v3/" in place of the old prefix "/v3beta/".
+
+    Other paths are returned unchanged.
+    """
     return "/v3/" + path.removeprefix("/v3beta/") if path.startswith("/v3beta/") else path
 
 

@@ -24,9 +24,11 @@ class BodyTooLarge(Exception):
 class Body:
     """The body of a request, which arrives in pieces.
 
-    A caller reads it as a whole (`read`) or in pieces (`next_pieces`). `bytes_max` limits the size
-    of a body that is read as a whole. If it is read in pieces, `pause` is called when too many
-    bytes wait, and `resume` when they are read.
+    A caller reads the body in one of two ways:
+
+    - `read` returns the whole body, of at most `bytes_max` bytes.
+    - `next_pieces` returns the pieces that have arrived. When too many bytes wait, `pause` is
+      called. When these bytes are read, `resume` is called.
     """
 
     __slots__ = (

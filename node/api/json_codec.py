@@ -1,9 +1,15 @@
 """Converts requests from JSON and responses to JSON, byte for byte like etcd's gateway.
 
-Requests: `splitbrain.node.api.fast_json_requests` decodes most requests fast. It refuses requests
-with numbers for enums, names in camel case or unknown fields, and invalid requests. These are
-decoded by `splitbrain.node.api.exact_json_requests`, which reads JSON exactly like Go. Both return
-the same value for every request that the fast decoder accepts.
+Requests: `splitbrain.node.api.fast_json_requests` decodes most requests fast. It does not accept
+these requests:
+
+- requests in which an enum is a number
+- requests with names in camel case
+- requests with unknown fields
+- invalid requests
+
+`splitbrain.node.api.exact_json_requests` decodes them, and reads JSON exactly like Go. Both
+decoders return the same value for every request that the fast decoder accepts.
 
 Responses: fields are in the order of the protobuf definition, and fields with default values are
 omitted. Bytes are base64, 64-bit integers are strings, enums are names, and text is escaped as in

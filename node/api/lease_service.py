@@ -59,8 +59,8 @@ class LeaseHandlers:
     ) -> AsyncGenerator[LeaseKeepAliveResponse, None]:
         """Yield one response for each request, until the requests end. Raises RpcError.
 
-        The revision in a response's header is read before the lease is renewed. If the lease is
-        revoked after that, the revision of the revocation is therefore never lower.
+        The header's revision is read before the lease is renewed. A revocation after the renewal
+        therefore never has a lower revision than the response.
         """
         async for request in requests:
             header = self._member.header()

@@ -42,8 +42,8 @@ class MaintenanceHandlers:
     async def defragment(self, _request: DefragmentRequest) -> DefragmentResponse:
         """Rewrite the file of this member's backend without its free pages.
 
-        As in etcd, applied changes are flushed first. The space of deleted data is then free, and
-        not part of the new file.
+        As in etcd, buffered changes are flushed first, so that the space of deleted data is free
+        when the file is rewritten.
         """
         await check_admin(self._member)
         await self._member.flush_backend()

@@ -14,7 +14,7 @@ from splitbrain.node.mvcc.store import Store
 
 
 class LeasePort(Protocol):
-    """Handles the requests about leases that need no entry in the log, such as keep-alives."""
+    """Handles keep-alives and queries of leases, which need no entry in the log."""
 
     @property
     def ttl_s_min(self) -> int:
@@ -75,7 +75,7 @@ class MemberPort(Protocol):
 
     @property
     def leases(self) -> LeasePort:
-        """Handles the requests about leases that need no entry in the log."""
+        """Handles keep-alives and queries of leases, which need no entry in the log."""
         ...
 
     @property
@@ -150,7 +150,7 @@ class MemberPort(Protocol):
 
     @property
     def pause_watcher(self) -> Callable[[], Awaitable[None]]:
-        """Waits before a watcher takes its next events. Only in simulation does it take time."""
+        """Wait before a watcher takes its next events. Returns at once except in simulation."""
         ...
 
     def header(self) -> ResponseHeader:

@@ -53,8 +53,9 @@ _ATTRIBUTES = {("mvccpb.Event", "prev_kv"): "previous"}
 def request_decoder(method: Method) -> Decode:
     """Return the function that decodes a method's requests.
 
-    The decoder raises RpcError for bytes that are not such a message. It returns None for a request
-    without a value for its oneof, such as a watch request that neither creates nor cancels a watch.
+    The decoder raises RpcError if the bytes are not a valid message of the method's request type.
+    It returns None for a request without a value for its oneof, such as a watch request that
+    neither creates nor cancels a watch.
     """
     descriptor = method_descriptor(method.service, method.name).input_type
     parse = message_class(descriptor.full_name).FromString

@@ -1,8 +1,8 @@
 """Implements the queue of keys in which clients of locks and elections wait for their turn.
 
-Each waiting client has a key `NAME/LEASE` that is attached to its lease. It is the turn of the key
-with the lowest create revision in the queue. The turn ends when the key is deleted, which happens
-at the latest when its lease ends.
+Each waiting client has a key `NAME/LEASE` that is attached to its lease. The first key is the key
+with the lowest create revision, and its client has the turn. The turn ends when the key is deleted.
+A key is deleted at the latest when its lease ends.
 
 Source: etcd's `client/v3/concurrency` (`mutex.go`, `election.go`, `key.go`).
 """
@@ -133,10 +133,13 @@ class WaitQueue:
         return self._newest_or_oldest(SortOrder.ASCEND)
 
     async def wait_for_turn(self, place: Place) -> ResponseHeader:
-        """Wait until all earlier keys are deleted. Then read the store, and return the header.
+        """Wait until all earlier keys are deleted, and return the header of a read after that.
 
-        If the wait fails or is cancelled, the client's key is deleted. Raises RpcError. This also
-        happens if the client's key is gone because its lease has ended.
+        If all earlier keys were deleted already when the client joined, the result is the header of
+        `place`.
+
+        Raises RpcError if the wait fails, or if the client's key is gone because its lease has
+        ended. If the wait fails or is cancelled, the client's key is deleted.
         """
         if place.is_first:
             return place.header

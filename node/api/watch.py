@@ -158,11 +158,12 @@ class WatchStream:
         self._pumps[watch_id] = asyncio.create_task(self._or_fail(pump))
 
     async def _request_progress(self) -> None:
-        """Send one progress response for the whole stream, once all events so far are sent.
+        """Handle a client's request for progress: send one progress response for the whole stream.
 
-        The request is ignored if a watcher is still reading old events, or starts at a future
-        revision. etcd behaves like this since 3.5.8. etcd 3.5.1 always sends a response, which can
-        claim progress beyond events that were not sent.
+        The response is sent when all events up to the present revision are sent. If a watcher is
+        still reading old events, or starts at a future revision, there is no response. etcd behaves
+        like this since 3.5.8. etcd 3.5.1 always sends a response, which can claim progress beyond
+        events that were not sent.
         """
         revision = self._member.store.revision
         if all(one.synced and revision >= one.start_revision for one in self._active().values()):
@@ -190,9 +191,9 @@ class WatchStream:
     def _caught_up(self, watch_id: int) -> bool:
         """Return whether all events of the watcher up to the store's revision are sent or queued.
 
-        The result is False for a watcher that starts at a future revision. If such a watcher were
-        notified of the current revision, its client would resume from there. etcd before 3.5.22
-        notifies it.
+        The result is False for a watcher that starts at a future revision. If the member sent a
+        progress notification to such a watcher, its client would resume from the current revision,
+        which is too early. etcd before 3.5.22 sends the notification.
         """
         store, watcher = self._member.store, self._watchers[watch_id]
         if store.revision < watcher.start_revision or watch_id in self._sending:
@@ -305,7 +306,7 @@ class WatchStream:
 
 
 def before(batch: WatchBatch) -> int:
-    """Return the revision up to which a watcher has all events before it receives `batch`."""
+    """Return a revision R: before `batch`, the watcher has received all its events up to R."""
     return batch.events[0].kv.mod_revision - 1 if batch.events else batch.revision
 
 

@@ -206,8 +206,8 @@ class Applier:
     def _apply_conf_change(self, entry: Entry) -> None:
         """Store a change of the members, and pass it to Raft.
 
-        There is no await between these two calls. A snapshot of the store therefore contains the
-        same members as the configuration that Raft records for the snapshot.
+        There is no await between storing the change and passing it to Raft. A snapshot of the store
+        therefore contains the same members as the configuration that Raft records for the snapshot.
         """
         change = confchange.decode(entry.data)
         refused = self._membership.apply(change)
@@ -241,8 +241,9 @@ class Applier:
     def _restore_auth(self) -> None:
         """Load users and roles from the backend. If they have changed, end all tokens.
 
-        The snapshot does not contain which tokens a skipped entry has ended, such as that of a new
-        password.
+        The snapshot contains the effect of entries that this member has skipped. Such an entry may
+        have ended tokens, for example by a new password, but the snapshot does not contain which
+        tokens.
         """
         before = self._auth.revision
         self._auth.restore()

@@ -146,9 +146,12 @@ class BackendFlusher:
     def _compactable_index(self, snapshot: SnapshotMetadata) -> Index:
         """Return the index up to which the log can be compacted after `snapshot` was taken.
 
-        The log keeps the entries that slow followers may need. It also keeps the entries that Raft
-        does not know as applied yet. Raft learns that entries are applied when the whole Ready that
-        contains them is processed. With a slow WAL, this can be later than the flush of the
-        backend.
+        The log keeps two kinds of entries:
+
+        - entries that slow followers may need
+        - entries that Raft does not yet treat as applied
+
+        Raft treats entries as applied when the whole Ready that contains them is processed. With a
+        slow WAL, this can be later than the flush of the backend.
         """
         return min(snapshot.index - self._config.catch_up_entries, self._raft.log.applied)

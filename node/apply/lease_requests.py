@@ -46,8 +46,8 @@ def apply_revoke(store: Store, request: LeaseRevokeRequest) -> LeaseRevokeRespon
 def apply_expire(store: Store, request: LeaseExpireRequest, term: int) -> LeaseRevokeResponse:
     """Delete an expired lease and its keys.
 
-    `term` is the term of the entry. The request is ignored if a later leader appended it to the log
-    (`is_of_term`).
+    `term` is the term of the entry. The request is ignored if another leader than the one that
+    proposed it has appended it to the log (`is_of_term`).
     """
     lease = store.leases.get(request.id)
     if lease is not None and is_of_term(request, term):
@@ -60,8 +60,8 @@ def apply_checkpoint(
 ) -> LeaseCheckpointResponse:
     """Record the remaining times to live of leases.
 
-    `term` is the term of the entry. The request is ignored if a later leader appended it to the log
-    (`is_of_term`).
+    `term` is the term of the entry. The request is ignored if another leader than the one that
+    proposed it has appended it to the log (`is_of_term`).
     """
     if is_of_term(request, term):
         for one in request.checkpoints:

@@ -63,9 +63,12 @@ def read_range(source: Readable, request: RangeRequest) -> RangeResponse:
 def fetch_limit(request: RangeRequest) -> int:
     """Return the number of keys to read from the store for a request (0: all).
 
-    The number is the limit plus one, because one more key shows whether the response is complete. A
-    sorted or filtered range is read completely. There is one exception, as in etcd: a range with a
-    sort target but without a sort order is first cut to its limit and then sorted.
+    - If the range has a sort order or a filter, or no limit, all keys are read.
+    - Otherwise the result is the limit plus one. One more key shows whether the response is
+      complete.
+
+    As in etcd, a range that has a sort target but no sort order belongs to the second case. It is
+    first cut to its limit and then sorted.
     """
     filtered = (
         request.min_mod_revision
@@ -103,9 +106,11 @@ _SORT_KEYS: dict[int, Callable[[KeyValue], bytes | int]] = {
 def sorted_kvs(kvs: list[KeyValue], request: RangeRequest) -> list[KeyValue]:
     """Return `kvs` in the sort order that the request asks for.
 
-    If the request has no order and its target is not the key, the order is ascending. With an
-    unknown order the keys stay unsorted. Equal elements stay in key order. etcd 3.5.1 can return
-    equal elements in another order, because its sort is not stable for seven or more keys.
+    The sort order NONE means ascending order if the sort target is not the key. With an unknown
+    sort order, `kvs` is returned unchanged.
+
+    Elements with equal sort keys stay in key order. etcd 3.5.1 can return them in another order,
+    because its sort is not stable for seven or more keys.
     """
     order = request.sort_order
     if order == SortOrder.NONE and request.sort_target != SortTarget.KEY:

@@ -67,9 +67,10 @@ class Authenticator:
         return self._tokens.identity_of(token, self._auth.revision)
 
     def check(self, identity: Identity, request: object) -> None:
-        """Raise RpcError unless `identity` may now execute `request`, which only reads.
+        """Raise RpcError unless `identity` has the permission to execute the read `request`.
 
-        As in etcd, a token of an earlier auth revision is refused even if no key is read.
+        The present permissions are checked. As in etcd, a token of an earlier auth revision is
+        refused even if no key is read.
         """
         check_access(self._auth, self._store, identity, request)
         if identity.revision not in (0, self._auth.revision):
@@ -107,7 +108,9 @@ class Authenticator:
     def token_of(self, login: TokenAssignRequest, assigned: str) -> str:
         """Return the token for a login, after the entry of the request `login` is applied.
 
-        `assigned` is the token that the entry has assigned. If it is "", tokens are JSON Web
-        Tokens, and this member signs one. Raises RpcError.
+        `assigned` is the token that the entry has assigned. It is "" if the cluster uses JSON Web
+        Tokens. In this case, this member signs a token and returns it.
+
+        Raises RpcError.
         """
         return assigned or self._tokens.signed(login.name, login.revision)

@@ -1,9 +1,12 @@
 """Signs and verifies JSON Web Tokens, which contain a user, an auth revision and an expiry time.
 
 Members do not store these tokens. Every member with the public key can verify them, also after a
-restart. A token is valid until it expires. The auth revision increases if users or roles change, or
-if authentication is disabled. A request that reads or writes keys is then refused if its token has
-an older auth revision. As in etcd, an administrator's request is not refused.
+restart.
+
+A token is accepted until its expiry time. However, its permissions can end earlier. The auth
+revision increases when users or roles change, or when authentication is disabled. From then on,
+requests that read or write keys are refused if their token has an older auth revision. As in etcd,
+requests of an administrator are still accepted.
 
 Source: RFC 7519; etcd 3.5.1, `server/auth/jwt.go`.
 """

@@ -47,7 +47,8 @@ def contains_key(permission: Permission, key: bytes) -> bool:
 def touches_empty(permission: Permission, key: bytes, end: bytes) -> bool:
     """Return whether a permission covers a range without keys (`end` <= `key`).
 
-    The rule is that of etcd's interval tree.
+    etcd's interval tree decides in the same way: the permission must begin at or before `end`, and
+    must end after `key`.
     """
     reached = end_of(permission)
     return permission.key <= end and (reached is None or key < reached)

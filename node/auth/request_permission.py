@@ -67,7 +67,8 @@ def check_operations(
 def check_lease_keys(auth: AuthStore, store: Store, caller: Identity, lease_id: int) -> None:
     """Raise RpcError unless the caller may write all keys of a lease.
 
-    Whoever ends a lease, or attaches a key to it, can cause the deletion of these keys.
+    When a lease ends, all its keys are deleted. The check is made for a user who revokes the lease.
+    As in etcd, it is also made for a user who attaches another key to the lease.
     """
     lease = store.leases.get(lease_id)
     for key in sorted(lease.keys) if lease is not None else ():

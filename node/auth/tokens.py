@@ -27,11 +27,11 @@ class Tokens(Protocol):
     """The interface of a kind of tokens: simple tokens, or JSON Web Tokens."""
 
     def assign(self, prefix: str, index: int, user: str) -> str:
-        """Assign a token to `user`, and return it.
+        """Assign a token to `user`, and return it. Returns "" for JSON Web Tokens.
 
-        Every member calls this when it applies a login. `prefix` is the random part of the token,
-        and `index` the index of the login's entry. A JSON Web Token is signed instead, by the
-        member that the client called. In this case, the result is "".
+        Every member calls this method when it applies a login. `prefix` is the random part of the
+        token, and `index` the index of the login's entry. JSON Web Tokens are not assigned by the
+        entry. Only the member that the client called signs one (`signed`).
         """
         ...
 

@@ -63,12 +63,12 @@ class NotPrimary(Exception):
 
 
 class LeaseService:
-    """Handles the requests about leases that need no entry in the log, such as keep-alives.
+    """Handles keep-alives and queries of leases, which need no entry in the log.
 
-    `read_barrier` waits until this member has applied all entries that were committed at the call.
-    `replicate` waits until a request that this leader proposes is applied. `ask` sends a question
-    to another member and returns the answer; it raises ConnectionError. `leader()` returns the
-    leader's id, or 0 if it is unknown.
+    `leader()` returns the leader's id, or 0 if it is unknown. `ask` sends a question to another
+    member and returns the answer; it raises ConnectionError. `read_barrier` waits until this member
+    has applied all entries that were committed at the call. `replicate` is called on the leader: it
+    proposes a request, and waits until the request is applied.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class LeaseService:
     def leases(self) -> list[int]:
         """Return the ids of the leases in this member's store.
 
-        The store of the leader may already contain others.
+        The leader's store may already contain newer leases.
         """
         return self._lessor.by_expiry()
 
@@ -198,11 +198,12 @@ class LeaseService:
             raise NotPrimary
 
     async def _renew(self, lease_id: int, term: int) -> Answer:
-        """Renew a lease.
+        """Renew a lease, or return an answer without a lease if the lease does not exist.
 
-        If the lease has expired, the request waits for its end. If a checkpoint has recorded a
-        shorter remaining time, the whole time to live is recorded first. Otherwise a new leader
-        would restart the lease with the shorter time.
+        If the lease has expired, but is not yet deleted, wait until it is deleted.
+
+        If a checkpoint has recorded a shorter remaining time, record the whole time to live first.
+        Otherwise a new leader would restart the lease with the shorter time.
         """
         lessor = self._lessor
         while (lease := self._table.get(lease_id)) is not None:

@@ -1,8 +1,9 @@
 """Decides on the leader when leases expire, by the leader's own clock.
 
 Only one lessor, the *primary*, lets leases expire. A member becomes primary when it is leader and
-has applied the first entry of its term. It then restarts the time of each lease, plus one election
-timeout, so that clients have time to find the new leader. Other members know no expiry times.
+has applied the first entry of its term. It then starts the time of each lease again, and adds one
+election timeout, so that clients have time to find the new leader. Other members know no expiry
+times.
 
 Twice a second, the primary proposes to end the expired leases. It also proposes checkpoints. A
 checkpoint records the remaining time of each lease whose time is longer than the checkpoint
@@ -148,10 +149,10 @@ class Lessor:
             self._start(lease, lease.ttl_s * _S)
 
     def recorded(self, lease: Lease) -> None:
-        """Decide when the next checkpoint of a lease is due, after one was applied.
+        """After an entry has recorded a lease's remaining time, schedule the next checkpoint.
 
-        A renewal records a remaining time of 0. A checkpoint may have been proposed after it, so
-        this record does not end the count of checkpoints.
+        `times.recording` counts the checkpoints that are proposed and not yet applied. A recorded
+        time of 0 comes from a renewal, not from a checkpoint, so it does not change this count.
         """
         times = self._times.get(lease.id)
         if times is not None:
@@ -248,10 +249,12 @@ class Lessor:
             self._timer = self._clock.call_later(TICK_S, self._tick)
 
     def _take_due(self, now: int) -> tuple[list[int], list[int]]:
-        """Remove the leases that are due from the heap, and return their ids in two lists.
+        """Remove the due leases from the heap, and return their ids in two lists.
 
-        The first list contains the expired leases. The second list contains the leases whose
-        checkpoint is due. Each list has a limit. Leases over the limit stay in the heap.
+        - The first list contains the leases that have expired.
+        - The second list contains the leases that need a checkpoint.
+
+        Each list has a limit. Leases over the limit stay in the heap.
         """
         expired: dict[int, None] = {}
         unrecorded: dict[int, None] = {}

@@ -133,8 +133,8 @@ class CorruptionCheck:
     def answer(self, data: bytes) -> bytes | None:
         """Answer the question of a peer with this member's hash.
 
-        Returns None if `data` is not such a question. Raises ConnectionError if the revision is
-        compacted, or if this member has not applied it yet.
+        Returns None if `data` is not an encoded `HashQuestion`. Raises ConnectionError if the
+        revision is compacted, or if this member has not applied it yet.
         """
         try:
             question = msgspec.msgpack.decode(data, type=HashQuestion)

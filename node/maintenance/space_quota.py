@@ -73,7 +73,10 @@ class SpaceQuota:
         return self._quota_bytes is None or self._size_bytes() + cost_bytes < self._quota_bytes
 
     async def _raise_once(self) -> bool:
-        """Raise the alarm for this member, unless it is raised. Return False if this failed."""
+        """Raise the alarm for this member, if it is not raised yet.
+
+        Returns False if the request to raise the alarm failed.
+        """
         if self._alarms.is_raised(AlarmType.NOSPACE, self._member_id):
             return True
         try:

@@ -52,7 +52,7 @@ class InternalRequest(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def client_id(self) -> int:
-        """The request's id if a client sent it, or 0 for a request that publishes attributes."""
+        """The id of a client's request. 0 if the request only publishes a member's attributes."""
         return 0 if isinstance(self.op, MemberAttributesRequest) else self.id
 
 

@@ -83,7 +83,7 @@ def as_conf_change(change: MemberChange) -> ConfChange:
 
 
 def member_change_of(change: ConfChange) -> MemberChange | None:
-    """Return the change of a member that the field `context` of `change` contains.
+    """Return the change of the members that `change.context` contains.
 
     Returns None if `change` concerns only Raft's configuration. Raises msgspec.MsgspecError if the
     context is malformed.

@@ -209,7 +209,8 @@ class PutResponse(Struct, frozen=True, omit_defaults=True):
 class RangeResponse(Struct, frozen=True, omit_defaults=True):
     """The response to a range.
 
-    `count` is the number of keys in the range without limit and filters.
+    `count` is the number of all keys in the range, including those that the limit or a filter has
+    left out of the response.
     """
 
     header: ResponseHeader = ResponseHeader()

@@ -96,10 +96,12 @@ def check_overlaps(
     """Raise RpcError if a branch can put a key twice, or put a key and delete it.
 
     Returns the keys that are put and the intervals that are deleted. The caller uses them to check
-    the transaction that contains this branch. The checks and their order are those of etcd, with
-    two gaps. A deletion of all keys from some key on (end "\\0") is treated as if it overlapped no
-    put. The puts of a nested transaction are not compared with the deletions of a later nested
-    transaction.
+    the transaction that contains this branch.
+
+    The checks and their order are those of etcd. As in etcd, two conflicts are not noticed:
+
+    - between a put and a deletion of all keys from some key on (end "\\0")
+    - between a put of a nested transaction and a deletion of a later nested transaction
     """
     puts: dict[bytes, None] = {}
     deletions = [

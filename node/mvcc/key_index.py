@@ -98,9 +98,11 @@ class KeyIndex:
     ) -> tuple[list[Packed], int]:
         """Find the keys from `start` up to, not including, `end` that existed at revision `main`.
 
-        `end` None means no end, and `main` None means now. Returns two values. The first is a list,
-        in key order, with the current put of each of the first `limit` keys (0: all). The second is
-        the number of all keys found.
+        `end` None means no end, and `main` None means now. Returns two values:
+
+        - a list, in key order, of the first `limit` keys (0: all), each as the packed put that was
+          its last change at `main`
+        - the number of all keys found
         """
         if main is None and not self._dead:
             return self._select_alive(start, end, limit)
@@ -195,7 +197,11 @@ def _as_array(changes: Changes) -> array[int]:
 
 
 def visible_at(changes: Changes, main: int) -> Packed | None:
-    """Return the last change at or before `main`, or None if there is none or it is a tombstone."""
+    """Return the change that determines the value of a key at revision `main`.
+
+    This is the last change at or before `main`. Returns None if there is no such change, or if it
+    is a tombstone.
+    """
     if isinstance(changes, int):
         last = changes
         if main_of(last) > main:

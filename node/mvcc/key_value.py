@@ -46,9 +46,9 @@ class Event(msgspec.Struct, frozen=True):
 class RangeResult(msgspec.Struct, frozen=True):
     """The result of reading the keys of an interval.
 
-    `kvs` contains the keys found, in key order, up to the limit. `count` is the number of keys in
-    the interval without the limit. `revision` is the revision of the store at the time of the read,
-    which is not necessarily the requested revision.
+    `kvs` contains the keys found, in key order, up to the limit. `count` is the number of all keys
+    in the interval, including those above the limit. `revision` is the revision of the store at the
+    time of the read, which is not necessarily the requested revision.
     """
 
     kvs: list[KeyValue]

@@ -99,6 +99,6 @@ def backend_key(packed: Packed) -> bytes:
 
 
 def packed_from(key: bytes) -> Packed:
-    """Return the change, as one integer, whose key in the backend is `key`."""
+    """Return the packed change that is stored under `key` in the backend."""
     main, _, sub = _KEY.unpack_from(key)
     return pack(main, sub, tombstone=len(key) > KEY_BYTES)

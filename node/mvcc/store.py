@@ -179,7 +179,8 @@ class Store:
     ) -> RangeResult:
         """Read a range as `range` does. `current` is the newest revision that may be read.
 
-        Inside a transaction that has made a change, `current` is greater than the store's revision.
+        Normally `current` is the store's revision. Inside a transaction that has made a change, it
+        is the revision of the transaction, which is one higher.
         """
         self._check_revision(revision, current)
         at = None if revision <= 0 or revision == current else revision
@@ -211,8 +212,8 @@ class Store:
     def _changes_between(self, first: Packed, end: Packed) -> array[int]:
         """Return the changes from `first` up to, not including, `end`, in order.
 
-        The list comes from memory, not from the backend. If the backend has lost one of the
-        changes, reading this change fails. Otherwise it would be left out silently.
+        The list comes from memory, not from the backend. Reading a listed change that the backend
+        has lost therefore raises an error. A list from the backend would omit this change silently.
         """
         return self._changes[bisect_left(self._changes, first) : bisect_left(self._changes, end)]
 
@@ -339,10 +340,12 @@ class Store:
     def _load(self) -> None:
         """Read the index, the revisions and the consistent index from the backend.
 
-        A crash can leave compacted changes in the backend. This method compacts them again up to
-        the compacted revision, which is durable before the first change is removed. The newest
-        change itself may have been removed. In this case, the store's revision is the compacted
-        revision.
+        The store's revision is the higher one of two revisions: that of the newest change in the
+        backend, and the compacted revision. The compacted revision is higher if the compaction has
+        removed the newest change.
+
+        A crash can leave compacted changes in the backend. This method compacts the index again up
+        to the compacted revision, which is durable before the first change is removed.
         """
         self._forgotten, self._removed = array("Q"), 0
         self._writing = False

@@ -214,7 +214,7 @@ class WatchHub:
 
     @property
     def listening(self) -> bool:
-        """Whether any watcher is synced. Only then must transactions collect their events."""
+        """Whether any watcher is synced. If there is none, transactions need not collect events."""
         return bool(self._by_key or self._of_ranges)
 
     def create(
@@ -232,11 +232,14 @@ class WatchHub:
     ) -> Watcher:
         """Create a watcher of an interval, from `start_revision` on (0: from the next revision on).
 
-        `range_end` has the same meaning as in a range. With `prev_kv`, events contain the previous
-        value. With `no_put` or `no_delete`, events of this kind are left out. `buffer_bytes_max`
-        limits the buffer. `revisions_at_once` is the number of revisions that the watcher reads
-        from the backend in one piece (0: `REVISIONS_AT_ONCE`). `progress_notify` is only stored for
-        the API, which sends the progress notifications.
+        - `range_end` has the same meaning as in a range.
+        - With `prev_kv`, events contain the previous value.
+        - With `no_put` or `no_delete`, events of this kind are left out.
+        - `progress_notify` has no effect here. The API reads it and sends the progress
+          notifications.
+        - `buffer_bytes_max` limits the buffer.
+        - `revisions_at_once` is the number of revisions that the watcher reads from the backend in
+          one piece (0: `REVISIONS_AT_ONCE`).
 
         If `start_revision` is compacted, the first batch reports the compacted revision and cancels
         the watcher.
@@ -293,8 +296,8 @@ class WatchHub:
     def store_replaced(self, revision: int) -> None:
         """Continue all watches after a leader's snapshot has replaced the content of the store.
 
-        `revision` is the store's revision before the replacement. Watchers read the later events
-        from the backend.
+        `revision` is the store's revision before the replacement. The events after `revision` are
+        in the new backend, and the watchers read them from there.
         """
         for watcher in self._watchers.values():
             if watcher.synced:

@@ -5,10 +5,10 @@ for the thread that writes the log, and one `StorageApply` for the thread that a
 thread handles its messages in order and loses none. Further Readies can follow before a thread has
 finished, so that writes are pipelined and batched.
 
-When a `StorageAppend` is durable, its thread delivers the `responses`: messages to other members,
-messages to this member, and at the end a `StorageAppendResponse` for `appended`. When the entries
-of a `StorageApply` are applied, its thread calls `applied`. Entries are applied only when they are
-durable in this member's own log.
+When the data of a `StorageAppend` is durable, its thread delivers the `responses`, which are
+messages to other members and to this member. It then passes the `response` to `AsyncRaft.appended`.
+When the entries of a `StorageApply` are applied, its thread calls `AsyncRaft.applied`. Entries are
+applied only when they are durable in this member's own log.
 
 Source: etcd-io/raft, `Config.AsyncStorageWrites`.
 """
@@ -74,8 +74,8 @@ class StorageApply(msgspec.Struct, frozen=True, gc=False):
 class AsyncReady(msgspec.Struct, frozen=True, gc=False):
     """A Ready, and the parts of it that the two threads handle.
 
-    The owner sends the messages of `ready` at once. The threads handle those fields of `ready` that
-    are also in `append` and `apply`.
+    The owner sends `ready.messages` at once. It leaves the other fields to the threads: the append
+    thread handles `append`, and the apply thread handles `apply`.
     """
 
     ready: Ready
@@ -160,7 +160,7 @@ class AsyncRaft(Raft):
         return sum(self._applying) >= self.config.committed_bytes_max
 
     def appended(self, response: StorageAppendResponse) -> None:
-        """Record that a `StorageAppend` is durable. `response` is the one that it contained."""
+        """Record that a `StorageAppend` is durable. The argument is its field `response`."""
         if response.index and response.term == self.term:
             self.log.stable_to(response.index, response.log_term)
         if response.snapshot is not None:

@@ -64,9 +64,10 @@ def answer_lower_term(raft: RaftState, message: Message) -> None:
     - This member has lost entries that it had acknowledged to the leader, so the leader does not
       send them again. A response with the higher term makes the leader step down. The next leader
       finds out which entries this member lacks.
-    - This member cannot campaign, so its higher term would never reach the leader otherwise. For
-      example, a new member whose configuration does not contain it yet has received the vote
-      request of a removed member. A response with the higher term makes the leader step down.
+    - This member has a higher term but cannot campaign, so the leader never gets a vote request
+      with this term. Example: a new member does not have the entry yet that adds it. It receives
+      the vote request of a removed member, and adopts the higher term. A response with the higher
+      term makes the leader step down.
 
     All other messages of a lower term are ignored.
     """
@@ -161,13 +162,15 @@ def _answer_vote(raft: RaftState, request: Message, term: Term, *, granted: bool
 
 
 def learn_commit(raft: RaftState, message: Message) -> None:
-    """Advance the commit index to the one in a rejected vote, if this log contains that entry.
+    """Commit up to the commit index in a vote rejection, if this log contains the entry there.
 
-    A leader may be removed, or become a learner, before the other voters know that this change is
-    committed. These voters still need votes in the former configuration. The members that are no
-    longer voters may reject every such candidate forever, because their own logs are longer. But
-    their rejections contain the commit index. With this index, a candidate can apply the change,
-    and campaign in the new configuration.
+    Suppose that a leader is removed, or becomes a learner, and the other voters do not know yet
+    that this change is committed. A candidate among them still needs votes of the members that the
+    change removes from the voters. These members may reject the candidate forever, because their
+    logs are longer.
+
+    Their rejections contain the commit index. The candidate can therefore apply the change, and
+    campaign in the new configuration.
 
     Source: raft-rs, `maybe_commit_by_vote`.
     """

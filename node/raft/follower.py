@@ -49,9 +49,9 @@ def on_append(raft: RaftState, message: Message) -> None:
 
 
 def log_matches(log: Log, index: Index, term: Term) -> bool:
-    """Return whether this log contains the entry `index` of `term` that precedes the new entries.
+    """Return whether this log contains the entry that comes before the entries of an APP.
 
-    Source: Raft paper, 5.3.
+    `index` and `term` are the position of this entry in the leader's log. Source: Raft paper, 5.3.
     """
     return log.matches(index, term)
 

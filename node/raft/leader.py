@@ -72,9 +72,10 @@ def propose(raft: RaftState, data: bytes, kind: EntryType = _NORMAL) -> None:
 
 
 def propose_conf_change(raft: RaftState, kind: EntryType, data: bytes) -> None:
-    """Append a change of the configuration. Raises ProposalDropped, ConfChangeInvalid.
+    """Append a change of the configuration, or an empty entry if the change is not possible now.
 
-    If the change is not possible now, an empty entry takes its place, as in etcd-io/raft.
+    The empty entry is as in etcd-io/raft. Raises ProposalDropped, or ConfChangeInvalid if `data` is
+    not an encoded change.
     """
     if apply_confchange.refusal(raft, confchange.decode(data)):
         propose(raft, b"")
@@ -190,7 +191,10 @@ def on_acknowledgement(raft: RaftState, progress: Progress, message: Message) ->
 
 
 def catch_up(raft: RaftState, progress: Progress) -> None:
-    """Send a follower all the entries that it lacks. Do so at once, even if messages are merged."""
+    """Send a follower all the entries that it lacks, as far as its window allows.
+
+    The leader calls this function only if `Config.merge_messages` is False.
+    """
     if progress.id == raft.id:
         return
     if progress.can_bump_commit(raft.log.committed):
@@ -253,9 +257,12 @@ def on_read_index(raft: RaftState, message: Message) -> None:
 def read_index(raft: RaftState, origin: MemberId, context: bytes) -> None:
     """Accept a read from `origin`, and answer it when a majority has confirmed this leader.
 
-    If too many reads wait, the read is dropped, as if the network had lost it. A read that relies
-    on the leader lease is answered at once, with the commit index. Before the first commit of this
-    term, the commit index may be out of date, so reads are postponed until then.
+    There are three exceptions:
+
+    - Before the first commit of this term, the commit index may be out of date. The read is
+      postponed until this commit.
+    - With lease-based reads, the read is answered at once, with the commit index.
+    - If too many reads wait, the read is dropped, as if the network had lost it.
     """
     if raft.config.lease_based_reads and commit.committed_in_own_term(raft):
         answer_read(raft, PendingRead(origin, context, raft.log.committed))
@@ -360,10 +367,12 @@ def on_unreachable(raft: RaftState, member: MemberId) -> None:
 def on_snapshot_status(raft: RaftState, member: MemberId, *, delivered: bool) -> None:
     """Handle the report that a SNAP was delivered to the follower or failed.
 
-    The leader then probes the follower. The probe starts after the snapshot if the snapshot was
-    delivered, and otherwise after the last entry that matched. It is not sent at once, because the
-    follower may still be installing the snapshot. The leader waits until the follower answers a
-    heartbeat or acknowledges entries.
+    In both cases, the leader probes the follower. If the snapshot was delivered, the leader probes
+    from the entry after the snapshot on. If the delivery failed, it probes from the entry after the
+    last match on.
+
+    The leader does not send the probe at once, because the follower may still be installing the
+    snapshot. It waits until the follower answers a heartbeat or acknowledges entries.
     """
     progress = raft.progress.get(member)
     if progress is None or progress.state is not _SNAPSHOT:

@@ -25,8 +25,8 @@ from splitbrain.node.raft.message import Entry, Index, Position, Snapshot, Snaps
 class Log:
     """The log of one member.
 
-    `entries` are the durable entries after `snapshot`. `committed` and `applied` are indexes from
-    the index of the snapshot to the index of the last entry.
+    `entries` are the durable entries after `snapshot`. The indexes `committed` and `applied` are at
+    least the index of the snapshot, and at most the index of the last entry.
 
     Raises StateInvalid if these values contradict each other.
     """
@@ -136,10 +136,13 @@ class Log:
     def likely_match(self, index: Index, term: Term) -> tuple[Index, Term]:
         """Return the last position at which this log can agree with another log.
 
-        The other log has an entry of `term` at `index`. The position is the last index, at most
-        `index`, whose entry in this log has a term of at most `term`. Returns this index and the
-        entry's term (0 if the entry is compacted). A leader can therefore skip a whole term of a
-        diverged follower in one round (Raft paper, end of 5.3).
+        `index` and `term` belong to an entry of the other log. The method searches this log from
+        `index` backwards for an entry whose term is at most `term`. It returns the index and the
+        term of this entry. The term is 0 if this log does not contain it, for example because the
+        entry is compacted.
+
+        With this position, a leader skips a whole term of a diverged follower in one round (Raft
+        paper, end of 5.3).
 
         Source: etcd-io/raft, `findConflictByTerm`.
         """
@@ -218,8 +221,8 @@ class Log:
     def persisted_to(self, index: Index) -> None:
         """Record that the entries handed out up to `index` are durable.
 
-        An entry that was replaced in the meantime is not recorded as durable: `persisting` was
-        moved back before the first replaced entry.
+        If an entry was replaced after it was handed out, `persisting` is before this entry. Entries
+        after `persisting` are not recorded as durable.
         """
         self.durable = max(self.durable, min(index, self.persisting))
 

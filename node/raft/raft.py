@@ -3,7 +3,7 @@
 The inputs are `tick`, `step`, `propose`, `read_index` and the reports of the transport. `ready()`
 returns everything that must be persisted, sent and applied as a result
 (`splitbrain.node.raft.ready` defines the order of this work). `advance` reports that the work was
-done. Inputs may arrive between the two calls.
+done. Between `ready` and `advance`, further inputs may arrive.
 
 The modules `follower`, `candidate` and `leader` handle the messages of each role. The table
 `HANDLERS` selects the handler. `election` handles votes and terms, `replication` handles appends,
@@ -416,9 +416,10 @@ class Raft(RaftState):
         """Return the metadata of a snapshot at `index` without recording the snapshot.
 
         A SNAP from Raft contains the metadata of the newest recorded snapshot, and no data. The
-        caller adds the data. If the data is newer, the caller also replaces the metadata by the
-        result of this method. Raises StateInvalid if `index` is before the newest snapshot or after
-        the commit index.
+        caller adds the present data, which may be newer than this snapshot. In this case, the
+        caller also replaces the metadata in the SNAP by the result of this method.
+
+        Raises StateInvalid if `index` is before the newest snapshot or after the commit index.
         """
         log = self.log
         if index == log.snapshot.index:

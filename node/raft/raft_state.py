@@ -228,7 +228,7 @@ class RaftState:
         self.configurations.append((index, conf_state))
 
     def forget_configurations(self, index: Index) -> None:
-        """Forget the configurations that were replaced by later ones up to the entry `index`."""
+        """Forget all configurations before the one that is valid after the entry `index`."""
         known = self.configurations
         while len(known) > 1 and known[1][0] <= index:
             del known[0]

@@ -2,8 +2,9 @@
 
 If `Config.merge_messages` is True, the leader does not send immediately. It records which messages
 are due, and the next Ready contains them. Therefore one APP contains all proposals between two
-Readies, and all reads share one round of heartbeats. If it is False, each input creates its
-messages at once.
+Readies, and all reads share one round of heartbeats.
+
+If `Config.merge_messages` is False, each input creates its messages at once.
 
 Source: Raft paper, 5.3; thesis, 10.2.1; flow control follows etcd-io/raft.
 """

@@ -31,11 +31,11 @@ MakeProtocol = Callable[[], asyncio.Protocol]
 
 
 class _FirstBytes(asyncio.Protocol):
-    """A new connection whose first bytes have not arrived. They decide how it is served.
+    """A new connection whose first bytes have not arrived yet.
 
-    A protocol whose server is None is not served. If only one protocol is served, its server gets
-    every connection. With `by_certificate`, a client of gRPC can be identified by the common name
-    in its certificate.
+    The first bytes decide whether `grpc` or `http` serves the connection. If one of the two is
+    None, the other one serves every connection. With `by_certificate`, a client of gRPC can be
+    identified by the common name in its certificate.
     """
 
     def __init__(

@@ -1,12 +1,12 @@
 """Connects a client's TCP connection to a server in the same process, byte for byte.
 
-The server listens at a Unix socket with an abstract name. The client's end of each connection to
-the server has an abstract name, too. By this name, the server can identify the client. No other
-process can take a name while it is in use, and the operating system frees all names when the
-process ends.
+A *splice* is a pair of two connections: one with the client, and one with the server. The bytes
+that arrive on one connection are sent on the other one.
 
-A *splice* is a pair of two connections, one to the client and one to the server. It passes the
-bytes of each to the other.
+The connection with the server is a Unix socket. Both of its ends have abstract names. The server
+listens at one name. The name of the other end is different for each client, so the server can
+identify the client by it. No other process can take a name while it is in use, and the operating
+system frees all names when the process ends.
 """
 
 from __future__ import annotations

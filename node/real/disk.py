@@ -61,7 +61,7 @@ class Syncer:
         self._sync(descriptor)
 
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
-        """Call `work` in the thread, and return its result."""
+        """Call `work` in the syncer's thread, and return its result."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, work, *arguments)
 
@@ -250,7 +250,7 @@ class RealDisk:
         return backend
 
     def end_work(self) -> None:
-        """Wait until both threads have finished their work. Afterwards they accept none."""
+        """Wait until the threads of the syncer and of the backend have ended their work."""
         self._syncer.end_work()
         self._backend_worker.shutdown(wait=True)
 

@@ -91,7 +91,11 @@ class HttpConnection(asyncio.Protocol):
     # --- called by the server ------------------------------------------------------
 
     def is_silent(self, checks_max: int) -> bool:
-        """Return whether the client waits for nothing, and sent nothing for `checks_max` calls."""
+        """Return whether the connection was silent for more than `checks_max` calls of this method.
+
+        A connection is silent if no request is being answered and the client sends nothing. After a
+        malformed request, the connection counts as silent at once.
+        """
         self._silent_checks += 1
         return self._answering is None and (self._malformed or self._silent_checks > checks_max)
 
@@ -163,7 +167,7 @@ class HttpConnection(asyncio.Protocol):
         )
 
     def _invite(self, request: HttpRequest) -> None:
-        """Let the client send the body of `request`, if it waits for that."""
+        """Send the interim answer 100 if the client waits for it before it sends the body."""
         if request.expects_continue and not request.body.ended:
             request.expects_continue = False
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -269,7 +273,11 @@ class HttpConnection(asyncio.Protocol):
 
 
 class _AnswerStream:
-    """Sends an answer in pieces: in chunks, or until the end of the connection if not `chunked`."""
+    """Sends an answer in pieces.
+
+    With `chunked`, the pieces are sent as HTTP chunks. Otherwise the end of the connection shows
+    the client where the answer ends.
+    """
 
     def __init__(
         self,

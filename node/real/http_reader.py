@@ -79,10 +79,10 @@ class RequestReader:
             raise Malformed(f"the headers have more than {HEAD_BYTES_MAX} bytes")
 
     def _read_without_upgrade(self, rest: bytes) -> None:
-        """Read a request again whose head asks for another protocol, without these headers.
+        """Read a request again, without the header that asks for another protocol.
 
-        httptools expects that the connection changes its protocol after the head. `rest` are the
-        bytes after the head.
+        With this header, httptools expects that the connection changes its protocol after the head.
+        `rest` are the bytes after the head.
         """
         method = self._parser.get_method()
         if method == b"CONNECT":

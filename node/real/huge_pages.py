@@ -38,9 +38,10 @@ def use_huge_pages() -> int:
 
 
 def regions(maps: str) -> Iterator[tuple[int, int]]:
-    """Yield begin and end of the regions with code, and of those with data that is not a file's.
+    """Yield the begin and the end of each region of memory that is to be in huge pages.
 
-    They are rounded to whole huge pages.
+    These are the regions with code, and the regions with data that is not mapped from a file. They
+    are rounded to whole huge pages.
     """
     for begin, end, access, inode, name in _REGION.findall(maps):
         anonymous = inode == "0" and (not name or name == "[heap]")

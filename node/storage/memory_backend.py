@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 async def run_at_once(work: Callable[[], T]) -> T:
-    """Run `work` after all tasks that are ready, as a thread would. It takes no simulated time."""
+    """Let other ready tasks run, as with a thread, and then run `work`. Takes no simulated time."""
     await asyncio.sleep(0)
     return work()
 
@@ -180,8 +180,8 @@ class MemoryBackend:
     def crash(self) -> None:
         """Discard all writes that are not committed, as a power loss does.
 
-        A commit that `run` executes must have ended before this call, or must be cancelled before
-        it changes the content.
+        If `run` is executing a commit, the caller must first wait until the commit has ended, or
+        cancel it before it changes the content.
         """
         self._buffer.discard()
         self._flushing = asyncio.Lock()

@@ -18,10 +18,12 @@ The order on disk
 5. After a snapshot that the member makes itself, older snapshots and segments are removed.
 
 At its start the member uses the newest complete file that has a valid mark. A mark is valid if its
-index is not above the commit index of the log. If the member crashes before the hard state of step
-4 is durable, the file has no valid mark. The member does not use this file, because the log may
-lack the entries after the snapshot. If the disk has lost the file of the newest valid mark, the
-member uses an older snapshot with a valid mark. The log must reach back to this snapshot.
+index is not above the commit index of the log.
+
+- If the member crashes before the hard state of step 4 is durable, the mark is not valid. The file
+  is not used, because the log may lack the entries after the snapshot.
+- If the disk has lost the file of the newest valid mark, the member uses an older snapshot with a
+  valid mark. The log must reach back to this snapshot.
 
 The format of a file, with sizes in bytes, is
 

@@ -12,9 +12,12 @@ from splitbrain.node.storage.wal_record import ALIGNMENT_BYTES, HEADER, Damage, 
 def is_torn(damage: Damage, data: bytes, at: int, sealed_end: int | None) -> bool:
     """Return whether `damage` at offset `at` is a torn record, which was never synced.
 
-    `data` is the content of the segment. Damage is never torn if a later record shows that the data
-    was synced. With a seal, all other damage from `sealed_end` on is torn. Without a seal (None),
-    all other damage is torn that a lost sector explains.
+    `data` is the content of the segment. The first rule that fits decides:
+
+    - Damage at offset 0, the head of the segment, is not torn.
+    - If a later record shows that the data was synced, the damage is not torn.
+    - With a seal, the damage is torn if it is at `sealed_end` or later.
+    - Without a seal (`sealed_end` is None), the damage is torn if a lost sector explains it.
     """
     if at == 0 or was_durable(data, at):
         return False

@@ -241,11 +241,11 @@ class Wal:
         await self._disk.sync_directory(self._directory)
 
     def _write_again(self, tail: Tail) -> None:
-        """Write those records again that may not be durable. The next sync makes them durable.
+        """Write all records again that are possibly not durable. The next sync makes them durable.
 
-        After a failed sync, the kernel marks the affected pages in the page cache as clean. A
-        restarted process can read these pages, but they are not on the disk, and a later sync would
-        not write them (Rebello et al., section 3).
+        This is necessary after a failed sync, because the kernel then marks the affected pages in
+        the page cache as clean. A restarted process can read these pages, but they are not on the
+        disk, and a later sync would not write them (Rebello et al., section 3).
         """
         assert self._file is not None
         if tail.end > tail.durable:
@@ -356,12 +356,12 @@ class Wal:
     async def release(self, index: Index) -> int:
         """Remove the segments that no kept snapshot needs, and return their number.
 
-        `index` is the index of the oldest snapshot that is kept. The remaining segments are
-        sufficient to open the log after this snapshot or a later one.
+        `index` is the index of the oldest snapshot that is kept. With the remaining segments, the
+        log can be opened after this snapshot or a later one.
 
-        If the mark of a snapshot is beyond the durable commit index, a start after a crash would
-        ignore it (see `snapshot_marks`). While such a mark exists, the segments that the newest
-        valid mark needs are kept, too.
+        The mark of the oldest kept snapshot can be beyond the durable commit index. A start after a
+        crash would ignore this mark (see `snapshot_marks`), and use the newest valid mark instead.
+        In this case, the segments that the newest valid mark needs are kept, too.
         """
         bound = min(index, self._durable_commit)
         usable = [mark for mark in self._marks if mark.metadata.index <= bound]

@@ -177,7 +177,10 @@ def _lost_header(data: bytes, at: int) -> Damage:
 
 
 def has_zero_sector(data: bytes, begin: int, end: int) -> bool:
-    """Return whether one sector of the segment has only zeros within [`begin`, `end`)."""
+    """Return whether a sector's part of the range [`begin`, `end`) consists of zeros.
+
+    Only the part of each sector that is inside the range is checked.
+    """
     at = begin
     while at < end:
         sector_end = min((at // SECTOR_BYTES + 1) * SECTOR_BYTES, end)

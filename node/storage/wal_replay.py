@@ -212,10 +212,9 @@ def first_needed(segments: Sequence[SegmentName], index: Index) -> int:
 def read_promises(disk: Disk, directory: str, sealed: Seal | None = None) -> Seal:
     """Read the whole log, and return its end as a `Seal`.
 
-    The seal contains the last hard state and the last entry. If a snapshot mark or the floor is
-    later than the last entry, the seal contains the position of that mark or floor instead. The
-    snapshot files are not needed. Raises WalCorrupt, DiskError, and FileNotFoundError if there is
-    no log.
+    The seal contains the last hard state, and the latest of these positions: the last entry, the
+    snapshot marks, and the floor. The snapshot files are not needed. Raises WalCorrupt, DiskError,
+    and FileNotFoundError if there is no log.
     """
     segments = wal_segment_reader.list_segments(disk, directory)
     if not segments:

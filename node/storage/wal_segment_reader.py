@@ -33,8 +33,8 @@ def refuse(path: str, offset: int, found: str, expected: str) -> NoReturn:
 class SegmentName:
     """The name of a segment: its sequence number, and the index of its first possible entry.
 
-    `index` is the index of the entry that was next when the segment was created. If an earlier
-    segment contains an entry at `index` or above, this segment or a later one replaces that entry.
+    `index` is the index of the entry that was next when the segment was created. Earlier segments
+    can contain entries at `index` or above. Entries in this segment or a later one replace them.
     """
 
     sequence: int
@@ -65,18 +65,21 @@ of earlier eras are ignored.
 
 
 def era_of(name: SegmentName) -> int:
-    """Return the number of the era in which the segment was created."""
+    """Return the number of the segment's era.
+
+    An era begins when the member replaces a damaged log by a new one.
+    """
     return name.sequence // ERA
 
 
 def segments_of_all_eras(disk: Disk, directory: str) -> list[SegmentName]:
-    """Return the segments of all eras, in the order of their sequence numbers."""
+    """Return the segments of all eras (see `era_of`), in the order of their sequence numbers."""
     names = (parse_segment_name(name) for name in disk.list(directory))
     return sorted(name for name in names if name is not None)
 
 
 def list_segments(disk: Disk, directory: str) -> list[SegmentName]:
-    """Return the segments of the newest era in the order of their sequence numbers."""
+    """Return the segments of the newest era, which form the present log, by sequence number."""
     names = segments_of_all_eras(disk, directory)
     return [name for name in names if era_of(name) == era_of(names[-1])]
 
@@ -170,8 +173,8 @@ def read_segment(
 def _check_sealed(path: str, record: Record, sealed: SealedEnd) -> None:
     """Check that the last sealed record of a segment is still there, at the same offset.
 
-    Raises WalCorrupt if `record` reaches the offset `sealed.end`, but ends elsewhere or has another
-    link.
+    Raises WalCorrupt if `record` ends after the offset `sealed.end`, or ends there with another
+    link. A record that ends before this offset is not checked.
     """
     if record.end >= sealed.end and (record.end, record.link) != (sealed.end, sealed.link):
         refuse(

@@ -50,8 +50,9 @@ class WriteBuffer:
     def begin_flush(self) -> dict[bytes, Writes]:
         """Move the pending writes into the batch in flight, and return this batch.
 
-        If the previous flush was cancelled, it is unknown whether its batch was committed. The new
-        batch then also contains the writes of that batch. Committing a write twice is harmless.
+        If the previous flush was cancelled, its batch is still in flight, and it is unknown whether
+        it was committed. The new batch then also contains the writes of the previous one.
+        Committing a write twice is harmless.
         """
         self.in_flight = {
             bucket: {**self.in_flight[bucket], **writes} for bucket, writes in self.pending.items()
