@@ -57,6 +57,7 @@ def export(
         (metrics.proposals_pending, pending),
         (metrics.database_size, lambda: status().db_size),
         (metrics.database_size_in_use, lambda: status().db_size_in_use),
+        (metrics.is_learner, lambda: status().is_learner),
         (metrics.keys, lambda: store.keys_count),
         (metrics.current_revision, lambda: store.revision),
         (metrics.compact_revision, lambda: store.compacted_revision),
@@ -64,3 +65,4 @@ def export(
         (metrics.slow_watchers, lambda: store.watches.slow),
     ):
         metrics.read_when_asked(gauge, read)
+    metrics.export_operations(store.counts)

@@ -20,7 +20,12 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
@@ -31,6 +36,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _DISK_BUCKETS_S = tuple(0.001 * 2**power for power in range(14))
 _TTL_BUCKETS_S = tuple(2.0**power for power in range(24))
+_MAINTENANCE_BUCKETS_S = tuple(0.01 * 2**power for power in range(17))
+_DEFRAGMENTATION_BUCKETS_S = tuple(0.1 * 2**power for power in range(13))
 _RPC_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -41,6 +48,26 @@ class PeerTraffic(Protocol):
     received_bytes: int
     failures: int
     """The number of frames to the peer that were dropped."""
+
+
+class ClientTraffic:
+    """The bytes of gRPC messages that this member and its clients have sent to each other."""
+
+    __slots__ = ("received_bytes", "sent_bytes")
+
+    def __init__(self) -> None:
+        self.received_bytes = 0
+        self.sent_bytes = 0
+
+
+class OperationCounts(Protocol):
+    """How many operations a store has executed. `splitbrain.node.mvcc` counts them."""
+
+    ranges: int
+    puts: int
+    put_bytes: int
+    deletes: int
+    transactions: int
 
 
 class LeaseNumbers(Protocol):
@@ -111,6 +138,13 @@ class Metrics:
             "etcd_server_version", "The etcd release whose API is served.", ("server_version",)
         )
         release.labels(version).set(1)
+        cluster = self._gauge(
+            "etcd_cluster_version", "The version of the cluster.", ("cluster_version",)
+        )
+        cluster.labels(".".join(version.split(".")[:2])).set(1)
+        self.is_learner = self._gauge(
+            "etcd_server_is_learner", "1 if this member is a learner, else 0."
+        )
 
     def _make_disk_metrics(self) -> None:
         self.wal_fsync = self._durations(
@@ -119,6 +153,22 @@ class Metrics:
         self.backend_commit = self._durations(
             "etcd_disk_backend_commit_duration_seconds",
             "Commits of the backend to the disk.",
+        )
+        self.defragmentation = self._durations(
+            "etcd_disk_backend_defrag_duration_seconds", "Defragmentations of the backend.",
+            _DEFRAGMENTATION_BUCKETS_S,
+        )
+        self.snapshot = self._durations(
+            "etcd_disk_backend_snapshot_duration_seconds", "Snapshots that clients have read.",
+            _MAINTENANCE_BUCKETS_S,
+        )
+        self.hashing = self._durations(
+            "etcd_mvcc_hash_duration_seconds", "Computations of the hash of the backend.",
+            _MAINTENANCE_BUCKETS_S[:15],
+        )
+        self.hashing_revision = self._durations(
+            "etcd_mvcc_hash_rev_duration_seconds", "Computations of the hash of a revision.",
+            _MAINTENANCE_BUCKETS_S[:15],
         )
         self.database_size = self._gauge(
             "etcd_mvcc_db_total_size_in_bytes", "The backend's size on disk."
@@ -145,6 +195,10 @@ class Metrics:
         """Export the traffic with each peer. The keys are peer ids in hexadecimal."""
         self.registry.register(_Peers(traffic))
 
+    def export_operations(self, counts: OperationCounts) -> None:
+        """Export the counters of operations on the store in `counts`."""
+        self.registry.register(_Operations(counts))
+
     def export_leases(self, counts: LeaseNumbers) -> None:
         """Export the counters of leases in `counts`."""
         self.registry.register(_Leases(counts))
@@ -152,6 +206,8 @@ class Metrics:
     def _make_client_metrics(self) -> None:
         self.requests = Requests()
         self.registry.register(self.requests)
+        self.client_traffic = ClientTraffic()
+        self.registry.register(_Clients(self.client_traffic))
 
     def _gauge(self, name: str, help_text: str, labels: tuple[str, ...] = ()) -> Gauge:
         return Gauge(name, help_text, labels, registry=self.registry)
@@ -159,8 +215,10 @@ class Metrics:
     def _counter(self, name: str, help_text: str) -> Counter:
         return Counter(name, help_text, registry=self.registry)
 
-    def _durations(self, name: str, help_text: str) -> Durations:
-        durations = Durations(name, help_text, _DISK_BUCKETS_S)
+    def _durations(
+        self, name: str, help_text: str, bounds_s: Sequence[float] = _DISK_BUCKETS_S
+    ) -> Durations:
+        durations = Durations(name, help_text, bounds_s)
         self.registry.register(durations)
         return durations
 
@@ -279,6 +337,41 @@ class _Peers(Collector):
             for peer, traffic in self._traffic.items():
                 family.add_metric((peer,), value(traffic))
             yield family
+
+
+class _Clients(Collector):
+    """Exports the traffic with clients when /metrics is requested."""
+
+    def __init__(self, traffic: ClientTraffic) -> None:
+        self._traffic = traffic
+
+    def collect(self) -> Iterator[Metric]:
+        for name, text, value in (
+            ("received", "Bytes received from gRPC clients.", self._traffic.received_bytes),
+            ("sent", "Bytes sent to gRPC clients.", self._traffic.sent_bytes),
+        ):
+            yield CounterMetricFamily(f"etcd_network_client_grpc_{name}_bytes", text, value=value)
+
+
+class _Operations(Collector):
+    """Exports the counters of operations on the store when /metrics is requested."""
+
+    def __init__(self, counts: OperationCounts) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._counts
+        for name, text, value in (
+            ("range", "Ranges that this member has read.", counts.ranges),
+            ("put", "Puts that this member has applied.", counts.puts),
+            ("delete", "Deletes that this member has applied.", counts.deletes),
+            ("txn", "Transactions with more than one operation.", counts.transactions),
+        ):
+            yield CounterMetricFamily(f"etcd_mvcc_{name}", text, value=value)
+        yield GaugeMetricFamily(
+            "etcd_debugging_mvcc_total_put_size_in_bytes",
+            "Bytes of the keys and values of all puts.", value=counts.put_bytes,
+        )
 
 
 class _Leases(Collector):

@@ -21,7 +21,7 @@ from splitbrain.node.api.keepalive import Keepalive
 from splitbrain.node.api.member_interface import Log
 from splitbrain.node.api.methods import METHODS, Kind, Method
 from splitbrain.node.api.protobuf_codec import request_decoder, response_encoder
-from splitbrain.node.api.request_metrics import observer
+from splitbrain.node.api.request_metrics import counting_bytes, observer
 from splitbrain.node.api.v3_service import MESSAGE_OVERHEAD_BYTES, Api
 from splitbrain.node.messages import errors
 from splitbrain.node.messages.current_client import CALLER, Caller
@@ -136,11 +136,14 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]
     def _handler(self, api: Api, method: Method) -> grpc.RpcMethodHandler:
         handlers = api.methods if method.kind is Kind.UNARY else api.streams
         began, observe = observer(api.metrics, method)
+        decode, encode = counting_bytes(
+            api.metrics, request_decoder(method), response_encoder(method)
+        )
         served = _Served(
             method=method,
             handle=handlers[method.key],
-            decode=request_decoder(method),
-            encode=response_encoder(method),
+            decode=decode,
+            encode=encode,
             began=began,
             observe=observe,
         )

@@ -11,12 +11,14 @@ Source: grpc-gateway 1.16, `runtime/mux.go`, `runtime/handler.go`; etcd 3.5.1,
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote
 
 import msgspec
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
 
 from splitbrain.node import metrics
 from splitbrain.node.api import json_codec
@@ -55,6 +57,11 @@ _PROCESS = CollectorRegistry()
 They are not among the member's metrics, because a simulated member has no process of its own.
 """
 ProcessCollector(registry=_PROCESS)
+OPEN_FILES = Path("/proc/self/fd")
+_open_files = Gauge("os_fd_used", "Open file descriptors.", registry=_PROCESS)
+_open_files.set_function(lambda: sum(1 for _ in OPEN_FILES.iterdir()))
+_open_files_max = Gauge("os_fd_limit", "The limit of open file descriptors.", registry=_PROCESS)
+_open_files_max.set_function(lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 JSON_CALLER = Caller("json")
 

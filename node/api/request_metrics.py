@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
 
 from splitbrain.node import metrics
 from splitbrain.node.api.methods import Method
@@ -26,6 +29,65 @@ def observer(
         counts.end(names[code], elapsed_s)
 
     return counts.begin, observe
+
+
+Decode = Callable[[bytes], Any]
+Encode = Callable[[Any], bytes]
+
+
+def counting_bytes(
+    registry: metrics.Metrics | None, decode: Decode, encode: Encode
+) -> tuple[Decode, Encode]:
+    """Return `decode` and `encode`, so that the traffic with clients contains their bytes."""
+    if registry is None:
+        return decode, encode
+    traffic = registry.client_traffic
+
+    def counted(data: bytes) -> Any:
+        traffic.received_bytes += len(data)
+        return decode(data)
+
+    def encoded(response: Any) -> bytes:
+        data = encode(response)
+        traffic.sent_bytes += len(data)
+        return data
+
+    return counted, encoded
+
+
+def timed(
+    handle: Callable[[Any], Awaitable[Any]], durations: metrics.Durations | None
+) -> Callable[[Any], Awaitable[Any]]:
+    """Return `handle`, so that `durations` contains the time of each request that succeeds."""
+    if durations is None:
+        return handle
+
+    async def measured(request: Any) -> Any:
+        clock = asyncio.get_running_loop().time
+        begin = clock()
+        response = await handle(request)
+        durations.observe(clock() - begin)
+        return response
+
+    return measured
+
+
+def timed_stream(
+    handle: Callable[[Any], AsyncGenerator[Any, None]], durations: metrics.Durations | None
+) -> Callable[[Any], AsyncGenerator[Any, None]]:
+    """Return `handle`, so that `durations` contains the time of each stream that ends."""
+    if durations is None:
+        return handle
+
+    async def measured(request: Any) -> AsyncGenerator[Any, None]:
+        clock = asyncio.get_running_loop().time
+        begin = clock()
+        async with aclosing(handle(request)) as responses:
+            async for response in responses:
+                yield response
+        durations.observe(clock() - begin)
+
+    return measured
 
 
 def _camel(code: Code) -> str:

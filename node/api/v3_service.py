@@ -22,6 +22,7 @@ from splitbrain.node.api.lock_service import LockHandlers
 from splitbrain.node.api.maintenance_service import MaintenanceHandlers, check_admin
 from splitbrain.node.api.member_interface import AdminPort, MemberPort
 from splitbrain.node.api.methods import BY_KEY
+from splitbrain.node.api.request_metrics import timed, timed_stream
 from splitbrain.node.api.required_leader import StreamHandler, requiring_leader
 from splitbrain.node.api.wait_queue import with_client_errors
 from splitbrain.node.api.watch import WatchStream
@@ -122,10 +123,14 @@ class Api:
             "/v3/election/leader": with_client_errors(elections.leader),
             "/v3/election/resign": with_client_errors(elections.resign),
             "/v3/maintenance/status": self.status,
-            "/v3/maintenance/hash": self.hash,
-            "/v3/maintenance/hashkv": self.hash_kv,
+            "/v3/maintenance/hash": timed(self.hash, None if metrics is None else metrics.hashing),
+            "/v3/maintenance/hashkv": timed(
+                self.hash_kv, None if metrics is None else metrics.hashing_revision
+            ),
             "/v3/maintenance/alarm": self.alarm,
-            "/v3/maintenance/defragment": maintenance.defragment,
+            "/v3/maintenance/defragment": timed(
+                maintenance.defragment, None if metrics is None else metrics.defragmentation
+            ),
             "/v3/maintenance/downgrade": maintenance.downgrade,
             "/v3/maintenance/transfer-leadership": cluster.move_leader,
             "/v3/cluster/member/list": cluster.list,
@@ -140,7 +145,9 @@ class Api:
             "/v3/watch": self.watch,
             "/v3/lease/keepalive": leases.keep_alive,
             "/v3/election/observe": elections.observe,
-            "/v3/maintenance/snapshot": maintenance.snapshot,
+            "/v3/maintenance/snapshot": timed_stream(
+                maintenance.snapshot, None if metrics is None else metrics.snapshot
+            ),
         }
         assert {*unary, *streams} == BY_KEY.keys(), "each method has one handler"
         self.streams = {

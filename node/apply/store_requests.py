@@ -150,6 +150,7 @@ def read_txn(store: Store, request: TxnRequest) -> TxnResponse:
     for operation in chosen.operations:
         assert isinstance(operation, RangeRequest), "the caller checks is_read_only first"
         responses.append(read_range(store, operation))
+    store.counts.transactions += len(responses) > 1
     return TxnResponse(
         header=ResponseHeader(revision=store.revision),
         succeeded=chosen.succeeded,

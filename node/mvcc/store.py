@@ -34,6 +34,7 @@ from splitbrain.node.mvcc.key_value import (
     encode_key_value,
 )
 from splitbrain.node.mvcc.lease_table import LeaseTable
+from splitbrain.node.mvcc.operation_counts import OperationCounts
 from splitbrain.node.mvcc.revision import (
     CompactedRevision,
     FutureRevision,
@@ -81,6 +82,7 @@ class Store:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self.counts = OperationCounts()
         self._index = KeyIndex()
         self.revision = FIRST_REVISION
         """The revision of the last transaction that changed something."""
@@ -158,6 +160,7 @@ class Store:
         contains all keys from `key` on. With any other `range_end` it contains the keys from `key`
         up to, not including, `range_end`. Raises CompactedRevision, FutureRevision.
         """
+        self.counts.ranges += 1
         return self.range_at(
             key,
             range_end,

@@ -17,10 +17,13 @@ from splitbrain.node.mvcc.key_value import (
     create_revision_of,
     version_after_put,
 )
+from splitbrain.node.mvcc.operation_counts import OperationCounts
 
 
 class WritableStore(Protocol):
     """The methods of `Store` that a write transaction calls."""
+
+    counts: OperationCounts
 
     def get(self, key: bytes) -> KeyValue | None:
         """Return the key as it is now, including the changes of this transaction."""
@@ -58,12 +61,13 @@ class WritableStore(Protocol):
 class WriteTransaction:
     """A transaction in progress. `Store.write` begins it, and `end` ends it."""
 
-    __slots__ = ("_changes", "_events", "_main", "_store", "_watched")
+    __slots__ = ("_changes", "_events", "_main", "_operations", "_store", "_watched")
 
     def __init__(self, store: WritableStore, main: int, *, watched: bool) -> None:
         self._store = store
         self._main = main
         self._changes = 0
+        self._operations = 0
         self._watched = watched
         self._events: list[Event] = []
 
@@ -79,6 +83,10 @@ class WriteTransaction:
         """Put a key, and return its previous key-value, or None if the key did not exist."""
         previous = self._store.get(key)
         kv = self.put_over(previous, key, value, lease)
+        self._operations += 1
+        counts = self._store.counts
+        counts.puts += 1
+        counts.put_bytes += len(key) + len(value)
         self._store.record_change(kv, self._changes, tombstone=False)
         self._changes += 1
         if self._watched:
@@ -104,6 +112,8 @@ class WriteTransaction:
     def delete_range(self, key: bytes, range_end: bytes = b"") -> list[KeyValue]:
         """Delete the keys of an interval, and return their previous key-values in key order."""
         deleted = self._store.read_now(key, end_of(key, range_end))
+        self._operations += 1
+        self._store.counts.deletes += 1
         for previous in deleted:
             kv = KeyValue(previous.key, mod_revision=self._main)
             self._store.record_change(kv, self._changes, tombstone=True)
@@ -125,6 +135,8 @@ class WriteTransaction:
 
         Raises CompactedRevision, FutureRevision.
         """
+        self._operations += 1
+        self._store.counts.ranges += 1
         return self._store.range_at(
             key,
             range_end,
@@ -141,5 +153,7 @@ class WriteTransaction:
         notified.
         """
         revision = self.revision
+        if self._operations > 1:
+            self._store.counts.transactions += 1
         self._store.end_write(revision, self._events)
         return revision

@@ -36,6 +36,30 @@ def test_metrics_of_the_store_and_the_status_are_read_at_each_request() -> None:
     assert values["etcd_server_proposals_pending"] == 2
 
 
+def test_the_operations_of_the_store_are_counted() -> None:
+    store = Store(MemoryBackend())
+    metrics = MemberMetrics(7, "3.5.1")
+    export(metrics, lambda: StatusResponse(is_learner=True), lambda: 0, store)
+    for keys in ((b"a",), (b"b", b"cc")):
+        transaction = store.write()
+        for key in keys:
+            transaction.put(key, b"12")
+        transaction.end()
+    transaction = store.write()
+    transaction.delete_range(b"a", b"c")
+    transaction.range(b"b")
+    transaction.end()
+    store.range(b"a", b"z")
+    values = values_of(metrics)
+    assert values["etcd_mvcc_put_total"] == 3
+    assert values["etcd_mvcc_delete_total"] == 1
+    assert values["etcd_mvcc_range_total"] == 2
+    assert values["etcd_mvcc_txn_total"] == 2
+    assert values["etcd_debugging_mvcc_total_put_size_in_bytes"] == 10
+    assert values["etcd_server_is_learner"] == 1
+    assert values['etcd_cluster_version{cluster_version="3.5"}'] == 1
+
+
 def test_the_traffic_of_a_peer_is_labelled_with_its_id() -> None:
     metrics = MemberMetrics(7, "3.5.1")
     metrics.export_peers({"ab12": Traffic(sent_bytes=10, received_bytes=20, failures=3)})
