@@ -3,10 +3,12 @@
 A run is either drawn from a seed that was not used before, or it is a changed copy of a schedule of
 the corpus. The corpus contains the schedules that reached more new situations than others. Thompson
 sampling (`splitbrain.harness.adaptive.thompson_sampling`) chooses between these two kinds of runs.
-It also chooses the configuration of a drawn run, and the schedule and the kind of change of a
-changed run. A run is a success if the novelty that it reached
-(`splitbrain.harness.adaptive.novelty`), divided by its cost, is at least the median of the last
-runs.
+For a drawn run it also chooses the configuration. For a changed run it also chooses the schedule to
+copy, and the kind of change.
+
+The scheduler learns from each run whether it was a success. The rating of a run is its novelty
+(`splitbrain.harness.adaptive.novelty`) divided by its cost. A run is a success if its rating is at
+least the median rating of the last runs.
 
 The scheduler is pure. The seed and the results determine all choices, so that a campaign with one
 worker is repeatable. Sources: Meng et al., "Greybox Fuzzing of Distributed Systems" (Mallory), CCS

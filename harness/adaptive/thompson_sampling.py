@@ -52,7 +52,7 @@ class Preferences:
     def rates(self) -> Iterator[tuple[float, float, str]]:
         """Yield for each choice its expected rate of success, its number of runs, and its text.
 
-        In the number of runs, an earlier run counts as less than one.
+        Old runs count less than new ones, so the number of runs is not a whole number.
         """
         for choice in sorted({*self._successes, *self._failures}):
             success, failure = self._successes.get(choice, 0.0), self._failures.get(choice, 0.0)

@@ -1,7 +1,8 @@
 """Draws the options of runs of real etcd, for a hunt.
 
-A run can avoid the triggers of some known bugs. Each run may trigger at most one of these bugs.
-Therefore the cause of an anomaly is known, and a frequent bug does not hide the others.
+Some known bugs can be avoided: a run whose options are chosen for this does not trigger them. The
+options of each run allow at most one of these bugs, and avoid all others. Therefore the cause of an
+anomaly is known, and a frequent bug does not hide the others.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ def draw_process_options(
     seed: int, given: Mapping[str, Any], bugs: Sequence[KnownBug], version: Version,
     kinds: Sequence[str],
 ) -> tuple[dict[str, Any], str]:
-    """Draw the options of the run with `seed`, and a known bug that the run may trigger ("": none).
+    """Draw the options of the run with `seed`, and the known bug that this run may trigger.
+
+    Returns the options and the id of the bug. The id is "" if the run triggers no known bug that
+    can be avoided.
 
     The options in `given` are not drawn. `bugs` are the known bugs of the tested `version`. `kinds`
     are the kinds of faults that this machine can inject.

@@ -180,7 +180,7 @@ def draw_lease_settings(seed: int) -> dict[str, int | bool]:
 
 
 def draw_limits_settings(seed: int) -> dict[str, int | bool]:
-    """Draw settings of the members with which members often get a snapshot.
+    """Draw settings that make the leader send snapshots to other members often.
 
     A snapshot contains the alarms, and in a run with the workload limits the alarms change often.
     """

@@ -177,10 +177,10 @@ def _with_progress_requests(random: Random, scheduled: ScheduledStream) -> Sched
 
 
 def _with_other_start(random: Random, scheduled: ScheduledStream) -> ScheduledStream:
-    """Draw the start of every second one of the other watches on the connection of `scheduled`.
+    """Draw another start for every second watch of `scheduled`, or return it unchanged.
 
-    Some watches of a connection then read old events or wait for a future revision, while others
-    receive the newest events.
+    With another start, the watches of one connection begin at two different revisions. For example,
+    some read old events while the others receive the newest events.
     """
     drawn, start = random.random(), random.choice(OTHER_STARTS)
     distance = round(FUTURE_GROWTH ** random.randrange(1, FUTURE_STEPS))
@@ -192,7 +192,7 @@ def _with_other_start(random: Random, scheduled: ScheduledStream) -> ScheduledSt
 def _with_lists(
     random: Random, streams: Sequence[ScheduledStream], workload: ListingWorkload
 ) -> Iterator[ScheduledStream]:
-    """The streams of a watcher, of which the first and some others begin with a list."""
+    """Yield the streams of a watcher, and let the first and some others begin with a list."""
     for number, one in enumerate(streams):
         lists = random.random() * 100 < workload.list_percent or not number
         page = workload.list_page(random)

@@ -4,9 +4,10 @@ The checkers judge a run by the members' change logs, and a compaction removes t
 these logs. Therefore the harness reads every member's log before it sends a compaction. At the end
 of the run, it puts these archived changes in front of the changes that the member still has.
 
-A compaction is sent only if the changes of one member are then known from revision 1 up to the
-revision to compact. Otherwise the checkers could not judge the changes that the compaction removes.
-A compaction to a revision far in the future is sent in any case, because the store must refuse it.
+After this reading, the compaction is sent only if the archive has all changes of one member up to
+the revision to compact. Otherwise the checkers could not judge the changes that the compaction
+removes. A compaction to a revision far in the future is sent in any case, because the store must
+refuse it.
 """
 
 from __future__ import annotations
@@ -54,8 +55,9 @@ class ChangeArchive:
     def _keep(self, state: MemberState) -> None:
         """Archive `state`, unless the archive contains changes that `state` lacks.
 
-        The archive can contain more in two cases: a compaction was answered meanwhile, or two
-        compactions read the member at the same time and the reading that began first ends last.
+        The archive can contain more in two cases. In the first case, the member was compacted
+        before it was read, so `state` lacks the first changes. In the second case, two readings of
+        the member overlap, and the older one ends last. Its `state` then lacks the last changes.
         """
         kept = self._archived.get(state.member)
         if kept is None or (
@@ -73,8 +75,8 @@ class ChangeArchive:
     def is_far_ahead(self, revision: int) -> bool:
         """Return whether the store must refuse a compaction to `revision`, because it is too high.
 
-        This is certain only for a revision far in the future. Returns False as long as no member
-        was read.
+        This is certain only for a revision far in the future. Returns False if no member has been
+        read yet.
         """
         reached = max((state.revision for state in self._archived.values()), default=None)
         return reached is not None and revision >= reached + FAR_AHEAD

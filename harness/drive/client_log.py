@@ -1,6 +1,7 @@
 """Writes the log messages of a user's client and its libraries to a file of the run.
 
-Without a log handler, Python prints warnings of libraries to stderr, between the lines of the run.
+Without this log handler, Python would print the warnings of libraries to stderr, in the middle of
+the output of `splitbrain`.
 """
 
 from __future__ import annotations

@@ -42,8 +42,8 @@ GATHER_PAUSE_S = 0.5
 def agree(statuses: Sequence[Status | None]) -> bool:
     """Return whether every member answered, and the answers agree.
 
-    They must contain the same leader, applied index and revision. None is a member without an
-    answer.
+    Two answers agree if they contain the same leader, applied index and revision. A member that did
+    not answer has None in `statuses`.
     """
     known = [one for one in statuses if one is not None]
     if len(known) < len(statuses) or not known:

@@ -75,8 +75,8 @@ def with_bounds(request: Range, revision: int) -> Range:
 def with_revisions(request: Txn, ranges_back: Sequence[tuple[int, int]], seen: int) -> Txn:
     """Return a copy of the transaction `request` in which some ranges read at a revision.
 
-    Each pair in `ranges_back` contains the position of a range, and a number of revisions. The
-    revision of the range is by this number lower than `seen`, the highest revision that the client
+    Each pair in `ranges_back` contains the position of a range, and a distance. The range then
+    reads at the revision `seen` minus this distance. `seen` is the highest revision that the client
     has seen. Other ranges are not changed. A position that the transaction does not have is
     ignored.
     """

@@ -1,7 +1,7 @@
 """The load of a run: every client sends its operations in order, and all of them are recorded.
 
-The load is the same for all stores. Only a schedule for a store that serves etcd's API contains
-users, who need tokens, and transactions that need a read before them.
+The load is the same for all stores, but two things occur only with stores that serve etcd's API.
+Users need tokens for their requests. Some transactions need a read before them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Numbers the processes of a client: it gets another one when an operation has no known outcome.
+"""Numbers the processes of a client.
+
+After an operation whose outcome is unknown, the client continues as a new process.
 
 Source: Jepsen, whose clients also continue as another process after `info`.
 """

@@ -339,8 +339,9 @@ class Drive:
     async def _write_through(self, final: FinalOperations, running: Sequence[str]) -> None:
         """Send a write through each of the `running` members until it is answered.
 
-        The writes may take longer than the bound of availability, so that the checker can find that
-        a member exceeds the bound. A time in which the harness itself did not run does not count.
+        The checker of availability requires an answer within a bound. The time limit of these
+        writes is longer than this bound, so that the checker can find a member that exceeds it.
+        Periods in which the harness itself did not run are not counted in the limit.
         """
         enough_ns = self._stalls.unstalled_ns() + round(self._beyond_bound_s * 1e9)
         last_ns = self._recorder.now() + round(FINAL_WRITES_LIMIT_S * 1e9)

@@ -67,9 +67,9 @@ class _Watch:
     ) -> WatchRequest:
         """Return the request that opens this watch on the next stream.
 
-        It begins at revision `start` or, if that is None, after the last event received. If
-        `keeping` is True, the watch is opened at once and never cancelled by the client, whatever
-        its request says.
+        It begins at revision `start` or, if that is None, after the last event received. A request
+        may ask to open the watch later, or to cancel it. If `keeping` is True, the watch is opened
+        at once and never cancelled by the client.
         """
         self._start = 0
         request = self.request
@@ -176,9 +176,10 @@ class Watcher:
     def keep_streams(self) -> None:
         """From now on, keep the connection, and read without pauses.
 
-        If this connection breaks, all watches are resumed on another connection. The same is done
-        if the member has cancelled one of them, or if the watcher has read slowly from this
-        connection.
+        All watches are resumed on another connection in three cases:
+        - the present connection breaks;
+        - the member has cancelled a watch;
+        - the watcher has read slowly from the present connection.
         """
         self._keeping = True
         if self._hold is not None and not self._hold.expired():
@@ -259,7 +260,7 @@ class Watcher:
     def _starts(self, scheduled: ScheduledStream) -> list[int | None]:
         """Return the revision at which each watch of the next connection starts.
 
-        None is a watch that starts where it stopped.
+        None means that the watch continues after the last event that it received.
         """
         if self._keeping:
             return [None] * len(self._watches)

@@ -15,8 +15,9 @@ from splitbrain.nemesis.fault_target import MemberName
 def with_leader(schedule: Schedule, leader: MemberName | None) -> Schedule:
     """Return a copy of `schedule` in which `leader` has the role of the expected leader.
 
-    The operations and faults of these two members are exchanged. The copy expects `leader` to lead.
-    `schedule` is returned unchanged if it expects no leader, or if `leader` is None.
+    The operations and faults of `leader` and of the expected leader are exchanged. The copy expects
+    `leader` to lead. `schedule` is returned unchanged if it expects no leader, or if `leader` is
+    None.
     """
     expected = schedule.leader
     if not expected or leader is None or leader == expected or leader not in schedule.members:

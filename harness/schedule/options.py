@@ -208,7 +208,10 @@ def _with_lists(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _wrong_type(problem: msgspec.ValidationError) -> str:
-    """Return the message of an error of msgspec, with the option's name in place of the path."""
+    """Return a message for `problem` that names the option by its flag.
+
+    Example: `--rate has the wrong type: expected int, got str`.
+    """
     text, _, path = str(problem).partition(" - at `$.")
     name = re.match(r"\w*", path)
     if name is None or not name[0]:

@@ -142,8 +142,9 @@ def needed_settings(
 ) -> Mapping[str, int | bool]:
     """Return the settings that members of `system` need to survive `faults`.
 
-    If a fault loses data, members of this project's own store need a sealed log. If the harness
-    must log in, a login must cost little CPU time, so that the end of a fault does not wait for it.
+    If a fault loses data, members of this project's own store need a sealed log. If a fault enables
+    authentication, the harness must log in to end it. A setting then makes logins cost little CPU
+    time, so that faults end promptly.
     """
     values = [one.fault for one in faults]
     found: dict[str, int | bool] = {}

@@ -1,8 +1,8 @@
 """Decides whether correct members survive the storage faults of a schedule.
 
 `splitbrain.nemesis.storage_drawing` draws only faults that correct members survive. A schedule that
-is changed afterwards can contain other storage faults. An invalid run with them does not show a bug
-of the members.
+is changed afterwards can contain storage faults that correct members do not survive. If a run with
+such faults is invalid, this does not show a bug of the members.
 """
 
 from __future__ import annotations

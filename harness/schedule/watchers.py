@@ -26,8 +26,9 @@ class ScheduledStream(msgspec.Struct, frozen=True, omit_defaults=True):
     - `list`: after the revision at which the watcher first reads all keys of its interval, in pages
       of `page` keys.
 
-    With `other_start`, every second of the watcher's other watches on the connection starts there
-    instead, at a distance of `other_distance`.
+    If `other_start` is set, the watches on the connection do not all start at the same revision.
+    The first, third, fifth and so on use `start` and `distance`. The second, fourth, sixth and so
+    on use `other_start` and `other_distance` instead.
 
     With `ask_every_us`, the watcher also asks for its progress in the middle of the stream, at this
     interval.

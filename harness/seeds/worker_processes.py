@@ -64,9 +64,9 @@ def results_of_jobs(
 ) -> Iterator[tuple[Job, Result]]:
     """Run `jobs` in `workers` processes, and yield each job with its result when it ends.
 
-    With one worker, the jobs run in this process and in their order. `ahead` jobs are taken from
-    `jobs` before a worker is free for them. The next job is taken after the caller has handled a
-    result. Raises WorkerDied.
+    With one worker, the jobs run in this process and in their order. With several workers, `ahead`
+    additional jobs wait in a queue, so that a worker that becomes free has its next job at once.
+    The next job is taken after the caller has handled a result. Raises WorkerDied.
     """
     if workers == 1:
         for job in jobs:
@@ -95,7 +95,10 @@ def results_of_jobs(
 
 
 def end_processes(processes: Sequence[BaseProcess]) -> None:
-    """Send SIGTERM to the processes until they have ended, and at last SIGKILL."""
+    """Send SIGTERM to the processes repeatedly until they have ended.
+
+    Processes that still run after `TERMINATED_WITHIN_S` seconds get SIGKILL.
+    """
     deadline = time.monotonic() + TERMINATED_WITHIN_S
     while processes := [one for one in processes if one.is_alive()]:
         for process in processes:

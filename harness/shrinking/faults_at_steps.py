@@ -1,9 +1,9 @@
 """Changes a failing schedule so that real processes repeat its failure more often.
 
-A fault at a point in time interrupts whatever its member does at that time. In a real process, this
-differs from run to run. A fault at a step of the write path always interrupts the same work. An
-example is a fault just before the third entry is in the log. Therefore this module moves faults to
-steps, and increases the times between events.
+This module makes two changes. First, a fault that begins at a point in time is changed to begin at
+a step of the write path. At a point in time, a real process does different work in each run. At a
+step, for example just before the third entry is written to the log, it always does the same work.
+Second, the times between events become longer.
 
 The trace of a simulated run shows which steps a member executed before and after a fault began.
 Each of these steps is a candidate for the fault. A candidate must still fail, and the one that
@@ -128,9 +128,10 @@ def _best(before: Schedule, candidates: Iterable[Schedule]) -> StepSchedule:
 
 
 def _with_wide_gaps(schedule: Schedule) -> Iterator[Schedule]:
-    """Yield copies of `schedule` with timeouts and times between events that processes can keep.
+    """Yield copies of `schedule` with times that are long enough for real processes.
 
-    The longest times come first. The last copy has the times of `schedule` itself.
+    All copies have longer timeouts. The copies with the longest times between events come first. In
+    the last copy, the times between events are those of `schedule`.
     """
     slow = replace(
         schedule,
@@ -216,8 +217,8 @@ def _at_nearby_steps(schedule: Schedule, place: int) -> Iterator[Schedule]:
 def _at_added_write(schedule: Schedule, place: int) -> Iterator[Schedule]:
     """Yield copies of `schedule` with one more write. Fault `place` begins at a step of this write.
 
-    `place` is the number of the fault. The write is sent to the member that the fault hits, at the
-    time of the fault. It is needed if the member executes no other step near that time.
+    The write is sent to the member that the fault hits, at the time of the fault. It gives the
+    fault a step to begin at if the member executes no other step near that time.
     """
     scheduled = schedule.faults[place]
     do = action_of(scheduled)
@@ -292,9 +293,10 @@ def _nearby_steps(
 ) -> list[tuple[int, str, int]]:
     """Find failpoints near the time at which fault number `place` began.
 
-    These are the failpoints after the last steps that `member` executed before that time, and the
-    failpoints before its next steps. Each is returned as (operation, failpoint, visit), as `_visit`
-    defines them. The result is empty if the fault did not begin, or if `member` has no trace.
+    For the last steps that `member` executed before that time, the result contains the failpoint
+    after each step. For its next steps, it contains the failpoint before each step. Each element is
+    a tuple (operation, failpoint, visit) from `_visit`. The result is empty if the fault did not
+    begin, or if `member` has no trace.
     """
     began_ns = _began_ns(folder, place)
     begun = _begun(folder, schedule)
@@ -318,8 +320,8 @@ def _visit(
 
     `operation` is the number of the last operation that began before `event`. `visit` counts how
     often the member has executed the step since this operation began. `begun` are the times and
-    numbers of all operations. Returns None if `event` is before the first operation, because the
-    steps that a member then executes differ from run to run.
+    numbers of all operations. Returns None if `event` is before the first operation. The steps
+    before the first operation differ from run to run, so they cannot be counted.
     """
     earlier = [(at_ns, number) for at_ns, number in begun if at_ns <= event.ns]
     if not earlier:

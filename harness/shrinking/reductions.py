@@ -270,11 +270,11 @@ def plainer_environment(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def faults_for_environment(schedule: Schedule) -> Iterator[Schedule]:
-    """Yield copies of `schedule` with an ideal network and ideal disks, but with one more fault.
+    """Yield copies of `schedule` in which one more fault replaces the adverse conditions.
 
-    A slow network, for example, may cause an election that the failure needs. The additional fault
-    causes such an event: it isolates the leader or kills members. All adverse conditions are
-    removed (`with_plain_environment`).
+    The failure may need an event that adverse conditions cause. For example, a slow network can
+    cause an election. The copies have no adverse conditions (`with_plain_environment`). The
+    additional fault isolates the leader or kills members, which also causes an election.
     """
     if has_plain_environment(schedule):
         return

@@ -174,8 +174,10 @@ class _Search:
         """Apply one reduction as often as possible. Return whether it made the schedule smaller.
 
         When a candidate fails, it becomes the smallest schedule, and the reduction continues with
-        the candidates of this schedule. The reduction skips as many of them as it has already tried
-        without success, because most of these would not fail either.
+        the candidates of this schedule. It does not begin with the first of them: if candidate
+        number 5 has failed, it continues with candidate number 5 of the new schedule. The
+        candidates before it resemble those that were tried without success, so most of them would
+        not fail.
         """
         reduced = False
         position = 0

@@ -33,13 +33,16 @@ machine, and a frame."""
 
 
 class DiallingEnd(Protocol):
-    """The machine that opened a connection, as the connection sees it."""
+    """The interface by which a connection uses the machine that opened it."""
 
     machine: Machine
 
     @property
     def unanswered(self) -> bool:
-        """Return whether the reset is lost that a machine sends for an unknown connection."""
+        """Return whether a machine that sends data on a broken connection gets no reset.
+
+        A machine answers data for an unknown connection with a reset, which the network can lose.
+        """
 
     def lost(self, connection: Connection) -> None:
         """Handle the end of `connection`, which has broken."""
@@ -143,7 +146,8 @@ class Connection:
         """Send a frame of which one bit is flipped on its way.
 
         Members send a checksum with each frame. If the checksum does not match, the listening
-        member closes the connection. This method therefore breaks it.
+        member closes the connection. This method then breaks the connection instead of delivering
+        the frame.
         """
         link = self.link
         link.effects += 1

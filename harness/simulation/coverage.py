@@ -191,8 +191,8 @@ class Coverage:
     def reached(self, condition: str) -> None:
         """Count one occurrence of `condition`.
 
-        Raises KeyError if the condition is not in CONDITIONS. All conditions must be listed there,
-        because the summary of a campaign reports the conditions of the list that no run reached.
+        Raises KeyError if the condition is not in CONDITIONS. All conditions must be in this list:
+        the summary of a campaign reports each condition of the list that no run reached.
         """
         if not self.counts[condition]:
             self.first_s[condition] = self._now_s()

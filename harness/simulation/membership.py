@@ -56,7 +56,10 @@ class SimulatedMembership:
         self.administrator = Administrator()
 
     async def leader(self) -> MemberName | None:
-        """Return the leader of the highest term that a member knows. None: that leader is down."""
+        """Return the leader of the highest term that any running member knows.
+
+        Returns None if that leader is down, or if no running member knows a leader.
+        """
         known = [
             (member.server.raft.term, member.server.raft.leader)
             for member in self.cluster.members.values()
@@ -133,7 +136,7 @@ class SimulatedMembership:
     def membership_lost(self, member: MemberName, why: str) -> None:
         """Report that the added `member` did not become part of the cluster, for the reason `why`.
 
-        After a disk has lost durable data, this is no violation.
+        The report is a violation, unless the disk of a member has lost durable data.
         """
         if not any(one.disk.lost_durable_data for one in self.cluster.members.values()):
             self.cluster.invariants.violated(f"{member} was removed or demoted, and {why}")

@@ -27,7 +27,7 @@ one, because its peer does not read. The values are those of real members."""
 
 
 class Dialler:
-    """Keeps a connection to one peer, and dials again when it breaks, until it is closed.
+    """Keeps a connection to one peer. If the connection breaks, it dials again, until `close`.
 
     Implements `splitbrain.node.world.PeerLink`.
     """
@@ -104,7 +104,10 @@ class Dialler:
 
     @property
     def unanswered(self) -> bool:
-        """Return whether the reset is lost that a machine sends for an unknown connection."""
+        """Return whether a machine that sends data on a broken connection gets no reset.
+
+        A machine answers data for an unknown connection with a reset, which the network can lose.
+        """
         return self.cut_off or self._back.state.half_open
 
     def finish(self) -> None:
@@ -273,7 +276,7 @@ class Network:
                     connection.send(frame)
 
     def _change_half_open(self, machine: Machine, link: Link, back: Link, begins: bool) -> None:
-        """Make the connections of `machine` half-open (`begins`), or reset the half-open ones.
+        """If `begins`, make connections of `machine` half-open; otherwise reset the half-open ones.
 
         `link` is the direction from `machine` to the peer, and `back` the opposite direction.
         `machine` loses its end of the connections, and the peer does not notice that.

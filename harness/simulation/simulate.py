@@ -140,8 +140,9 @@ def _freeze_loaded_objects(_modules: int) -> None:
     """Exclude all present objects from garbage collection.
 
     After that, the collection at the end of each run examines only the objects of that run. The
-    argument is the number of loaded modules. The function is cached, so that it runs again only
-    when modules have been loaded, as the first run does.
+    argument is the number of loaded modules. Because the function is cached, it does nothing if
+    this number has not changed since an earlier call. The first run changes the number, because it
+    loads modules.
     """
     gc.collect()
     gc.freeze()

@@ -19,8 +19,9 @@ largest number in 14 default runs is 2,500."""
 class StepLimit:
     """Pauses a process that takes more than `steps_per_s_max` steps in a second of virtual time.
 
-    This violates liveness. `violated` is called with a text that describes the first such process,
-    and `pause` with the name of each one. After the first one, `when_exceeded` is called.
+    So many steps are a violation of liveness. `pause` is called with the name of each process that
+    exceeds the limit. The first time, `violated` is also called with a description, and then
+    `when_exceeded`.
     """
 
     def __init__(

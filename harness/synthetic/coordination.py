@@ -192,7 +192,8 @@ class _Run:
     def _resume(self, client: int, answer: AnyResult | None) -> None:
         """Pass `answer` to the client, and schedule its next request.
 
-        None means a failed request. The client is also started with None.
+        `answer` is None if the request failed. The first call, which starts the client, also passes
+        None.
         """
         wait, request = self.clients[client].send(answer)
         if self.store.now + wait < self.until:

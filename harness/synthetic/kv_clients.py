@@ -137,7 +137,7 @@ class Simulation:
         self._schedule(ended, "return", call)
 
     def _invoke_late(self, now: int, call: Call) -> None:
-        """As a corruption, record the invocation of an operation that has already taken effect.
+        """Record the invocation of an operation only after it has taken effect (a corruption).
 
         The invocation is postponed until a client has seen the effect.
         """

@@ -216,9 +216,9 @@ def _leak(
 ) -> bool:
     """Insert an answer with a change that its stream must not contain.
 
-    `fits(request, change)` says whether a stream with `request` must not contain `change`. The
-    change has the same revision as the answer before which it is inserted. Returns False if there
-    is no such change.
+    `fits(request, change)` returns True if a stream with `request` must not contain `change`. The
+    change has the same revision as the answer that follows it in the stream. Returns False if the
+    run has no such change.
     """
     requests = _requests(lines)
     changes = run.history.members[0].changes

@@ -89,8 +89,12 @@ def draw_aged(random: Random, number: int, revision: int) -> Request:
 def draw_mixed(random: Random, number: int, revision: int, keys: int = 12) -> Request:
     """Draw a request as the workload `kv` does, or one that clients rarely send.
 
-    The rare requests are bursts of compactions, and transactions that read at a revision, only
-    read, put many keys, put a large value or are refused.
+    The rare requests are:
+    - several compactions one after another;
+    - a transaction that puts and also reads at a past revision;
+    - a transaction that only reads;
+    - a transaction that puts many keys, or a large value;
+    - a transaction that the store refuses.
     """
     key, other = f"k{random.randrange(keys):03d}", f"k{random.randrange(keys):03d}n"
     if number % 400 < 3:

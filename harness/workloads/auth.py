@@ -55,15 +55,20 @@ class Auth:
     interval of keys, and the intervals overlap. A client logs in when it must. A few requests are
     sent without a token, as another user or with a former password.
 
-    With `nested` 0, no transaction contains another one, because etcd does not check the operations
-    of the inner transaction. With `txn_reads` 0, no transaction that writes contains a read. In
-    etcd before 3.7, only the member that the client called checks the permission of such a read.
-    With `jwt` 1, tokens are JSON Web Tokens, which become invalid with a new auth revision or after
-    five minutes. With `same_start` 0, all permissions that begin at the same key also end at the
-    same key. Otherwise etcd adds a second permission where it should change the first one.
-    `settings_percent` is the share of an administrator's operations that concern users and roles.
-    If it is small, permissions stay the same for longer. With `disabling` 0, authentication is not
-    disabled during the load.
+    Options:
+
+    - `nested` 0: no transaction contains another one. This avoids a bug of etcd, which does not
+      check the permissions of the inner transaction.
+    - `txn_reads` 0: no transaction that writes contains a read. This avoids a bug of etcd before
+      3.7: only the member that the client called checks the permission of such a read.
+    - `same_start` 0: permissions that begin at the same key also end at the same key. This avoids a
+      bug of etcd: if two permissions of a role begin at the same key, etcd adds a further one where
+      it should change one of the two.
+    - `jwt` 1: tokens are JSON Web Tokens. They become invalid with a new auth revision, or after
+      five minutes.
+    - `settings_percent`: the share of an administrator's operations that concern users and roles.
+      If it is small, permissions stay the same for longer.
+    - `disabling` 0: authentication is not disabled during the load.
 
     Users and roles are created, and authentication is enabled, before the load. After the faults,
     authentication is disabled, so that the members can be read.
@@ -231,7 +236,7 @@ class Auth:
         return self._operation(random, values, user, password)
 
     def _user(self, random: Random, client: int) -> str:
-        """Draw the user as whom the client sends its next operation; "" means without a user."""
+        """Draw the user of the client's next operation; "" for a request without a user."""
         draw = random.random()
         if draw < ANONYMOUS_SHARE:
             return ""

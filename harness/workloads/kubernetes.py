@@ -29,13 +29,15 @@ HOLD_MEAN_S = 3.0
 class Kubernetes:
     """Stores objects as Kubernetes does, while `watchers` watchers watch them.
 
-    An object is created if it does not exist, and updated or deleted if its mod_revision is the one
-    that the client last read. Otherwise the transaction reads the object. A list is read in pages
-    of up to `page` objects: all later pages are at the revision of the first page. Objects that
-    describe events expire with a lease that many of them share. One client compacts. A watcher
-    lists the objects of one kind or of one namespace in pages, and watches them, with the previous
-    values, from the revision of the list on. Later streams resume where the last one ended, or
-    begin with a new list.
+    Each write is a transaction with a condition. An object is created only if it does not exist. It
+    is updated or deleted only if its mod_revision is the one that the client last read. If the
+    condition is false, the transaction reads the object instead.
+
+    A list is read in pages of up to `page` objects: all later pages are at the revision of the
+    first page. Objects that describe events expire with a lease that many of them share. One client
+    compacts. A watcher lists the objects of one kind or of one namespace in pages, and watches
+    them, with the previous values, from the revision of the list on. Later streams resume where the
+    last one ended, or begin with a new list.
     """
 
     name: ClassVar[str] = "kubernetes"

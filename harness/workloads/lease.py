@@ -52,12 +52,16 @@ class Lease:
 
     The client attaches keys to the lease, queries the lease's time to live, and reads keys. It
     sends keep-alives for four of five leases. At the end it revokes the lease or leaves it to
-    expire. Clients share most keys, so keys move from lease to lease. Some puts detach a key from
-    its lease, some change the value and keep the lease, and some change the lease and keep the
-    value. Some transactions do this for one of two keys. A few operations use an earlier lease of
-    the client, which may have ended, or a lease that was never granted. Each client also has longer
-    leases that it seldom keeps alive. All clients also ask for one shared lease, which already
-    exists after the first grant. Some keep-alives are sent for two or three leases on one stream.
+    expire. Clients share most keys, so keys move from lease to lease.
+
+    Some puts detach a key from its lease. Some change only the value of a key, and keep the lease.
+    Some change only the lease, and keep the value. A transaction contains one put of the last two
+    kinds, and sometimes also puts or deletes another key.
+
+    A few operations use an earlier lease of the client, which may have ended, or a lease that was
+    never granted. Each client also has longer leases that it seldom keeps alive. All clients also
+    ask for one shared lease, which already exists after the first grant. Some keep-alives are sent
+    for two or three leases on one stream.
     """
 
     name: ClassVar[str] = "lease"
@@ -145,10 +149,13 @@ class Lease:
     def _txn(
         self, random: Random, key: str, lease: int, other: int, values: UniqueValues
     ) -> Draft:
-        """Draw a transaction that changes the lease of two keys, if the first one exists.
+        """Draw a transaction that puts `key`, and puts or deletes a second key.
 
-        Some transactions compare its lease. The first put keeps the lease or the value of its key.
-        The second put attaches its key to `lease`, or sometimes to `other`.
+        The transaction has one comparison: `key` exists, it has any lease, or it has `lease`. If
+        the comparison fails, the transaction reads `key`.
+
+        The put of `key` keeps its lease and changes its value, or the reverse. A put of the second
+        key attaches it to `lease`, or sometimes to `other`.
         """
         second = f"l{random.randrange(self.keys):03d}"
         if random.random() < 0.5:
@@ -172,7 +179,10 @@ class Lease:
 
 
 def _seldom_renewed(random: Random) -> int | None:
-    """Choose which seldom renewed lease the next operation uses. None: it uses another lease."""
+    """Draw which of the client's seldom renewed leases the next operation uses.
+
+    Returns the index of the lease. Returns None if the operation uses none of them.
+    """
     draw = random.random()
     for which, share in enumerate(SELDOM_SHARES):
         draw -= share

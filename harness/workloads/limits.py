@@ -110,7 +110,10 @@ class Limits:
         return settings
 
     def settle_s(self) -> float:
-        """Return the time in s after which automatic compaction has run at the last revision."""
+        """Return the time in s that a run waits before its final reads.
+
+        Within this time, automatic compaction has run once more after the last write.
+        """
         if not (self.keep_ms or self.keep_revisions):
             return 0.0
         return 2 * (self.keep_ms or COMPACTION_INTERVAL_MS) / 1000 + LATE_S

@@ -1,7 +1,7 @@
 """Draws the revisions at which ranges read.
 
-A revision is drawn as a distance, as in `Draft.revision_back`: the number by which it is lower than
-the newest revision that the client has seen. A negative distance gives a future revision.
+A revision is drawn as a distance, as in `Draft.revision_back`. The distance is the newest revision
+that the client has seen, minus the revision to read. A negative distance gives a future revision.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ FAR_FUTURE = (200, 1000)
 
 
 def draw_back(random: Random) -> int:
-    """Draw the distance of a revision that the store can mostly read.
+    """Draw the distance of a revision at which most reads succeed.
 
-    Most revisions are recent, so that a member that lags has perhaps not applied them yet. A few
-    are revision 1 or in the near future.
+    Most revisions are so recent that a slow member may not have applied them yet. A few are
+    revision 1, or in the near future.
     """
     draw = random.random()
     if draw < 0.05:

@@ -254,17 +254,17 @@ class ConfigurationMonitor:
             self._contend(name, raft)
 
     def elected(self, name: str, raft: Raft) -> None:
-        """Propose a change to the new leader `name` if its log has a change that is not applied."""
+        """Send a proposal to the new leader `name` if its log has a change that is not applied."""
         log = raft.log
         first = max(log.applied, log.compacted_index) + 1
         if any(e.type is not EntryType.NORMAL for e in log.between(first, log.last_index)):
             self._contend(name, raft)
 
     def _contend(self, name: str, raft: Raft) -> None:
-        """Once in each term, propose a change to a leader that has not applied the last change.
+        """Once in each term, send a proposal to a leader that has not applied the last change.
 
-        The leader must not append the proposal. If a leader appends it, the rule "one at a time"
-        reports that. The proposed change has no effect on the configuration.
+        The proposal is a change of the configuration. The leader must not append it; if it does,
+        the rule "one at a time" reports that. The proposed change itself has no effect.
         """
         if raft.term in self._contended:
             return
@@ -379,7 +379,10 @@ class ConfigurationMonitor:
         raft.tick = observed_tick  # type: ignore[method-assign]
 
     def _check_links(self, name: str, server: Server) -> None:
-        """Check once for each record of the members that the member has links to these members."""
+        """Check that the member has links to exactly the other members in its member list.
+
+        The check runs once after each change of the list.
+        """
         membership = server._state.membership
         record = membership.record_of_members
         if self._linked.get(name) is record:

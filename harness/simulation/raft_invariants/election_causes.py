@@ -2,14 +2,16 @@
 
     timer             a member does not campaign within an election timeout after it has heard from
                       its leader
-    reachable leader  a member does not campaign while there is a leader, and the leader, the member
-                      and the link between them have been healthy for an election timeout
+    reachable leader  a member does not campaign while a leader runs that the member must have
+                      heard: the leader, the member and the link between them have been healthy
+                      for an election timeout
     pre-vote          a member enters a new term as a candidate only with pre-votes of a majority
     lease             a member that has heard from its leader within an election timeout ignores
                       vote requests; so does a leader
-    check-quorum      a leader steps down in its term only if no majority has responded since its
-                      last check; it must step down after two election timeouts in which no majority
-                      has responded and its configuration has not changed
+    check-quorum      a leader checks regularly whether a majority has responded; it steps down in
+                      its term only if no majority has responded since its last check, and it must
+                      step down if no majority has responded for two election timeouts (these begin
+                      anew when the configuration changes)
 
 The last three rules are checked if the settings pre-vote and check-quorum are on. Together they
 keep a leader in power while a majority can reach it: a candidate needs the votes of a majority, and
@@ -90,9 +92,9 @@ class _Observed:
     def heard_before_ns(self, now_ns: int, term: int) -> int | None:
         """Return how long ago the member heard from the leader of its term `term`, in ns.
 
-        Returns None if that was not within an election timeout, or if the leader was of an earlier
-        term. A message of a higher term, such as a late response of another member, leaves the
-        member without a leader.
+        Returns None if the member has heard from no leader of `term`, or if more than an election
+        timeout has passed since then. A member that gets a message of a higher term enters that
+        term, and has not heard from its leader yet.
         """
         passed_ns = now_ns - self.heard_ns
         if self.heard_ns < 0 or self.heard_term != term or not self.is_recent(passed_ns):
@@ -324,7 +326,9 @@ class ElectionMonitor:
         )
 
     def _check_leading(self, one: _Observed) -> None:
-        """Check that a majority has responded within the last two election timeouts, in ticks.
+        """Check that a majority has responded within the last two election timeouts.
+
+        The time is measured in ticks of the leader.
 
         A leader checks once in each timeout whether a majority has responded since its last check.
         After a change of the configuration, another majority is necessary, and a new member counts

@@ -80,9 +80,9 @@ class LogMatching:
                 self._appended(name, raft, entry)
 
     def check_matches(self, name: str, seen: ObservedRaft) -> None:
-        """Check up to which index the leader `name` counts entries as stored, for each member.
+        """Check that each member has stored the entries that the leader `name` counts as stored.
 
-        The leader counts its own entries, too, but only if its own disk has synced them.
+        The leader counts its own entries, too. Its own disk must have synced these entries.
         """
         raft = seen.raft
         own = raft.progress.get(raft.id)

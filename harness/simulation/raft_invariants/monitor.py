@@ -10,9 +10,9 @@ should be true at some time in a campaign. The invariants are:
 
 This module checks the remaining ones:
 
-    state-machine safety   no two members have different revisions, leases, alarms, members,
-                           settings of authentication, or numbers of keys and of changes that
-                           are not compacted, after applying the same entry
+    state-machine safety   two members that have applied the same entry have the same revision,
+                           leases, alarms, member list, settings of authentication, number of
+                           keys, and number of changes that are not compacted
     monotonicity           while a process runs, its terms and commits never decrease, and a
                            vote given in a term does not change
     stops                  a member stops itself only because of its disk
@@ -20,7 +20,7 @@ This module checks the remaining ones:
     agreement              after all faults are healed, the members agree
 
 These invariants detect a bug close to its cause. For example, a lost vote violates an invariant at
-once. It makes the contents of two members differ only if several more unlikely events follow.
+once. The contents of two members would differ only after several more unlikely events.
 
 Source: Raft paper, figures 2 and 3, and 5.4.2; Ongaro's thesis, 3.
 """

@@ -67,9 +67,9 @@ class ObservedRaft:
     def durable_index(self) -> int:
         """Return the index up to which the log is durable, as the disk reports it.
 
-        If the disk has unsynced data, this is the last index that was observed as synced. If the
-        entry at this index has been replaced since, the result is at most the index that Raft
-        regards as durable.
+        If the disk has unsynced data, this is the last index that was observed as synced. The entry
+        at this index may have been replaced since. Then the result is the lower of two indexes: the
+        observed one, and the one up to which Raft regards the log as durable.
         """
         log, storage = self.raft.log, self.server.storage
         if not storage.unsynced_bytes:

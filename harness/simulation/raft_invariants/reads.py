@@ -118,8 +118,8 @@ class ReadMonitor:
     def _confirmed(self, reads: _Reads, context: bytes, index: int) -> None:
         """Record that Raft has returned `index` for the ReadIndex request with `context`.
 
-        The request answers every read that began before it was first sent, so `index` is enough for
-        these reads.
+        The index is sufficient for every read that began before the request was first sent. The
+        method assigns `index` to these reads.
         """
         asked_ns = reads.asked.pop(context, None)
         if asked_ns is None:

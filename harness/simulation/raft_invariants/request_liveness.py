@@ -1,8 +1,8 @@
 """Checks that members answer requests while a majority is connected and healthy.
 
-    pending           a request is answered within the time of `bound_ns`
-    silence           a member that gets requests answers one of them within that time and
-                      `SILENCE_NS` more
+    pending           a request is answered within `bound_ns`
+    silence           a member that gets requests answers at least one of them within `bound_ns`
+                      plus `SILENCE_NS`
     no leader         healthy and connected members elect a leader within `LEADERLESS_ELECTIONS`
                       election timeouts
 
@@ -181,11 +181,13 @@ class RequestMonitor:
     def _check_pending(self, one: Arrived, calm: Calm | None) -> None:
         """Check how long the request `one`, which has ended, has waited.
 
-        `calm` is the healthy majority around its member; None if there is none. A request that
+        `calm` is the healthy majority around its member; None if there is none. A write that
         arrived before the last disturbance is not judged, because the disturbance may have lost its
-        proposal. A read is not judged until `RETRY_S` after the disturbance: all reads wait for one
-        round of messages to the leader, and if the round is lost, the member repeats it after that
-        time.
+        proposal.
+
+        A read is judged only if it arrived more than `RETRY_S` after the last disturbance. The
+        reads of a member wait together for one round of messages to the leader. If the disturbance
+        loses these messages, the member repeats the round after `RETRY_S`.
         """
         if calm is None:
             return
