@@ -27,11 +27,30 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
+def freeze_all_values() -> None:
+    """Exclude all present values from garbage collection, for the rest of the process."""
+    gc.collect()
+    gc.freeze()
+    _has_frozen_values()
+
+
 def _age_all_values() -> None:
     """Move all values to the oldest generation, without traversing them.
 
     Does nothing if other code has frozen values, because `gc.unfreeze` would thaw these, too.
     """
-    if gc.get_freeze_count() == 0:
+    if not _known_to_be_frozen and not _has_frozen_values():
         gc.freeze()
         gc.unfreeze()
+
+
+_known_to_be_frozen: list[bool] = []
+"""Contains True if values were frozen. Counting them again and again would be slow, because the
+count visits each of them."""
+
+
+def _has_frozen_values() -> bool:
+    found = gc.get_freeze_count() > 0
+    if found:
+        _known_to_be_frozen.append(True)
+    return found

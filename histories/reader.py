@@ -88,6 +88,7 @@ class _Fail(
     time: int
     process: int
     f: str
+    value: None = None
     error: str | None = None
     node: str | None = None
 

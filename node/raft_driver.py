@@ -243,7 +243,8 @@ class RaftDriver:
             self.transport.send(ready.messages_after_sync)
         if commits and not early:
             await self._commit(ready, marked, leading)
-        await self._wait_for_changes(ready.committed_entries)
+        if ready.committed_entries:
+            await self._wait_for_changes(ready.committed_entries)
         self._raft.advance(ready)
 
     async def _wait_for_changes(self, entries: Sequence[Entry]) -> None:

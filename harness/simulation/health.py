@@ -132,10 +132,17 @@ class Health:
 
         Returns None if there is none. Only the links to and from the leader must be healthy.
         """
+        leader_ns = self.member_since(leader)
+        if leader_ns is None:
+            return None
         since = {
-            other: self.pair_since(leader, other) for other in self._members if other != leader
+            other: _latest(
+                leader_ns, self.member_since(other),
+                self.link_since(leader, other), self.link_since(other, leader),
+            )
+            for other in self._members if other != leader
         }
-        own = self.member_since(leader) if member == leader else since[member]
+        own = leader_ns if member == leader else since[member]
         chosen = [leader] if member == leader else [leader, member]
         others = sorted(
             (found, name) for name, found in since.items()
@@ -152,5 +159,4 @@ class Health:
 
 
 def _latest(*since: int | None) -> int | None:
-    known = [one for one in since if one is not None]
-    return max(known, default=0) if len(known) == len(since) else None
+    return None if None in since else max(since, default=0)  # type: ignore[type-var]

@@ -28,7 +28,7 @@ from splitbrain.harness.store.run_folder import RunFolder
 from splitbrain.harness.systems.etcd_like.cluster_settings import WATCH_PROGRESS_MS
 from splitbrain.harness.systems.member_settings.simulated_settings import config_fields
 from splitbrain.harness.workloads.catalogue import make_workload
-from splitbrain.histories.garbage_collection import collector_paused
+from splitbrain.histories.garbage_collection import collector_paused, freeze_all_values
 from splitbrain.histories.recorder import Recorder
 
 AGREEMENT_MS = 20_000
@@ -144,8 +144,7 @@ def _freeze_loaded_objects(_modules: int) -> None:
     this number has not changed since an earlier call. The first run changes the number, because it
     loads modules.
     """
-    gc.collect()
-    gc.freeze()
+    freeze_all_values()
 
 
 def _interrupt_when_violated(cluster: SimulatedCluster, run: Drive) -> None:

@@ -129,7 +129,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> _Handle:
-        handle = self._handle(callback, args, context)
+        # A context without variables is false, so `context or copy_context()` would be wrong.
+        in_context = copy_context() if context is None else context
+        handle = _Handle(callback, args, self.current, in_context)
         self._soon.append(handle)
         return handle
 
@@ -153,9 +155,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _handle(
         self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
     ) -> _Handle:
-        # A context without variables is false, so `context or copy_context()` would be wrong.
-        in_context = copy_context() if context is None else context
-        return _Handle(callback, args, self.current, in_context)
+        return _Handle(
+            callback, args, self.current, copy_context() if context is None else context
+        )
 
     def at_ns(
         self, when_ns: int, process: Process | None, callback: Callable[..., object], *args: Any
@@ -164,7 +166,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
         It runs on behalf of `process` (None: the harness).
         """
-        return self._timer(_Handle(callback, args, process), when_ns)
+        if when_ns < self.now_ns:
+            when_ns = self.now_ns
+        handle = _Handle(callback, args, process, when_ns=when_ns)
+        self._sequence += 1
+        heappush(self._heap, (when_ns, self._sequence, handle))
+        return handle
 
     def _timer(self, handle: _Handle, when_ns: int) -> _Handle:
         handle.when_ns = max(when_ns, self.now_ns)

@@ -139,6 +139,15 @@ def _header(header: rpc.ResponseHeader) -> str:
 
 
 def _key_value(kv: KeyValue) -> str:
+    if (
+        kv.key and kv.value and not kv.lease
+        and kv.create_revision and kv.mod_revision and kv.version
+    ):
+        return (
+            f'{{"key":"{base64(kv.key)}","create_revision":"{kv.create_revision}",'
+            f'"mod_revision":"{kv.mod_revision}","version":"{kv.version}",'
+            f'"value":"{base64(kv.value)}"}}'
+        )
     return object_of(
         f'"key":"{base64(kv.key)}"' if kv.key else "",
         int64("create_revision", kv.create_revision),
@@ -194,7 +203,12 @@ def _txn(response: rpc.TxnResponse) -> str:
     )
 
 
+_PUT = EventType.PUT
+
+
 def _event(event: Event) -> str:
+    if event.type is _PUT and event.previous is None:
+        return f'{{"kv":{_key_value(event.kv)}}}'
     return object_of(
         '"type":"DELETE"' if event.type == EventType.DELETE else "",
         '"kv":' + _key_value(event.kv),

@@ -14,8 +14,9 @@ damaged.
 
 from __future__ import annotations
 
+import functools
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import google_crc32c
 
@@ -59,10 +60,12 @@ def pair_crc(stored: bytes) -> int:
 
 
 def _crc(bucket: bytes, key: bytes, value: bytes) -> int:
-    crc: int = google_crc32c.extend(
-        google_crc32c.extend(google_crc32c.value(bucket), key), value
-    )
+    crc: int = google_crc32c.extend(_bucket_crc(bucket), key + value)
     return crc
+
+
+_bucket_crc: Callable[[bytes], int] = functools.lru_cache(maxsize=64)(google_crc32c.value)
+"""Returns the CRC of a bucket's name. There are few buckets."""
 
 
 class ContentDigest:

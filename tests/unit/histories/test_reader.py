@@ -108,3 +108,16 @@ def test_a_fault_that_failed_to_begin_has_ended_and_one_that_failed_to_heal_has_
     first, second = History.read(tmp_path / "history.jsonl").faults
     assert first.end is not None
     assert (first.failed, second.failed, second.end) == ("no leader", "no SIGCONT", None)
+
+
+def test_the_fast_reader_reads_every_kind_of_completion_that_a_run_records(tmp_path: Path) -> None:
+    path = tmp_path / "h.jsonl"
+    with Recorder(path) as recorder:
+        for process in range(3):
+            recorder.invoke(process, "put", Put("a", "1"), "n1")
+        recorder.ok(0, "put", PutResult(), "n1")
+        recorder.fail(1, "put", "n1", "refused")
+        recorder.info(2, "put", "n1", "timeout")
+    found = reader.read_blocks(path)
+    assert [op.outcome for op in found.operations] == ["ok", "fail", "info"]
+    assert tuple(found.events) == tuple(read_events(path))
