@@ -46,8 +46,8 @@ class PeerCalls:
 
     `dial` opens a link to a peer, and `url_of` returns the URL of the peer. Both raise
     ConnectionError if the peer is not a member. `answer` answers a question of a peer, and raises
-    ConnectionError if this is impossible. `number` returns a number that no earlier question of
-    this member had, not even before a restart.
+    ConnectionError if this is impossible. `number` returns a new number for each question. After a
+    restart, it does not repeat earlier numbers.
     """
 
     def __init__(

@@ -63,8 +63,8 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]
     `common_name` maps the name of a connection to the common name in the client's certificate. It
     returns "" if the client has no certificate.
 
-    It returns None if the connection does not come from the client port. The server then refuses
-    all requests of the connection.
+    `common_name` returns None if the connection does not come from the client port. The server then
+    refuses all requests of the connection.
     """
 
     def __init__(

@@ -306,7 +306,11 @@ class WatchStream:
 
 
 def before(batch: WatchBatch) -> int:
-    """Return a revision R: before `batch`, the watcher has received all its events up to R."""
+    """Return the revision before the first event of `batch`.
+
+    The watcher already has all its events up to this revision. If `batch` contains no events, the
+    result is the revision of `batch`.
+    """
     return batch.events[0].kv.mod_revision - 1 if batch.events else batch.revision
 
 

@@ -67,7 +67,7 @@ class Authenticator:
         return self._tokens.identity_of(token, self._auth.revision)
 
     def check(self, identity: Identity, request: object) -> None:
-        """Raise RpcError unless `identity` has the permission to execute the read `request`.
+        """Raise RpcError unless `identity` may execute the read-only `request`.
 
         The present permissions are checked. As in etcd, a token of an earlier auth revision is
         refused even if no key is read.

@@ -198,7 +198,7 @@ class LeaseService:
             raise NotPrimary
 
     async def _renew(self, lease_id: int, term: int) -> Answer:
-        """Renew a lease, or return an answer without a lease if the lease does not exist.
+        """Renew a lease. If it does not exist, the field `exists` of the answer is False.
 
         If the lease has expired, but is not yet deleted, wait until it is deleted.
 

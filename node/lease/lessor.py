@@ -149,7 +149,7 @@ class Lessor:
             self._start(lease, lease.ttl_s * _S)
 
     def recorded(self, lease: Lease) -> None:
-        """After an entry has recorded a lease's remaining time, schedule the next checkpoint.
+        """Schedule the next checkpoint of a lease, whose remaining time an entry has just recorded.
 
         `times.recording` counts the checkpoints that are proposed and not yet applied. A recorded
         time of 0 comes from a renewal, not from a checkpoint, so it does not change this count.

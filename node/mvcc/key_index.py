@@ -100,8 +100,8 @@ class KeyIndex:
 
         `end` None means no end, and `main` None means now. Returns two values:
 
-        - a list, in key order, of the first `limit` keys (0: all), each as the packed put that was
-          its last change at `main`
+        - a list of packed puts in key order: the current put of each key at revision `main`, for
+          the first `limit` keys (0: all)
         - the number of all keys found
         """
         if main is None and not self._dead:

@@ -239,7 +239,10 @@ class Store:
     # --- writing ------------------------------------------------------------------
 
     def write(self) -> WriteTransaction:
-        """Begin a transaction. It must end before any other call of the store."""
+        """Begin a transaction.
+
+        While the transaction is in progress, the store may only be used through it.
+        """
         assert not self._writing, "a transaction is in progress; end it first"
         self._writing = True
         return WriteTransaction(self, self.revision + 1, watched=self.watches.listening)

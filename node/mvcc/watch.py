@@ -179,7 +179,8 @@ class Watcher:
     def delivered_revision(self, current: int) -> int:
         """Return the revision up to which `next_batch` has returned all events.
 
-        `current` is the store's revision.
+        `current` is the store's revision. It is the result if the watcher is synced and no events
+        are waiting.
         """
         if self._buffer:
             return self._buffer[0][0].events[0].kv.mod_revision - 1
@@ -235,8 +236,7 @@ class WatchHub:
         - `range_end` has the same meaning as in a range.
         - With `prev_kv`, events contain the previous value.
         - With `no_put` or `no_delete`, events of this kind are left out.
-        - `progress_notify` has no effect here. The API reads it and sends the progress
-          notifications.
+        - `progress_notify` has no effect here. The API sends the progress notifications.
         - `buffer_bytes_max` limits the buffer.
         - `revisions_at_once` is the number of revisions that the watcher reads from the backend in
           one piece (0: `REVISIONS_AT_ONCE`).

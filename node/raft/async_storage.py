@@ -74,8 +74,9 @@ class StorageApply(msgspec.Struct, frozen=True, gc=False):
 class AsyncReady(msgspec.Struct, frozen=True, gc=False):
     """A Ready, and the parts of it that the two threads handle.
 
-    The owner sends `ready.messages` at once. It leaves the other fields to the threads: the append
-    thread handles `append`, and the apply thread handles `apply`.
+    The owner sends `ready.messages` at once. The append thread handles `append`, and the apply
+    thread handles `apply`. The data of `append` and `apply` is also in `ready`, where the owner
+    must not handle it a second time.
     """
 
     ready: Ready

@@ -267,7 +267,10 @@ def acknowledge_own_vote(raft: RaftState) -> None:
 
 
 def record_vote(raft: RaftState, member: MemberId, *, granted: bool) -> None:
-    """Count the first vote of each member. Enter the next role when the election is won or lost."""
+    """Count a vote, unless `member` has voted before.
+
+    If this decides the election, enter the next role.
+    """
     raft.votes.setdefault(member, granted)
     outcome = quorum.joint_tally(raft.voters, raft.voters_outgoing, raft.votes)
     if outcome is quorum.VoteResult.WON:

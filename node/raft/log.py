@@ -138,8 +138,8 @@ class Log:
 
         `index` and `term` belong to an entry of the other log. The method searches this log from
         `index` backwards for an entry whose term is at most `term`. It returns the index and the
-        term of this entry. The term is 0 if this log does not contain it, for example because the
-        entry is compacted.
+        term of this entry. The term is 0 if the log does not know it, for example because the entry
+        is compacted.
 
         With this position, a leader skips a whole term of a diverged follower in one round (Raft
         paper, end of 5.3).

@@ -101,7 +101,7 @@ class Progress:
     def become_snapshot(self, index: Index) -> None:
         """Enter the state SNAPSHOT: a snapshot at `index` was sent.
 
-        No append is sent until its result.
+        No append is sent until the snapshot is acknowledged, has failed, or is treated as lost.
         """
         self._enter(_SNAPSHOT)
         self.pending_snapshot = index

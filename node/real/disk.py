@@ -134,8 +134,8 @@ class RealFile:
 class RealDisk:
     """A directory of the operating system's file system. Paths are relative to `root`.
 
-    A `Syncer` syncs the WAL, and a thread works for the backend. A slow flush of the backend
-    therefore does not delay a sync of the WAL.
+    The WAL is synced by a `Syncer`, and the backend is flushed in a thread of its own. A slow flush
+    of the backend therefore does not delay a sync of the WAL.
     """
 
     def __init__(
@@ -232,8 +232,7 @@ class RealDisk:
         self._lock = descriptor
 
     async def run_for_backend(self, work: Callable[[], T]) -> T:
-        """Run the function `work` in the thread that works for the backend, and return its result.
-        """
+        """Run the function `work` in the backend's thread, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self._backend_worker, work)
 
     def open_backend(self, path: str) -> Backend:

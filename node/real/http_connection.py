@@ -184,7 +184,7 @@ class HttpConnection(asyncio.Protocol):
             self._call = call
 
     def _refuse(self, problem: Malformed) -> None:
-        """Answer what arrived before a malformed request, and end the connection."""
+        """Answer the requests that arrived before a malformed request, and end the connection."""
         client = (self._transport.get_extra_info("peername") or ("unknown",))[0]
         self._log("warn", MALFORMED, client=client, why=str(problem))
         self._malformed = True

@@ -1,8 +1,8 @@
 """Asks the kernel to keep the memory of this process in huge pages.
 
 The code and the objects of a Python process are spread over thousands of pages of 4 KiB. After each
-change to another process, the processor has to look up these pages again. In a member that handles
-few requests, this takes most of the CPU time. A huge page of 2 MiB is looked up once. On a virtual
+context switch, the processor has to look up these pages again. In a member that handles few
+requests, this takes most of the CPU time. A huge page of 2 MiB is looked up once. On a virtual
 machine, each lookup is especially slow.
 
 Source: madvise(2), MADV_COLLAPSE.

@@ -1,7 +1,7 @@
 """Decides whether damage in the log is a torn write or corruption.
 
 A torn write is a record that was never synced. The log is cut before it. All other damage is
-corruption, and the member refuses to start.
+corruption, and the log cannot be opened.
 """
 
 from __future__ import annotations
