@@ -60,7 +60,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """The identity of the run in the database if its folder is not kept."""
+        """The name of the run in the database of runs, in place of its folder.
+
+        It is used if the folder of the run is not kept.
+        """
         return f"{self.campaign}#{self.number}"
 
     @property

@@ -1,7 +1,8 @@
 """Gives jobs to worker processes, and yields the outcome of each job once.
 
-A job is one run of a campaign. If a worker dies, its job is given to another one. If workers died
-`DEATHS_MAX` times during a job, its outcome is unknown, so that one run cannot stop a campaign.
+A job is one run of a campaign. If a worker dies, another worker gets its job. If `DEATHS_MAX`
+workers have died during the same job, the job is not repeated, and its outcome is unknown. One run
+can therefore not stop a campaign.
 """
 
 from __future__ import annotations
@@ -69,8 +70,9 @@ def _until_broken(
 ) -> Generator[Finished, None, None]:
     """Run jobs until there are none. Raises _WorkerDied if a worker dies.
 
-    The jobs in `again` are run first, one at a time, so that the next death of a worker shows which
-    job causes it. After the exception, `again` contains the jobs without an outcome.
+    `again` is changed. At the call, it contains the jobs that a worker did not complete before it
+    died. These jobs are run first, one at a time, so that another death of a worker shows which job
+    causes it. When _WorkerDied is raised, `again` contains the jobs that have no outcome yet.
     """
     running: dict[Future[Outcome], Job] = {}
     try:

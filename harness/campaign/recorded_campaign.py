@@ -36,7 +36,7 @@ repeated from their seeds."""
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits that end a campaign. A limit of None does not end it."""
+    """The limits that end a campaign. None means no limit."""
 
     runs: int | None = None
     """The number of runs of the campaign, including those before an interruption."""
@@ -136,9 +136,10 @@ class RecordedCampaign:
         return Progressed(ended, new)
 
     def _with_schedule(self, outcome: Outcome) -> Ended:
-        """Write the schedule of a failed run to a file, unless enough are kept.
+        """Write the schedule of a failed run to a file, and return the run's entry for the log.
 
-        Returns the line of the log for the end of the run.
+        Nothing is written if `SCHEDULES_PER_SIGNATURE_MAX` schedules with the same signature are
+        kept already. The returned entry contains the path of the file.
         """
         ended = outcome.ended
         signature = ended.signature.text if ended.signature else ""

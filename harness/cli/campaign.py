@@ -138,9 +138,10 @@ def command(
 def _budget(
     record: CampaignRecord, runs: int | None, seconds: float | None, finds: int | None
 ) -> Budget:
-    """Return the limits of the campaign. Without limits in the options, the limit is one round.
+    """Return the limits of the campaign: those in the options, or one round if they set none.
 
-    An adaptive campaign has no rounds. Raises BadArguments if it has no limit either.
+    An adaptive campaign has no rounds. Raises BadArguments if the options set no limit for an
+    adaptive campaign.
     """
     from splitbrain.harness.campaign.plan import round_size
     from splitbrain.harness.campaign.recorded_campaign import Budget

@@ -124,7 +124,7 @@ FORMER_NAMES = {"spoils": "corruptions"}
 
 
 class SectionName(click.Choice[str]):
-    """The title of a section on the command line. An old name is replaced by the present one."""
+    """The type of the argument SECTION. It also accepts the former titles of sections."""
 
     def convert(
         self, value: str, param: click.Parameter | None, ctx: click.Context | None

@@ -106,8 +106,10 @@ def _known_note(options: Options) -> str:
 def _mutant_note(schedule: Schedule) -> str:
     """Return why a run of real processes can fail to show its planted bug, as a note to print.
 
-    Returns "" if the run is simulated, or has no planted bug. Also returns "" if runs of real
-    processes with its workload and faults are known to show the bug.
+    Returns "" in three cases:
+    - the run is simulated;
+    - it has no planted bug;
+    - real processes with the same workload and faults are known to show the bug.
     """
     from splitbrain.harness.mutants.reach import why_out_of_reach
     from splitbrain.harness.schedule.schedule import SIMULATED

@@ -142,7 +142,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add every option of a run to `command`.
 
     click calls `command` with None for each option that is not on the command line. `command` must
-    call `given` to remove these options.
+    pass its options to `given`, which removes those with the value None.
     """
     for option in reversed(OPTIONS):
         command = option(command)

@@ -21,7 +21,7 @@ LogIn = Callable[[str, str], Awaitable[str]]
 
 
 class Administrator:
-    """The user as whom the harness sends its requests. Without a name, requests have no token."""
+    """The user for the harness's own requests. Without a name, requests have no token."""
 
     def __init__(self, name: str = "", password: str = "") -> None:
         self._name = name

@@ -49,7 +49,7 @@ class UndecodableAnswer(ValueError):
 
 
 def encode_stream(request: AnyRequest) -> tuple[str, list[bytes]]:
-    """Return the path of the gRPC method for `request`, which is streamed, and its messages."""
+    """Return the path of the gRPC method for `request`, and the messages to send on its stream."""
     route = service_codec.PATHS[type(request)]
     return BY_KEY[route].path, [_message(route, one) for one in service_codec.stream_forms(request)]
 

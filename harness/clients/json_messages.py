@@ -62,7 +62,10 @@ class Event(msgspec.Struct):
 
 
 class Error(msgspec.Struct):
-    """The body of an answer whose status is not 200, and the `error` of a stream's line.
+    """An error of the gateway.
+
+    It is the body of an answer whose status is not 200. In a stream, it is the field `error` of the
+    last line.
 
     etcd 3.5 sends `error` and `message`, etcd 3.4 only `error`.
     """

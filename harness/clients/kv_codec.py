@@ -76,7 +76,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def wire_form(request: Request) -> KvMessage:
-    """Return the message of `request`. `ROUTES` contains its path."""
+    """Return the message of `request`. `ROUTES` contains the path to which it is sent."""
     make: Callable[[Any], KvMessage] = _MESSAGES[type(request)]
     return make(request)
 

@@ -202,12 +202,18 @@ def _of_line(wire: _Line[Line]) -> Line:
 
 
 def is_streamed(request: AnyRequest) -> bool:
-    """Return whether the answers to `request` are a stream of which the history records all."""
+    """Return whether `request` has a stream of answers, all of which the history records.
+
+    This does not include watches, which `watch_codec.py` encodes.
+    """
     return isinstance(request, LeaseKeepAlives | Observe | Snapshot)
 
 
 def stream_forms(request: AnyRequest) -> Sequence[dict[str, Any]]:
-    """Return the fields of each message that is sent for `request`, as `wire_form` does."""
+    """Return the fields of each message that is sent for `request`.
+
+    The form of the fields is that of `wire_form`.
+    """
     if isinstance(request, LeaseKeepAlives):
         return [wire_form(LeaseKeepAlive(one)) for one in request.ids]
     service: Any = request

@@ -1,7 +1,7 @@
 """Reads the content of a snapshot that a client has downloaded from a member.
 
-The harness reads the format of this project's own member. The snapshots of etcd are bbolt files,
-of which it checks only the hash and the sizes of the messages.
+Snapshots of this project's own member are read completely. The snapshots of etcd are bbolt files.
+In these, only the hash and the sizes of the messages are checked.
 """
 
 from __future__ import annotations

@@ -65,9 +65,9 @@ def encode_watches(requests: Sequence[WatchRequest]) -> bytes:
 def first_messages(requests: Sequence[WatchRequest]) -> list[Mapping[str, Any]]:
     """Return the fields of the messages that are sent when the connection opens.
 
-    The messages create the watches, in their order, except watches with `later_us`. If a watch has
-    `ask_progress`, a progress request follows the last of the messages. The form of the fields is
-    that of `request_messages.py`.
+    Each watch without `later_us` has one message, which creates it. The messages have the order of
+    `requests`. If one of these watches has `ask_progress`, a progress request follows at the end.
+    The form of the fields is that of `request_messages.py`.
     """
     first = [one for one in requests if not one.later_us]
     messages: list[Mapping[str, Any]] = [{"create_request": create_fields(one)} for one in first]
@@ -79,9 +79,9 @@ def first_messages(requests: Sequence[WatchRequest]) -> list[Mapping[str, Any]]:
 def later_messages(requests: Sequence[WatchRequest]) -> list[Mapping[str, Any]]:
     """Return the fields of the messages that are sent on the open connection after a while.
 
-    The messages cancel the watches with `cancel`, and create those with `later_us`. If one of these
-    has `ask_progress`, a progress request is the last message. There are no messages if no watch
-    has `later_us`.
+    The first messages cancel the watches with `cancel`. The next messages create the watches with
+    `later_us`. If a watch with `later_us` has `ask_progress`, a progress request follows at the
+    end. If no watch has `later_us`, the result is empty.
     """
     later = [one for one in requests if one.later_us]
     if not later:

@@ -32,11 +32,13 @@ class Cause(msgspec.Struct, frozen=True):
 def causes_of(verdicts: Sequence[Verdict], trigger: str = "") -> tuple[Cause, ...]:
     """Return the causes of an invalid run, each once.
 
-    A known bug can have a signature, which selects the anomalies that show the bug. The anomalies
-    of a checker that no signature selects have one cause together, because one bug often makes
-    several kinds of anomalies. If `trigger` is "", this cause is named after the checker and the
-    kind of its first anomaly. Otherwise the cause is the known bug `trigger`: the only known bug
-    without a signature whose trigger the run contains.
+    A known bug can have a signature, which selects the anomalies that show the bug. The cause of
+    these anomalies is that bug. All other anomalies of one checker have one common cause, because
+    one bug often makes several kinds of anomalies.
+
+    `trigger` is the id of a known bug without a signature, if the run contains the trigger of
+    exactly one such bug. The common cause is then this bug. If `trigger` is "", the common cause is
+    named after the checker and the kind of its first anomaly.
     """
     causes: dict[str, Cause] = {}
     for one in _all(verdicts, trigger):

@@ -30,10 +30,10 @@ class Shrunk(msgspec.Struct, frozen=True):
 def grouped(groups: Groups, ended: Ended, failing: str = "") -> tuple[Ended, Group | None]:
     """Put a failed run into its group: the group of failures with the same signature.
 
-    A signature is the sentence of an anomaly without names and values. If no group has it, a new
-    one is made. Returns `ended` with the name of the group, and the group if it is new, otherwise
-    None. A run without a signature is returned unchanged. `failing` is the file of the run's
-    schedule, relative to the store.
+    A signature is the sentence of an anomaly without names and values. If no group has the
+    signature, a new group is made. Returns a pair. The first value is `ended` with the name of the
+    group. The second value is the group if it is new, and otherwise None. A run without a signature
+    is returned unchanged. `failing` is the file of the run's schedule, relative to the store.
     """
     if ended.signature is None:
         return ended, None

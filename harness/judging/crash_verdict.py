@@ -1,9 +1,11 @@
 """Judges whether members crashed: the verdict `crashed` is invalid if a member ended by itself.
 
-A member's process ended by itself if it ended by a crash, a panic, an abort or an exit, and the
-harness did not send it a signal. Such an end is excused if an injected fault can be its reason. A
-correct member may have to stop when its disk fails, and a user's system may report a killed process
-as one that ended by itself. These faults excuse the end of a member that they hit:
+A member ended by itself if its process crashed, panicked, aborted or exited, and the harness did
+not send it a signal. Such an end is excused if an injected fault can be its reason. For example, a
+correct member may have to stop when its disk fails. A user's system may also report a killed
+process as one that ended by itself.
+
+These faults excuse the end of a member that they hit:
 
 - a kill, a power loss, a restart by the operator, an upgrade, a change of the membership, or a
   crash at a step of the write path or at a system call, if it was active when the member ended;

@@ -110,9 +110,9 @@ def foreign_operations(history: History) -> list[ForeignOperation]:
 def _one_for_each_call(transactions: list[Transaction]) -> list[Transaction]:
     """Keep only the first transaction of each request.
 
-    `transactions_of` converts a request whose comparisons failed to two transactions. The first one
-    contains the reads that were answered, and is kept. The second one contains the writes, which
-    did not take effect.
+    If the comparisons of a request failed, `transactions_of` returns two transactions for it. The
+    first one contains the reads that were answered, and is kept. The second one contains the
+    writes, which did not take effect.
     """
     first: dict[int, Transaction] = {}
     for one in transactions:

@@ -305,9 +305,10 @@ def _own_checkers(history: History, options: FileOptions) -> Mapping[str, Checke
     """Return the checkers for a history file of this project.
 
     They are the checkers that the user names. By default, they are all checkers that need no other
-    files, with two exceptions. `budget` is used only if the user gives limits. Fenced writes under
-    a lock are safe even if two clients hold the lock at the same time. Therefore `mutual_exclusion`
-    is used only if clients do not fence their writes.
+    files, without these two:
+    - `budget` if the user gives no limits;
+    - `mutual_exclusion` if clients fence their writes, because fenced writes are safe even if two
+      clients hold the lock at the same time.
     """
     from splitbrain.checkers.catalogue import CHECKERS
     from splitbrain.checkers.coordination.lock import MUTUAL_EXCLUSION, has_fenced_writes

@@ -130,9 +130,9 @@ def _accepted(
 ) -> tuple[str, ...] | None:
     """Return the functions whose operations may all fail.
 
-    They are the argument `may_always_fail` of `missing_evidence.missing_evidence`. Returns None if
-    `checkers` are given: then only some checkers of the run are used, and the outcomes of functions
-    are not judged.
+    `missing_evidence.missing_evidence` gets the result as its argument `may_always_fail`. Returns
+    None if `checkers` is not None. Then only some checkers of the run are used, and the outcomes of
+    functions are not judged.
     """
     from splitbrain.harness.workloads.workload_of_run import workload_of
 
@@ -244,8 +244,8 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
 def _gone(record: RunRecord, faults: Sequence[FaultWindow]) -> tuple[str, ...]:
     """Return the crashed members that need not serve at the end.
 
-    If the option `allow_crash` is not set, each crash must be excused by a fault or show a known
-    bug. Otherwise the result is ().
+    These are all crashed members in two cases: the option `allow_crash` is set, or every crash
+    shows a known bug or is excused by a fault. In all other cases the result is ().
     """
     crashed = crash_verdict(record, faults)
     bugs = excused_bugs(record.options.known, record.versions)

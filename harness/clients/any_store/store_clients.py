@@ -18,7 +18,7 @@ MakeClient = Callable[[], Any]
 
 
 class StoreClients:
-    """Opens clients of the user, each of which `make` creates. Their operations are `Call`s.
+    """Opens clients of the user, which the function `make` creates. Operations are `Call`s.
 
     If `keyed` is True, the value of each operation is a pair [key, value].
     """

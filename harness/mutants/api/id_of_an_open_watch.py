@@ -1,4 +1,4 @@
-"""Bug: a new watch gets the number of open watches on its stream as its id, even if taken."""
+"""Bug: the id of a new watch is the number of open watches, even if another watch has that id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bug: a member that restores a snapshot keeps tokens that an entry before it has ended."""
+"""Bug: a member that restores a snapshot keeps tokens that a skipped entry has ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bug: a member answers the keep-alive of an ended lease with the time that it had before."""
+"""Bug: a member answers the keep-alive of an ended lease with the lease's former time to live."""
 
 from __future__ import annotations
 
