@@ -28,6 +28,7 @@ RARE_PLACES: tuple[tuple[DiskArea, DiskCall], ...] = (
 is armed on all members, and hits the first that reaches the operation."""
 FREQUENT_PLACES: tuple[tuple[DiskArea, DiskCall], ...] = (
     ("log", "write"), ("log", "sync"), ("backend", "commit"), ("", "sync"), ("", ""), ("", ""),
+    ("seal", ""),
 )
 RARE_VISITS = (1, 1, 1, 2, 3)
 FREQUENT_VISITS = (1, 2, 3, 5, 8, 20)

@@ -20,6 +20,7 @@ from splitbrain.harness.drawing.swarm_options import (
     draw_lease_settings,
     draw_limits_settings,
     draw_options,
+    draw_watch_settings,
 )
 from splitbrain.harness.drawing.watcher_drawing import draw_watchers
 from splitbrain.harness.errors import BadArguments, SplitbrainError
@@ -132,6 +133,8 @@ def draw_for(
         own = draw_lease_settings(seed)
     if options.swarm and options.workload == "limits":
         own = {**own, **draw_limits_settings(seed)}
+    if options.swarm and options.workload == "watch":
+        own = {**own, **draw_watch_settings(seed)}
     if options.swarm and "disk_crash" in options.nemesis:
         own = {**own, **draw_disk_crash_settings(seed)}
     return Schedule(

@@ -190,6 +190,12 @@ def draw_limits_settings(seed: int) -> dict[str, int | bool]:
     }
 
 
+def draw_watch_settings(seed: int) -> dict[str, int | bool]:
+    """Draw the interval of progress notifications. A short one meets events on their way."""
+    random = stream(seed, "swarm", "watch settings")
+    return {"watch_progress_interval_ms": random.choice((250, 250, 100, 40))}
+
+
 def draw_disk_crash_settings(seed: int) -> dict[str, int | bool]:
     """Draw settings with which segments of the log and snapshots are often made and removed."""
     random = stream(seed, "swarm", "disk crash settings")
@@ -198,6 +204,7 @@ def draw_disk_crash_settings(seed: int) -> dict[str, int | bool]:
         "catch_up_entries": random.choice((1, 1, 3, 10)),
         "wal_segment_bytes": random.choice((4096, 4096, 16 * 1024)),
         "snapshots_kept": random.choice((1, 1, 2)),
+        "seal_log": random.choice((False, False, True)),
     }
 
 

@@ -213,8 +213,9 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
     for member in record.members:
         if member.trace and (folder.path / member.trace).is_file():
             traces[member.name] = tuple(read_trace(folder.path / member.trace))
+    settings = folder.read_settings()
     interval_s, persist = lease_checkpoints(
-        record.options.system, record.options.member_flags, folder.read_settings()
+        record.options.system, record.options.member_flags, settings
     )
     history = History.read(folder.history)
     gone = _gone(record, history.faults)
@@ -233,11 +234,11 @@ def read_evidence(folder: RunFolder, record: RunRecord) -> Evidence:
         watches=read_streams(folder.watches),
         budget=read_limits(record.options.budget),
         watch_progress_ms=watch_progress_ms(
-            record.options.system, record.options.member_flags, record.versions
+            record.options.system, record.options.member_flags, record.versions, settings
         ),
         lease_checkpoint_s=interval_s,
         lease_checkpoints_persist=persist,
-        settings=folder.read_settings(),
+        settings=settings,
     )
 
 

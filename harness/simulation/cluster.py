@@ -122,7 +122,9 @@ class SimulatedCluster:
         member = self.members[name]
         assert not member.alive, f"{name} runs"
         member.disks += 1
-        member.disk = self._new_disk(name, self._schedule, member.disks)
+        disk = self._new_disk(name, self._schedule, member.disks)
+        disk.crash_points = member.disk.crash_points
+        member.disk = disk
 
     def config(self, name: str) -> Config:
         """Return the configuration of the member's process."""

@@ -103,8 +103,8 @@ def member_settings(schedule: Schedule) -> dict[str, object]:
         **default_settings(schedule.system),
         "heartbeat_ms": schedule.options.heartbeat_ms,
         "election_ms": schedule.options.election_ms,
-        **config_fields(schedule.settings),
         **watching,
+        **config_fields(schedule.settings),
     }
 
 

@@ -11,8 +11,9 @@ from splitbrain.harness.mutants.catalogue import mutant_command, mutant_flags
 from splitbrain.harness.schedule.options import Options
 from splitbrain.harness.schedule.schedule import Schedule
 from splitbrain.harness.systems.catalogue import ETCD, PYTHON_NODE, SIMULATED, load_system
-from splitbrain.harness.systems.etcd_like.cluster_settings import WATCH_PROGRESS_MS, ClusterSettings
+from splitbrain.harness.systems.etcd_like.cluster_settings import ClusterSettings
 from splitbrain.harness.systems.member_settings.setting_flags import setting_flags
+from splitbrain.harness.systems.member_settings.watch_progress import interval_ms
 from splitbrain.harness.systems.networks.network import NAMESPACES
 from splitbrain.harness.systems.optional_methods import completed
 from splitbrain.harness.systems.system import System
@@ -195,7 +196,7 @@ def _settings(schedule: Schedule, folder: Path, flags: tuple[str, ...]) -> Clust
         mounted_disks=needs_disks(schedule),
         piped_logs=any(isinstance(one.fault, BlockedLog) for one in schedule.faults),
         tls=schedule.options.tls,
-        watch_progress_ms=WATCH_PROGRESS_MS if schedule.watchers else 0,
+        watch_progress_ms=interval_ms(schedule.settings) if schedule.watchers else 0,
         extra_args=(*setting_flags(schedule), *flags),
     )
 

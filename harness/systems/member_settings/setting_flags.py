@@ -28,6 +28,8 @@ _OF_BOTH: Mapping[str, Flags] = {
         ("--experimental-initial-corrupt-check",) if value else ()
     ),
     "compaction_period_ms": lambda value: (MODE, "periodic", RETENTION, f"{value}ms"),
+    # The harness adds the flag to every member if the schedule has watchers (`ClusterSettings`).
+    "watch_progress_interval_ms": lambda _: (),
 }
 
 SETTING_FLAGS: Mapping[str, Mapping[str, Flags]] = {

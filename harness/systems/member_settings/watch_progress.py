@@ -10,10 +10,15 @@ from splitbrain.harness.systems.etcd_like.cluster_settings import WATCH_PROGRESS
 FLAGS = (
     "--experimental-watch-progress-notify-interval", "--watch-progress-notify-interval",
 )
+SETTING = "watch_progress_interval_ms"
+NO_SETTINGS: Mapping[str, int | bool] = {}
 
 
 def watch_progress_ms(
-    system: str, member_flags: Sequence[str], versions: Mapping[str, str]
+    system: str,
+    member_flags: Sequence[str],
+    versions: Mapping[str, str],
+    settings: Mapping[str, int | bool] = NO_SETTINGS,
 ) -> int:
     """Return the interval of progress notifications, in ms; 0 if it is unknown.
 
@@ -22,6 +27,8 @@ def watch_progress_ms(
     - The system is a user's own.
     - The system is etcd 3.4, which has no flag for the interval.
     - The user has given the members a flag for the interval.
+
+    `settings` are the members' settings in the schedule.
     """
     if system not in (PYTHON_NODE, ETCD, SIMULATED):
         return 0
@@ -29,4 +36,10 @@ def watch_progress_ms(
         return 0
     if any(flag.partition("=")[0] in FLAGS for flag in member_flags):
         return 0
-    return WATCH_PROGRESS_MS
+    return interval_ms(settings)
+
+
+def interval_ms(settings: Mapping[str, int | bool]) -> int:
+    """Return the interval in ms that the members' settings in a schedule contain, or the default.
+    """
+    return int(settings.get(SETTING, WATCH_PROGRESS_MS))

@@ -19,8 +19,9 @@ OF_THE_CLUSTER = {
 }
 """What the cluster consists of: names, addresses, and how the member has joined."""
 NOT_DRAWN = {
-    "seal_log": "on exactly in the runs with storage faults, whose members need it to recover",
-    "watch_progress_interval_ms": "the harness sets it, and the checker watch needs its value",
+    "seal_log": "on in the runs with storage faults, whose members need it to recover, and in a "
+    "third of those with crashes at disk operations",
+    "watch_progress_interval_ms": "drawn in the runs with the workload watch",
     "lease_checkpoint_interval_s": "the checker lease needs its value",
     "client_tls": "simulated connections have no bytes to encrypt",
     "peer_tls": "simulated connections have no bytes to encrypt",

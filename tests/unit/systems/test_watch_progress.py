@@ -22,3 +22,7 @@ def test_the_interval_of_progress_notifications_is_known_for_some_systems(
     system: str, flags: tuple[str, ...], versions: dict[str, str], expected: int
 ) -> None:
     assert watch_progress_ms(system, flags, versions) == expected
+
+
+def test_a_schedule_can_contain_the_interval() -> None:
+    assert watch_progress_ms("simulated", (), {}, {"watch_progress_interval_ms": 40}) == 40
