@@ -54,10 +54,10 @@ def watch_buffer_bytes(world: World) -> int:
 
 
 def watcher_pause(world: World) -> Callable[[], Awaitable[None]]:
-    """Return a function that waits before a watcher takes events from its buffer.
+    """Return a function that a watcher calls before it takes events from its buffer.
 
-    The function waits only if the world makes rare conditions frequent. Several batches of events
-    are then in the buffer at once.
+    A simulated world can let this function wait (`World.buggify`), so that several batches of
+    events are in the buffer at once. In the real world, the function returns at once.
     """
 
     async def pause() -> None:

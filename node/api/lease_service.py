@@ -34,9 +34,10 @@ class LeaseHandlers:
     async def grant(self, request: LeaseGrantRequest) -> LeaseGrantResponse:
         """Create a lease.
 
-        The member that proposes the grant completes the request: it chooses an id if there is none,
-        and raises a time to live that is too short. The proposed request contains both, so all
-        members apply the same values.
+        The member that proposes the grant completes the request. If the request contains no id, the
+        member chooses one. If the time to live is too short, the member replaces it by the shortest
+        allowed one. The proposed request contains both values, so all members apply the same
+        values.
         """
         leases = self._member.leases
         chosen = LeaseGrantRequest(

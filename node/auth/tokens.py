@@ -43,9 +43,10 @@ class Tokens(Protocol):
         ...
 
     def identity_of(self, token: str, auth_revision: int) -> Identity | None:
-        """Return the user and the auth revision in a token, or None if the token is not valid.
+        """Return the user and the auth revision of a token, or None if the token is not valid.
 
-        `auth_revision` is the present auth revision.
+        A JSON Web Token contains its auth revision. A simple token has the present auth revision,
+        which is the argument `auth_revision`.
         """
         ...
 

@@ -4,11 +4,15 @@ The lessor with the expiry times is called the *primary* (`splitbrain.node.lease
 member accepts these requests. A member that is not the leader forwards them to the leader, over the
 connections between members (`splitbrain.node.peer_calls`).
 
-Before the primary answers, a majority confirms that the primary is still the leader. The primary
-also applies all entries that were committed when the request arrived. Otherwise a deposed leader
-could renew a lease that the new leader lets expire, or a lease that was revoked. etcd does not
-confirm leadership for a keep-alive. Since 3.5.23, etcd's leader at least waits until it has applied
-all entries that it knows to be committed.
+Before the primary answers, it does two things:
+
+- It waits until a majority has confirmed that it is still the leader. Otherwise a deposed leader
+  could renew a lease that the new leader lets expire.
+- It applies all entries that were committed when the request arrived. Otherwise it could renew a
+  lease that was revoked.
+
+etcd does not confirm leadership for a keep-alive. Since 3.5.23, etcd's leader at least waits until
+it has applied all entries that it knows to be committed.
 
 Source: etcd's `server/etcdserver/v3_server.go` (LeaseRenew, LeaseTimeToLive).
 """

@@ -6,8 +6,9 @@ two modes, and the flag `--auto-compaction-retention` sets the retention.
 - `revision`: the retention is a number of revisions. Once every five minutes, the store is
   compacted so that this number of revisions remains.
 - `periodic`: the retention is a time. The store is compacted to the revision that it had one
-  retention ago. This happens once per retention, but at least once per hour. To know the old
-  revision, each member samples the revision ten times per interval, also if it is not the leader.
+  retention ago. The interval between two compactions is the retention, but at most one hour. To
+  know the old revision, each member samples the revision ten times per interval, also if it is not
+  the leader.
 
 Source: etcd's `server/etcdserver/api/v3compactor`.
 """

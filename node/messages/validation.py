@@ -50,10 +50,14 @@ def check_delete_range(request: DeleteRangeRequest) -> None:
 def check_txn(request: TxnRequest, operations_max: int | None) -> None:
     """Raise RpcError if a transaction is too large, or if one of its operations is invalid.
 
-    The size of a transaction is the largest of three numbers: the number of its comparisons, of the
-    operations of its success branch, and of the operations of its failure branch. The size of a
-    nested transaction is added to the sizes of the transactions that contain it. The sum may be at
-    most `operations_max` (None: no limit).
+    The size of a transaction is the largest of these numbers:
+
+    - the number of its comparisons
+    - the number of operations of its success branch
+    - the number of operations of its failure branch
+
+    The size of a nested transaction is added to the sizes of the transactions that contain it. The
+    sum may be at most `operations_max` (None: no limit).
     """
     check_txn_operations(request, operations_max)
     check_overlaps(request.success)

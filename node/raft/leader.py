@@ -332,8 +332,8 @@ def on_transfer(raft: RaftState, message: Message) -> None:
 def transfer(raft: RaftState, to: MemberId) -> None:
     """Transfer the leadership to the voter `to`, as soon as its log is complete.
 
-    This leader drops proposals until then. If the transfer takes longer than an election timeout,
-    the transfer is given up, and this member continues to lead. Source: Raft thesis, 3.10.
+    During the transfer, this leader drops proposals. If the transfer takes longer than an election
+    timeout, the transfer is given up, and this member continues to lead. Source: Raft thesis, 3.10.
     """
     progress = raft.progress.get(to)
     if progress is None or progress.is_learner or to == raft.transferee:
