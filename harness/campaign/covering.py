@@ -1,14 +1,15 @@
 """Computes covering arrays, from which a campaign gets its configurations.
 
 An axis is a property of runs, such as the workload, with the values that a campaign tries. A
-configuration has one value of each axis. A covering array is a small set of configurations in which
-every combination of values of any two axes (or of `strength` axes) occurs. The set of all
-configurations would be too large for a campaign, and most bugs need only two or three values
-together. Source: Kuhn, Wallace, Gallo, "Software Fault Interactions and Implications for Software
-Testing", IEEE TSE 2004.
+configuration has one value of each axis. The set of all configurations would be too large for a
+campaign. A covering array is a small set of configurations: for any two axes, every combination of
+their values occurs in one of them. With a higher `strength`, this is true for any `strength` axes.
+Small combinations are enough, because most bugs need only two or three values together. Source:
+Kuhn, Wallace, Gallo, "Software Fault Interactions and Implications for Software Testing", IEEE TSE
+2004.
 
-The kinds of faults are two axes. Therefore each pair of kinds occurs in a run, and no run has more
-than two kinds. With more kinds, the cluster would be down most of the time.
+Two of the axes are kinds of faults. Therefore each pair of kinds occurs in a run, and no run has
+more than two kinds. With more kinds, the cluster would be down most of the time.
 """
 
 from __future__ import annotations

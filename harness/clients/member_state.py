@@ -119,9 +119,10 @@ async def hash_kv(
 ) -> HashKV:
     """Read HashKV at the revision `at_revision`; 0 means the newest revision.
 
-    The gateway of etcd 3.6 and later serves HashKV. Earlier releases serve HashKV only at the peer
-    URL, over HTTP, which this function tries if the gateway answers 404. `/v3/maintenance/hash` of
-    earlier releases is no replacement, because it hashes the whole backend and takes no revision.
+    The gateway of etcd 3.6 and later serves HashKV. Earlier releases serve it only over HTTP at the
+    peer URL. This function first asks the gateway. If the gateway answers 404, it asks the peer
+    URL. The route `/v3/maintenance/hash` of earlier releases cannot replace HashKV, because it
+    hashes the whole backend and takes no revision.
     """
     try:
         return await _request(session, url + HASH_KV_PATH, {"revision": str(at_revision)}, HashKV)

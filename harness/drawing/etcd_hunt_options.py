@@ -1,8 +1,8 @@
 """Draws the options of runs of real etcd, for a hunt.
 
-Some known bugs can be avoided: a run whose options are chosen for this does not trigger them. The
-options of each run allow at most one of these bugs, and avoid all others. Therefore the cause of an
-anomaly is known, and a frequent bug does not hide the others.
+Some known bugs can be avoided, because there are options with which a run never triggers them. Each
+run has options that avoid all of these bugs, or all except one. Therefore the cause of an anomaly
+is known, and a frequent bug does not hide the others.
 """
 
 from __future__ import annotations

@@ -56,9 +56,10 @@ def initial_value(text: str | None, form: str, model: str) -> Any:
 def initial_register(text: str | None, form: str, of_lists: bool, raw: bool) -> int | str | None:
     """Decode `text` to the initial value of the registers that transactions read and write.
 
-    The readers of most formats replace each value by an int or a str that is equal only for equal
-    values (`value_identity.identity`). This function replaces the initial value in the same way. If
-    `raw` is True, a string stays as it is.
+    The readers of most formats convert each value to an int or a str (`value_identity.identity`).
+    Equal values become equal ints or strings, and different values become different ones. This
+    function converts the initial value in the same way. If `raw` is True, it does not convert
+    strings.
     """
     value = initial_value(text, form, "list-append" if of_lists else "rw-register")
     return value if raw and type(value) is str else identity(value)

@@ -6,10 +6,10 @@ gets the verdict `evidence`, which is unknown for one of these reasons:
 - No operation succeeded.
 - No checker judged the content of answers, because no checker was applicable. `headers`,
   `availability` and `statistics` do not count, because they do not judge the content.
-- A function never succeeded, although it was invoked at least `INVOCATIONS_MIN` times, and at least
-  `SERVED_MIN` of these invocations were sent to a member that was able to serve. A member was able
-  to serve if it answered two operations that need a majority: the last one before the invocation
-  and the first one after it. With fewer such invocations, faults explain the failures.
+- A function never succeeded, although it was invoked at least `INVOCATIONS_MIN` times. At least
+  `SERVED_MIN` of these invocations must have been sent to a member that was able to serve;
+  otherwise faults explain the failures. A member was able to serve if it answered two operations
+  that need a majority: the last one before the invocation and the first one after it.
 
 Some functions may always fail, such as the revoke of a lease that may have ended. A workload lists
 these functions in `may_always_fail`, and a user lists them in `--allow-unanswered`.

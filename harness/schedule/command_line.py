@@ -24,9 +24,9 @@ def run_line(options: Options, seed: int) -> str:
     """Return the command line `splitbrain run …` that repeats a run.
 
     The line contains the seed, and each option whose value is not the default. The planted bug and
-    the nearest pyproject.toml can set options, too. If one of them sets an option, the line
-    contains that option even if its value is the default. Raises BadArguments if the nearest
-    pyproject.toml has wrong options.
+    the nearest pyproject.toml can set options, too. If one of them sets an option to another value,
+    the line contains that option even if its value is the default. Raises BadArguments if the
+    nearest pyproject.toml has wrong options.
     """
     words = ["splitbrain", "run"]
     # The values that the command would use for options that are not given. They can differ from

@@ -439,7 +439,8 @@ def plainer_faults(schedule: Schedule) -> Iterator[Schedule]:
     """Yield copies of `schedule` in which a fault is replaced by one that is easier to understand.
 
     - A power loss, or a fault of a disk or a clock, becomes a kill.
-    - A crash at a disk operation becomes a kill, happens once less, or loses no power.
+    - A crash at a disk operation becomes a kill. Other copies leave out the last of its repeated
+      crashes, or let only the process crash in place of a power loss.
     - Slow, lossy or half-open links become a partition that isolates a member.
     - A partition of several links becomes a partition that isolates one member.
     - A black hole, which holds bytes back silently, becomes a cut, which closes connections.

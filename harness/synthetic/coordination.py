@@ -258,13 +258,16 @@ def generate_coordination(
 ) -> Evidence | None:
     """Generate a run of the workload `lease`, `lock` or `election`.
 
-    The run lasts `seconds` of virtual time. `pauses` is the probability that a client pauses before
-    an operation in which it relies on a lock or on being leader. Such a pause is longer than the
-    time to live of the client's lease. `corrupt` is the name of a planted bug in
-    `COORDINATION_CORRUPTIONS`, or "" for none. Returns None if the planted bug never had an
-    occasion to show. `leader_change_s` is the mean time between changes of the leader (0: none).
-    `checkpoint_s` is the interval at which the leader records the remaining time of leases (0:
-    never). The leases of the workload `lease` have a time to live of `ttl` to `ttl` + 2 seconds.
+    Returns None if the planted bug never had an occasion to show.
+
+    - `seconds`: the length of the run in virtual time.
+    - `pauses`: the probability that a client pauses before an operation in which it relies on a
+      lock or on being leader. Such a pause is longer than the time to live of the client's lease.
+    - `corrupt`: the name of a planted bug in `COORDINATION_CORRUPTIONS`, or "" for none.
+    - `leader_change_s`: the mean time between changes of the leader (0: none).
+    - `checkpoint_s`: the interval at which the leader records the remaining time of leases (0:
+      never).
+    - `ttl`: the leases of the workload `lease` have a time to live of `ttl` to `ttl` + 2 seconds.
     """
     random = stream(seed, "synthetic", workload)
     store = CoordinationStore(

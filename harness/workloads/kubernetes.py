@@ -35,9 +35,11 @@ class Kubernetes:
 
     A list is read in pages of up to `page` objects: all later pages are at the revision of the
     first page. Objects that describe events expire with a lease that many of them share. One client
-    compacts. A watcher lists the objects of one kind or of one namespace in pages, and watches
-    them, with the previous values, from the revision of the list on. Later streams resume where the
-    last one ended, or begin with a new list.
+    compacts.
+
+    A watcher first lists the objects of one kind or of one namespace, in pages. Then it watches
+    these objects from the revision of the list on, and asks for previous values. A later stream of
+    the watcher resumes where the stream before it ended, or begins with a new list.
     """
 
     name: ClassVar[str] = "kubernetes"

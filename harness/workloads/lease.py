@@ -154,8 +154,8 @@ class Lease:
         The transaction has one comparison: `key` exists, it has any lease, or it has `lease`. If
         the comparison fails, the transaction reads `key`.
 
-        The put of `key` keeps its lease and changes its value, or the reverse. A put of the second
-        key attaches it to `lease`, or sometimes to `other`.
+        The put of `key` changes only the value of `key`, or only its lease. A put of the second key
+        attaches it to `lease`, or sometimes to `other`.
         """
         second = f"l{random.randrange(self.keys):03d}"
         if random.random() < 0.5:

@@ -35,13 +35,16 @@ class Limits:
     """Puts long values into `keys` keys until the quota of `quota_kib` KiB is used up.
 
     The first client is the operator: from time to time it deletes all keys, compacts, defragments
-    every member, and clears the alarms. Some requests are about as large as `request_kib` KiB
-    permits, and some transactions have about as many operations as `txn_operations` permits. With
-    `keep_revisions` or `keep_ms`, the store compacts by itself, and clients read about as far into
-    the past as it keeps. With `nested` 0, no transaction contains another one. With `check_ms`, the
-    members compare their data at their start, and every `check_ms` ms while they run. With
-    `snapshots` 1, clients also download snapshots of members. The settings of the members follow
-    from these options.
+    every member, and clears the alarms. The settings of the members follow from the options:
+
+    - `request_kib`: the limit of a request in KiB. Some requests are about as large as the limit.
+    - `txn_operations`: the limit of the operations in a transaction. Some transactions have about
+      as many operations.
+    - `keep_revisions` or `keep_ms`: the store compacts by itself. Some reads are at about the
+      oldest revision that it keeps.
+    - `nested` 0: no transaction contains another one.
+    - `check_ms`: the members compare their data at their start, and every `check_ms` ms.
+    - `snapshots` 1: clients also download snapshots of members.
     """
 
     name: ClassVar[str] = "limits"
