@@ -62,7 +62,7 @@ def print_failed_faults(faults: Sequence[FaultCount]) -> None:
 def lines_without_effect(faults: Sequence[FaultCount]) -> list[str]:
     """Return a warning about faults that changed nothing, as lines of text.
 
-    A first line counts these faults by kind. A second line names the kinds of which no fault had an
+    A first line counts these faults by kind. A second line names each kind whose faults all had no
     effect. Returns [] if every fault had an effect.
     """
     by_kind_of_fault: dict[str, list[FaultCount]] = {}

@@ -33,7 +33,7 @@ class Session(Protocol):
 
 
 class Clients(Protocol):
-    """Opens sessions, which are connections of a process of the history to a member."""
+    """Opens sessions. Each session connects one process of the history to one member."""
 
     async def open(self, member: Address, /) -> Session:
         """Open a session at `member`. If this method raises, no operation was sent."""

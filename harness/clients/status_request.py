@@ -12,7 +12,7 @@ from splitbrain.histories.auth import Authenticate, AuthenticateResult
 
 
 async def status_of(client: EtcdClient, url: str, administrator: Administrator) -> Status | None:
-    """Return the status of the member at `url`, or None if it does not answer or refuses."""
+    """Return the status of the member at `url`, or None if it refuses or gives no answer."""
 
     async def ask(token: str) -> Status | None:
         return await client.status(url, token)

@@ -191,13 +191,16 @@ def draw_limits_settings(seed: int) -> dict[str, int | bool]:
 
 
 def draw_watch_settings(seed: int) -> dict[str, int | bool]:
-    """Draw the interval of progress notifications. A short one meets events on their way."""
+    """Draw the interval of progress notifications.
+
+    With a short interval, a notification is often sent while events are still on their way.
+    """
     random = stream(seed, "swarm", "watch settings")
     return {"watch_progress_interval_ms": random.choice((250, 250, 100, 40))}
 
 
 def draw_disk_crash_settings(seed: int) -> dict[str, int | bool]:
-    """Draw settings with which segments of the log and snapshots are often made and removed."""
+    """Draw settings that make members create and remove log segments and snapshots often."""
     random = stream(seed, "swarm", "disk crash settings")
     return {
         "snapshot_count": random.choice((3, 3, 5, 10)),

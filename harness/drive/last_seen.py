@@ -64,7 +64,7 @@ def revision_back(seen: int, back: int) -> int:
 
 
 def with_bounds(request: Range, revision: int) -> Range:
-    """Return a copy of `request` in which each revision bound that is not 0 is `revision`."""
+    """Return a copy of `request` in which `revision` replaces each revision bound above 0."""
     bounds = {
         name: revision for name in ("min_mod", "max_mod", "min_create", "max_create")
         if getattr(request, name)

@@ -100,7 +100,7 @@ def at_steps(schedule: Schedule) -> StepSchedule:
 
 
 def failing_seeds(schedule: Schedule) -> int:
-    """Simulate `schedule` with `SEEDS` other seeds, and return with how many of them it fails."""
+    """Simulate `schedule` with `SEEDS` other seeds, and return the number of runs that fail."""
     return sum(
         fails(with_seed(schedule, seed), schedule.fails_by) for seed in range(101, 101 + SEEDS)
     )

@@ -9,9 +9,10 @@ from splitbrain.nemesis.disk_fault import DiskCall, DiskCrash, Edge
 
 
 class CrashPoint:
-    """Counts the operations of a disk that `crash` describes, until the last of them.
+    """Counts the disk operations of a process, up to the operation at which the process ends.
 
-    `reached` is completed when the process has ended at this operation.
+    `crash` describes which operations count, and the number of the last one. `reached` is completed
+    when the process has ended at that operation.
     """
 
     def __init__(self, crash: DiskCrash, reached: asyncio.Future[None]) -> None:

@@ -449,7 +449,10 @@ class SimulatedDisk:
 
 
 class _BackendWorker:
-    """Executes commits to the backend, which take the disk's time and fail with its faults."""
+    """Executes commits to the backend.
+
+    A commit takes as long as the disk needs for it, and fails if a fault of the disk hits it.
+    """
 
     def __init__(self, disk: SimulatedDisk, stored: StoredBackend) -> None:
         self._disk = disk

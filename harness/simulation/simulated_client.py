@@ -40,7 +40,10 @@ from splitbrain.node.messages.rpc import StatusRequest
 
 
 async def _exchange(api: Api, path: str, body: bytes) -> tuple[object, list[object]]:
-    """Send `body` to the stream at `path`. Return its first request and all answers."""
+    """Send the requests in `body` to the stream at `path`.
+
+    Returns the first request and all answers.
+    """
     if BY_KEY[path].kind is Kind.SERVER_STREAM:
         message = json_codec.decode_request(path, body)
         return message, [answer async for answer in api.streams[path](message)]

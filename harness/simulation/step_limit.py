@@ -43,7 +43,10 @@ class StepLimit:
         self._exceeded = False
 
     def __call__(self, process: Process) -> None:
-        """Judge the steps of `process` since the last call for it, and plan the next call."""
+        """Judge the steps that `process` took since this method was last called for it.
+
+        Sets the number of steps after which the loop calls the method again.
+        """
         life, since_ns, frames = self._since.get(process.name, (0, 0, 0))
         elapsed_ns = self._loop.now_ns - since_ns
         if life == process.life and elapsed_ns < S:

@@ -219,7 +219,7 @@ class CoordinationStore:
         self.delete(self.keys_of(number))
 
     def oldest_key(self, name: str) -> KeyValue | None:
-        """Return the key that holds the lock or election `name`; None if nobody does."""
+        """Return the key that holds the lock or election `name`; None if no key does."""
         queue = [kv for key, kv in self.kvs.items() if key.rpartition("/")[0] == name]
         return min(queue, key=lambda kv: kv.create_revision, default=None)
 
