@@ -12,10 +12,12 @@ class Wakeup:
     entries and flushes thousands of times a second.
     """
 
-    __slots__ = ("_is_set", "_waiter")
+    __slots__ = ("_is_set", "_loop", "_waiter")
 
     def __init__(self) -> None:
         self._is_set = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """The loop of the task, from the first wait on. CPython 3.11 finds it by a system call."""
         self._waiter: asyncio.Future[None] | None = None
 
     def set(self) -> None:
@@ -28,7 +30,9 @@ class Wakeup:
     async def wait(self) -> None:
         """Wait until the flag is set, and clear it."""
         if not self._is_set:
-            self._waiter = asyncio.get_running_loop().create_future()
+            if self._loop is None:
+                self._loop = asyncio.get_running_loop()
+            self._waiter = asyncio.Future(loop=self._loop)
             try:
                 await self._waiter
             finally:

@@ -15,8 +15,7 @@ leader" does not count as an answer.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from splitbrain.checkers.model.request_parts import must_be_recent
@@ -76,6 +75,30 @@ class Arrived:
     life: int
 
 
+class AtWork:
+    """A context in which a member works on the request `one`. None: the request is not judged."""
+
+    __slots__ = ("_monitor", "_one")
+
+    def __init__(self, monitor: RequestMonitor, one: Arrived | None) -> None:
+        self._monitor = monitor
+        self._one = one
+
+    def __enter__(self) -> None:
+        """Begin the work."""
+
+    def __exit__(
+        self, _kind: object, error: BaseException | None, _traceback: object
+    ) -> None:
+        """Notify the monitor of the answer, the refusal or the cancellation."""
+        if self._one is None:
+            return
+        if error is None or isinstance(error, RpcError):
+            self._monitor.answered(self._one, error)
+        elif isinstance(error, asyncio.CancelledError):
+            self._monitor.abandoned(self._one)
+
+
 @dataclass(slots=True)
 class _Silence:
     """The requests to one member that failed since the last request that it answered."""
@@ -120,8 +143,7 @@ class RequestMonitor:
         for is_write in (False, True):
             self._silences.pop((member.name, is_write), None)
 
-    @contextlib.contextmanager
-    def at_work(self, member: str, request: AnyRequest) -> Iterator[None]:
+    def at_work(self, member: str, request: AnyRequest) -> AtWork:
         """Observe the work of `member` on `request`, until its answer or cancellation.
 
         Use the method as a context manager around that work. If the member's process ends, the code
@@ -132,22 +154,12 @@ class RequestMonitor:
             not isinstance(request, Put | Delete | Txn | Range) or not must_be_recent(request)
             or process is None
         ):
-            yield
-            return
+            return AtWork(self, None)
         kind = str(type(request).__name__).lower()
-        one = Arrived(
+        return AtWork(self, Arrived(
             member=member, kind=kind, writes=writes(request), since_ns=self._loop.now_ns,
             life=process.life,
-        )
-        try:
-            yield
-        except RpcError as error:
-            self.answered(one, error)
-            raise
-        except asyncio.CancelledError:
-            self.abandoned(one)
-            raise
-        self.answered(one)
+        ))
 
     def answered(self, one: Arrived, error: RpcError | None = None) -> None:
         """Record that the member has answered the request `one`.
