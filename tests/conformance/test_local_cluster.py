@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import socket
 import subprocess
@@ -47,6 +48,15 @@ def value_at(url: str) -> bool:
     return answer.status_code == 200 and answer.json()["kvs"][0]["value"] == encoded(b"value")
 
 
+def read_until(running: subprocess.Popen[str], words: str) -> str:
+    """Return the next line of the output that contains `words`."""
+    assert running.stdout is not None
+    for line in running.stdout:
+        if words in line:
+            return line
+    raise AssertionError(f"the output ended without {words!r}")
+
+
 def is_taken(port: int) -> bool:
     with socket.socket() as one:
         try:
@@ -74,7 +84,7 @@ def test_three_members_are_restored_and_started_by_one_command(tmp_path: Path) -
     ports = [first + PORTS_APART * at + peer for at in range(3) for peer in (0, 1)]
     running = subprocess.Popen(
         [*COMMAND, "cluster", "--data-dir", str(tmp_path), "--client-port", str(first)],
-        stdout=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True,
     )
     try:
         urls = [f"http://127.0.0.1:{first + PORTS_APART * at}" for at in range(3)]
@@ -87,10 +97,49 @@ def test_three_members_are_restored_and_started_by_one_command(tmp_path: Path) -
             time.sleep(0.1)
         put = {"key": encoded(b"kept"), "value": encoded(b"new")}
         assert requests.post(f"{urls[2]}/v3/kv/put", json=put, timeout=10).status_code == 200
+        read_until(running, "etcdctl --endpoints")
+        (third,) = [
+            one for one in psutil.Process(running.pid).children() if "n3" in one.cmdline()
+        ]
+        third.kill()
+        read_until(running, "n3 ended by itself with")
+        again = shlex.split(read_until(running, "--name n3 "))
+        restarted = subprocess.Popen(again, stderr=subprocess.DEVNULL)
+        try:
+            put["value"] = encoded(b"value")
+            # The member that was killed may have been the leader.
+            while requests.post(f"{urls[0]}/v3/kv/put", json=put, timeout=10).status_code != 200:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            while not value_at(urls[2]):
+                assert restarted.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        finally:
+            restarted.kill()
+            restarted.wait()
     finally:
         running.send_signal(signal.SIGTERM)
         running.wait(PATIENCE_S)
     assert running.returncode == 0
+
+
+def test_a_cluster_fails_when_its_last_member_has_ended(tmp_path: Path) -> None:
+    running = subprocess.Popen(
+        [*COMMAND, "cluster", "--members", "1", "--data-dir", str(tmp_path),
+         "--client-port", str(free_ports())],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        read_until(running, "members: n1")
+        (member,) = psutil.Process(running.pid).children()
+        member.kill()
+        _, errors = running.communicate(timeout=PATIENCE_S)
+    finally:
+        running.kill()
+        running.wait()
+    assert running.returncode == 255
+    assert "n1 ended by itself with" in errors
 
 
 def test_a_cluster_ends_with_the_process_that_started_it(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import signal
 import ssl
 from collections.abc import Callable, Mapping, Sequence
@@ -58,15 +59,29 @@ class StandaloneCluster(ProcessesOfThisMachine[Place]):
             identity = f"--cacert={client.authority} --cert={client.cert} --key={client.key} "
         return f"etcdctl --endpoints={urls} {identity}put key value"
 
-    async def wait_for_an_end(self) -> None:
-        """Wait until a member ends by itself, and raise SystemFailed then."""
-        while not (crashes := self.ended_by_themselves()):  # noqa: ASYNC110 - polls the processes
+    async def wait_until_all_have_ended(self, show: Callable[[str], None]) -> None:
+        """Wait until all members have ended by themselves, and raise SystemFailed then.
+
+        When a member ends, `show` is called with the command that starts it again.
+        """
+        shown = 0
+        while True:
+            crashes = self.ended_by_themselves()
+            ended = {crash.member for crash in crashes}
+            if len(ended) == len(self.members):
+                last = crashes[-1]
+                raise SystemFailed(
+                    f"{last.member} ended by itself with {last.how}; its log ({last.log}) ends:\n"
+                    f"{log_tail(Path(last.log))}"
+                )
+            for crash in crashes[shown:]:
+                (command,) = self._commands(self.places[crash.member]).values()
+                show(
+                    f"{crash.member} ended by itself with {crash.how}; its log: {crash.log}; "
+                    f"start it again:\n{shlex.join(command)}"
+                )
+            shown = len(crashes)
             await asyncio.sleep(POLL_S)
-        crash = crashes[0]
-        raise SystemFailed(
-            f"{crash.member} ended by itself with {crash.how}; its log ({crash.log}) ends:\n"
-            f"{log_tail(Path(crash.log))}"
-        )
 
     def _make_network(self) -> MemberNetwork:
         return local_network(LOOPBACK, seed=0, proxied=(), folder=self.folder)
@@ -117,8 +132,8 @@ def run_local_cluster(
     With `tls`, new certificates are created in the subfolder `tls` of `folder`. Member number k
     listens for clients at the port `client_port + 10 * (k - 1)`, and for peers at the next port.
     `show` is called with the endpoints when all members are healthy. Raises BadArguments if a port
-    is in use or the folder cannot be created, and SystemFailed if a member does not start or ends
-    by itself.
+    is in use or the folder cannot be created, and SystemFailed if a member does not start or all
+    members end by themselves.
     """
     _check_ports([client_port + PORTS_APART * number for number in range(count)])
     names = [f"n{number}" for number in range(1, count + 1)]
@@ -133,7 +148,7 @@ def run_local_cluster(
 
 
 async def _run(cluster: StandaloneCluster, show: Callable[[str], None]) -> None:
-    """Run the cluster until a signal, or until a member ends.
+    """Run the cluster until a signal, or until all members have ended.
 
     A second signal kills the members at once.
     """
@@ -145,7 +160,7 @@ async def _run(cluster: StandaloneCluster, show: Callable[[str], None]) -> None:
         await cluster.start()
         show(f"members: {', '.join(cluster.members)}; data and logs in {cluster.folder}")
         show(cluster.example_command())
-        await cluster.wait_for_an_end()
+        await cluster.wait_until_all_have_ended(show)
     except asyncio.CancelledError:
         show("stopping")
     finally:
