@@ -6,13 +6,14 @@ The checker judges five kinds of answers:
 
     campaign   A campaign succeeds only after the turn of the candidate's key began. If the key was
                deleted before its turn, the campaign does not succeed. The revision in the answer
-               is the one at which the key was created.
+               is the one at which the key was created. The key is attached to the lease of the
+               request then, so that it is deleted when this lease ends.
     leader     The answer contains the key that has its turn at the revision of the answer, and
                this key's value at that revision. Without such a key the answer contains no key.
                No earlier answer shows a higher revision. Only answers to key-value operations
                and to leader requests are compared.
     proclaim   If the request is acknowledged, the value was put on the leader's key at the
-               revision of the answer.
+               revision of the answer, and the key is still attached to the lease of the request.
     observe    The stream shows leaders in order, and each value of a leader that it shows
                (`coordination/observed_leaders.py`).
     resign     If the request is acknowledged, the leader's key does not exist at the revision of
@@ -33,7 +34,7 @@ from splitbrain.checkers.coordination.leader_changes import leader_changes
 from splitbrain.checkers.coordination.leases_of_history import S
 from splitbrain.checkers.coordination.observed_leaders import judge_observation
 from splitbrain.checkers.coordination.revision_times import RevisionTimes, answered_revision
-from splitbrain.checkers.coordination.wait_queue import Turns
+from splitbrain.checkers.coordination.wait_queue import Turn, Turns
 from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import first_of_each_kind
 from splitbrain.checkers.reference_member import reference
@@ -117,6 +118,8 @@ def _judge(op: ServiceOperation, turns: Turns, times: RevisionTimes) -> Iterator
                 f"at revision {revision}, but the change log contains "
                 f"{wording.changes(turns.changes_at(revision))} at that revision", op, revision,
             )
+        else:
+            yield from _lease(op, request, turn, revision)
     elif isinstance(request, Resign) and isinstance(result, ResignResult):
         turn = turns.of_key(request.key, revision)
         if turn is not None and turn.exists_at(revision):
@@ -159,6 +162,25 @@ def _campaign(
             "elected out of turn",
             f"{answer}, but its turn began at revision {turn.began}, which did not exist yet at "
             f"{wording.seconds(times.not_made_at(turn.began))}", op, turn.began,
+        )
+    if turn is not None and turn.created == result.revision:
+        yield from _lease(op, request, turn, result.revision)
+
+
+def _lease(
+    op: ServiceOperation, request: Campaign | Proclaim, turn: Turn, revision: int
+) -> Iterator[Anomaly]:
+    """Check that the key is attached to the lease of the request since `revision`.
+
+    If the request names no lease, the member has created one, whose id is unknown here.
+    """
+    attached = turn.lease_at(revision)
+    if request.lease not in (0, attached):
+        what = f"lease {attached}" if attached else "no lease"
+        yield _anomaly(
+            "wrong lease",
+            f"{op.node} answered process {op.process}, which leads {turn.name} with lease "
+            f"{request.lease}, but revision {revision} attached {turn.key} to {what}", op, revision,
         )
 
 

@@ -10,11 +10,11 @@ the writes of the transaction only during the turn of the key.
 
     mutual_exclusion  No two clients hold a lock at the same time. A client holds a lock from the
                       answer to its lock request until it invokes the release.
-    fencing           When a lock is granted, its key has its turn at the revision of the answer.
-                      Each fenced write took effect during the turn of the lock's key. Therefore no
-                      fenced write of an earlier holder follows a fenced write of a later holder.
-                      When a release is acknowledged, the key does not exist at the revision of the
-                      answer.
+    fencing           When a lock is granted, its key has its turn at the revision of the answer,
+                      and is attached to the lease of the request. Each fenced write took effect
+                      during the turn of the lock's key. Therefore no fenced write of an earlier
+                      holder follows a fenced write of a later holder. When a release is
+                      acknowledged, the key does not exist at the revision of the answer.
 
 A write is fenced if its transaction compares the version, the create revision or the mod revision
 of a lock's key, and the comparison is false for an absent key. An example is `version` > 0.
@@ -200,10 +200,15 @@ def _wrong_grants(locks: Sequence[ServiceOperation], turns: Turns) -> Iterator[A
             continue
         revision, key, name = answered_revision(op), op.result.key, op.request.name
         turn = turns.of_key(key, revision)
-        if turn is not None and turn.has_turn_at(revision):
+        attached = turn.lease_at(revision) if turn is not None else 0
+        if turn is not None and turn.has_turn_at(revision) and op.request.lease in (0, attached):
             continue
         holder = turns.holder(name, revision)
-        if turn is None or not turn.exists_at(revision):
+        if turn is not None and turn.has_turn_at(revision):
+            what = f"lease {attached}" if attached else "no lease"
+            kind, why = "wrong lease", f"{key} is attached to {what}, not to {op.request.lease}"
+            holder = None
+        elif turn is None or not turn.exists_at(revision):
             kind, why = "granted without a key", f"{key} did not exist at that revision"
             if turn is not None and turn.ended is not None:
                 why = f"{key} was deleted at revision {turn.ended}"

@@ -31,6 +31,8 @@ class Turn:
     """The revision at which the key was deleted, or None if it was never deleted."""
     puts: list[tuple[int, str]] = field(default_factory=list)
     """The values of the key, each with the revision that put it."""
+    leases: dict[int, int] = field(default_factory=dict)
+    """For each revision that put the key: the lease to which it attached the key (0: none)."""
 
     def exists_at(self, revision: int) -> bool:
         """Return whether the key exists at `revision`."""
@@ -47,6 +49,10 @@ class Turn:
     def put_at(self, revision: int) -> int:
         """Return the revision of the last put of the key up to `revision`, or 0."""
         return next((at for at, _ in reversed(self.puts) if at <= revision), 0)
+
+    def lease_at(self, revision: int) -> int:
+        """Return the lease to which the last put up to `revision` attached the key, or 0."""
+        return self.leases.get(self.put_at(revision), 0)
 
     def put_after(self, revision: int) -> int:
         """Return the revision of the first put of the key after `revision`, or 0."""
@@ -94,6 +100,7 @@ class Turns:
             self.of_name[name].append(turn)
             self._of_key.setdefault(change.key, []).append(turn)
         turn.puts.append((change.revision, change.value))
+        turn.leases[change.revision] = change.lease
 
     def changes_at(self, revision: int) -> Sequence[Change]:
         """Return the changes of all keys at `revision`."""

@@ -19,6 +19,7 @@ from splitbrain.harness.simulation.machine_disk import MachineDisk
 from splitbrain.harness.simulation.member import Member
 from splitbrain.harness.simulation.network import Network
 from splitbrain.harness.simulation.raft_invariants.election_causes import ElectionMonitor
+from splitbrain.harness.simulation.raft_invariants.lease_ends import LeaseEndMonitor
 from splitbrain.harness.simulation.raft_invariants.monitor import InvariantMonitor
 from splitbrain.harness.simulation.raft_invariants.reads import ReadMonitor
 from splitbrain.harness.simulation.raft_invariants.request_liveness import RequestMonitor
@@ -98,6 +99,9 @@ class SimulatedCluster:
         self.reads = ReadMonitor(
             loop=loop, health=self.health, violated=violated,
             last_committed=self.invariants.last_committed,
+        )
+        self.lease_ends = LeaseEndMonitor(
+            tick_s=config.heartbeat_ms / 1000, violated=violated
         )
         self.requests = RequestMonitor(
             loop=loop, members=members, health=self.health, elections=self.elections,
@@ -208,6 +212,7 @@ class SimulatedCluster:
         self.health.disturb(member.name)
         self.elections.began(member)
         self.reads.began(member)
+        self.lease_ends.began(member)
         self.requests.began(member)
 
     def _stopped_itself(self, process: Process, code: int, why: str) -> None:

@@ -82,6 +82,8 @@ COORDINATION_CORRUPTIONS: Mapping[str, tuple[str, str, str]] = {
         "lock", "a lock is granted to two clients", "granted out of turn"),
     "lock-granted-to-the-dead": (
         "lock", "a lock is granted although its key is deleted", "granted without a key"),
+    "lock-without-lease": (
+        "lock", "the key of a lock is not attached to its lease", "wrong lease"),
     "fence-passes": (
         "lock", "a comparison is true although its key is deleted", "fence passed"),
     "election-granted-out-of-turn": (
@@ -92,6 +94,8 @@ COORDINATION_CORRUPTIONS: Mapping[str, tuple[str, str, str]] = {
         "election", "another candidate is reported as leader", "wrong leader"),
     "election-lost-proclamation": (
         "election", "a proclamation is written to another key", "lost proclamation"),
+    "election-proclaims-without-lease": (
+        "election", "a proclamation detaches the leader's key from its lease", "wrong lease"),
     "election-resigns-in-vain": (
         "election", "a leader that resigned remains leader", "resigned without effect"),
 }
@@ -343,8 +347,10 @@ class CoordinationStore:
                     raise RefusedError("etcdserver: requested lease not found")
                 self.revision += 1
                 value = request.value if isinstance(request, Campaign) else ""
-                key = f"{request.name}/{request.lease:x}"
-                self.put(key, value, request.lease)
+                key, lease = f"{request.name}/{request.lease:x}", request.lease
+                if isinstance(request, Lock) and self.has_bug("lock-without-lease"):
+                    lease = 0
+                self.put(key, value, lease)
                 if isinstance(request, Lock):
                     return LockResult(self.header(), key)
                 return CampaignResult(self.header(), key, self.revision, request.lease)
@@ -356,8 +362,11 @@ class CoordinationStore:
                 if request.key not in self.kvs:
                     raise RefusedError("election: not leader")
                 self.revision += 1
+                lease = request.lease
+                if self.has_bug("election-proclaims-without-lease"):
+                    lease = 0
                 if not self.has_bug("election-lost-proclamation"):
-                    self.put(request.key, request.value, request.lease)
+                    self.put(request.key, request.value, lease)
                 else:
                     self.put("other", request.value)
                 return ProclaimResult(self.header())

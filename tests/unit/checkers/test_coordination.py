@@ -98,7 +98,7 @@ def test_after_an_acknowledged_release_the_key_is_gone(
         (0, 1, Lock("n", 7), LockResult(Header(2), "n/7")),
         (2, 3, Unlock("n/7"), UnlockResult(Header(revision))),
     )
-    changes = (Change(2, "put", "n/7", "", 2, 1), Change(3, "delete", "n/7"))
+    changes = (Change(2, "put", "n/7", "", 2, 1, 7), Change(3, "delete", "n/7"))
     members = (MemberState("n1", revision=3, first_revision=2, changes=changes),)
     assert kinds(check_fencing(Evidence(history, members))) == expected
 
