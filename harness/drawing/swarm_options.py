@@ -93,7 +93,7 @@ KV_OPTIONS: Mapping[str, tuple[int, ...]] = {
 }
 """The options of the workload kv that are drawn."""
 LIMITS_OPTIONS: Mapping[str, tuple[int, ...]] = {
-    "quota_kib": (128, 256, 512),
+    "quota_kib": (32, 64, 128, 512),
     "request_kib": (4, 8, 1536),
     "txn_operations": (4, 16, 128),
     "keep_revisions": (0, 20, 20, 60),
