@@ -13,6 +13,7 @@ from typing import Any
 
 from splitbrain.node.api.member_interface import Log
 from splitbrain.node.config import ConfigError
+from splitbrain.node.real.revoked_certificates import RevokedCertificates
 from splitbrain.node.tls_settings import TlsSettings
 
 ALPN = ("http/1.1", "h2")
@@ -60,9 +61,8 @@ class Tls:
 
     def __init__(self, settings: TlsSettings, log: Log) -> None:
         self.settings = settings
-        files = (
-            settings.cert_file, settings.key_file, settings.trusted_ca_file, settings.crl_file,
-        )  # fmt: skip
+        files = (settings.cert_file, settings.key_file, settings.trusted_ca_file)
+        self._revoked = RevokedCertificates(settings.crl_file, log) if settings.crl_file else None
         self.server = ReloadedContext(self._server_context, files, log)
         self.client = ReloadedContext(self._client_context, files, log)
 
@@ -71,6 +71,8 @@ class Tls:
 
         `certificate` is the result of `SSLObject.getpeercert`. Its signature is known to be valid.
         """
+        if self._revoked is not None and self._revoked.contains(serial_number(certificate)):
+            return "the certificate is revoked"
         wanted_cn, wanted_host = self.settings.allowed_cn, self.settings.allowed_hostname
         if wanted_cn and common_name(certificate) != wanted_cn:
             return f"the common name is {common_name(certificate)!r}; expected {wanted_cn!r}"
@@ -114,10 +116,6 @@ class Tls:
             return
         with _naming(f"{tls.flag_prefix}trusted-ca-file {tls.trusted_ca_file}"):
             context.load_verify_locations(tls.trusted_ca_file)
-        if tls.crl_file:
-            with _naming(f"the list of revoked certificates {tls.crl_file}"):
-                context.load_verify_locations(tls.crl_file)
-            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
 
 @contextmanager
@@ -139,6 +137,11 @@ def common_name(certificate: dict[str, Any] | None) -> str:
             if kind == "commonName":
                 return str(value)
     return ""
+
+
+def serial_number(certificate: dict[str, Any] | None) -> int:
+    """Return the serial number of a certificate, or -1 if there is no certificate."""
+    return int((certificate or {}).get("serialNumber", "-1"), 16)
 
 
 def _names_host(certificate: dict[str, Any] | None, host: str) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,6 +14,10 @@ from typing import Any
 import grpc
 import pytest
 import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from splitbrain.harness.systems.tls.certificates import Authority
 from splitbrain.node.api.v3_service import Api
@@ -229,6 +234,45 @@ def test_only_the_allowed_names_are_accepted(
     assert bool(lines) is not accepted
 
 
+def crl_of(authority: Authority, revoked: Path, encoding: Encoding, *, days: int = 10) -> bytes:
+    """A list with the certificate `revoked`, which ends `days` days from now."""
+    now = datetime.now(UTC)
+    serial = x509.load_pem_x509_certificate(revoked.read_bytes()).serial_number
+    issuer = x509.load_pem_x509_certificate(authority.cert.read_bytes()).subject
+    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer)
+    builder = builder.last_update(now - timedelta(days=99)).next_update(now + timedelta(days=days))
+    one = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
+    signed = builder.add_revoked_certificate(one).sign(
+        ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()
+    )
+    return signed.public_bytes(encoding)
+
+
+@pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
+@pytest.mark.parametrize("days", [10, -10])
+def test_a_revoked_certificate_is_refused(tmp_path: Path, encoding: Encoding, days: int) -> None:
+    certificates = Certificates(tmp_path)
+    certificates.authority.issue("bob")
+    crl = tmp_path / "crl"
+    crl.write_bytes(crl_of(certificates.stranger, certificates.alice.cert, encoding, days=days))
+
+    async def act(port: int) -> None:
+        await grpc_refused(certificates.channel(port, "alice"))
+        await http_refused(port, certificates.context("alice"))
+        await put(certificates.channel(port, "bob"))
+        crl.write_bytes(b"unusable")  # the former list is kept
+        await http_refused(port, certificates.context("alice"))
+        crl.write_bytes(crl_of(certificates.stranger, tmp_path / "bob.pem", encoding))
+        await put(certificates.channel(port, "alice"))
+        await http_refused(port, certificates.context("bob"))
+
+    lines = serving(certificates.verifying(crl_file=str(crl)), act)
+    assert {fields["why"] for text, fields in lines if text == "rejected connection"} == {
+        "the certificate is revoked"
+    }
+    assert "cannot load the changed certificates" in [text for text, _ in lines]
+
+
 def test_a_changed_certificate_is_used_by_the_next_connection(tmp_path: Path) -> None:
     certificates = Certificates(tmp_path)
 
@@ -243,7 +287,7 @@ def test_a_changed_certificate_is_used_by_the_next_connection(tmp_path: Path) ->
     assert [text for text, _ in lines] == ["cannot load the changed certificates"]
 
 
-@pytest.mark.parametrize("file", ["cert_file", "trusted_ca_file"])
+@pytest.mark.parametrize("file", ["cert_file", "trusted_ca_file", "crl_file"])
 def test_a_file_that_cannot_be_used_is_named(file: str, certificates: Certificates) -> None:
     changed: dict[str, Any] = {file: "/nowhere/x.pem"}
     settings = replace(certificates.verifying(), **changed)
