@@ -88,6 +88,10 @@ class UserGet(_WithToken, frozen=True, tag="user_get"):
     name: str
 
 
+class UserList(_WithToken, frozen=True, tag="user_list"):
+    """Asks for the names of all users."""
+
+
 class RoleAdd(_WithToken, frozen=True, tag="role_add"):
     role: str
 
@@ -115,12 +119,16 @@ class RoleGet(_WithToken, frozen=True, tag="role_get"):
     role: str
 
 
+class RoleList(_WithToken, frozen=True, tag="role_list"):
+    """Asks for the names of all roles, except the role root."""
+
+
 AuthChange = (
     AuthEnable | AuthDisable | UserAdd | UserDelete | UserChangePassword | UserGrantRole
     | UserRevokeRole | RoleAdd | RoleDelete | RoleGrantPermission | RoleRevokePermission
 )
 """A request that changes the users, the roles, or whether authentication is enabled."""
-AuthQuery = AuthStatus | UserGet | RoleGet
+AuthQuery = AuthStatus | UserGet | RoleGet | UserList | RoleList
 AuthRequest = Authenticate | AuthChange | AuthQuery
 
 
@@ -154,4 +162,15 @@ class RoleGetResult(_Result, frozen=True, tag="role_get"):
     permissions: tuple[Permission, ...] = ()
 
 
-AuthResult = AuthChanged | AuthenticateResult | AuthStatusResult | UserGetResult | RoleGetResult
+class UserListResult(_Result, frozen=True, tag="user_list"):
+    users: tuple[str, ...] = ()
+
+
+class RoleListResult(_Result, frozen=True, tag="role_list"):
+    roles: tuple[str, ...] = ()
+
+
+AuthResult = (
+    AuthChanged | AuthenticateResult | AuthStatusResult | UserGetResult | RoleGetResult
+    | UserListResult | RoleListResult
+)

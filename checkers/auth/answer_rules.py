@@ -19,6 +19,7 @@ from splitbrain.histories.auth import (
     RoleGet,
     RoleGetResult,
     RoleGrantPermission,
+    RoleListResult,
     RoleRevokePermission,
     UserAdd,
     UserChangePassword,
@@ -26,6 +27,7 @@ from splitbrain.histories.auth import (
     UserGet,
     UserGetResult,
     UserGrantRole,
+    UserListResult,
     UserRevokeRole,
 )
 from splitbrain.histories.service_operation import ServiceOperation
@@ -215,9 +217,32 @@ def check_query(state: AuthState, op: ServiceOperation, found: Findings) -> None
                     f"{wording.succeeded(op)} and shows a permission for the keys "
                     f"{list(unknown[0])}, which no operation granted", op,
                 )
+        case _, UserListResult(users=users):
+            _check_list(op, "user", users, state.users, found)
+        case _, RoleListResult(roles=roles):
+            _check_list(op, "role", roles, state.roles, found)
         case _, AuthStatusResult(enabled=enabled):
             if enabled not in state.enabled.possible(period.begin, period.end):
                 _wrong(op, f"shows enabled: {enabled}", state.enabled, found)
+
+
+def _check_list(
+    op: ServiceOperation, kind: str, listed: Sequence[str], exists: Mapping[str, Register[bool]],
+    found: Findings,
+) -> None:
+    """Check that a list names each user or role that certainly exists, and no others, once."""
+    assert op.ret is not None
+    for name, register in exists.items():
+        if kind == "role" and name == ROOT:
+            continue  # A store may list the role root, which always exists, or not.
+        if (name in listed) not in register.possible(op.call, op.ret):
+            shown = "lists" if name in listed else "does not list"
+            _wrong(op, f"{shown} the {kind} {name}", register, found)
+    twice = sorted(name for name in set(listed) if listed.count(name) > 1)
+    unknown = sorted(set(listed) - set(exists) - {ROOT})
+    if twice or unknown:
+        why = f"{twice[0]} twice" if twice else f"{unknown[0]}, which no operation added"
+        found.add("wrong answer", f"{wording.succeeded(op)} and lists the {kind} {why}", op)
 
 
 def _wrong(

@@ -158,6 +158,7 @@ class ServiceAnswer(msgspec.Struct):
     enabled: bool = False
     auth_revision: int = msgspec.field(default=0, name="authRevision")
     roles: list[str] = []
+    users: list[str] = []
     perm: list[WirePermission] = []
     alarms: list[WireAlarm] = []
     members: list[WireMember] = []

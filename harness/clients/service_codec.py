@@ -44,6 +44,8 @@ from splitbrain.histories.auth import (
     RoleGet,
     RoleGetResult,
     RoleGrantPermission,
+    RoleList,
+    RoleListResult,
     RoleRevokePermission,
     UserAdd,
     UserChangePassword,
@@ -51,6 +53,8 @@ from splitbrain.histories.auth import (
     UserGet,
     UserGetResult,
     UserGrantRole,
+    UserList,
+    UserListResult,
     UserRevokeRole,
 )
 from splitbrain.histories.client_call import Call
@@ -132,6 +136,8 @@ PATHS: Mapping[type, str] = {
     RoleGrantPermission: "/v3/auth/role/grant",
     RoleRevokePermission: "/v3/auth/role/revoke",
     RoleGet: "/v3/auth/role/get",
+    UserList: "/v3/auth/user/list",
+    RoleList: "/v3/auth/role/list",
     AlarmList: "/v3/maintenance/alarm",
     AlarmDisarm: "/v3/maintenance/alarm",
     Defragment: "/v3/maintenance/defragment",
@@ -289,7 +295,7 @@ def _auth_form(request: AuthRequest) -> dict[str, Any]:
             return {"name": role, "perm": {"permType": granted.kind, **_keys(granted)}}
         case RoleRevokePermission():
             return {"role": request.role, **_keys(request)}
-        case AuthEnable() | AuthDisable() | AuthStatus():
+        case AuthEnable() | AuthDisable() | AuthStatus() | UserList() | RoleList():
             return {}
 
 
@@ -396,6 +402,8 @@ _RESULTS: Mapping[type, Callable[[ServiceAnswer], ServiceResult]] = {
     AuthStatus: lambda wire: AuthStatusResult(_header(wire), wire.enabled, wire.auth_revision),
     UserGet: lambda wire: UserGetResult(_header(wire), tuple(wire.roles)),
     RoleGet: lambda wire: RoleGetResult(_header(wire), tuple(map(_permission, wire.perm))),
+    UserList: lambda wire: UserListResult(_header(wire), tuple(wire.users)),
+    RoleList: lambda wire: RoleListResult(_header(wire), tuple(wire.roles)),
     **{
         kind: lambda wire: AuthChanged(_header(wire)) for kind in get_args(AuthChange)
     },

@@ -40,6 +40,9 @@ their disks. Many bugs of recovery show only after a crash between two particula
 DISK_CRASH_ALONE_SHARE = 0.4
 """The share of these runs that have no other faults, except changes of the members and of links.
 Kills and partitions at other times keep members from the operations at which they would crash."""
+DISK_CRASH_ALONE_PACE = 3
+"""How much more often faults begin in runs without other faults. A crash hits only one
+member at a time, so the cluster still serves."""
 LINK_RUNS_PERCENT = 12
 """The percentage of runs that have one of `LINK_FAULTS` in addition, which change single frames and
 connections."""
@@ -273,6 +276,8 @@ def draw_options(seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     if has_crashes and not storage and given.get("swarm") is not False:
         alone = crashes.random() < DISK_CRASH_ALONE_SHARE
         drawn["nemesis"] = (*(() if alone else drawn["nemesis"]), "disk_crash")
+        if alone:
+            drawn["fault_pace"] = round(DISK_CRASH_ALONE_PACE * drawn["fault_pace"], 2)
     links = stream(seed, "swarm", "links")
     if links.random() * 100 < LINK_RUNS_PERCENT and given.get("swarm") is not False:
         drawn["nemesis"] += (links.choice(LINK_FAULTS),)

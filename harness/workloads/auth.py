@@ -20,12 +20,14 @@ from splitbrain.histories.auth import (
     RoleDelete,
     RoleGet,
     RoleGrantPermission,
+    RoleList,
     RoleRevokePermission,
     UserAdd,
     UserChangePassword,
     UserDelete,
     UserGet,
     UserGrantRole,
+    UserList,
     UserRevokeRole,
 )
 from splitbrain.histories.kv import Compare, Delete, Put, Range, Txn
@@ -80,8 +82,8 @@ class Auth:
     may_always_fail: ClassVar[Sequence[str]] = (
         "put", "get", "range", "delete", "txn", "trespass", "user_add", "user_delete",
         "role_add", "role_delete", "grant_role", "revoke_role", "grant_permission",
-        "revoke_permission", "change_password", "user_get", "role_get", "enable",
-        "disable",
+        "revoke_permission", "change_password", "user_get", "role_get", "user_list", "role_list",
+        "enable", "disable",
     )
     """A run is valid even if these functions never succeed, because the store may refuse them in
     every state of the users and roles that the run reaches."""
@@ -141,6 +143,8 @@ class Auth:
         return (
             _as_root(FINAL_READ, Range("k", "l")),
             _as_root(FINAL_READ, AuthStatus()),
+            _as_root(FINAL_READ, UserList()),
+            _as_root(FINAL_READ, RoleList()),
             *(_as_root(FINAL_READ, RoleGet(role)) for role in ROLES),
             *(_as_root(FINAL_READ, UserGet(user)) for user in (ROOT, *USERS)),
         )
@@ -202,8 +206,12 @@ class Auth:
         kind = random.random()
         if kind < 0.3:
             return _as_root("auth_status", AuthStatus())
-        if kind < 0.65:
+        if kind < 0.55:
             return _as_root("user_get", UserGet(user))
+        if kind < 0.65:
+            return _as_root("user_list", UserList())
+        if kind < 0.75:
+            return _as_root("role_list", RoleList())
         return _as_root("role_get", RoleGet(role))
 
     def _permission(self, random: Random) -> Permission:
@@ -251,7 +259,7 @@ class Auth:
         user = USERS[client % len(USERS)]
         request = random.choice((
             UserGrantRole(user, random.choice(ROLES)), RoleAdd(random.choice(ROLES)), UserGet(user),
-            RoleGet(random.choice(ROLES)), AuthDisable(),
+            RoleGet(random.choice(ROLES)), AuthDisable(), UserList(), RoleList(),
         ))
         return Draft("trespass", request, user=user, password=password_of(user, 0))
 

@@ -11,7 +11,7 @@ MUTANT = Mutant(
     source="etcd, wal.ValidSnapshotEntries: a start uses a snapshot only if"
     " its index is committed in the log",
     found_by=("invariants",),
-    hunt={"nemesis": ("disk_crash",)},
+    hunt={"nemesis": ("disk_crash",), "fault_pace": 6.0, "nodes": (3,)},
 )
 
 

@@ -21,6 +21,8 @@ from splitbrain.histories.auth import (
     RoleGet,
     RoleGetResult,
     RoleGrantPermission,
+    RoleList,
+    RoleListResult,
     RoleRevokePermission,
     UserAdd,
     UserChangePassword,
@@ -28,6 +30,8 @@ from splitbrain.histories.auth import (
     UserGet,
     UserGetResult,
     UserGrantRole,
+    UserList,
+    UserListResult,
     UserRevokeRole,
 )
 from splitbrain.histories.kv import Compare, Put, PutResult, Range, RangeResult, Txn, TxnResult
@@ -77,6 +81,10 @@ VALID: dict[str, tuple[Told, ...]] = {
     ),
     "a stale serializable read": (
         (1, 2, REVOKE, OK), (3, 4, Range("k2", serializable=True, token=BOB), RangeResult()),
+    ),
+    "lists of the users and roles": (
+        (1, 2, UserList(token=ROOT), UserListResult(users=("bob", "root"))),
+        (3, 4, RoleList(token=ROOT), RoleListResult(roles=("r1",))),
     ),
     "a query of the user's own roles": (
         (1, 2, UserGet("bob", token=BOB), UserGetResult(roles=("r1",))),
@@ -150,6 +158,22 @@ INVALID: dict[str, tuple[str, tuple[Told, ...]]] = {
     "a user is not found": (
         "wrong refusal",
         ((1, 2, UserDelete("bob", token=ROOT), "400 etcdserver: user name not found"),),
+    ),
+    "a user is missing in the list": (
+        "wrong answer", ((1, 2, UserList(token=ROOT), UserListResult(users=("root",))),),
+    ),
+    "an unknown user is in the list": (
+        "wrong answer", ((1, 2, UserList(token=ROOT), UserListResult(users=("bob", "eve"))),),
+    ),
+    "a deleted role is in the list": (
+        "wrong answer", (
+            (1, 2, RoleDelete("r1", token=ROOT), OK),
+            (3, 4, RoleList(token=ROOT), RoleListResult(roles=("r1",))),
+        ),
+    ),
+    "a user without the role root lists the users": (
+        "granted without permission",
+        ((1, 2, UserList(token=BOB), UserListResult(users=("bob", "root"))),),
     ),
     "a role is missing": (
         "wrong answer", ((1, 2, UserGet("bob", token=ROOT), UserGetResult()),),

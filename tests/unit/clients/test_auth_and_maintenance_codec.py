@@ -20,9 +20,13 @@ from splitbrain.histories.auth import (
     RoleGet,
     RoleGetResult,
     RoleGrantPermission,
+    RoleList,
+    RoleListResult,
     UserGet,
     UserGetResult,
     UserGrantRole,
+    UserList,
+    UserListResult,
 )
 from splitbrain.histories.kv import Header
 from splitbrain.histories.maintenance import (
@@ -59,6 +63,8 @@ GRANT = RoleGrantPermission("r", Permission("a", "c", "WRITE"), token="t")
         (AlarmDisarm(7), "/v3/maintenance/alarm",
          b'{"action":"DEACTIVATE","memberID":"7","alarm":"NOSPACE"}'),
         (Defragment(), "/v3/maintenance/defragment", b"{}"),
+        (UserList(), "/v3/auth/user/list", b"{}"),
+        (RoleList(), "/v3/auth/role/list", b"{}"),
         (MemberSize(), "/v3/maintenance/status", b"{}"),
         (MemberList(), "/v3/cluster/member/list", b'{"linearizable":true}'),
     ],
@@ -78,6 +84,8 @@ def test_a_request_is_written_without_its_token(
         (AuthStatus(), b'{%b,"enabled":true,"authRevision":"4"}' % HEADER,
          AuthStatusResult(AT_9, enabled=True, revision=4)),
         (UserGet("u"), b'{%b,"roles":["r"]}' % HEADER, UserGetResult(AT_9, ("r",))),
+        (UserList(), b'{%b,"users":["u","v"]}' % HEADER, UserListResult(AT_9, ("u", "v"))),
+        (RoleList(), b'{%b,"roles":["r"]}' % HEADER, RoleListResult(AT_9, ("r",))),
         (RoleGet("r"),
          b'{%b,"perm":[{"key":"YQ=="},{"permType":"READWRITE","key":"Yg=="}]}' % HEADER,
          RoleGetResult(AT_9, (Permission("a"), Permission("b", "", "READWRITE")))),
