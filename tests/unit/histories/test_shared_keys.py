@@ -18,6 +18,11 @@ from splitbrain.histories.shared_keys import SharedKeyDecoder
 from splitbrain.histories.sidecar import read_members
 
 
+@pytest.fixture(autouse=True)
+def no_file_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_keys, "SMALL_BYTES", 0)
+
+
 def lines(*keys: str) -> bytes:
     return b"".join(msgspec.json.encode({"key": key}) + b"\n" for key in keys)
 
@@ -46,6 +51,14 @@ def test_a_block_with_new_keys_is_decoded_and_its_keys_are_shared() -> None:
     assert old is decoded(decoder, "key one")[0]
     assert new is decoded(decoder, "key two")[0]
     assert first == old
+
+
+def test_the_first_blocks_are_decoded_without_sharing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_keys, "SMALL_BYTES", 2 * len(lines("key one")))
+    decoder = new_decoder()
+    decoded_keys = [decoded(decoder, "key one")[0] for _ in range(4)]
+    assert decoded_keys == ["key one"] * 4
+    assert len({id(key) for key in decoded_keys}) == 3
 
 
 @pytest.mark.parametrize("key", ['a "quoted" key', "a\\b", "ключ", "\0", "\n", "", '","key":"'])
