@@ -392,9 +392,9 @@ class Resizable(Protocol):
         ...
 
     async def update_member(self, at: MemberName, member: MemberName, listed: ListedMember) -> None:
-        """Ask `at` to update the member `listed` with the peer URLs that it already has.
+        """Ask `at` to update the peer URLs of the member `listed`, which is in the place `member`.
 
-        The update changes nothing, but it is a change of the membership.
+        The new URLs lead to the same member. They may be the ones that it already has.
         """
         ...
 

@@ -75,7 +75,7 @@ class SimulatedCluster:
         """Maps a member and a failpoint to the futures that are completed when the member pauses
         there."""
         for name in members:
-            machine = self.network.add_machine(name, peer_url(name))
+            machine = self.network.add_machine(name, peer_url(name), other_peer_url(name))
             self.clients.add(client_url(name), machine)
             self.members[name] = Member(name, MachineClock(loop), self._new_disk(name, schedule))
         self._observe_liveness()
@@ -340,3 +340,11 @@ def client_url(name: str) -> str:
 
 def peer_url(name: str) -> str:
     return f"http://{name}:{PEER_PORT}"
+
+
+def other_peer_url(name: str) -> str:
+    """Return a second peer URL that leads to the same listener as `peer_url`.
+
+    An update of the member can change its peer URL to this one and back.
+    """
+    return f"http://{name}:{PEER_PORT + 1}"

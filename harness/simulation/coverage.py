@@ -127,6 +127,7 @@ LEASES = (
 )
 MEMBERS = (
     "a member was removed",
+    "a member got another peer URL",
     "a voter was added",
     "a learner was added",
     "a learner was promoted",

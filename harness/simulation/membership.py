@@ -11,7 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from splitbrain.harness.clients.administrator import Administrator
-from splitbrain.harness.simulation.cluster import SimulatedCluster, client_url, peer_url
+from splitbrain.harness.simulation.cluster import (
+    SimulatedCluster,
+    client_url,
+    other_peer_url,
+    peer_url,
+)
 from splitbrain.nemesis.capabilities import ListedMember
 from splitbrain.nemesis.errors import FaultError
 from splitbrain.nemesis.fault_target import MemberName
@@ -79,7 +84,10 @@ class SimulatedMembership:
         """Return the members of the cluster as the member `at` lists them, with their ids."""
         request = MemberListRequest(linearizable=linearizable)
         response = await self._call(at, "cluster/member/list", request)
-        places = {peer_url(name): name for name in self.cluster.members}
+        places = {
+            url: name for name in self.cluster.members
+            for url in (peer_url(name), other_peer_url(name))
+        }
         return {
             places[url]: ListedMember(member.id, member.is_learner)
             for member in response.members for url in member.peer_urls if url in places
@@ -102,9 +110,18 @@ class SimulatedMembership:
         self.cluster.coverage.reached("a learner was promoted")
 
     async def update_member(self, at: MemberName, member: MemberName, listed: ListedMember) -> None:
-        """Ask the member `at` to set the peer URL of the member `listed` to that of `member`."""
-        request = MemberUpdateRequest(id=listed.id, peer_urls=(peer_url(member),))
+        """Ask the member `at` to give the member `listed` another peer URL of its machine.
+
+        A member that does not serve keeps its URL, because it may not have joined yet: it joins by
+        the URL with which it was added.
+        """
+        server, url = self.cluster.members[member].server, peer_url(member)
+        if server is not None and server.member_id == listed.id:
+            known = [one.peer_urls for one in server.members() if one.id == listed.id]
+            url = other_peer_url(member) if (url,) in known else url
+        request = MemberUpdateRequest(id=listed.id, peer_urls=(url,))
         await self._call(at, "cluster/member/update", request)
+        self.cluster.coverage.reached("a member got another peer URL")
 
     async def clear_member(self, member: MemberName) -> None:
         """Give the machine of the removed `member` an empty disk, and start no process on it."""
@@ -157,7 +174,7 @@ class SimulatedMembership:
         self, members: Sequence[MemberName], *, voters: bool, explicit: bool
     ) -> None:
         leader = await self._require_leader()
-        urls = {peer_url(member) for member in members}
+        urls = {url for one in members for url in (peer_url(one), other_peer_url(one))}
         ids = [one.id for one in leader.members() if urls & {*one.peer_urls}]
 
         def is_done() -> bool:

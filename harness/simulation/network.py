@@ -38,9 +38,11 @@ class Dialler:
         network: Network,
         process: Process,
         target: Machine,
+        url: str,
         hello: bytes,
         queue_bytes_max: int,
     ) -> None:
+        self.url = url
         self.machine = network.machine(process.name)
         self._network = network
         self._loop = network.loop
@@ -197,7 +199,7 @@ class Dialler:
 
 
 class Network:
-    """All machines and links of a run. The peer URL of a machine identifies it."""
+    """All machines and links of a run. Each peer URL of a machine identifies it."""
 
     def __init__(
         self,
@@ -224,10 +226,10 @@ class Network:
         for link in self._links.values():
             link.observers = self._observers
 
-    def add_machine(self, name: str, peer_url: str) -> Machine:
+    def add_machine(self, name: str, *peer_urls: str) -> Machine:
         machine = Machine(name)
         self._machines[name] = machine
-        self._by_url[peer_url] = machine
+        self._by_url.update(dict.fromkeys(peer_urls, machine))
         return machine
 
     def machine(self, name: str) -> Machine:
@@ -360,6 +362,6 @@ class Network:
             target = self.add_machine(url, url)
             target.powered = False
         return Dialler(
-            network=self, process=process, target=target, hello=hello,
+            network=self, process=process, target=target, url=url, hello=hello,
             queue_bytes_max=queue_bytes_max,
         )

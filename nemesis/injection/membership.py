@@ -92,6 +92,9 @@ class Places:
             if place in self._open:
                 await self._until(lambda at: self._request_voter(at, place, fault), place)
                 await self._until_it_serves(place)
+                if not self._ending:
+                    with contextlib.suppress(FaultError):
+                        await self._update(place)
                 del self._open[place]
                 self._system.membership_changes(place, settled=True)
 
@@ -118,6 +121,12 @@ class Places:
                     "healed"
                 )
                 self._system.membership_lost(place, why)
+
+    async def _update(self, place: MemberName) -> None:
+        """Request an update of the new member's peer URLs at this member itself."""
+        listed = await self._system.list_members(place)
+        if place in listed:
+            await self._system.update_member(place, place, listed[place])
 
     def _lock(self, place: MemberName) -> asyncio.Lock:
         return self._locks.setdefault(place, asyncio.Lock())

@@ -388,8 +388,9 @@ class ConfigurationMonitor:
         if self._linked.get(name) is record:
             return
         self._linked[name] = record
-        linked, listed = server.parts.driver.transport.peers, membership.peer_urls()
-        if dict(linked) != listed:
+        links, listed = server.parts.driver.transport._links, membership.peer_urls()
+        linked = {peer: getattr(link, "url", "") for peer, link in links.items()}
+        if linked != listed:
             self._report(
                 "same links", name,
                 f"has links to the members {_ids({*linked})} at {', '.join(linked.values())}, but "
