@@ -1,7 +1,7 @@
 """The etcdctl commands whose output must be the same with a member of this project and with etcd.
 
-A group is run in order, on the same data. `{lease}` is replaced by the id of a lease of 5,000 s, in
-hexadecimal digits.
+A group is run in order, on the same data. `{lease}` and `{second}` are replaced by the ids of two
+leases of 5,000 s, in hexadecimal digits.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ MEMBER = commands(
     "alarm disarm", "version",
 )  # fmt: skip
 
-AUTH = commands(
+AUTH = (*commands(
     "user list", "user add root:secret", "user add root:secret", "user add alice:pw",
     "user add guest --no-password", "user get alice", "user get nobody", "role add root",
     "role add reader", "role add reader", "role grant-permission reader read a b",
@@ -79,6 +79,7 @@ AUTH = commands(
     "role get reader", "role get nothere", "role list", "user grant-role alice reader",
     "user grant-role alice nothere", "user grant-role nobody reader", "user get alice --detail",
     "user revoke-role alice nothere", "auth status", "auth enable", "user grant-role root root",
+    "put q 1 --lease={second}",
     "auth enable", "auth status", "--user root:secret auth status", "put a 1",
     "--user root:secret put a 1", "--user root:wrong put a 1", "--user guest: get a",
     "--user alice:pw get a", "--user alice:pw put a 1", "--user alice:pw put x1 1",
@@ -87,14 +88,24 @@ AUTH = commands(
     "--user alice:pw user list", "--user alice:pw user get alice", "--user alice:pw role get root",
     "--user alice:pw member list", "--user alice:pw defrag", "--user alice:pw compaction 1",
     "--user alice:pw move-leader 1", "--user alice:pw lock x1 /bin/echo inside",
-    "--user alice:pw endpoint hashkv", "endpoint health",
+    "--user alice:pw endpoint hashkv", "endpoint health", "--user alice:pw lease revoke {second}",
+    "--user alice:pw lease timetolive {second} --keys", "lease list",
+    "--user alice:pw lease keep-alive {second} --once", "lease keep-alive {second} --once",
+    "--user alice:pw put x2 1 --lease={second}", "--user alice:pw alarm disarm",
+    "--user alice:pw member add x --peer-urls=http://127.0.0.1:5", "--user alice:pw auth disable",
+    "--user alice:pw role list", "--user alice:pw user passwd alice --interactive=false",
+), *(
+    Command("--user alice:pw txn", 'val("q") = "1"\n\nput x1 2\n\nget a\n\n'),
+    Command("--user alice:pw txn", 'val("a") = "1"\n\nput q 2\n\nget a\n\n'),
+    Command("--user alice:pw txn", 'val("a") = "1"\n\nput x1 2\n\nget a\n\n'),
+), *commands(
     "--user root:secret role revoke-permission reader a b",
     "--user root:secret role revoke-permission reader q", "--user root:secret role get reader",
     "--user root:secret user revoke-role alice reader",
     "--user root:secret user revoke-role root root", "--user root:secret user delete root",
     "--user root:secret role delete root", "--user root:secret role delete reader",
     "--user root:secret user delete alice", "--user root:secret auth disable",
-)  # fmt: skip
+))  # fmt: skip
 
 GROUPS = {
     "keys": KEYS, "transactions": TRANSACTIONS, "leases": LEASES, "member": MEMBER, "auth": AUTH,

@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(etcd_binary() is None, reason="needs the extra `etcd`"),
 ]
 PATIENCE_S = 60
-LEASE = 0x4D2
+LEASE, SECOND_LEASE = 0x4D2, 0x5D3
 
 REPLACED = (
     # Ids, random parts of keys, terms, sizes, hashes and times differ from member to member.
@@ -63,7 +63,7 @@ class Etcdctl:
         )  # fmt: skip
 
     def __call__(self, command: Command) -> Printed:
-        arguments = command.arguments.format(lease=f"{LEASE:x}")
+        arguments = command.arguments.format(lease=f"{LEASE:x}", second=f"{SECOND_LEASE:x}")
         process = self.start(arguments)
         output, errors = process.communicate(command.given, PATIENCE_S)
         return Printed(process.returncode, self.comparable(output), self.comparable(errors))
@@ -88,7 +88,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Etcdctl, Et
         ):  # fmt: skip
             server = start_server(name, program, folder / name, folder / f"{name}.log")
             servers.append(server)
-            server.post("/v3/lease/grant", {"ID": LEASE, "TTL": 5000})
+            for lease in (LEASE, SECOND_LEASE):
+                server.post("/v3/lease/grant", {"ID": lease, "TTL": 5000})
         ours, theirs = map(Etcdctl, servers)
         yield ours, theirs
     finally:
