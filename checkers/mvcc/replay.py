@@ -22,6 +22,7 @@ from splitbrain.checkers.model.sequential_store import (
 from splitbrain.checkers.mvcc.answer_difference import difference, has_inner_headers, wrong_header
 from splitbrain.checkers.mvcc.change_log import ChangeLog
 from splitbrain.checkers.mvcc.change_match import makes
+from splitbrain.checkers.mvcc.conflict import Conflict
 from splitbrain.checkers.mvcc.lost_write import (
     LOST_WRITE,
     WRONG_EFFECT,
@@ -35,7 +36,7 @@ from splitbrain.checkers.mvcc.uncertain_writes import UncertainWrites
 from splitbrain.checkers.mvcc.unexplained_revision import UnexplainedRevisions
 from splitbrain.checkers.mvcc.write_index import WriteIndex
 from splitbrain.checkers.mvcc.writer_matching import Demand, Makers
-from splitbrain.checkers.mvcc.writer_search import Conflict, GapSearch
+from splitbrain.checkers.mvcc.writer_search import GapSearch
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Put, Range, Result, Txn
 from splitbrain.histories.member_state import Change
@@ -83,7 +84,9 @@ class Replay:
         """The changes of revisions without an acknowledged writer, by revision."""
         self._reported: set[tuple[str, int, int]] = set()
         self._search: GapSearch | None = None
-        uncertain = [op for op in operations if op.outcome == "info" and _may_write(op)]
+        uncertain = [
+            op for op in operations if op.outcome == "info" and any(parts(op.request))
+        ]
         uncertain.sort(key=lambda op: op.invoked)
         self._calls = [op.invoked for op in uncertain]
         self._all_writes: WriteIndex | None = None
@@ -328,7 +331,8 @@ class Replay:
         if gaps:
             because = f"revision {revision} contains {wording.changes(logged)}"
             raise Conflict(
-                gaps=gaps, kind="phantom write", because=because, op=None, revision=revision
+                gaps=gaps, kind="phantom write", because=because, op=None, revision=revision,
+                users=gaps if able else 0,
             )
 
     def _past(self, revision: int) -> State:
@@ -418,8 +422,9 @@ class Replay:
         revision = self._store.revision
         if self._of_the_future(op, revision):
             return
-        different = difference(expected, op.result, op.request, self._store)
-        different = different or wrong_header(op.result, revision, revision + bool(made))
+        different = difference(expected, op.result, op.request, self._store) or wrong_header(
+            op.result, revision, revision + bool(made)
+        )
         if different:
             self._add_or_conflict(
                 op, "wrong answer",
@@ -440,9 +445,11 @@ class Replay:
         wrong.
         """
         if self._search is not None:
-            gaps = self._search.concerned(op.request)
+            gaps, on = self._search.blamed(op)
             if gaps:
-                raise Conflict(gaps=gaps, kind=kind, because=because, op=op, revision=revision)
+                raise Conflict(
+                    gaps=gaps, on=on, kind=kind, because=because, op=op, revision=revision
+                )
         self._add(kind, because, op, revision_of(op))
 
     def _add(self, kind: str, because: str, op: Operation, revision: int) -> None:
@@ -491,7 +498,3 @@ def _how(op: Operation) -> str:
     if isinstance(op.request, Range) and op.request.revision:
         return f", read at revision {op.request.revision}"
     return "" if must_be_recent(op.request) else ", serializable"
-
-
-def _may_write(op: Operation) -> bool:
-    return any(True for _ in parts(op.request))

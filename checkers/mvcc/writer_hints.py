@@ -8,12 +8,21 @@ key was created. These facts reduce the candidates that the search in `mvcc/writ
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from splitbrain.checkers.model.answer_facts import key_values, made_revision
 from splitbrain.checkers.model.request_parts import compares, parts, put_keys, ranges
+from splitbrain.checkers.model.sequential_store import Made
+from splitbrain.checkers.mvcc.refuted_choices import (
+    NOTHING,
+    Dependence,
+    KeySets,
+    on_all_fields,
+    on_versions,
+)
 from splitbrain.checkers.mvcc.write_index import WriteIndex
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import (
@@ -54,6 +63,8 @@ class GapHints:
         """(version, create_revision), by key and mod_revision."""
         self._puts: dict[str, list[int]] = {}
         """The revisions of the acknowledged puts of each key."""
+        self._mods: dict[str, list[int]] = {}
+        """The revisions in `_versions`, in order."""
         for op in certain:
             self._take(op)
         self._count_puts(certain)
@@ -107,9 +118,10 @@ class GapHints:
             for key in put_keys(op.request, op.result):
                 self._puts.setdefault(key, []).append(op.result.header.revision)
         for key, versions in self._versions.items():
-            puts = sorted(self._puts.get(key, ()))
+            puts = self._puts.setdefault(key, [])
+            puts.sort()
             until = self._until.setdefault(key, {})
-            mods = sorted(versions)
+            mods = self._mods[key] = sorted(versions)
             for mod, later in pairwise(mods):
                 (version, created), (reached, same) = versions[mod], versions[later]
                 between = bisect_left(puts, later) - bisect_right(puts, mod)
@@ -141,6 +153,72 @@ class GapHints:
         place = bisect_left(mods, revision)
         return place > 0 and until[mods[place - 1]] >= revision
 
+    def alive(self, key: str, revision: int) -> bool:
+        """Return whether answers show that `key` existed before and after `revision`."""
+        later = self._later(key, revision)
+        return later is not None and self._versions[key][later][1] < revision
+
+    def version_max(self, key: str, revision: int) -> float:
+        """Return the highest version that a put of `key` at `revision` can have made.
+
+        A later answer shows a version of the key, and some of the puts until then are known.
+        """
+        later = self._later(key, revision)
+        if later is None:
+            return math.inf
+        version, created = self._versions[key][later]
+        if created >= revision:
+            return math.inf
+        puts = self._puts.get(key, ())
+        known = bisect_right(puts, later) - bisect_right(puts, revision)
+        if later > revision and not (puts and puts[bisect_right(puts, later) - 1] == later):
+            known += 1
+        return version - known
+
+    def _later(self, key: str, revision: int) -> int | None:
+        """Return the first revision from `revision` on with a known version of `key`."""
+        mods = self._mods.get(key, ())
+        place = bisect_left(mods, revision)
+        return mods[place] if place < len(mods) else None
+
+    def contradiction(
+        self, made: Made, revision: int, kept: Sequence[str], sets: KeySets
+    ) -> Dependence | None:
+        """Return the state that decides that answers contradict the changes `made` at `revision`.
+
+        Returns NOTHING if answers contradict them in every state, and None if they do not
+        contradict them. The puts of the keys in `kept` keep the value or the lease, so they depend
+        on the state.
+        """
+        of, wrong = sets.of, NOTHING
+        puts = {one.key: one for one in made if isinstance(one, KeyValue)}
+        for one in made:
+            if isinstance(one, str):
+                if self.alive(one, revision):
+                    return NOTHING
+                if self.untouched(one, revision):
+                    wrong |= on_versions(of(one))
+            elif self.untouched(one.key, revision):
+                return NOTHING
+            elif one.version > self.version_max(one.key, revision):
+                wrong |= on_versions(of(one.key))
+        for key, kv in self.shown[revision].items():
+            put = puts.get(key)
+            if put is None or (put.value != kv.value and key not in kept):
+                return NOTHING
+            if put != kv:
+                wrong |= on_all_fields(of(key)) if key in kept else on_versions(of(key))
+        for key in self.born[revision]:
+            if key not in puts:
+                return NOTHING
+            if puts[key].create_revision != revision:
+                wrong |= on_versions(of(key))
+        return None if wrong == NOTHING else wrong
+
+    def shows(self, key: str, value: str) -> bool:
+        """Return whether an answer shows `value` at `key`, or a comparison may depend on it."""
+        return self._ordered or value in self._operands or (key, value) in self._seen
+
     def shape(self, request: Request) -> Request:
         """Return `request` without the values that appear in no answer and in no comparison.
 
@@ -148,12 +226,7 @@ class GapHints:
         them is tried.
         """
         if isinstance(request, Put):
-            if (
-                self._ordered
-                or request.ignore_value
-                or request.value in self._operands
-                or (request.key, request.value) in self._seen
-            ):
+            if request.ignore_value or self.shows(request.key, request.value):
                 return request
             return Put(
                 request.key, "", request.lease, prev_kv=True, ignore_lease=request.ignore_lease

@@ -48,6 +48,9 @@ class Makers:
         """Invocations of operations that a search without success has reached. All of them are
         assigned, and no later search that reaches them can succeed."""
         self._era = 0
+        self.rivals: tuple[int, ...] | None = ()
+        """The revisions that use all candidates of the last demand that failed. If none of them
+        gets another demand, the demand would fail again. None if they are not known."""
 
     def demand(self, demand: Demand) -> bool:
         """Assign one of the candidates of `demand` as the writer of its revision.
@@ -76,6 +79,7 @@ class Makers:
         reached_of: dict[Pool, int] = {}
         """The number of operations of each pool that were reached."""
         queue = [start]
+        all_reached = not self._exhausted
         for revision in queue:
             demand = self.demands[revision]
             state = self._store if revision == start else self._past(revision - 1)
@@ -94,6 +98,7 @@ class Makers:
                         return True
                     queue.append(other)
         self._exhausted.update(reached_by)
+        self.rivals = tuple(queue[1:]) if all_reached else None
         return False
 
     def _apply(

@@ -11,8 +11,6 @@ present key-value depends.
 
 - A gap taints all keys that any of its candidates may change, not only the keys that the chosen
   candidate changes.
-- If a candidate compares a key, the taint of this key is added to the taints of the keys that the
-  candidate writes.
 - If an answer fits and contains the key-value of a key, the taint of the key is removed. From then
   on the key-value is known and does not depend on earlier choices.
 
@@ -21,49 +19,44 @@ all candidates of a gap fail, the failure is a new conflict, which depends on th
 made the candidates fail. The search therefore skips only combinations that are already known to
 fail. It ends with a writer for each gap, or with a proof that no assignment of writers exists.
 
-Requests that differ only in values that no answer shows are tried once. `mvcc/writer_matching.py`
-ensures that each uncertain write is used at most once.
+Requests that differ only in values that no answer shows are tried once. `mvcc/refuted_choices.py`
+finds candidates that fail like one that was tried. `mvcc/writer_matching.py` ensures that each
+uncertain write is used at most once.
 
 Source: conflict-directed backjumping, Prosser 1993.
 """
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from splitbrain.checkers.model.evaluation import evaluate
+from splitbrain.checkers.model.evaluation import effect, evaluate
 from splitbrain.checkers.model.key_order import KeyOrder
 from splitbrain.checkers.model.request_parts import compares, parts, ranges
 from splitbrain.checkers.model.sequential_store import Made, SequentialStore
+from splitbrain.checkers.model.transaction_branches import Path, paths
+from splitbrain.checkers.mvcc.conflict import Conflict
+from splitbrain.checkers.mvcc.key_taints import Gaps, KeyTaints
+from splitbrain.checkers.mvcc.refuted_choices import (
+    Branch,
+    Candidate,
+    DeadEnds,
+    Dependence,
+    Keys,
+    KeySets,
+    Refutations,
+)
 from splitbrain.checkers.mvcc.revision_order import Answers
 from splitbrain.checkers.mvcc.uncertain_writes import Pool
 from splitbrain.checkers.mvcc.writer_hints import GapHints
 from splitbrain.checkers.mvcc.writer_matching import Demand, Makers
+from splitbrain.checkers.mvcc.wrong_keys import wrong_keys
 from splitbrain.histories.history import Operation
 from splitbrain.histories.kv import Delete, KeyValue, Put, Range, Request
-
-Gaps = int
-"""A set of gaps (revisions without a known writer): an integer in which bit n stands for gap number
-n."""
-
-
-class Conflict(Exception):
-    """Raised if an answer contradicts the writers that the search chose for the revisions `gaps`.
-
-    `kind` and `because` describe the anomaly that exists if no other choice is possible. `op` is
-    the operation with the answer, if there is one.
-    """
-
-    def __init__(
-        self, *, gaps: Gaps, kind: str, because: str, op: Operation | None, revision: int
-    ) -> None:
-        super().__init__(because)
-        self.gaps = gaps
-        self.kind = kind
-        self.because = because
-        self.op = op
-        self.revision = revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +67,13 @@ class _Option:
     """
 
     pool: Pool | None
+    writes: Keys
+    """The keys that the candidate may write."""
+    depends_on: Keys
+    """The keys that decide what it writes."""
     lease: int = 0
+    paths: Sequence[Path] | None = None
+    """The branches of the request. None if there are too many, or no request."""
 
     @property
     def request(self) -> Request | None:
@@ -92,8 +91,9 @@ class _Choice:
     """The length of the undo log of taints (`_trail`) before the search came to this gap."""
     opened: int
     """The length of the undo log after the keys that this gap may change were tainted."""
-    conflicts: Gaps = 0
-    """The earlier gaps that made candidates of this gap fail."""
+    refutations: Refutations
+    made: Made = ()
+    """The changes of the candidate that was chosen last."""
 
 
 class GapSearch:
@@ -120,15 +120,19 @@ class GapSearch:
         self._makers = makers
         self._hints = GapHints(operations, answers.certain, gaps)
         self._choices: list[_Choice] = []
-        self._taint: dict[str, Gaps] = {}
-        self._tainted = KeyOrder()
-        self._trail: list[tuple[str, Gaps]] = []
+        self._chosen: dict[Gaps, Pool | None] = {}
+        """The pool of the chosen writer of each gap. None if the end of a lease was chosen."""
+        self._taints = KeyTaints()
+        keys = dict.fromkeys(part.key for op in operations for part in parts(op.request))
         self._universe = KeyOrder()
-        for key in _all_keys(operations):
+        for key in keys:
             self._universe.add(key)
+        self.sets = KeySets(keys)
+        self._dead_ends = DeadEnds(self.sets, self._shows)
         uncertain = [op for op in operations if op.outcome == "info"]
         uncertain.sort(key=lambda op: op.invoked)
-        self._shapes = self._shape(uncertain)
+        self._shapes = [self._option(pool) for pool in self._shape(uncertain)]
+        self._first_calls = [one.pool.operations[0].invoked for one in self._shapes if one.pool]
         self._first_change = self._first_changes(uncertain)
         self._leased = sorted({
             part.key
@@ -136,6 +140,9 @@ class GapSearch:
             for part in parts(op.request)
             if isinstance(part, Put) and part.lease
         })
+        self._leased_keys = 0
+        for key in self._leased:
+            self._leased_keys |= self.sets.of(key)
         self._putters: dict[tuple[str, str | None], list[Operation]] = {}
         """The operations that put a key, by key and value (None: the value is kept)."""
         for op in uncertain:
@@ -186,14 +193,25 @@ class GapSearch:
         shown = self._hints.shown[revision]
         for kv in shown.values():
             return [
-                _Option(Pool((op,)))
+                self._option(Pool((op,)))
                 for value in (kv.value, None)
                 for op in self._putters.get((kv.key, value), ())
                 if deadline is None or op.invoked < deadline
             ]
-        options = [_Option(pool) for pool in reversed(self._shapes) if pool.available(deadline)]
-        options += [_Option(None, lease) for lease, keys in self._store.leases.items() if keys]
+        invoked = bisect_left(self._first_calls, math.inf if deadline is None else deadline)
+        options = self._shapes[:invoked]
+        options.reverse()
+        options += [
+            _Option(None, self._leased_keys, self._leased_keys, lease)
+            for lease, keys in self._store.leases.items() if keys
+        ]
         return options
+
+    def _option(self, pool: Pool) -> _Option:
+        request = pool.operations[0].request
+        return _Option(
+            pool, self.sets.written(request), self.sets.deciding(request), paths=paths(request)
+        )
 
     def _may_change(self, revision: int, options: Sequence[_Option]) -> Iterable[str]:
         """Yield the keys that `revision`, a revision without a known writer, may have changed.
@@ -220,115 +238,128 @@ class GapSearch:
         A gap is a revision without a known writer. Raises Conflict if no candidate is left.
         """
         choice = self._choices[-1] if self._choices else None
-        if choice is None or choice.revision != revision:
-            choice = self._open(revision)
         self._store.revision = revision - 1
+        if choice is None or choice.revision != revision:
+            self._avoid_dead_end(revision)
+            choice = self._open(revision)
+        refutations = choice.refutations
         for option in choice.options:
+            if refutations.refute_writes(option.writes):
+                continue
             made = self._made(option, choice)
-            if made is None:
+            if made is None or refutations.refute(made):
                 continue
             if option.pool is not None and not self._demand(revision, option.pool):
                 self._makers.withdraw(revision)
-                choice.conflicts |= choice.gap - 1
+                refutations.use_up(made, self._rivals(choice.gap))
                 continue
-            reads = 0 if option.request is None else self._reads(option.request)
             self._store.write(revision, made)
-            if reads and option.request is not None:
-                for key in self._keys(option.request):
-                    self._set_taint(key, self._taint.get(key, 0) | reads)
+            self._chosen[choice.gap] = option.pool
+            choice.made = made
             return
+        refutations.finish()
         self._close()
-        raise Conflict(
-            gaps=choice.conflicts, kind="phantom write",
+        users = refutations.users & (choice.gap - 1)
+        self._dead_ends.add(choice.gap, refutations.on, self._store, {
+            gap: pool for gap, pool in self._chosen.items() if gap & users
+        })
+        raise self._exhausted(
+            revision, refutations.gaps & (choice.gap - 1), refutations.on, users
+        )
+
+    def _avoid_dead_end(self, revision: int) -> None:
+        """Raise Conflict if all candidates of `revision` have failed in a state like this one."""
+        gap = self.gaps[revision]
+        found = self._dead_ends.find(gap, self._store, self._chosen)
+        if found is not None:
+            on, users = found
+            gaps = self._taints_of(on.keys) | users
+            raise self._exhausted(revision, gaps & (gap - 1), on, users)
+
+    def _exhausted(self, revision: int, gaps: Gaps, on: Dependence, users: Gaps) -> Conflict:
+        return Conflict(
+            gaps=gaps, kind="phantom write",
             because=f"an answer shows revision {revision}, but no uncertain write that had been "
             "invoked by then can have made it",
-            op=None, revision=revision,
+            op=None, revision=revision, on=on, users=users,
         )
 
     def _demand(self, revision: int, pool: Pool) -> bool:
         deadline = self._answers.deadline(revision)
         return self._makers.demand(Demand(revision, deadline, lambda state: (pool,)))
 
+    def _rivals(self, gap: Gaps) -> Gaps:
+        """Return the gaps that use all writes of the candidate whose demand failed at `gap`."""
+        rivals = self._makers.rivals
+        if rivals is None or any(one not in self.gaps for one in rivals):
+            return gap - 1
+        return sum(self.gaps[one] for one in rivals)
+
     def _open(self, revision: int) -> _Choice:
         options = self._options(revision)
         gap = self.gaps[revision]
-        before = len(self._trail)
-        alternatives = len(options) > 1 or not self._hints.shown[revision]
+        before = self._taints.length
+        alternatives = (
+            len(options) > 1
+            or not self._hints.shown[revision]
+            or any(option.depends_on for option in options)
+        )
         if alternatives:
             for key in self._may_change(revision, options):
-                self._set_taint(key, self._taint.get(key, 0) | gap)
+                self._taints.add(key, gap)
         choice = _Choice(
-            revision, gap, iter(options), self._store.mark(), before, len(self._trail)
+            revision, gap, iter(options), self._store.mark(), before, self._taints.length,
+            Refutations(gap, self.sets, self._shows, self._taints_of),
         )
         self._choices.append(choice)
         return choice
+
+    def _shows(self, kv: KeyValue) -> bool:
+        return self._hints.shows(kv.key, kv.value)
 
     def _made(self, option: _Option, choice: _Choice) -> Made | None:
         """Return the changes that the candidate `option` makes in the store.
 
         `choice` is the state of the search at the present gap, a revision without a known writer.
-        Returns None if the changes contradict an answer. The earlier gaps on which the
-        contradiction depends are then added to `choice.conflicts`.
+        Returns None if the changes contradict an answer.
         """
         request = option.request
         if request is None:
-            return self._ended(option.lease, choice)
-        _, made = evaluate(self._store, request)
-        revision = choice.revision
-        shown, born = self._hints.shown[revision], self._hints.born[revision]
-        fits = bool(made) and not any(
-            self._hints.untouched(one if isinstance(one, str) else one.key, revision)
-            for one in made
+            return self._ended(option, choice)
+        revision, (_, made) = choice.revision, evaluate(self._store, request)
+        found = option.paths
+        branches = None if found is None else partial(self._branches, found, revision)
+        choice.refutations.consider(
+            Candidate(option.writes, option.depends_on | option.writes, branches)
         )
-        if fits and (shown or born):
-            puts = {one.key: one for one in made if isinstance(one, KeyValue)}
-            fits = all(puts.get(key) == kv for key, kv in shown.items()) and all(
-                key in puts and puts[key].create_revision == revision for key in born
-            )
-        if fits:
-            return made
-        choice.conflicts |= (self._reads(request) | self._writes(request)) & (choice.gap - 1)
-        return None
+        contradiction = self._hints.contradiction(made, revision, (), self.sets)
+        return made if made and contradiction is None else None
 
-    def _ended(self, lease: int, choice: _Choice) -> Made | None:
-        """Return the keys that are deleted if `lease` ends at the gap of `choice`.
+    def _branches(self, found: Sequence[Path], revision: int) -> Iterator[Branch]:
+        for path in found:
+            made = effect(self._store, path.writes)
+            kept = [
+                one.key for one in path.writes
+                if isinstance(one, Put) and (one.ignore_value or one.ignore_lease)
+            ]
+            yield Branch(made, self._hints.contradiction(made, revision, kept, self.sets))
+
+    def _taints_of(self, keys: Keys) -> Gaps:
+        return self.keys_concerned(self.sets.listed(keys))
+
+    def _ended(self, option: _Option, choice: _Choice) -> Made | None:
+        """Return the keys that are deleted if the lease of `option` ends at the gap of `choice`.
 
         Returns None if the lease has no keys, or if an answer shows that one of them was not
         deleted.
         """
-        keys = sorted(self._store.leases.get(lease, ()))
+        choice.refutations.consider(Candidate(option.writes, option.depends_on, None))
+        keys = sorted(self._store.leases.get(option.lease, ()))
         if keys and not any(self._hints.untouched(key, choice.revision) for key in keys):
             return keys
-        for key in self._leased:
-            choice.conflicts |= self._taint.get(key, 0) & (choice.gap - 1)
         return None
 
     # --- taints
-
-    def _set_taint(self, key: str, gaps: Gaps) -> None:
-        before = self._taint.get(key, 0)
-        if before != gaps:
-            self._trail.append((key, before))
-            self._put_taint(key, before, gaps)
-
-    def _put_taint(self, key: str, before: Gaps, gaps: Gaps) -> None:
-        if before == gaps:
-            return
-        if gaps:
-            if not before:
-                self._tainted.add(key)
-            self._taint[key] = gaps
-        else:
-            del self._taint[key]
-            self._tainted.remove(key)
-
-    def _of_interval(self, key: str, end: str) -> Gaps:
-        if not end:
-            return self._taint.get(key, 0)
-        gaps = 0
-        for tainted in self._tainted.between(key, end):
-            gaps |= self._taint[tainted]
-        return gaps
 
     def _reads(self, request: Request) -> Gaps:
         """Return the gaps whose chosen writers influence the comparisons of `request`.
@@ -337,7 +368,10 @@ class GapSearch:
         """
         gaps = 0
         for compare in compares(request):
-            gaps |= self._of_interval(compare.key, compare.range_end)
+            gaps |= self._taints.of_interval(compare.key, compare.range_end)
+        for part in parts(request):
+            if isinstance(part, Put) and (part.ignore_value or part.ignore_lease):
+                gaps |= self._taints.of(part.key)
         return gaps
 
     def _writes(self, request: Request) -> Gaps:
@@ -348,7 +382,7 @@ class GapSearch:
         gaps = 0
         for part in parts(request):
             end = part.range_end if isinstance(part, Delete) else ""
-            gaps |= self._of_interval(part.key, end)
+            gaps |= self._taints.of_interval(part.key, end)
         return gaps
 
     def concerned(self, request: Request) -> Gaps:
@@ -360,8 +394,20 @@ class GapSearch:
         for one in ranges(request):
             if one is not request and one.revision > 0:
                 return (1 << len(self.gaps)) - 1 if self._choices else 0
-            gaps |= self._of_interval(one.key, one.range_end)
+            gaps |= self._taints.of_interval(one.key, one.range_end)
         return gaps
+
+    def blamed(self, op: Operation) -> tuple[Gaps, Dependence]:
+        """Return the gaps and the state that make the answer of `op` wrong.
+
+        If a read shows several wrong keys, only one of them is blamed: the one that depends on the
+        earliest gaps.
+        """
+        wrong = wrong_keys(self._store, op, self.sets)
+        if not wrong:
+            return self.concerned(op.request), self.sets.concerned(op.request)
+        key = min(wrong, key=self._taints.of)
+        return self._taints.of(key), wrong[key]
 
     def keys_concerned(self, keys: Iterable[str]) -> Gaps:
         """Return the gaps whose chosen writers influence the key-values of `keys`.
@@ -370,7 +416,7 @@ class GapSearch:
         """
         gaps = 0
         for key in keys:
-            gaps |= self._taint.get(key, 0)
+            gaps |= self._taints.of(key)
         return gaps
 
     def gaps_before(self, revision: int) -> Gaps:
@@ -409,7 +455,7 @@ class GapSearch:
         key-value is known from the answer, so it depends on no choice. The caller must have found
         that the answer is right.
         """
-        if not self._taint:
+        if not self._taints:
             return
         request = op.request
         if isinstance(request, Range):
@@ -417,23 +463,15 @@ class GapSearch:
                 request.keys_only or request.count_only or request.limit > 0 or request.filtered
             ):
                 return
-            self._fix(request.key, request.range_end)
+            self._taints.fix_interval(request.key, request.range_end)
         elif isinstance(request, Delete):
-            self._fix(request.key, request.range_end)
+            self._taints.fix_interval(request.key, request.range_end)
         elif isinstance(request, Put) and request.prev_kv:
-            self._fix(request.key, "")
-
-    def _fix(self, key: str, end: str) -> None:
-        if end:
-            self.fix_keys(self._tainted.between(key, end))
-        else:
-            self.fix_keys((key,))
+            self._taints.fix((request.key,))
 
     def fix_keys(self, keys: Iterable[str]) -> None:
         """Mark `keys` as independent of earlier choices, because their key-values are known."""
-        for key in keys:
-            if key in self._taint:
-                self._set_taint(key, 0)
+        self._taints.fix(keys)
 
     # --- back
 
@@ -450,24 +488,13 @@ class GapSearch:
             self._store.undo(choice.mark)
             self._makers.withdraw_from(choice.revision)
             if conflict.gaps & choice.gap:
-                choice.conflicts |= conflict.gaps & (choice.gap - 1)
-                self._undo_taints(choice.opened)
+                choice.refutations.add(
+                    choice.made, conflict.gaps, conflict.on, conflict.users
+                )
+                self._taints.undo(choice.opened)
                 return choice.revision
             self._close()
         return None
 
     def _close(self) -> None:
-        self._undo_taints(self._choices.pop().before)
-
-    def _undo_taints(self, length: int) -> None:
-        while len(self._trail) > length:
-            key, before = self._trail.pop()
-            self._put_taint(key, self._taint.get(key, 0), before)
-
-
-def _all_keys(operations: Sequence[Operation]) -> list[str]:
-    keys: dict[str, None] = {}
-    for op in operations:
-        for part in parts(op.request):
-            keys[part.key] = None
-    return list(keys)
+        self._taints.undo(self._choices.pop().before)
