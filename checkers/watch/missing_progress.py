@@ -1,9 +1,9 @@
 """Finds progress notifications that a member owed a watcher and did not send.
 
 A notification means that the watcher has received all events up to a revision. A member owes a
-notification in the two cases below. In both cases the watch must have been created, and no fault
-may hit the member. Partitions and slow links are permitted, because a member notifies watchers of
-its own state.
+notification in the two cases below. In both cases the watch must have been created, no fault may
+hit the member, and its process must not have been restarted since the watch was opened. Partitions
+and slow links are permitted, because a member notifies watchers of its own state.
 
 *Periodically*, if the watch request has `progress_notify`. A member has a ticker for each stream,
 whose interval etcd lengthens at random by up to a tenth. At each tick, the member notifies a
@@ -54,6 +54,9 @@ INTERVALS = 2
 JITTER = 1.1
 HARMLESS = frozenset(("partition", "latency"))
 """Faults of links between members."""
+WITHOUT_RESTART = HARMLESS | {"pause"}
+"""Faults after which a member goes on to serve its connections."""
+
 
 class OwedProgress:
     """Finds the progress notifications that members should have sent to watchers, and did not.
@@ -81,6 +84,7 @@ class OwedProgress:
         self._silence_ns = round(INTERVALS * JITTER * interval_ms) * MS + self._late_ns
         self._interval_ms = interval_ms
         self._faults = [fault for fault in faults if fault.f not in HARMLESS]
+        self._restarts = [fault for fault in faults if fault.f not in WITHOUT_RESTART]
         self.owed = 0
 
     def check(self, stream: WatchStream, name: str, report: Report) -> None:
@@ -100,7 +104,7 @@ class OwedProgress:
         self.owed += sum(isinstance(one, Progress) for one in stream.answers)
         for (begin, _), (end, ended_by) in pairwise(_times(stream)):
             due = begin + self._silence_ns
-            if end <= due or not self._undisturbed(stream.node, begin, due):
+            if end <= due or not self._undisturbed(stream, begin, due):
                 continue
             if not self._silent(stream.connection, begin, due) and not (
                 ended_by is not None and self._later(ended_by, due)
@@ -124,7 +128,7 @@ class OwedProgress:
         assert stream.created is not None
         created = stream.created.time
         due = created + self._late_ns
-        if not self._undisturbed(stream.node, stream.opened, due):
+        if not self._undisturbed(stream, stream.opened, due):
             return
         last, waited = created, ""
         for answer in stream.answers:
@@ -147,7 +151,7 @@ class OwedProgress:
 
     def _waited(self, stream: WatchStream, begin: int, end: int) -> str:
         due = begin + self._late_ns
-        if end <= due or not self._undisturbed(stream.node, begin, due):
+        if end <= due or not self._undisturbed(stream, begin, due):
             return ""
         return f"nothing arrived from {_seconds(begin)} to {_seconds(end)}"
 
@@ -168,15 +172,16 @@ class OwedProgress:
             f"at {_seconds(earliest[0])},"
         )
 
-    def _undisturbed(self, node: str, begin: int, end: int) -> bool:
-        """Return whether no fault hit `node` and the harness was not busy, from `begin` to `end`.
+    def _undisturbed(self, stream: WatchStream, begin: int, end: int) -> bool:
+        """Return whether no fault is an excuse for a silence of `stream` from `begin` to `end`.
 
-        The times are in ns.
+        An excuse is a fault that hit the member meanwhile. Another excuse is a fault since the
+        stream was opened that may have ended the member's process, because the stream ends with it.
+        A client that reads slowly may notice this late. The harness must not have been busy. The
+        times are in ns.
         """
-        hit = any(
-            fault.begin <= end and (fault.end is None or fault.end >= begin)
-            and (not fault.members or node in fault.members)
-            for fault in self._faults
+        hit = _hit(self._faults, stream.node, begin, end) or _hit(
+            self._restarts, stream.node, stream.opened, end
         )
         return not hit and self._recorded(begin, end)
 
@@ -191,6 +196,14 @@ class OwedProgress:
         first, last = bisect_left(self._moments, begin), bisect_right(self._moments, end)
         inside = [begin, *self._moments[first:last], end]
         return max(later - time for time, later in pairwise(inside)) < PAUSE_NS
+
+
+def _hit(faults: Sequence[FaultWindow], node: str, begin: int, end: int) -> bool:
+    return any(
+        fault.begin <= end and (fault.end is None or fault.end >= begin)
+        and (not fault.members or node in fault.members)
+        for fault in faults
+    )
 
 
 def _times(stream: WatchStream) -> Iterator[tuple[int, Answer | None]]:

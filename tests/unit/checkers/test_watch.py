@@ -329,6 +329,8 @@ def test_a_silent_stream_owes_a_notification_after_two_intervals() -> None:
     (FaultWindow(1, "pause", ("n1",), 2 * S, 3 * S), ["missing progress"]),
     (FaultWindow(1, "partition", ("n2",), 1 * S, 9 * S), ["missing progress"]),
     (FaultWindow(1, "pause", ("n2",), 0, S // 2), ["missing progress"]),
+    (FaultWindow(1, "power", ("n2",), S // 4, S // 2), []),
+    (FaultWindow(1, "power", ("n1",), S // 4, S // 2), ["missing progress"]),
 ])
 def test_a_member_that_is_hit_by_a_fault_owes_no_notification(
     fault: FaultWindow, expected: list[str]
