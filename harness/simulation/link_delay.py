@@ -23,7 +23,7 @@ fault."""
 DELAYS_IN_MEANS_MAX = 4
 """The longest random delay of a frame, as a multiple of the mean delay."""
 LATE_NS = 100_000_000
-"""A frame that is delayed for longer than this counts as a disturbance of its link
+"""A frame that a fault delays for longer than this counts as a disturbance of its link
 (`health.py`)."""
 
 
@@ -59,11 +59,17 @@ class LinkDelay:
         least, mean = conditions.delay_us
         # The product of two draws is cheap to compute and has the bound `DELAYS_IN_MEANS_MAX`.
         delay_ns = int((least + mean * 2 * random.random() * random.random() * 2) * 1000)
-        if random.random() * 100 < conditions.slow_percent:
+        late = random.random() * 100 < conditions.slow_percent
+        if late:
             delay_ns += RETRANSMIT_NS << random.randrange(3)
             self.reached("a frame waited for a retransmission")
+        if state is not NORMAL:
+            added_ns = self._added_ns(state, size)
+            delay_ns += added_ns
+            late = late or added_ns > LATE_NS
+        if late:
             self.disturb(delay_ns)
-        return delay_ns if state is NORMAL else delay_ns + self._added_ns(state, size)
+        return delay_ns
 
     def _added_ns(self, state: LinkState, size: int) -> int:
         """Return the part of a frame's delay that the link's fault causes, in ns."""
@@ -82,8 +88,6 @@ class LinkDelay:
             self._free_at_ns = max(self._free_at_ns, now_ns) + taken_ns
             added_ns += self._free_at_ns - now_ns
         self.effects += added_ns > 0
-        if added_ns > LATE_NS:
-            self.disturb(added_ns)
         return added_ns
 
     def disturb(self, for_ns: int = 0) -> None:

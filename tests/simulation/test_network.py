@@ -229,6 +229,18 @@ def test_a_connection_that_lost_an_end_does_not_count(end: Callable[[Pair], None
     assert link.connections == 0
 
 
+def test_a_frame_that_is_late_for_two_reasons_disturbs_its_link_until_it_arrives() -> None:
+    pair = Pair(NetworkConditions())
+    pair.network.link("a", "b").conditions = NetworkConditions(slow_percent=100.0)
+    pair.network.set_link("a", "b", LinkState(delay_ms=150))
+    pair.send(count=1)
+    link, begun_ns = pair.network.link("a", "b"), pair.loop.now_ns
+    while not pair.received:
+        pair.wait(0.001)
+    assert pair.loop.now_ns - begun_ns >= 350_000_000
+    assert link.disturbed_ns >= pair.loop.now_ns - 1_000_000
+
+
 def test_a_link_counts_the_peers_that_still_dial() -> None:
     """Seed 1503921: a link counted as healthy by its connection for calls, without messages."""
     pair = Pair(NetworkConditions())

@@ -9,6 +9,7 @@ are in force.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from splitbrain.harness.simulation.member import Member
 from splitbrain.node.lease.lessor import TICK_S, Lessor
@@ -17,6 +18,15 @@ ENDS_AT_ONCE_MIN = 4
 """The smallest number of leases whose end a lessor proposes in one interval (`buggify.py`)."""
 INTERVALS_MAX = 3
 """How many intervals of the lessor its proposal may take if few leases are over."""
+
+
+class _Wait(NamedTuple):
+    """How long the end of a lease waits to be proposed."""
+
+    ticks: int
+    """The number of ticks since the lease was first found to be over."""
+    over_max: int
+    """The largest number of leases that were over at the same time meanwhile."""
 
 
 class LeaseEndMonitor:
@@ -33,7 +43,7 @@ class LeaseEndMonitor:
         """Observe the lessor of a member whose process has started to serve."""
         server = member.server
         assert server is not None
-        lessor, raft, waited = server.parts.lessor, server.raft, dict[int, int]()
+        lessor, raft, waited = server.parts.lessor, server.raft, dict[int, _Wait]()
         tick = raft.tick
 
         def observed_tick() -> None:
@@ -45,21 +55,22 @@ class LeaseEndMonitor:
 
         raft.tick = observed_tick  # type: ignore[method-assign]
 
-    def _check(self, member: Member, lessor: Lessor, waited: dict[int, int]) -> None:
+    def _check(self, member: Member, lessor: Lessor, waited: dict[int, _Wait]) -> None:
         """Find the leases that are over, and whose end is not proposed yet.
 
-        `waited` contains the number of earlier ticks in succession that found the same.
+        `waited` contains these leases at the tick before.
         """
         now_ns = lessor._clock.monotonic_ns()
         over = {one: times for one, times in lessor._times.items() if times.expires_ns <= now_ns}
         due = [one for one, times in over.items() if times.end_ns == times.expires_ns]
         before = dict(waited)
         waited.clear()
-        # The end of a lease that still exists is proposed again, in the same intervals.
-        bound_s = (INTERVALS_MAX + len(over) // ENDS_AT_ONCE_MIN) * TICK_S
         for lease_id in due:
-            waited[lease_id] = before.get(lease_id, 0) + 1
-            waited_s = before.get(lease_id, 0) * self._tick_s
+            ticks, over_max = before.get(lease_id, _Wait(-1, 0))
+            waited[lease_id] = wait = _Wait(ticks + 1, max(over_max, len(over)))
+            # The end of a lease that still exists is proposed again, in the same intervals.
+            bound_s = (INTERVALS_MAX + wait.over_max // ENDS_AT_ONCE_MIN) * TICK_S
+            waited_s = wait.ticks * self._tick_s
             if bound_s < waited_s <= bound_s + self._tick_s:
                 self._violated(
                     f"{member.name} leads, and has not proposed the end of lease {lease_id} for "
