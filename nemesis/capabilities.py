@@ -481,7 +481,7 @@ class Traceable(HasProcess, Protocol):
     def files(self, member: MemberName, area: DiskArea, pattern: str = "") -> Sequence[Path]:
         """Return the existing files of the member in `area`.
 
-        If `pattern` is given, returns the files in the data folder that match it, in any area.
+        With a `pattern`, returns the files in the data folder that match it, and ignores `area`.
         Raises FaultError if the store of the member has no such area.
         """
         ...

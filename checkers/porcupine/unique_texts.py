@@ -167,7 +167,10 @@ class _Placing:
             yield chosen
 
     def _named(self, found: Decision, chosen: list[int]) -> Decision:
-        """Replace the placeholders in `found` with the operations in the assignment `chosen`."""
+        """Return `found` with the numbers of operations in place of the placeholders.
+
+        `chosen` contains the number of one operation for each placeholder.
+        """
         count = self._count
         return Decision(
             True, lambda: [n if n < count else chosen[n - count] for n in found.order()]

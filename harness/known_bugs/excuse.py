@@ -19,7 +19,7 @@ NOT_ALL_COMPARED = (
 
 
 def excused(verdict: Verdict, bugs: Sequence[KnownBug]) -> Verdict:
-    """Return `verdict` with the anomalies that show one of `bugs` moved to the field `known`.
+    """Move the anomalies that are signs of `bugs` to the field `known`, and return the verdict.
 
     If other anomalies are left, the verdict stays invalid. If none is left, it becomes valid. It
     becomes unknown instead if the checker did not keep all anomalies, or did not decide everything.

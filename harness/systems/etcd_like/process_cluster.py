@@ -277,7 +277,7 @@ class ProcessCluster(
     def files(self, member: MemberName, area: DiskArea, pattern: str = "") -> Sequence[Path]:
         """Return the existing files of the member in `area`.
 
-        If `pattern` is given, returns the files in the data folder that match it, in any area.
+        With a `pattern`, returns the files in the data folder that match it, and ignores `area`.
         Raises FaultError if the system has no such area.
         """
         patterns = (pattern,) if pattern else self.areas.get(area, () if self.areas else ("**/*",))
