@@ -22,8 +22,9 @@ def command(path: Path, form: str, output: Path) -> int:
 
     PATH is the folder of a run, or a history file that `splitbrain check` reads. Operations on
     single keys become reads, writes and compare-and-swaps of registers, with values
-    [key value]. Operations on sets become adds and reads of sets. Operations of the workloads
-    append and wr become transactions. Knossos and Elle can judge the EDN file.
+    [key value]. Operations on sets become adds and reads of sets. In runs of the workloads
+    `append` and `wr`, each operation becomes a transaction. Knossos and Elle can judge the EDN
+    file.
 
     With --format perfetto, PATH is the folder of a run, and the trace contains its operations,
     faults, anomalies and the steps of each write on each member. This format needs the extra

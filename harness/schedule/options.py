@@ -333,7 +333,7 @@ def _check_numbers(options: Options) -> None:
 
 
 def _check_names(options: Options) -> None:
-    """Check the options that name something, and the limits of the budget."""
+    """Check that the kinds of faults, the aims and the known bugs exist. Also check the budget."""
     try:
         check_known(options.nemesis)
         checked_aims(options.aim)

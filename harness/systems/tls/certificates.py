@@ -59,8 +59,9 @@ class ClusterCertificates:
 class Authority:
     """A certificate authority, which signs other certificates.
 
-    Its own certificate is the file `cert` in `folder`. Two authorities with different names can
-    share a folder.
+    Its own certificate is the file NAME.pem in `folder`, for example `ca.pem`. Therefore several
+    authorities with different names can share a folder. The attribute `cert` is the path of this
+    file.
     """
 
     def __init__(self, folder: Path, name: str = "ca") -> None:
