@@ -17,7 +17,7 @@ from splitbrain.harness.mutants.plant import plant_once
 from splitbrain.harness.schedule.schedule import Schedule, default_settings
 from splitbrain.harness.simulation.cluster import SimulatedCluster
 from splitbrain.harness.simulation.digest import digest
-from splitbrain.harness.simulation.freed_coroutines import closing_errors_ignored
+from splitbrain.harness.simulation.freed_coroutines import ClosingErrorsIgnored
 from splitbrain.harness.simulation.simulated_process import Process
 from splitbrain.harness.simulation.simulated_system import SimulatedSystem
 from splitbrain.harness.simulation.simulation_result import SimulatedRun
@@ -51,7 +51,7 @@ def simulate(
     violated. If `recorder` is given, it records the states of the members. Raises BadArguments if
     this Python process already contains a planted bug that is not in the schedule.
     """
-    with warnings.catch_warnings(), closing_errors_ignored(), collector_paused():
+    with warnings.catch_warnings(), ClosingErrorsIgnored(), collector_paused():
         # A process that was killed leaves coroutines that were never started.
         warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         simulated = _simulate(

@@ -35,6 +35,9 @@ REPLACED = (
     # The log lines of etcdctl begin with a time.
     (r'"ts":(?:"[^"]*"|[\d.]+)', '"ts":0'),
     (r"etcd-endpoints://\w+/", "etcd-endpoints://N/"),
+    # The columns of a table are as wide as their longest cell, for example an id.
+    (r"-{2,}", "--"),
+    (r" +", " "),
 )
 
 
@@ -76,9 +79,12 @@ class Etcdctl:
         return text
 
 
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Etcdctl, Etcdctl]]:
-    folder = tmp_path_factory.mktemp("etcdctl")
+@pytest.fixture
+def both(tmp_path: Path) -> Iterator[tuple[Etcdctl, Etcdctl]]:
+    """A member and an etcd of their own for each group.
+
+    The leases of another group would end meanwhile, at slightly different times.
+    """
     binary = etcd_binary()
     assert binary is not None
     servers = []
@@ -86,7 +92,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Etcdctl, Et
         for name, program in (
             ("ours", [*OURS_COMMAND, "--password-cost", "1"]), ("etcd", [binary]),
         ):  # fmt: skip
-            server = start_server(name, program, folder / name, folder / f"{name}.log")
+            server = start_server(name, program, tmp_path / name, tmp_path / f"{name}.log")
             servers.append(server)
             for lease in (LEASE, SECOND_LEASE):
                 server.post("/v3/lease/grant", {"ID": lease, "TTL": 5000})

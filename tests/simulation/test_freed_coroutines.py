@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from splitbrain.harness.simulation.freed_coroutines import closing_errors_ignored
+from splitbrain.harness.simulation.freed_coroutines import ClosingErrorsIgnored
 
 
 class _Suspension:
@@ -54,7 +54,7 @@ def test_a_reader_of_an_asynchronous_generator_is_freed_without_a_report(
 ) -> None:
     _free_suspended(_read())
     assert reported == [RuntimeError], "without the context manager, the error is reported"
-    with closing_errors_ignored():
+    with ClosingErrorsIgnored():
         _free_suspended(_read())
     assert reported == [RuntimeError]
 
@@ -63,7 +63,16 @@ def test_other_errors_are_reported_and_the_hook_is_restored(
     reported: list[type[BaseException]],
 ) -> None:
     former = sys.unraisablehook
-    with closing_errors_ignored():
+    with ClosingErrorsIgnored():
         _free_suspended(_fail())
     assert reported == [ValueError]
     assert sys.unraisablehook is former
+
+
+def test_a_hook_that_was_set_meanwhile_stays(reported: list[type[BaseException]]) -> None:
+    def later(_: object) -> None:
+        """Report nothing."""
+
+    with ClosingErrorsIgnored():
+        sys.unraisablehook = later
+    assert sys.unraisablehook is later

@@ -181,7 +181,7 @@ def test_the_functions_that_may_always_fail_are_functions_of_the_workload(worklo
     drawn = {
         next_one.f
         for client in range(3)
-        for next_one, _ in zip(made.operations(Random(client), client), range(400), strict=False)
+        for next_one, _ in zip(made.operations(Random(client), client), range(1000), strict=False)
     }
     assert set(getattr(made, "may_always_fail", ())) < drawn
 
