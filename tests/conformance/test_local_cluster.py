@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import socket
@@ -26,8 +27,13 @@ PATIENCE_S = 60.0
 
 
 def free_ports() -> int:
-    """A port for clients such that the ports of all three members are free."""
-    for first in range(21_000, 31_000, 100):
+    """A port for clients such that the ports of all three members are free.
+
+    The processes of pytest-xdist search in different places, because a port stays free until the
+    cluster has started.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for first in (21_000 + (place + worker * 1_700) % 10_000 for place in range(0, 10_000, 100)):
         try:
             for port in range(first, first + 3 * PORTS_APART, PORTS_APART):
                 for one in (port, port + 1):
