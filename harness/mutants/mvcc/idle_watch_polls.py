@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.mvcc.watch import WatchBatch, Watcher
+from splitbrain.node.mvcc.watch import Watcher
 
 MUTANT = Mutant(
     what="a watch that waits for events polls the store without a pause",
@@ -17,11 +17,8 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    original = Watcher.next_batch
-
-    async def next_batch(self: Watcher) -> WatchBatch | None:
+    async def ready(self: Watcher) -> None:
         while self.synced and not self._buffer and not self.cancelled:  # noqa: ASYNC110
             await asyncio.sleep(0)
-        return await original(self)
 
-    Watcher.next_batch = next_batch  # type: ignore[method-assign]
+    Watcher.ready = ready  # type: ignore[method-assign]
