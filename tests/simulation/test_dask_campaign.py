@@ -88,7 +88,7 @@ def test_no_run_is_lost_or_counted_twice_while_workers_are_killed_at_random(
 
 
 def test_a_run_that_kills_its_process_is_unknown(cluster: LocalCluster, tmp_path: Path) -> None:
-    left = jobs(1)
+    left = jobs(1, time_limit_s=1000.0)  # The run lasts until its process is killed.
     stop = threading.Event()
 
     def kill() -> None:
