@@ -139,7 +139,7 @@ def _check_terms_of(
 
 def _is_disturbed(begin: int, end: int, faults: list[FaultWindow]) -> bool:
     """Return whether one of `faults` was in force at some time from `begin` to `end`, in ns."""
-    return any(one.begin <= end and (one.end is None or one.end >= begin) for one in faults)
+    return any(one.overlaps(begin, end) for one in faults)
 
 
 def _answer(op: Answered) -> str:

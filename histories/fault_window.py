@@ -29,6 +29,18 @@ class FaultWindow:
     effect: str | None = None
     """What the fault changed, in words; "" if it changed nothing, None if that is unknown."""
 
+    def overlaps(self, begin: int, end: int) -> bool:
+        """Return whether the fault was in force at any time from `begin` to `end`, in ns."""
+        return self.begin <= end and (self.end is None or self.end >= begin)
+
+
+def disturbed(faults: Iterable[FaultWindow], begin: int, end: int) -> bool:
+    """Return whether one of `faults` was in force at any time from `begin` to `end`, in ns.
+
+    The adverse conditions of a simulated run, which last for the whole run, do not count.
+    """
+    return any(one.f != "adverse_conditions" and one.overlaps(begin, end) for one in faults)
+
 
 def fault_windows(events: Iterable[Event]) -> list[FaultWindow]:
     """Return the faults among `events`, in the order in which they began.

@@ -115,6 +115,11 @@ class Range(_Value, Generic[KeyT], frozen=True, tag_field="op", tag="range"):
         """Return whether the read has a bound on revisions, so that it can exclude key-values."""
         return bool(self.min_mod or self.max_mod or self.min_create or self.max_create)
 
+    @property
+    def partial(self) -> bool:
+        """Return whether the answer may lack keys of the interval, or fields of key-values."""
+        return self.keys_only or self.count_only or self.limit > 0 or self.filtered
+
 
 class Delete(
     _Value, Generic[KeyT], frozen=True, tag_field="op", tag="delete"

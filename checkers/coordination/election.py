@@ -39,6 +39,7 @@ from splitbrain.checkers.evidence import Evidence
 from splitbrain.checkers.findings import first_of_each_kind
 from splitbrain.checkers.reference_member import reference
 from splitbrain.checkers.verdict import Anomaly, Verdict, merge, not_applicable, with_evidence
+from splitbrain.histories.fault_window import disturbed
 from splitbrain.histories.history import History, Operation
 from splitbrain.histories.kv import Range
 from splitbrain.histories.lock_and_election import (
@@ -174,13 +175,12 @@ def _lease(
 
     If the request names no lease, the member has created one, whose id is unknown here.
     """
-    attached = turn.lease_at(revision)
-    if request.lease not in (0, attached):
-        what = f"lease {attached}" if attached else "no lease"
+    if request.lease not in (0, turn.lease_at(revision)):
         yield _anomaly(
             "wrong lease",
             f"{op.node} answered process {op.process}, which leads {turn.name} with lease "
-            f"{request.lease}, but revision {revision} attached {turn.key} to {what}", op, revision,
+            f"{request.lease}, but revision {revision} attached {turn.key} to "
+            f"{turn.lease_text(revision)}", op, revision,
         )
 
 
@@ -209,10 +209,7 @@ def _observations(
 
     def is_calm(node: str | None, begin: int, end: int) -> bool:
         return _answered_soon(reads.get(node, ()), begin, end) and not (
-            any(
-                one.f != "adverse_conditions" and one.begin <= end and (one.end or end) >= begin
-                for one in history.faults
-            )
+            disturbed(history.faults, begin, end)
             or any(one.after <= end and one.by >= begin for one in changes[1:])
         )
 

@@ -72,10 +72,7 @@ class LeaseEvidence:
 
     def faults_between(self, begin: int, end: int) -> list[FaultWindow]:
         """Return the faults that were in force at any time from `begin` to `end`."""
-        return [
-            fault for fault in self.history.faults
-            if fault.begin <= end and (fault.end is None or fault.end >= begin)
-        ]
+        return [fault for fault in self.history.faults if fault.overlaps(begin, end)]
 
     def clocks_drifted(self, begin: int, end: int) -> bool:
         """Return whether the fault `drift` was in force at any time from `begin` to `end`.

@@ -200,20 +200,18 @@ def _wrong_grants(locks: Sequence[ServiceOperation], turns: Turns) -> Iterator[A
             continue
         revision, key, name = answered_revision(op), op.result.key, op.request.name
         turn = turns.of_key(key, revision)
-        attached = turn.lease_at(revision) if turn is not None else 0
-        if turn is not None and turn.has_turn_at(revision) and op.request.lease in (0, attached):
-            continue
-        holder = turns.holder(name, revision)
         if turn is not None and turn.has_turn_at(revision):
-            what = f"lease {attached}" if attached else "no lease"
+            if op.request.lease in (0, turn.lease_at(revision)):
+                continue
+            what = turn.lease_text(revision)
             kind, why = "wrong lease", f"{key} is attached to {what}, not to {op.request.lease}"
-            holder = None
         elif turn is None or not turn.exists_at(revision):
             kind, why = "granted without a key", f"{key} did not exist at that revision"
             if turn is not None and turn.ended is not None:
                 why = f"{key} was deleted at revision {turn.ended}"
         else:
             kind, why = "granted out of turn", f"{key} was not first in the queue"
+        holder = None if kind == "wrong lease" else turns.holder(name, revision)
         whose = f"; it was the turn of {holder.key}" if holder is not None else ""
         yield Anomaly(
             kind=kind,

@@ -54,6 +54,11 @@ class Turn:
         """Return the lease to which the last put up to `revision` attached the key, or 0."""
         return self.leases.get(self.put_at(revision), 0)
 
+    def lease_text(self, revision: int) -> str:
+        """Describe the lease of `lease_at`."""
+        lease = self.lease_at(revision)
+        return f"lease {lease}" if lease else "no lease"
+
     def put_after(self, revision: int) -> int:
         """Return the revision of the first put of the key after `revision`, or 0."""
         return next((at for at, _ in self.puts if at > revision), 0)

@@ -11,6 +11,7 @@ from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.limits.settings import Limits
 from splitbrain.checkers.model.answer_facts import made_revision
 from splitbrain.checkers.model.request_parts import must_be_recent
+from splitbrain.histories.fault_window import disturbed
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Compact, Range, writes
 from splitbrain.histories.operation import Operation
@@ -146,7 +147,7 @@ def _check_answer(
     assert isinstance(op.request, Range)
     wanted = op.request.revision
     since = op.call - 2 * limits.interval_ns - LATE_NS
-    if since < 0 or _disturbed(history, since, op.call):
+    if since < 0 or disturbed(history.faults, since, op.call):
         return
     lowest = revisions.at_least(since)
     if lowest > wanted + limits.keep_revisions + 1:
@@ -160,16 +161,3 @@ def _check_answer(
 def _target(op: Operation) -> int:
     assert isinstance(op.request, Compact)
     return op.request.revision
-
-
-def _disturbed(history: History, begin: int, end: int) -> bool:
-    """Return whether a fault was in force at some time from `begin` to `end`, in ns.
-
-    The adverse conditions of a simulated run, which last for the whole run, do not count.
-    """
-    return any(
-        fault.f != "adverse_conditions" and fault.begin <= end
-        and (fault.end is None or fault.end >= begin)
-        for fault in history.faults
-    )
-

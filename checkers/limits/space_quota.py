@@ -12,6 +12,7 @@ from splitbrain.checkers import wording
 from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.limits.request_sizes import content_bytes, puts
 from splitbrain.checkers.limits.settings import Limits
+from splitbrain.histories.fault_window import disturbed
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import Compact, Delete, Put
 from splitbrain.histories.maintenance import (
@@ -184,7 +185,7 @@ def check_quota(limits: Limits, space: Space, found: Findings) -> None:
     done = sorted((op for op in space.writers if _is_put(op)), key=lambda op: op.ret or 0)
     for op in done:
         begin = op.call - ENFORCED_NS
-        if _disturbed(space.history, begin, op.call):
+        if disturbed(space.history.faults, begin, op.call):
             continue
         compacted = max(
             (one.request.revision for one in space.history.operations
@@ -231,7 +232,7 @@ def check_full_members(limits: Limits, space: Space, found: Findings) -> None:
         shown = next((
             one for one in reversed(full) if one.node == op.node and (one.ret or 0) <= op.call
         ), None)
-        if shown is None or _disturbed(space.history, shown.call, op.ret) or any(
+        if shown is None or disturbed(space.history.faults, shown.call, op.ret) or any(
             one.node == op.node and _latest(one) >= shown.call and one.call <= op.ret
             for one in defragmented
         ):
@@ -247,18 +248,6 @@ def check_full_members(limits: Limits, space: Space, found: Findings) -> None:
 
 def _is_put(op: Operation) -> bool:
     return op.outcome == "ok" and isinstance(op.request, Put)
-
-
-def _disturbed(history: History, begin: int, end: int) -> bool:
-    """Return whether a fault was in force at some time from `begin` to `end`, in ns.
-
-    The adverse conditions of a simulated run, which last for the whole run, do not count.
-    """
-    return any(
-        fault.f != "adverse_conditions" and fault.begin <= end
-        and (fault.end is None or fault.end >= begin)
-        for fault in history.faults
-    )
 
 
 def check_defragmentation(space: Space, found: Findings) -> None:

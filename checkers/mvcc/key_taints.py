@@ -36,15 +36,6 @@ class KeyTaints:
         """Return the taint of `key`."""
         return self._taint.get(key, 0)
 
-    def of_interval(self, key: str, end: str) -> Gaps:
-        """Return the taints of all keys in `[key, end)`, or of `key` if `end` is empty."""
-        if not end:
-            return self._taint.get(key, 0)
-        gaps = 0
-        for tainted in self._tainted.between(key, end):
-            gaps |= self._taint[tainted]
-        return gaps
-
     def add(self, key: str, gaps: Gaps) -> None:
         """Add `gaps` to the taint of `key`."""
         self._set(key, self._taint.get(key, 0) | gaps)

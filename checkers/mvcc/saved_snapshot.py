@@ -25,6 +25,7 @@ from splitbrain.checkers.findings import Findings
 from splitbrain.checkers.model.answer_facts import revision_of
 from splitbrain.checkers.reference_member import reference
 from splitbrain.checkers.verdict import Verdict, not_applicable
+from splitbrain.histories.fault_window import disturbed
 from splitbrain.histories.history import History
 from splitbrain.histories.kv import KeyValue
 from splitbrain.histories.maintenance import HASH_BYTES, Snapshot, SnapshotResult
@@ -98,9 +99,8 @@ def _check_recent(
             or earlier.returned > op.invoked or earlier.result is None
         ):
             continue
-        if revision_of(earlier) > result.revision and not any(
-            fault.begin <= (op.ret or op.call) and (fault.end is None or fault.end >= earlier.call)
-            for fault in history.faults if fault.f != "adverse_conditions"
+        if revision_of(earlier) > result.revision and not disturbed(
+            history.faults, earlier.call, op.ret or op.call
         ):
             found.add(
                 "old snapshot",

@@ -35,13 +35,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from splitbrain.checkers.model.evaluation import effect, evaluate
-from splitbrain.checkers.model.key_order import KeyOrder
-from splitbrain.checkers.model.request_parts import compares, parts, ranges
+from splitbrain.checkers.model.request_parts import parts
 from splitbrain.checkers.model.sequential_store import Made, SequentialStore
 from splitbrain.checkers.model.transaction_branches import Path, paths
 from splitbrain.checkers.mvcc.conflict import Conflict
 from splitbrain.checkers.mvcc.key_taints import Gaps, KeyTaints
 from splitbrain.checkers.mvcc.refuted_choices import (
+    EVERYTHING,
     Branch,
     Candidate,
     DeadEnds,
@@ -123,11 +123,7 @@ class GapSearch:
         self._chosen: dict[Gaps, Pool | None] = {}
         """The pool of the chosen writer of each gap. None if the end of a lease was chosen."""
         self._taints = KeyTaints()
-        keys = dict.fromkeys(part.key for op in operations for part in parts(op.request))
-        self._universe = KeyOrder()
-        for key in keys:
-            self._universe.add(key)
-        self.sets = KeySets(keys)
+        self.sets = KeySets(part.key for op in operations for part in parts(op.request))
         self._dead_ends = DeadEnds(self.sets, self._shows)
         uncertain = [op for op in operations if op.outcome == "info"]
         uncertain.sort(key=lambda op: op.invoked)
@@ -176,17 +172,9 @@ class GapSearch:
         first: dict[str, int] = {}
         for op in uncertain:
             if op.invoked not in self._hints.pinned:
-                for key in self._keys(op.request):
+                for key in self.sets.listed(self.sets.written(op.request)):
                     first.setdefault(key, op.invoked)
         return first
-
-    def _keys(self, request: Request) -> Iterator[str]:
-        """Yield all keys that `request` may write, in either branch."""
-        for part in parts(request):
-            if isinstance(part, Delete) and part.range_end:
-                yield from self._universe.between(part.key, part.range_end)
-            else:
-                yield part.key
 
     def _options(self, revision: int) -> list[_Option]:
         deadline = self._answers.deadline(revision)
@@ -221,8 +209,7 @@ class GapSearch:
         """
         if self._hints.shown[revision]:
             for option in options:
-                if option.request is not None:
-                    yield from self._keys(option.request)
+                yield from self.sets.listed(option.writes)
             return
         deadline = self._answers.deadline(revision)
         for key, first in self._first_change.items():
@@ -361,41 +348,15 @@ class GapSearch:
 
     # --- taints
 
-    def _reads(self, request: Request) -> Gaps:
-        """Return the gaps whose chosen writers influence the comparisons of `request`.
-
-        A gap is a revision without a known writer.
-        """
-        gaps = 0
-        for compare in compares(request):
-            gaps |= self._taints.of_interval(compare.key, compare.range_end)
-        for part in parts(request):
-            if isinstance(part, Put) and (part.ignore_value or part.ignore_lease):
-                gaps |= self._taints.of(part.key)
-        return gaps
-
-    def _writes(self, request: Request) -> Gaps:
-        """Return the gaps whose chosen writers influence the key-values that `request` replaces.
-
-        A gap is a revision without a known writer.
-        """
-        gaps = 0
-        for part in parts(request):
-            end = part.range_end if isinstance(part, Delete) else ""
-            gaps |= self._taints.of_interval(part.key, end)
-        return gaps
-
     def concerned(self, request: Request) -> Gaps:
         """Return the gaps whose chosen writers influence the answer to `request`.
 
         A gap is a revision without a known writer.
         """
-        gaps = self._reads(request) | self._writes(request)
-        for one in ranges(request):
-            if one is not request and one.revision > 0:
-                return (1 << len(self.gaps)) - 1 if self._choices else 0
-            gaps |= self._taints.of_interval(one.key, one.range_end)
-        return gaps
+        on = self.sets.concerned(request)
+        if on == EVERYTHING:
+            return (1 << len(self.gaps)) - 1 if self._choices else 0
+        return self._taints_of(on.keys)
 
     def blamed(self, op: Operation) -> tuple[Gaps, Dependence]:
         """Return the gaps and the state that make the answer of `op` wrong.
@@ -459,9 +420,7 @@ class GapSearch:
             return
         request = op.request
         if isinstance(request, Range):
-            if (
-                request.keys_only or request.count_only or request.limit > 0 or request.filtered
-            ):
+            if request.partial:
                 return
             self._taints.fix_interval(request.key, request.range_end)
         elif isinstance(request, Delete):

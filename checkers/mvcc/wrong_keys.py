@@ -21,9 +21,7 @@ def wrong_keys(
     The result is empty if `op` is no read, or if it does not show all keys of its interval.
     """
     request, result = op.request, op.result
-    if not isinstance(request, Range) or not isinstance(result, RangeResult) or (
-        request.keys_only or request.count_only or request.limit > 0 or request.filtered
-    ):
+    if not isinstance(request, Range) or not isinstance(result, RangeResult) or request.partial:
         return {}
     shown = {kv.key: kv for kv in result.kvs}
     if request.range_end:

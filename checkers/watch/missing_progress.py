@@ -200,8 +200,7 @@ class OwedProgress:
 
 def _hit(faults: Sequence[FaultWindow], node: str, begin: int, end: int) -> bool:
     return any(
-        fault.begin <= end and (fault.end is None or fault.end >= begin)
-        and (not fault.members or node in fault.members)
+        fault.overlaps(begin, end) and (not fault.members or node in fault.members)
         for fault in faults
     )
 

@@ -202,5 +202,5 @@ def _faults(run: Run, span: Span) -> list[str]:
     ended = run.end_ns if span.ended is None else span.ended
     return [
         f"{one.f} {', '.join(one.members)}".strip() for one in run.faults
-        if one.begin <= ended and (one.end is None or one.end >= span.call)
+        if one.overlaps(span.call, ended)
     ]
