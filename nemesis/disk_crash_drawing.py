@@ -11,6 +11,7 @@ crash points between the system calls of an application.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from random import Random
 
 from splitbrain.nemesis.disk_fault import DiskArea, DiskCall, DiskCrash
@@ -46,8 +47,7 @@ def disk_crashes(member_count: int) -> list[Variant]:
     rare = [_variant("all", area, call, RARE_VISITS) for area, call in RARE_PLACES]
     frequent = [
         _variant(target, area, call, FREQUENT_VISITS)
-        for number, (area, call) in enumerate(FREQUENT_PLACES)
-        for target in (targets[number % len(targets)],)
+        for target, (area, call) in zip(cycle(targets), FREQUENT_PLACES, strict=False)
     ]
     return [*rare, *frequent]
 

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from splitbrain.nemesis.capabilities import CrashesAtDiskCalls
 from splitbrain.nemesis.disk_fault import DiskCrash
-from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.injection.fault_effect import known
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce
+from splitbrain.nemesis.injection.first_member import first_member
 from splitbrain.nemesis.injection.inject import Injected, inject, require, resolve_target
 
 DOWN_S = 0.05
@@ -28,7 +28,7 @@ AGAIN_S_MAX = 1.0
 async def _disk_crash(fault: DiskCrash, in_force: FaultsInForce, random: Random) -> Injected:
     system: CrashesAtDiskCalls = require(in_force, CrashesAtDiskCalls)
     members = await resolve_target(fault.target, in_force, random, fault.on)
-    member = await _first_crashed(system, members, fault)
+    member = await first_member(members, lambda one: system.crash_at_disk_call(one, fault))
     undo = await in_force.stop_members("killed", (member,))
     crashes = 1
     for nth in fault.again:
@@ -51,22 +51,3 @@ async def _disk_crash(fault: DiskCrash, in_force: FaultsInForce, random: Random)
     return Injected(
         (member,), (), undo, known(f"{member} crashed {where}, {crashes} times in all")
     )
-
-
-async def _first_crashed(
-    system: CrashesAtDiskCalls, members: tuple[MemberName, ...], fault: DiskCrash
-) -> MemberName:
-    """Return the first of `members` that has crashed at the operation.
-
-    The other members continue.
-    """
-    waits = {
-        asyncio.ensure_future(system.crash_at_disk_call(member, fault)): member
-        for member in members
-    }
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        return next(member for wait, member in waits.items() if wait.done())
-    finally:
-        for wait in waits:
-            wait.cancel()

@@ -7,7 +7,6 @@ fault happens at exactly that step.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Iterable
 from random import Random
@@ -18,6 +17,7 @@ from splitbrain.nemesis.fault import AtStep
 from splitbrain.nemesis.fault_target import MemberName
 from splitbrain.nemesis.injection.fault_effect import known
 from splitbrain.nemesis.injection.faults_in_force import FaultsInForce, Undo, system_name
+from splitbrain.nemesis.injection.first_member import first_member
 from splitbrain.nemesis.injection.inject import Injected, resolve_target
 from splitbrain.nemesis.partition_shapes import Link, links_touching
 
@@ -49,7 +49,10 @@ class ArmedFault:
         """
         if self._fault.do == "sleep":
             return Injected(self.members, (), self.undo)
-        member = await self._first_paused()
+        failpoint = self._fault.failpoint
+        member = await first_member(
+            self.members, lambda one: self._system.wait_until_paused_at(one, failpoint)
+        )
         undos = [await self._in_force.stop_members("paused", (member,)), self.undo]
         # The fault happens only once, so the failpoints of the other members are cleared. The
         # paused member cannot answer, and its failpoint does not act again.
@@ -63,19 +66,6 @@ class ArmedFault:
 
         effect = known(f"{member} reached the step {self._fault.failpoint}")
         return Injected((member,), links, undo, effect)
-
-    async def _first_paused(self) -> MemberName:
-        failpoint = self._fault.failpoint
-        waits = {
-            asyncio.ensure_future(self._system.wait_until_paused_at(member, failpoint)): member
-            for member in self.members
-        }
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            return next(member for wait, member in waits.items() if wait.done())
-        finally:
-            for wait in waits:
-                wait.cancel()
 
     async def _inject(self, member: MemberName, undos: list[Undo]) -> tuple[Link, ...]:
         """Apply the fault's action to the paused `member`. Returns the links that were cut.
