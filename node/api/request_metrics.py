@@ -56,11 +56,9 @@ def counting_bytes(
 
 
 def timed(
-    handle: Callable[[Any], Awaitable[Any]], durations: metrics.Durations | None
+    handle: Callable[[Any], Awaitable[Any]], durations: metrics.Durations
 ) -> Callable[[Any], Awaitable[Any]]:
     """Return `handle`, so that `durations` contains the time of each request that succeeds."""
-    if durations is None:
-        return handle
 
     async def measured(request: Any) -> Any:
         clock = asyncio.get_running_loop().time
@@ -73,11 +71,9 @@ def timed(
 
 
 def timed_stream(
-    handle: Callable[[Any], AsyncGenerator[Any, None]], durations: metrics.Durations | None
+    handle: Callable[[Any], AsyncGenerator[Any, None]], durations: metrics.Durations
 ) -> Callable[[Any], AsyncGenerator[Any, None]]:
     """Return `handle`, so that `durations` contains the time of each stream that ends."""
-    if durations is None:
-        return handle
 
     async def measured(request: Any) -> AsyncGenerator[Any, None]:
         clock = asyncio.get_running_loop().time

@@ -80,6 +80,20 @@ Answer = TypeVar(
 )
 
 
+def _time_maintenance(
+    unary: dict[str, Handler], streams: dict[str, StreamHandler], metrics: Metrics
+) -> None:
+    """Replace the handlers of slow maintenance requests by handlers that measure their times."""
+    for method, durations in (
+        ("/v3/maintenance/hash", metrics.hashing),
+        ("/v3/maintenance/hashkv", metrics.hashing_revision),
+        ("/v3/maintenance/defragment", metrics.defragmentation),
+    ):
+        unary[method] = timed(unary[method], durations)
+    snapshot = "/v3/maintenance/snapshot"
+    streams[snapshot] = timed_stream(streams[snapshot], metrics.snapshot)
+
+
 class Api:
     """The v3 services of one member: a handler for each of `METHODS`. Handlers raise RpcError.
 
@@ -123,14 +137,10 @@ class Api:
             "/v3/election/leader": with_client_errors(elections.leader),
             "/v3/election/resign": with_client_errors(elections.resign),
             "/v3/maintenance/status": self.status,
-            "/v3/maintenance/hash": timed(self.hash, None if metrics is None else metrics.hashing),
-            "/v3/maintenance/hashkv": timed(
-                self.hash_kv, None if metrics is None else metrics.hashing_revision
-            ),
+            "/v3/maintenance/hash": self.hash,
+            "/v3/maintenance/hashkv": self.hash_kv,
             "/v3/maintenance/alarm": self.alarm,
-            "/v3/maintenance/defragment": timed(
-                maintenance.defragment, None if metrics is None else metrics.defragmentation
-            ),
+            "/v3/maintenance/defragment": maintenance.defragment,
             "/v3/maintenance/downgrade": maintenance.downgrade,
             "/v3/maintenance/transfer-leadership": cluster.move_leader,
             "/v3/cluster/member/list": cluster.list,
@@ -145,11 +155,11 @@ class Api:
             "/v3/watch": self.watch,
             "/v3/lease/keepalive": leases.keep_alive,
             "/v3/election/observe": elections.observe,
-            "/v3/maintenance/snapshot": timed_stream(
-                maintenance.snapshot, None if metrics is None else metrics.snapshot
-            ),
+            "/v3/maintenance/snapshot": maintenance.snapshot,
         }
         assert {*unary, *streams} == BY_KEY.keys(), "each method has one handler"
+        if metrics is not None:
+            _time_maintenance(unary, streams, metrics)
         self.streams = {
             method: requiring_leader(member, handle) for method, handle in streams.items()
         }

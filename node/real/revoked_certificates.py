@@ -11,34 +11,15 @@ from pathlib import Path
 
 from splitbrain.node.api.member_interface import Log
 from splitbrain.node.config import ConfigError
+from splitbrain.node.real.reloaded import Reloaded
 
 
-class RevokedCertificates:
-    """The serial numbers in the list `file`, which is PEM or DER.
+def revoked_certificates(file: str, log: Log) -> Reloaded[frozenset[int]]:
+    """Return the serial numbers in the list `file`, which is PEM or DER.
 
-    A changed file is read again. If the new file cannot be used, the former numbers are kept, and
-    the reason is logged once. Raises ConfigError if the file cannot be used at the start.
+    Raises ConfigError if the file cannot be used.
     """
-
-    def __init__(self, file: str, log: Log) -> None:
-        self._file = Path(file)
-        self._log = log
-        self._read = self._time()
-        self._serials = _serials(self._file)
-
-    def contains(self, serial: int) -> bool:
-        """Return whether the certificate with the number `serial` is revoked."""
-        now = self._time()
-        if now != self._read:
-            self._read = now
-            try:
-                self._serials = _serials(self._file)
-            except ConfigError as problem:
-                self._log("error", "cannot load the changed certificates", why=str(problem))
-        return serial in self._serials
-
-    def _time(self) -> int:
-        return self._file.stat().st_mtime_ns if self._file.exists() else 0
+    return Reloaded(lambda: _serials(Path(file)), (file,), log)
 
 
 def _serials(file: Path) -> frozenset[int]:

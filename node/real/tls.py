@@ -6,14 +6,14 @@ Source: etcd's `TLSInfo` (client/pkg/transport/listener.go).
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from splitbrain.node.api.member_interface import Log
 from splitbrain.node.config import ConfigError
-from splitbrain.node.real.revoked_certificates import RevokedCertificates
+from splitbrain.node.real.reloaded import Reloaded
+from splitbrain.node.real.revoked_certificates import revoked_certificates
 from splitbrain.node.tls_settings import TlsSettings
 
 ALPN = ("http/1.1", "h2")
@@ -21,36 +21,6 @@ ALPN = ("http/1.1", "h2")
 
 A client that offers both gets HTTP/1.1. Clients of gRPC offer only h2.
 """
-
-
-class ReloadedContext:
-    """An SSLContext that is created again when one of its files has changed.
-
-    If the new files cannot be used, the old context is kept, and the reason is logged once.
-    """
-
-    def __init__(
-        self, make: Callable[[], ssl.SSLContext], files: Iterable[str], log: Log
-    ) -> None:
-        self._make = make
-        self._files = [Path(file) for file in files if file]
-        self._log = log
-        self._read = self._times()
-        self._context = make()
-
-    def current(self) -> ssl.SSLContext:
-        """Return the context. If a file has changed since the last call, create it again first."""
-        now = self._times()
-        if now != self._read:
-            self._read = now
-            try:
-                self._context = self._make()
-            except (OSError, ConfigError) as problem:
-                self._log("error", "cannot load the changed certificates", why=str(problem))
-        return self._context
-
-    def _times(self) -> list[int]:
-        return [file.stat().st_mtime_ns if file.exists() else 0 for file in self._files]
 
 
 class Tls:
@@ -62,16 +32,16 @@ class Tls:
     def __init__(self, settings: TlsSettings, log: Log) -> None:
         self.settings = settings
         files = (settings.cert_file, settings.key_file, settings.trusted_ca_file)
-        self._revoked = RevokedCertificates(settings.crl_file, log) if settings.crl_file else None
-        self.server = ReloadedContext(self._server_context, files, log)
-        self.client = ReloadedContext(self._client_context, files, log)
+        self._revoked = revoked_certificates(settings.crl_file, log) if settings.crl_file else None
+        self.server = Reloaded(self._server_context, files, log)
+        self.client = Reloaded(self._client_context, files, log)
 
     def refusal(self, certificate: dict[str, Any] | None) -> str:
         """Return the reason why a client or peer with this certificate is refused, or "".
 
         `certificate` is the result of `SSLObject.getpeercert`. Its signature is known to be valid.
         """
-        if self._revoked is not None and self._revoked.contains(serial_number(certificate)):
+        if self._revoked is not None and serial_number(certificate) in self._revoked.current():
             return "the certificate is revoked"
         wanted_cn, wanted_host = self.settings.allowed_cn, self.settings.allowed_hostname
         if wanted_cn and common_name(certificate) != wanted_cn:

@@ -445,8 +445,7 @@ class Wal:
         aside = self._path(name) + ASIDE
         file = self._disk.create(aside, preallocate_bytes=max(self._segment_bytes, len(data)))
         file.write(0, data)
-        await sync_file(file)
-        await self._give_name(aside, name)
+        await self._give_name(file, aside, name)
         self._segment, self._file, self._why_closed = name, file, ""
         self._end = self._durable = len(data)
         self._durable_commit = commit
@@ -466,8 +465,9 @@ class Wal:
             *([self._framed(RecordType.FLOOR, _encode(self.floor))] if self.floor > START else []),
         ]
 
-    async def _give_name(self, aside: str, name: SegmentName) -> None:
-        """Give the segment file `aside` its name, and sync the directory to make this durable."""
+    async def _give_name(self, file: File, aside: str, name: SegmentName) -> None:
+        """Make `file`, the segment file `aside`, durable. Then durably give it its name."""
+        await sync_file(file)
         self._disk.rename(aside, self._path(name))
         await self._disk.sync_directory(self._directory)
 

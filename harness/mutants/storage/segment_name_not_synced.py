@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from splitbrain.harness.mutants.mutant import Mutant
-from splitbrain.node.storage.wal import Wal
+from splitbrain.node.storage.wal import Wal, sync_file
 from splitbrain.node.storage.wal_segment_reader import SegmentName
+from splitbrain.node.world import File
 
 MUTANT = Mutant(
     what="a power loss can remove a whole segment of the log",
@@ -14,7 +15,8 @@ MUTANT = Mutant(
 
 
 def plant() -> None:
-    async def _give_name(self: Wal, aside: str, name: SegmentName) -> None:
+    async def _give_name(self: Wal, file: File, aside: str, name: SegmentName) -> None:
+        await sync_file(file)
         self._disk.rename(aside, self._path(name))
 
     Wal._give_name = _give_name  # type: ignore[method-assign]
